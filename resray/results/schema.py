@@ -1,0 +1,126 @@
+"""The columns of the result tables, with types and meanings; docs/schema.md says the same in prose.
+
+Accuracies are percentages (0 to 100), losses are mean cross-entropies in nats, times are seconds,
+memory is in bytes. A value that was not measured is null, never 0.
+"""
+
+import pyarrow as pa
+
+VERSION = 1
+VERSION_KEY = b"resray_schema_version"
+
+UTC = pa.timestamp("us", tz="UTC")
+
+STATUSES = ("pending", "running", "completed", "stopped", "interrupted", "failed")
+
+_TRIALS: dict[str, tuple[pa.DataType, str]] = {
+    "trial_id": (pa.string(), "hash of everything that determines the trial's result"),
+    "study": (pa.string(), "the study's name"),
+    "name": (pa.string(), "the trial's name within the study, e.g. resnet18"),
+    "variant": (pa.string(), "the study's variant that the recipe belongs to"),
+    "seed": (pa.int64(), "seed of initialisation, data order and augmentation"),
+    "status": (pa.string(), ", ".join(STATUSES)),
+    "reason": (pa.string(), "why a stopped or failed trial ended, e.g. diverged, stop-after"),
+    "error_class": (pa.string(), "class of the exception that ended a failed trial"),
+    "error_message": (pa.string(), "its message"),
+    "attempts": (pa.int64(), "how often training was started or resumed"),
+    "recipe": (pa.string(), "the complete recipe, as JSON"),
+    "reductions": (pa.string(), "what was reduced against the study's recipe, a JSON list"),
+    "model": (pa.string(), "recipe: the model's name"),
+    "dataset": (pa.string(), "recipe: the dataset's name"),
+    "data_source": (pa.string(), "how the dataset was stored, e.g. Parquet folder (JPEG)"),
+    "dataset_checksum": (pa.string(), "SHA-256 over the decoded images and labels"),
+    "train_images": (pa.int64(), "images trained on in each epoch"),
+    "validation_images": (pa.int64(), "images held out of train for selection"),
+    "test_images": (pa.int64(), "test images evaluated"),
+    "image_size": (pa.int64(), "side of the square images, in pixels"),
+    "epochs": (pa.int64(), "recipe: length of the schedule, in epochs"),
+    "epochs_done": (pa.int64(), "epochs recorded so far"),
+    "stop_after": (pa.int64(), "epoch at which the user asked to stop, if any"),
+    "batch_size": (pa.int64(), "recipe: images per optimizer step over all ranks"),
+    "batch_per_rank": (pa.int64(), "images per optimizer step on one rank"),
+    "optimizer": (pa.string(), "recipe: optimizer"),
+    "learning_rate": (pa.float64(), "recipe: peak learning rate"),
+    "weight_decay": (pa.float64(), "recipe: weight decay"),
+    "schedule": (pa.string(), "recipe: learning rate schedule"),
+    "precision": (pa.string(), "precision used: fp32 or bf16"),
+    "channels_last": (pa.bool_(), "whether tensors were laid out channels-last"),
+    "parameters": (pa.int64(), "trainable parameters"),
+    "multiply_adds": (pa.int64(), "multiply-adds of one image's forward pass"),
+    "world_size": (pa.int64(), "number of ranks that trained together"),
+    "host": (pa.string(), "host of rank 0"),
+    "device": (pa.string(), "device model, e.g. NVIDIA H200 or AMD EPYC (2 threads)"),
+    "exclusive": (pa.bool_(), "whether no other trial shared the device (on CPU: the machine)"),
+    "python_version": (pa.string(), "Python"),
+    "torch_version": (pa.string(), "PyTorch"),
+    "ray_version": (pa.string(), "Ray"),
+    "resray_version": (pa.string(), "resray"),
+    "git_commit": (pa.string(), "commit of the working folder, if it is a git checkout"),
+    "git_dirty": (pa.bool_(), "whether that checkout had uncommitted changes"),
+    "started": (UTC, "first start"),
+    "ended": (UTC, "last end"),
+    "seconds_training": (pa.float64(), "seconds of training steps, over all attempts"),
+    "seconds_evaluating": (pa.float64(), "seconds of validation and test"),
+    "seconds_starting": (pa.float64(), "seconds from each attempt's start to its first step"),
+    "peak_memory_bytes": (pa.int64(), "largest memory (GPU: allocated; CPU: process) of rank 0"),
+    "images_per_second": (pa.float64(), "images trained on per second of training"),
+    "gpu_hours": (pa.float64(), "GPUs held times hours, null on CPU"),
+    "energy_joules": (pa.float64(), "energy of the devices, where they tell it"),
+    "best_epoch": (pa.int64(), "epoch with the highest validation accuracy (first if equal)"),
+    "validation_accuracy": (pa.float64(), "validation accuracy at best_epoch"),
+    "test_accuracy": (pa.float64(), "test accuracy at best_epoch: the honest figure"),
+    "test_accuracy_best": (pa.float64(), "highest test accuracy of any epoch: selects on test"),
+    "test_accuracy_last": (pa.float64(), "test accuracy at the last epoch"),
+    "updated": (UTC, "when this row was written"),
+}
+
+_EPOCHS: dict[str, tuple[pa.DataType, str]] = {
+    "trial_id": (pa.string(), "the trial"),
+    "study": (pa.string(), "the study's name"),
+    "name": (pa.string(), "the trial's name"),
+    "seed": (pa.int64(), "the trial's seed"),
+    "epoch": (pa.int64(), "1 is the first"),
+    "train_loss": (pa.float64(), "mean loss over the epoch's (augmented) images, while training"),
+    "train_accuracy": (pa.float64(), "accuracy over the epoch's (augmented) images"),
+    "validation_loss": (pa.float64(), "validation loss after the epoch"),
+    "validation_accuracy": (pa.float64(), "validation accuracy after the epoch"),
+    "test_loss": (pa.float64(), "test loss after the epoch"),
+    "test_accuracy": (pa.float64(), "test accuracy after the epoch"),
+    "learning_rate": (pa.float64(), "learning rate of the epoch's last step"),
+    "gradient_norm_first_stage": (pa.float64(), "mean L2 norm of the first stage's gradient"),
+    "gradient_norm_last_stage": (pa.float64(), "mean L2 norm of the last stage's gradient"),
+    "images": (pa.int64(), "images trained on in the epoch, over all ranks"),
+    "seconds_training": (pa.float64(), "seconds of the epoch's training steps"),
+    "seconds_evaluating": (pa.float64(), "seconds of validation and test"),
+    "images_per_second": (pa.float64(), "images / seconds_training"),
+    "peak_memory_bytes": (pa.int64(), "largest memory so far (GPU: allocated; CPU: process)"),
+    "attempt": (pa.int64(), "which start of the trial recorded the epoch"),
+    "recorded": (UTC, "when the epoch ended"),
+}
+
+_EVENTS: dict[str, tuple[pa.DataType, str]] = {
+    "trial_id": (pa.string(), "the trial"),
+    "study": (pa.string(), "the study's name"),
+    "name": (pa.string(), "the trial's name"),
+    "seed": (pa.int64(), "the trial's seed"),
+    "time": (UTC, "when"),
+    "event": (pa.string(), "started, resumed, completed, stopped, interrupted, failed, died"),
+    "attempt": (pa.int64(), "which start of the trial"),
+    "epoch": (pa.int64(), "last epoch recorded at that moment, 0 before the first"),
+    "host": (pa.string(), "host of rank 0"),
+    "pid": (pa.int64(), "process of rank 0 on that host"),
+    "detail": (pa.string(), "anything that explains the event"),
+}
+
+TABLES = {"trials": _TRIALS, "epochs": _EPOCHS, "events": _EVENTS}
+
+
+def table_schema(table: str) -> pa.Schema:
+    """Return the Arrow schema of ``trials``, ``epochs`` or ``events``, marked with its version."""
+    fields = [pa.field(name, kind) for name, (kind, _) in TABLES[table].items()]
+    return pa.schema(fields, metadata={VERSION_KEY: str(VERSION).encode()})
+
+
+def meanings(table: str) -> dict[str, str]:
+    """Return what each column of a table means, in one line."""
+    return {name: meaning for name, (_, meaning) in TABLES[table].items()}
