@@ -1,0 +1,178 @@
+"""The result tables on disk: one Parquet file per trial in each table, replaced whole by rename.
+
+    <results>/<study>/trials/<trial_id>.parquet    one row
+    <results>/<study>/epochs/<trial_id>.parquet    one row per epoch
+    <results>/<study>/events/<trial_id>.parquet    one row per start, end or failure
+
+A reader sees either the old file or the new one, never half of one, so the folders can be read at
+any moment, also after a kill -9. One process writes (the driver); a lock keeps a second one out.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from resray.errors import InputError
+from resray.results.schema import TABLES, VERSION, VERSION_KEY, table_schema
+
+Row = dict[str, Any]
+
+
+def now() -> datetime:
+    """Return the present moment in UTC, as the tables store it."""
+    return datetime.now(UTC)
+
+
+class ResultStore:
+    """The tables of one study, written trial by trial.
+
+    Rows of trials that are already on disk are read when first asked for, so a store opened on an
+    earlier command's folder goes on where that ended.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._epochs: dict[str, dict[int, Row]] = {}
+        self._trials: dict[str, Row] = {}
+        self._events: dict[str, list[Row]] = {}
+
+    def trial(self, trial_id: str) -> Row | None:
+        """Return a trial's row, or None if the trial is not in the store."""
+        if trial_id not in self._trials:
+            rows = self._read("trials", trial_id)
+            if not rows:
+                return None
+            self._trials[trial_id] = rows[0]
+        return dict(self._trials[trial_id])
+
+    def epochs(self, trial_id: str) -> list[Row]:
+        """Return a trial's epoch rows in order of epoch."""
+        rows = self._epochs_by_number(trial_id)
+        return [rows[epoch] for epoch in sorted(rows)]
+
+    def events(self, trial_id: str) -> list[Row]:
+        """Return a trial's events, oldest first."""
+        if trial_id not in self._events:
+            self._events[trial_id] = self._read("events", trial_id)
+        return self._events[trial_id]
+
+    def put_trial(self, row: Mapping[str, Any]) -> None:
+        """Add or replace a trial's row; columns that ``row`` leaves out keep their value."""
+        trial_id = row["trial_id"]
+        merged = {**(self.trial(trial_id) or {}), **row, "updated": now()}
+        self._trials[trial_id] = merged
+        self._write("trials", trial_id, [merged])
+
+    def put_epochs(self, trial_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add epoch rows; a row of an epoch that is there already takes its place."""
+        by_number = self._epochs_by_number(trial_id)
+        by_number.update({row["epoch"]: dict(row) for row in rows})
+        self._write("epochs", trial_id, self.epochs(trial_id))
+
+    def put_event(self, row: Mapping[str, Any]) -> None:
+        """Append one event; its time is now unless it says otherwise."""
+        rows = self.events(row["trial_id"])
+        rows.append({"time": now(), **row})
+        self._write("events", row["trial_id"], rows)
+
+    def forget(self, trial_id: str) -> None:
+        """Remove everything that the tables hold of a trial (``--force``)."""
+        for table in TABLES:
+            self._path(table, trial_id).unlink(missing_ok=True)
+        for rows in (self._epochs, self._trials, self._events):
+            rows.pop(trial_id, None)
+
+    def _epochs_by_number(self, trial_id: str) -> dict[int, Row]:
+        if trial_id not in self._epochs:
+            rows = self._read("epochs", trial_id)
+            self._epochs[trial_id] = {row["epoch"]: row for row in rows}
+        return self._epochs[trial_id]
+
+    def _path(self, table: str, trial_id: str) -> Path:
+        return self.folder / table / f"{trial_id}.parquet"
+
+    def _read(self, table: str, trial_id: str) -> list[Row]:
+        path = self._path(table, trial_id)
+        if not path.exists():
+            return []
+        return conform(pq.read_table(path), table, path).to_pylist()
+
+    def _write(self, table: str, trial_id: str, rows: list[Row]) -> None:
+        schema = table_schema(table)
+        unknown_columns = {key for row in rows for key in row} - set(schema.names)
+        assert not unknown_columns, f"{table} has no columns {sorted(unknown_columns)}"
+        path = self._path(table, trial_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Readers of the folder pass over names that begin with a dot.
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+        temporary.replace(path)
+
+
+def conform(table: pa.Table, name: str, path: Path) -> pa.Table:
+    """Bring a table of this or an older schema version to this version's columns.
+
+    Raises InputError if the file was written by a newer resray.
+    """
+    version = int((table.schema.metadata or {}).get(VERSION_KEY, b"1"))
+    if version > VERSION:
+        raise InputError(
+            f"{path}: schema version {version} is newer than this resray reads (up to {VERSION}); "
+            "upgrade resray"
+        )
+    schema = table_schema(name)
+    columns = [
+        table[field.name].cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def read_table(folder: Path, table: str) -> pd.DataFrame:
+    """Return ``trials``, ``epochs`` or ``events`` of one study's results folder.
+
+    A table that has no files yet is empty, with its columns. Raises InputError if ``folder`` holds
+    no results at all.
+    """
+    if not any((folder / name).is_dir() for name in TABLES):
+        raise InputError(
+            f"{folder}: no results here; expected a study's results folder, with trials/ and "
+            "epochs/ in it (such as results/depth-family)"
+        )
+    files = sorted((folder / table).glob("[!._]*.parquet"))
+    tables = [conform(pq.read_table(file), table, file) for file in files]
+    tables = tables or [table_schema(table).empty_table()]
+    return pa.concat_tables(tables).to_pandas()
+
+
+@contextmanager
+def writer_lock(folder: Path) -> Iterator[None]:
+    """Hold the one writer's place in a study's results folder.
+
+    Raises InputError if another process holds it. The lock goes with the process, however that
+    ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise InputError(
+                f"{folder}: another resray (process {file.read().strip() or 'unknown'}) is writing "
+                "here; wait for it, or give this run a folder of its own with --out DIR"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
