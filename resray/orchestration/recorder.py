@@ -1,0 +1,191 @@
+"""What the trials say, written to the result store: the driver's ear and only pen. No Ray here."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from resray.results.store import ResultStore, now
+from resray.results.summary import summarise
+from resray.study.expand import PlannedTrial
+from resray.training.trial import Job
+
+Row = dict[str, Any]
+
+ENDED = ("completed", "stopped", "failed")
+
+
+def planned_row(trial: PlannedTrial, job: Job, provenance: Row) -> Row:
+    """Return the trials row of a trial before it starts."""
+    recipe = trial.recipe
+    return {
+        "trial_id": job.trial_id,
+        "study": trial.study,
+        "name": trial.name,
+        "variant": trial.variant,
+        "seed": trial.seed,
+        "recipe": recipe.model_dump_json(),
+        "reductions": json.dumps(trial.reductions),
+        "model": recipe.model.name,
+        "dataset": recipe.data.name,
+        "dataset_checksum": job.dataset_checksum,
+        "epochs": recipe.epochs,
+        "stop_after": trial.stop_after,
+        "batch_size": recipe.batch_size,
+        "optimizer": recipe.optimizer.name,
+        "learning_rate": recipe.optimizer.lr,
+        "weight_decay": recipe.optimizer.weight_decay,
+        "schedule": recipe.schedule.name,
+        "world_size": job.world_size,
+        **provenance,
+    }
+
+
+@dataclass
+class Recorder:
+    """Turns messages and ends of trials into rows.
+
+    ``gpus_per_trial`` is 0 on CPU. ``running`` holds the trials that train at this moment.
+    """
+
+    store: ResultStore
+    gpus_per_trial: float = 0
+    running: set[str] = field(default_factory=set)
+
+    def plan(self, row: Row) -> None:
+        """Register a trial: what it is, and that it waits."""
+        known = self.store.trial(row["trial_id"]) or {}
+        fresh = {"status": "pending", "attempts": 0, "epochs_done": 0}
+        self.store.put_trial({**fresh, **known, **row, "status": "pending"})
+
+    def message(self, trial_id: str, message: Mapping[str, Any]) -> None:
+        """Write down one message of `resray.training.trial.run_trial`."""
+        handlers = {"started": self._started, "epoch": self._epoch, "finished": self._finished}
+        handlers[message["kind"]](trial_id, message)
+
+    def died(self, trial_id: str, detail: str) -> None:
+        """Note that a trial's process ended and that it will be started again."""
+        self.running.discard(trial_id)
+        self._event(trial_id, "died", detail=detail)
+
+    def failed(self, trial_id: str, error_class: str, error_message: str) -> None:
+        """End a trial that used up its attempts."""
+        self._end(
+            trial_id,
+            {
+                "status": "failed",
+                "reason": "error",
+                "error_class": error_class,
+                "error_message": error_message,
+            },
+        )
+
+    def interrupted(self, trial_id: str, reason: str) -> None:
+        """Note that a trial was cut off by the command's end and can go on later."""
+        row = self._row(trial_id)
+        if row["status"] == "running":
+            self._end(trial_id, {"status": "interrupted", "reason": reason})
+
+    def status(self, trial_id: str) -> str:
+        """Return the trial's status."""
+        return str(self._row(trial_id)["status"])
+
+    def _started(self, trial_id: str, message: Mapping[str, Any]) -> None:
+        row = self._row(trial_id)
+        facts = dict(message["facts"])
+        pid = facts.pop("pid")
+        facts.pop("placement_group", None)
+        facts["seconds_starting"] += row.get("seconds_starting") or 0.0
+        self.running.add(trial_id)
+        self._note_sharing()
+        known = {epoch["epoch"] for epoch in self.store.epochs(trial_id)}
+        lost = [record for record in message["records"] if record["epoch"] not in known]
+        # Epochs that were checkpointed, but whose message a kill cut off.
+        if lost:
+            self._put_records(trial_id, lost)
+        attempts = (row["attempts"] or 0) + 1
+        again = attempts > 1
+        self.store.put_trial(
+            {
+                "trial_id": trial_id,
+                **facts,
+                **summarise(self.store.epochs(trial_id)),
+                "status": "running",
+                "attempts": attempts,
+                "started": row.get("started") or now(),
+                "exclusive": self._row(trial_id).get("exclusive") is not False
+                and len(self.running) == 1,
+                "ended": None,
+                "reason": None,
+                "error_class": None,
+                "error_message": None,
+            }
+        )
+        self._event(trial_id, "resumed" if again else "started", pid=pid)
+
+    def _note_sharing(self) -> None:
+        """Trials that now run beside another one never had the device to themselves."""
+        if len(self.running) < 2:
+            return
+        for trial_id in self.running:
+            if self._row(trial_id).get("exclusive") is not False:
+                self.store.put_trial({"trial_id": trial_id, "exclusive": False})
+
+    def _epoch(self, trial_id: str, message: Mapping[str, Any]) -> None:
+        self._put_records(trial_id, [message["record"]])
+        summary = summarise(self.store.epochs(trial_id))
+        self.store.put_trial({"trial_id": trial_id, **summary, **self._gpu_hours(trial_id)})
+
+    def _put_records(self, trial_id: str, records: list[Row]) -> None:
+        row = self._row(trial_id)
+        identity = {key: row[key] for key in ("trial_id", "study", "name", "seed")}
+        self.store.put_epochs(
+            trial_id,
+            [
+                {
+                    **identity,
+                    **record,
+                    "attempt": row["attempts"],
+                    "recorded": datetime.fromisoformat(record["recorded"]),
+                }
+                for record in records
+            ],
+        )
+
+    def _gpu_hours(self, trial_id: str) -> Row:
+        if not self.gpus_per_trial:
+            return {}
+        row = self._row(trial_id)
+        seconds = sum(
+            row.get(f"seconds_{part}") or 0.0 for part in ("training", "evaluating", "starting")
+        )
+        return {"gpu_hours": self.gpus_per_trial * seconds / 3600}
+
+    def _finished(self, trial_id: str, message: Mapping[str, Any]) -> None:
+        columns = ("status", "reason", "error_class", "error_message")
+        self._end(trial_id, {key: message.get(key) for key in columns})
+
+    def _end(self, trial_id: str, outcome: Row) -> None:
+        self.running.discard(trial_id)
+        self.store.put_trial({"trial_id": trial_id, **outcome, "ended": now()})
+        detail = outcome.get("error_message") or outcome.get("reason")
+        self._event(trial_id, outcome["status"], detail=detail)
+
+    def _event(self, trial_id: str, event: str, **columns: Any) -> None:
+        row = self._row(trial_id)
+        self.store.put_event(
+            {
+                **{key: row[key] for key in ("trial_id", "study", "name", "seed")},
+                "event": event,
+                "attempt": row["attempts"],
+                "epoch": row["epochs_done"],
+                "host": row.get("host"),
+                **columns,
+            }
+        )
+
+    def _row(self, trial_id: str) -> Row:
+        row = self.store.trial(trial_id)
+        assert row is not None, f"trial {trial_id} was never planned"
+        return row

@@ -1,0 +1,158 @@
+"""How many trials run side by side, and what each of them gets. Plain arithmetic: no Ray here."""
+
+import math
+from dataclasses import dataclass
+
+from resray.errors import ClusterError, InputError
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is: of this machine, or of the whole cluster."""
+
+    cpus: int
+    gpus: int
+    place: str = "this machine"
+
+    def __str__(self) -> str:
+        return f"{self.place} has {counted(self.cpus, 'CPU core')} and {counted(self.gpus, 'GPU')}"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; None is the default."""
+
+    gpus: int | None = None
+    gpus_per_trial: float | None = None
+    workers: int | None = None
+    workers_per_trial: int | None = None
+    cpus_per_trial: int | None = None
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """What every trial gets, and how many run at a time."""
+
+    side_by_side: int
+    world_size: int
+    cpus_per_trial: int
+    gpus_per_trial: float
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of one rank."""
+        return max(1, self.cpus_per_trial // self.world_size)
+
+    @property
+    def use_gpu(self) -> bool:
+        """Whether trials train on GPUs."""
+        return self.gpus_per_trial > 0
+
+    def __str__(self) -> str:
+        ranks = f"{self.world_size} ranks, " if self.world_size > 1 else ""
+        gpus = f" and {self.gpus_per_trial:g} GPU" if self.use_gpu else ""
+        return (
+            f"{counted(self.side_by_side, 'trial')} at a time, each with {ranks}"
+            f"{counted(self.cpus_per_trial, 'CPU core')}{gpus}"
+        )
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 GPU`` or ``2 GPUs``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def allocate(request: Request, machine: Machine, trials: int) -> Allocation:
+    """Share ``machine`` among ``trials`` as ``request`` says.
+
+    Raises ClusterError when the machine has less than what was asked for, and InputError when the
+    wishes contradict each other.
+    """
+    check_positive(request)
+    gpus = machine.gpus if request.gpus is None else request.gpus
+    if gpus > machine.gpus:
+        raise ClusterError(
+            f"--gpus {gpus}: {machine}; type --gpus {machine.gpus}"
+            + (f", or --workers {machine.cpus} to train on its CPU" if machine.gpus == 0 else "")
+        )
+    if gpus > 0:
+        return on_gpus(request, machine, gpus, trials)
+    if request.gpus_per_trial is not None:
+        raise ClusterError(
+            f"--gpus-per-trial {request.gpus_per_trial:g}: no GPU to train on ({machine}); "
+            "leave it out to train on the CPU"
+        )
+    return on_cpus(request, machine, trials)
+
+
+def check_positive(request: Request) -> None:
+    """Raise InputError for a number that can never be right."""
+    for name, lowest in (
+        ("gpus", 0),
+        ("workers", 1),
+        ("workers_per_trial", 1),
+        ("cpus_per_trial", 1),
+    ):
+        value = getattr(request, name)
+        if value is not None and value < lowest:
+            raise InputError(f"--{name.replace('_', '-')} {value}: must be {lowest} or more")
+
+
+def on_gpus(request: Request, machine: Machine, gpus: int, trials: int) -> Allocation:
+    """Share ``gpus`` GPUs: whole ones make ranks, fractions pack trials on one."""
+    if request.workers is not None or request.workers_per_trial is not None:
+        raise InputError(
+            "--workers and --workers-per-trial are for training on the CPU; use --gpus and "
+            "--gpus-per-trial, or --gpus 0 to leave the GPUs alone"
+        )
+    share = float(gpus if request.gpus_per_trial is None else request.gpus_per_trial)
+    if share <= 0 or (share > 1 and not share.is_integer()):
+        raise InputError(
+            f"--gpus-per-trial {share:g}: must be a whole number, or a fraction below 1 to pack "
+            "several trials on one GPU"
+        )
+    if share > gpus:
+        raise ClusterError(f"--gpus-per-trial {share:g}: only {counted(gpus, 'GPU')} to share out")
+    per_gpu = math.floor(1 / share + 1e-9) if share < 1 else 0
+    slots = gpus * per_gpu if share < 1 else gpus // int(share)
+    side_by_side = min(slots, trials)
+    return Allocation(
+        side_by_side=side_by_side,
+        world_size=max(1, int(share)),
+        cpus_per_trial=cpus_for_each(request, machine, side_by_side),
+        gpus_per_trial=share,
+    )
+
+
+def on_cpus(request: Request, machine: Machine, trials: int) -> Allocation:
+    """Share the CPU cores: ``--workers`` slots of one process each."""
+    slots = machine.cpus if request.workers is None else request.workers
+    if slots > machine.cpus:
+        raise ClusterError(f"--workers {slots}: {machine}; type --workers {machine.cpus}")
+    world_size = request.workers_per_trial or 1
+    if world_size > slots:
+        raise ClusterError(
+            f"--workers-per-trial {world_size}: only {counted(slots, 'worker')} to share out "
+            f"({machine}); type --workers-per-trial {slots}"
+        )
+    side_by_side = min(slots // world_size, trials)
+    cpus = cpus_for_each(request, machine, side_by_side)
+    if cpus < world_size:
+        raise ClusterError(
+            f"--cpus-per-trial {cpus}: a trial of {world_size} workers needs at least {world_size}"
+        )
+    return Allocation(side_by_side, world_size, cpus_per_trial=cpus, gpus_per_trial=0)
+
+
+def cpus_for_each(request: Request, machine: Machine, side_by_side: int) -> int:
+    """Return the cores of one trial: those asked for, or an equal share of all."""
+    if request.cpus_per_trial is None:
+        return max(1, machine.cpus // max(1, side_by_side))
+    needed = request.cpus_per_trial * side_by_side
+    if needed > machine.cpus:
+        raise ClusterError(
+            f"--cpus-per-trial {request.cpus_per_trial}: {counted(side_by_side, 'trial')} at a "
+            f"time need {needed} cores, but {machine}; type --cpus-per-trial "
+            f"{max(1, machine.cpus // side_by_side)} or --workers 1"
+        )
+    return request.cpus_per_trial

@@ -1,0 +1,43 @@
+"""From a trial's epoch rows to the figures in its own row."""
+
+from collections.abc import Sequence
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def summarise(epochs: Sequence[Row]) -> Row:
+    """Return the columns of the trials table that follow from its epochs, oldest first.
+
+    The best epoch is the first with the highest validation accuracy; where there is no validation
+    split, nothing may be selected and it is the last.
+    """
+    if not epochs:
+        return {"epochs_done": 0}
+    best = best_epoch(epochs)
+    training = sum(row["seconds_training"] for row in epochs)
+    return {
+        "epochs_done": epochs[-1]["epoch"],
+        "best_epoch": best["epoch"],
+        "validation_accuracy": best["validation_accuracy"],
+        "test_accuracy": best["test_accuracy"],
+        "test_accuracy_best": highest(row["test_accuracy"] for row in epochs),
+        "test_accuracy_last": epochs[-1]["test_accuracy"],
+        "seconds_training": training,
+        "seconds_evaluating": sum(row["seconds_evaluating"] for row in epochs),
+        "images_per_second": sum(row["images"] for row in epochs) / training,
+        "peak_memory_bytes": highest(row["peak_memory_bytes"] for row in epochs),
+    }
+
+
+def best_epoch(epochs: Sequence[Row]) -> Row:
+    """Return the row with the highest validation accuracy, the first if several have it."""
+    judged = [row for row in epochs if row["validation_accuracy"] is not None]
+    if not judged:
+        return epochs[-1]
+    return max(judged, key=lambda row: (row["validation_accuracy"], -row["epoch"]))
+
+
+def highest(values: Any) -> Any:
+    """Return the highest of the values that were measured, or None."""
+    return max((value for value in values if value is not None), default=None)

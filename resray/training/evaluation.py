@@ -1,0 +1,70 @@
+"""Loss and accuracy over a split, exact over any number of ranks."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.distributed
+from torch import nn
+from torch.nn import functional
+
+
+@dataclass
+class Tally:
+    """Sums over images, kept on the device in float64 so that nothing is rounded away.
+
+    ``sums`` holds the summed loss, the number of correct predictions and the number of images.
+    """
+
+    sums: torch.Tensor
+
+    @classmethod
+    def empty(cls, device: torch.device) -> "Tally":
+        """Return a tally of no images."""
+        return cls(torch.zeros(3, dtype=torch.float64, device=device))
+
+    def add(self, loss_sum: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
+        """Add a batch: its summed loss, and its logits (n, classes) against labels (n,)."""
+        correct = (logits.argmax(dim=1) == labels).sum()
+        self.sums += torch.stack(
+            [loss_sum.detach().double(), correct.double(), correct.new_tensor(len(labels)).double()]
+        )
+
+    def result(self, world_size: int) -> tuple[float | None, float | None, int]:
+        """Return mean loss, accuracy in percent and number of images, over all ranks.
+
+        Loss and accuracy are None where there were no images.
+        """
+        if world_size > 1:
+            torch.distributed.all_reduce(self.sums)
+        loss, correct, images = self.sums.tolist()
+        if images == 0:
+            return None, None, 0
+        return loss / images, 100 * correct / images, int(images)
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
+    *,
+    device: torch.device,
+    precision: str,
+    world_size: int = 1,
+) -> tuple[float | None, float | None]:
+    """Return mean cross-entropy (nats) and accuracy (percent) of ``model`` in eval mode.
+
+    ``batches`` yields this rank's share; with several ranks the result is that of all shares.
+    The model is left in the mode it was in.
+    """
+    was_training = model.training
+    model.eval()
+    tally = Tally.empty(device)
+    for images, labels in batches:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            logits = model(images)
+        logits = logits.float()
+        tally.add(functional.cross_entropy(logits, labels, reduction="sum"), logits, labels)
+    model.train(was_training)
+    loss, accuracy, _ = tally.result(world_size)
+    return loss, accuracy

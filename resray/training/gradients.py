@@ -1,0 +1,37 @@
+"""Gradient norms of a network's first and last stage, sampled so that they cost next to nothing."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+SAMPLE_EVERY = 10
+
+
+def gradient_norm(stage: nn.Module) -> torch.Tensor:
+    """Return the L2 norm of the gradient of all of a stage's parameters, a scalar tensor."""
+    gradients = [parameter.grad for parameter in stage.parameters() if parameter.grad is not None]
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+
+
+@dataclass
+class GradientNorms:
+    """The mean norm over every tenth step of an epoch, beginning with its first.
+
+    Norms are taken before clipping. With several ranks the gradients are those of the global batch.
+    """
+
+    first_stage: nn.Module
+    last_stage: nn.Module
+    samples: list[torch.Tensor] = field(default_factory=list)
+
+    def sample(self, step: int) -> None:
+        """Measure after the backward pass of ``step`` (0-based within the epoch)."""
+        if step % SAMPLE_EVERY == 0:
+            norms = [gradient_norm(self.first_stage), gradient_norm(self.last_stage)]
+            self.samples.append(torch.stack(norms))
+
+    def means(self) -> tuple[float, float]:
+        """Return the mean norms of the first and the last stage."""
+        first, last = torch.stack(self.samples).mean(dim=0).tolist()
+        return first, last

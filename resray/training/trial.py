@@ -1,0 +1,143 @@
+"""One trial from its job to its end: what runs in a trial's process, whoever started it.
+
+Messages to the context, in this order:
+
+    {"kind": "started", "epoch": k, "facts": {...}, "records": [...]}   k epochs are done already
+    {"kind": "epoch", "epoch": k, "record": {...}}
+    {"kind": "finished", "epoch": k, "status": ..., "reason": ..., "error_class": ..., ...}
+"""
+
+import os
+import platform
+import socket
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import resray
+from resray.data.sources import Dataset, open_dataset
+from resray.data.splits import Splits, prepare
+from resray.errors import DataError, DivergedError, ResrayError
+from resray.models.count import count_multiply_adds, count_parameters
+from resray.study.spec import Recipe
+from resray.training.checkpoints import CheckpointFolder
+from resray.training.context import Context
+from resray.training.device import device_name, reset_peak_memory
+from resray.training.fit import Trainer, fit
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a trial's process needs; plain values, so that it travels anywhere."""
+
+    trial_id: str
+    name: str
+    recipe: dict[str, Any]
+    seed: int
+    stop_after: int | None
+    checkpoint_folder: str
+    data_dir: str | None
+    dataset_checksum: str
+    world_size: int
+    threads: int
+    use_gpu: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the job as a dictionary of plain values."""
+        return asdict(self)
+
+
+def run_trial(job: Job, context: Context) -> None:
+    """Train ``job`` on from its last checkpoint to its end, telling ``context`` of every step.
+
+    A diverged training and everything that resray itself explains (a damaged checkpoint, changed
+    data) end the trial as ``failed`` with a message and are not worth another try; any other
+    exception goes through to the caller, who may try again.
+    """
+    started = time.perf_counter()
+    torch.set_num_threads(job.threads)
+    reset_peak_memory(context.device)
+    epoch = 0
+    try:
+        trainer, dataset = prepare_trainer(job, context)
+        epoch = trainer.epochs_done
+        facts = trial_facts(job, trainer, dataset)
+        facts["seconds_starting"] = time.perf_counter() - started
+        context.report(
+            {"kind": "started", "epoch": epoch, "facts": facts, "records": trainer.records}
+        )
+        for record in fit(trainer, stop_after=job.stop_after):
+            epoch = record["epoch"]
+            context.report({"kind": "epoch", "epoch": epoch, "record": record})
+        context.report({"kind": "finished", "epoch": epoch, **outcome(job, trainer)})
+    except ResrayError as error:
+        context.report({"kind": "finished", "epoch": epoch, **failure(error)})
+
+
+def prepare_trainer(job: Job, context: Context) -> tuple[Trainer, Dataset]:
+    """Open the data, build the trainer and go to its last checkpoint."""
+    recipe = Recipe.model_validate(job.recipe)
+    dataset = open_dataset(recipe.data, Path(job.data_dir) if job.data_dir else None)
+    if dataset.checksum != job.dataset_checksum:
+        raise DataError(
+            f"{dataset.source} on {socket.gethostname()}: checksum {dataset.checksum[:12]} is not "
+            f"that of the data the study was started with ({job.dataset_checksum[:12]})"
+        )
+    splits = prepare(dataset, recipe.data)
+    checkpoints = CheckpointFolder(Path(job.checkpoint_folder))
+    trainer = Trainer(recipe, splits, context, seed=job.seed, checkpoints=checkpoints)
+    trainer.resume()
+    return trainer, dataset
+
+
+def trial_facts(job: Job, trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
+    """Return the columns of the trials table that only the trial's process knows."""
+    context, splits = trainer.context, trainer.splits
+    return {
+        **data_facts(dataset, splits),
+        "batch_per_rank": -(-trainer.recipe.batch_size // context.world_size),
+        "precision": trainer.precision,
+        "channels_last": trainer.channels_last,
+        "parameters": count_parameters(trainer.network),
+        "multiply_adds": count_multiply_adds(trainer.network, splits.image_size),
+        "world_size": context.world_size,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "device": device_name(context.device, job.threads),
+        "python_version": platform.python_version(),
+        "torch_version": torch.__version__,
+        "resray_version": resray.__version__,
+    }
+
+
+def data_facts(dataset: Dataset, splits: Splits) -> dict[str, Any]:
+    """Return what the trials table says of the data."""
+    return {
+        "data_source": dataset.source,
+        "dataset_checksum": dataset.checksum,
+        "train_images": len(splits.train.labels),
+        "validation_images": len(splits.validation.labels),
+        "test_images": len(splits.test.labels),
+        "image_size": splits.image_size,
+    }
+
+
+def outcome(job: Job, trainer: Trainer) -> dict[str, Any]:
+    """Return how a trial ended that was neither stopped from outside nor failed."""
+    if trainer.epochs_done >= trainer.recipe.epochs:
+        return {"status": "completed", "reason": None}
+    return {"status": "stopped", "reason": f"stop-after {job.stop_after}"}
+
+
+def failure(error: ResrayError) -> dict[str, Any]:
+    """Return how a trial ended that cannot go on."""
+    diverged = isinstance(error, DivergedError)
+    return {
+        "status": "failed",
+        "reason": "diverged" if diverged else "error",
+        "error_class": type(error).__name__,
+        "error_message": str(error),
+    }
