@@ -47,9 +47,14 @@ class RunInterrupted(ResrayError):
     exit_code = 130
 
 
-def unknown(what: str, value: object, choices: Iterable[str]) -> str:
-    """Return ``what: 'sgdd' is not known; did you mean 'sgd'? (adam, adamw, sgd)``."""
+def not_known(value: object, choices: Iterable[str]) -> str:
+    """Return ``'sgdd' is not known; did you mean 'sgd'? (adam, adamw, sgd)``."""
     names = sorted(choices)
     close = get_close_matches(str(value), names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ";"
-    return f"{what}: {value!r} is not known{hint} ({', '.join(names)})"
+    return f"{value!r} is not known{hint} ({', '.join(names)})"
+
+
+def unknown(what: str, value: object, choices: Iterable[str]) -> str:
+    """Return ``what: 'sgdd' is not known; did you mean 'sgd'? (adam, adamw, sgd)``."""
+    return f"{what}: {not_known(value, choices)}"

@@ -6,9 +6,17 @@ change it, and what was published about them. Unknown keys are errors everywhere
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    field_validator,
+    model_validator,
+)
 
-from resray.errors import unknown
+from resray.errors import not_known
 from resray.models.table import MODELS
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -16,7 +24,17 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Size = Annotated[int, Field(ge=0)]
-ChannelValues = tuple[float, float, float]
+ChannelValues = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+ChannelScales = tuple[Positive, Positive, Positive]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Misplaced(ValueError):
+    """A mistake that only the whole shows; ``path`` leads from there to the value at fault."""
+
+    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class Strict(BaseModel):
@@ -43,7 +61,7 @@ class Model(Strict):
     @classmethod
     def name_is_known(cls, name: str) -> str:
         if name not in MODELS:
-            raise ValueError(unknown("model", name, MODELS).removeprefix("model: "))
+            raise ValueError(not_known(name, MODELS))
         return name
 
 
@@ -63,13 +81,14 @@ class Data(Strict):
     limit_train: Count | None = None
     limit_eval: Count | None = None
     mean: ChannelValues | None = None
-    std: ChannelValues | None = None
+    std: ChannelScales | None = None
     """Normalisation of pixel values in [0, 1]; null takes the dataset's usual figures."""
 
     @model_validator(mode="after")
     def embedded_options_need_embedded(self) -> Self:
-        if self.name != "embedded" and (self.classes or self.images):
-            raise ValueError("classes and images describe the embedded dataset only")
+        for key in ("classes", "images"):
+            if self.name != "embedded" and getattr(self, key) is not None:
+                raise Misplaced((key,), f"only embedded images have it, not {self.name}")
         return self
 
 
@@ -101,8 +120,10 @@ class Schedule(Strict):
 
     @model_validator(mode="after")
     def step_needs_milestones(self) -> Self:
-        if (self.name == "step") != bool(self.milestones):
-            raise ValueError("milestones belong to the step schedule, which needs them")
+        if self.name == "step" and not self.milestones:
+            raise Misplaced(("milestones",), "the step schedule needs at least one")
+        if self.name != "step" and self.milestones:
+            raise Misplaced(("milestones",), f"only the step schedule has them, not {self.name}")
         return self
 
 
@@ -138,9 +159,9 @@ class Recipe(Strict):
     @model_validator(mode="after")
     def warmup_fits(self) -> Self:
         if self.schedule.warmup_epochs >= self.epochs and self.schedule.warmup_epochs > 0:
-            raise ValueError(
-                f"schedule.warmup_epochs ({self.schedule.warmup_epochs:g}) must be below "
-                f"epochs ({self.epochs})"
+            raise Misplaced(
+                ("schedule", "warmup_epochs"),
+                f"{self.schedule.warmup_epochs:g} must be below epochs ({self.epochs})",
             )
         return self
 
@@ -205,7 +226,7 @@ class Study(Strict):
     """The name of the base recipe among the variants."""
     default_description: str = ""
     variants: dict[str, Variant] = {}
-    seeds: Annotated[list[int], Field(min_length=1)] = [0]
+    seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
     quick: Quick = Quick()
     published: list[Published] = []
     claims: list[Claim] = []
@@ -213,16 +234,35 @@ class Study(Strict):
     """Recipe keys that the source leaves unstated, each with the reason for our choice."""
 
     @model_validator(mode="after")
-    def names_agree(self) -> Self:
+    def trial_names_differ(self) -> Self:
         names = [entry.name for entry in self.trials]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"trials: the name {name!r} stands {names.count(name)} times")
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise Misplaced(("trials", index, "name"), f"{name!r} stands there twice")
+        return self
+
+    @model_validator(mode="after")
+    def trial_names_are_known(self) -> Self:
+        names = [entry.name for entry in self.trials]
         for variant_name, variant in self.variants.items():
             for trial in variant.trials:
                 if trial not in names:
-                    raise ValueError(unknown(f"variants.{variant_name}.trials", trial, names))
-        for figure in self.published:
+                    path = ("variants", variant_name, "trials", trial)
+                    raise Misplaced(path, not_known(trial, names))
+        for index, figure in enumerate(self.published):
             if figure.trial not in names:
-                raise ValueError(unknown("published: trial", figure.trial, names))
+                raise Misplaced(("published", index, "trial"), not_known(figure.trial, names))
+        return self
+
+    @model_validator(mode="after")
+    def seeds_differ(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise Misplaced(("seeds",), f"{self.seeds} holds a seed twice")
+        return self
+
+    @model_validator(mode="after")
+    def default_variant_is_the_base(self) -> Self:
+        if self.default_variant in self.variants:
+            message = f"{self.default_variant!r} names the base recipe and a variant"
+            raise Misplaced(("default_variant",), message)
         return self

@@ -1,0 +1,192 @@
+"""From a study and the user's options to the trials that will run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from pydantic import ValidationError
+
+from resray.errors import InputError, unknown
+from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers
+from resray.study.mistakes import Mistake, dotted, find_mistakes
+from resray.study.overrides import data_layers, limit_layers, quick_recipe_layer, set_layer
+from resray.study.recipes import differences, flatten, rescale, trial_id
+from resray.study.reductions import reductions
+from resray.study.spec import Recipe, Study
+
+__all__ = [
+    "Options",
+    "PlannedTrial",
+    "expand",
+    "flatten",
+    "recipe_differences",
+    "rescale",
+    "trial_id",
+    "variant_names",
+]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user chose on the command line."""
+
+    select: tuple[str, ...] = ()
+    """Globs on trial names; none selects all."""
+    variant: str | None = None
+    """None takes the study's default variant."""
+    seeds: tuple[int, ...] | None = None
+    """None takes the study's seeds."""
+    overrides: tuple[str, ...] = ()
+    """``--set``: dotted keys of the recipe and YAML values, e.g. ``optimizer.lr=0.01``."""
+    quick: bool = False
+    data_given: bool = False
+    """Whether ``--data-dir`` or ``RESRAY_DATA_DIR`` was given."""
+    epochs: int | None = None
+    """The recipe is rescaled to this many epochs."""
+    stop_after: int | None = None
+    """Only the first epochs of the unchanged recipe are trained."""
+    limit_train: int | None = None
+    limit_eval: int | None = None
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """One recipe with one seed, and how it came about."""
+
+    study: str
+    name: str
+    variant: str
+    seed: int
+    recipe: Recipe
+    stop_after: int | None
+    reductions: tuple[str, ...]
+    """What was reduced against the study's own recipe, e.g. ``2 of 200 epochs``."""
+
+
+def expand(study: Study, options: Options) -> list[PlannedTrial]:
+    """Return the trials that the options select, for every seed, in the study's order.
+
+    Precedence of what shapes a recipe: base, trial, variant, the variant's trial, ``--quick``,
+    ``--epochs`` and limits, ``--set``. Raises `InputError` for an option that is wrong or that
+    leaves two trials with the same recipe.
+    """
+    variant = _variant(study, options)
+    seeds = _seeds(study, options)
+    planned: list[PlannedTrial] = []
+    for index in _selected(study, options):
+        planned += _plan(study, index, variant, seeds, options)
+    _refuse_equal_trials(planned)
+    return planned
+
+
+def variant_names(study: Study) -> list[str]:
+    """Return the study's variants, the default one first."""
+    return [study.default_variant, *study.variants]
+
+
+def recipe_differences(
+    trials: Sequence[PlannedTrial],
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Split the trials' flattened recipes into what all share and, for each, what they do not."""
+    return differences([trial.recipe for trial in trials])
+
+
+def _variant(study: Study, options: Options) -> str:
+    variant = study.default_variant if options.variant is None else options.variant
+    if variant not in variant_names(study):
+        raise InputError(unknown("--variant", variant, variant_names(study)))
+    return variant
+
+
+def _seeds(study: Study, options: Options) -> tuple[int, ...]:
+    seeds = tuple(study.seeds) if options.seeds is None else options.seeds
+    for index, seed in enumerate(seeds):
+        if not 0 <= seed < 2**32:
+            raise InputError(f"--seeds: {seed} must be from 0 to {2**32 - 1}")
+        if seed in seeds[:index]:
+            raise InputError(f"--seeds: {seed} stands there twice")
+    if not seeds:
+        raise InputError("--seeds: give at least one seed")
+    return seeds
+
+
+def _selected(study: Study, options: Options) -> list[int]:
+    names = [entry.name for entry in study.trials]
+    for glob in options.select:
+        if not any(fnmatchcase(name, glob) for name in names):
+            raise InputError(unknown("--select", glob, names))
+    globs = options.select or ("*",)
+    return [
+        index for index, name in enumerate(names) if any(fnmatchcase(name, glob) for glob in globs)
+    ]
+
+
+def _plan(
+    study: Study, index: int, variant: str, seeds: tuple[int, ...], options: Options
+) -> list[PlannedTrial]:
+    name = study.trials[index].name
+    own = Recipe.model_validate(merge(recipe_layers(study.model_dump(), index, variant)))
+    recipe = _with_options(study, own, options)
+    stop_after = _stop_after(options, recipe, name)
+    reduced = reductions(own, recipe, stop_after)
+    return [
+        PlannedTrial(study.name, name, variant, seed, recipe, stop_after, reduced) for seed in seeds
+    ]
+
+
+def _stop_after(options: Options, recipe: Recipe, name: str) -> int | None:
+    stop = options.stop_after
+    if stop is not None and not 1 <= stop <= recipe.epochs:
+        raise InputError(f"--stop-after: {stop} must be from 1 to {name}'s {recipe.epochs} epochs")
+    # At its last epoch a trial is complete, not stopped.
+    return None if stop == recipe.epochs else stop
+
+
+def _with_options(study: Study, own: Recipe, options: Options) -> Recipe:
+    layers = _option_layers(study, own, options)
+    try:
+        return Recipe.model_validate(merge(layers))
+    except ValidationError as error:
+        mistakes = find_mistakes(Recipe, error)
+        raise InputError("\n".join(_message(layers, mistake) for mistake in mistakes)) from error
+
+
+def _option_layers(study: Study, own: Recipe, options: Options) -> list[Layer]:
+    sets = [set_layer(text) for text in options.overrides]
+    layers = [Layer(_rescaled(study, own, options).model_dump())]
+    if options.quick:
+        layers.append(quick_recipe_layer(study))
+    layers += data_layers(study, own.data, sets, quick=options.quick, data_given=options.data_given)
+    return layers + limit_layers(options.limit_train, options.limit_eval) + sets
+
+
+def _rescaled(study: Study, own: Recipe, options: Options) -> Recipe:
+    if options.epochs is not None:
+        if options.epochs < 1:
+            raise InputError(f"--epochs: {options.epochs} must be at least 1")
+        return rescale(own, options.epochs)
+    quick_epochs = study.quick.recipe.get("epochs", own.epochs) if options.quick else own.epochs
+    return rescale(own, min(int(quick_epochs), own.epochs))
+
+
+def _message(layers: list[Layer], mistake: Mistake) -> str:
+    """Start a mistake with the option at fault, or with all of them where they clash together."""
+    labels = [layer.label for layer in layers if layer.label]
+    label = layer_at_fault(layers, mistake.path).label or ", ".join(labels)
+    shown = f"{dotted(mistake.shown)}: " if mistake.shown else ""
+    return f"{label}: {shown}{mistake.message}"
+
+
+def _refuse_equal_trials(planned: list[PlannedTrial]) -> None:
+    """Refuse trials with one recipe and seed: their results would be the same file."""
+    names: dict[tuple[str, int], str] = {}
+    for trial in planned:
+        key = (trial.recipe.model_dump_json(), trial.seed)
+        if key in names:
+            first = names[key]
+            raise InputError(
+                f"{first} and {trial.name} have the same recipe with these options; "
+                f"choose one of them with --select"
+            )
+        names[key] = trial.name

@@ -1,0 +1,103 @@
+"""Merging a recipe from layers: the base, what a trial changes, what a variant and the user change.
+
+Each layer remembers where it came from, so that a mistake in the merged recipe is reported at the
+layer that brought it in.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from resray.study.source import Key
+
+# Keys of `data` that say something about one dataset and are wrong for another one.
+_OF_ONE_DATASET = ("mean", "std", "classes", "images")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Some keys of a recipe, and where they were written."""
+
+    changes: Mapping[str, Any]
+    path: tuple[Key, ...] = ()
+    """Within the study file, for a layer that stands there."""
+    label: str = ""
+    """The command line option, for a layer that stands there."""
+
+
+def section(document: Any, *path: Key) -> dict[str, Any]:
+    """Return the mapping at a path of raw YAML data; empty where there is none."""
+    for key in path:
+        try:
+            document = document[key]
+        except (KeyError, IndexError, TypeError):
+            return {}
+    return document if isinstance(document, dict) else {}
+
+
+def recipe_layers(document: Any, index: int, variant: str) -> list[Layer]:
+    """Return the layers of trial ``index`` under a variant, from raw YAML data, base first.
+
+    The name of no variant (the default one is none) leaves the trial as it is.
+    """
+    name = section(document, "trials", index).get("name")
+    paths: list[tuple[Key, ...]] = [("recipe",), ("trials", index, "recipe")]
+    if isinstance(variant, str) and isinstance(name, str):
+        paths += [("variants", variant, "recipe"), ("variants", variant, "trials", name)]
+    layers = [Layer(section(document, *path), path) for path in paths]
+    return [layer for layer in layers if layer.changes or layer.path == ("recipe",)]
+
+
+def merge(layers: Iterable[Layer]) -> dict[str, Any]:
+    """Merge layers key by key, later ones winning; lists are replaced whole."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = _apply(merged, normalise(layer.changes))
+    return merged
+
+
+def normalise(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the shorthands ``model: resnet18`` and ``data: cifar10`` out as ``{name: ...}``."""
+    long = dict(changes)
+    for key in ("model", "data"):
+        if isinstance(long.get(key), str):
+            long[key] = {"name": long[key]}
+    return long
+
+
+def layer_at_fault(layers: Sequence[Layer], path: Sequence[Key]) -> Layer:
+    """Return the last of the layers that hold the longest part of ``path``."""
+    return max(reversed(layers), key=lambda layer: _depth(normalise(layer.changes), path))
+
+
+def _depth(changes: Any, path: Sequence[Key]) -> int:
+    for depth, key in enumerate(path):
+        if not isinstance(changes, Mapping) or key not in changes:
+            return depth
+        changes = changes[key]
+    return len(path)
+
+
+def _apply(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    before, after = section(base, "data"), section(changes, "data")
+    if before and after.get("name", before.get("name")) != before.get("name"):
+        base = {**base, "data": _kept(before, after["name"])}
+    return _deep_merge(base, changes)
+
+
+def _kept(data: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return what still holds of a dataset's keys when another one takes its place."""
+    if name == "embedded":
+        return {}
+    return {key: value for key, value in data.items() if key not in _OF_ONE_DATASET}
+
+
+def _deep_merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        before = merged.get(key)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            merged[key] = _deep_merge(before, value)
+        else:
+            merged[key] = value
+    return merged

@@ -1,0 +1,144 @@
+"""Finding a study file and reading it, with every mistake reported by its line."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+import resray
+from resray.errors import InputError, unknown
+from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
+from resray.study.mistakes import Mistake, dotted, find_mistakes
+from resray.study.source import Key, Source, parse, read_text
+from resray.study.spec import Data, Recipe, Study
+
+
+def study_files() -> dict[str, Path]:
+    """Return the shipped studies' files by name, from the wheel or from the checkout."""
+    package = Path(resray.__file__).parent
+    installed = package / "benchmarks"
+    folder = installed if installed.is_dir() else package.parent / "benchmarks"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load_study(name_or_path: str) -> Study:
+    """Read a shipped study by name, or a user's own file by path.
+
+    A path ends in .yaml or .yml or holds a separator. The complete recipe of every trial is
+    validated under every variant. Raises `InputError` with one line for each mistake.
+    """
+    path = _find(name_or_path)
+    source = parse(read_text(path), _shown(path))
+    return _validate(source)
+
+
+def study_text(name_or_path: str) -> str:
+    """Return a study file's text as it stands, to be kept beside the results.
+
+    Raises `InputError` as `load_study` does for a name or path that leads nowhere.
+    """
+    return read_text(_find(name_or_path))
+
+
+def _find(name_or_path: str) -> Path:
+    is_path = Path(name_or_path).suffix in (".yaml", ".yml") or "/" in name_or_path
+    if is_path or "\\" in name_or_path:
+        return Path(name_or_path).expanduser()
+    files = study_files()
+    if name_or_path not in files:
+        raise InputError(unknown("study", name_or_path, files))
+    return files[name_or_path]
+
+
+def _shown(path: Path) -> str:
+    working_folder = Path.cwd()
+    inside = path.is_absolute() and path.is_relative_to(working_folder)
+    return str(path.relative_to(working_folder) if inside else path)
+
+
+def _validate(source: Source) -> Study:
+    content = source.content
+    if not isinstance(content, dict):
+        raise InputError(f"{source.place}:1: a study is a mapping of keys to values")
+    mistakes = _mistakes_in(Study, content)
+    mistakes += _recipe_mistakes(content) + _quick_mistakes(content)
+    if mistakes:
+        raise InputError(_report(source, mistakes))
+    return Study.model_validate(content)
+
+
+def _report(source: Source, mistakes: list[Mistake]) -> str:
+    lines: dict[str, int] = {}
+    for mistake in mistakes:
+        line = source.line(mistake.path)
+        shown = f"{dotted(mistake.shown)}: " if mistake.shown else ""
+        # The same mistake of the base recipe comes up in each of its trials.
+        lines[f"{source.place}:{line}: {shown}{mistake.message}"] = line
+    return "\n".join(sorted(lines, key=lambda text: lines[text]))
+
+
+def _recipe_mistakes(document: dict[Any, Any]) -> list[Mistake]:
+    """Validate the complete recipe of every trial, alone and under every variant."""
+    trials, base = document.get("trials"), document.get("recipe")
+    count = len(trials) if isinstance(trials, list) and isinstance(base, dict) else 0
+    found: list[Mistake] = []
+    for variant in ("", *section(document, "variants")):
+        for index in range(count):
+            found += _check(recipe_layers(document, index, variant), index)
+    return _gather_missing(found, count)
+
+
+def _check(layers: list[Layer], index: int) -> list[Mistake]:
+    mistakes = _mistakes_in(Recipe, merge(layers))
+    return [_in_document(layers, index, mistake) for mistake in mistakes]
+
+
+def _mistakes_in(model: type[BaseModel], content: Any) -> list[Mistake]:
+    try:
+        model.model_validate(content)
+    except ValidationError as error:
+        return find_mistakes(model, error)
+    return []
+
+
+def _in_document(layers: list[Layer], index: int, mistake: Mistake) -> Mistake:
+    """Lead a recipe's mistake to the layer that made it; what no layer has, its trial lacks."""
+    start = layer_at_fault(layers, mistake.path).path
+    if mistake.missing and len(mistake.path) == 1:
+        start = ("trials", index, "recipe")
+    return replace(mistake, path=start + mistake.path, shown=start + mistake.shown)
+
+
+def _gather_missing(mistakes: list[Mistake], trials: int) -> list[Mistake]:
+    """Report a key that every trial lacks once, at the base recipe."""
+    lacking: dict[Key, set[Key]] = {}
+    for mistake in mistakes:
+        if _lacks_a_key(mistake):
+            lacking.setdefault(mistake.path[3], set()).add(mistake.path[1])
+    everywhere = [key for key, lacks in lacking.items() if len(lacks) == trials]
+    kept = [each for each in mistakes if not _lacks_a_key(each) or each.path[3] not in everywhere]
+    return kept + [Mistake(("recipe", key), ("recipe", key), "is missing") for key in everywhere]
+
+
+def _lacks_a_key(mistake: Mistake) -> bool:
+    """Whether it is a top-level key of a recipe: ``trials[0].recipe.model``."""
+    return mistake.missing and mistake.path[0] == "trials" and len(mistake.path) == 4
+
+
+def _quick_mistakes(document: dict[Any, Any]) -> list[Mistake]:
+    """Check what ``--quick`` changes, on the first trial."""
+    quick = Layer(section(document, "quick", "recipe"), ("quick", "recipe"))
+    layers = [*recipe_layers(document, 0, ""), quick]
+    found = [each for each in _check(layers, 0) if each.path[0] == "quick"]
+    data = section(merge(layers), "data")
+    replaced = {"embedded": {"name": "embedded"}, "real": data}
+    for key, base in replaced.items():
+        start: tuple[Key, ...] = ("quick", key)
+        changes = section(document, *start)
+        for mistake in _mistakes_in(Data, {**base, **changes}):
+            if not mistake.path or mistake.path[0] in changes:
+                found.append(
+                    replace(mistake, path=start + mistake.path, shown=start + mistake.shown)
+                )
+    return found

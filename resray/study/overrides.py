@@ -1,0 +1,77 @@
+"""What the command line changes in every recipe: ``--set``, ``--quick``, limits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from resray.errors import InputError
+from resray.study.layers import Layer, normalise, section
+from resray.study.spec import Data, Study
+
+_CLASSES = {"cifar10": 10, "cifar100": 100}
+
+
+def set_layer(text: str) -> Layer:
+    """Return the change that ``--set optimizer.lr=0.01`` asks for; the value is read as YAML.
+
+    Raises `InputError` where there is no key, or the value is not valid YAML.
+    """
+    label = f"--set {text}"
+    key, equals, value = text.partition("=")
+    keys = key.strip().split(".")
+    if not equals or not all(keys):
+        raise InputError(f"{label}: write key=value, e.g. optimizer.lr=0.01")
+    changes = _read_value(value, label)
+    for part in reversed(keys):
+        changes = {part: changes}
+    # A shorthand such as model=resnet34 is written out here, so that layers compare by full keys.
+    return Layer(normalise(changes), label=label)
+
+
+def limit_layers(limit_train: int | None, limit_eval: int | None) -> list[Layer]:
+    """Return the changes that ``--limit-train`` and ``--limit-eval`` ask for."""
+    limits = {"limit_train": limit_train, "limit_eval": limit_eval}
+    return [
+        Layer({"data": {key: limit}}, label=f"--{key.replace('_', '-')} {limit}")
+        for key, limit in limits.items()
+        if limit is not None
+    ]
+
+
+def quick_recipe_layer(study: Study) -> Layer:
+    """Return what ``--quick`` changes in any recipe; its epochs rescale and are left out here."""
+    recipe = {key: value for key, value in study.quick.recipe.items() if key != "epochs"}
+    return Layer(recipe, label="--quick")
+
+
+def data_layers(
+    study: Study, own: Data, sets: Sequence[Layer], *, quick: bool, data_given: bool
+) -> list[Layer]:
+    """Return how the data changes when embedded images stand in, or when ``--quick`` shrinks it.
+
+    A dataset that the user named with ``--set`` is wanted as it is, like one with ``--data-dir``.
+    """
+    named = [layer for layer in sets if section(layer.changes, "data").get("name")]
+    name = section(named[-1].changes, "data")["name"] if named else own.name
+    if quick and (name == "embedded" or not (data_given or named)):
+        return [Layer({"data": _embedded(study, own)}, label="--quick")]
+    if quick:
+        return [Layer({"data": study.quick.real}, label="--quick")]
+    if name == "embedded" and own.name != "embedded":
+        return [Layer({"data": _embedded(study, own)}, label=named[-1].label)]
+    return []
+
+
+def _embedded(study: Study, own: Data) -> dict[str, Any]:
+    classes = _CLASSES.get(own.name, own.classes)
+    data = {**study.quick.embedded, "name": "embedded"}
+    return {**data, "classes": classes} if classes else data
+
+
+def _read_value(text: str, label: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = getattr(error, "problem", None) or error
+        raise InputError(f"{label}: the value is not valid YAML: {problem}") from error
