@@ -13,8 +13,6 @@ from resray.training.trial import Job
 
 Row = dict[str, Any]
 
-ENDED = ("completed", "stopped", "failed")
-
 
 def planned_row(trial: PlannedTrial, job: Job, provenance: Row) -> Row:
     """Return the trials row of a trial before it starts."""
@@ -46,12 +44,13 @@ def planned_row(trial: PlannedTrial, job: Job, provenance: Row) -> Row:
 class Recorder:
     """Turns messages and ends of trials into rows.
 
-    ``gpus_per_trial`` is 0 on CPU. ``running`` holds the trials that train at this moment.
+    ``gpus_per_trial`` is 0 on CPU. ``running`` holds the host of each trial that trains at this
+    moment.
     """
 
     store: ResultStore
     gpus_per_trial: float = 0
-    running: set[str] = field(default_factory=set)
+    running: dict[str, str] = field(default_factory=dict)
 
     def plan(self, row: Row) -> None:
         """Register a trial: what it is, and that it waits."""
@@ -61,12 +60,16 @@ class Recorder:
 
     def message(self, trial_id: str, message: Mapping[str, Any]) -> None:
         """Write down one message of `resray.training.trial.run_trial`."""
-        handlers = {"started": self._started, "epoch": self._epoch, "finished": self._finished}
+        handlers = {
+            "started": self._started,
+            "epoch": self._epoch,
+            "finished": self._finished,
+        }
         handlers[message["kind"]](trial_id, message)
 
     def died(self, trial_id: str, detail: str) -> None:
         """Note that a trial's process ended and that it will be started again."""
-        self.running.discard(trial_id)
+        self.running.pop(trial_id, None)
         self._event(trial_id, "died", detail=detail)
 
     def failed(self, trial_id: str, error_class: str, error_message: str) -> None:
@@ -93,49 +96,46 @@ class Recorder:
 
     def _started(self, trial_id: str, message: Mapping[str, Any]) -> None:
         row = self._row(trial_id)
+        if trial_id in self.running:
+            self.died(trial_id, "a rank died; Ray Train started all ranks again")
+        self._recover(trial_id, message["records"])
         facts = dict(message["facts"])
         pid = facts.pop("pid")
-        facts.pop("placement_group", None)
         facts["seconds_starting"] += row.get("seconds_starting") or 0.0
-        self.running.add(trial_id)
-        self._note_sharing()
-        known = {epoch["epoch"] for epoch in self.store.epochs(trial_id)}
-        lost = [record for record in message["records"] if record["epoch"] not in known]
-        # Epochs that were checkpointed, but whose message a kill cut off.
-        if lost:
-            self._put_records(trial_id, lost)
-        attempts = (row["attempts"] or 0) + 1
-        again = attempts > 1
+        attempts = row["attempts"] + 1
         self.store.put_trial(
             {
                 "trial_id": trial_id,
                 **facts,
-                **summarise(self.store.epochs(trial_id)),
+                **dict.fromkeys(("ended", "reason", "error_class", "error_message")),
                 "status": "running",
                 "attempts": attempts,
                 "started": row.get("started") or now(),
-                "exclusive": self._row(trial_id).get("exclusive") is not False
-                and len(self.running) == 1,
-                "ended": None,
-                "reason": None,
-                "error_class": None,
-                "error_message": None,
             }
         )
-        self._event(trial_id, "resumed" if again else "started", pid=pid)
+        self.running[trial_id] = facts["host"]
+        self._note_sharing(facts["host"])
+        self._event(trial_id, "resumed" if attempts > 1 else "started", pid=pid)
 
-    def _note_sharing(self) -> None:
-        """Trials that now run beside another one never had the device to themselves."""
-        if len(self.running) < 2:
-            return
-        for trial_id in self.running:
-            if self._row(trial_id).get("exclusive") is not False:
-                self.store.put_trial({"trial_id": trial_id, "exclusive": False})
+    def _recover(self, trial_id: str, records: list[Row]) -> None:
+        """Write epochs that were checkpointed, but whose message a kill cut off."""
+        known = {epoch["epoch"] for epoch in self.store.epochs(trial_id)}
+        lost = [record for record in records if record["epoch"] not in known]
+        if lost:
+            self._put_records(trial_id, lost)
+
+    def _note_sharing(self, host: str) -> None:
+        """Mark the trials on ``host``: a trial that once ran beside another stays marked."""
+        beside = [trial_id for trial_id, where in self.running.items() if where == host]
+        shared = len(beside) > 1 and self.gpus_per_trial < 1
+        for trial_id in beside:
+            before = self._row(trial_id).get("exclusive")
+            exclusive = before is not False and not shared
+            if exclusive != before:
+                self.store.put_trial({"trial_id": trial_id, "exclusive": exclusive})
 
     def _epoch(self, trial_id: str, message: Mapping[str, Any]) -> None:
         self._put_records(trial_id, [message["record"]])
-        summary = summarise(self.store.epochs(trial_id))
-        self.store.put_trial({"trial_id": trial_id, **summary, **self._gpu_hours(trial_id)})
 
     def _put_records(self, trial_id: str, records: list[Row]) -> None:
         row = self._row(trial_id)
@@ -152,6 +152,8 @@ class Recorder:
                 for record in records
             ],
         )
+        summary = summarise(self.store.epochs(trial_id))
+        self.store.put_trial({"trial_id": trial_id, **summary, **self._gpu_hours(trial_id)})
 
     def _gpu_hours(self, trial_id: str) -> Row:
         if not self.gpus_per_trial:
@@ -167,7 +169,7 @@ class Recorder:
         self._end(trial_id, {key: message.get(key) for key in columns})
 
     def _end(self, trial_id: str, outcome: Row) -> None:
-        self.running.discard(trial_id)
+        self.running.pop(trial_id, None)
         self.store.put_trial({"trial_id": trial_id, **outcome, "ended": now()})
         detail = outcome.get("error_message") or outcome.get("reason")
         self._event(trial_id, outcome["status"], detail=detail)

@@ -27,7 +27,11 @@ class Tally:
         """Add a batch: its summed loss, and its logits (n, classes) against labels (n,)."""
         correct = (logits.argmax(dim=1) == labels).sum()
         self.sums += torch.stack(
-            [loss_sum.detach().double(), correct.double(), correct.new_tensor(len(labels)).double()]
+            [
+                loss_sum.detach().double(),
+                correct.double(),
+                correct.new_tensor(len(labels)).double(),
+            ]
         )
 
     def result(self, world_size: int) -> tuple[float | None, float | None, int]:

@@ -13,7 +13,11 @@ def build_optimizer(spec: Optimizer, model: nn.Module) -> torch.optim.Optimizer:
     groups = list(parameter_groups(spec, model))
     if spec.name == "sgd":
         return torch.optim.SGD(
-            groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.nesterov, fused=True
+            groups,
+            lr=spec.lr,
+            momentum=spec.momentum,
+            nesterov=spec.nesterov,
+            fused=True,
         )
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.name]
     return kind(groups, lr=spec.lr, betas=spec.betas, fused=True)

@@ -67,7 +67,12 @@ def run_trial(job: Job, context: Context) -> None:
         facts = trial_facts(job, trainer, dataset)
         facts["seconds_starting"] = time.perf_counter() - started
         context.report(
-            {"kind": "started", "epoch": epoch, "facts": facts, "records": trainer.records}
+            {
+                "kind": "started",
+                "epoch": epoch,
+                "facts": facts,
+                "records": trainer.records,
+            }
         )
         for record in fit(trainer, stop_after=job.stop_after):
             epoch = record["epoch"]

@@ -1,0 +1,124 @@
+"""Starting Ray here or joining a running cluster, quietly, and asking first what there is."""
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import ray
+import torch
+
+from resray.errors import ClusterError
+from resray.orchestration.resources import Allocation, Machine
+
+OBJECT_STORE_BYTES = 200_000_000
+"""Trials exchange nothing but messages; a small store also fits containers' small /dev/shm."""
+
+
+def local_machine() -> Machine:
+    """Return the CPU cores that this process may use and the GPUs that it sees."""
+    return Machine(cpus=len(os.sched_getaffinity(0)), gpus=torch.cuda.device_count())
+
+
+@contextmanager
+def connect(address: str | None, machine: Machine, log: Path) -> Iterator[None]:
+    """Start Ray on this machine, or join the cluster at ``address``; leave it at the end.
+
+    What Ray and its parts print goes to ``log``. Raises ClusterError if the cluster cannot be
+    reached.
+    """
+    options = {"log_to_driver": False, "logging_level": logging.ERROR}
+    with chatter_to(log):
+        try:
+            if address is None:
+                ray.init(
+                    address="local",
+                    num_cpus=machine.cpus,
+                    num_gpus=machine.gpus,
+                    include_dashboard=False,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    **options,
+                )
+            else:
+                ray.init(address=address, **options)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ClusterError(
+                f"--address {address}: no Ray cluster answers there ({first_line(error)}); "
+                "start one with `ray start --head`, or leave --address out to use this machine"
+                if address
+                else f"Ray does not start on this machine ({first_line(error)}); "
+                "`resray doctor` says more"
+            ) from error
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def cluster_machine(address: str) -> Machine:
+    """Return what the cluster that this process has joined holds altogether."""
+    resources = ray.cluster_resources()
+    return Machine(
+        cpus=int(resources.get("CPU", 0)),
+        gpus=int(resources.get("GPU", 0)),
+        place=f"the cluster at {address}",
+    )
+
+
+def check_fits(allocation: Allocation) -> None:
+    """Raise ClusterError if no node is large enough for one rank: Ray would wait for ever."""
+    cpus = allocation.cpus_per_trial / allocation.world_size
+    gpus = allocation.gpus_per_trial / allocation.world_size
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
+        return
+    largest = max(nodes, key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)))
+    raise ClusterError(
+        f"no node has the {cpus:g} CPU cores and {gpus:g} GPUs that one rank needs; the largest of "
+        f"{len(nodes)} has {largest.get('CPU', 0):g} and {largest.get('GPU', 0):g}; "
+        "type a smaller --cpus-per-trial"
+    )
+
+
+def session_logs() -> str:
+    """Return the folder of the running session's own logs, on this machine."""
+    return str(Path(tempfile.gettempdir()) / "ray" / "session_latest" / "logs")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its class."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def chatter_to(log: Path) -> Iterator[None]:
+    """Send what goes to standard error to ``log``: Ray's native code writes there past Python.
+
+    Python's own ``sys.stderr`` keeps going where it went.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    python_stderr: TextIO = sys.stderr
+    with open(log, "ab") as file:
+        os.dup2(file.fileno(), 2)
+    sys.stderr = os.fdopen(os.dup(terminal), "w", buffering=1)
+    handler = logging.FileHandler(log)
+    logger = logging.getLogger("ray")
+    logger.addHandler(handler)
+    propagates, logger.propagate = logger.propagate, False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagates
+        handler.close()
+        sys.stderr.close()
+        sys.stderr = python_stderr
+        os.dup2(terminal, 2)
+        os.close(terminal)

@@ -1,0 +1,200 @@
+"""What the user sees while trials run: a live table on a terminal, plain lines elsewhere."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from resray.orchestration.trainable import PROGRESS_FILE
+from resray.results.store import ResultStore
+from resray.training.trial import Job
+
+Row = dict[str, Any]
+
+
+@dataclass
+class TrialView:
+    """What is shown of one trial, and what its time left is reckoned from."""
+
+    job: Job
+    label: str
+    epochs: int
+    work_per_epoch: float
+    """Training multiply-adds of one epoch: trials not yet measured are scaled from others."""
+    state: str = "waiting"
+    epoch: int = 0
+    record: Row = field(default_factory=dict)
+    seconds_per_epoch: float | None = None
+    epoch_began: float | None = None
+
+    def running_epoch(self) -> Row:
+        """Return what the trial last said of its unfinished epoch, or nothing."""
+        try:
+            said: Row = json.loads((Path(self.job.checkpoint_folder) / PROGRESS_FILE).read_text())
+        except (OSError, ValueError):
+            return {}
+        fresh = self.epoch_began is not None and said["time"] >= self.epoch_began
+        return said if fresh and said["epoch"] == self.epoch + 1 else {}
+
+    def seconds_left(self, seconds_per_work: float | None) -> float | None:
+        """Return the seconds that the trial still needs, or None if nothing is known yet."""
+        if self.state not in ("waiting", "running", "starting again"):
+            return 0.0
+        said = self.running_epoch() if self.state == "running" else {}
+        one = self.seconds_per_epoch
+        if one is None and said.get("images"):
+            one = said["seconds"] * said["of"] / said["images"]
+        if one is None and seconds_per_work is not None:
+            one = seconds_per_work * self.work_per_epoch
+        if one is None:
+            return None
+        begun = time.time() - self.epoch_began if said and self.epoch_began else 0.0
+        return max(0.0, one * (self.epochs - self.epoch) - min(begun, one))
+
+
+class Board:
+    """Listens to the trials and shows them; one place for the table, the lines and time left."""
+
+    def __init__(
+        self,
+        views: Sequence[TrialView],
+        store: ResultStore,
+        console: Console,
+        side_by_side: int,
+    ) -> None:
+        self.views = {view.job.trial_id: view for view in views}
+        self._store = store
+        self._console = console
+        self._side_by_side = side_by_side
+        self._began = time.time()
+
+    def live(self) -> AbstractContextManager[object]:
+        """Return a context that shows the table while it lasts, if this is a terminal."""
+        if not self._console.is_terminal:
+            return nullcontext()
+        return Live(
+            get_renderable=self.table,
+            console=self._console,
+            refresh_per_second=2,
+            transient=False,
+        )
+
+    def hear(self, trial_id: str, message: Mapping[str, Any]) -> None:
+        """Take in a message that has been recorded."""
+        view = self.views[trial_id]
+        handlers = {"started": self._started, "epoch": self._epoch, "died": self._died}
+        handlers.get(message["kind"], self._ended)(view, message)
+
+    def _started(self, view: TrialView, message: Mapping[str, Any]) -> None:
+        view.state, view.epoch, view.epoch_began = (
+            "running",
+            message["epoch"],
+            time.time(),
+        )
+        verb = f"goes on after epoch {view.epoch}" if view.epoch else "started"
+        self._line(f"{view.label}: {verb} on {message['facts']['device']}")
+
+    def _epoch(self, view: TrialView, message: Mapping[str, Any]) -> None:
+        record = message["record"]
+        view.epoch, view.record, view.epoch_began = record["epoch"], record, time.time()
+        view.seconds_per_epoch = record["seconds_training"] + record["seconds_evaluating"]
+        self._line(
+            f"{view.label}: epoch {view.epoch}/{view.epochs}, train loss "
+            f"{record['train_loss']:.3f}, validation {percent(record['validation_accuracy'])}, "
+            f"test {percent(record['test_accuracy'])}, {record['images_per_second']:.0f} images/s, "
+            f"left {duration(self._seconds_left_of(view))}, in all {duration(self.seconds_left())}"
+        )
+
+    def _died(self, view: TrialView, message: Mapping[str, Any]) -> None:
+        view.state = "starting again"
+        self._line(f"{view.label}: its process died; it starts again from its last checkpoint")
+
+    def _ended(self, view: TrialView, message: Mapping[str, Any]) -> None:
+        row = self._store.trial(view.job.trial_id) or {}
+        view.state = row.get("status", "ended")
+        reason = row.get("error_message") or row.get("reason")
+        self._line(f"{view.label}: {view.state}{f' ({reason})' if reason else ''}")
+
+    def _line(self, text: str) -> None:
+        if not self._console.is_terminal:
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _seconds_per_work(self) -> float | None:
+        """Return seconds per training multiply-add, over the trials measured so far."""
+        known = [view for view in self.views.values() if view.seconds_per_epoch is not None]
+        if not known:
+            return None
+        seconds = sum(view.seconds_per_epoch or 0.0 for view in known)
+        return seconds / sum(view.work_per_epoch for view in known)
+
+    def _seconds_left_of(self, view: TrialView) -> float | None:
+        return view.seconds_left(self._seconds_per_work())
+
+    def seconds_left(self) -> float | None:
+        """Return the seconds until all trials have ended: each slot takes the next that waits."""
+        rate = self._seconds_per_work()
+        left = [view.seconds_left(rate) for view in self.views.values()]
+        if any(seconds is None for seconds in left):
+            return None
+        slots = [0.0] * self._side_by_side
+        for seconds in sorted((value for value in left if value), reverse=True):
+            slots[slots.index(min(slots))] += seconds
+        return max(slots)
+
+    def table(self) -> Table:
+        """Return the table as it stands now."""
+        table = Table(
+            title=f"{self._elapsed()} so far, {duration(self.seconds_left())} left",
+            title_justify="left",
+            expand=False,
+        )
+        for column in ("trial", "state"):
+            table.add_column(column, no_wrap=True)
+        for column in ("epoch", "train loss", "validation", "test", "images/s", "left"):
+            table.add_column(column, justify="right", no_wrap=True)
+        for view in self.views.values():
+            table.add_row(*self._cells(view))
+        return table
+
+    def _elapsed(self) -> str:
+        return duration(time.time() - self._began)
+
+    def _cells(self, view: TrialView) -> list[str]:
+        said = view.running_epoch() if view.state == "running" else {}
+        part = f" + {100 * said['images'] / said['of']:.0f} %" if said else ""
+        speed = view.record.get("images_per_second")
+        if said.get("seconds"):
+            speed = said["images"] / said["seconds"]
+        return [
+            view.label,
+            view.state,
+            f"{view.epoch}{part} / {view.epochs}",
+            f"{view.record['train_loss']:.3f}" if view.record else "",
+            percent(view.record.get("validation_accuracy")),
+            percent(view.record.get("test_accuracy")),
+            f"{speed:.0f}" if speed else "",
+            duration(self._seconds_left_of(view)),
+        ]
+
+
+def percent(value: float | None) -> str:
+    """Return ``87.92 %``, or a dash for what was not measured."""
+    return "–" if value is None else f"{value:.2f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """Return ``2 h 05 min``, ``3 min 07 s``, ``12 s``, or a question mark if unknown."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

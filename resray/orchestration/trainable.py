@@ -1,0 +1,136 @@
+"""What Ray runs: one trial in its own process, or as a Ray Train run of several ranks."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.train.torch
+import ray.tune
+import torch
+from ray.tune.integration.ray_train import TuneReportCallback
+
+from resray.training.context import Message
+from resray.training.device import pick_device
+from resray.training.trial import Job, run_trial
+
+Config = dict[str, Any]
+
+PROGRESS_FILE = "progress.json"
+
+
+def write_progress(folder: Path, epoch: int, images: int, of: int, seconds: float) -> None:
+    """Leave word of a running epoch for the driver's table, past Ray: it costs no step a wait."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{PROGRESS_FILE}.{os.getpid()}"
+    facts = {
+        "epoch": epoch,
+        "images": images,
+        "of": of,
+        "seconds": seconds,
+        "time": time.time(),
+    }
+    temporary.write_text(json.dumps(facts))
+    temporary.replace(folder / PROGRESS_FILE)
+
+
+class TuneContext:
+    """A trial of one rank: it trains in the trial's own process and tells Ray Tune."""
+
+    rank = 0
+    world_size = 1
+
+    def __init__(self, job: Job) -> None:
+        self.device = pick_device(job.use_gpu)
+        self._folder = Path(job.checkpoint_folder)
+
+    def report(self, message: Message) -> None:
+        """Send a message to the driver through Ray Tune."""
+        ray.tune.report(dict(message))
+
+    def progress(self, epoch: int, images: int, of: int, seconds: float) -> None:
+        """Say how far the running epoch is."""
+        write_progress(self._folder, epoch, images, of, seconds)
+
+
+class TrainContext:
+    """One rank of a Ray Train run; rank 0's messages reach the driver."""
+
+    def __init__(self, job: Job) -> None:
+        context = ray.train.get_context()
+        self.rank: int = context.get_world_rank()
+        self.world_size: int = context.get_world_size()
+        self.device: torch.device = (
+            ray.train.torch.get_device() if job.use_gpu else torch.device("cpu")
+        )
+        self._folder = Path(job.checkpoint_folder)
+
+    def report(self, message: Message) -> None:
+        """Send a message; every rank calls this, Ray Train passes on rank 0's."""
+        ray.train.report(dict(message))
+
+    def progress(self, epoch: int, images: int, of: int, seconds: float) -> None:
+        """Say how far the running epoch is, from rank 0."""
+        if self.rank == 0:
+            write_progress(self._folder, epoch, images, of, seconds)
+
+
+def train_alone(config: Config) -> None:
+    """Ray Tune's trainable for a trial of one rank."""
+    job = Job(**config["job"])
+    run_trial(job, TuneContext(job))
+
+
+def train_rank(config: Config) -> None:
+    """Ray Train's training function: one of several ranks, the process group is up."""
+    job = Job(**config["job"])
+    group = ray.util.get_current_placement_group()
+    context = TrainContext(job)
+    # The driver removes the group if this trial dies before Ray Train can.
+    context.report({"kind": "group", "epoch": 0, "placement_group": group.id.hex()})
+    run_trial(job, context)
+
+
+def train_together(config: Config) -> None:
+    """Ray Tune's trainable for a trial of several ranks: a Ray Train run inside the trial.
+
+    Ray Train starts all ranks again when one dies; they go on from the last checkpoint. When its
+    attempts are used up the trial has failed, and Ray Tune must not multiply them by its own.
+    """
+    job = Job(**config["job"])
+    cpus = max(1, job.threads)
+    trainer = ray.train.torch.TorchTrainer(
+        train_rank,
+        train_loop_config={"job": config["job"]},
+        torch_config=ray.train.torch.TorchConfig(backend="nccl" if job.use_gpu else "gloo"),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=job.world_size,
+            use_gpu=job.use_gpu,
+            resources_per_worker={"CPU": cpus, **({"GPU": 1} if job.use_gpu else {})},
+        ),
+        run_config=ray.train.RunConfig(
+            # A name of its own for each attempt: resray's checkpoints carry the state, not Ray's.
+            name=f"{job.trial_id}-{time.time_ns()}",
+            storage_path=config["ray_storage"],
+            failure_config=ray.train.FailureConfig(max_failures=config["max_failures"]),
+            callbacks=[TuneReportCallback()],
+        ),
+    )
+    try:
+        trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        ray.tune.report({"kind": "finished", "epoch": 0, **training_failure(error)})
+
+
+def training_failure(error: ray.train.TrainingFailedError) -> dict[str, Any]:
+    """Return the end of a trial whose ranks failed more often than they may."""
+    failures = getattr(error, "worker_failures", {})
+    cause = failures[min(failures)] if failures else error
+    return {
+        "status": "failed",
+        "reason": "error",
+        "error_class": type(cause).__name__,
+        "error_message": str(cause).strip().splitlines()[-1] if str(cause).strip() else "",
+    }
