@@ -1,0 +1,48 @@
+"""What every source of images gives: uint8 tensors, labels, class names and a checksum."""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images with their labels, in memory or mapped from a file that other processes share."""
+
+    images: torch.Tensor
+    """uint8 (n, 3, height, width), RGB."""
+    labels: torch.Tensor
+    """int64 (n,)."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, indices: torch.Tensor) -> "Images":
+        """Return a copy of the images at ``indices`` (int64), in that order."""
+        return Images(self.images[indices], self.labels[indices])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A whole dataset as its source gives it, before any split."""
+
+    name: str
+    """As in the recipe, e.g. ``cifar10``."""
+    source: str
+    """How it was stored, for people: ``CIFAR-10 (Parquet folder, JPEG)``."""
+    train: Images
+    test: Images
+    class_names: tuple[str, ...]
+    checksum: str
+    """SHA-256 of the decoded images and labels, hexadecimal."""
+
+
+def checksum(train: Images, test: Images) -> str:
+    """Return the SHA-256 of shapes, pixels and labels of both parts, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for part in (train, test):
+        digest.update(str(tuple(part.images.shape)).encode())
+        for tensor in (part.images, part.labels):
+            digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()

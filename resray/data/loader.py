@@ -1,0 +1,161 @@
+"""Batches from a dataset that lives as uint8 on the device: no per-image Python, no waiting.
+
+What an epoch looks like follows from (seed, epoch) alone: order and augmentation are drawn on the
+CPU for all images, then sliced by batch and rank. So one rank and many see the same images, and a
+resumed training the same as an unbroken one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from resray.data.augment import crop_and_flip, draw_parameters
+from resray.data.dataset import Images
+from resray.study.spec import Augmentation
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One rank's share of a global batch."""
+
+    images: torch.Tensor
+    """float32 (n, 3, h, w), normalised."""
+    labels: torch.Tensor
+    """int64 (n,)."""
+    weight: float
+    """This rank's images divided by those of the global batch: 0.0 where its share is empty."""
+    size: int
+    """Images of the global batch."""
+
+
+class Normalise:
+    """Turn uint8 images (n, 3, h, w) into float32 ones: (pixel / 255 - mean) / std."""
+
+    def __init__(
+        self,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        device: torch.device,
+        channels_last: bool,
+    ) -> None:
+        scale = 1 / (255 * torch.tensor(std, dtype=torch.float64))
+        shift = -255 * torch.tensor(mean, dtype=torch.float64) * scale
+        self.scale = scale.float().view(3, 1, 1).to(device)
+        self.shift = shift.float().view(3, 1, 1).to(device)
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        return images.to(torch.float32, memory_format=self.layout).mul_(self.scale).add_(self.shift)
+
+
+class TrainLoader:
+    """One rank's shuffled, augmented batches of the training images.
+
+    A global batch, the last and smaller one too, is split over the ranks as evenly as possible;
+    lower ranks get the larger shares. A rank without a share gets one image of the batch with
+    weight 0.0, because gradients are reduced over all ranks in step.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str,
+        augmentation: Augmentation,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        rank: int = 0,
+        world_size: int = 1,
+        channels_last: bool = False,
+    ) -> None:
+        """Put the images on ``device``; ``batch_size`` is that of the global batch."""
+        self.device = torch.device(device)
+        self.images = images.images.to(self.device)
+        self.labels = images.labels.to(self.device)
+        self.batch_size, self.seed = batch_size, seed
+        self.rank, self.world_size = rank, world_size
+        self.augmentation = augmentation
+        self.normalise = Normalise(mean, std, self.device, channels_last)
+
+    def __len__(self) -> int:
+        """Return the batches of an epoch."""
+        return -(-len(self.labels) // self.batch_size)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of one epoch, counted from 1."""
+        order, parameters = self._draw(epoch)
+        total = len(order)
+        for start in range(0, total, self.batch_size):
+            size = min(self.batch_size, total - start)
+            share = rank_share(size, self.rank, self.world_size)
+            # An empty share becomes the batch's first image, which counts for nothing.
+            first, count = (start + share.start, len(share)) if share else (start, 1)
+            index = order[first : first + count]
+            images = self._augment(self.images[index], parameters[first : first + count])
+            yield Batch(self.normalise(images), self.labels[index], len(share) / size, size)
+
+    def _draw(self, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw an epoch's order and augmentation, and move both to the device in one copy."""
+        generator = epoch_generator(self.seed, epoch)
+        order = torch.randperm(len(self.labels), generator=generator)
+        parameters = draw_parameters(len(order), self.augmentation, generator)
+        drawn = torch.cat([order[:, None], parameters], dim=1)
+        if self.device.type == "cuda":
+            drawn = drawn.pin_memory().to(self.device, non_blocking=True)
+        return drawn[:, 0].contiguous(), drawn[:, 1:]
+
+    def _augment(self, images: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
+        if self.augmentation.crop_padding == 0 and self.augmentation.flip == 0:
+            return images
+        return crop_and_flip(images, parameters, self.augmentation.crop_padding)
+
+
+class EvalLoader:
+    """One rank's share of images to evaluate on, in their own order: each on exactly one rank."""
+
+    def __init__(
+        self,
+        images: Images,
+        *,
+        batch_size: int,
+        device: torch.device | str,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        rank: int = 0,
+        world_size: int = 1,
+        channels_last: bool = False,
+    ) -> None:
+        """Put this rank's share on ``device``; ``batch_size`` is that of each rank."""
+        share = rank_share(len(images), rank, world_size)
+        self.device = torch.device(device)
+        self.images = images.images[share.start : share.stop].to(self.device)
+        self.labels = images.labels[share.start : share.stop].to(self.device)
+        self.batch_size = batch_size
+        self.normalise = Normalise(mean, std, self.device, channels_last)
+
+    def __len__(self) -> int:
+        """Return the batches of this rank's share, which may be none."""
+        return -(-len(self.labels) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield float32 images (n, 3, h, w), normalised, with int64 labels (n,)."""
+        for start in range(0, len(self.labels), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            yield self.normalise(self.images[part]), self.labels[part]
+
+
+def rank_share(size: int, rank: int, world_size: int) -> range:
+    """Return the positions, within ``size`` of them, that belong to ``rank``."""
+    quotient, remainder = divmod(size, world_size)
+    start = rank * quotient + min(rank, remainder)
+    return range(start, start + quotient + (rank < remainder))
+
+
+def epoch_generator(seed: int, epoch: int) -> torch.Generator:
+    """Return a CPU generator of its own for each (seed, epoch), well mixed for neighbours."""
+    state = np.random.SeedSequence([seed % 2**64, epoch]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]) % 2**63)

@@ -1,0 +1,97 @@
+"""Where images come from: one function opens whatever holds the dataset."""
+
+from pathlib import Path
+
+import torch
+
+from resray.data.cache import cache_home, cached
+from resray.data.cifar import cifar_reader, download_cifar, unavailable
+from resray.data.dataset import Dataset, Images
+from resray.data.embedded import embedded_dataset
+from resray.data.image_folder import image_folder_reader
+from resray.data.parquet import parquet_reader
+from resray.data.raw import Decoded, Reader
+from resray.errors import DataError
+from resray.study.spec import Data
+
+__all__ = ["Dataset", "Images", "default_folder", "open_dataset"]
+
+TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "folder": "folder"}
+CLASS_COUNTS = {"cifar10": 10, "cifar100": 100}
+
+
+def default_folder() -> Path:
+    """Return the folder that CIFAR is downloaded to when there is no ``--data-dir``."""
+    return cache_home() / "data"
+
+
+def open_dataset(spec: Data, data_dir: Path | None = None, *, download: bool = True) -> Dataset:
+    """Open the dataset that ``spec`` names, decoded, from ``data_dir`` or its usual place.
+
+    ``data_dir`` is the dataset itself (Parquet files, class folders, or torchvision's layout) or a
+    folder that holds ``cifar10/`` and ``cifar100/``. Without it, CIFAR comes from `default_folder`
+    and is downloaded there first if ``download``. Decoded images are cached on this machine.
+
+    Raises:
+        DataError: the dataset is missing, damaged, or has not the classes that its name promises.
+    """
+    if spec.name == "embedded":
+        return embedded_dataset(spec)
+    reader = _find(spec, data_dir) if data_dir else _default_reader(spec, download)
+    fingerprint = reader.fingerprint()
+    keys = (fingerprint, f"{fingerprint}-{spec.image_size}")
+    entry = cached(keys if spec.image_size else keys[:1], reader.read)
+    decoded = entry.decoded
+    _check_classes(spec.name, decoded, data_dir or default_folder())
+    source = f"{TITLES[spec.name]} ({', '.join([reader.kind, *decoded.formats])})"
+    names = decoded.class_names
+    return Dataset(spec.name, source, decoded.train, decoded.test, names, entry.checksum)
+
+
+def _default_reader(spec: Data, may_download: bool) -> Reader:
+    if spec.name == "folder":
+        raise DataError("data.name: folder needs --data-dir, the folder that holds the images")
+    root = default_folder()
+    if (reader := cifar_reader(spec.name, root)) is not None:
+        return reader
+    if not may_download:
+        raise DataError(unavailable(spec.name, root, f"not found in {root}"))
+    download_cifar(spec.name, root)
+    reader = cifar_reader(spec.name, root)
+    assert reader is not None, "a download that succeeds leaves the folder"
+    return reader
+
+
+def _find(spec: Data, data_dir: Path) -> Reader:
+    """Recognise what lies in ``data_dir`` by what is there."""
+    if not data_dir.is_dir():
+        raise DataError(f"--data-dir: {data_dir} is not a folder that exists")
+    named = data_dir / spec.name
+    for folder in [named, data_dir] if named.is_dir() else [data_dir]:
+        reader = (
+            cifar_reader(spec.name, folder)
+            or parquet_reader(folder, spec.image_size)
+            or image_folder_reader(folder, spec.image_size)
+        )
+        if reader is not None:
+            return reader
+    cifar = "" if spec.name == "folder" else f", torchvision's layout, or a folder {spec.name}/"
+    raise DataError(
+        f"--data-dir: {data_dir} holds no dataset; looked for train-*.parquet and test-*.parquet, "
+        f"train/<class>/ and test/<class>/ with images{cifar}"
+    )
+
+
+def _check_classes(name: str, decoded: Decoded, folder: Path) -> None:
+    count = len(decoded.class_names)
+    expected = CLASS_COUNTS.get(name, count)
+    if count != expected:
+        raise DataError(f"{folder}: {name} has {expected} classes, but this dataset has {count}")
+    for part, title in ((decoded.train, "train"), (decoded.test, "test")):
+        if int(part.labels.max()) >= count:
+            highest = int(part.labels.max())
+            raise DataError(f"{folder}: a {title} label is {highest}, but there are {count} names")
+    present = torch.bincount(decoded.train.labels, minlength=count)
+    if not bool(present.all()):
+        missing = decoded.class_names[int(present.argmin())]
+        raise DataError(f"{folder}: class {missing!r} has no training images")

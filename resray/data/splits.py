@@ -1,0 +1,144 @@
+"""From a dataset to what one trial trains, selects and tests on."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from resray.data.dataset import Dataset, Images
+from resray.errors import DataError
+from resray.study.spec import Data
+
+Channels = tuple[float, float, float]
+
+USUAL_STATISTICS: dict[str, tuple[Channels, Channels]] = {
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+}
+
+CHUNK = 1024
+"""Images converted to float at a time, so that a dataset is never held as float."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Three disjoint sets of images of one size, and how to normalise them."""
+
+    train: Images
+    validation: Images
+    test: Images
+    class_names: tuple[str, ...]
+    mean: Channels
+    std: Channels
+    image_size: int
+
+
+def prepare(dataset: Dataset, spec: Data) -> Splits:
+    """Hold validation out of train, take the limited subsets, and resize.
+
+    Selections are class-balanced (proportional to the classes where these are unequal), depend on
+    ``spec.split_seed`` alone, and a smaller limit's images are among a larger one's. A limit above
+    what there is takes all.
+
+    Raises:
+        DataError: validation leaves nothing to train on, or std is not positive.
+    """
+    held_out, available = spec.validation_images, len(dataset.train)
+    if held_out >= available:
+        raise DataError(
+            f"data.validation_images: {held_out:,} leaves nothing to train on; {dataset.source} "
+            f"has {available:,} training images (choose 0 to {available - 1:,})"
+        )
+    order = balanced_order(dataset.train.labels, spec.split_seed)
+    test_order = balanced_order(dataset.test.labels, spec.split_seed)
+    validation_order, train_order = order[:held_out], order[held_out:]
+    train = take(dataset.train, train_order, spec.limit_train, spec.image_size)
+    mean, std = statistics(train, spec)
+    return Splits(
+        train=train,
+        validation=take(dataset.train, validation_order, spec.limit_eval, spec.image_size),
+        test=take(dataset.test, test_order, spec.limit_eval, spec.image_size),
+        class_names=dataset.class_names,
+        mean=mean,
+        std=std,
+        image_size=train.images.shape[-1],
+    )
+
+
+def balanced_order(labels: torch.Tensor, seed: int) -> torch.Tensor:
+    """Return a seeded permutation of the indices of ``labels``, int64 (n,), balanced throughout.
+
+    Every prefix holds each class in proportion to its share of ``labels``, to within an image or
+    so: a class's k-th image stands at the fraction (k + 1/2) / size of the order.
+    """
+    generator = torch.Generator().manual_seed(seed % 2**63)
+    shuffled = torch.randperm(len(labels), generator=generator)
+    sizes = torch.bincount(labels)
+    by_class = shuffled[torch.argsort(labels[shuffled], stable=True)]
+    first_of_class = sizes.cumsum(0) - sizes
+    classes = labels[by_class]
+    rank = torch.arange(len(labels)) - first_of_class[classes]
+    # Ties, which equal classes always have, fall in a random order of the classes.
+    tie_break = torch.randperm(len(sizes), generator=generator)[classes]
+    by_class = by_class[torch.argsort(tie_break, stable=True)]
+    fraction = ((rank + 0.5) / sizes[classes])[torch.argsort(tie_break, stable=True)]
+    return by_class[torch.argsort(fraction, stable=True)]
+
+
+def take(images: Images, order: torch.Tensor, limit: int | None, size: int | None) -> Images:
+    """Return the first ``limit`` images of ``order`` (all if None), in the dataset's own order."""
+    return resize(images.select(order[:limit].sort().values), size)
+
+
+def resize(images: Images, size: int | None) -> Images:
+    """Return the images at ``size`` x ``size`` pixels (None: unchanged).
+
+    A whole factor averages areas; any other uses antialiased bilinear interpolation.
+    """
+    height, width = images.images.shape[-2:]
+    if size is None or (height, width) == (size, size):
+        return images
+    whole = height % size == 0 and width % size == 0
+    chunks = [_resize_chunk(chunk, size, whole) for chunk in images.images.split(CHUNK)]
+    return Images(torch.cat(chunks), images.labels)
+
+
+def _resize_chunk(images: torch.Tensor, size: int, whole: bool) -> torch.Tensor:
+    if not len(images):
+        return images.new_zeros(0, 3, size, size)
+    pixels = images.float()
+    if whole:
+        pixels = F.interpolate(pixels, (size, size), mode="area")
+    else:
+        pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
+    return pixels.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def statistics(train: Images, spec: Data) -> tuple[Channels, Channels]:
+    """Return mean and std per channel of pixels in [0, 1]: the recipe's, the usual, or measured."""
+    mean, std = USUAL_STATISTICS.get(spec.name) or measure(train.images)
+    mean, std = spec.mean or mean, spec.std or std
+    if min(std) <= 0:
+        raise DataError(f"data.std: {std} must be positive in every channel")
+    return mean, std
+
+
+def measure(images: torch.Tensor) -> tuple[Channels, Channels]:
+    """Return mean and std per channel over all pixels of uint8 images (n, 3, h, w), in [0, 1].
+
+    A channel that never varies gets the std 1, so that it can be normalised.
+    """
+    histogram = torch.stack(
+        [torch.bincount(images[:, channel].flatten(), minlength=256) for channel in range(3)]
+    ).double()
+    share = histogram / histogram.sum(1, keepdim=True)
+    values = torch.arange(256, dtype=torch.float64) / 255
+    mean = share @ values
+    std = (share @ values.square() - mean.square()).clamp_min(0).sqrt()
+    std[std < 1e-6] = 1.0
+    return _three(mean), _three(std)
+
+
+def _three(values: torch.Tensor) -> Channels:
+    first, second, third = values.tolist()
+    return first, second, third
