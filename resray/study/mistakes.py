@@ -79,12 +79,14 @@ def _say(detail: ErrorDetails, kind: Any) -> str:
     if choices:
         return not_known(value, map(str, choices))
     if error == "string_pattern_mismatch":
-        return f"{_short(value)} must match {detail['ctx']['pattern']}"
+        return f"{_short(value)} is no name: letters, digits and any of _ . + - (no spaces)"
     if error == "string_type":
         return f"{_short(value)} must be text; put it in quotes"
     if re.search(r"_(type|parsing|from_float|attributes_type)$", error):
         return _describe_wrong(value, kind)
     wish = detail["msg"].replace("Input should be", "must be").replace("should have", "must have")
+    wish = wish.replace("greater than or equal to", "at least")
+    wish = wish.replace("less than or equal to", "at most").replace(" after validation", "")
     return f"{_short(value)} {wish[:1].lower()}{wish[1:]}"
 
 

@@ -1,0 +1,180 @@
+"""What a study will cost before it runs: parameters, compute, and a rough time on this machine.
+
+Compute follows the usual accounting: a multiply-add is two operations, and a training step costs
+three forward passes (one forward, two backward), an evaluation one. Convolutions and linear layers
+are counted; normalisation, activations and augmentation are not. Torch is imported on use.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from resray.study.expand import PlannedTrial
+from resray.study.spec import Data, Model, Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+OPERATIONS_PER_MULTIPLY_ADD = 2
+FORWARDS_PER_TRAINING_STEP = 3
+# Images (train before the validation split, test), classes and pixels a side.
+_DATASETS = {"cifar10": (50_000, 10_000, 10, 32), "cifar100": (50_000, 10_000, 100, 32)}
+_EMBEDDED_IMAGES, _EMBEDDED_CLASSES, _IMAGE_SIZE = 5_000, 10, 32
+_PROBE_BATCH_ON_CPU = 32
+
+
+@dataclass(frozen=True)
+class TrialCost:
+    """What one trial costs; None is what cannot be known beforehand."""
+
+    name: str
+    seed: int
+    epochs: int
+    """Epochs that will be trained."""
+    parameters: int
+    multiply_adds: int
+    """Of one image's forward pass."""
+    training_petaflop: float | None
+    """10^15 floating point operations of all training steps."""
+    evaluation_petaflop: float | None
+    """The same of validation and test after every epoch."""
+    seconds: float | None
+    """Rough: alone on the machine whose speed was given. None without a speed."""
+
+
+def estimate(
+    trials: Sequence[PlannedTrial],
+    train_images: int | None = None,
+    evaluation_images: int | None = None,
+    operations_per_second: float | None = None,
+) -> list[TrialCost]:
+    """Return each trial's cost.
+
+    Image numbers are per epoch and default to those of the recipe's dataset, which are known for
+    all but ``folder``. ``operations_per_second`` is what `probe` measures.
+    """
+    costs = []
+    for trial in trials:
+        train, evaluation = image_counts(trial.recipe.data)
+        train = train if train_images is None else train_images
+        evaluation = evaluation if evaluation_images is None else evaluation_images
+        costs.append(_cost(trial, train, evaluation, operations_per_second))
+    return costs
+
+
+def image_counts(data: Data) -> tuple[int | None, int | None]:
+    """Return the images trained on and evaluated in each epoch; None for a folder's."""
+    if data.name == "folder":
+        return None, None
+    images = data.images or _EMBEDDED_IMAGES
+    train, test, _, _ = _DATASETS.get(data.name, (images, images // 5, 0, 0))
+    limit = data.limit_eval or train
+    evaluated = min(data.validation_images, limit) + min(test, limit)
+    return min(train - data.validation_images, data.limit_train or train), evaluated
+
+
+def probe(recipe: Recipe, seconds: float = 1.5) -> float:
+    """Measure this machine's operations per second, for about ``seconds`` after one warm-up step.
+
+    Trains a resnet18 on random images at the recipe's precision, image size and memory layout, on
+    the GPU where there is one, else with all CPU threads. Rough: other networks, batch sizes and
+    input handling reach another share of the same machine.
+    """
+    import torch
+
+    on_gpu = torch.cuda.is_available()
+    batch = recipe.batch_size if on_gpu else min(recipe.batch_size, _PROBE_BATCH_ON_CPU)
+    device = torch.device("cuda" if on_gpu else "cpu")
+    step = _probe_step(recipe, batch, device)
+    per_image = _size(Model(name="resnet18"), _classes(recipe.data), _side(recipe.data))[1]
+    return training_operations(per_image) * batch / _seconds_per_step(step, seconds)
+
+
+def training_operations(multiply_adds: int) -> int:
+    """Return the floating point operations of training on one image once."""
+    return FORWARDS_PER_TRAINING_STEP * OPERATIONS_PER_MULTIPLY_ADD * multiply_adds
+
+
+def evaluation_operations(multiply_adds: int) -> int:
+    """Return the floating point operations of evaluating one image."""
+    return OPERATIONS_PER_MULTIPLY_ADD * multiply_adds
+
+
+def _cost(
+    trial: PlannedTrial, train: int | None, evaluation: int | None, speed: float | None
+) -> TrialCost:
+    data = trial.recipe.data
+    epochs = trial.stop_after or trial.recipe.epochs
+    parameters, multiply_adds = _size(trial.recipe.model, _classes(data), _side(data))
+    training = _petaflop(train, epochs * training_operations(multiply_adds))
+    evaluating = _petaflop(evaluation, epochs * evaluation_operations(multiply_adds))
+    seconds = None
+    if speed is not None and training is not None and evaluating is not None:
+        seconds = (training + evaluating) * 1e15 / speed
+    return TrialCost(
+        trial.name, trial.seed, epochs, parameters, multiply_adds, training, evaluating, seconds
+    )
+
+
+def _petaflop(images: int | None, operations_per_image: int) -> float | None:
+    return None if images is None else images * operations_per_image / 1e15
+
+
+def _classes(data: Data) -> int:
+    return _DATASETS[data.name][2] if data.name in _DATASETS else data.classes or _EMBEDDED_CLASSES
+
+
+def _side(data: Data) -> int:
+    return data.image_size or _IMAGE_SIZE
+
+
+@lru_cache
+def _size(model: Model, classes: int, side: int) -> tuple[int, int]:
+    """Return a network's parameters and the multiply-adds of one image, without computing."""
+    import torch
+
+    from resray.models.build import build_model
+    from resray.models.count import count_multiply_adds, count_parameters
+
+    with torch.device("meta"):
+        network = build_model(model, classes)
+    return count_parameters(network), count_multiply_adds(network, side)
+
+
+def _probe_step(recipe: Recipe, batch: int, device: "torch.device") -> Callable[[], None]:
+    """Return a function that does one training step of resnet18 on random images."""
+    import torch
+    from torch.nn import functional
+
+    from resray.models.build import build_model
+    from resray.training.device import pick_channels_last, pick_precision, wait_for
+    from resray.training.optimizers import build_optimizer
+
+    layout = torch.channels_last if pick_channels_last(recipe) else torch.contiguous_format
+    side, classes = _side(recipe.data), _classes(recipe.data)
+    network = build_model(Model(name="resnet18"), classes).to(device, memory_format=layout)
+    optimizer = build_optimizer(recipe.optimizer, network)
+    images = torch.randn(batch, 3, side, side, device=device).to(memory_format=layout)
+    labels = torch.randint(classes, (batch,), device=device)
+    in_bf16 = pick_precision(recipe, device) == "bf16"
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=in_bf16):
+            logits = network(images)
+        functional.cross_entropy(logits.float(), labels).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        wait_for(device)
+
+    return step
+
+
+def _seconds_per_step(step: Callable[[], None], seconds: float) -> float:
+    step()
+    started, steps = time.perf_counter(), 0
+    while not steps or time.perf_counter() - started < seconds:
+        step()
+        steps += 1
+    return (time.perf_counter() - started) / steps
