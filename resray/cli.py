@@ -17,7 +17,8 @@ from rich.table import Table
 from resray.errors import InputError, ResrayError
 
 if TYPE_CHECKING:
-    from resray.orchestration.bench import Bench, Outcome
+    from resray.bench import Outcome
+    from resray.orchestration.plan import Bench
     from resray.study.expand import Options
 
 app = typer.Typer(
@@ -189,7 +190,8 @@ def bench(
 
     Finished trials are skipped, interrupted ones go on from their checkpoint.
     """
-    from resray.orchestration.bench import Bench, describe_plan, run_bench
+    from resray.bench import run_bench
+    from resray.orchestration.plan import Bench, describe_plan
     from resray.orchestration.resources import Request
 
     asked = Bench(
@@ -229,9 +231,7 @@ def report(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", help="The HTML file (default: reports/STUDY.html beside results)."
-        ),
+        typer.Option("--output", help="The HTML file (default: reports/STUDY.html)."),
     ] = None,
 ) -> None:
     """Write the HTML report of all results in a folder."""

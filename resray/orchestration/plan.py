@@ -1,0 +1,171 @@
+"""From a study and the user's wishes to the trials that still have to run."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from resray.data.dataset import Dataset
+from resray.data.sources import open_dataset
+from resray.data.splits import prepare
+from resray.models.build import build_model
+from resray.models.count import count_multiply_adds
+from resray.orchestration.cluster import local_machine
+from resray.orchestration.engine import checkpoint_folder
+from resray.orchestration.resources import Allocation, Machine, Request, allocate
+from resray.results.store import ResultStore
+from resray.study.expand import Options, PlannedTrial, expand
+from resray.study.load import load_study
+from resray.study.recipes import trial_id
+from resray.study.spec import Data
+from resray.training.trial import Job
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What `resray bench` was asked to do."""
+
+    study: str
+    """A shipped study's name, or the path of a study file."""
+    options: Options = field(default_factory=Options)
+    request: Request = field(default_factory=Request)
+    data_dir: Path | None = None
+    out: Path = Path()
+    """The folder that receives results/<study>/ and reports/<study>.html."""
+    address: str | None = None
+    max_failures: int = 3
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Work:
+    """One trial that the user asked for, and whether it still has to run."""
+
+    trial: PlannedTrial
+    job: Job
+    epochs: int
+    """Where this call ends the trial."""
+    train_images: int
+    work_per_epoch: float
+    """Training multiply-adds of one epoch; a backward pass counts as two forward passes."""
+    todo: bool
+
+
+def results_folder(bench: Bench, study_name: str) -> Path:
+    """Return the folder that holds the study's results."""
+    return bench.out / "results" / study_name
+
+
+class Planner:
+    """Resolves trials against data, results and machine, opening each dataset once."""
+
+    def __init__(self, bench: Bench, *, download: bool = True) -> None:
+        self.bench = bench
+        self.study = load_study(bench.study)
+        self.results = results_folder(bench, self.study.name)
+        self.store = ResultStore(self.results)
+        self._download = download
+        self._datasets: dict[str, Dataset] = {}
+
+    def plan(self, machine: Machine) -> tuple[list[Work], Allocation]:
+        """Return every trial asked for, longest first, and what each will get."""
+        trials = expand(self.study, self.bench.options)
+        world_size = allocate(self.bench.request, machine, len(trials)).world_size
+        identified = [(trial, self._identify(trial, world_size)) for trial in trials]
+        missing = sum(self._is_todo(trial, identity) for trial, identity in identified)
+        allocation = allocate(self.bench.request, machine, max(1, missing))
+        work = [self._work(trial, identity, allocation) for trial, identity in identified]
+        return sorted(work, key=lambda item: -item.epochs * item.work_per_epoch), allocation
+
+    def _identify(self, trial: PlannedTrial, world_size: int) -> str:
+        return trial_id(
+            trial.recipe,
+            trial.seed,
+            dataset_checksum=self._dataset(trial.recipe.data).checksum,
+            world_size=world_size,
+        )
+
+    def _dataset(self, spec: Data) -> Dataset:
+        key = spec.model_dump_json()
+        if key not in self._datasets:
+            data_dir = None if spec.name == "embedded" else self.bench.data_dir
+            self._datasets[key] = open_dataset(spec, data_dir, download=self._download)
+        return self._datasets[key]
+
+    def _is_todo(self, trial: PlannedTrial, identity: str) -> bool:
+        return self.bench.force or is_missing(trial, self.store.trial(identity))
+
+    def _work(self, trial: PlannedTrial, identity: str, allocation: Allocation) -> Work:
+        recipe = trial.recipe
+        dataset = self._dataset(recipe.data)
+        splits = prepare(dataset, recipe.data)
+        network = build_model(recipe.model, len(splits.class_names))
+        multiply_adds = count_multiply_adds(network, splits.image_size)
+        job = Job(
+            trial_id=identity,
+            name=trial.name,
+            recipe=recipe.model_dump(mode="json"),
+            seed=trial.seed,
+            stop_after=trial.stop_after,
+            checkpoint_folder=str(checkpoint_folder(self.results, identity)),
+            data_dir=self._data_dir(recipe.data),
+            dataset_checksum=dataset.checksum,
+            world_size=allocation.world_size,
+            threads=allocation.threads,
+            use_gpu=allocation.use_gpu,
+        )
+        return Work(
+            trial=trial,
+            job=job,
+            epochs=min(recipe.epochs, trial.stop_after or recipe.epochs),
+            train_images=len(splits.train),
+            work_per_epoch=3.0 * multiply_adds * len(splits.train),
+            todo=self._is_todo(trial, identity),
+        )
+
+    def _data_dir(self, spec: Data) -> str | None:
+        if spec.name == "embedded" or self.bench.data_dir is None:
+            return None
+        return str(self.bench.data_dir.resolve())
+
+
+def is_missing(trial: PlannedTrial, row: Row | None) -> bool:
+    """Return whether a trial still has to run, given its row in the results.
+
+    A diverged trial would only diverge again; one that was stopped at an epoch goes on if this call
+    wants more.
+    """
+    if row is None:
+        return True
+    if row["status"] == "stopped":
+        return trial.stop_after is None or row["epochs_done"] < trial.stop_after
+    diverged = row["status"] == "failed" and row["reason"] == "diverged"
+    return row["status"] != "completed" and not diverged
+
+
+def describe_plan(bench: Bench, console: Console) -> None:
+    """Print what `run_bench` would do; nothing is downloaded, started or written.
+
+    Raises what `run_bench` would raise before its start.
+    """
+    machine = local_machine()
+    allocate(bench.request, machine, trials=1)
+    work, allocation = Planner(bench, download=False).plan(machine)
+    table = Table("trial", "seed", "epochs", "training images x epochs", "id", "")
+    for item in work:
+        images = item.train_images * item.epochs
+        table.add_row(
+            item.trial.name,
+            str(item.trial.seed),
+            str(item.epochs),
+            f"{images:,}",
+            item.job.trial_id,
+            "to run" if item.todo else "ended before",
+        )
+    console.print(table)
+    todo = sum(item.todo for item in work)
+    console.print(f"{todo} of {len(work)} trials to run, {allocation}.", highlight=False)
