@@ -1,0 +1,265 @@
+"""Reads a results folder and gathers the trials that may be averaged: they differ in seed only."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pydantic
+import yaml
+
+from resray.errors import InputError
+from resray.report.statistics import Summary, summarise
+from resray.results.store import read_table
+from resray.study.spec import Study
+
+Row = dict[str, Any]
+Identity = tuple[Any, ...]
+
+IDENTITY = ("name", "variant", "recipe", "stop_after", "dataset_checksum", "world_size")
+"""Trials that agree in these differ in their seed only."""
+
+LABEL_KEYS = ("variant", "stop_after", "epochs", "data.name", "data.limit_train", "world_size")
+"""What is tried first to tell configurations of one name apart; the rest follows by alphabet."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trials of one configuration."""
+
+    label: str
+    trials: tuple[Row, ...]
+    settings: Mapping[str, Any]
+    """The recipe with dotted keys, and what else tells configurations apart."""
+
+    @property
+    def name(self) -> str:
+        return str(self.trials[0]["name"])
+
+    @property
+    def partial(self) -> bool:
+        """Whether the group's figures come from trials that the user asked to end early."""
+        return bool(self.finished) and self.finished[0]["status"] == "stopped"
+
+    @cached_property
+    def finished(self) -> tuple[Row, ...]:
+        """The trials that may enter a mean: the completed ones.
+
+        A group that was asked to stop after N epochs has no others than stopped ones; as all of
+        them share N and the group holds nothing else, they may be averaged with each other.
+        """
+        completed = tuple(row for row in self.trials if row["status"] == "completed")
+        return completed or tuple(row for row in self.trials if stopped_as_asked(row))
+
+    @cached_property
+    def reductions(self) -> tuple[str, ...]:
+        """What was reduced against the study's recipe, over all trials of the group."""
+        found = [text for row in self.trials for text in reductions_of(row)]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether times may be compared: each finished trial had one same device to itself."""
+        alone = all(row["exclusive"] is True for row in self.finished)
+        return bool(self.finished) and alone and len(self.distinct("device")) == 1
+
+    def distinct(self, column: str) -> list[Any]:
+        """Return the different values of a column over finished trials (all, if none finished)."""
+        return distinct(self.finished or self.trials, column)
+
+    def summary(self, column: str) -> Summary | None:
+        """Return the summary of a numeric column over the finished trials."""
+        return summarise(row[column] for row in self.finished)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that a report is made from."""
+
+    folder: Path
+    study: Study | None
+    trials: tuple[Row, ...]
+    epochs: Mapping[str, pd.DataFrame]
+    """Epoch rows by trial id, in order of epoch."""
+    events: tuple[Row, ...]
+    groups: tuple[Group, ...]
+
+    @property
+    def title(self) -> str:
+        if self.study:
+            return self.study.title
+        return str(self.trials[0]["study"]) if self.trials else self.folder.name
+
+    def with_status(self, *statuses: str) -> list[Row]:
+        """Return the trials in one of these states."""
+        return [row for row in self.trials if row["status"] in statuses]
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """The label of each trial's group, by trial id."""
+        return {row["trial_id"]: group.label for group in self.groups for row in group.trials}
+
+
+def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Results:
+    """Read a study's results folder; ``trial_ids`` restricts it to those trials.
+
+    Raises InputError if the folder holds no results or its study file is not one.
+    """
+    chosen = None if trial_ids is None else set(trial_ids)
+    study = read_study(folder / "study.yaml")
+    trials = _rows(read_table(folder, "trials"), chosen)
+    order = {entry.name: place for place, entry in enumerate(study.trials)} if study else {}
+    trials.sort(key=lambda row: (order.get(row["name"], len(order)), *_sort_key(row)))
+    epochs = read_table(folder, "epochs").sort_values(["trial_id", "epoch"], kind="stable")
+    epochs = epochs.drop_duplicates(["trial_id", "epoch"], keep="last")
+    known = {row["trial_id"] for row in trials}
+    return Results(
+        folder=folder,
+        study=study,
+        trials=tuple(trials),
+        epochs={str(key): rows for key, rows in epochs.groupby("trial_id") if key in known},
+        events=tuple(row for row in _rows(read_table(folder, "events"), known)),
+        groups=tuple(group_trials(trials)),
+    )
+
+
+def read_study(path: Path) -> Study | None:
+    """Return the study that a results folder keeps a copy of, or None if there is no copy.
+
+    Raises InputError if the file is no study.
+    """
+    if not path.exists():
+        return None
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Study.model_validate(content)
+    except (yaml.YAMLError, pydantic.ValidationError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: not a study file that this resray reads: {reason}") from error
+
+
+def group_trials(trials: Sequence[Row]) -> Iterator[Group]:
+    """Yield the groups in order of their first trial, each with a label that no other has."""
+    members: dict[Identity, list[Row]] = {}
+    for identity, row in zip(identities(trials), trials, strict=True):
+        members.setdefault(identity, []).append(row)
+    settings = {identity: settings_of(identity) for identity in members}
+    labels: dict[Identity, str] = {}
+    for name in {identity[0] for identity in members}:
+        same_name = [identity for identity in members if identity[0] == name]
+        suffixes = distinguish([settings[identity] for identity in same_name])
+        for identity, suffix in zip(same_name, suffixes, strict=True):
+            labels[identity] = " · ".join([str(name), *suffix])
+    for identity, rows in members.items():
+        yield Group(labels[identity], tuple(rows), settings[identity])
+
+
+def identities(trials: Sequence[Row]) -> Iterator[Identity]:
+    """Yield each trial's identity.
+
+    A trial that never started does not know its data's checksum and its world size: it takes
+    those of its configuration's other trials, where they agree.
+    """
+    known: dict[Identity, set[Identity]] = {}
+    for row in trials:
+        measured = tuple(row[column] for column in IDENTITY[4:])
+        if None not in measured:
+            known.setdefault(tuple(row[column] for column in IDENTITY[:4]), set()).add(measured)
+    for row in trials:
+        identity = tuple(row[column] for column in IDENTITY)
+        others = known.get(identity[:4], set())
+        unsure = None in identity[4:] and len(others) == 1
+        yield identity[:4] + next(iter(others)) if unsure else identity
+
+
+def distinguish(configurations: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return for each configuration the few ``key=value`` that tell it from the others."""
+    keys = sorted({key for settings in configurations for key in settings})
+    keys = [key for key in LABEL_KEYS if key in keys] + [k for k in keys if k not in LABEL_KEYS]
+    chosen: list[str] = []
+
+    def kinds(candidate: Sequence[str]) -> int:
+        return len({tuple(repr(s.get(key)) for key in candidate) for s in configurations})
+
+    for key in keys:
+        if kinds([*chosen, key]) > kinds(chosen):
+            chosen.append(key)
+    return [
+        [f"{key.rpartition('.')[2]}={s[key]}" for key in chosen if s.get(key) is not None]
+        for s in configurations
+    ]
+
+
+def settings_of(identity: Identity) -> dict[str, Any]:
+    """Return a configuration's recipe with dotted keys, and what else tells it from others."""
+    _, variant, recipe, stop_after, checksum, world_size = identity
+    others = {
+        "variant": variant,
+        "stop_after": stop_after,
+        "world_size": world_size,
+        "data.checksum": checksum and str(checksum)[:8],
+    }
+    return {**flatten(_json(recipe, {})), **others}
+
+
+def flatten(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one: ``{"optimizer.lr": 0.1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in recipe.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def split_settings(groups: Sequence[Group]) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings that all groups share, and the keys in which some differ."""
+    keys = list(dict.fromkeys(key for group in groups for key in group.settings))
+    differing = [
+        key for key in keys if len({repr(group.settings.get(key)) for group in groups}) > 1
+    ]
+    common = {key: groups[0].settings.get(key) for key in keys if key not in differing}
+    return common, differing
+
+
+def stopped_as_asked(row: Row) -> bool:
+    """Return whether a trial ended at the epoch at which the user asked it to stop."""
+    asked = row["stop_after"] is not None and row["stop_after"] == row["epochs_done"]
+    return bool(row["status"] == "stopped" and asked)
+
+
+def reductions_of(row: Row) -> list[str]:
+    """Return what was reduced in a trial, in words."""
+    return [str(text) for text in _json(row["reductions"], [])]
+
+
+def distinct(rows: Iterable[Row], column: str) -> list[Any]:
+    """Return the different values of a column, in order, without missing ones."""
+    return list(dict.fromkeys(row[column] for row in rows if row[column] is not None))
+
+
+def _json(text: str | None, empty: Any) -> Any:
+    """Return what ``text`` says if it has the shape of ``empty``, else ``empty``."""
+    try:
+        value = json.loads(text) if text else empty
+    except ValueError:
+        return empty
+    return value if isinstance(value, type(empty)) else empty
+
+
+def _rows(frame: pd.DataFrame, chosen: set[str] | None) -> list[Row]:
+    """Return a table as rows of plain values, None where one is missing."""
+    if chosen is not None:
+        frame = frame[frame["trial_id"].isin(chosen)]
+    # Through pandas' nullable types, so that a whole number beside a missing one stays whole.
+    frame = frame.convert_dtypes().astype(object)
+    plain = frame.where(frame.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+
+
+def _sort_key(row: Row) -> tuple[str, ...]:
+    return tuple(str(row[column]) for column in (*IDENTITY[:3], "seed", "trial_id"))

@@ -1,0 +1,152 @@
+"""The answer in words, made from the data with its uncertainty, and what to be warned of."""
+
+from collections.abc import Sequence
+
+from resray.report.aggregate import Group, Results, distinct
+from resray.report.text import count, fixed, listed, plural, spread
+
+ONE_SEED = (
+    "Each configuration was trained once: another seed can change the order, and no spread can be "
+    "given."
+)
+
+
+def answer(results: Results) -> list[str]:
+    """Return the sentences that answer the study's question as far as the results go."""
+    groups = [group for group in results.groups if group.summary("test_accuracy")]
+    if not groups:
+        return [no_answer(results)]
+    ranked = sorted(comparable(groups), key=accuracy_of, reverse=True)
+    sentences = [single(ranked[0])] if len(ranked) == 1 else ranking(ranked)
+    if ranked[0].reductions:
+        sentences.append("These are reduced runs, so this does not answer the study's question.")
+    if others := len(groups) - len(ranked):
+        configurations = plural(others, "other configuration")
+        sentences.append(f"{configurations} in this report differ in data, length or variant and "
+                         "are not ranked with them.")  # fmt: skip
+    return sentences
+
+
+def no_answer(results: Results) -> str:
+    if not results.trials:
+        return "No answer yet: no trial has been recorded."
+    if not any(group.finished for group in results.groups):
+        return f"No answer yet: none of {plural(len(results.trials), 'trial')} has finished."
+    return (
+        "No answer: the finished trials have no test accuracy at an epoch that validation "
+        "selected (was no validation split held out?)."
+    )
+
+
+def comparable(groups: Sequence[Group]) -> list[Group]:
+    """Return the largest set of groups that were trained alike; unreduced ones come first."""
+    alike: dict[tuple[object, ...], list[Group]] = {}
+    for group in groups:
+        keys = ("variant", "stop_after", "data.checksum")
+        key = (group.reductions, *(group.settings.get(name) for name in keys))
+        alike.setdefault(key, []).append(group)
+    return max(alike.values(), key=lambda members: (not members[0].reductions, len(members)))
+
+
+def accuracy_of(group: Group) -> float:
+    summary = group.summary("test_accuracy")
+    assert summary is not None
+    return summary.mean
+
+
+def measured(group: Group) -> str:
+    """Return ``93.12 ± 0.15 % (n = 3)``."""
+    summary = group.summary("test_accuracy")
+    assert summary is not None
+    return f"{spread(summary)} % (n = {summary.n})"
+
+
+def single(group: Group) -> str:
+    return (
+        f"{group.label} reaches a test accuracy of {measured(group)} on "
+        f"{listed(group.distinct('device'))}; there is nothing to compare it with."
+    )
+
+
+def ranking(ranked: Sequence[Group]) -> list[str]:
+    """Return what separates the best of several groups from the next, the last and the cheapest."""
+    best, second, last = ranked[0], ranked[1], ranked[-1]
+    devices = listed(device for group in ranked for device in group.distinct("device"))
+    sentences = [
+        f"{best.label} has the highest test accuracy of {len(ranked)} configurations, "
+        f"{measured(best)}; {last.label} has the lowest, {measured(last)}. Device: {devices}."
+    ]
+    if (price := against_cheapest(ranked)) is not None:
+        sentences.append(price)
+    summaries = [group.summary("test_accuracy") for group in ranked]
+    if all(summary and summary.n == 1 for summary in summaries):
+        return [*sentences, ONE_SEED]
+    lead = accuracy_of(best) - accuracy_of(second)
+    deviations = [s.deviation for s in summaries if s and s.deviation is not None]
+    return [
+        *sentences,
+        f"The next, {second.label}, is {fixed(lead)} points behind, where seeds of one "
+        f"configuration spread by up to ± {fixed(max(deviations))} (standard deviation).",
+    ]
+
+
+def against_cheapest(ranked: Sequence[Group]) -> str | None:
+    """Return what the best group costs and gains against the one with the fewest multiply-adds."""
+    costs = {group.label: group.summary("multiply_adds") for group in ranked}
+    known = [group for group in ranked if costs[group.label]]
+    if ranked[0] not in known or len(known) < 2:
+        return None
+    means = {label: summary.mean for label, summary in costs.items() if summary}
+    best, cheapest = ranked[0], min(known, key=lambda group: means[group.label])
+    least = count(means[cheapest.label])
+    if means[best.label] == means[cheapest.label]:
+        return f"None needs fewer multiply-adds per image ({least})."
+    gain = fixed(accuracy_of(best) - accuracy_of(cheapest))
+    times = fixed(means[best.label] / means[cheapest.label], 1)
+    return (
+        f"Against the cheapest, {cheapest.label} ({least} multiply-adds per image), it gains "
+        f"{gain} points for {times} times the multiply-adds."
+    )
+
+
+def banners(results: Results) -> list[tuple[str, str]]:
+    """Return what must be known before any number is read, each as a heading and a text."""
+    found = []
+    reduced = [group for group in results.groups if group.reductions]
+    if reduced:
+        what = dict.fromkeys(text for group in reduced for text in group.reductions)
+        share = "All" if len(reduced) == len(results.groups) else "Some"
+        found.append((f"{share} of these are reduced runs", "; ".join(what) + "."))
+    if results.study is None:
+        found.append(("No study file", f"{results.folder.name}/study.yaml is missing: the question,"
+                      " the published figures and the claims cannot be shown."))  # fmt: skip
+    return found
+
+
+def warnings(results: Results) -> list[str]:
+    """Return what limits the numbers, one sentence each."""
+    found = []
+    finished = [row for group in results.groups for row in group.finished]
+    if failed := results.with_status("failed"):
+        found.append(f"{plural(len(failed), 'trial')} failed and enter no mean; see Failed trials.")
+    if open_ := results.with_status("pending", "running", "interrupted"):
+        found.append(f"{plural(len(open_), 'trial')} did not finish and enter no mean.")
+    if early := [group.label for group in results.groups if group.partial]:
+        found.append(f"Ended early as asked, so averaged only with each other: {listed(early)}.")
+    if any(len(group.finished) == 1 for group in results.groups):
+        found.append("Configurations with n = 1 have no spread: seed noise is unknown.")
+    for row in finished:
+        if "JPEG" in str(row["data_source"]) and str(row["dataset"]).startswith("cifar"):
+            name = "CIFAR-10" if row["dataset"] == "cifar10" else "CIFAR-100"
+            found.append(f"{name} ({row['data_source']}): the images were re-encoded as JPEG, so "
+                         "accuracy may lie a point or so under the originals'.")  # fmt: skip
+            break
+    if any(not group.exclusive for group in results.groups if group.finished):
+        found.append("Some trials shared their machine, or a configuration ran on several devices: "
+                     "these times are shown but not compared.")  # fmt: skip
+    if len(devices := distinct(finished, "device")) > 1:
+        found.append(f"Several devices ({listed(devices)}): compare times only within one.")
+    if any(row["test_accuracy"] is None for row in finished):
+        found.append("Finished trials without a test accuracy at an epoch that validation selected "
+                     "are in no mean of it.")  # fmt: skip
+    return found

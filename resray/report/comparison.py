@@ -1,0 +1,134 @@
+"""Published figures beside ours, with what stands in the way of comparing them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from resray.report.aggregate import Group, Results
+from resray.report.statistics import Summary
+from resray.report.text import MISSING, count, duration, fixed, spread
+from resray.results.schema import TABLES
+from resray.study.spec import Published
+
+OF_DEVICE = ("seconds", "images_per_second", "gpu_hours", "energy", "peak_memory")
+"""Beginnings of metrics that say as much about the device as about the recipe."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One published figure and one group's value for the same metric."""
+
+    published: Published
+    group: Group | None
+    """None if no trial of that name was run."""
+    measured: Summary | None
+    obstacles: tuple[str, ...]
+    """Why the two must not be compared; none means that a difference may be shown."""
+    remarks: tuple[str, ...]
+    """What to bear in mind where they may."""
+
+    @property
+    def difference(self) -> float | None:
+        """Measured minus published, if nothing stands in the way."""
+        if self.measured is None or self.obstacles:
+            return None
+        return self.measured.mean - self.published.value
+
+    @property
+    def notes(self) -> str:
+        return "; ".join(self.obstacles or self.remarks) or MISSING
+
+
+def comparisons(results: Results) -> list[Comparison]:
+    """Return each published figure of the study beside each group of the same name."""
+    if results.study is None:
+        return []
+    return [
+        compare(figure, group)
+        for figure in results.study.published
+        for group in groups_named(results, figure.trial)
+    ]
+
+
+def groups_named(results: Results, name: str) -> list[Group | None]:
+    """Return the groups of this name, or one None in their place."""
+    return [group for group in results.groups if group.name == name] or [None]
+
+
+def compare(figure: Published, group: Group | None) -> Comparison:
+    if group is None:
+        return Comparison(figure, None, None, ("not run",), ())
+    known = figure.metric in TABLES["trials"]
+    measured = group.summary(figure.metric) if known else None
+    obstacles = ["not measured"] if measured is None else []
+    return Comparison(
+        figure,
+        group,
+        measured,
+        obstacles=(*obstacles, *obstacles_of(figure, group)),
+        remarks=tuple(remarks(figure, group)),
+    )
+
+
+def obstacles_of(figure: Published, group: Group) -> Iterator[str]:
+    """Yield what makes a comparison meaningless."""
+    if figure.metric.startswith(OF_DEVICE):
+        devices = [str(device).lower() for device in group.distinct("device")]
+        if not devices or any(figure.device.lower() not in device for device in devices):
+            yield "not comparable (other device)"
+        elif not group.exclusive:
+            yield "not comparable (shared machine)"
+    # The size of a network is the same whatever was cut from its training.
+    if group.reductions and not counts(figure.metric):
+        yield "reduced run, not comparable"
+    elif group.partial and not counts(figure.metric):
+        yield "ended early, not comparable"
+
+
+def remarks(figure: Published, group: Group) -> Iterator[str]:
+    """Yield the differences that leave a comparison possible."""
+    if counts(figure.metric):
+        yield figure.protocol
+        return
+    ours = group.settings.get("epochs")
+    if figure.epochs and ours and figure.epochs != ours:
+        yield f"{ours} epochs instead of {figure.epochs}"
+    if len(group.finished) == 1:
+        yield "one seed"
+    if any("JPEG" in str(source) for source in group.distinct("data_source")):
+        yield "JPEG images"
+
+
+def counts(metric: str) -> bool:
+    """Return whether a metric counts the network's parts, whatever its training."""
+    return metric in ("parameters", "multiply_adds")
+
+
+def amount(metric: str, summary: Summary | None) -> str:
+    """Return a metric's mean (with its spread where the metric has one) in its unit."""
+    if summary is None:
+        return MISSING
+    if counts(metric):
+        return count(summary.mean)
+    if metric.startswith("seconds"):
+        return duration(summary.mean)
+    unit = " %" if metric.endswith(("accuracy", "accuracy_best", "accuracy_last")) else ""
+    return spread(summary) + unit
+
+
+def published_amount(figure: Published) -> str:
+    """Return a published value in its unit."""
+    if figure.unit and not figure.metric.startswith("seconds"):
+        return f"{fixed(figure.value)} {figure.unit}"
+    return amount(figure.metric, Summary(figure.value, None, 1))
+
+
+def signed_difference(comparison: Comparison) -> str:
+    """Return ``+1.20`` in points, or in percent of the published value for other metrics."""
+    difference, published = comparison.difference, comparison.published
+    if difference is None:
+        return MISSING
+    if "accuracy" in published.metric:
+        return f"{difference:+.2f} points"
+    if published.value == 0:
+        return fixed(difference)
+    return f"{100 * difference / published.value:+.1f} %"

@@ -1,0 +1,399 @@
+"""The figures, as plain Plotly data that the page's script draws.
+
+A figure has views (what its switch chooses between), a view has panels side by side, a panel is
+one plot. Colours are tokens such as ``@series-0`` that the script replaces by the value of the
+style sheet's variable ``--series-0``, so that plots follow the page into dark mode and print.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from resray.report.aggregate import Group, Results, Row
+from resray.report.statistics import summarise
+from resray.report.text import count, duration, fixed, plotly_text, spread
+
+COLOURS = 7
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon")
+SHARED = "shared machine: times not compared"
+
+Trace = dict[str, Any]
+Layout = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One plot; its title says what the vertical axis shows, in which unit."""
+
+    title: str
+    traces: list[Trace]
+    layout: Layout
+
+
+@dataclass(frozen=True)
+class View:
+    label: str
+    panels: list[Panel]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One entry of a figure's key: a group, with its colour and symbol."""
+
+    key: str
+    label: str
+    colour: str
+    symbol: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    id: str
+    title: str
+    caption: str
+    """What to read from the figure."""
+    series: list[Series]
+    views: list[View]
+
+
+def all_series(groups: Sequence[Group]) -> dict[str, Series]:
+    """Return each group's look by its label; colour and symbol together repeat after 42 groups."""
+    return {
+        group.label: Series(
+            key=f"s{place}",
+            label=group.label,
+            colour=f"@series-{place % COLOURS}",
+            symbol=SYMBOLS[place % len(SYMBOLS)],
+        )
+        for place, group in enumerate(groups)
+    }
+
+
+def layout(x_title: str, height: int = 320, **changes: Any) -> Layout:
+    """Return the house layout: horizontal hairlines, no frame, the unit in the panel's title."""
+    axis = {
+        "gridcolor": "@grid",
+        "linecolor": "@axis",
+        "tickcolor": "@axis",
+        "zeroline": False,
+        "automargin": True,
+        "tickfont": {"color": "@muted", "size": 12},
+    }
+    x_axis = {
+        **axis,
+        "title": {"text": x_title, "font": {"color": "@muted", "size": 12}, "standoff": 8},
+        "showgrid": False,
+        "showline": True,
+        "ticks": "outside",
+        "ticklen": 4,
+        **changes.pop("xaxis", {}),
+    }
+    return {
+        "height": height,
+        "margin": {"l": 8, "r": 14, "t": 10, "b": 8},
+        "paper_bgcolor": "@clear",
+        "plot_bgcolor": "@clear",
+        "font": {"family": "system-ui, sans-serif", "color": "@ink", "size": 12},
+        "showlegend": False,
+        "hovermode": "closest",
+        "hoverlabel": {"bgcolor": "@panel", "bordercolor": "@axis", "font": {"color": "@ink"}},
+        "xaxis": x_axis,
+        "yaxis": {**axis, "nticks": 6, **changes.pop("yaxis", {})},
+        **changes,
+    }
+
+
+def trace_of(series: Series, **content: Any) -> Trace:
+    """Return a trace that the figure's key shows and hides."""
+    return {"legendgroup": series.key, "showlegend": False, **content}
+
+
+# --- accuracy against what it costs -------------------------------------------------------------
+
+
+def cost_figure(results: Results) -> Figure | None:
+    """Mean test accuracy against parameters, multiply-adds and training time."""
+    look = all_series(results.groups)
+    shown = [group for group in results.groups if group.summary("test_accuracy")]
+    if not shown:
+        return None
+    panels = [
+        cost_panel("parameters", "Parameters", shown, look),
+        cost_panel("multiply_adds", "Multiply-adds of one image", shown, look),
+        cost_panel("seconds_training", "Training time", shown, look),
+    ]
+    bars = any((summary := g.summary("test_accuracy")) and summary.n > 1 for g in shown)
+    caption = "Up is better, left is cheaper. "
+    caption += "Bars: standard deviation over seeds. " if bars else "One seed each, so no spread. "
+    if not all(group.exclusive for group in shown):
+        caption += f"Open symbols: {SHARED}."
+    return Figure(
+        id="cost",
+        title="Test accuracy (%) at the epoch that validation selects, against cost",
+        caption=caption,
+        series=[look[group.label] for group in shown],
+        views=[View("", panels)],
+    )
+
+
+def cost_panel(
+    column: str, title: str, groups: Sequence[Group], look: dict[str, Series]
+) -> Panel:
+    timed = column == "seconds_training"
+    costs = [(group, summary) for group in groups if (summary := group.summary(column))]
+    divisor, unit = time_unit([cost.mean for _, cost in costs]) if timed else (1.0, "")
+    traces = []
+    for group, cost in costs:
+        accuracy = group.summary("test_accuracy")
+        assert accuracy is not None
+        series = look[group.label]
+        amount = duration(cost.mean) if timed else count(cost.mean)
+        note = f"<br>{SHARED}" if timed and not group.exclusive else ""
+        measured = f"{spread(accuracy)} % (n = {accuracy.n})"
+        trace = trace_of(
+            series,
+            type="scatter",
+            mode="markers",
+            x=[cost.mean / divisor],
+            y=[accuracy.mean],
+            error_y={"type": "data", "array": [accuracy.deviation], "color": series.colour,
+                     "thickness": 1.5, "width": 4, "visible": accuracy.deviation is not None},
+            marker={"color": series.colour, "size": 11, "line": {"width": 1.5},
+                    "symbol": series.symbol + ("-open" if note else "")},
+            text=[f"<b>{plotly_text(group.label)}</b><br>{measured}<br>{amount}{note}"],
+            hovertemplate="%{text}<extra></extra>",
+            cliponaxis=False,
+        )  # fmt: skip
+        traces.append(trace)
+    axis = {"rangemode": "tozero", "nticks": 6} | ({} if timed else {"tickformat": "~s"})
+    x_title = f"{title} ({unit})" if timed else title
+    return Panel(f"against {title.lower()}", traces, layout(x_title, 300, xaxis=axis))
+
+
+def time_unit(seconds: Sequence[float]) -> tuple[float, str]:
+    """Return the divisor and the name of the unit that suits the longest of these times."""
+    longest = max(seconds, default=0.0)
+    if longest >= 2 * 3600:
+        return 3600.0, "hours"
+    return (60.0, "minutes") if longest >= 120 else (1.0, "seconds")
+
+
+# --- learning curves and gradients --------------------------------------------------------------
+
+
+def curve_figure(results: Results) -> Figure | None:
+    """Learning curves of every trial: validation and test, each before the training curve."""
+    if not results.epochs:
+        return None
+    views = [
+        View(
+            f"{quantity} by {along}",
+            [
+                curve_panel(results, split, quantity, along)
+                for split in ("validation", "test")
+            ],
+        )
+        for quantity in ("accuracy", "loss")
+        for along in ("epoch", "time")
+    ]
+    caption = (
+        "One line per trial; dotted and pale behind it, the same quantity on the augmented training"
+        " images while training. Where the dotted line leaves the solid one, the model memorises."
+    )
+    if not all(group.exclusive for group in results.groups):
+        caption += f" By time, lines of a {SHARED}."
+    return Figure("curves", "Learning curves", caption, series_with_epochs(results), views)
+
+
+def curve_panel(results: Results, split: str, quantity: str, along: str) -> Panel:
+    unit = {"accuracy": "%", "loss": "nats"}[quantity]
+    divisor, time_name = time_unit(
+        [float(rows["seconds_training"].sum()) for rows in results.epochs.values()]
+    )
+    x_title = "epoch" if along == "epoch" else f"{time_name} of training"
+
+    def x_values(rows: pd.DataFrame) -> pd.Series:
+        return rows["epoch"] if along == "epoch" else rows["seconds_training"].cumsum() / divisor
+
+    # The training curves first, so that they lie behind.
+    traces = [
+        *lines(results, x_values, f"train_{quantity}", "train", background=True),
+        *lines(results, x_values, f"{split}_{quantity}", split),
+    ]
+    axis = {"rangemode": "tozero"} if along == "time" else epoch_axis(results)
+    return Panel(
+        f"{split.capitalize()} {quantity} ({unit})", traces, layout(x_title, 340, xaxis=axis)
+    )
+
+
+def gradient_figure(results: Results) -> Figure | None:
+    """Gradient norms of the first and the last stage, epoch by epoch."""
+    panels = []
+    for stage in ("first", "last"):
+        column = f"gradient_norm_{stage}_stage"
+        traces = list(lines(results, lambda rows: rows["epoch"], column, f"{stage} stage"))
+        if traces:
+            axis = {"type": "log", "dtick": "D2", "exponentformat": "power"}
+            made = layout("epoch", 300, xaxis=epoch_axis(results), yaxis=axis)
+            panels.append(Panel(f"Gradient norm, {stage} stage (L2, log scale)", traces, made))
+    if not panels:
+        return None
+    caption = (
+        "Mean over the epoch's steps. Were gradients vanishing with depth, the first stage's norm "
+        "would fall from one depth to the next by far more than the last stage's."
+    )
+    series = series_with_epochs(results)
+    return Figure("gradients", "Gradient norms", caption, series, [View("", panels)])
+
+
+def series_with_epochs(results: Results) -> list[Series]:
+    """Return the looks of the groups that recorded an epoch."""
+    look = all_series(results.groups)
+    with_epochs = {results.labels[trial_id] for trial_id in results.epochs}
+    return [series for label, series in look.items() if label in with_epochs]
+
+
+def epoch_axis(results: Results) -> Layout:
+    """Return an axis on which epochs are whole numbers, with room around a single one."""
+    last = max((int(rows["epoch"].max()) for rows in results.epochs.values()), default=1)
+    room = 0.04 * max(last - 1, 1)
+    return {"range": [1 - room, last + room]} | ({"dtick": 1} if last <= 10 else {"nticks": 8})
+
+
+def lines(
+    results: Results,
+    x_values: Callable[[pd.DataFrame], pd.Series],
+    column: str,
+    what: str,
+    background: bool = False,
+) -> Iterator[Trace]:
+    """Yield one line per trial that has a value in ``column``; NaN leaves a gap."""
+    look = all_series(results.groups)
+    for row in results.trials:
+        rows = results.epochs.get(row["trial_id"])
+        if rows is None or rows[column].isna().all():
+            continue
+        series = look[results.labels[row["trial_id"]]]
+        marked = len(rows) <= 12 and not background
+        yield trace_of(
+            series,
+            type="scatter",
+            mode="lines+markers" if marked or len(rows) == 1 else "lines",
+            x=x_values(rows).tolist(),
+            y=rows[column].tolist(),
+            opacity=0.45 if background else 1,
+            line={"color": series.colour, "width": 1.4 if background else 2,
+                  "dash": "dot" if background else "solid"},
+            marker={"color": series.colour, "size": 4 if background else 7,
+                    "symbol": series.symbol},
+            hovertemplate=f"<b>{plotly_text(trial_label(results, row))}</b><br>{what}: %{{y:.4~g}}"
+                          "<br>%{xaxis.title.text}: %{x:.4~g}<extra></extra>",
+        )  # fmt: skip
+
+
+def trial_label(results: Results, row: Row) -> str:
+    """Return a trial's label, seed and, unless it completed, its state."""
+    state = "" if row["status"] == "completed" else f", {row['status']}"
+    return f"{results.labels[row['trial_id']]} (seed {row['seed']}{state})"
+
+
+# --- time ---------------------------------------------------------------------------------------
+
+
+def time_figure(results: Results) -> Figure | None:
+    """Seconds per epoch, training and evaluating apart, and images per second."""
+    groups = [group for group in results.groups if group.summary("images_per_second")]
+    if not groups:
+        return None
+    look = all_series(results.groups)
+    seconds = [
+        bars(groups, look, "training", lambda group: per_epoch(results, group, "seconds_training")),
+        bars(groups, look, "evaluating",
+             lambda group: per_epoch(results, group, "seconds_evaluating"), opacity=0.4),
+    ]  # fmt: skip
+    rates = [
+        bars(groups, look, "images/s",
+             lambda group: [row["images_per_second"] for row in group.finished], spread_bars=True)
+    ]  # fmt: skip
+    height = 90 + 38 * len(groups)
+    caption = "Bars start at zero. Full colour: training; pale: evaluating validation and test. "
+    if not all(group.exclusive for group in groups):
+        caption += f"Hatched: {SHARED}."
+    panels = [
+        Panel("Seconds per epoch", seconds, bar_layout("seconds", height, barmode="stack")),
+        Panel("Images trained on per second", rates, bar_layout("images per second", height)),
+    ]
+    return Figure("time", "Time", caption, [], [View("", panels)])
+
+
+def per_epoch(results: Results, group: Group, column: str) -> list[float]:
+    """Return each finished trial's mean of an epoch column."""
+    tables = (results.epochs.get(row["trial_id"]) for row in group.finished)
+    return [float(rows[column].mean()) for rows in tables if rows is not None]
+
+
+def bars(
+    groups: Sequence[Group],
+    look: dict[str, Series],
+    what: str,
+    values: Callable[[Group], Sequence[float | None]],
+    opacity: float = 1.0,
+    spread_bars: bool = False,
+) -> Trace:
+    """Return one horizontal bar per group: the mean over its finished trials."""
+    summaries = [summarise(values(group)) for group in groups]
+    hover = [
+        f"<b>{plotly_text(group.label)}</b><br>{what}: {spread(summary)} "
+        f"(n = {summary.n if summary else 0})" + ("" if group.exclusive else f"<br>{SHARED}")
+        for group, summary in zip(groups, summaries, strict=True)
+    ]
+    deviations = [summary and summary.deviation for summary in summaries]
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "y": [plotly_text(group.label) + ("" if group.exclusive else " (shared)")
+              for group in groups],
+        "x": [summary and summary.mean for summary in summaries],
+        "error_x": {"type": "data", "array": deviations, "color": "@ink", "thickness": 1.2,
+                    "visible": spread_bars and any(deviations)},
+        "marker": {
+            "color": [look[group.label].colour for group in groups],
+            "opacity": opacity,
+            "pattern": {"shape": ["" if group.exclusive else "/" for group in groups],
+                        "fgcolor": "@paper", "fgopacity": 0.6, "size": 6, "solidity": 0.25,
+                        "fillmode": "overlay"},
+        },
+        "text": [fixed(summary.mean, 1 if summary.mean < 1000 else 0) if summary else ""
+                 for summary in summaries],
+        "textposition": "auto" if opacity == 1 else "none",
+        "insidetextanchor": "start",
+        "textangle": 0,
+        "customdata": hover,
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }  # fmt: skip
+
+
+def bar_layout(x_title: str, height: int, **changes: Any) -> Layout:
+    """Return the layout of horizontal bars, the first group on top."""
+    x_axis = {"showgrid": True, "showline": False, "ticks": "", "nticks": 6}
+    y_axis = {"autorange": "reversed", "showgrid": False, "type": "category", "nticks": 0,
+              "ticksuffix": " "}  # fmt: skip
+    return layout(x_title, height, xaxis=x_axis, yaxis=y_axis, bargap=0.35, **changes)
+
+
+def all_figures(results: Results) -> dict[str, Figure]:
+    """Return the figures that the results suffice for, by id."""
+    makers = (cost_figure, curve_figure, gradient_figure, time_figure)
+    made = (make(results) for make in makers)
+    return {figure.id: figure for figure in made if figure is not None}
+
+
+MISSING_FIGURES = {
+    "cost": "No finished trial has a test accuracy at an epoch that validation selected.",
+    "curves": "No epoch has been recorded.",
+    "gradients": "No gradient norm has been recorded.",
+    "time": "No finished trial has recorded its speed.",
+}
+"""What stands in place of a figure that the results do not suffice for."""

@@ -1,0 +1,108 @@
+"""Puts the report together: one HTML file that needs nothing else and asks nobody for anything."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import resray
+from resray.report import record, sections
+from resray.report.aggregate import Results, load_results
+from resray.report.figures import Figure, all_figures
+from resray.report.text import Html, escape, join, script_json, tag
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the page: its anchor, its heading, and what makes its content."""
+
+    id: str
+    title: str
+    content: Callable[[Results], Html] | None = None
+    """None: the figure whose id is the section's."""
+
+
+SECTIONS = (
+    Section("answer", "Answer", sections.answer_section),
+    Section("published", "Published and measured", sections.published_section),
+    Section("cost", "Accuracy against cost"),
+    Section("curves", "Learning curves"),
+    Section("gradients", "Gradient norms"),
+    Section("time", "Time and throughput"),
+    Section("claims", "What the author claims", sections.claims_section),
+    Section("trials", "All trials", record.trials_section),
+    Section("run", "What was run, and on what", record.run_section),
+)
+
+
+def write_report(
+    results_folder: Path, output: Path, *, trial_ids: Sequence[str] | None = None
+) -> Path:
+    """Write the HTML report of a study's results to ``output`` and return that path.
+
+    ``trial_ids`` restricts the report to those trials; None takes all. The file appears whole, by
+    rename. Raises InputError if ``results_folder`` holds no results.
+    """
+    page = render(load_results(results_folder, trial_ids))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f".{output.name}.{os.getpid()}")
+    # A lone surrogate, which only a hostile name holds, becomes a question mark.
+    temporary.write_bytes(page.encode("utf-8", "replace"))
+    temporary.replace(output)
+    return output
+
+
+def render(results: Results) -> str:
+    """Return the page."""
+    # Plotly takes half a second to import, which only this function needs.
+    from plotly.offline import get_plotlyjs
+
+    figures = all_figures(results)
+    study = results.study
+    return Template(resource("page.html")).substitute(
+        title=escape(results.title),
+        question=tag("p", study.question, class_="question") if study else "",
+        description=tag("p", study.description, class_="description")
+        if study and study.description
+        else "",
+        banners=sections.banner_section(results),
+        facts=sections.facts_section(results),
+        navigation=join(
+            tag("li", tag("a", part.title, href=f"#{part.id}")) for part in SECTIONS
+        ),
+        sections=join(section(part, results, figures) for part in SECTIONS),
+        written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        version=escape(resray.__version__),
+        style=resource("style.css"),
+        script=resource("page.js"),
+        plotly=get_plotlyjs(),
+        figures=script_json({name: plots(figure) for name, figure in figures.items()}),
+    )
+
+
+def section(part: Section, results: Results, figures: dict[str, Figure]) -> Html:
+    if part.content is None:
+        content = sections.figure_section(part.id, figures.get(part.id))
+    else:
+        content = part.content(results)
+    heading = tag("h2", part.title, id=f"{part.id}-heading")
+    return tag("section", heading, content, id=part.id, aria_labelledby=f"{part.id}-heading")
+
+
+def plots(figure: Figure) -> list[list[dict[str, object]]]:
+    """Return what the page's script draws: for each view, for each panel, title and plot."""
+    return [
+        [
+            {"title": panel.title, "data": panel.traces, "layout": panel.layout}
+            for panel in view.panels
+        ]
+        for view in figure.views
+    ]
+
+
+def resource(name: str) -> str:
+    """Return a text file that lies beside this module."""
+    return files("resray.report").joinpath(name).read_text(encoding="utf-8")

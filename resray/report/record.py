@@ -1,0 +1,253 @@
+"""The record: every trial with its fate, and what was run on which data and machine."""
+
+from collections.abc import Sequence
+
+from resray.report.aggregate import Results, Row, distinct, reductions_of, split_settings
+from resray.report.text import (
+    Html,
+    count,
+    duration,
+    fixed,
+    join,
+    listed,
+    number_column,
+    plural,
+    table,
+    tag,
+    text_column,
+)
+
+
+def trials_section(results: Results) -> Html:
+    """All trials; then the failed ones with their error, and the ones that did not finish."""
+    if not results.trials:
+        return tag("p", "No trial has been recorded.", class_="missing")
+    failed = results.with_status("failed")
+    early = results.with_status("stopped", "interrupted", "running", "pending")
+    return join(
+        [
+            trials_table(results),
+            tag("h3", "Failed trials", id="failed"),
+            failed_list(results, failed),
+            tag("h3", "Stopped and unfinished trials", id="unfinished"),
+            early_table(results, early),
+            events_table(results),
+        ]
+    )
+
+
+def trials_table(results: Results) -> Html:
+    columns = [
+        text_column("Trial"),
+        text_column("Variant"),
+        number_column("Seed"),
+        text_column("Status"),
+        number_column("Epochs"),
+        number_column("Validation, %"),
+        number_column("Test, %"),
+        number_column("Test, best epoch, %"),
+        number_column("Test, last epoch, %"),
+        number_column("Parameters"),
+        number_column("Multiply-adds"),
+        number_column("Training time"),
+        number_column("Images/s"),
+        number_column("Attempts"),
+        text_column("Device"),
+        text_column("Reduced"),
+    ]
+    caption = "All trials; best epoch on test selects on test and is the published protocol"
+    return table(caption, columns, [trial_cells(results, row) for row in results.trials])
+
+
+def trial_cells(results: Results, row: Row) -> list[object]:
+    accuracies = ("validation_accuracy", "test_accuracy", "test_accuracy_best",
+                  "test_accuracy_last")  # fmt: skip
+    status = tag("span", row["status"], class_=f"status {row['status']}")
+    rate = row["images_per_second"]
+    shared = "" if row["exclusive"] is True or rate is None else " (shared)"
+    return [
+        results.labels[row["trial_id"]],
+        row["variant"],
+        row["seed"],
+        join([status, f" ({row['reason']})" if row["reason"] else ""]),
+        f"{row['epochs_done'] or 0} of {planned(row)}",
+        *(fixed(row[column]) for column in accuracies),
+        count(row["parameters"]),
+        count(row["multiply_adds"]),
+        duration(row["seconds_training"]),
+        fixed(rate, 0 if rate and rate >= 100 else 1) + shared,
+        row["attempts"],
+        row["device"],
+        "; ".join(reductions_of(row)) or None,
+    ]
+
+
+def planned(row: Row) -> object:
+    return "?" if row["epochs"] is None else row["epochs"]
+
+
+def failed_list(results: Results, failed: Sequence[Row]) -> Html:
+    if not failed:
+        return tag("p", "None.", class_="missing")
+    items = [
+        tag(
+            "li",
+            tag("p", tag("strong", results.labels[row["trial_id"]]), f", seed {row['seed']}: ",
+                tag("code", row["error_class"] or "no error recorded"),
+                f" after {row['epochs_done'] or 0} of {planned(row)} epochs, "
+                f"{plural(row['attempts'] or 0, 'attempt')}, reason: {row['reason'] or 'unknown'}"),
+            tag("pre", row["error_message"] or "no message", tabindex="0"),
+        )
+        for row in failed
+    ]  # fmt: skip
+    return tag("ul", *items, class_="failed")
+
+
+def early_table(results: Results, rows: Sequence[Row]) -> Html:
+    if not rows:
+        return tag("p", "None.", class_="missing")
+    columns = [
+        text_column("Trial"),
+        number_column("Seed"),
+        text_column("Status"),
+        text_column("Reason"),
+        number_column("Epochs"),
+        number_column("Validation so far, %"),
+    ]
+    cells = [
+        [
+            results.labels[row["trial_id"]],
+            row["seed"],
+            tag("span", row["status"], class_=f"status {row['status']}"),
+            row["reason"],
+            f"{row['epochs_done'] or 0} of {planned(row)}",
+            fixed(row["validation_accuracy"]),
+        ]
+        for row in rows
+    ]
+    return table("Trials that did not complete; they enter no mean of completed ones", columns,
+                 cells)  # fmt: skip
+
+
+def events_table(results: Results) -> Html:
+    """When trials died, were interrupted or resumed; nothing if all ran through."""
+    kinds = ("died", "resumed", "interrupted")
+    events = [event for event in results.events if event["event"] in kinds]
+    if not events:
+        return Html()
+    columns = [
+        text_column("Trial"),
+        number_column("Seed"),
+        text_column("Time (UTC)"),
+        text_column("Event"),
+        number_column("Epoch reached"),
+        number_column("Attempt"),
+        text_column("Detail"),
+    ]
+    cells = [
+        [
+            results.labels[event["trial_id"]],
+            event["seed"],
+            f"{event['time']:%Y-%m-%d %H:%M:%S}" if event["time"] else None,
+            *(event[column] for column in ("event", "epoch", "attempt", "detail")),
+        ]
+        for event in sorted(events, key=lambda event: str(event["time"]))
+    ]
+    return table("Interruptions and resumptions", columns, cells)
+
+
+# --- what was run -------------------------------------------------------------------------------
+
+ENVIRONMENT = {
+    "dataset": "Dataset",
+    "data_source": "Stored as",
+    "dataset_checksum": "Dataset checksum (SHA-256)",
+    "train_images": "Training images",
+    "validation_images": "Validation images",
+    "test_images": "Test images",
+    "image_size": "Image size, pixels",
+    "host": "Host",
+    "device": "Device",
+    "world_size": "Ranks per trial",
+    "batch_per_rank": "Batch per rank",
+    "precision": "Precision",
+    "channels_last": "Channels last",
+    "python_version": "Python",
+    "torch_version": "PyTorch",
+    "ray_version": "Ray",
+    "resray_version": "resray",
+    "git_commit": "Git commit",
+    "git_dirty": "Uncommitted changes",
+}
+
+
+def run_section(results: Results) -> Html:
+    """What was run and on what: data and machine, the common recipe, the differences."""
+    if not results.trials:
+        return tag("p", "No trial has been recorded.", class_="missing")
+    return join([environment_table(results), recipe_table(results), differences_table(results)])
+
+
+def environment_table(results: Results) -> Html:
+    rows: list[list[object]] = [
+        [title, listed(shown(column, value) for value in distinct(results.trials, column))]
+        for column, title in ENVIRONMENT.items()
+    ]
+    ended = distinct(results.trials, "ended")
+    totals = {
+        "First start": min(distinct(results.trials, "started"), default=None),
+        "Last end": max(ended, default=None),
+    }
+    rows += [[name, f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else None]
+             for name, time in totals.items()]  # fmt: skip
+    for column in ("training", "evaluating", "starting"):
+        seconds = [row[f"seconds_{column}"] for row in results.trials]
+        total = sum(value for value in seconds if value is not None)
+        rows.append([f"Time {column}, all trials", duration(total)])
+    return table("Data, machine and versions", [text_column("What"), text_column("Value")], rows)
+
+
+def shown(column: str, value: object) -> str:
+    if column in ("dataset_checksum", "git_commit"):
+        return str(value)[:12]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def setting(value: object) -> object:
+    """Return a recipe's value as it would stand in the study file."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ", ".join(str(item) for item in value) if isinstance(value, list) else value
+
+
+def recipe_table(results: Results) -> Html:
+    common, _ = split_settings(results.groups)
+    assumed = results.study.assumed if results.study else {}
+    rows = [
+        [name, setting(value), assumption(name, assumed)]
+        for name, value in common.items()
+        if value is not None and value != []
+    ]
+    columns = [text_column("Setting"), text_column("Value"), text_column("Assumed, because")]
+    content = table("Recipe that all configurations share (settings that are off are left out)",
+                    columns, rows)  # fmt: skip
+    return tag("details", tag("summary", "The recipe in common"), content, open="")
+
+
+def assumption(name: str, assumed: dict[str, str]) -> str:
+    """Return why a value was assumed: for the key itself or for the part it belongs to."""
+    return next((why for key, why in assumed.items() if f"{name}.".startswith(f"{key}.")), "")
+
+
+def differences_table(results: Results) -> Html:
+    _, differing = split_settings(results.groups)
+    if not differing:
+        return tag("p", "All trials share one configuration.", class_="missing")
+    columns = [text_column("Configuration"), *(text_column(name) for name in differing)]
+    rows = [
+        [group.label, *(setting(group.settings.get(name)) for name in differing)]
+        for group in results.groups
+    ]
+    return table("Recipe differences: the settings that are not the same everywhere", columns, rows)

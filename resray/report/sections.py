@@ -1,0 +1,283 @@
+"""The sections that argue: the answer, published figures, claims, and the figures' frames."""
+
+from collections.abc import Sequence
+
+from resray.report import answer, comparison
+from resray.report.aggregate import Group, Results, Row, distinct
+from resray.report.figures import MISSING_FIGURES, SHARED, Figure, Series
+from resray.report.text import (
+    Html,
+    count,
+    duration,
+    fixed,
+    join,
+    listed,
+    number_column,
+    spread,
+    table,
+    tag,
+    text_column,
+)
+
+SYMBOL_PATHS = {
+    "circle": "M6 1.2a4.8 4.8 0 1 0 .001 0z",
+    "square": "M1.8 1.8h8.4v8.4h-8.4z",
+    "diamond": "M6 .4 11.6 6 6 11.6.4 6z",
+    "triangle-up": "M6 1 11.4 10.6H.6z",
+    "triangle-down": "M6 11 11.4 1.4H.6z",
+    "pentagon": "M6 .8 11.4 4.7 9.3 11H2.7L.6 4.7z",
+}
+"""Plotly's marker symbols, drawn in a box of 12 by 12 for the keys of figures."""
+
+
+# --- the top ------------------------------------------------------------------------------------
+
+
+def banner_section(results: Results) -> Html:
+    """What must be known before any number is read."""
+    return join(
+        tag("p", tag("strong", f"{heading}."), " ", text, class_="banner", role="note")
+        for heading, text in answer.banners(results)
+    )
+
+
+def facts_section(results: Results) -> Html:
+    """One line of facts: how many trials, on what data, on which device, when."""
+    rows = results.trials
+    started = [time for time in distinct(rows, "started") if time is not None]
+    seconds = sum(row["seconds_training"] or 0.0 for row in rows)
+    facts = [
+        ("Trials", states(rows)),
+        ("Dataset", listed(distinct(rows, "dataset"))),
+        ("Seeds", listed(sorted(distinct(rows, "seed")), most=8)),
+        ("Device", listed(distinct(rows, "device"), most=2)),
+        ("Training time in total", duration(seconds)),
+        ("Started", f"{min(started):%Y-%m-%d %H:%M} UTC" if started else None),
+    ]
+    return tag(
+        "dl",
+        *(tag("div", tag("dt", name), tag("dd", value)) for name, value in facts),
+        class_="facts",
+    )
+
+
+def states(rows: Sequence[Row]) -> str:
+    """Return ``5: 4 completed, 1 failed``."""
+    numbers = [(state, sum(row["status"] == state for row in rows)) for state in
+               distinct(rows, "status")]  # fmt: skip
+    return f"{len(rows)}: " + ", ".join(f"{n} {state}" for state, n in numbers) if rows else "none"
+
+
+def answer_section(results: Results) -> Html:
+    """The answer in words, what limits it, and the means behind it."""
+    first, *rest = answer.answer(results)
+    limits = answer.warnings(results)
+    return join(
+        [
+            tag("p", first, class_="lead"),
+            tag("p", " ".join(rest)) if rest else "",
+            tag("ul", *(tag("li", text) for text in limits), class_="limits") if limits else "",
+            means_table(results.groups) if results.groups else "",
+        ]
+    )
+
+
+def means_table(groups: Sequence[Group]) -> Html:
+    columns = [
+        text_column("Configuration"),
+        number_column("n"),
+        number_column("Test accuracy, %"),
+        number_column("Validation accuracy, %"),
+        number_column("Parameters"),
+        number_column("Multiply-adds"),
+        number_column("Training time"),
+        number_column("Images/s"),
+        text_column("Device"),
+        text_column("Mark"),
+    ]
+    caption = (
+        "Means over finished trials, ± sample standard deviation where n is 2 or more; test "
+        "accuracy is that of the epoch with the highest validation accuracy"
+    )
+    return table(caption, columns, [means_row(group) for group in groups])
+
+
+def means_row(group: Group) -> list[object]:
+    seconds, rate = group.summary("seconds_training"), group.summary("images_per_second")
+    sizes = (group.summary(column) for column in ("parameters", "multiply_adds"))
+    return [
+        group.label,
+        len(group.finished),
+        tag("strong", spread(group.summary("test_accuracy"))),
+        spread(group.summary("validation_accuracy")),
+        *(count(size.mean) if size else None for size in sizes),
+        duration(seconds.mean) if seconds else None,
+        spread(rate, 0 if rate and rate.mean >= 100 else 1),
+        listed(group.distinct("device")),
+        marks(group),
+    ]
+
+
+def marks(group: Group) -> str | None:
+    """Return what sets a group's numbers apart from those of a complete run on its own device."""
+    found = []
+    if not group.finished:
+        found.append("none finished")
+    if group.reductions:
+        found.append("reduced run")
+    if group.partial:
+        found.append("ended early")
+    if group.finished and not group.exclusive:
+        found.append(SHARED)
+    return "; ".join(found) or None
+
+
+# --- published figures and claims ---------------------------------------------------------------
+
+
+def published_section(results: Results) -> Html:
+    """Published figures beside measured ones: accuracies first, then the rest."""
+    found = comparison.comparisons(results)
+    if not found:
+        return tag("p", "The study names no published figures.", class_="missing")
+    accuracies = [item for item in found if item.published.metric == "test_accuracy"]
+    others = [item for item in found if item.published.metric != "test_accuracy"]
+    parts = [
+        tag("p", "Published accuracies are mostly the best epoch on the test set of a single run, "
+            "which selects on test. Ours is the test accuracy of the epoch that validation "
+            "selects; beside it stand our best epoch on test, which is the published protocol, "
+            "and the last epoch. A difference is that of our selected figure to the published "
+            "one, and is given only where the two may be compared."),
+        published_accuracies(accuracies) if accuracies else "",
+        published_others(others) if others else "",
+    ]  # fmt: skip
+    return join(parts)
+
+
+def published_accuracies(items: Sequence[comparison.Comparison]) -> Html:
+    columns = [
+        text_column("Configuration"),
+        text_column("Source"),
+        number_column("Published, %"),
+        number_column("Ours, %"),
+        number_column("n"),
+        number_column("Difference"),
+        number_column("Ours, best epoch on test, %"),
+        number_column("Ours, last epoch, %"),
+        text_column("Note"),
+        text_column("Published protocol"),
+    ]
+    rows = [
+        [
+            item.group.label if item.group else item.published.trial,
+            item.published.source,
+            fixed(item.published.value),
+            tag("strong", spread(item.measured)),
+            item.measured.n if item.measured else 0,
+            comparison.signed_difference(item),
+            *(spread(item.group.summary(f"test_accuracy_{which}")) if item.group else None
+              for which in ("best", "last")),
+            item.notes,
+            protocol(item),
+        ]
+        for item in items
+    ]  # fmt: skip
+    return table("Test accuracy, published and measured", columns, rows)
+
+
+def protocol(item: comparison.Comparison) -> str:
+    figure = item.published
+    epochs = f"{figure.epochs} epochs; " if figure.epochs else ""
+    return f"{epochs}{figure.protocol}; device: {figure.device}"
+
+
+def published_others(items: Sequence[comparison.Comparison]) -> Html:
+    columns = [
+        text_column("Configuration"),
+        text_column("Quantity"),
+        number_column("Published"),
+        number_column("Ours"),
+        number_column("Difference"),
+        text_column("Note"),
+        text_column("Published on"),
+        text_column("Ours on"),
+        text_column("Source"),
+    ]
+    rows = [
+        [
+            item.group.label if item.group else item.published.trial,
+            item.published.metric.replace("_", " "),
+            comparison.published_amount(item.published),
+            comparison.amount(item.published.metric, item.measured),
+            comparison.signed_difference(item),
+            item.notes,
+            item.published.device,
+            listed(item.group.distinct("device")) if item.group else None,
+            item.published.source,
+        ]
+        for item in items
+    ]
+    return table("Other figures, published and measured", columns, rows)
+
+
+def claims_section(results: Results) -> Html:
+    """The author's statements, as stated."""
+    if results.study is None or not results.study.claims:
+        return tag("p", "The study names no claims.", class_="missing")
+    claims = results.study.claims
+    items = (tag("div", tag("dt", claim.id), tag("dd", claim.text)) for claim in claims)
+    return tag("dl", *items, class_="claims")
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+def figure_section(figure_id: str, figure: Figure | None) -> Html:
+    """The places that the script draws a figure into, its switch, its key and its caption."""
+    if figure is None:
+        return tag("p", MISSING_FIGURES[figure_id], class_="missing")
+    panels = [
+        tag(
+            "div",
+            tag("h3", panel.title),
+            tag("div", class_="plot", role="img", aria_label=f"{figure.title}: {panel.title}"),
+            class_="panel",
+        )
+        for panel in figure.views[0].panels
+    ]
+    return tag(
+        "figure",
+        tag("div", switch(figure), key(figure.series), class_="controls"),
+        tag("div", *panels, class_="panels"),
+        tag("figcaption", figure.caption),
+        id=f"figure-{figure.id}",
+        data_figure=figure.id,
+    )
+
+
+def switch(figure: Figure) -> Html:
+    """Buttons that choose the view, if there is more than one."""
+    if len(figure.views) < 2:
+        return Html()
+    buttons = [
+        tag("button", view.label, type="button", data_view=place,
+            aria_pressed="false" if place else "true")
+        for place, view in enumerate(figure.views)
+    ]  # fmt: skip
+    return tag("div", *buttons, class_="switch", role="group", aria_label="What is shown")
+
+
+def key(series: Sequence[Series]) -> Html:
+    """Buttons that name the series and show or hide them."""
+    buttons = [
+        tag("button", swatch(entry), entry.label, type="button", data_series=entry.key,
+            aria_pressed="true")
+        for entry in series
+    ]  # fmt: skip
+    return tag("div", *buttons, class_="key", role="group", aria_label="Show or hide")
+
+
+def swatch(series: Series) -> Html:
+    colour = f"fill:var(--{series.colour.removeprefix('@')})"
+    path = tag("path", d=SYMBOL_PATHS[series.symbol], style=colour)
+    return tag("svg", path, viewBox="0 0 12 12", width="12", height="12", aria_hidden="true")
