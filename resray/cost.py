@@ -154,7 +154,8 @@ def _probe_step(recipe: Recipe, batch: int, device: "torch.device") -> Callable[
 
     layout = torch.channels_last if pick_channels_last(recipe) else torch.contiguous_format
     side, classes = _side(recipe.data), _classes(recipe.data)
-    network = build_model(Model(name="resnet18"), classes).to(device, memory_format=layout)
+    network = build_model(Model(name="resnet18"), classes).to(device)
+    network.to(memory_format=layout)  # type: ignore[call-overload]  # missing from torch's stubs
     optimizer = build_optimizer(recipe.optimizer, network)
     images = torch.randn(batch, 3, side, side, device=device).to(memory_format=layout)
     labels = torch.randint(classes, (batch,), device=device)

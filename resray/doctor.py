@@ -1,0 +1,340 @@
+"""What is installed, what the machine can do, what is missing and how to get it.
+
+Every check is one row. Whatever is broken becomes a row too: nothing here raises.
+"""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from resray.errors import ResrayError
+
+LEAST_FREE_DISK = 5 * 10**9
+LEAST_FREE_MEMORY = 3 * 10**9
+# The engine asks Ray for an object store of 200 MB, and Ray wants a little more.
+LEAST_SHARED_MEMORY = 300 * 10**6
+LONGEST_SOCKET_PATH = 107
+_SOCKET = "session_2000-01-01_00-00-00_000000_1234567/sockets/plasma_store"
+_PACKAGES = ("torch", "torchvision", "ray", "pandas", "plotly", "pyarrow")
+_INSTALL = "pip install uv && uv run resray doctor"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding: what was looked at, how it is, and what to do if it is not well."""
+
+    name: str
+    state: Literal["ok", "warning", "missing"]
+    found: str
+    advice: str = ""
+
+
+def diagnose(data_dir: Path | None) -> list[Check]:
+    """Look at packages, devices, Ray, data, disk and git; ``data_dir`` is ``--data-dir``, if given.
+
+    ``missing`` is what resray cannot run without, ``warning`` what it runs without but worse.
+    """
+    return [
+        *_packages(),
+        _gpus(),
+        _cpu(),
+        _bf16(),
+        *_ray(),
+        *_data(data_dir),
+        *_disks(),
+        _git(),
+    ]
+
+
+def _import(name: str) -> ModuleType | str:
+    """Return the module, or in one line why it does not import."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return import_module(name)
+    except Exception as error:  # A broken package can raise anything while it is imported.
+        lines = str(error).strip().splitlines()
+        return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+# --- packages ---------------------------------------------------------------------------------
+
+
+def _packages() -> list[Check]:
+    version = platform.python_version()
+    return [Check("Python", "ok", f"{version} ({sys.executable})"), *map(_package, _PACKAGES)]
+
+
+def _package(name: str) -> Check:
+    module = _import(name)
+    if isinstance(module, str):
+        return Check(name, "missing", module, _import_advice(name, module))
+    version = str(getattr(module, "__version__", "version unknown"))
+    least = _least_version(name)
+    if least and _numbers(version) < _numbers(least):
+        return Check(name, "warning", version, f"resray needs {least} or later: {_INSTALL}")
+    return Check(name, "ok", version)
+
+
+def _import_advice(name: str, problem: str) -> str:
+    if name == "torchvision" and "does not exist" in problem:
+        return f"torch and torchvision are of different builds; get a matching pair: {_INSTALL}"
+    return f"install it: {_INSTALL}"
+
+
+def _least_version(name: str) -> str | None:
+    """Return the lowest version that resray's own metadata admits."""
+    try:
+        requirements = metadata.requires("resray") or []
+    except metadata.PackageNotFoundError:
+        return None
+    pattern = re.compile(rf"{name}(\[[^]]*\])?\s*>=\s*([\d.]+)")
+    return next((found[2] for text in requirements if (found := pattern.match(text))), None)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version.partition("+")[0])[:3])
+
+
+# --- devices ----------------------------------------------------------------------------------
+
+
+def _gpus() -> Check:
+    torch = _import("torch")
+    if isinstance(torch, str):
+        return Check("GPUs", "warning", "unknown: torch does not import")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        available = torch.cuda.is_available()
+    if available:
+        return Check("GPUs", "ok", _gpu_names(torch))
+    if shutil.which("nvidia-smi") is None:
+        return Check("GPUs", "ok", "none; trials train on the CPU")
+    reason = str(said[0].message).splitlines()[0] if said else f"torch is {torch.__version__}"
+    advice = "install a CUDA build of torch that fits the driver (nvidia-smi tells its version)"
+    return Check("GPUs", "warning", f"nvidia-smi is here but torch sees no GPU ({reason})", advice)
+
+
+def _gpu_names(torch: Any) -> str:
+    found = []
+    for index in range(torch.cuda.device_count()):
+        try:
+            properties = torch.cuda.get_device_properties(index)
+            found.append(f"{properties.name} ({_gigabytes(properties.total_memory)})")
+        except RuntimeError as error:
+            found.append(f"GPU {index} does not answer ({str(error).splitlines()[0]})")
+    return ", ".join(found)
+
+
+def _cpu() -> Check:
+    device, torch = _import("resray.training.device"), _import("torch")
+    model = platform.machine() if isinstance(device, str) else device.cpu_name()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = "" if isinstance(torch, str) else f", torch uses {torch.get_num_threads()} threads"
+    return Check("CPU", "ok", f"{model}, {cores} cores to use{threads}")
+
+
+def _bf16() -> Check:
+    torch, device = _import("torch"), _import("resray.training.device")
+    if isinstance(torch, str) or isinstance(device, str):
+        return Check("bf16", "warning", "unknown: torch does not import")
+    kind = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        in_hardware = device.computes_bf16(kind)
+    except RuntimeError as error:
+        return Check("bf16", "warning", f"unknown: {str(error).splitlines()[0]}")
+    where = "GPU" if kind.type == "cuda" else "CPU"
+    if in_hardware:
+        return Check("bf16", "ok", f"in the {where}'s hardware; precision: auto uses it")
+    return Check("bf16", "ok", f"not in the {where}'s hardware; precision: auto trains in fp32")
+
+
+# --- Ray --------------------------------------------------------------------------------------
+
+
+def _ray() -> list[Check]:
+    return [_memory(), _shared_memory(), _ray_home(), _ray_folder(), _ray_address()]
+
+
+def _memory(meminfo: Path = Path("/proc/meminfo")) -> Check:
+    try:
+        values = dict(re.findall(r"(\w+):\s+(\d+) kB", meminfo.read_text()))
+        total, free = (int(values[key]) * 1024 for key in ("MemTotal", "MemAvailable"))
+    except (OSError, KeyError):
+        return Check("Memory", "warning", f"unknown: {meminfo} does not tell")
+    found = f"{_gigabytes(free)} free of {_gigabytes(total)}"
+    if free < LEAST_FREE_MEMORY:
+        advice = "Ray and one trial need about 3 GB; close other programs or use --workers 1"
+        return Check("Memory", "warning", found, advice)
+    return Check("Memory", "ok", found)
+
+
+def _shared_memory(folder: Path = Path("/dev/shm")) -> Check:
+    free = _free(folder)
+    if free is None:
+        return Check("Shared memory", "warning", f"no {folder}", "Ray will use its slower /tmp")
+    found = f"{_gigabytes(free)} free in {folder}"
+    if free < LEAST_SHARED_MEMORY:
+        advice = "Ray will use its slower /tmp; in a container, start it with --shm-size=1g"
+        return Check("Shared memory", "warning", found, advice)
+    return Check("Shared memory", "ok", found)
+
+
+def _ray_home() -> Check:
+    folder = Path("~/.ray").expanduser()
+    if _writable(folder) or os.environ.get("RAY_AUTH_MODE") == "disabled":
+        return Check("Ray's home", "ok", str(folder))
+    advice = (
+        "Ray keeps a token there: set HOME to a folder you can write, or RAY_AUTH_MODE=disabled"
+    )
+    return Check("Ray's home", "missing", f"{folder} cannot be written", advice)
+
+
+def _ray_folder() -> Check:
+    folder = ray_folder()
+    length = len(os.fsencode(folder / _SOCKET))
+    if length > LONGEST_SOCKET_PATH:
+        found = (
+            f"{folder}: its sockets' paths are {length} bytes, {LONGEST_SOCKET_PATH} are allowed"
+        )
+        return Check("Ray's folder", "missing", found, "set RAY_TMPDIR to a shorter path")
+    if not _writable(folder):
+        advice = "set RAY_TMPDIR to a folder you can write"
+        return Check("Ray's folder", "missing", f"{folder} cannot be written", advice)
+    return Check("Ray's folder", "ok", str(folder))
+
+
+def ray_folder() -> Path:
+    """Return where Ray keeps its sessions: it reads RAY_TMPDIR, then TMPDIR."""
+    chosen = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    return Path(chosen) / "ray"
+
+
+def _ray_address() -> Check:
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        found = f"RAY_ADDRESS is {address}; resray starts its own Ray all the same"
+        return Check("Ray cluster", "ok", found, f"to join it: --address {address}")
+    return Check("Ray cluster", "ok", "resray starts its own; --address joins a running one")
+
+
+# --- data -------------------------------------------------------------------------------------
+
+
+def _data(data_dir: Path | None) -> list[Check]:
+    sources = _import("resray.data.sources")
+    if isinstance(sources, str):
+        return [Check("Data", "warning", f"not looked at ({sources})")]
+    return [_data_dir(data_dir), _downloads(sources.default_folder()), _decoded()]
+
+
+def _data_dir(data_dir: Path | None) -> Check:
+    name = "Data folder"
+    if data_dir is None:
+        return Check(name, "ok", "no --data-dir, no RESRAY_DATA_DIR: CIFAR is downloaded once")
+    if not data_dir.is_dir():
+        return Check(name, "missing", f"{data_dir} is not a folder", "correct --data-dir")
+    places = {"cifar10": data_dir / "cifar10", "cifar100": data_dir / "cifar100"}
+    found = [f"{key} as {kind}" for key, folder in places.items() if (kind := _kind(key, folder))]
+    itself = _kind("cifar10", data_dir) or _kind("cifar100", data_dir)
+    found += [f"a dataset as {itself}"] if itself else []
+    if found:
+        return Check(name, "ok", f"{data_dir}: {', '.join(found)}")
+    advice = "give the dataset's folder, or one that holds cifar10/ and cifar100/"
+    return Check(name, "missing", f"{data_dir} holds no dataset", advice)
+
+
+def _kind(name: str, folder: Path) -> str | None:
+    """Return how the dataset lies in ``folder``, told from file names alone."""
+    from resray.data.cifar import cifar_reader
+    from resray.data.image_folder import image_folder_reader
+    from resray.data.parquet import parquet_reader
+
+    try:
+        reader = (
+            cifar_reader(name, folder)
+            or parquet_reader(folder, None)
+            or image_folder_reader(folder, None)
+        )
+    except (OSError, ResrayError) as error:
+        return f"something unreadable ({error})"
+    return reader.kind if reader else None
+
+
+def _downloads(folder: Path) -> Check:
+    found = [name for name in ("cifar10", "cifar100") if _kind(name, folder)]
+    if found:
+        return Check("Downloaded data", "ok", f"{folder}: {', '.join(found)}")
+    return Check("Downloaded data", "ok", f"none in {folder}; CIFAR comes there on first use")
+
+
+def _decoded() -> Check:
+    from resray.data.cache import cache_folder
+
+    folder = cache_folder()
+    try:
+        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    except OSError as error:
+        return Check("Decoded data", "warning", f"{folder}: {error.strerror}")
+    return Check("Decoded data", "ok", f"{_gigabytes(sum(sizes))} in {folder}")
+
+
+# --- disk and git -----------------------------------------------------------------------------
+
+
+def _disks() -> list[Check]:
+    places = {"results": Path("results").absolute(), "Ray's files": ray_folder()}
+    cache = _import("resray.data.cache")
+    if not isinstance(cache, str):
+        places["cache"] = cache.cache_folder()
+    return [_disk(f"Disk for {what}", folder) for what, folder in places.items()]
+
+
+def _disk(name: str, folder: Path) -> Check:
+    free = _free(folder)
+    if free is None or not _writable(folder):
+        return Check(name, "warning", f"{folder} cannot be written", "choose another folder")
+    found = f"{_gigabytes(free)} free for {folder}"
+    if free < LEAST_FREE_DISK:
+        return Check(name, "warning", found, "checkpoints of a study can take 5 GB: make room")
+    return Check(name, "ok", found)
+
+
+def _free(folder: Path) -> int | None:
+    try:
+        return shutil.disk_usage(_existing(folder)).free
+    except OSError:
+        return None
+
+
+def _writable(folder: Path) -> bool:
+    """Whether ``folder`` can be written, or made where it does not exist yet."""
+    existing = _existing(folder)
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+
+
+def _existing(folder: Path) -> Path:
+    """Return the nearest folder above (or at) ``folder`` that exists."""
+    return next((path for path in (folder, *folder.parents) if path.exists()), folder)
+
+
+def _git() -> Check:
+    advice = "without it results do not record the commit they come from: apt install git"
+    try:
+        done = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Check("git", "warning", f"does not run ({type(error).__name__})", advice)
+    return Check("git", "ok", done.stdout.strip().removeprefix("git version "))
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
