@@ -7,9 +7,8 @@ from typing import Any
 from rich.console import Console
 
 from resray.errors import RunInterrupted
-from resray.orchestration.plan import Bench
-from resray.orchestration.run import run_study
-from resray.report.page import write_report
+from resray.orchestration.plan import Bench, Planner, Work, describe_plan
+from resray.orchestration.resources import Machine, allocate, local_machine
 
 Row = dict[str, Any]
 
@@ -42,22 +41,49 @@ class Outcome:
         return sum(count for state, count in self.summary.items() if state not in ended)
 
 
+def checked_machine(bench: Bench) -> Machine:
+    """Return this machine; raise ClusterError if the trials are to run on it and it is too small.
+
+    A cluster can only be asked once it is joined.
+    """
+    machine = local_machine()
+    if bench.address is None:
+        allocate(bench.request, machine, trials=1)
+    return machine
+
+
+def dry_run(bench: Bench, console: Console) -> None:
+    """Print what `run_bench` would do; raise what it would raise before its start."""
+    describe_plan(bench, checked_machine(bench), console)
+
+
 def run_bench(bench: Bench, console: Console) -> Outcome:
     """Run what is missing of a study and write the report of the trials asked for.
 
     Progress goes to ``console``. Raises InputError, ClusterError, and RunInterrupted after Ctrl-C,
     when everything recorded until then is on disk and in the report.
     """
-    planner, work = run_study(bench, console)
-    trial_ids = [item.job.trial_id for item in work]
-    report = bench.out / "reports" / f"{planner.study.name}.html"
-    report.parent.mkdir(parents=True, exist_ok=True)
-    write_report(planner.results, report, trial_ids=trial_ids)
-    rows = [row for trial_id in trial_ids if (row := planner.store.trial(trial_id))]
-    outcome = Outcome(planner.results, report, rows, sum(not item.todo for item in work))
+    machine = checked_machine(bench)
+    # Ray takes seconds to import: a wish that cannot be met is refused before.
+    from resray.orchestration.run import run_study
+
+    planner, work = run_study(bench, machine, console)
+    outcome = conclude(bench, planner, work)
     if outcome.unfinished:
         raise RunInterrupted(
             f"interrupted: {outcome.unfinished} of {len(work)} trials are unfinished. What was "
             f"recorded is safe in {outcome.results}; the same command goes on from there"
         )
     return outcome
+
+
+def conclude(bench: Bench, planner: Planner, work: list[Work]) -> Outcome:
+    """Write the report and gather what came of the trials."""
+    from resray.report.page import write_report
+
+    trial_ids = [item.job.trial_id for item in work]
+    report = bench.out / "reports" / f"{planner.study.name}.html"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    write_report(planner.results, report, trial_ids=trial_ids)
+    rows = [row for trial_id in trial_ids if (row := planner.store.trial(trial_id))]
+    return Outcome(planner.results, report, rows, sum(not item.todo for item in work))

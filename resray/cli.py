@@ -190,8 +190,8 @@ def bench(
 
     Finished trials are skipped, interrupted ones go on from their checkpoint.
     """
-    from resray.bench import run_bench
-    from resray.orchestration.plan import Bench, describe_plan
+    from resray import bench as library
+    from resray.orchestration.plan import Bench
     from resray.orchestration.resources import Request
 
     asked = Bench(
@@ -216,10 +216,10 @@ def bench(
         force=force,
     )
     if dry_run:
-        describe_plan(asked, Console())
+        library.dry_run(asked, Console())
         return
     console = Console(file=duplicate(2 if as_json else 1))
-    outcome = run_bench(asked, console)
+    outcome = library.run_bench(asked, console)
     print_outcome(asked, outcome, as_json)
     raise typer.Exit(outcome.exit_code)
 

@@ -10,18 +10,12 @@ from pathlib import Path
 from typing import TextIO
 
 import ray
-import torch
 
 from resray.errors import ClusterError
 from resray.orchestration.resources import Allocation, Machine
 
 OBJECT_STORE_BYTES = 200_000_000
 """Trials exchange nothing but messages; a small store also fits containers' small /dev/shm."""
-
-
-def local_machine() -> Machine:
-    """Return the CPU cores that this process may use and the GPUs that it sees."""
-    return Machine(cpus=len(os.sched_getaffinity(0)), gpus=torch.cuda.device_count())
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -36,6 +35,10 @@ class Messages(ray.tune.Callback):
         self._recorder = recorder
         self._listener = listener
         self._groups: dict[str, str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave nothing to Ray Tune's pickle for a later restore, which resray never asks for."""
+        return {}
 
     def on_trial_result(
         self,
@@ -179,8 +182,3 @@ def terminate_like_interrupt() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def checkpoint_folder(results: Path, trial_id: str) -> Path:
-    """Return where a trial of the study at ``results`` keeps its checkpoints."""
-    return results.resolve() / "checkpoints" / trial_id

@@ -12,8 +12,6 @@ from resray.data.sources import open_dataset
 from resray.data.splits import prepare
 from resray.models.build import build_model
 from resray.models.count import count_multiply_adds
-from resray.orchestration.cluster import local_machine
-from resray.orchestration.engine import checkpoint_folder
 from resray.orchestration.resources import Allocation, Machine, Request, allocate
 from resray.results.store import ResultStore
 from resray.study.expand import Options, PlannedTrial, expand
@@ -58,6 +56,11 @@ class Work:
 def results_folder(bench: Bench, study_name: str) -> Path:
     """Return the folder that holds the study's results."""
     return bench.out / "results" / study_name
+
+
+def checkpoint_folder(results: Path, identity: str) -> Path:
+    """Return where a trial of the study at ``results`` keeps its checkpoints."""
+    return results.resolve() / "checkpoints" / identity
 
 
 class Planner:
@@ -147,13 +150,8 @@ def is_missing(trial: PlannedTrial, row: Row | None) -> bool:
     return row["status"] != "completed" and not diverged
 
 
-def describe_plan(bench: Bench, console: Console) -> None:
-    """Print what `run_bench` would do; nothing is downloaded, started or written.
-
-    Raises what `run_bench` would raise before its start.
-    """
-    machine = local_machine()
-    allocate(bench.request, machine, trials=1)
+def describe_plan(bench: Bench, machine: Machine, console: Console) -> None:
+    """Print what `run_bench` would do; nothing is downloaded, started or written."""
     work, allocation = Planner(bench, download=False).plan(machine)
     table = Table("trial", "seed", "epochs", "training images x epochs", "id", "")
     for item in work:

@@ -1,7 +1,10 @@
 """How many trials run side by side, and what each of them gets. Plain arithmetic: no Ray here."""
 
 import math
+import os
 from dataclasses import dataclass
+
+import torch
 
 from resray.errors import ClusterError, InputError
 
@@ -16,6 +19,11 @@ class Machine:
 
     def __str__(self) -> str:
         return f"{self.place} has {counted(self.cpus, 'CPU core')} and {counted(self.gpus, 'GPU')}"
+
+
+def local_machine() -> Machine:
+    """Return the CPU cores that this process may use and the GPUs that it sees."""
+    return Machine(cpus=len(os.sched_getaffinity(0)), gpus=torch.cuda.device_count())
 
 
 @dataclass(frozen=True)
@@ -72,8 +80,12 @@ def allocate(request: Request, machine: Machine, trials: int) -> Allocation:
     gpus = machine.gpus if request.gpus is None else request.gpus
     if gpus > machine.gpus:
         raise ClusterError(
-            f"--gpus {gpus}: {machine}; type --gpus {machine.gpus}"
-            + (f", or --workers {machine.cpus} to train on its CPU" if machine.gpus == 0 else "")
+            f"--gpus {gpus}: {machine}; "
+            + (
+                f"type --gpus {machine.gpus}"
+                if machine.gpus
+                else f"type --workers {machine.cpus} instead to train on the CPU"
+            )
         )
     if gpus > 0:
         return on_gpus(request, machine, gpus, trials)

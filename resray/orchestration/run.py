@@ -14,31 +14,27 @@ from resray.orchestration.cluster import (
     check_fits,
     cluster_machine,
     connect,
-    local_machine,
     session_logs,
 )
 from resray.orchestration.engine import run_jobs
 from resray.orchestration.plan import Bench, Planner, Work
 from resray.orchestration.progress import Board, TrialView
 from resray.orchestration.recorder import Recorder, planned_row
-from resray.orchestration.resources import Allocation, Machine, allocate
+from resray.orchestration.resources import Allocation, Machine
 from resray.results.store import ResultStore, writer_lock
 from resray.study.load import study_text
 
 Row = dict[str, Any]
 
 
-def run_study(bench: Bench, console: Console) -> tuple[Planner, list[Work]]:
+def run_study(bench: Bench, machine: Machine, console: Console) -> tuple[Planner, list[Work]]:
     """Run what is missing of a study; return where its results are and all that was asked for.
 
-    Progress goes to ``console``. After Ctrl-C it returns as well: the trials that were cut off are
+    ``machine`` is this one; a cluster joined at ``bench.address`` takes its place. Progress goes to
+    ``console``. After Ctrl-C it returns as well: the trials that were cut off are
     then recorded as interrupted. Raises InputError and ClusterError before anything starts.
     """
     planner = Planner(bench)
-    machine = local_machine()
-    if bench.address is None:
-        # Refuse what this machine cannot give before reading data or starting Ray.
-        allocate(bench.request, machine, trials=1)
     with writer_lock(planner.results):
         log = planner.results / "ray.log"
         chatter = nullcontext() if bench.address is None else connect(bench.address, machine, log)
