@@ -10,7 +10,9 @@ import shutil
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
 from types import ModuleType
@@ -43,16 +45,29 @@ def diagnose(data_dir: Path | None) -> list[Check]:
 
     ``missing`` is what resray cannot run without, ``warning`` what it runs without but worse.
     """
-    return [
-        *_packages(),
-        _gpus(),
-        _cpu(),
-        _bf16(),
-        *_ray(),
-        *_data(data_dir),
-        *_disks(),
-        _git(),
-    ]
+    checks: dict[str, Callable[[], Check]] = {"Python": _python}
+    checks |= {name: partial(_package, name) for name in _PACKAGES}
+    checks |= {"GPUs": _gpus, "CPU": _cpu, "bf16": _bf16, "Memory": _memory}
+    checks |= {"Shared memory": _shared_memory, "Ray's home": _ray_home}
+    checks |= {"Ray's folder": _ray_folder, "Ray cluster": _ray_address}
+    checks |= {"Data folder": partial(_data_dir, data_dir), "Downloaded data": _downloads}
+    checks |= {"Decoded data": _decoded, "Disk for results": _results_disk}
+    checks |= {"Disk for Ray": _ray_disk, "Disk for the cache": _cache_disk, "git": _git}
+    return [_look(name, check) for name, check in checks.items()]
+
+
+def _look(name: str, check: Callable[[], Check]) -> Check:
+    """Do one check; what it meets on a broken machine is its finding."""
+    try:
+        return check()
+    # A folder out of reach, no home folder, a driver that fails, a damaged dataset, no torch.
+    except (OSError, RuntimeError, ValueError, ImportError, ResrayError) as error:
+        return Check(name, "warning", f"could not be looked at: {_one_line(error)}")
+
+
+def _one_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _import(name: str) -> ModuleType | str:
@@ -62,16 +77,14 @@ def _import(name: str) -> ModuleType | str:
             warnings.simplefilter("ignore")
             return import_module(name)
     except Exception as error:  # A broken package can raise anything while it is imported.
-        lines = str(error).strip().splitlines()
-        return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        return _one_line(error)
 
 
 # --- packages ---------------------------------------------------------------------------------
 
 
-def _packages() -> list[Check]:
-    version = platform.python_version()
-    return [Check("Python", "ok", f"{version} ({sys.executable})"), *map(_package, _PACKAGES)]
+def _python() -> Check:
+    return Check("Python", "ok", f"{platform.python_version()} ({sys.executable})")
 
 
 def _package(name: str) -> Check:
@@ -125,14 +138,8 @@ def _gpus() -> Check:
 
 
 def _gpu_names(torch: Any) -> str:
-    found = []
-    for index in range(torch.cuda.device_count()):
-        try:
-            properties = torch.cuda.get_device_properties(index)
-            found.append(f"{properties.name} ({_gigabytes(properties.total_memory)})")
-        except RuntimeError as error:
-            found.append(f"GPU {index} does not answer ({str(error).splitlines()[0]})")
-    return ", ".join(found)
+    every = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+    return ", ".join(f"{gpu.name} ({_size(gpu.total_memory)})" for gpu in every)
 
 
 def _cpu() -> Check:
@@ -148,12 +155,8 @@ def _bf16() -> Check:
     if isinstance(torch, str) or isinstance(device, str):
         return Check("bf16", "warning", "unknown: torch does not import")
     kind = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        in_hardware = device.computes_bf16(kind)
-    except RuntimeError as error:
-        return Check("bf16", "warning", f"unknown: {str(error).splitlines()[0]}")
     where = "GPU" if kind.type == "cuda" else "CPU"
-    if in_hardware:
+    if device.computes_bf16(kind):
         return Check("bf16", "ok", f"in the {where}'s hardware; precision: auto uses it")
     return Check("bf16", "ok", f"not in the {where}'s hardware; precision: auto trains in fp32")
 
@@ -161,17 +164,10 @@ def _bf16() -> Check:
 # --- Ray --------------------------------------------------------------------------------------
 
 
-def _ray() -> list[Check]:
-    return [_memory(), _shared_memory(), _ray_home(), _ray_folder(), _ray_address()]
-
-
 def _memory(meminfo: Path = Path("/proc/meminfo")) -> Check:
-    try:
-        values = dict(re.findall(r"(\w+):\s+(\d+) kB", meminfo.read_text()))
-        total, free = (int(values[key]) * 1024 for key in ("MemTotal", "MemAvailable"))
-    except (OSError, KeyError):
-        return Check("Memory", "warning", f"unknown: {meminfo} does not tell")
-    found = f"{_gigabytes(free)} free of {_gigabytes(total)}"
+    values = dict(re.findall(r"(\w+):\s+(\d+) kB", meminfo.read_text()))
+    total, free = (int(values.get(key, 0)) * 1024 for key in ("MemTotal", "MemAvailable"))
+    found = f"{_size(free)} free of {_size(total)}"
     if free < LEAST_FREE_MEMORY:
         advice = "Ray and one trial need about 3 GB; close other programs or use --workers 1"
         return Check("Memory", "warning", found, advice)
@@ -179,10 +175,8 @@ def _memory(meminfo: Path = Path("/proc/meminfo")) -> Check:
 
 
 def _shared_memory(folder: Path = Path("/dev/shm")) -> Check:
-    free = _free(folder)
-    if free is None:
-        return Check("Shared memory", "warning", f"no {folder}", "Ray will use its slower /tmp")
-    found = f"{_gigabytes(free)} free in {folder}"
+    free = shutil.disk_usage(folder).free
+    found = f"{_size(free)} free in {folder}"
     if free < LEAST_SHARED_MEMORY:
         advice = "Ray will use its slower /tmp; in a container, start it with --shm-size=1g"
         return Check("Shared memory", "warning", found, advice)
@@ -193,9 +187,7 @@ def _ray_home() -> Check:
     folder = Path("~/.ray").expanduser()
     if _writable(folder) or os.environ.get("RAY_AUTH_MODE") == "disabled":
         return Check("Ray's home", "ok", str(folder))
-    advice = (
-        "Ray keeps a token there: set HOME to a folder you can write, or RAY_AUTH_MODE=disabled"
-    )
+    advice = "Ray keeps a token there: set HOME to a writable folder, or RAY_AUTH_MODE=disabled"
     return Check("Ray's home", "missing", f"{folder} cannot be written", advice)
 
 
@@ -203,9 +195,7 @@ def _ray_folder() -> Check:
     folder = ray_folder()
     length = len(os.fsencode(folder / _SOCKET))
     if length > LONGEST_SOCKET_PATH:
-        found = (
-            f"{folder}: its sockets' paths are {length} bytes, {LONGEST_SOCKET_PATH} are allowed"
-        )
+        found = f"{folder}: paths of sockets are {length} bytes, {LONGEST_SOCKET_PATH} are allowed"
         return Check("Ray's folder", "missing", found, "set RAY_TMPDIR to a shorter path")
     if not _writable(folder):
         advice = "set RAY_TMPDIR to a folder you can write"
@@ -230,23 +220,16 @@ def _ray_address() -> Check:
 # --- data -------------------------------------------------------------------------------------
 
 
-def _data(data_dir: Path | None) -> list[Check]:
-    sources = _import("resray.data.sources")
-    if isinstance(sources, str):
-        return [Check("Data", "warning", f"not looked at ({sources})")]
-    return [_data_dir(data_dir), _downloads(sources.default_folder()), _decoded()]
-
-
 def _data_dir(data_dir: Path | None) -> Check:
     name = "Data folder"
     if data_dir is None:
         return Check(name, "ok", "no --data-dir, no RESRAY_DATA_DIR: CIFAR is downloaded once")
-    if not data_dir.is_dir():
+    if not os.path.isdir(data_dir):
         return Check(name, "missing", f"{data_dir} is not a folder", "correct --data-dir")
     places = {"cifar10": data_dir / "cifar10", "cifar100": data_dir / "cifar100"}
     found = [f"{key} as {kind}" for key, folder in places.items() if (kind := _kind(key, folder))]
-    itself = _kind("cifar10", data_dir) or _kind("cifar100", data_dir)
-    found += [f"a dataset as {itself}"] if itself else []
+    if not found and (itself := _kind("cifar10", data_dir) or _kind("cifar100", data_dir)):
+        found = [f"a dataset as {itself}"]
     if found:
         return Check(name, "ok", f"{data_dir}: {', '.join(found)}")
     advice = "give the dataset's folder, or one that holds cifar10/ and cifar100/"
@@ -259,18 +242,18 @@ def _kind(name: str, folder: Path) -> str | None:
     from resray.data.image_folder import image_folder_reader
     from resray.data.parquet import parquet_reader
 
-    try:
-        reader = (
-            cifar_reader(name, folder)
-            or parquet_reader(folder, None)
-            or image_folder_reader(folder, None)
-        )
-    except (OSError, ResrayError) as error:
-        return f"something unreadable ({error})"
+    reader = (
+        cifar_reader(name, folder)
+        or parquet_reader(folder, None)
+        or image_folder_reader(folder, None)
+    )
     return reader.kind if reader else None
 
 
-def _downloads(folder: Path) -> Check:
+def _downloads() -> Check:
+    from resray.data.sources import default_folder
+
+    folder = default_folder()
     found = [name for name in ("cifar10", "cifar100") if _kind(name, folder)]
     if found:
         return Check("Downloaded data", "ok", f"{folder}: {', '.join(found)}")
@@ -281,50 +264,46 @@ def _decoded() -> Check:
     from resray.data.cache import cache_folder
 
     folder = cache_folder()
-    try:
-        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-    except OSError as error:
-        return Check("Decoded data", "warning", f"{folder}: {error.strerror}")
-    return Check("Decoded data", "ok", f"{_gigabytes(sum(sizes))} in {folder}")
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return Check("Decoded data", "ok", f"{_size(size)} in {folder}")
 
 
 # --- disk and git -----------------------------------------------------------------------------
 
 
-def _disks() -> list[Check]:
-    places = {"results": Path("results").absolute(), "Ray's files": ray_folder()}
-    cache = _import("resray.data.cache")
-    if not isinstance(cache, str):
-        places["cache"] = cache.cache_folder()
-    return [_disk(f"Disk for {what}", folder) for what, folder in places.items()]
+def _results_disk() -> Check:
+    return _disk("Disk for results", Path("results").absolute())
+
+
+def _ray_disk() -> Check:
+    return _disk("Disk for Ray", ray_folder())
+
+
+def _cache_disk() -> Check:
+    from resray.data.cache import cache_folder
+
+    return _disk("Disk for the cache", cache_folder())
 
 
 def _disk(name: str, folder: Path) -> Check:
-    free = _free(folder)
-    if free is None or not _writable(folder):
+    if not _writable(folder):
         return Check(name, "warning", f"{folder} cannot be written", "choose another folder")
-    found = f"{_gigabytes(free)} free for {folder}"
+    free = shutil.disk_usage(_existing(folder)).free
+    found = f"{_size(free)} free for {folder}"
     if free < LEAST_FREE_DISK:
         return Check(name, "warning", found, "checkpoints of a study can take 5 GB: make room")
     return Check(name, "ok", found)
 
 
-def _free(folder: Path) -> int | None:
-    try:
-        return shutil.disk_usage(_existing(folder)).free
-    except OSError:
-        return None
-
-
 def _writable(folder: Path) -> bool:
     """Whether ``folder`` can be written, or made where it does not exist yet."""
     existing = _existing(folder)
-    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    return os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK)
 
 
 def _existing(folder: Path) -> Path:
     """Return the nearest folder above (or at) ``folder`` that exists."""
-    return next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    return next((path for path in (folder, *folder.parents) if os.path.exists(path)), folder)
 
 
 def _git() -> Check:
@@ -336,5 +315,5 @@ def _git() -> Check:
     return Check("git", "ok", done.stdout.strip().removeprefix("git version "))
 
 
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 10**8 else f"{count / 1e6:.1f} MB"
