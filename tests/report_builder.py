@@ -28,7 +28,9 @@ RECIPE: dict[str, Any] = {
 }
 
 
-def trial(name: str = "resnet18", seed: int = 0, epochs: int = 20, **changes: Any) -> dict[str, Any]:
+def trial(
+    name: str = "resnet18", seed: int = 0, epochs: int = 20, **changes: Any
+) -> dict[str, Any]:
     """Return the row of a completed trial, with ``changes`` to its columns."""
     parameters, multiply_adds = SIZES.get(name, (1_000_000, 40_000_000))
     training = epochs * multiply_adds / 3e7
@@ -41,7 +43,9 @@ def trial(name: str = "resnet18", seed: int = 0, epochs: int = 20, **changes: An
         "seed": seed,
         "status": "completed",
         "attempts": 1,
-        "recipe": json.dumps({**RECIPE, "model": {"name": name, "stem": "cifar"}, "epochs": epochs}),
+        "recipe": json.dumps(
+            {**RECIPE, "model": {"name": name, "stem": "cifar"}, "epochs": epochs}
+        ),
         "reductions": "[]",
         "model": name,
         "dataset": "cifar10",

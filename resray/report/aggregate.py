@@ -144,8 +144,8 @@ def read_study(path: Path) -> Study | None:
 def group_trials(trials: Sequence[Row]) -> Iterator[Group]:
     """Yield the groups in order of their first trial, each with a label that no other has."""
     members: dict[Identity, list[Row]] = {}
-    for identity, row in zip(identities(trials), trials, strict=True):
-        members.setdefault(identity, []).append(row)
+    for row in trials:
+        members.setdefault(tuple(row[column] for column in IDENTITY), []).append(row)
     settings = {identity: settings_of(identity) for identity in members}
     labels: dict[Identity, str] = {}
     for name in {identity[0] for identity in members}:
@@ -155,24 +155,6 @@ def group_trials(trials: Sequence[Row]) -> Iterator[Group]:
             labels[identity] = " · ".join([str(name), *suffix])
     for identity, rows in members.items():
         yield Group(labels[identity], tuple(rows), settings[identity])
-
-
-def identities(trials: Sequence[Row]) -> Iterator[Identity]:
-    """Yield each trial's identity.
-
-    A trial that never started does not know its data's checksum and its world size: it takes
-    those of its configuration's other trials, where they agree.
-    """
-    known: dict[Identity, set[Identity]] = {}
-    for row in trials:
-        measured = tuple(row[column] for column in IDENTITY[4:])
-        if None not in measured:
-            known.setdefault(tuple(row[column] for column in IDENTITY[:4]), set()).add(measured)
-    for row in trials:
-        identity = tuple(row[column] for column in IDENTITY)
-        others = known.get(identity[:4], set())
-        unsure = None in identity[4:] and len(others) == 1
-        yield identity[:4] + next(iter(others)) if unsure else identity
 
 
 def distinguish(configurations: Sequence[Mapping[str, Any]]) -> list[list[str]]:

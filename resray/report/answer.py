@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 
 from resray.report.aggregate import Group, Results, distinct
-from resray.report.text import count, fixed, listed, plural, spread
+from resray.report.text import count, fixed, join, listed, plural, spread, tag
 
-ONE_SEED = (
-    "Each configuration was trained once: another seed can change the order, and no spread can be "
-    "given."
-)
+ONE_SEED = "Each configuration was trained once, so no spread can be given"
 
 
 def answer(results: Results) -> list[str]:
@@ -20,10 +17,8 @@ def answer(results: Results) -> list[str]:
     sentences = [single(ranked[0])] if len(ranked) == 1 else ranking(ranked)
     if ranked[0].reductions:
         sentences.append("These are reduced runs, so this does not answer the study's question.")
-    if others := len(groups) - len(ranked):
-        configurations = plural(others, "other configuration")
-        sentences.append(f"{configurations} in this report differ in data, length or variant and "
-                         "are not ranked with them.")  # fmt: skip
+    if others := [group.label for group in groups if group not in ranked]:
+        sentences.append(f"Not ranked, as data, length or variant differ: {listed(others)}.")
     return sentences
 
 
@@ -58,13 +53,14 @@ def measured(group: Group) -> str:
     """Return ``93.12 ± 0.15 % (n = 3)``."""
     summary = group.summary("test_accuracy")
     assert summary is not None
-    return f"{spread(summary)} % (n = {summary.n})"
+    return f"{spread(summary)}\u00a0% (n\u00a0=\u00a0{summary.n})"
 
 
 def single(group: Group) -> str:
+    alone = "" if len(group.finished) > 1 else " It was trained once, so no spread can be given."
     return (
         f"{group.label} reaches a test accuracy of {measured(group)} on "
-        f"{listed(group.distinct('device'))}; there is nothing to compare it with."
+        f"{listed(group.distinct('device'))}; there is nothing to compare it with.{alone}"
     )
 
 
@@ -80,7 +76,7 @@ def ranking(ranked: Sequence[Group]) -> list[str]:
         sentences.append(price)
     summaries = [group.summary("test_accuracy") for group in ranked]
     if all(summary and summary.n == 1 for summary in summaries):
-        return [*sentences, ONE_SEED]
+        return [*sentences, f"{ONE_SEED}, and another seed can change the order."]
     lead = accuracy_of(best) - accuracy_of(second)
     deviations = [s.deviation for s in summaries if s and s.deviation is not None]
     return [
@@ -100,7 +96,7 @@ def against_cheapest(ranked: Sequence[Group]) -> str | None:
     best, cheapest = ranked[0], min(known, key=lambda group: means[group.label])
     least = count(means[cheapest.label])
     if means[best.label] == means[cheapest.label]:
-        return f"None needs fewer multiply-adds per image ({least})."
+        return f"It is also the cheapest, with {least} multiply-adds per image."
     gain = fixed(accuracy_of(best) - accuracy_of(cheapest))
     times = fixed(means[best.label] / means[cheapest.label], 1)
     return (
@@ -109,31 +105,44 @@ def against_cheapest(ranked: Sequence[Group]) -> str | None:
     )
 
 
-def banners(results: Results) -> list[tuple[str, str]]:
-    """Return what must be known before any number is read, each as a heading and a text."""
+def banners(results: Results) -> list[tuple[str, list[str]]]:
+    """Return what must be known before any number is read, each as a heading and its lines."""
     found = []
     reduced = [group for group in results.groups if group.reductions]
     if reduced:
-        what = dict.fromkeys(text for group in reduced for text in group.reductions)
-        share = "All" if len(reduced) == len(results.groups) else "Some"
-        found.append((f"{share} of these are reduced runs", "; ".join(what) + "."))
+        share = "These are" if len(reduced) == len(results.groups) else "Some of these are"
+        found.append((f"{share} reduced runs", reduced_how(results.groups)))
     if results.study is None:
-        found.append(("No study file", f"{results.folder.name}/study.yaml is missing: the question,"
-                      " the published figures and the claims cannot be shown."))  # fmt: skip
+        lines = [f"{results.folder.name}/study.yaml is missing: the question, the published "
+                 "figures and the claims cannot be shown."]  # fmt: skip
+        found.append(("No study file", lines))
     return found
+
+
+def reduced_how(groups: Sequence[Group]) -> list[str]:
+    """Return what was reduced: once if it is the same for all groups, else with their labels."""
+    labels: dict[tuple[str, ...], list[str]] = {}
+    for group in groups:
+        labels.setdefault(group.reductions, []).append(group.label)
+    parts = {", ".join(what): listed(who, most=6) for what, who in labels.items() if what}
+    if len(labels) == 1:
+        return [f"{what}." for what in parts]
+    return [f"{who}: {what}." for what, who in parts.items()]
 
 
 def warnings(results: Results) -> list[str]:
     """Return what limits the numbers, one sentence each."""
-    found = []
+    found: list[str] = []
     finished = [row for group in results.groups for row in group.finished]
     if failed := results.with_status("failed"):
-        found.append(f"{plural(len(failed), 'trial')} failed and enter no mean; see Failed trials.")
+        link = tag("a", plural(len(failed), "trial"), " failed", href="#failed")
+        found.append(join([link, "; failed trials enter no mean."]))
     if open_ := results.with_status("pending", "running", "interrupted"):
-        found.append(f"{plural(len(open_), 'trial')} did not finish and enter no mean.")
+        link = tag("a", plural(len(open_), "trial"), " did not finish", href="#unfinished")
+        found.append(join([link, "; unfinished trials enter no mean."]))
     if early := [group.label for group in results.groups if group.partial]:
         found.append(f"Ended early as asked, so averaged only with each other: {listed(early)}.")
-    if any(len(group.finished) == 1 for group in results.groups):
+    if len({min(len(group.finished), 2) for group in results.groups} - {0}) == 2:
         found.append("Configurations with n = 1 have no spread: seed noise is unknown.")
     for row in finished:
         if "JPEG" in str(row["data_source"]) and str(row["dataset"]).startswith("cifar"):

@@ -1,6 +1,6 @@
 """Published figures beside ours, with what stands in the way of comparing them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from resray.report.aggregate import Group, Results
@@ -34,8 +34,8 @@ class Comparison:
         return self.measured.mean - self.published.value
 
     @property
-    def notes(self) -> str:
-        return "; ".join(self.obstacles or self.remarks) or MISSING
+    def notes(self) -> str | None:
+        return "; ".join(self.obstacles or self.remarks) or None
 
 
 def comparisons(results: Results) -> list[Comparison]:
@@ -87,7 +87,6 @@ def obstacles_of(figure: Published, group: Group) -> Iterator[str]:
 def remarks(figure: Published, group: Group) -> Iterator[str]:
     """Yield the differences that leave a comparison possible."""
     if counts(figure.metric):
-        yield figure.protocol
         return
     ours = group.settings.get("epochs")
     if figure.epochs and ours and figure.epochs != ours:
@@ -96,6 +95,15 @@ def remarks(figure: Published, group: Group) -> Iterator[str]:
         yield "one seed"
     if any("JPEG" in str(source) for source in group.distinct("data_source")):
         yield "JPEG images"
+
+
+def by_source(items: Sequence[Comparison]) -> dict[tuple[str, str, str], list[Comparison]]:
+    """Return the comparisons by metric, source and device of the published figures."""
+    tables: dict[tuple[str, str, str], list[Comparison]] = {}
+    for item in items:
+        figure = item.published
+        tables.setdefault((figure.metric, figure.source, figure.device), []).append(item)
+    return tables
 
 
 def counts(metric: str) -> bool:
@@ -111,7 +119,7 @@ def amount(metric: str, summary: Summary | None) -> str:
         return count(summary.mean)
     if metric.startswith("seconds"):
         return duration(summary.mean)
-    unit = " %" if metric.endswith(("accuracy", "accuracy_best", "accuracy_last")) else ""
+    unit = "\u00a0%" if metric.endswith(("accuracy", "accuracy_best", "accuracy_last")) else ""
     return spread(summary) + unit
 
 
@@ -128,7 +136,7 @@ def signed_difference(comparison: Comparison) -> str:
     if difference is None:
         return MISSING
     if "accuracy" in published.metric:
-        return f"{difference:+.2f} points"
+        return f"{difference:+.2f}\u00a0points".replace("-", "−")
     if published.value == 0:
         return fixed(difference)
-    return f"{100 * difference / published.value:+.1f} %"
+    return f"{100 * difference / published.value:+.1f}\u00a0%".replace("-", "−")

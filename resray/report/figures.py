@@ -120,27 +120,25 @@ def cost_figure(results: Results) -> Figure | None:
     if not shown:
         return None
     panels = [
-        cost_panel("parameters", "Parameters", shown, look),
-        cost_panel("multiply_adds", "Multiply-adds of one image", shown, look),
-        cost_panel("seconds_training", "Training time", shown, look),
+        cost_panel("parameters", "parameters", shown, look),
+        cost_panel("multiply_adds", "multiply-adds", shown, look),
+        cost_panel("seconds_training", "training time", shown, look),
     ]
     bars = any((summary := g.summary("test_accuracy")) and summary.n > 1 for g in shown)
-    caption = "Up is better, left is cheaper. "
+    caption = "Test accuracy at the epoch that validation selects: up is better, left is cheaper. "
     caption += "Bars: standard deviation over seeds. " if bars else "One seed each, so no spread. "
     if not all(group.exclusive for group in shown):
-        caption += f"Open symbols: {SHARED}."
+        caption += "Open symbols: shared machine, times not compared."
     return Figure(
         id="cost",
-        title="Test accuracy (%) at the epoch that validation selects, against cost",
+        title="Test accuracy against cost",
         caption=caption,
         series=[look[group.label] for group in shown],
         views=[View("", panels)],
     )
 
 
-def cost_panel(
-    column: str, title: str, groups: Sequence[Group], look: dict[str, Series]
-) -> Panel:
+def cost_panel(column: str, name: str, groups: Sequence[Group], look: dict[str, Series]) -> Panel:
     timed = column == "seconds_training"
     costs = [(group, summary) for group in groups if (summary := group.summary(column))]
     divisor, unit = time_unit([cost.mean for _, cost in costs]) if timed else (1.0, "")
@@ -160,7 +158,8 @@ def cost_panel(
             y=[accuracy.mean],
             error_y={"type": "data", "array": [accuracy.deviation], "color": series.colour,
                      "thickness": 1.5, "width": 4, "visible": accuracy.deviation is not None},
-            marker={"color": series.colour, "size": 11, "line": {"width": 1.5},
+            marker={"color": series.colour, "size": 11,
+                    "line": {"width": 1.5, "color": series.colour if note else "@paper"},
                     "symbol": series.symbol + ("-open" if note else "")},
             text=[f"<b>{plotly_text(group.label)}</b><br>{measured}<br>{amount}{note}"],
             hovertemplate="%{text}<extra></extra>",
@@ -168,8 +167,12 @@ def cost_panel(
         )  # fmt: skip
         traces.append(trace)
     axis = {"rangemode": "tozero", "nticks": 6} | ({} if timed else {"tickformat": "~s"})
-    x_title = f"{title} ({unit})" if timed else title
-    return Panel(f"against {title.lower()}", traces, layout(x_title, 300, xaxis=axis))
+    titles = {"seconds_training": f"{unit} of training", "multiply_adds": "multiply-adds per image"}
+    return Panel(
+        f"Test accuracy (%) against {name}",
+        traces,
+        layout(titles.get(column, name), 300, xaxis=axis),
+    )
 
 
 def time_unit(seconds: Sequence[float]) -> tuple[float, str]:
@@ -190,20 +193,18 @@ def curve_figure(results: Results) -> Figure | None:
     views = [
         View(
             f"{quantity} by {along}",
-            [
-                curve_panel(results, split, quantity, along)
-                for split in ("validation", "test")
-            ],
+            [curve_panel(results, split, quantity, along) for split in ("validation", "test")],
         )
         for quantity in ("accuracy", "loss")
         for along in ("epoch", "time")
     ]
     caption = (
         "One line per trial; dotted and pale behind it, the same quantity on the augmented training"
-        " images while training. Where the dotted line leaves the solid one, the model memorises."
+        " images while training. Where the dotted line leaves the solid one, the model memorises. "
+        "Drag to zoom, double-click to go back."
     )
     if not all(group.exclusive for group in results.groups):
-        caption += f" By time, lines of a {SHARED}."
+        caption += " Some trials shared their machine: their times are not compared."
     return Figure("curves", "Learning curves", caption, series_with_epochs(results), views)
 
 
@@ -235,7 +236,7 @@ def gradient_figure(results: Results) -> Figure | None:
         column = f"gradient_norm_{stage}_stage"
         traces = list(lines(results, lambda rows: rows["epoch"], column, f"{stage} stage"))
         if traces:
-            axis = {"type": "log", "dtick": "D2", "exponentformat": "power"}
+            axis = {"type": "log", "tickvals": log_ticks(traces), "tickformat": "~g"}
             made = layout("epoch", 300, xaxis=epoch_axis(results), yaxis=axis)
             panels.append(Panel(f"Gradient norm, {stage} stage (L2, log scale)", traces, made))
     if not panels:
@@ -246,6 +247,13 @@ def gradient_figure(results: Results) -> Figure | None:
     )
     series = series_with_epochs(results)
     return Figure("gradients", "Gradient norms", caption, series, [View("", panels)])
+
+
+def log_ticks(traces: Sequence[Trace]) -> list[float]:
+    """Return 1, 2 and 5 times the powers of ten; over more than three decades, only these."""
+    values = [value for trace in traces for value in trace["y"] if value > 0]
+    steps = (1, 2, 5) if values and max(values) < 1000 * min(values) else (1,)
+    return [step * 10.0**power for power in range(-12, 9) for step in steps]
 
 
 def series_with_epochs(results: Results) -> list[Series]:
@@ -320,7 +328,7 @@ def time_figure(results: Results) -> Figure | None:
     height = 90 + 38 * len(groups)
     caption = "Bars start at zero. Full colour: training; pale: evaluating validation and test. "
     if not all(group.exclusive for group in groups):
-        caption += f"Hatched: {SHARED}."
+        caption += "Open bars: shared machine, times not compared."
     panels = [
         Panel("Seconds per epoch", seconds, bar_layout("seconds", height, barmode="stack")),
         Panel("Images trained on per second", rates, bar_layout("images per second", height)),
@@ -359,16 +367,16 @@ def bars(
         "error_x": {"type": "data", "array": deviations, "color": "@ink", "thickness": 1.2,
                     "visible": spread_bars and any(deviations)},
         "marker": {
-            "color": [look[group.label].colour for group in groups],
+            "color": [look[group.label].colour if group.exclusive else "@clear" for group in groups],
+            "line": {"color": [look[group.label].colour for group in groups], "width": 1.5},
             "opacity": opacity,
-            "pattern": {"shape": ["" if group.exclusive else "/" for group in groups],
-                        "fgcolor": "@paper", "fgopacity": 0.6, "size": 6, "solidity": 0.25,
-                        "fillmode": "overlay"},
         },
         "text": [fixed(summary.mean, 1 if summary.mean < 1000 else 0) if summary else ""
                  for summary in summaries],
         "textposition": "auto" if opacity == 1 else "none",
         "insidetextanchor": "start",
+        "insidetextfont": {"color": ["@paper" if group.exclusive else "@ink" for group in groups]},
+        "outsidetextfont": {"color": "@ink"},
         "textangle": 0,
         "customdata": hover,
         "hovertemplate": "%{customdata}<extra></extra>",

@@ -5,10 +5,12 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const state = {};
   const config = {
-    displaylogo: false,
+    displayModeBar: false,
     responsive: true,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
   };
+
+  // A finger that moves over a plot scrolls the page.
+  const finger = matchMedia("(pointer: coarse)").matches;
 
   // Problems are kept on the root element, where the tests look for them.
   window.addEventListener("error", (event) => {
@@ -36,7 +38,8 @@
       const data = coloured(plot.data, "", style).map((trace) => ({
         ...trace, visible: !hidden.has(trace.legendgroup) }));
       await Plotly.react(
-        panels[place].querySelector(".plot"), data, coloured(plot.layout, "", style), config);
+        panels[place].querySelector(".plot"), data,
+        { dragmode: finger ? false : "zoom", ...coloured(plot.layout, "", style) }, config);
     }
   }
 

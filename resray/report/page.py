@@ -20,21 +20,23 @@ class Section:
     """One section of the page: its anchor, its heading, and what makes its content."""
 
     id: str
+    short_title: str
+    """For the navigation."""
     title: str
     content: Callable[[Results], Html] | None = None
     """None: the figure whose id is the section's."""
 
 
 SECTIONS = (
-    Section("answer", "Answer", sections.answer_section),
-    Section("published", "Published and measured", sections.published_section),
-    Section("cost", "Accuracy against cost"),
-    Section("curves", "Learning curves"),
-    Section("gradients", "Gradient norms"),
-    Section("time", "Time and throughput"),
-    Section("claims", "What the author claims", sections.claims_section),
-    Section("trials", "All trials", record.trials_section),
-    Section("run", "What was run, and on what", record.run_section),
+    Section("answer", "Answer", "Answer", sections.answer_section),
+    Section("published", "Published", "Published and measured", sections.published_section),
+    Section("cost", "Cost", "Accuracy against cost"),
+    Section("curves", "Curves", "Learning curves"),
+    Section("gradients", "Gradients", "Gradient norms"),
+    Section("time", "Time", "Time and throughput"),
+    Section("claims", "Claims", "What the author claims", sections.claims_section),
+    Section("trials", "Trials", "All trials", record.trials_section),
+    Section("run", "Set-up", "What was run, and on what", record.run_section),
 )
 
 
@@ -71,7 +73,7 @@ def render(results: Results) -> str:
         banners=sections.banner_section(results),
         facts=sections.facts_section(results),
         navigation=join(
-            tag("li", tag("a", part.title, href=f"#{part.id}")) for part in SECTIONS
+            tag("li", tag("a", part.short_title, href=f"#{part.id}")) for part in SECTIONS
         ),
         sections=join(section(part, results, figures) for part in SECTIONS),
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -85,7 +87,7 @@ def render(results: Results) -> str:
 
 def section(part: Section, results: Results, figures: dict[str, Figure]) -> Html:
     if part.content is None:
-        content = sections.figure_section(part.id, figures.get(part.id))
+        content = sections.figure_section(part.id, figures.get(part.id), results.groups)
     else:
         content = part.content(results)
     heading = tag("h2", part.title, id=f"{part.id}-heading")

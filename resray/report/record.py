@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from resray.report.aggregate import Results, Row, distinct, reductions_of, split_settings
 from resray.report.text import (
     Html,
-    count,
     duration,
     fixed,
     join,
@@ -53,7 +52,7 @@ def trials_table(results: Results) -> Html:
         number_column("Images/s"),
         number_column("Attempts"),
         text_column("Device"),
-        text_column("Reduced"),
+        text_column("Reduced", optional=True),
     ]
     caption = "All trials; best epoch on test selects on test and is the published protocol"
     return table(caption, columns, [trial_cells(results, row) for row in results.trials])
@@ -72,8 +71,10 @@ def trial_cells(results: Results, row: Row) -> list[object]:
         join([status, f" ({row['reason']})" if row["reason"] else ""]),
         f"{row['epochs_done'] or 0} of {planned(row)}",
         *(fixed(row[column]) for column in accuracies),
-        count(row["parameters"]),
-        count(row["multiply_adds"]),
+        *(
+            f"{row[column]:,}" if row[column] else None
+            for column in ("parameters", "multiply_adds")
+        ),
         duration(row["seconds_training"]),
         fixed(rate, 0 if rate and rate >= 100 else 1) + shared,
         row["attempts"],
@@ -230,7 +231,11 @@ def recipe_table(results: Results) -> Html:
         for name, value in common.items()
         if value is not None and value != []
     ]
-    columns = [text_column("Setting"), text_column("Value"), text_column("Assumed, because")]
+    columns = [
+        text_column("Setting"),
+        text_column("Value"),
+        text_column("Assumed, because", optional=True),
+    ]
     content = table("Recipe that all configurations share (settings that are off are left out)",
                     columns, rows)  # fmt: skip
     return tag("details", tag("summary", "The recipe in common"), content, open="")

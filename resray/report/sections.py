@@ -9,7 +9,6 @@ from resray.report.text import (
     Html,
     count,
     duration,
-    fixed,
     join,
     listed,
     number_column,
@@ -36,8 +35,14 @@ SYMBOL_PATHS = {
 def banner_section(results: Results) -> Html:
     """What must be known before any number is read."""
     return join(
-        tag("p", tag("strong", f"{heading}."), " ", text, class_="banner", role="note")
-        for heading, text in answer.banners(results)
+        tag(
+            "div",
+            tag("strong", f"{heading}."),
+            *(tag("p", line) for line in lines),
+            class_="banner",
+            role="note",
+        )
+        for heading, lines in answer.banners(results)
     )
 
 
@@ -93,7 +98,7 @@ def means_table(groups: Sequence[Group]) -> Html:
         number_column("Training time"),
         number_column("Images/s"),
         text_column("Device"),
-        text_column("Mark"),
+        text_column("Mark", optional=True),
     ]
     caption = (
         "Means over finished trials, ± sample standard deviation where n is 2 or more; test "
@@ -135,89 +140,62 @@ def marks(group: Group) -> str | None:
 # --- published figures and claims ---------------------------------------------------------------
 
 
+PROTOCOLS = (
+    "Published accuracies are mostly the best epoch on the test set of a single run, which selects "
+    "on test. “Ours” is the test accuracy of the epoch that validation selects. Beside it stand "
+    "our best epoch on test, which is the published protocol, and the last epoch. The difference "
+    "is that of “ours” to the published figure, given only where the two may be compared."
+)
+
+
 def published_section(results: Results) -> Html:
-    """Published figures beside measured ones: accuracies first, then the rest."""
+    """Published figures beside measured ones, a table for each metric and source."""
     found = comparison.comparisons(results)
     if not found:
         return tag("p", "The study names no published figures.", class_="missing")
-    accuracies = [item for item in found if item.published.metric == "test_accuracy"]
-    others = [item for item in found if item.published.metric != "test_accuracy"]
-    parts = [
-        tag("p", "Published accuracies are mostly the best epoch on the test set of a single run, "
-            "which selects on test. Ours is the test accuracy of the epoch that validation "
-            "selects; beside it stand our best epoch on test, which is the published protocol, "
-            "and the last epoch. A difference is that of our selected figure to the published "
-            "one, and is given only where the two may be compared."),
-        published_accuracies(accuracies) if accuracies else "",
-        published_others(others) if others else "",
-    ]  # fmt: skip
-    return join(parts)
+    # Accuracies first, sources in the order of the study file.
+    found.sort(key=lambda item: item.published.metric != "test_accuracy")
+    tables = comparison.by_source(found).values()
+    return join([tag("p", PROTOCOLS), *(published_table(items) for items in tables)])
 
 
-def published_accuracies(items: Sequence[comparison.Comparison]) -> Html:
+def published_table(items: Sequence[comparison.Comparison]) -> Html:
+    """One source's figures for one metric; what the rows have in common stands in the caption."""
+    figure = items[0].published
+    protocols = {item.published.protocol for item in items}
+    shared = f": {figure.protocol}" if len(protocols) == 1 else ""
+    device = "" if figure.device == "any" else f" (device: {figure.device})"
+    name = figure.metric.replace("_", " ").capitalize()
     columns = [
         text_column("Configuration"),
-        text_column("Source"),
-        number_column("Published, %"),
-        number_column("Ours, %"),
-        number_column("n"),
-        number_column("Difference"),
-        number_column("Ours, best epoch on test, %"),
-        number_column("Ours, last epoch, %"),
-        text_column("Note"),
-        text_column("Published protocol"),
-    ]
-    rows = [
-        [
-            item.group.label if item.group else item.published.trial,
-            item.published.source,
-            fixed(item.published.value),
-            tag("strong", spread(item.measured)),
-            item.measured.n if item.measured else 0,
-            comparison.signed_difference(item),
-            *(spread(item.group.summary(f"test_accuracy_{which}")) if item.group else None
-              for which in ("best", "last")),
-            item.notes,
-            protocol(item),
-        ]
-        for item in items
-    ]  # fmt: skip
-    return table("Test accuracy, published and measured", columns, rows)
-
-
-def protocol(item: comparison.Comparison) -> str:
-    figure = item.published
-    epochs = f"{figure.epochs} epochs; " if figure.epochs else ""
-    return f"{epochs}{figure.protocol}; device: {figure.device}"
-
-
-def published_others(items: Sequence[comparison.Comparison]) -> Html:
-    columns = [
-        text_column("Configuration"),
-        text_column("Quantity"),
         number_column("Published"),
         number_column("Ours"),
+        number_column("n"),
         number_column("Difference"),
-        text_column("Note"),
-        text_column("Published on"),
-        text_column("Ours on"),
-        text_column("Source"),
     ]
-    rows = [
-        [
-            item.group.label if item.group else item.published.trial,
-            item.published.metric.replace("_", " "),
-            comparison.published_amount(item.published),
-            comparison.amount(item.published.metric, item.measured),
-            comparison.signed_difference(item),
-            item.notes,
-            item.published.device,
-            listed(item.group.distinct("device")) if item.group else None,
-            item.published.source,
-        ]
-        for item in items
+    if figure.metric == "test_accuracy":
+        columns += [number_column("Ours, best epoch on test"), number_column("Ours, last epoch")]
+    columns += [text_column("Note", optional=True), text_column("Protocol", optional=True)]
+    rows = [published_row(item, with_protocol=not shared) for item in items]
+    return table(f"{name} from {figure.source}{device}{shared}", columns, rows)
+
+
+def published_row(item: comparison.Comparison, with_protocol: bool) -> list[object]:
+    figure, group = item.published, item.group
+    others = [
+        comparison.amount(figure.metric, group.summary(f"test_accuracy_{which}")) if group else None
+        for which in ("best", "last")
     ]
-    return table("Other figures, published and measured", columns, rows)
+    return [
+        group.label if group else figure.trial,
+        comparison.published_amount(figure),
+        tag("strong", comparison.amount(figure.metric, item.measured)),
+        item.measured.n if item.measured else 0,
+        comparison.signed_difference(item),
+        *(others if figure.metric == "test_accuracy" else ()),
+        item.notes,
+        figure.protocol if with_protocol else None,
+    ]
 
 
 def claims_section(results: Results) -> Html:
@@ -232,7 +210,7 @@ def claims_section(results: Results) -> Html:
 # --- figures ------------------------------------------------------------------------------------
 
 
-def figure_section(figure_id: str, figure: Figure | None) -> Html:
+def figure_section(figure_id: str, figure: Figure | None, groups: Sequence[Group]) -> Html:
     """The places that the script draws a figure into, its switch, its key and its caption."""
     if figure is None:
         return tag("p", MISSING_FIGURES[figure_id], class_="missing")
@@ -245,14 +223,23 @@ def figure_section(figure_id: str, figure: Figure | None) -> Html:
         )
         for panel in figure.views[0].panels
     ]
+    controls = [part for part in (switch(figure), key(figure.series)) if part]
     return tag(
         "figure",
-        tag("div", switch(figure), key(figure.series), class_="controls"),
+        tag("div", *controls, class_="controls") if controls else "",
         tag("div", *panels, class_="panels"),
-        tag("figcaption", figure.caption),
+        tag("figcaption", tag("strong", reduced_note(groups)), figure.caption),
         id=f"figure-{figure.id}",
         data_figure=figure.id,
     )
+
+
+def reduced_note(groups: Sequence[Group]) -> str:
+    """Return the words that mark reduced runs in a figure, if there are any."""
+    reduced = [group.label for group in groups if group.reductions]
+    if len(reduced) == len(groups):
+        return "Reduced runs. "
+    return f"Reduced runs: {listed(reduced, most=8)}. " if reduced else ""
 
 
 def switch(figure: Figure) -> Html:
@@ -269,6 +256,8 @@ def switch(figure: Figure) -> Html:
 
 def key(series: Sequence[Series]) -> Html:
     """Buttons that name the series and show or hide them."""
+    if not series:
+        return Html()
     buttons = [
         tag("button", swatch(entry), entry.label, type="button", data_series=entry.key,
             aria_pressed="true")

@@ -47,32 +47,41 @@ def tag(name: str, *children: object, **attributes: object) -> Html:
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column: its heading, and whether it holds numbers (set to the right)."""
+    """A table's column.
+
+    Numeric ones are set to the right; an optional one is left out where no row has a value.
+    """
 
     title: str
     numeric: bool = False
+    optional: bool = False
 
 
-def text_column(title: str) -> Column:
-    return Column(title)
+def text_column(title: str, optional: bool = False) -> Column:
+    return Column(title, optional=optional)
 
 
 def number_column(title: str) -> Column:
-    return Column(title, numeric=True)
+    # The unit after the comma stays with the last word.
+    return Column(title.replace(", ", ",\u00a0"), numeric=True)
 
 
 def table(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> Html:
     """Return a table with a caption; the first cell of each row is the row's heading."""
-    kinds = ["number" if column.numeric else None for column in columns]
+    kept = [
+        place
+        for place, column in enumerate(columns)
+        if not column.optional or any(row[place] for row in rows)
+    ]
     head = [
-        tag("th", column.title, scope="col", class_=kind)
-        for column, kind in zip(columns, kinds, strict=True)
+        tag("th", columns[place].title, scope="col", class_=kind(columns[place], ""))
+        for place in kept
     ]
     body = [
         tag(
             "tr",
-            tag("th", row[0], scope="row"),
-            *(tag("td", cell, class_=kind) for cell, kind in zip(row[1:], kinds[1:], strict=True)),
+            tag("th", row[0], scope="row", class_=kind(columns[0], row[0])),
+            *(body_cell(columns[place], row[place]) for place in kept[1:]),
         )
         for row in rows
     ]
@@ -80,6 +89,18 @@ def table(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[objec
         "table", tag("caption", caption), tag("thead", tag("tr", *head)), tag("tbody", *body)
     )
     return tag("div", content, class_="table", tabindex="0", role="region", aria_label=caption)
+
+
+def body_cell(column: Column, cell: object) -> Html:
+    shown = "" if column.optional and cell is None else cell
+    return tag("td", shown, class_=kind(column, cell))
+
+
+def kind(column: Column, cell: object) -> str | None:
+    """Return the style sheet's class of a cell: numbers, and texts long enough to be broken."""
+    if column.numeric:
+        return "number"
+    return "long" if len(str(cell)) > 30 and not isinstance(cell, Html) else None
 
 
 def plotly_text(value: object) -> str:
@@ -116,12 +137,13 @@ def fixed(value: float | None, digits: int = 2) -> str:
 
 
 def count(value: float | None) -> str:
-    """Return a large number in three to four digits: ``11.17 M``."""
+    """Return a large number in four digits: ``11.17 M``."""
     if value is None or not math.isfinite(value):
         return MISSING
     for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
         if abs(value) >= size:
-            return f"{value / size:.2f} {letter}"
+            digits = 3 - len(str(int(abs(value) / size)))
+            return f"{value / size:.{max(digits, 0) + 1}f}\u00a0{letter}"
     return f"{value:,.0f}"
 
 
@@ -130,11 +152,11 @@ def duration(seconds: float | None) -> str:
     if seconds is None or not math.isfinite(seconds):
         return MISSING
     if seconds < 60:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+        return f"{seconds:.2g}\u00a0s" if seconds < 10 else f"{seconds:.0f}\u00a0s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60:,} h {minutes % 60} min"
+        return f"{minutes}\u00a0min {rest}\u00a0s"
+    return f"{minutes // 60:,}\u00a0h {minutes % 60}\u00a0min"
 
 
 def spread(summary: Summary | None, digits: int = 2) -> str:
@@ -142,7 +164,9 @@ def spread(summary: Summary | None, digits: int = 2) -> str:
     if summary is None:
         return MISSING
     mean = fixed(summary.mean, digits)
-    return mean if summary.deviation is None else f"{mean} ± {fixed(summary.deviation, digits)}"
+    if summary.deviation is None:
+        return mean
+    return f"{mean}\u00a0±\u00a0{fixed(summary.deviation, digits)}"
 
 
 def listed(values: Iterable[object], most: int = 4) -> str:
