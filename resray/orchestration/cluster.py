@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 import ray
 
@@ -91,17 +90,16 @@ def first_line(error: BaseException) -> str:
 
 @contextmanager
 def chatter_to(log: Path) -> Iterator[None]:
-    """Send what goes to standard error to ``log``: Ray's native code writes there past Python.
+    """Send everything that is written to standard error to ``log``, Ray's native code included.
 
-    Python's own ``sys.stderr`` keeps going where it went.
+    Whoever wants to be seen meanwhile writes to standard output or to a duplicate of descriptor 2
+    made before.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stderr.flush()
     terminal = os.dup(2)
-    python_stderr: TextIO = sys.stderr
     with open(log, "ab") as file:
         os.dup2(file.fileno(), 2)
-    sys.stderr = os.fdopen(os.dup(terminal), "w", buffering=1)
     handler = logging.FileHandler(log)
     logger = logging.getLogger("ray")
     logger.addHandler(handler)
@@ -112,7 +110,6 @@ def chatter_to(log: Path) -> Iterator[None]:
         logger.removeHandler(handler)
         logger.propagate = propagates
         handler.close()
-        sys.stderr.close()
-        sys.stderr = python_stderr
+        sys.stderr.flush()
         os.dup2(terminal, 2)
         os.close(terminal)
