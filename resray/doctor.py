@@ -70,14 +70,14 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _import(name: str) -> ModuleType | str:
-    """Return the module, or in one line why it does not import."""
+def _import(name: str) -> ModuleType:
+    """Return the module; raise ImportError, whatever it was that kept it from importing."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return import_module(name)
     except Exception as error:  # A broken package can raise anything while it is imported.
-        return _one_line(error)
+        raise ImportError(f"{name} does not import ({_one_line(error)})") from error
 
 
 # --- packages ---------------------------------------------------------------------------------
@@ -88,9 +88,10 @@ def _python() -> Check:
 
 
 def _package(name: str) -> Check:
-    module = _import(name)
-    if isinstance(module, str):
-        return Check(name, "missing", module, _import_advice(name, module))
+    try:
+        module = _import(name)
+    except ImportError as error:
+        return Check(name, "missing", str(error), _import_advice(name, str(error)))
     version = str(getattr(module, "__version__", "version unknown"))
     least = _least_version(name)
     if least and _numbers(version) < _numbers(least):
@@ -123,8 +124,6 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _gpus() -> Check:
     torch = _import("torch")
-    if isinstance(torch, str):
-        return Check("GPUs", "warning", "unknown: torch does not import")
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         available = torch.cuda.is_available()
@@ -143,17 +142,17 @@ def _gpu_names(torch: Any) -> str:
 
 
 def _cpu() -> Check:
-    device, torch = _import("resray.training.device"), _import("torch")
-    model = platform.machine() if isinstance(device, str) else device.cpu_name()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = "" if isinstance(torch, str) else f", torch uses {torch.get_num_threads()} threads"
-    return Check("CPU", "ok", f"{model}, {cores} cores to use{threads}")
+    try:
+        threads = _import("torch").get_num_threads()
+        model = _import("resray.training.device").cpu_name()
+    except ImportError:
+        return Check("CPU", "ok", f"{platform.machine()}, {cores} cores")
+    return Check("CPU", "ok", f"{model}, {cores} cores, torch uses {threads} threads")
 
 
 def _bf16() -> Check:
     torch, device = _import("torch"), _import("resray.training.device")
-    if isinstance(torch, str) or isinstance(device, str):
-        return Check("bf16", "warning", "unknown: torch does not import")
     kind = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     where = "GPU" if kind.type == "cuda" else "CPU"
     if device.computes_bf16(kind):
@@ -238,22 +237,16 @@ def _data_dir(data_dir: Path | None) -> Check:
 
 def _kind(name: str, folder: Path) -> str | None:
     """Return how the dataset lies in ``folder``, told from file names alone."""
-    from resray.data.cifar import cifar_reader
-    from resray.data.image_folder import image_folder_reader
-    from resray.data.parquet import parquet_reader
-
     reader = (
-        cifar_reader(name, folder)
-        or parquet_reader(folder, None)
-        or image_folder_reader(folder, None)
+        _import("resray.data.cifar").cifar_reader(name, folder)
+        or _import("resray.data.parquet").parquet_reader(folder, None)
+        or _import("resray.data.image_folder").image_folder_reader(folder, None)
     )
     return reader.kind if reader else None
 
 
 def _downloads() -> Check:
-    from resray.data.sources import default_folder
-
-    folder = default_folder()
+    folder = _import("resray.data.sources").default_folder()
     found = [name for name in ("cifar10", "cifar100") if _kind(name, folder)]
     if found:
         return Check("Downloaded data", "ok", f"{folder}: {', '.join(found)}")
@@ -261,9 +254,7 @@ def _downloads() -> Check:
 
 
 def _decoded() -> Check:
-    from resray.data.cache import cache_folder
-
-    folder = cache_folder()
+    folder = _import("resray.data.cache").cache_folder()
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Check("Decoded data", "ok", f"{_size(size)} in {folder}")
 
@@ -280,9 +271,7 @@ def _ray_disk() -> Check:
 
 
 def _cache_disk() -> Check:
-    from resray.data.cache import cache_folder
-
-    return _disk("Disk for the cache", cache_folder())
+    return _disk("Disk for the cache", _import("resray.data.cache").cache_folder())
 
 
 def _disk(name: str, folder: Path) -> Check:

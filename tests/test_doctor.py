@@ -1,0 +1,124 @@
+"""The doctor finds what is there, and reports what is broken instead of breaking."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from resray.doctor import Check, diagnose
+
+DIAGNOSE = (
+    "import dataclasses, json, pathlib, sys\n"
+    "from resray.doctor import diagnose\n"
+    "folder = pathlib.Path(sys.argv[1]) if sys.argv[1:] else None\n"
+    "print(json.dumps([dataclasses.asdict(check) for check in diagnose(folder)]))"
+)
+
+
+def by_name(data_dir: Path | None = None) -> dict[str, Check]:
+    return {check.name: check for check in diagnose(data_dir)}
+
+
+def diagnose_with(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Run the doctor in a process of its own, with exactly this environment."""
+    done = subprocess.run(
+        [sys.executable, "-c", DIAGNOSE],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=dict(environment),
+    )
+    return {check["name"]: check for check in json.loads(done.stdout)}
+
+
+def broken_package(folder: Path, name: str, statement: str) -> dict[str, str]:
+    """Return an environment in which importing ``name`` fails with ``statement``."""
+    (folder / name).mkdir()
+    (folder / name / "__init__.py").write_text(statement)
+    return {"PYTHONPATH": str(folder), "HOME": str(folder), "PATH": "/usr/bin:/bin"}
+
+
+def test_what_these_tests_run_on_is_found() -> None:
+    import torch
+
+    checks = by_name()
+    packages = ("Python", "torch", "torchvision", "ray", "pandas", "plotly", "pyarrow")
+    assert {checks[name].state for name in packages} == {"ok"}
+    assert checks["torch"].found == torch.__version__
+    assert all(check.advice for check in checks.values() if check.state != "ok")
+    assert len(checks) == len(diagnose(None))
+
+
+def test_mismatched_torchvision_is_a_row_with_advice(tmp_path: Path) -> None:
+    problem = "raise RuntimeError('operator torchvision::nms does not exist')"
+    checks = diagnose_with(broken_package(tmp_path, "torchvision", problem))
+    assert checks["torchvision"]["state"] == "missing"
+    assert "torchvision::nms" in checks["torchvision"]["found"]
+    assert "different builds" in checks["torchvision"]["advice"]
+    assert checks["torch"]["state"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "problem", ["raise OSError('libcudart.so: cannot open')", "import nothing_of_this_name", "1 +"]
+)
+def test_broken_torch_is_a_row(tmp_path: Path, problem: str) -> None:
+    checks = diagnose_with(broken_package(tmp_path, "torch", problem))
+    assert checks["torch"]["state"] == "missing"
+    assert checks["bf16"]["state"] == "warning"
+    assert checks["pandas"]["state"] == "ok"
+
+
+def test_old_package_is_told_what_is_needed(tmp_path: Path) -> None:
+    checks = diagnose_with(broken_package(tmp_path, "plotly", "__version__ = '4.14.3'"))
+    assert checks["plotly"]["state"] == "warning"
+    assert checks["plotly"]["advice"].startswith("resray needs 6.0 or later")
+
+
+def test_environment_without_home_or_path() -> None:
+    checks = diagnose_with({"PATH": "/nonexistent"})
+    assert checks["git"]["state"] == "warning"
+    assert checks["torch"]["state"] == "ok"
+
+
+def test_too_long_ray_folder_is_found_before_ray_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray._private.utils import validate_socket_filepath
+
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / ("x" * 60)))
+    check = by_name()["Ray's folder"]
+    assert check.state == "missing"
+    assert check.advice == "set RAY_TMPDIR to a shorter path"
+    # Ray itself draws the line at the same length.
+    validate_socket_filepath("x" * 107)
+    with pytest.raises(OSError, match="cannot exceed 107"):
+        validate_socket_filepath("x" * 108)
+
+
+def test_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", "/dev/null")
+    monkeypatch.setenv("RESRAY_CACHE_DIR", "/dev/null/cache")
+    checks = by_name()
+    assert checks["Ray's folder"].state == "missing"
+    assert checks["Disk for the cache"].state == "warning"
+
+
+def test_ray_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert by_name()["Ray cluster"].advice == "to join it: --address 10.0.0.1:6379"
+
+
+def test_data_folder(tmp_path: Path) -> None:
+    assert by_name(tmp_path / "none")["Data folder"].state == "missing"
+    assert by_name(tmp_path)["Data folder"].state == "missing"
+    (tmp_path / "cifar100").mkdir()
+    (tmp_path / "cifar100" / "train-0.parquet").touch()
+    (tmp_path / "cifar10" / "cifar-10-batches-py").mkdir(parents=True)
+    check = by_name(tmp_path)["Data folder"]
+    assert check.state == "ok"
+    assert check.found.endswith("cifar10 as torchvision, cifar100 as Parquet folder")
+    itself = by_name(tmp_path / "cifar100")["Data folder"]
+    assert itself.found.endswith("a dataset as Parquet folder")
