@@ -175,7 +175,8 @@ def _probe_step(recipe: Recipe, batch: int, device: "torch.device") -> Callable[
 def _fastest_step(step: Callable[[], None], seconds: float) -> float:
     """Return the seconds of the fastest step: the others shared the machine with other work."""
     step()
-    started, taken = time.perf_counter(), []
+    taken: list[float] = []
+    started = time.perf_counter()
     while len(taken) < 2 or time.perf_counter() - started < seconds:
         before = time.perf_counter()
         step()
