@@ -244,4 +244,4 @@ def _rows(frame: pd.DataFrame, chosen: set[str] | None) -> list[Row]:
 
 
 def _sort_key(row: Row) -> tuple[str, ...]:
-    return tuple(str(row[column]) for column in (*IDENTITY[:3], "seed", "trial_id"))
+    return tuple(str(row[column]) for column in (*IDENTITY, "seed", "trial_id"))

@@ -134,12 +134,13 @@ def warnings(results: Results) -> list[str]:
     """Return what limits the numbers, one sentence each."""
     found: list[str] = []
     finished = [row for group in results.groups for row in group.finished]
-    if failed := results.with_status("failed"):
+    failed = results.with_status("failed")
+    if failed:
         link = tag("a", plural(len(failed), "trial"), " failed", href="#failed")
         found.append(join([link, "; failed trials enter no mean."]))
-    if open_ := results.with_status("pending", "running", "interrupted"):
-        link = tag("a", plural(len(open_), "trial"), " did not finish", href="#unfinished")
-        found.append(join([link, "; unfinished trials enter no mean."]))
+    if rest := len(results.trials) - len(finished) - len(failed):
+        link = tag("a", plural(rest, "trial"), " did not complete", href="#unfinished")
+        found.append(join([link, "; trials that were stopped or wait enter no mean."]))
     if early := [group.label for group in results.groups if group.partial]:
         found.append(f"Ended early as asked, so averaged only with each other: {listed(early)}.")
     if len({min(len(group.finished), 2) for group in results.groups} - {0}) == 2:

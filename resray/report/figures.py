@@ -158,7 +158,7 @@ def cost_panel(column: str, name: str, groups: Sequence[Group], look: dict[str, 
             y=[accuracy.mean],
             error_y={"type": "data", "array": [accuracy.deviation], "color": series.colour,
                      "thickness": 1.5, "width": 4, "visible": accuracy.deviation is not None},
-            marker={"color": series.colour, "size": 11,
+            marker={"color": series.colour, "size": 13,
                     "line": {"width": 1.5, "color": series.colour if note else "@paper"},
                     "symbol": series.symbol + ("-open" if note else "")},
             text=[f"<b>{plotly_text(group.label)}</b><br>{measured}<br>{amount}{note}"],
@@ -358,6 +358,8 @@ def bars(
         for group, summary in zip(groups, summaries, strict=True)
     ]
     deviations = [summary and summary.deviation for summary in summaries]
+    colours = [look[group.label].colour for group in groups]
+    alone = [group.exclusive for group in groups]
     return {
         "type": "bar",
         "orientation": "h",
@@ -367,15 +369,15 @@ def bars(
         "error_x": {"type": "data", "array": deviations, "color": "@ink", "thickness": 1.2,
                     "visible": spread_bars and any(deviations)},
         "marker": {
-            "color": [look[group.label].colour if group.exclusive else "@clear" for group in groups],
-            "line": {"color": [look[group.label].colour for group in groups], "width": 1.5},
+            "color": ["@clear" if not own else c for c, own in zip(colours, alone, strict=True)],
+            "line": {"color": colours, "width": 1.5},
             "opacity": opacity,
         },
         "text": [fixed(summary.mean, 1 if summary.mean < 1000 else 0) if summary else ""
                  for summary in summaries],
         "textposition": "auto" if opacity == 1 else "none",
         "insidetextanchor": "start",
-        "insidetextfont": {"color": ["@paper" if group.exclusive else "@ink" for group in groups]},
+        "insidetextfont": {"color": ["@paper" if own else "@ink" for own in alone]},
         "outsidetextfont": {"color": "@ink"},
         "textangle": 0,
         "customdata": hover,
@@ -385,7 +387,7 @@ def bars(
 
 def bar_layout(x_title: str, height: int, **changes: Any) -> Layout:
     """Return the layout of horizontal bars, the first group on top."""
-    x_axis = {"showgrid": True, "showline": False, "ticks": "", "nticks": 6}
+    x_axis = {"showgrid": True, "showline": False, "ticks": "", "nticks": 5, "tickangle": 0}
     y_axis = {"autorange": "reversed", "showgrid": False, "type": "category", "nticks": 0,
               "ticksuffix": " "}  # fmt: skip
     return layout(x_title, height, xaxis=x_axis, yaxis=y_axis, bargap=0.35, **changes)

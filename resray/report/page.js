@@ -34,12 +34,13 @@
     const style = getComputedStyle(root);
     const panels = element.querySelectorAll(".panel");
     for (const [place, plot] of figures[element.dataset.figure][view].entries()) {
+      const target = panels[place].querySelector(".plot");
       panels[place].querySelector("h3").textContent = plot.title;
+      target.setAttribute("aria-label", plot.title);
       const data = coloured(plot.data, "", style).map((trace) => ({
         ...trace, visible: !hidden.has(trace.legendgroup) }));
-      await Plotly.react(
-        panels[place].querySelector(".plot"), data,
-        { dragmode: finger ? false : "zoom", ...coloured(plot.layout, "", style) }, config);
+      const layout = { ...coloured(plot.layout, "", style), dragmode: finger ? false : "zoom" };
+      await Plotly.react(target, data, layout, config);
     }
   }
 

@@ -218,7 +218,7 @@ def figure_section(figure_id: str, figure: Figure | None, groups: Sequence[Group
         tag(
             "div",
             tag("h3", panel.title),
-            tag("div", class_="plot", role="img", aria_label=f"{figure.title}: {panel.title}"),
+            tag("div", class_="plot", role="img", aria_label=panel.title),
             class_="panel",
         )
         for panel in figure.views[0].panels

@@ -86,7 +86,10 @@ def table(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[objec
         for row in rows
     ]
     content = tag(
-        "table", tag("caption", caption), tag("thead", tag("tr", *head)), tag("tbody", *body)
+        "table",
+        tag("caption", tag("span", caption)),
+        tag("thead", tag("tr", *head)),
+        tag("tbody", *body),
     )
     return tag("div", content, class_="table", tabindex="0", role="region", aria_label=caption)
 

@@ -1,0 +1,239 @@
+"""What enters a mean, what configurations are called, and what may be compared."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_builder import RECIPE, trial, write_results
+
+from resray.errors import InputError
+from resray.report.aggregate import Results, load_results, split_settings
+from resray.report.answer import answer, banners, warnings
+from resray.report.comparison import Comparison, comparisons, signed_difference
+from resray.report.statistics import Summary, summarise
+from resray.report.text import count, duration, plotly_text, script_json, spread, table, tag
+from resray.report.text import text_column as column
+
+STUDY = Path(__file__).parent.parent / "benchmarks" / "depth-family.yaml"
+
+
+def load(folder: Path, *rows: dict[str, Any], study: bool = True) -> Results:
+    return load_results(write_results(folder, list(rows), study=STUDY if study else None))
+
+
+def recipe(**changes: object) -> str:
+    return json.dumps({**RECIPE, "model": {"name": "resnet18"}, "epochs": 20, **changes})
+
+
+def test_summary_is_mean_and_sample_deviation() -> None:
+    assert summarise([1.0, 2.0, None, 3.0, float("nan")]) == Summary(2.0, 1.0, 3)
+    assert summarise([4.0]) == Summary(4.0, None, 1)
+    assert summarise([None, float("inf")]) is None
+
+
+def test_only_completed_trials_enter_a_mean(tmp_path: Path) -> None:
+    results = load(
+        tmp_path,
+        trial(seed=0, test_accuracy=90.0),
+        trial(seed=1, test_accuracy=92.0),
+        trial(seed=2, test_accuracy=10.0, status="stopped", reason="rung 1", epochs_done=3),
+        trial(seed=3, test_accuracy=11.0, status="failed", epochs_done=4),
+        trial(seed=4, test_accuracy=12.0, status="interrupted", epochs_done=5),
+    )
+    (group,) = results.groups
+    assert group.summary("test_accuracy") == Summary(91.0, 2**0.5, 2)
+    assert len(group.trials) == 5
+    assert not group.partial
+
+
+def test_trials_stopped_as_asked_are_averaged_with_each_other_only(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {
+        "status": "stopped",
+        "reason": "stop-after 3",
+        "stop_after": 3,
+        "epochs_done": 3,
+    }
+    results = load(
+        tmp_path,
+        trial(seed=0, test_accuracy=94.0),
+        trial(seed=0, trial_id="a", test_accuracy=60.0, **asked),
+        trial(seed=1, trial_id="b", test_accuracy=62.0, **asked),
+        trial(seed=2, trial_id="c", test_accuracy=9.0, **{**asked, "epochs_done": 1}),
+    )
+    whole, part = sorted(results.groups, key=lambda group: group.label)
+    assert (whole.label, part.label) == ("resnet18", "resnet18 · stop_after=3")
+    assert whole.summary("test_accuracy") == Summary(94.0, None, 1)
+    assert part.summary("test_accuracy") == Summary(61.0, 2**0.5, 2)
+    assert part.partial
+
+
+def test_configurations_of_one_name_are_kept_apart_and_told_apart(tmp_path: Path) -> None:
+    limited = recipe(data={**RECIPE["data"], "limit_train": 2000})
+    rows = [
+        trial(trial_id="a"),
+        trial(trial_id="b", recipe=recipe(epochs=3)),
+        trial(trial_id="c", recipe=limited),
+        trial(trial_id="d", dataset_checksum="ab" * 32),
+        trial(trial_id="e", world_size=2),
+        trial("resnet34", trial_id="f"),
+    ]
+    results = load(tmp_path, *rows)
+    assert [len(group.trials) for group in results.groups] == [1] * 6
+    labels = set(results.labels.values())
+    assert len(labels) == 6
+    assert "resnet34" in labels
+    assert any("limit_train=2000" in label for label in labels)
+    assert any("world_size=2" in label for label in labels)
+
+
+def test_label_takes_no_more_than_it_needs(tmp_path: Path) -> None:
+    both = recipe(epochs=2, data={**RECIPE["data"], "limit_train": 2000})
+    results = load(tmp_path, trial(trial_id="a", recipe=both), trial(trial_id="b"))
+    assert sorted(results.labels.values()) == ["resnet18 · epochs=2", "resnet18 · epochs=20"]
+
+
+def test_common_settings_and_differences(tmp_path: Path) -> None:
+    results = load(tmp_path, trial("resnet18"), trial("resnet34"))
+    common, differing = split_settings(results.groups)
+    assert differing == ["model.name"]
+    assert common["optimizer.lr"] == 0.1
+
+
+def test_chosen_trials_only_and_study_order(tmp_path: Path) -> None:
+    write_results(tmp_path, [trial(name) for name in ("resnet50", "resnet18", "resnet34")],
+                  study=STUDY)  # fmt: skip
+    assert [g.name for g in load_results(tmp_path).groups] == ["resnet18", "resnet34", "resnet50"]
+    chosen = load_results(tmp_path, ["resnet34-0-20"])
+    assert [row["name"] for row in chosen.trials] == ["resnet34"]
+    assert set(chosen.epochs) == {"resnet34-0-20"}
+
+
+def test_identical_duplicates_of_epochs_count_once(tmp_path: Path) -> None:
+    write_results(tmp_path, [trial()])
+    first = next((tmp_path / "epochs").glob("*.parquet"))
+    (tmp_path / "epochs" / "copy.parquet").write_bytes(first.read_bytes())
+    (rows,) = load_results(tmp_path).epochs.values()
+    assert rows["epoch"].tolist() == list(range(1, 21))
+
+
+def test_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no results here; expected"):
+        load_results(tmp_path)
+
+
+def test_damaged_study_file_is_named(tmp_path: Path) -> None:
+    write_results(tmp_path, [trial()])
+    (tmp_path / "study.yaml").write_text("name: [", encoding="utf-8")
+    with pytest.raises(InputError, match=r"study\.yaml: not a study file"):
+        load_results(tmp_path)
+
+
+def test_answer_with_one_seed_says_so(tmp_path: Path) -> None:
+    text = " ".join(answer(load(tmp_path, trial("resnet18"), trial("resnet50"))))
+    assert "resnet50 has the highest test accuracy of 2 configurations" in text
+    assert "n\xa0=\xa01" in text
+    assert "trained once" in text
+    assert "NVIDIA H200" in text
+
+
+def test_answer_with_seeds_gives_the_spread(tmp_path: Path) -> None:
+    rows = [trial(name, seed) for name in ("resnet18", "resnet50") for seed in range(3)]
+    text = " ".join(answer(load(tmp_path, *rows)))
+    assert "n\xa0=\xa03" in text
+    assert "standard deviation" in text
+    assert "trained once" not in text
+
+
+def test_answer_does_not_rank_what_was_trained_differently(tmp_path: Path) -> None:
+    reduced = trial("resnet50", reductions='["2 of 20 epochs"]', test_accuracy=99.0)
+    text = " ".join(answer(load(tmp_path, trial("resnet18"), trial("resnet34"), reduced)))
+    assert "highest test accuracy of 2 configurations" in text
+    assert "Not ranked, as data, length or variant differ: resnet50" in text
+
+
+def test_answer_without_finished_trials(tmp_path: Path) -> None:
+    assert "none of 1 trial has finished" in answer(load(tmp_path, trial(status="running")))[0]
+
+
+def test_reduced_runs_are_announced_and_not_an_answer(tmp_path: Path) -> None:
+    results = load(tmp_path, trial(reductions='["2 of 200 epochs", "2,000 training images"]'))
+    ((heading, lines),) = banners(results)
+    assert heading == "These are reduced runs"
+    assert lines == ["2 of 200 epochs, 2,000 training images."]
+    assert any("does not answer" in sentence for sentence in answer(results))
+
+
+def test_warnings_name_what_limits_the_numbers(tmp_path: Path) -> None:
+    results = load(
+        tmp_path,
+        trial(seed=0, data_source="Parquet folder (JPEG)", exclusive=False),
+        trial(seed=1, status="failed"),
+    )
+    text = " ".join(warnings(results))
+    assert "CIFAR-10 (Parquet folder (JPEG))" in text
+    assert "1 trial failed" in text
+    assert "not compared" in text
+
+
+def published(results: Results, metric: str) -> Comparison:
+    return next(item for item in comparisons(results) if item.published.metric == metric)
+
+
+def test_published_accuracy_is_compared_with_its_remarks(tmp_path: Path) -> None:
+    item = published(load(tmp_path, trial(epochs=20, test_accuracy=88.92)), "test_accuracy")
+    assert item.difference == pytest.approx(1.0)
+    assert signed_difference(item) == "+1.00\xa0points"
+    assert item.notes == "20 epochs instead of 100; one seed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "metric", "note"),
+    [
+        ({}, "seconds_training", "not comparable (other device)"),
+        ({"device": "NVIDIA P100", "exclusive": False}, "seconds_training", "shared machine"),
+        ({"reductions": '["x"]'}, "test_accuracy", "reduced run, not comparable"),
+        ({"status": "failed"}, "test_accuracy", "not measured"),
+    ],
+)
+def test_what_must_not_be_compared_has_no_difference(
+    tmp_path: Path, changes: dict[str, Any], metric: str, note: str
+) -> None:
+    item = published(load(tmp_path, trial(**changes)), metric)
+    assert item.difference is None
+    assert note in str(item.notes)
+
+
+def test_parameters_are_compared_even_in_reduced_runs(tmp_path: Path) -> None:
+    item = published(load(tmp_path, trial(reductions='["x"]')), "parameters")
+    assert signed_difference(item) == "+1.6\xa0%"
+
+
+def test_numbers_as_text() -> None:
+    assert (count(11_173_962), count(556_651_520), count(999)) == (
+        "11.17\xa0M",
+        "556.7\xa0M",
+        "999",
+    )
+    assert duration(4.24) == "4.2\xa0s"
+    assert duration(750) == "12\xa0min 30\xa0s"
+    assert duration(13140) == "3\xa0h 39\xa0min"
+    assert spread(Summary(93.123, None, 1)) == "93.12"
+    assert spread(Summary(93.123, 0.155, 3)) == "93.12\xa0±\xa00.15"
+    assert spread(None) == "–"
+
+
+def test_text_is_harmless_in_each_language() -> None:
+    assert tag("p", "<b>&", title='"') == '<p title="&quot;">&lt;b&gt;&amp;</p>'
+    assert "<script>" not in table("<script>", [column("<script>")], [["<script>"]])
+    assert plotly_text("<b>%{x}") == "&lt;b&gt;&#37;{x}"
+    text = script_json({"a": ["</script>\u2028", float("nan"), 0.1234567]})
+    assert not set("<>\u2028") & set(text)
+    assert json.loads(text) == {"a": ["</script>\u2028", None, 0.123457]}
+
+
+def test_report_imports_neither_torch_nor_ray() -> None:
+    code = "import resray.report, sys; assert not {'torch', 'ray'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,230 @@
+"""The page is always made, is complete in itself, and shows text as text."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+from plotly.offline import get_plotlyjs
+from report_builder import START, epochs_of, trial, write_results
+
+from resray.errors import InputError
+from resray.report import write_report
+from resray.report.aggregate import load_results
+from resray.report.figures import all_figures
+from resray.report.sections import SYMBOL_PATHS
+from resray.results.schema import TABLES
+
+STUDY = Path(__file__).parent.parent / "benchmarks" / "depth-family.yaml"
+NAN = float("nan")
+NO_FIGURES = dict.fromkeys(
+    ("validation_accuracy", "test_accuracy", "test_accuracy_best", "test_accuracy_last",
+     "best_epoch", "images_per_second", "seconds_training", "seconds_evaluating", "parameters",
+     "multiply_adds", "device", "exclusive", "recipe", "reductions", "dataset_checksum",
+     "world_size", "started", "ended", "epochs", "attempts", "data_source")
+)  # fmt: skip
+
+
+def page(folder: Path, **options: Any) -> str:
+    """Return a report's HTML without Plotly's own code."""
+    path = write_report(folder, folder / "out" / "report.html", **options)
+    return path.read_text(encoding="utf-8").replace(get_plotlyjs(), "")
+
+
+def figures_of(html: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', html)
+    assert found
+    return dict(json.loads(found[1]))
+
+
+class Outline(HTMLParser):
+    """Collects ids, addresses and elements, and notices elements that are closed wrongly."""
+
+    EMPTY = frozenset({"meta", "link", "br"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.text: list[str] = []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        for key, value in attrs:
+            if key == "id":
+                self.ids.append(str(value))
+            if key in ("src", "href"):
+                self.addresses.append(str(value))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.text.append(data)
+
+
+def test_page_holds_answer_evidence_and_record(tmp_path: Path) -> None:
+    rows = [trial(name, seed) for name in ("resnet18", "resnet50") for seed in (0, 1)]
+    rows.append(trial("resnet34", status="failed", reason="diverged", error_class="DivergedError",
+                      error_message="loss became <nan>", epochs_done=2))  # fmt: skip
+    died = {"event": "died", "time": START, "epoch": 3, "attempt": 1, "detail": "killed"}
+    events = [{**rows[0], **died}]
+    events = [{key: event[key] for key in TABLES["events"] if key in event} for event in events]
+    text = " ".join(Outline(page(write_results(tmp_path, rows, events=events, study=STUDY))).text)
+    for expected in (
+        "Five ResNet depths on CIFAR-10",
+        "Does depth pay on 32x32 images?",
+        "resnet50 has the highest test accuracy",
+        "Test accuracy from mmpretrain model zoo",
+        "not comparable (other device)",
+        "eight times the depth buys only about 3.7 points",
+        "DivergedError",
+        "loss became <nan>",
+        "Interruptions and resumptions",
+        "the author states none; 128",
+        "9f8e7d6c5b4a",
+        "2.13.0",
+    ):
+        assert expected in text
+
+
+def test_page_is_well_formed_and_links_within_itself(tmp_path: Path) -> None:
+    outline = Outline(page(write_results(tmp_path, [trial()], study=STUDY)))
+    assert len(outline.ids) == len(set(outline.ids))
+    inner = {address[1:] for address in outline.addresses if address.startswith("#")}
+    assert inner
+    assert inner <= set(outline.ids)
+
+
+def test_page_asks_nobody_for_anything(tmp_path: Path) -> None:
+    html = page(write_results(tmp_path, [trial()], study=STUDY))
+    assert all(a.startswith(("#", "data:")) for a in Outline(html).addresses)
+    assert "default-src 'none'" in html
+    assert not re.search(r"https?:|@import|url\(|fetch\(|XMLHttpRequest|WebSocket", html)
+
+
+def test_every_trace_and_layout_is_valid_plotly(tmp_path: Path) -> None:
+    rows = [trial(name, seed) for name in ("resnet18", "resnet50") for seed in (0, 1)]
+    rows.append(trial("resnet34", exclusive=False))
+    html = page(write_results(tmp_path, rows, study=STUDY))
+    style = dict(re.findall(r"--([a-z0-9-]+): ([^;]+);", html))
+    colour = re.compile(r'"@([a-z0-9-]+)"')
+    figures = json.loads(colour.sub(lambda m: f'"{style[m[1]]}"', json.dumps(figures_of(html))))
+    assert set(figures) == {"cost", "curves", "gradients", "time"}
+    for views in figures.values():
+        for panel in (panel for view in views for panel in view):
+            assert panel["data"]
+            go.Figure(panel["data"], panel["layout"])
+
+
+def test_keys_can_draw_every_symbol(tmp_path: Path) -> None:
+    rows = [trial("resnet18", trial_id=f"t{n}", recipe=json.dumps({"epochs": n})) for n in range(9)]
+    figures = all_figures(load_results(write_results(tmp_path, rows)))
+    assert {series.symbol for series in figures["cost"].series} == set(SYMBOL_PATHS)
+
+
+def test_cost_panels_show_means_with_their_spread(tmp_path: Path) -> None:
+    rows = [trial(seed=0, test_accuracy=90.0), trial(seed=1, test_accuracy=92.0)]
+    panels = figures_of(page(write_results(tmp_path, rows)))["cost"][0]
+    (point,) = panels[0]["data"]
+    assert point["y"] == [91.0]
+    assert point["error_y"]["array"] == [1.41421]
+    assert len(panels) == 3
+
+
+def test_times_of_shared_machines_are_marked(tmp_path: Path) -> None:
+    html = page(write_results(tmp_path, [trial(exclusive=False), trial("resnet34")]))
+    figures = figures_of(html)
+    symbols = [trace["marker"]["symbol"] for trace in figures["cost"][0][2]["data"]]
+    assert [symbol.endswith("-open") for symbol in symbols] == [True, False]
+    assert figures["time"][0][0]["data"][0]["y"] == ["resnet18 (shared)", "resnet34"]
+    assert "shared machine: times not compared" in html
+
+
+def test_curves_switch_between_epochs_and_time(tmp_path: Path) -> None:
+    row = trial(epochs=3, seconds_training=300.0)
+    views = figures_of(page(write_results(tmp_path, [row])))["curves"]
+    axes = [view[0]["layout"]["xaxis"]["title"]["text"] for view in views]
+    assert axes == ["epoch", "minutes of training", "epoch", "minutes of training"]
+    train, validation = views[1][0]["data"]
+    assert validation["x"] == pytest.approx([1.66667, 3.33333, 5.0])
+    assert (train["line"]["dash"], validation["line"]["dash"]) == ("dot", "solid")
+
+
+@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", "<b>bold</b>", "a'\"&%{y}\u2028"])
+def test_hostile_text_stays_text(tmp_path: Path, hostile: str) -> None:
+    row = trial(hostile, trial_id="x", study=hostile, device=hostile, dataset=hostile,
+                reductions=json.dumps([hostile]), variant=hostile, host=hostile)  # fmt: skip
+    failed = trial(hostile, 1, trial_id="y", status="failed", error_class=hostile,
+                   error_message=hostile, reason=hostile)  # fmt: skip
+    html = page(write_results(tmp_path, [row, failed]))
+    assert hostile in Outline(html).text
+    assert hostile not in html or "<" not in hostile
+    hover = figures_of(html)["curves"][0][0]["data"][0]["hovertemplate"]
+    assert hostile not in hover
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([], "No answer yet: no trial has been recorded."),
+        ([trial(status="pending", epochs_done=0) | NO_FIGURES], "No epoch has been recorded."),
+        ([trial(status="failed", epochs_done=0)], "none of 1 trial has finished"),
+        ([trial() | NO_FIGURES], "have no test accuracy"),
+        ([trial(validation_accuracy=None, test_accuracy=None)], "was no validation split held out"),
+        ([trial(epochs=1)], "there is nothing to compare it with"),
+        ([trial(test_accuracy=NAN, seconds_training=NAN)], "have no test accuracy"),
+        ([trial(recipe="{", reductions="{", multiply_adds=None)], "trained once"),
+        ([trial(recipe="[1]", epochs_done=0)], "No epoch has been recorded."),
+    ],
+)
+def test_whatever_is_missing_the_page_says_so(
+    tmp_path: Path, rows: list[dict[str, Any]], says: str
+) -> None:
+    html = page(write_results(tmp_path, rows))
+    text = " ".join(Outline(html).text)
+    assert says in text
+    assert "study.yaml is missing" in text
+    assert not {"nan", "NaN", "None"} & set(re.findall(r"\w+", " ".join(text.split("None."))))
+
+
+def test_curves_with_gaps_and_without_gradients_draw(tmp_path: Path) -> None:
+    gradients = {"gradient_norm_first_stage": None, "gradient_norm_last_stage": NAN}
+    epochs = [e | gradients | {"train_loss": NAN, "validation_loss": None, "validation_accuracy":
+              None if e["epoch"] == 2 else 50.0} for e in epochs_of(trial(epochs=3))]  # fmt: skip
+    html = page(write_results(tmp_path, [trial(epochs=3)], epochs=epochs))
+    figures = figures_of(html)
+    assert figures["curves"][0][0]["data"][1]["y"] == [50.0, None, 50.0]
+    assert figures["curves"][2][0]["data"] == []
+    assert "No gradient norm has been recorded." in html
+
+
+def test_chosen_trials_only(tmp_path: Path) -> None:
+    write_results(tmp_path, [trial("resnet18"), trial("resnet152")])
+    html = page(tmp_path, trial_ids=["resnet18-0-20"])
+    assert "resnet18" in html
+    assert "resnet152" not in html
+
+
+def test_report_replaces_the_old_one_and_leaves_nothing_else(tmp_path: Path) -> None:
+    write_results(tmp_path / "results", [trial()])
+    target = tmp_path / "reports" / "report.html"
+    target.parent.mkdir()
+    target.write_text("old", encoding="utf-8")
+    assert write_report(tmp_path / "results", target) == target
+    assert [path.name for path in target.parent.iterdir()] == ["report.html"]
+    assert "old" not in target.read_text(encoding="utf-8")[:4]
+
+
+def test_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="trials/"):
+        write_report(tmp_path, tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
