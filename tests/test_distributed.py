@@ -1,0 +1,93 @@
+"""Two ranks against one, over gloo without Ray: the same images, the same numbers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from resray.study.spec import Recipe
+
+WORKER = Path(__file__).with_name("distributed_worker.py")
+
+
+def recipe(images: int, batch_size: int, augment: bool = False, norm: str = "group") -> Recipe:
+    return Recipe.model_validate(
+        {
+            "model": {"name": "resnet18", "norm": norm},
+            "data": {
+                "name": "embedded",
+                "classes": 3,
+                "images": images + 30,
+                "image_size": 8,
+                "validation_images": 30,
+                "limit_eval": 27,
+            },
+            "epochs": 2,
+            "batch_size": batch_size,
+            "eval_batch_size": 10,
+            # Steps so small that rounding does not grow from one to the next.
+            "optimizer": {"lr": 1e-6},
+            "augmentation": {"flip": 0.5, "crop_padding": 1}
+            if augment
+            else {"flip": 0, "crop_padding": 0},
+            "precision": "fp32",
+        }
+    )
+
+
+def train(folder: Path, chosen: Recipe, world_size: int) -> list[dict[str, Any]]:
+    """Train an epoch on ``world_size`` ranks and return each rank's record."""
+    recipe_file = folder / "recipe.json"
+    recipe_file.write_text(chosen.model_dump_json())
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, str(WORKER), str(recipe_file), str(rank), str(world_size), str(folder)]
+        )
+        for rank in range(world_size)
+    ]
+    assert [rank.wait(timeout=120) for rank in ranks] == [0] * world_size
+    files = [folder / f"record-{world_size}-{rank}.json" for rank in range(world_size)]
+    return [json.loads(file.read_text()) for file in files]
+
+
+def tensors(folder: Path, what: str, world_size: int, rank: int) -> dict[str, torch.Tensor]:
+    loaded: dict[str, torch.Tensor] = torch.load(folder / f"{what}-{world_size}-{rank}.pt")
+    return loaded
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size"),
+    [(96, 32), (63, 16), (49, 16)],
+    ids=["whole batches", "an odd last batch", "a last batch of one image: a rank has none"],
+)
+def test_two_ranks_equal_one(tmp_path: Path, images: int, batch_size: int) -> None:
+    chosen = recipe(images, batch_size)
+    (alone,) = train(tmp_path, chosen, 1)
+    first, second = train(tmp_path, chosen, 2)
+    for key in ("train_loss", "validation_loss", "test_loss"):
+        assert first[key] == second[key] == pytest.approx(alone[key], rel=1e-4)
+    assert first["images"] == second["images"] == alone["images"] == images
+    for key in ("train_accuracy", "validation_accuracy", "test_accuracy"):
+        assert first[key] == second[key] == pytest.approx(alone[key], abs=1e-9)
+    one, two = tensors(tmp_path, "gradients", 1, 0), tensors(tmp_path, "gradients", 2, 0)
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=2e-3, atol=2e-5)
+
+
+def test_augmented_images_are_the_same_however_many_ranks(tmp_path: Path) -> None:
+    chosen = recipe(64, 32, augment=True)
+    (alone,) = train(tmp_path, chosen, 1)
+    together, _ = train(tmp_path, chosen, 2)
+    assert together["train_loss"] == pytest.approx(alone["train_loss"], rel=1e-4)
+
+
+def test_with_batchnorm_all_ranks_evaluate_rank_zeros_network(tmp_path: Path) -> None:
+    first, second = train(tmp_path, recipe(64, 32, norm="batch"), 2)
+    assert first["test_loss"] == second["test_loss"]
+    weights = [tensors(tmp_path, "weights", 2, rank) for rank in (0, 1)]
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weight, weights[1][name], rtol=0, atol=0)
