@@ -1,4 +1,4 @@
-"""What the readers of the single formats return, and the folder they all describe."""
+"""What the readers of the single formats have in common."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
