@@ -54,8 +54,7 @@ def cached(keys: tuple[str, ...], read: Callable[[], Decoded]) -> Entry:
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{keys[0]}.lock")
-        lock.acquire()
+        lock = FileLock(folder / f"{keys[0]}.lock").acquire()
     except OSError:
         return _entry(read())
     with lock:
