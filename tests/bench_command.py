@@ -1,0 +1,109 @@
+"""Running `resray bench` as users do, in a process of its own, and watching its results grow."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+STUDY = """
+name: tiny
+title: Two small trainings
+question: Does the engine keep every epoch?
+recipe:
+  model: resnet18
+  data: {name: embedded, classes: 4, images: 680, image_size: 8, validation_images: 40}
+  epochs: 6
+  batch_size: 32
+  optimizer: {lr: 0.02}
+  precision: fp32
+trials:
+  - {name: first, recipe: {label_smoothing: 0.0}}
+  - {name: second, recipe: {label_smoothing: 0.1}}
+"""
+
+
+@dataclass
+class BenchCommand:
+    """A `resray bench` of the tiny study, running in the background."""
+
+    process: "subprocess.Popen[bytes]"
+    folder: Path
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return (self.folder / "output.txt").read_text()
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read a result table as any user would, empty as long as there is none."""
+        path = self.folder / "results" / "tiny" / name
+        return pd.read_parquet(path) if any(path.glob("*.parquet")) else pd.DataFrame()
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 150) -> None:
+        """Return when ``condition`` holds; fail if the command ends or time runs out before."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, f"ended too early:\n{self.output}"
+            assert time.monotonic() < deadline, f"too slow:\n{self.output}"
+            time.sleep(0.05)
+
+    def wait_for_epoch(self, epoch: int, trial: str = "first") -> None:
+        """Return when ``trial`` has recorded ``epoch``."""
+
+        def recorded() -> bool:
+            epochs = self.table("epochs")
+            return bool(len(epochs)) and bool(
+                ((epochs["name"] == trial) & (epochs["epoch"] >= epoch)).any()
+            )
+
+        self.wait_until(recorded)
+
+    def pid_of(self, trial: str) -> int:
+        """Return the process that trains ``trial`` now (rank 0)."""
+        events = self.table("events")
+        starts = events[(events["name"] == trial) & events["pid"].notna()]
+        return int(starts.sort_values("time")["pid"].iloc[-1])
+
+    def kill_trial(self, trial: str) -> None:
+        """Send SIGKILL to the process that trains ``trial``."""
+        os.kill(self.pid_of(trial), signal.SIGKILL)
+
+    def finish(self, seconds: float = 200) -> int:
+        """Wait for the end and return the exit code."""
+        return self.process.wait(timeout=seconds)
+
+
+@contextmanager
+def bench_command(folder: Path, *options: str) -> Iterator[BenchCommand]:
+    """Start `resray bench` of the tiny study in ``folder``; end it if the test does not."""
+    study = folder / "tiny.yaml"
+    study.write_text(STUDY)
+    command = [sys.executable, "-c", "from resray.cli import main; main()", "bench", str(study)]
+    with open(folder / "output.txt", "ab") as output:
+        process = subprocess.Popen(
+            [*command, "--out", str(folder), *options],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield BenchCommand(process, folder)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def assert_every_epoch_once(command: BenchCommand, epochs: int = 6) -> None:
+    """Assert that each trial has each of its epochs exactly once."""
+    table = command.table("epochs")
+    for trial in set(command.table("trials")["name"]):
+        recorded = sorted(table[table["name"] == trial]["epoch"])
+        assert recorded == list(range(1, epochs + 1)), trial

@@ -1,0 +1,90 @@
+"""`resray bench` in this process with a real Ray: running, failing alone, skipping, refusing."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from resray.bench import Outcome, run_bench
+from resray.errors import InputError
+from resray.orchestration.plan import Bench
+from resray.orchestration.resources import Request
+from resray.results.store import writer_lock
+from resray.study.expand import Options
+
+STUDY = """
+name: three
+title: Three trainings, one of which diverges
+question: Does one failure stay alone?
+recipe:
+  model: resnet18
+  data: {name: embedded, classes: 3, images: 180, image_size: 8, validation_images: 30}
+  epochs: 2
+  batch_size: 32
+  optimizer: {lr: 0.02}
+  precision: fp32
+trials:
+  - {name: plain}
+  - {name: wild, recipe: {optimizer: {lr: 1.0e+12}}}
+  - {name: smooth, recipe: {label_smoothing: 0.1}}
+"""
+
+
+def run(folder: Path, **options: object) -> tuple[Outcome, str]:
+    study = folder / "three.yaml"
+    study.write_text(STUDY)
+    console = Console(file=io.StringIO(), width=120)
+    chosen = Bench(
+        study=str(study),
+        options=Options(**options),  # type: ignore[arg-type]
+        request=Request(workers=2),
+        out=folder,
+    )
+    outcome = run_bench(chosen, console)
+    assert isinstance(console.file, io.StringIO)
+    return outcome, console.file.getvalue()
+
+
+def test_trials_run_side_by_side_and_fail_alone(tmp_path: Path) -> None:
+    outcome, said = run(tmp_path)
+    assert outcome.exit_code == 1
+    assert outcome.summary == {"completed": 2, "failed": 1}
+    trials = pd.read_parquet(tmp_path / "results/three/trials").set_index("name")
+    assert trials.loc["wild", "reason"] == "diverged"
+    assert trials.loc["wild", "error_class"] == "DivergedError"
+    assert trials.loc["wild", "attempts"] == 1, "diverging again would help nobody"
+    assert trials.loc["plain", "test_accuracy"] >= 0
+    assert trials["exclusive"].isin([False]).any(), "two trials shared the machine"
+    epochs = pd.read_parquet(tmp_path / "results/three/epochs")
+    assert not epochs.duplicated(["trial_id", "epoch"]).any()
+    assert sorted(epochs[epochs["name"] == "plain"]["epoch"]) == [1, 2]
+    assert "plain (seed 0): epoch 2/2" in said
+    page = outcome.report.read_text()
+    assert "wild" in page
+    assert "training loss is" in page
+
+    again, said = run(tmp_path)
+    assert again.skipped == 3
+    assert "started" not in said
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "results/three/trials").set_index("name"), trials
+    )
+
+    # A longer schedule is another trial; the first epochs of the same schedule are not.
+    longer, _ = run(tmp_path, select=("plain",), epochs=4, stop_after=1)
+    assert longer.summary == {"stopped": 1}
+    assert longer.exit_code == 0
+    gone_on, said = run(tmp_path, select=("plain",), epochs=4)
+    assert gone_on.summary == {"completed": 1}
+    assert "goes on after epoch 1" in said
+    assert gone_on.trials[0]["attempts"] == 2
+
+
+def test_two_commands_may_not_write_the_same_results(tmp_path: Path) -> None:
+    with (
+        writer_lock(tmp_path / "results" / "three"),
+        pytest.raises(InputError, match="another resray"),
+    ):
+        run(tmp_path)
