@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_builder import RECIPE, trial, write_results
 
 from resray.errors import InputError
 from resray.report.aggregate import Results, load_results, split_settings
@@ -16,6 +15,7 @@ from resray.report.comparison import Comparison, comparisons, signed_difference
 from resray.report.statistics import Summary, summarise
 from resray.report.text import count, duration, plotly_text, script_json, spread, table, tag
 from resray.report.text import text_column as column
+from tests.report_builder import RECIPE, trial, write_results
 
 STUDY = Path(__file__).parent.parent / "benchmarks" / "depth-family.yaml"
 

@@ -9,7 +9,6 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 from plotly.offline import get_plotlyjs
-from report_builder import START, epochs_of, trial, write_results
 
 from resray.errors import InputError
 from resray.report import write_report
@@ -17,6 +16,7 @@ from resray.report.aggregate import load_results
 from resray.report.figures import all_figures
 from resray.report.sections import SYMBOL_PATHS
 from resray.results.schema import TABLES
+from tests.report_builder import START, epochs_of, trial, write_results
 
 STUDY = Path(__file__).parent.parent / "benchmarks" / "depth-family.yaml"
 NAN = float("nan")

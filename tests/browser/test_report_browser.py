@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from report_builder import trial, write_results
 
 from resray.report import write_report
+from tests.report_builder import trial, write_results
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 STUDY = Path(__file__).parents[2] / "benchmarks" / "depth-family.yaml"
