@@ -121,3 +121,15 @@ def test_other_shapes_and_stages() -> None:
     names = {module: name for name, module in model.named_modules()}
     assert names[model.first_stage] == "layer1"
     assert names[model.last_stage] == "layer4"
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_zero_init_residual_makes_blocks_begin_as_their_shortcut(name: str) -> None:
+    torch.manual_seed(0)
+    silent = build_model(Model(name=name, zero_init_residual=True), 10).eval()
+    torch.manual_seed(0)
+    plain = build_model(Model(name=name), 10).eval()
+    stage = silent.get_submodule("layer2")[1]
+    x = torch.rand(2, 128 * stage.expansion, 4, 4)
+    torch.testing.assert_close(stage(x), x, rtol=0, atol=0)
+    assert not torch.equal(plain.get_submodule("layer2")[1](x), x)

@@ -7,4 +7,10 @@ from resray.study.spec import Model
 
 def build_model(spec: Model, num_classes: int) -> ResNet:
     """Return the network that ``spec`` names, initialised from torch's global generator."""
-    return ResNet(MODELS[spec.name], num_classes, stem=spec.stem, norm=spec.norm)
+    return ResNet(
+        MODELS[spec.name],
+        num_classes,
+        stem=spec.stem,
+        norm=spec.norm,
+        zero_init_residual=spec.zero_init_residual,
+    )

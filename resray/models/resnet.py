@@ -99,6 +99,7 @@ class ResNet(nn.Module):
         *,
         stem: Literal["cifar", "imagenet"] = "cifar",
         norm: Literal["batch", "group"] = "batch",
+        zero_init_residual: bool = False,
     ) -> None:
         super().__init__()
         block, make_norm = BLOCKS[shape.block], NORMS[norm]
@@ -116,6 +117,8 @@ class ResNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(inputs, num_classes)
         self.apply(initialise)
+        if zero_init_residual:
+            self.apply(silence_residual)
 
     @property
     def first_stage(self) -> nn.Module:
@@ -158,3 +161,15 @@ def initialise(module: nn.Module) -> None:
     """
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+def silence_residual(module: nn.Module) -> None:
+    """Zero the scale of a block's last norm, so that each block begins as its shortcut.
+
+    Source: Goyal et al., "Accurate, Large Minibatch SGD" (2017), section 5.1; torchvision and
+    mmpretrain offer the same under this name.
+    """
+    if isinstance(module, BasicBlock):
+        nn.init.zeros_(module.bn2.weight)
+    elif isinstance(module, Bottleneck):
+        nn.init.zeros_(module.bn3.weight)

@@ -56,6 +56,8 @@ class Model(Strict):
     """cifar: 3x3, stride 1, no pooling; imagenet: 7x7, stride 2, max-pooling."""
     norm: Literal["batch", "group"] = "batch"
     """group: GroupNorm with 32 groups, whose statistics do not depend on the batch."""
+    zero_init_residual: bool = False
+    """Each block begins as its shortcut: its last norm's scale is zero at first."""
 
     @field_validator("name")
     @classmethod
