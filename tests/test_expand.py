@@ -16,7 +16,6 @@ from resray.study.expand import (
     rescale,
     trial_id,
 )
-from resray.study.load import load_study
 from resray.study.spec import Recipe, Study
 
 RECIPE: dict[str, Any] = {

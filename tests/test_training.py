@@ -18,6 +18,7 @@ from resray.study.spec import Optimizer, Recipe, Schedule
 from resray.training.checkpoints import CheckpointFolder, read_checkpoint
 from resray.training.context import LocalContext
 from resray.training.device import cpu_computes_bf16, peak_memory, reset_peak_memory
+from resray.training.energy import energy_between, energy_counter
 from resray.training.evaluation import evaluate
 from resray.training.fit import Record, Trainer, fit, is_best_so_far
 from resray.training.optimizers import build_optimizer
@@ -335,3 +336,16 @@ def test_peak_memory_begins_anew_for_each_trial() -> None:
     del ballast
     reset_peak_memory(device)
     assert peak_memory(device) < before - 100 * 2**20
+
+
+def test_energy_is_summed_over_cpu_packages_and_null_where_nothing_tells(tmp_path: Path) -> None:
+    assert energy_counter(torch.device("cpu"), tmp_path) is None
+    for name, microjoules in (("intel-rapl:0", 2_000_000), ("intel-rapl:1", 500_000)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "energy_uj").write_text(f"{microjoules}\n")
+    (tmp_path / "intel-rapl:0:0").mkdir()
+    (tmp_path / "intel-rapl:0:0" / "energy_uj").write_text("7\n")
+    assert energy_counter(torch.device("cpu"), tmp_path) == 2.5
+    assert energy_between(2.5, 4.0) == 1.5
+    assert energy_between(None, 4.0) is None
+    assert energy_between(4.0, 0.5) is None, "the counter started again"

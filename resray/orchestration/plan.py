@@ -17,7 +17,7 @@ from resray.results.store import ResultStore
 from resray.study.expand import Options, PlannedTrial, expand
 from resray.study.load import load_study
 from resray.study.recipes import trial_id
-from resray.study.spec import Data
+from resray.study.spec import Data, Recipe
 from resray.training.trial import Job
 
 Row = dict[str, Any]
@@ -37,6 +37,14 @@ class Bench:
     address: str | None = None
     max_failures: int = 3
     force: bool = False
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much there is to train on, and what one image's forward pass costs."""
+
+    train_images: int
+    multiply_adds: int
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class Planner:
         self.store = ResultStore(self.results)
         self._download = download
         self._datasets: dict[str, Dataset] = {}
+        self._sizes: dict[str, Size] = {}
 
     def plan(self, machine: Machine) -> tuple[list[Work], Allocation]:
         """Return every trial asked for, longest first, and what each will get."""
@@ -104,10 +113,7 @@ class Planner:
 
     def _work(self, trial: PlannedTrial, identity: str, allocation: Allocation) -> Work:
         recipe = trial.recipe
-        dataset = self._dataset(recipe.data)
-        splits = prepare(dataset, recipe.data)
-        network = build_model(recipe.model, len(splits.class_names))
-        multiply_adds = count_multiply_adds(network, splits.image_size)
+        size = self._size(recipe)
         job = Job(
             trial_id=identity,
             name=trial.name,
@@ -116,7 +122,7 @@ class Planner:
             stop_after=trial.stop_after,
             checkpoint_folder=str(checkpoint_folder(self.results, identity)),
             data_dir=self._data_dir(recipe.data),
-            dataset_checksum=dataset.checksum,
+            dataset_checksum=self._dataset(recipe.data).checksum,
             world_size=allocation.world_size,
             threads=allocation.threads,
             use_gpu=allocation.use_gpu,
@@ -125,10 +131,20 @@ class Planner:
             trial=trial,
             job=job,
             epochs=min(recipe.epochs, trial.stop_after or recipe.epochs),
-            train_images=len(splits.train),
-            work_per_epoch=3.0 * multiply_adds * len(splits.train),
+            train_images=size.train_images,
+            work_per_epoch=3.0 * size.multiply_adds * size.train_images,
             todo=self._is_todo(trial, identity),
         )
+
+    def _size(self, recipe: Recipe) -> Size:
+        """Return what a recipe's epoch is made of, reckoned once for each model and data."""
+        key = recipe.model.model_dump_json() + recipe.data.model_dump_json()
+        if key not in self._sizes:
+            splits = prepare(self._dataset(recipe.data), recipe.data)
+            network = build_model(recipe.model, len(splits.class_names))
+            multiply_adds = count_multiply_adds(network, splits.image_size)
+            self._sizes[key] = Size(len(splits.train), multiply_adds)
+        return self._sizes[key]
 
     def _data_dir(self, spec: Data) -> str | None:
         if spec.name == "embedded" or self.bench.data_dir is None:

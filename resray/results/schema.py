@@ -65,7 +65,7 @@ _TRIALS: dict[str, tuple[pa.DataType, str]] = {
     "peak_memory_bytes": (pa.int64(), "largest memory (GPU: allocated; CPU: process) of rank 0"),
     "images_per_second": (pa.float64(), "images trained on per second of training"),
     "gpu_hours": (pa.float64(), "GPUs held times hours, null on CPU"),
-    "energy_joules": (pa.float64(), "energy of the devices, where they tell it"),
+    "energy_joules": (pa.float64(), "energy over all epochs, where the device tells it"),
     "best_epoch": (pa.int64(), "epoch with the highest validation accuracy (first if equal)"),
     "validation_accuracy": (pa.float64(), "validation accuracy at best_epoch"),
     "test_accuracy": (pa.float64(), "test accuracy at best_epoch: the honest figure"),
@@ -94,6 +94,7 @@ _EPOCHS: dict[str, tuple[pa.DataType, str]] = {
     "seconds_evaluating": (pa.float64(), "seconds of validation and test"),
     "images_per_second": (pa.float64(), "images / seconds_training"),
     "peak_memory_bytes": (pa.int64(), "largest memory so far (GPU: allocated; CPU: process)"),
+    "energy_joules": (pa.float64(), "energy of the device in the epoch, where it tells"),
     "attempt": (pa.int64(), "which start of the trial recorded the epoch"),
     "recorded": (UTC, "when the epoch ended"),
 }

@@ -27,6 +27,7 @@ def summarise(epochs: Sequence[Row]) -> Row:
         "seconds_evaluating": sum(row["seconds_evaluating"] for row in epochs),
         "images_per_second": sum(row["images"] for row in epochs) / training,
         "peak_memory_bytes": highest(row["peak_memory_bytes"] for row in epochs),
+        "energy_joules": total(row.get("energy_joules") for row in epochs),
     }
 
 
@@ -41,3 +42,9 @@ def best_epoch(epochs: Sequence[Row]) -> Row:
 def highest(values: Any) -> Any:
     """Return the highest of the values that were measured, or None."""
     return max((value for value in values if value is not None), default=None)
+
+
+def total(values: Any) -> Any:
+    """Return the sum of the values, or None if one of them was not measured."""
+    known = list(values)
+    return None if None in known else sum(known)

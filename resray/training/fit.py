@@ -31,6 +31,7 @@ from resray.training.device import (
     pick_precision,
     wait_for,
 )
+from resray.training.energy import energy_between, energy_counter
 from resray.training.evaluation import Tally, evaluate
 from resray.training.gradients import GradientNorms
 from resray.training.optimizers import build_optimizer
@@ -147,10 +148,18 @@ class Trainer:
         epoch = self.epochs_done + 1
         # Random numbers depend on nothing but this, so a resumed epoch draws what it would have.
         torch.manual_seed((self.seed * 1_000_003 + epoch) * 1_009 + self.context.rank)
+        before = energy_counter(self.context.device)
         record = {"epoch": epoch, **self._train(epoch), **self._evaluate()}
+        record["energy_joules"] = self._energy_since(before)
         record["peak_memory_bytes"] = peak_memory(self.context.device)
         record["recorded"] = datetime.now(UTC).isoformat()
         return record
+
+    def _energy_since(self, before: float | None) -> float | None:
+        """Return what the device used since; None for several ranks, which may share a counter."""
+        if self.context.world_size > 1:
+            return None
+        return energy_between(before, energy_counter(self.context.device))
 
     def _train(self, epoch: int) -> Record:
         self.model.train()

@@ -92,6 +92,8 @@ def prepare_trainer(job: Job, context: Context) -> tuple[Trainer, Dataset]:
             f"that of the data the study was started with ({job.dataset_checksum[:12]})"
         )
     splits = prepare(dataset, recipe.data)
+    # Batches have one shape, so cuDNN's search for its fastest kernels pays.
+    torch.backends.cudnn.benchmark = True
     checkpoints = CheckpointFolder(Path(job.checkpoint_folder))
     trainer = Trainer(recipe, splits, context, seed=job.seed, checkpoints=checkpoints)
     trainer.resume()
