@@ -215,6 +215,8 @@ def bench(
         max_failures=max_failures,
         force=force,
     )
+    if dry_run and as_json:
+        raise InputError("--json: there is no outcome yet with --dry-run; leave out one of them")
     if dry_run:
         library.dry_run(asked, Console())
         return
@@ -240,8 +242,10 @@ def report(
     beside = path.resolve().parent.name == "results"
     folder = path.resolve().parents[1] / "reports" if beside else Path("reports")
     target = output or folder / f"{path.resolve().name}.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    print(write_report(path, target))
+    try:
+        print(write_report(path, target))
+    except OSError as error:
+        raise InputError(f"--output {target}: cannot be written ({error.strerror})") from error
 
 
 @app.command()

@@ -153,12 +153,12 @@ class Recorder:
             ],
         )
         summary = summarise(self.store.epochs(trial_id))
-        self.store.put_trial({"trial_id": trial_id, **summary, **self._gpu_hours(trial_id)})
+        hours = self._gpu_hours({**row, **summary})
+        self.store.put_trial({"trial_id": trial_id, **summary, **hours})
 
-    def _gpu_hours(self, trial_id: str) -> Row:
+    def _gpu_hours(self, row: Row) -> Row:
         if not self.gpus_per_trial:
             return {}
-        row = self._row(trial_id)
         seconds = sum(
             row.get(f"seconds_{part}") or 0.0 for part in ("training", "evaluating", "starting")
         )

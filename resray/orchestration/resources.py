@@ -118,22 +118,24 @@ def on_gpus(request: Request, machine: Machine, gpus: int, trials: int) -> Alloc
             "--gpus-per-trial, or --gpus 0 to leave the GPUs alone"
         )
     share = float(gpus if request.gpus_per_trial is None else request.gpus_per_trial)
-    if share <= 0 or (share > 1 and not share.is_integer()):
+    if not math.isfinite(share) or share <= 0 or (share > 1 and not share.is_integer()):
         raise InputError(
             f"--gpus-per-trial {share:g}: must be a whole number, or a fraction below 1 to pack "
             "several trials on one GPU"
         )
     if share > gpus:
         raise ClusterError(f"--gpus-per-trial {share:g}: only {counted(gpus, 'GPU')} to share out")
+    world_size = max(1, int(share))
+    if world_size > machine.cpus:
+        raise ClusterError(
+            f"--gpus-per-trial {share:g}: each GPU's rank needs a CPU core, but {machine}; "
+            f"type --gpus-per-trial {machine.cpus}"
+        )
     per_gpu = math.floor(1 / share + 1e-9) if share < 1 else 0
-    slots = gpus * per_gpu if share < 1 else gpus // int(share)
-    side_by_side = min(slots, trials)
-    return Allocation(
-        side_by_side=side_by_side,
-        world_size=max(1, int(share)),
-        cpus_per_trial=cpus_for_each(request, machine, side_by_side),
-        gpus_per_trial=share,
-    )
+    slots = gpus * per_gpu if share < 1 else gpus // world_size
+    side_by_side = min(slots, trials, machine.cpus // world_size)
+    cpus = cpus_for_each(request, machine, side_by_side, world_size)
+    return Allocation(side_by_side, world_size, cpus_per_trial=cpus, gpus_per_trial=share)
 
 
 def on_cpus(request: Request, machine: Machine, trials: int) -> Allocation:
@@ -148,18 +150,19 @@ def on_cpus(request: Request, machine: Machine, trials: int) -> Allocation:
             f"({machine}); type --workers-per-trial {slots}"
         )
     side_by_side = min(slots // world_size, trials)
-    cpus = cpus_for_each(request, machine, side_by_side)
-    if cpus < world_size:
-        raise ClusterError(
-            f"--cpus-per-trial {cpus}: a trial of {world_size} workers needs at least {world_size}"
-        )
+    cpus = cpus_for_each(request, machine, side_by_side, world_size)
     return Allocation(side_by_side, world_size, cpus_per_trial=cpus, gpus_per_trial=0)
 
 
-def cpus_for_each(request: Request, machine: Machine, side_by_side: int) -> int:
+def cpus_for_each(request: Request, machine: Machine, side_by_side: int, world_size: int) -> int:
     """Return the cores of one trial: those asked for, or an equal share of all."""
     if request.cpus_per_trial is None:
-        return max(1, machine.cpus // max(1, side_by_side))
+        return machine.cpus // side_by_side
+    if request.cpus_per_trial < world_size:
+        raise ClusterError(
+            f"--cpus-per-trial {request.cpus_per_trial}: a trial of {world_size} workers needs at "
+            f"least {world_size}"
+        )
     needed = request.cpus_per_trial * side_by_side
     if needed > machine.cpus:
         raise ClusterError(

@@ -159,15 +159,20 @@ def read_table(folder: Path, table: str) -> pd.DataFrame:
 def writer_lock(folder: Path) -> Iterator[None]:
     """Hold the one writer's place in a study's results folder.
 
-    Raises InputError if another process holds it. The lock goes with the process, however that
-    ends.
+    Raises InputError if another process holds it, or if the folder cannot be written. The lock goes
+    with the process, however that ends.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "a+") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({error.strerror}); choose another folder with --out DIR"
+        ) from error
+    with os.fdopen(descriptor, "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
             raise InputError(
                 f"{folder}: another resray (process {file.read().strip() or 'unknown'}) is writing "
                 "here; wait for it, or give this run a folder of its own with --out DIR"

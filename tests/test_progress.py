@@ -1,0 +1,181 @@
+"""What users see while trials run: time left, plain lines, and the live table."""
+
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from resray.orchestration.progress import Board, TrialView, duration, percent
+from resray.orchestration.trainable import write_progress
+from resray.results.store import ResultStore
+from resray.training.trial import Job
+
+
+def view(folder: Path, name: str, epochs: int = 4, work: float = 1.0, **columns: Any) -> TrialView:
+    job = Job(
+        trial_id=name,
+        name=name,
+        recipe={},
+        seed=0,
+        stop_after=None,
+        checkpoint_folder=str(folder / name),
+        data_dir=None,
+        dataset_checksum="",
+        world_size=1,
+        threads=1,
+        use_gpu=False,
+    )
+    return TrialView(job, f"{name} (seed 0)", epochs, work, **columns)
+
+
+def board(
+    folder: Path, *views: TrialView, side_by_side: int = 1, terminal: bool = False
+) -> tuple[Board, io.StringIO]:
+    file = io.StringIO()
+    console = Console(file=file, width=120, force_terminal=terminal, record=True)
+    return Board(views, ResultStore(folder), console, side_by_side), file
+
+
+def started(epoch: int = 0) -> dict[str, Any]:
+    return {"kind": "started", "epoch": epoch, "facts": {"device": "Some CPU (2 threads)"}}
+
+
+def done(epoch: int, training: float = 9.0, **columns: Any) -> dict[str, Any]:
+    record = {
+        "epoch": epoch,
+        "train_loss": 1.2345,
+        "validation_accuracy": 61.5,
+        "test_accuracy": 60.25,
+        "images_per_second": 1234.0,
+        "seconds_training": training,
+        "seconds_evaluating": 1.0,
+        **columns,
+    }
+    return {"kind": "epoch", "epoch": epoch, "record": record}
+
+
+def shown(made: Board) -> str:
+    console = Console(file=io.StringIO(), width=120, record=True)
+    console.print(made.table())
+    return console.export_text()
+
+
+def test_nothing_is_known_before_the_first_epoch(tmp_path: Path) -> None:
+    made, _ = board(tmp_path, view(tmp_path, "a"), view(tmp_path, "b"))
+    made.hear("a", started())
+    assert made.seconds_left() is None
+    assert "? left" in shown(made)
+
+
+def test_trials_not_yet_measured_are_scaled_by_their_work(tmp_path: Path) -> None:
+    made, _ = board(tmp_path, view(tmp_path, "a"), view(tmp_path, "b", epochs=2, work=3.0))
+    made.hear("a", started())
+    made.hear("a", done(1))
+    # a: 3 more epochs of 10 s; b: 2 epochs, each with three times a's work.
+    assert made.seconds_left() == pytest.approx(3 * 10 + 2 * 30)
+
+
+def test_side_by_side_the_longest_slot_counts(tmp_path: Path) -> None:
+    views = [view(tmp_path, "a"), view(tmp_path, "b", work=2.0), view(tmp_path, "c", epochs=1)]
+    made, _ = board(tmp_path, *views, side_by_side=2)
+    made.hear("a", started())
+    made.hear("a", done(1))
+    # b takes one slot for 80 s; a and then c take the other for 30 s and 10 s.
+    assert made.seconds_left() == pytest.approx(80)
+
+
+def test_ended_trials_need_nothing_more(tmp_path: Path) -> None:
+    made, _ = board(tmp_path, view(tmp_path, "a"))
+    made.hear("a", started())
+    made.hear("a", done(4))
+    made._store.put_trial({"trial_id": "a", "status": "completed"})
+    made.hear("a", {"kind": "finished"})
+    assert made.seconds_left() == 0
+
+
+def test_a_running_epoch_tells_the_time_before_its_end(tmp_path: Path) -> None:
+    made, _ = board(tmp_path, view(tmp_path, "a", epochs=2))
+    made.hear("a", started())
+    write_progress(tmp_path / "a", epoch=1, images=250, of=1000, seconds=5.0)
+    assert made.seconds_left() == pytest.approx(2 * 20, abs=1)
+    assert "0 + 25 % / 2" in shown(made)
+    assert "50" in shown(made), "images per second of the running epoch"
+
+
+def test_word_of_an_earlier_attempt_is_not_believed(tmp_path: Path) -> None:
+    made, _ = board(tmp_path, view(tmp_path, "a"))
+    folder = tmp_path / "a"
+    write_progress(folder, epoch=1, images=250, of=1000, seconds=5.0)
+    stale = json.loads((folder / "progress.json").read_text()) | {"time": time.time() - 60}
+    (folder / "progress.json").write_text(json.dumps(stale))
+    made.hear("a", started())
+    assert made.seconds_left() is None
+    (folder / "progress.json").write_text("{half")
+    assert made.seconds_left() is None
+
+
+def test_lines_without_a_terminal(tmp_path: Path) -> None:
+    made, file = board(tmp_path, view(tmp_path, "a", epochs=2))
+    with made.live():
+        made.hear("a", started())
+        made.hear("a", done(1, validation_accuracy=None))
+        made.hear("a", {"kind": "died"})
+        made.hear("a", started(epoch=1))
+        made._store.put_trial(
+            {"trial_id": "a", "status": "failed", "reason": "diverged", "error_message": "[nan]"}
+        )
+        made.hear("a", {"kind": "finished"})
+    assert file.getvalue().splitlines() == [
+        "a (seed 0): started on Some CPU (2 threads)",
+        "a (seed 0): epoch 1/2, train loss 1.234, validation –, test 60.25 %, 1234 images/s, "
+        "left 10 s, in all 10 s",
+        "a (seed 0): its process died; it starts again from its last checkpoint",
+        "a (seed 0): goes on after epoch 1 on Some CPU (2 threads)",
+        "a (seed 0): failed ([nan])",
+    ]
+
+
+def test_table_shows_every_trial(tmp_path: Path) -> None:
+    resumed = view(tmp_path, "b", epoch=3, record=done(3)["record"])
+    made, file = board(tmp_path, view(tmp_path, "a"), resumed, terminal=True)
+    made.hear("a", started())
+    made.hear("a", done(2))
+    text = shown(made)
+    (row_a,) = [line for line in text.splitlines() if "a (seed 0)" in line]
+    for cell in ("running", "2 / 4", "1.234", "61.50 %", "60.25 %", "1234", "20 s"):
+        assert cell in row_a
+    (row_b,) = [line for line in text.splitlines() if "b (seed 0)" in line]
+    for cell in ("waiting", "3 / 4", "10 s"):
+        assert cell in row_b
+    assert "30 s left" in text
+    assert file.getvalue() == "", "lines would tear the live table"
+
+
+def test_live_table_is_drawn_on_a_terminal(tmp_path: Path) -> None:
+    made, file = board(tmp_path, view(tmp_path, "a"), terminal=True)
+    with made.live():
+        made.hear("a", started())
+    assert "running" in file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "?"),
+        (0.4, "0 s"),
+        (59.6, "1 min 00 s"),
+        (187, "3 min 07 s"),
+        (7500, "2 h 05 min"),
+        (360_000, "100 h 00 min"),
+    ],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_percentages() -> None:
+    assert (percent(87.918), percent(None)) == ("87.92 %", "–")

@@ -1,0 +1,233 @@
+"""From what trials say to rows in the store: every epoch once, every end told."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from resray.orchestration.recorder import Recorder, planned_row
+from resray.results.store import ResultStore
+from resray.study.expand import PlannedTrial
+from resray.study.spec import Recipe
+from resray.training.trial import Job
+
+RECIPE = Recipe.model_validate({"model": "resnet18", "data": "cifar10", "epochs": 4})
+
+
+def planned(trial_id: str) -> dict[str, Any]:
+    trial = PlannedTrial("s", trial_id.upper(), "standard", 0, RECIPE, None, ("4 of 9 epochs",))
+    job = Job(
+        trial_id=trial_id,
+        name=trial.name,
+        recipe=RECIPE.model_dump(mode="json"),
+        seed=0,
+        stop_after=None,
+        checkpoint_folder="unused",
+        data_dir=None,
+        dataset_checksum="c0ffee",
+        world_size=1,
+        threads=1,
+        use_gpu=False,
+    )
+    return planned_row(trial, job, {"ray_version": "2", "git_commit": None})
+
+
+def record(epoch: int, **columns: Any) -> dict[str, Any]:
+    return {
+        "epoch": epoch,
+        "train_loss": 1.0 / epoch,
+        "validation_accuracy": 50.0 + epoch,
+        "test_accuracy": 49.0 + epoch,
+        "images": 1000,
+        "seconds_training": 10.0,
+        "seconds_evaluating": 2.0,
+        "peak_memory_bytes": 5,
+        "recorded": f"2026-03-01T09:0{epoch}:00+00:00",
+        **columns,
+    }
+
+
+def started(
+    records: list[dict[str, Any]] | None = None, host: str = "node", seconds: float = 3.0
+) -> dict[str, Any]:
+    facts = {"host": host, "device": "cpu", "pid": 42, "seconds_starting": seconds}
+    records = records or []
+    return {"kind": "started", "epoch": len(records), "facts": facts, "records": records}
+
+
+def done(epoch: int) -> dict[str, Any]:
+    return {"kind": "epoch", "epoch": epoch, "record": record(epoch)}
+
+
+def finished(status: str = "completed", **columns: Any) -> dict[str, Any]:
+    return {"kind": "finished", "epoch": 4, "status": status, **columns}
+
+
+def recorder(folder: Path, *trial_ids: str, gpus_per_trial: float = 0) -> Recorder:
+    made = Recorder(ResultStore(folder), gpus_per_trial)
+    for trial_id in trial_ids:
+        made.plan(planned(trial_id))
+    return made
+
+
+def row(pen: Recorder, trial_id: str = "a") -> dict[str, Any]:
+    found = pen.store.trial(trial_id)
+    assert found is not None
+    return found
+
+
+def events(pen: Recorder, trial_id: str = "a") -> list[tuple[str, int, int]]:
+    """Return each event with its attempt and the epochs recorded at that moment."""
+    found = pen.store.events(trial_id)
+    return [(event["event"], event["attempt"], event["epoch"]) for event in found]
+
+
+def test_a_trial_from_plan_to_end(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a")
+    assert (row(pen)["status"], row(pen)["attempts"], row(pen)["epochs_done"]) == ("pending", 0, 0)
+    assert json.loads(row(pen)["reductions"]) == ["4 of 9 epochs"]
+    pen.message("a", started())
+    assert row(pen)["status"] == "running"
+    for epoch in (1, 2):
+        pen.message("a", done(epoch))
+    pen.message("a", finished())
+    trial = row(pen)
+    assert (trial["status"], trial["attempts"], trial["epochs_done"]) == ("completed", 1, 2)
+    assert (trial["test_accuracy"], trial["seconds_training"]) == (51.0, 20.0)
+    assert trial["started"] < trial["ended"]
+    assert "gpu_hours" not in trial
+    assert events(pen) == [("started", 1, 0), ("completed", 1, 2)]
+    assert pen.store.events("a")[0]["pid"] == 42
+    epochs = pd.read_parquet(tmp_path / "epochs")
+    assert epochs[["study", "name", "epoch", "attempt"]].values.tolist() == [
+        ["s", "A", 1, 1],
+        ["s", "A", 2, 1],
+    ]
+    assert epochs["recorded"].dt.minute.tolist() == [1, 2]
+
+
+def test_epochs_whose_message_a_kill_cut_off_come_from_the_checkpoint(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a")
+    pen.message("a", started())
+    pen.message("a", done(1))
+    pen.died("a", "killed")
+    pen.message("a", started([record(1, train_loss=77.0), record(2), record(3)]))
+    pen.message("a", done(4))
+    epochs = pen.store.epochs("a")
+    assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3, 4]
+    assert epochs[0]["train_loss"] == 1.0, "a recorded epoch is not written anew"
+    assert [epoch["attempt"] for epoch in epochs] == [1, 1, 1, 2]
+    assert row(pen)["epochs_done"] == 4
+    assert events(pen) == [("started", 1, 0), ("died", 1, 1), ("resumed", 2, 3)]
+
+
+def test_an_epoch_told_twice_is_recorded_once(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a")
+    pen.message("a", started())
+    for epoch in (1, 2, 2):
+        pen.message("a", done(epoch))
+    assert [epoch["epoch"] for epoch in pen.store.epochs("a")] == [1, 2]
+    assert row(pen)["seconds_training"] == 20.0
+
+
+def test_starting_seconds_add_up_and_the_first_start_stays(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a")
+    pen.message("a", started(seconds=3.0))
+    first = row(pen)["started"]
+    pen.died("a", "killed")
+    pen.message("a", started(seconds=4.0))
+    assert row(pen)["seconds_starting"] == 7.0
+    assert row(pen)["started"] == first
+    assert row(pen)["attempts"] == 2
+
+
+def test_ray_train_restarts_ranks_without_a_word_of_the_death(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a")
+    pen.message("a", started())
+    pen.message("a", done(1))
+    pen.message("a", started([record(1)]))
+    assert [event for event, _, _ in events(pen)] == ["started", "died", "resumed"]
+
+
+def test_a_trial_whose_attempts_are_used_up(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a")
+    pen.message("a", started())
+    pen.message("a", done(1))
+    pen.failed("a", "WorkerDied", "out of memory")
+    trial = row(pen)
+    assert (trial["status"], trial["reason"]) == ("failed", "error")
+    assert (trial["error_class"], trial["error_message"]) == ("WorkerDied", "out of memory")
+    assert events(pen)[-1] == ("failed", 1, 1)
+    assert pen.store.events("a")[-1]["detail"] == "out of memory"
+
+
+def test_a_diverged_trial_keeps_its_reason_until_it_runs_anew(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a")
+    pen.message("a", started())
+    ended = finished("failed", reason="diverged", error_class="DivergedError", error_message="nan")
+    pen.message("a", ended)
+    assert (row(pen)["status"], row(pen)["reason"]) == ("failed", "diverged")
+    pen.plan(planned("a"))
+    pen.message("a", started())
+    assert row(pen)["status"] == "running"
+    assert row(pen)["reason"] is row(pen)["error_class"] is row(pen)["ended"] is None
+
+
+def test_only_what_runs_is_interrupted_and_goes_on_later(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a", "b", "c")
+    for trial_id in ("a", "b"):
+        pen.message(trial_id, started())
+    pen.message("a", done(1))
+    pen.message("b", finished())
+    for trial_id in ("a", "b", "c"):
+        pen.interrupted(trial_id, "the command was stopped")
+    assert [pen.status(each) for each in ("a", "b", "c")] == ["interrupted", "completed", "pending"]
+    assert events(pen, "a")[-1] == ("interrupted", 1, 1)
+    assert events(pen, "c") == []
+
+    again = recorder(tmp_path, "a")
+    assert (row(again)["status"], row(again)["epochs_done"]) == ("pending", 1)
+    again.message("a", started([record(1)]))
+    assert row(again)["attempts"] == 2
+    assert events(again, "a")[-1] == ("resumed", 2, 1)
+
+
+def test_two_trials_on_a_host_share_its_cores_for_good(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a", "b", "c")
+    pen.message("a", started(host="node"))
+    assert row(pen, "a")["exclusive"] is True
+    pen.message("c", started(host="other"))
+    pen.message("b", started(host="node"))
+    assert [row(pen, each)["exclusive"] for each in ("a", "b", "c")] == [False, False, True]
+    pen.message("b", finished())
+    pen.died("a", "killed")
+    pen.message("a", started(host="node"))
+    assert row(pen, "a")["exclusive"] is False, "a part of it was measured beside another"
+
+
+def test_who_comes_after_has_the_host_to_itself(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a", "b")
+    pen.message("a", started())
+    pen.message("a", finished())
+    pen.message("b", started())
+    assert row(pen, "a")["exclusive"] is row(pen, "b")["exclusive"] is True
+
+
+@pytest.mark.parametrize(("gpus", "exclusive"), [(1, True), (4, True), (0.5, False)])
+def test_whole_gpus_are_not_shared_fractions_are(
+    tmp_path: Path, gpus: float, exclusive: bool
+) -> None:
+    pen = recorder(tmp_path, "a", "b", gpus_per_trial=gpus)
+    pen.message("a", started())
+    pen.message("b", started())
+    assert row(pen, "a")["exclusive"] is row(pen, "b")["exclusive"] is exclusive
+
+
+def test_gpu_hours_count_all_seconds_that_the_gpus_were_held(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a", gpus_per_trial=2)
+    pen.message("a", started(seconds=3.0))
+    for epoch in (1, 2):
+        pen.message("a", done(epoch))
+    assert row(pen)["gpu_hours"] == pytest.approx(2 * (3 + 2 * (10 + 2)) / 3600)

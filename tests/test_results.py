@@ -1,0 +1,243 @@
+"""The result tables: readable at any moment, by anyone; written by one."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from resray.errors import InputError
+from resray.results.schema import TABLES, VERSION, VERSION_KEY, table_schema
+from resray.results.store import ResultStore, read_table, writer_lock
+from resray.results.summary import summarise
+
+HOLD_LOCK = """
+import sys, time
+from pathlib import Path
+from resray.results.store import writer_lock
+with writer_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+REWRITE = """
+import sys
+from pathlib import Path
+from resray.results.store import ResultStore
+store = ResultStore(Path(sys.argv[1]))
+print("begun", flush=True)
+for turn in range(1, 100_000):
+    for trial_id in ("a", "b"):
+        store.put_trial({"trial_id": trial_id, "epochs_done": turn})
+        store.put_epochs(trial_id, [{"trial_id": trial_id, "epoch": turn % 500 + 1}])
+"""
+
+
+@contextmanager
+def script(code: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run ``code`` beside the test, from its first line of output to the end of the block."""
+    command = [sys.executable, "-c", code, str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline()
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def epoch(number: int, **columns: Any) -> dict[str, Any]:
+    return {"trial_id": "a", "name": "resnet18", "epoch": number, **columns}
+
+
+def test_rows_survive_the_store_and_every_column_is_there(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    store.put_trial({"trial_id": "a", "name": "resnet18", "status": "running"})
+    store.put_trial({"trial_id": "a", "status": "completed"})
+    store.put_epochs("a", [epoch(1), epoch(2)])
+    store.put_event({"trial_id": "a", "event": "started"})
+    store.put_event({"trial_id": "a", "event": "completed"})
+    opened = ResultStore(tmp_path)
+    row = opened.trial("a")
+    assert row is not None
+    assert (row["name"], row["status"], row["seed"]) == ("resnet18", "completed", None)
+    assert [event["event"] for event in opened.events("a")] == ["started", "completed"]
+    assert opened.trial("b") is None
+    assert opened.epochs("b") == []
+    for table in TABLES:
+        assert list(pd.read_parquet(tmp_path / table).columns) == table_schema(table).names
+
+
+def test_epochs_merge_by_number_also_across_processes(tmp_path: Path) -> None:
+    ResultStore(tmp_path).put_epochs("a", [epoch(2, train_loss=2.0), epoch(1, train_loss=1.0)])
+    store = ResultStore(tmp_path)
+    store.put_epochs("a", [epoch(2, train_loss=2.5), epoch(3, train_loss=3.0)])
+    found = pd.read_parquet(tmp_path / "epochs")
+    assert list(zip(found["epoch"], found["train_loss"], strict=True)) == [
+        (1, 1.0),
+        (2, 2.5),
+        (3, 3.0),
+    ]
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    store.put_epochs("a", [epoch(1)])
+    path = tmp_path / "epochs" / "a.parquet"
+    with path.open("rb") as before:
+        store.put_epochs("a", [epoch(2)])
+        assert len(pq.read_table(before)) == 1, "who had the old file open still reads all of it"
+    assert len(pq.read_table(path)) == 2
+    assert [file.name for file in path.parent.iterdir()] == ["a.parquet"]
+
+
+def test_what_a_kill_left_half_written_is_passed_over(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    store.put_trial({"trial_id": "a"})
+    (tmp_path / "trials" / ".a.parquet.4711").write_bytes(b"PAR1 half a file")
+    assert len(pd.read_parquet(tmp_path / "trials")) == 1
+    assert len(read_table(tmp_path, "trials")) == 1
+
+
+def test_folders_are_readable_while_another_process_writes(tmp_path: Path) -> None:
+    with script(REWRITE, tmp_path) as writer:
+        reads, newest = 0, 0
+        until = time.monotonic() + 2
+        while time.monotonic() < until or reads < 5:
+            if not (tmp_path / "epochs" / "b.parquet").exists():
+                continue
+            trials = pd.read_parquet(tmp_path / "trials")
+            epochs = pd.read_parquet(tmp_path / "epochs")
+            assert sorted(trials["trial_id"]) == ["a", "b"]
+            assert not epochs.duplicated(["trial_id", "epoch"]).any()
+            assert trials["epochs_done"].min() >= newest, "a row once written is never lost"
+            newest = trials["epochs_done"].min()
+            reads += 1
+        assert writer.poll() is None
+    assert newest > 1, "the writer wrote in the meantime"
+
+
+def test_forgetting_a_trial_leaves_the_others(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    for trial_id in ("a", "b"):
+        store.put_trial({"trial_id": trial_id})
+        store.put_epochs(trial_id, [{"trial_id": trial_id, "epoch": 1}])
+        store.put_event({"trial_id": trial_id, "event": "started"})
+    store.forget("a")
+    assert store.trial("a") is None
+    assert store.epochs("a") == store.events("a") == []
+    for table in TABLES:
+        assert set(read_table(tmp_path, table)["trial_id"]) == {"b"}
+
+
+def test_a_column_that_the_schema_lacks_is_our_mistake(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="acuracy"):
+        ResultStore(tmp_path).put_trial({"trial_id": "a", "acuracy": 1.0})
+
+
+def test_an_older_file_lacks_a_column_and_still_reads(tmp_path: Path) -> None:
+    (tmp_path / "trials").mkdir()
+    old = pa.table({"trial_id": ["a"], "seed": pa.array([3], pa.int32())})
+    pq.write_table(old, tmp_path / "trials" / "a.parquet")
+    ResultStore(tmp_path).put_trial({"trial_id": "b", "parameters": 7})
+    trials = read_table(tmp_path, "trials").set_index("trial_id")
+    assert list(trials.columns) == table_schema("trials").names[1:]
+    assert trials.loc["a", "seed"] == 3
+    assert pd.isna(trials.loc["a", "parameters"])
+    assert trials.loc["b", "parameters"] == 7
+    row = ResultStore(tmp_path).trial("a")
+    assert row is not None
+    assert row["parameters"] is None
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "trials").mkdir()
+    schema = pa.schema([("trial_id", pa.string())], {VERSION_KEY: str(VERSION + 1).encode()})
+    path = tmp_path / "trials" / "a.parquet"
+    pq.write_table(pa.table({"trial_id": ["a"]}, schema=schema), path)
+    for read in (lambda: read_table(tmp_path, "trials"), lambda: ResultStore(tmp_path).trial("a")):
+        with pytest.raises(InputError, match=f"{path}: schema version {VERSION + 1} is newer"):
+            read()
+
+
+def test_a_folder_without_results_is_refused_and_a_table_without_files_is_empty(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(InputError, match="no results here"):
+        read_table(tmp_path, "trials")
+    ResultStore(tmp_path).put_trial({"trial_id": "a"})
+    empty = read_table(tmp_path, "epochs")
+    assert empty.empty
+    assert list(empty.columns) == table_schema("epochs").names
+
+
+def test_one_writer_at_a_time_and_a_kill_frees_the_place(tmp_path: Path) -> None:
+    with script(HOLD_LOCK, tmp_path) as first:
+        with pytest.raises(InputError, match=rf"process {first.pid}\) is writing"):
+            writer_lock(tmp_path).__enter__()
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        with writer_lock(tmp_path), pytest.raises(InputError, match="--out DIR"):
+            writer_lock(tmp_path).__enter__()
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot be written .*--out DIR"):
+        writer_lock(tmp_path / "file" / "results").__enter__()
+
+
+def summary_rows(validation: list[float | None]) -> list[dict[str, Any]]:
+    return [
+        epoch(
+            number,
+            validation_accuracy=accuracy,
+            test_accuracy=90.0 - number,
+            images=1000,
+            seconds_training=2.0,
+            seconds_evaluating=0.5,
+            peak_memory_bytes=100 - number,
+        )
+        for number, accuracy in enumerate(validation, 1)
+    ]
+
+
+def test_summary_selects_on_validation_and_takes_the_first_of_equals() -> None:
+    summary = summarise(summary_rows([50.0, 60.0, 60.0]))
+    expected = {
+        "epochs_done": 3,
+        "best_epoch": 2,
+        "validation_accuracy": 60.0,
+        "test_accuracy": 88.0,
+        "test_accuracy_best": 89.0,
+        "test_accuracy_last": 87.0,
+        "seconds_training": 6.0,
+        "seconds_evaluating": 1.5,
+        "images_per_second": 500.0,
+        "peak_memory_bytes": 99,
+        "energy_joules": None,
+    }
+    assert summary == expected
+
+
+def test_energy_is_summed_only_where_every_epoch_tells_it() -> None:
+    first, second = summary_rows([50.0, 60.0])
+    told = {"energy_joules": 10.0}
+    assert summarise([first | told, second | told])["energy_joules"] == 20.0
+    assert summarise([first | told, second])["energy_joules"] is None
+
+
+def test_summary_without_validation_takes_the_last_epoch() -> None:
+    summary = summarise(summary_rows([None, None]))
+    assert (summary["best_epoch"], summary["test_accuracy"]) == (2, 88.0)
+    assert summary["validation_accuracy"] is None
+    assert summarise([]) == {"epochs_done": 0}
