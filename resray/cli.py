@@ -220,8 +220,8 @@ def bench(
     if dry_run:
         library.dry_run(asked, Console())
         return
-    console = Console(file=duplicate(2 if as_json else 1))
-    outcome = library.run_bench(asked, console)
+    with duplicate(2 if as_json else 1) as file:
+        outcome = library.run_bench(asked, Console(file=file))
     print_outcome(asked, outcome, as_json)
     raise typer.Exit(outcome.exit_code)
 

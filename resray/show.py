@@ -4,7 +4,7 @@ Every text of a study file is printed as it stands: `Text` and `escape` keep ric
 square brackets as markup.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -69,11 +69,12 @@ def print_trials(trials: Sequence[PlannedTrial], console: Console) -> None:
     seeds = list(dict.fromkeys(trial.seed for trial in trials))
     first = [trial for trial in trials if trial.seed == seeds[0]]
     costs = estimate(first, operations_per_second=probe(first[0].recipe))
-    table = Table(box=box.SIMPLE_HEAD, show_footer=True)
+    table = ruled_table()
+    table.show_footer = True
     table.add_column("trial", footer="in all")
     table.add_column("model")
     # Two lines of heading, so that the numbers stay whole at 80 columns.
-    numbers = ("epochs", "parameters", "multiply-\nadds", "training\nPFLOP", "rough\ntime")
+    numbers = ("epochs", "param-\neters", "multiply-\nadds", "training\nPFLOP", "rough\ntime")
     for column, footer in zip(numbers, totals(costs, len(seeds)), strict=True):
         table.add_column(column, footer=footer, justify="right", no_wrap=True)
     for trial, cost in zip(first, costs, strict=True):
@@ -167,7 +168,7 @@ def difference_table(
     trials: Sequence[PlannedTrial], different: Sequence[dict[str, Any]], keys: Sequence[str]
 ) -> Table:
     """Return a row for each trial and a column for each key that is not the same everywhere."""
-    table = Table("trial", *(escape(key) for key in keys), box=box.SIMPLE_HEAD)
+    table = ruled_table("trial", *keys)
     for trial, own in zip(trials, different, strict=True):
         values = [escape(shown_value(own[key])) if key in own else _MISSING for key in keys]
         table.add_row(escape(trial.name), *values)
@@ -204,25 +205,33 @@ def print_published(study: Study, trials: Sequence[PlannedTrial], console: Conso
             groups.setdefault(how, []).append(figure)
     if not groups:
         return
-    table = Table("metric", "value", "protocol, device, source", box=box.SIMPLE_HEAD)
+    table = ruled_table("metric", "value", "protocol, device, source")
+    table.leading = 1
+    table.columns[1].no_wrap = True
     for (source, metric, device, protocol), figures in groups.items():
         how = f"{protocol}\ndevice: {device}\nsource: {source}"
-        table.add_row(escape(metric), figure_grid(figures), Text(how), end_section=True)
+        table.add_row(escape(metric), figure_lines(figures), Text(how))
     heading("Published", console)
     console.print(table)
 
 
-def figure_grid(figures: Iterable[Published]) -> Table:
+def figure_lines(figures: Sequence[Published]) -> Text:
     """Return one line for each figure: trial, value with unit, epochs."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True)
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_column(style="dim", no_wrap=True)
-    for figure in figures:
-        value = count(figure.value) if figure.value >= 1e6 else f"{figure.value:,g}"
-        epochs = f"{figure.epochs} epochs" if figure.epochs else ""
-        grid.add_row(escape(figure.trial), escape(f"{value} {figure.unit}".strip()), epochs)
-    return grid
+    values = [published_value(figure) for figure in figures]
+    name_width = max(len(figure.trial) for figure in figures)
+    value_width = max(len(value) for value in values)
+    lines = [
+        f"{figure.trial:<{name_width}}  {value:>{value_width}}"
+        + (f"  {figure.epochs} epochs" if figure.epochs else "")
+        for figure, value in zip(figures, values, strict=True)
+    ]
+    return Text("\n".join(lines), no_wrap=True)
+
+
+def published_value(figure: Published) -> str:
+    """Return a published figure with its unit, large counts in millions."""
+    value = count(figure.value) if figure.value >= 1e6 else f"{figure.value:,g}"
+    return f"{value} {figure.unit}".strip()
 
 
 def print_claims(study: Study, console: Console) -> None:
@@ -239,6 +248,14 @@ def print_claims(study: Study, console: Console) -> None:
 def heading(title: str, console: Console) -> None:
     """Print a section's title under an empty line."""
     console.print(Text(f"\n{title}", style="bold underline"))
+
+
+def ruled_table(*columns: str) -> Table:
+    """Return a table with a rule under its headings and no frame, which narrow terminals need."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in columns:
+        table.add_column(Text(column))
+    return table
 
 
 def list_table() -> Table:

@@ -77,6 +77,7 @@ class Planner:
     def __init__(self, bench: Bench, *, download: bool = True) -> None:
         self.bench = bench
         self.study = load_study(bench.study)
+        self.trials = expand(self.study, bench.options)
         self.results = results_folder(bench, self.study.name)
         self.store = ResultStore(self.results)
         self._download = download
@@ -85,9 +86,8 @@ class Planner:
 
     def plan(self, machine: Machine) -> tuple[list[Work], Allocation]:
         """Return every trial asked for, longest first, and what each will get."""
-        trials = expand(self.study, self.bench.options)
-        world_size = allocate(self.bench.request, machine, len(trials)).world_size
-        identified = [(trial, self._identify(trial, world_size)) for trial in trials]
+        world_size = allocate(self.bench.request, machine, len(self.trials)).world_size
+        identified = [(trial, self._identify(trial, world_size)) for trial in self.trials]
         missing = sum(self._is_todo(trial, identity) for trial, identity in identified)
         allocation = allocate(self.bench.request, machine, max(1, missing))
         work = [self._work(trial, identity, allocation) for trial, identity in identified]

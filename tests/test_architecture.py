@@ -1,0 +1,87 @@
+"""The promises that DESIGN makes for the whole: who may import whom, what ships, what is told."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from resray.cli import app
+from resray.study.expand import Options, expand, variant_names
+from resray.study.load import load_study, study_files
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "resray"
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+for room in sys.argv[1].split():
+    module = importlib.import_module(f"resray.{room}")
+    for found in pkgutil.walk_packages(getattr(module, "__path__", []), f"resray.{room}."):
+        importlib.import_module(found.name)
+print(*sorted({"torch", "ray"} & set(sys.modules)))
+"""
+
+
+def heavy_imports(*rooms: str) -> list[str]:
+    """Return which of torch and ray are there after importing every module of the rooms."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL, " ".join(rooms)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the top-level names that a file imports, at any depth."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name.split(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield (node.module or "").split(".")[0]
+
+
+def test_study_results_and_report_import_neither_torch_nor_ray() -> None:
+    assert heavy_imports("study", "results", "report", "errors", "models.table") == []
+
+
+def test_training_knows_nothing_of_ray() -> None:
+    assert heavy_imports("training", "data", "models", "cost", "show") == ["torch"]
+
+
+def test_only_orchestration_mentions_ray() -> None:
+    users = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")
+             if "ray" in imports(path)}  # fmt: skip
+    assert users == {"orchestration"}
+
+
+def test_no_name_of_a_registry_or_machine_is_in_the_settings() -> None:
+    for name in ("pyproject.toml", ".ci/run"):
+        text = (ROOT / name).read_text()
+        assert "index-url" not in text
+        assert "://" not in text
+
+
+@pytest.mark.parametrize("name", study_files())
+def test_every_shipped_study_expands_and_is_in_the_wheel(name: str) -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    included = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert included[f"benchmarks/{name}.yaml"] == f"resray/benchmarks/{name}.yaml"
+    study = load_study(name)
+    assert study.name == name, "the file is named like the study"
+    for variant in variant_names(study):
+        assert len(expand(study, Options(variant=variant))) == len(study.trials) * len(study.seeds)
+        expand(study, Options(variant=variant, quick=True))
+
+
+def test_every_command_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert commands
+    for name in commands:
+        assert f"`resray {name}" in readme

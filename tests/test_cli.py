@@ -1,0 +1,286 @@
+"""The command line: what it prints, and one line and the right exit code for every mistake."""
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+
+from resray.cli import app, main
+from resray.results.store import ResultStore
+from tests.report_builder import trial, write_results
+
+COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+QUICK = ("bench", "depth-family", "--quick")
+STUDY = """
+name: brackets
+title: "[red]Two[/red] stems [1]"
+question: "Is [bold]this[/bold] markup?"
+recipe:
+  model: resnet18
+  data: {name: embedded, image_size: 8}
+  epochs: 3
+trials:
+  - {name: first}
+  - {name: second, recipe: {optimizer: {lr: 0.05}}}
+assumed: {epochs: "[/] three"}
+published:
+  - {trial: first, metric: "[m]", value: 12.5, unit: "%", protocol: "[p]", device: "[d]",
+     source: "[s]"}
+claims:
+  - {id: a, text: "[link=x]claim[/link]"}
+"""
+
+
+@dataclass
+class Answer:
+    """What a command line came to."""
+
+    code: object
+    out: str
+    err: str
+
+
+@pytest.fixture
+def resray(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> "Resray":
+    """Run command lines in this process, from an empty folder, with a cache of their own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RESRAY_CACHE_DIR", str(tmp_path.parent / f"{tmp_path.name}-cache"))
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.delenv("RESRAY_DATA_DIR", raising=False)
+    return Resray(monkeypatch, capfd)
+
+
+@dataclass
+class Resray:
+    """The command line as a function."""
+
+    monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str]
+
+    def __call__(self, *arguments: str) -> Answer:
+        self.monkeypatch.setattr(sys, "argv", ["resray", *arguments])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = self.capfd.readouterr()
+        return Answer(code, out, err)
+
+
+def assert_refused(answer: Answer, code: int, says: str) -> None:
+    assert answer.code == code, answer
+    assert re.search(says, answer.err), answer.err
+    assert answer.err.count("\n") == 1, "one line, no traceback"
+    assert answer.err.startswith("resray: ")
+
+
+def test_help_imports_neither_torch_nor_ray() -> None:
+    code = (
+        "import sys\n"
+        "sys.argv = ['resray', '--help']\n"
+        "from resray.cli import main\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    heavy = {'torch', 'ray', 'pandas', 'plotly', 'pyarrow'} & set(sys.modules)\n"
+        "    print('heavy:', sorted(heavy), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert all(command in done.stdout for command in COMMANDS)
+    assert done.stderr == "heavy: []\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(resray: Resray, command: str) -> None:
+    answer = resray(command, "--help")
+    assert answer.code == 0
+    assert re.search(rf"Usage: .* {command} ", answer.out)
+    described = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined]
+    assert described.help
+    options = [each for each in described.params if each.param_type_name == "option"]
+    assert all(option.help for option in options)
+
+
+def test_list(resray: Resray) -> None:
+    answer = resray("list")
+    assert answer.code == 0
+    for text in ("depth-family", "Does depth pay on 32x32 images?", "standard, author-epochs"):
+        assert text in answer.out
+
+
+@pytest.mark.parametrize("columns", ["80", "160"])
+def test_show_depth_family(resray: Resray, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    answer = resray("show", "depth-family", "--variant", "author-epochs", "--seeds", "0,1")
+    assert answer.code == 0, answer.err
+    lines = [re.split(r"\s{2,}", line.strip()) for line in answer.out.splitlines()]
+    sizes = next(line for line in lines if line[:3] == ["resnet152", "resnet152", "250"])
+    assert sizes[3:5] == ["58.16 M", "3.722 G"]
+    assert ["resnet18", "resnet18", "100"] in lines, "the recipes differ in model and epochs"
+    assert re.search(r"test_accuracy +resnet18 +87.92 % +100 epochs +one run", answer.out)
+    for text in (
+        "Five ResNet depths on CIFAR-10",
+        "(shown here)",
+        "rough",
+        "2 seeds each (0, 1)",
+        "assumed  optimizer ",
+        "optimizer.lr: 0.1",
+        "NVIDIA P100",
+        "mmpretrain model zoo",
+        "runtime grows much faster than accuracy",
+    ):
+        assert text in answer.out
+    assert "…" not in answer.out, "nothing is cut off"
+    assert "Reduced" not in answer.out
+    assert max(len(line) for line in answer.out.splitlines()) <= int(columns)
+
+
+def test_show_says_what_is_reduced_and_shows_only_what_is_selected(resray: Resray) -> None:
+    answer = resray("show", "depth-family", "--quick", "--select", "resnet18", "--stop-after", "1")
+    assert "Reduced: 2 of 200 epochs; stopped after 1 of 2 epochs; embedded images" in answer.out
+    assert "1 of 2" in answer.out
+    assert "resnet34" not in answer.out
+    assert "Differences" not in answer.out
+
+
+def test_show_prints_text_as_it_stands(resray: Resray, tmp_path: Path) -> None:
+    (tmp_path / "brackets.yaml").write_text(STUDY)
+    answer = resray("show", "./brackets.yaml")
+    assert answer.code == 0, answer.err
+    for text in (
+        "[red]Two[/red] stems [1]",
+        "[bold]this[/bold]",
+        "[/] three",
+        "[m]",
+        "[p]",
+        "device: [d]",
+        "source: [s]",
+        "12.5 %",
+        "[link=x]claim[/link]",
+        "optimizer.lr",
+        "0.05",
+    ):
+        assert text in answer.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("show", "depth-famly"), "study: 'depth-famly' is not known; did you mean 'depth-family'"),
+        (("bench", "depth-famly"), "did you mean 'depth-family'"),
+        (("show", "./nowhere.yaml"), "nowhere.yaml"),
+        ((*QUICK, "--seeds", "0,one"), "--seeds '0,one': expected whole numbers"),
+        ((*QUICK, "--seeds", ""), "--seeds ''"),
+        ((*QUICK, "--seeds", "-1"), "--seeds: -1 must be from 0"),
+        ((*QUICK, "--seeds", "1,1"), "--seeds: 1 stands there twice"),
+        ((*QUICK, "--set", "optimizer.name=sgdd"), "--set .*'sgdd'.* did you mean 'sgd'"),
+        ((*QUICK, "--set", "optimizer"), "--set"),
+        ((*QUICK, "--set", "optimizer.rate=1"), "--set .*rate"),
+        ((*QUICK, "--select", "vgg*"), "--select: 'vgg\\*' is not known"),
+        ((*QUICK, "--variant", "authors"), "--variant: 'authors' is not known; did you mean"),
+        ((*QUICK, "--stop-after", "3"), "--stop-after: 3 must be from 1 to"),
+        ((*QUICK, "--data-dir", "nowhere", "--dry-run"), "nowhere"),
+        (("bench", "depth-family", "--data-dir", "nowhere", "--dry-run"), "nowhere"),
+        ((*QUICK, "--workers", "0"), "--workers 0: must be 1 or more"),
+        ((*QUICK, "--dry-run", "--json"), "--json: .*--dry-run"),
+        (("report", "nowhere"), "nowhere: no results here"),
+    ],
+)
+def test_mistakes_exit_with_2_and_one_line(
+    resray: Resray, tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    assert_refused(resray(*arguments), 2, says)
+    assert list(tmp_path.iterdir()) == [], "nothing was written"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((*QUICK, "--gpu", "4"), "No such option"),
+        ((*QUICK, "--gpus", "many"), "Invalid value for '--gpus': Input should be a valid integer"),
+        ((*QUICK, "--epochs", "0"), "Invalid value for '--epochs': Input should be greater than"),
+        (("bench",), "Missing argument"),
+        (("banch",), "No such command 'banch'"),
+    ],
+)
+def test_usage_errors_exit_with_2(resray: Resray, arguments: tuple[str, ...], says: str) -> None:
+    answer = resray(*arguments)
+    assert answer.code == 2
+    assert says in answer.err
+    assert "Traceback" not in answer.err
+    assert answer.out == ""
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has GPUs")
+def test_four_gpus_are_refused_before_anything_starts(resray: Resray, tmp_path: Path) -> None:
+    answer = resray(*QUICK, "--gpus", "4")
+    says = r"--gpus 4: this machine has \d+ CPU cores? and 0 GPUs; type --workers \d+ instead"
+    assert_refused(answer, 3, says)
+    assert answer.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_many_workers_are_refused(resray: Resray) -> None:
+    answer = resray(*QUICK, "--gpus", "0", "--workers", "100000")
+    assert_refused(answer, 3, r"--workers 100000: this machine has .* type --workers \d+")
+
+
+def test_dry_run_says_what_would_run_and_writes_nothing(resray: Resray, tmp_path: Path) -> None:
+    answer = resray(*QUICK, "--dry-run", "--seeds", "0,1", "--select", "resnet*[84]")
+    assert answer.code == 0, answer.err
+    assert len(re.findall(r"│ to run", answer.out)) == 4
+    assert "4 of 4 trials to run" in answer.out
+    assert "resnet50" not in answer.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_report_of_a_file_or_an_empty_folder_is_refused(resray: Resray, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "page.html").touch()
+    for path in ("empty", "page.html"):
+        assert_refused(resray("report", path), 2, f"{path}: no results here")
+    assert not (tmp_path / "reports").exists()
+
+
+def test_report_goes_beside_the_results_or_where_it_is_told(resray: Resray, tmp_path: Path) -> None:
+    write_results(tmp_path / "results" / "mine", [trial()])
+    answer = resray("report", "results/mine")
+    assert answer.code == 0, answer.err
+    assert answer.out.strip() == str(tmp_path / "reports" / "mine.html")
+    assert "resnet18" in (tmp_path / "reports" / "mine.html").read_text()
+    assert resray("report", "results/mine", "--output", "page.html").code == 0
+    assert (tmp_path / "page.html").exists()
+    refused = resray("report", "results/mine", "--output", "page.html/report.html")
+    assert_refused(refused, 2, "--output page.html/report.html: cannot be written")
+
+
+def test_bench_refuses_a_place_that_cannot_be_written(resray: Resray, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    answer = resray(*QUICK, "--gpus", "0", "--out", "file")
+    assert_refused(answer, 2, "file/results/depth-family: cannot be written .*--out DIR")
+
+
+def test_bench_refuses_results_of_a_newer_resray(resray: Resray, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    folder = tmp_path / "results" / "mine"
+    ResultStore(folder).put_trial({"trial_id": "a"})
+    path = folder / "trials" / "a.parquet"
+    newer = pq.read_table(path).replace_schema_metadata({b"resray_schema_version": b"99"})
+    pq.write_table(newer, path)
+    assert_refused(resray("report", "results/mine"), 2, "schema version 99 is newer")
+
+
+def test_doctor(resray: Resray) -> None:
+    answer = resray("doctor")
+    assert answer.code == (1 if "missing" in answer.out else 0)
+    for text in ("Python", "torch", "ray", "what to do"):
+        assert text in answer.out
