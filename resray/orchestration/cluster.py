@@ -5,8 +5,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import ray
 
@@ -90,26 +91,36 @@ def first_line(error: BaseException) -> str:
 
 @contextmanager
 def chatter_to(log: Path) -> Iterator[None]:
-    """Send everything that is written to standard error to ``log``, Ray's native code included.
+    """Send standard output and error to ``log``, what Ray's native code writes there included.
 
-    Whoever wants to be seen meanwhile writes to standard output or to a duplicate of descriptor 2
-    made before.
+    Whoever wants to be seen meanwhile writes to a duplicate of the descriptor made before.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with open(log, "ab") as file:
-        os.dup2(file.fileno(), 2)
     handler = logging.FileHandler(log)
     logger = logging.getLogger("ray")
     logger.addHandler(handler)
     propagates, logger.propagate = logger.propagate, False
+    with ExitStack() as redirected:
+        for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
+            redirected.enter_context(written_to(log, descriptor, stream))
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.propagate = propagates
+            handler.close()
+
+
+@contextmanager
+def written_to(log: Path, descriptor: int, stream: TextIO) -> Iterator[None]:
+    """Let a descriptor, and the stream that writes to it, end in ``log``; put it back after."""
+    stream.flush()
+    before = os.dup(descriptor)
+    with open(log, "ab") as file:
+        os.dup2(file.fileno(), descriptor)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagates
-        handler.close()
-        sys.stderr.flush()
-        os.dup2(terminal, 2)
-        os.close(terminal)
+        stream.flush()
+        os.dup2(before, descriptor)
+        os.close(before)

@@ -31,7 +31,8 @@ def run_study(bench: Bench, machine: Machine, console: Console) -> tuple[Planner
     """Run what is missing of a study; return where its results are and all that was asked for.
 
     ``machine`` is this one; a cluster joined at ``bench.address`` takes its place. Progress goes to
-    ``console``. After Ctrl-C it returns as well: the trials that were cut off are
+    ``console``, which writes to a descriptor of its own: standard output and error go to Ray's log
+    meanwhile. After Ctrl-C it returns as well: the trials that were cut off are
     then recorded as interrupted. Raises InputError and ClusterError before anything starts.
     """
     planner = Planner(bench)
