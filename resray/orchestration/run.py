@@ -20,7 +20,7 @@ from resray.orchestration.engine import run_jobs
 from resray.orchestration.plan import Bench, Planner, Work
 from resray.orchestration.progress import Board, TrialView
 from resray.orchestration.recorder import Recorder, planned_row
-from resray.orchestration.resources import Allocation, Machine
+from resray.orchestration.resources import Allocation, Machine, counted
 from resray.results.store import ResultStore, writer_lock
 from resray.study.load import study_text
 
@@ -70,7 +70,7 @@ def run_missing(
     board = Board(views, planner.store, console, allocation.side_by_side)
     log = planner.results / "ray.log"
     console.print(
-        f"{len(todo)} trials to run, {allocation}. Ray's own output: {log}",
+        f"{counted(len(todo), 'trial')} to run, {allocation}. Ray's own output: {log}",
         highlight=False,
         soft_wrap=True,
     )
