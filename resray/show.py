@@ -201,8 +201,8 @@ def print_published(study: Study, trials: Sequence[PlannedTrial], console: Conso
     groups: dict[tuple[str, ...], list[Published]] = {}
     for figure in study.published:
         if figure.trial in names:
-            how = (figure.source, figure.metric, figure.device, figure.protocol)
-            groups.setdefault(how, []).append(figure)
+            origin = (figure.source, figure.metric, figure.device, figure.protocol)
+            groups.setdefault(origin, []).append(figure)
     if not groups:
         return
     table = ruled_table("metric", "value", "protocol, device, source")

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import ray
 
@@ -25,7 +25,7 @@ def connect(address: str | None, machine: Machine, log: Path) -> Iterator[None]:
     What Ray and its parts print goes to ``log``. Raises ClusterError if the cluster cannot be
     reached.
     """
-    options = {"log_to_driver": False, "logging_level": logging.ERROR}
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     with chatter_to(log):
         try:
             if address is None:

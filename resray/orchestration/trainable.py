@@ -87,6 +87,7 @@ def train_rank(config: Config) -> None:
     """Ray Train's training function: one of several ranks, the process group is up."""
     job = Job(**config["job"])
     group = ray.util.get_current_placement_group()
+    assert group is not None, "Ray Train works in a placement group"
     context = TrainContext(job)
     # The driver removes the group if this trial dies before Ray Train can.
     context.report({"kind": "group", "epoch": 0, "placement_group": group.id.hex()})
@@ -115,7 +116,7 @@ def train_together(config: Config) -> None:
             name=f"{job.trial_id}-{time.time_ns()}",
             storage_path=config["ray_storage"],
             failure_config=ray.train.FailureConfig(max_failures=config["max_failures"]),
-            callbacks=[TuneReportCallback()],
+            callbacks=[TuneReportCallback()],  # type: ignore[list-item]  # Ray's own mismatch
         ),
     )
     try:
