@@ -173,7 +173,7 @@ def test_warnings_name_what_limits_the_numbers(tmp_path: Path) -> None:
         trial(seed=1, status="failed"),
     )
     text = " ".join(warnings(results))
-    assert "CIFAR-10 (Parquet folder (JPEG))" in text
+    assert "CIFAR-10 (Parquet folder, JPEG): the images were re-encoded" in text
     assert "1 trial failed" in text
     assert "not compared" in text
 

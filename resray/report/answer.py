@@ -68,8 +68,10 @@ def ranking(ranked: Sequence[Group]) -> list[str]:
     """Return what separates the best of several groups from the next, the last and the cheapest."""
     best, second, last = ranked[0], ranked[1], ranked[-1]
     devices = listed(device for group in ranked for device in group.distinct("device"))
+    level = [group.label for group in ranked if accuracy_of(group) == accuracy_of(best)]
+    have = "has" if len(level) == 1 else "share"
     sentences = [
-        f"{best.label} has the highest test accuracy of {len(ranked)} configurations, "
+        f"{listed(level)} {have} the highest test accuracy of {len(ranked)} configurations, "
         f"{measured(best)}; {last.label} has the lowest, {measured(last)}. Device: {devices}."
     ]
     if (price := against_cheapest(ranked)) is not None:
@@ -147,9 +149,8 @@ def warnings(results: Results) -> list[str]:
         found.append("Configurations with n = 1 have no spread: seed noise is unknown.")
     for row in finished:
         if "JPEG" in str(row["data_source"]) and str(row["dataset"]).startswith("cifar"):
-            name = "CIFAR-10" if row["dataset"] == "cifar10" else "CIFAR-100"
-            found.append(f"{name} ({row['data_source']}): the images were re-encoded as JPEG, so "
-                         "accuracy may lie a point or so under the originals'.")  # fmt: skip
+            found.append(f"{row['data_source']}: the images were re-encoded as JPEG, so accuracy "
+                         "may lie a point or so under the originals'.")  # fmt: skip
             break
     if any(not group.exclusive for group in results.groups if group.finished):
         found.append("Some trials shared their machine, or a configuration ran on several devices: "
