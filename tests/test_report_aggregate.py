@@ -169,7 +169,7 @@ def test_reduced_runs_are_announced_and_not_an_answer(tmp_path: Path) -> None:
 def test_warnings_name_what_limits_the_numbers(tmp_path: Path) -> None:
     results = load(
         tmp_path,
-        trial(seed=0, data_source="Parquet folder (JPEG)", exclusive=False),
+        trial(seed=0, data_source="CIFAR-10 (Parquet folder, JPEG)", exclusive=False),
         trial(seed=1, status="failed"),
     )
     text = " ".join(warnings(results))
