@@ -11,11 +11,13 @@ import os
 import platform
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+import torch.distributed
 
 import resray
 from resray.data.sources import Dataset, open_dataset
@@ -27,6 +29,8 @@ from resray.training.checkpoints import CheckpointFolder
 from resray.training.context import Context
 from resray.training.device import device_name, reset_peak_memory
 from resray.training.fit import Trainer, fit
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def run_trial(job: Job, context: Context) -> None:
                 "kind": "started",
                 "epoch": epoch,
                 "facts": facts,
-                "records": trainer.records,
+                "records": list(trainer.records),
             }
         )
         for record in fit(trainer, stop_after=job.stop_after):
@@ -85,19 +89,64 @@ def run_trial(job: Job, context: Context) -> None:
 def prepare_trainer(job: Job, context: Context) -> tuple[Trainer, Dataset]:
     """Open the data, build the trainer and go to its last checkpoint."""
     recipe = Recipe.model_validate(job.recipe)
+    dataset = on_all_ranks(context, lambda: open_checked(job, recipe))
+    splits = prepare(dataset, recipe.data)
+    # Batches have one shape, so cuDNN's search for its fastest kernels pays.
+    torch.backends.cudnn.benchmark = True
+    checkpoints = CheckpointFolder(Path(job.checkpoint_folder))
+    trainer = Trainer(recipe, splits, context, seed=job.seed, checkpoints=checkpoints)
+    on_all_ranks(context, trainer.resume)
+    require_same_epoch(context, trainer.epochs_done, checkpoints.folder)
+    if context.rank == 0:
+        checkpoints.clear_remains()
+    return trainer, dataset
+
+
+def open_checked(job: Job, recipe: Recipe) -> Dataset:
+    """Open the job's dataset; raise DataError if it is not the one the study was started with."""
     dataset = open_dataset(recipe.data, Path(job.data_dir) if job.data_dir else None)
     if dataset.checksum != job.dataset_checksum:
         raise DataError(
             f"{dataset.source} on {socket.gethostname()}: checksum {dataset.checksum[:12]} is not "
             f"that of the data the study was started with ({job.dataset_checksum[:12]})"
         )
-    splits = prepare(dataset, recipe.data)
-    # Batches have one shape, so cuDNN's search for its fastest kernels pays.
-    torch.backends.cudnn.benchmark = True
-    checkpoints = CheckpointFolder(Path(job.checkpoint_folder))
-    trainer = Trainer(recipe, splits, context, seed=job.seed, checkpoints=checkpoints)
-    trainer.resume()
-    return trainer, dataset
+    return dataset
+
+
+def on_all_ranks(context: Context, action: Callable[[], T]) -> T:
+    """Return what ``action`` gives on this rank; if it fails on one rank, raise on every rank.
+
+    A rank that went on alone would wait for the others until a time-out.
+    """
+    result: list[T] = []
+    message = None
+    try:
+        result.append(action())
+    except ResrayError as error:
+        message = str(error)
+    failures = [text for text in gathered(context, message) if text is not None]
+    if failures:
+        raise DataError(failures[0])
+    return result[0]
+
+
+def require_same_epoch(context: Context, epochs_done: int, folder: Path) -> None:
+    """Raise DataError on every rank if they would go on from different checkpoints."""
+    epochs = gathered(context, epochs_done)
+    if len(set(epochs)) > 1:
+        raise DataError(
+            f"{folder}: ranks see different checkpoints (of epochs {epochs}); checkpoints must lie "
+            "where every node sees them"
+        )
+
+
+def gathered(context: Context, value: T) -> list[T]:
+    """Return every rank's ``value``."""
+    if context.world_size == 1:
+        return [value]
+    values: list[Any] = [None] * context.world_size
+    torch.distributed.all_gather_object(values, value)
+    return values
 
 
 def trial_facts(job: Job, trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
