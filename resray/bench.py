@@ -1,12 +1,17 @@
 """`resray bench` as a library function: run a study, write its report, say how it went."""
 
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from resray.errors import RunInterrupted
+from resray.errors import InputError, RunInterrupted
 from resray.orchestration.plan import Bench, Planner, Work, describe_plan
 from resray.orchestration.resources import Machine, allocate, local_machine
 
@@ -54,6 +59,8 @@ def checked_machine(bench: Bench) -> Machine:
 
 def dry_run(bench: Bench, console: Console) -> None:
     """Print what `run_bench` would do; raise what it would raise before its start."""
+    if bench.address is not None:
+        raise InputError("--dry-run: only for this machine; leave out --address")
     describe_plan(bench, checked_machine(bench), console)
 
 
@@ -64,26 +71,63 @@ def run_bench(bench: Bench, console: Console) -> Outcome:
     when everything recorded until then is on disk and in the report.
     """
     machine = checked_machine(bench)
-    # Ray takes seconds to import: a wish that cannot be met is refused before.
-    from resray.orchestration.run import run_study
-
-    planner, work = run_study(bench, machine, console)
-    outcome = conclude(bench, planner, work)
+    planner = Planner(bench)
+    report_folder(bench)
+    try:
+        with terminate_like_interrupt():
+            outcome, trials = run_and_report(planner, machine, console)
+    except KeyboardInterrupt:
+        raise RunInterrupted(
+            "interrupted. What was recorded is safe; the same command goes on from there"
+        ) from None
     if outcome.unfinished:
         raise RunInterrupted(
-            f"interrupted: {outcome.unfinished} of {len(work)} trials are unfinished. What was "
+            f"interrupted: {outcome.unfinished} of {trials} trials are unfinished. What was "
             f"recorded is safe in {outcome.results}; the same command goes on from there"
         )
     return outcome
 
 
-def conclude(bench: Bench, planner: Planner, work: list[Work]) -> Outcome:
+def run_and_report(planner: Planner, machine: Machine, console: Console) -> tuple[Outcome, int]:
+    """Run what is missing and write the report; return the outcome and the trials asked for."""
+    # Ray takes seconds to import: a wish that cannot be met is refused before.
+    from resray.orchestration.run import run_study
+
+    work = run_study(planner, machine, console)
+    return conclude(planner, work), len(work)
+
+
+@contextmanager
+def terminate_like_interrupt() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C, so that a batch system's stop ends the run in good order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def report_folder(bench: Bench) -> Path:
+    """Return the folder of reports; raise InputError now, not after hours, if it cannot be used."""
+    folder = bench.out / "reports"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose --out") from error
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{folder}: cannot be written; choose another folder with --out DIR")
+    return folder
+
+
+def conclude(planner: Planner, work: list[Work]) -> Outcome:
     """Write the report and gather what came of the trials."""
     from resray.report.page import write_report
 
     trial_ids = [item.job.trial_id for item in work]
-    report = bench.out / "reports" / f"{planner.study.name}.html"
-    report.parent.mkdir(parents=True, exist_ok=True)
+    report = report_folder(planner.bench) / f"{planner.study.name}.html"
     write_report(planner.results, report, trial_ids=trial_ids)
     rows = [row for trial_id in trial_ids if (row := planner.store.trial(trial_id))]
     return Outcome(planner.results, report, rows, sum(not item.todo for item in work))

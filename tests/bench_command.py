@@ -88,7 +88,7 @@ def bench_command(folder: Path, *options: str) -> Iterator[BenchCommand]:
     command = [sys.executable, "-c", "from resray.cli import main; main()", "bench", str(study)]
     with open(folder / "output.txt", "ab") as output:
         process = subprocess.Popen(
-            [*command, "--out", str(folder), *options],
+            [*command, "--gpus", "0", "--out", str(folder), *options],
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

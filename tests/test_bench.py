@@ -39,7 +39,7 @@ def run(folder: Path, **options: object) -> tuple[Outcome, str]:
     chosen = Bench(
         study=str(study),
         options=Options(**options),  # type: ignore[arg-type]
-        request=Request(workers=2),
+        request=Request(gpus=0, workers=2),
         out=folder,
     )
     outcome = run_bench(chosen, console)
@@ -55,7 +55,7 @@ def test_trials_run_side_by_side_and_fail_alone(tmp_path: Path) -> None:
     assert trials.loc["wild", "reason"] == "diverged"
     assert trials.loc["wild", "error_class"] == "DivergedError"
     assert trials.loc["wild", "attempts"] == 1, "diverging again would help nobody"
-    assert trials.loc["plain", "test_accuracy"] >= 0
+    assert trials["test_accuracy"].notna()["plain"]
     assert trials["exclusive"].isin([False]).any(), "two trials shared the machine"
     epochs = pd.read_parquet(tmp_path / "results/three/epochs")
     assert not epochs.duplicated(["trial_id", "epoch"]).any()

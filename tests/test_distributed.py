@@ -49,7 +49,12 @@ def train(folder: Path, chosen: Recipe, world_size: int) -> list[dict[str, Any]]
         )
         for rank in range(world_size)
     ]
-    assert [rank.wait(timeout=120) for rank in ranks] == [0] * world_size
+    try:
+        assert [rank.wait(timeout=280) for rank in ranks] == [0] * world_size
+    finally:
+        for rank in ranks:
+            rank.kill()
+            rank.wait()
     files = [folder / f"record-{world_size}-{rank}.json" for rank in range(world_size)]
     return [json.loads(file.read_text()) for file in files]
 

@@ -113,7 +113,7 @@ def test_records_have_the_tables_columns_and_learning_happens() -> None:
     records = list(fit(trainer_of(recipe)))
     identity = {"trial_id", "study", "name", "seed", "attempt"}
     assert set(records[0]) | identity == set(table_schema("epochs").names)
-    assert [record["epoch"] for record in records] == [1, 2, 3, 4, 5, 6]
+    assert [record["epoch"] for record in records] == [1, 2, 3]
     assert records[-1]["train_loss"] < records[0]["train_loss"]
     assert records[-1]["train_accuracy"] > 25 + 15, "a quarter would be chance"
     assert all(record["images"] == 640 for record in records)

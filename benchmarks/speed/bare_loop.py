@@ -27,7 +27,7 @@ def bare_epoch(trainer: Trainer, batches: list[tuple[torch.Tensor, torch.Tensor]
     """Train once over ready batches and return images per second."""
     recipe, device = trainer.recipe, trainer.context.device
     model = build_model(recipe.model, len(trainer.splits.class_names)).to(device)
-    model = model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(
         model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, fused=True
     )

@@ -14,6 +14,9 @@ from resray.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 
+# Pillow warns of images so large that they may be meant to exhaust the memory, and refuses larger.
+BOMBS = (Image.DecompressionBombWarning, Image.DecompressionBombError)
+
 
 class Encoded(Protocol):
     """Encoded images, read one at a time, each with a place to name in errors."""
@@ -81,10 +84,9 @@ def _images(part: Encoded) -> Iterator[Image.Image]:
 def _open(part: Encoded, index: int) -> Image.Image:
     try:
         with warnings.catch_warnings():
-            # Pillow warns of images so large that they may be meant to exhaust the memory.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return Image.open(io.BytesIO(part.read(index)), formats=FORMATS)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning) as error:
+    except (OSError, SyntaxError, ValueError, *BOMBS) as error:
         formats = ", ".join(FORMATS)
         raise DataError(f"{part.place(index)}: is no image that can be read ({formats})") from error
 

@@ -170,6 +170,6 @@ def silence_residual(module: nn.Module) -> None:
     mmpretrain offer the same under this name.
     """
     if isinstance(module, BasicBlock):
-        nn.init.zeros_(module.bn2.weight)
+        nn.init.zeros_(module.get_parameter("bn2.weight"))
     elif isinstance(module, Bottleneck):
-        nn.init.zeros_(module.bn3.weight)
+        nn.init.zeros_(module.get_parameter("bn3.weight"))

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import ray
 
 from resray.errors import ClusterError
+from resray.orchestration.environment import SETTINGS
 from resray.orchestration.resources import Allocation, Machine
 
 OBJECT_STORE_BYTES = 200_000_000
@@ -38,8 +39,9 @@ def connect(address: str | None, machine: Machine, log: Path) -> Iterator[None]:
                     **options,
                 )
             else:
-                ray.init(address=address, **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+                # Its nodes have not read this process's environment.
+                ray.init(address=address, runtime_env={"env_vars": SETTINGS}, **options)
+        except (OSError, RuntimeError, ValueError) as error:
             raise ClusterError(
                 f"--address {address}: no Ray cluster answers there ({first_line(error)}); "
                 "start one with `ray start --head`, or leave --address out to use this machine"
@@ -55,32 +57,45 @@ def connect(address: str | None, machine: Machine, log: Path) -> Iterator[None]:
 
 def cluster_machine(address: str) -> Machine:
     """Return what the cluster that this process has joined holds altogether."""
-    resources = ray.cluster_resources()
+    nodes = alive_nodes()
     return Machine(
-        cpus=int(resources.get("CPU", 0)),
-        gpus=int(resources.get("GPU", 0)),
+        cpus=int(sum(node.get("CPU", 0) for node in nodes)),
+        gpus=int(sum(node.get("GPU", 0) for node in nodes)),
         place=f"the cluster at {address}",
+        node_cpus=int(max((node.get("CPU", 0) for node in nodes), default=0)),
     )
+
+
+def alive_nodes() -> list[dict[str, float]]:
+    """Return the resources of each node of the cluster that is alive."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def check_fits(allocation: Allocation) -> None:
-    """Raise ClusterError if no node is large enough for one rank: Ray would wait for ever."""
-    cpus = allocation.cpus_per_trial / allocation.world_size
+    """Raise ClusterError if the nodes cannot hold all ranks at once: Ray would wait for ever."""
+    cpus = allocation.cpus_per_trial // allocation.world_size
     gpus = allocation.gpus_per_trial / allocation.world_size
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
-        return
-    largest = max(nodes, key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)))
-    raise ClusterError(
-        f"no node has the {cpus:g} CPU cores and {gpus:g} GPUs that one rank needs; the largest of "
-        f"{len(nodes)} has {largest.get('CPU', 0):g} and {largest.get('GPU', 0):g}; "
-        "type a smaller --cpus-per-trial"
-    )
+    wanted = allocation.world_size * allocation.side_by_side
+    nodes = alive_nodes()
+    room = sum(ranks_that_fit(node, cpus, gpus) for node in nodes)
+    if room < wanted:
+        raise ClusterError(
+            f"{wanted} ranks with {cpus} CPU cores and {gpus:g} GPUs each are needed at once, but "
+            f"the {len(nodes)} nodes have room for {room}; type a smaller --cpus-per-trial, "
+            "--workers or --gpus"
+        )
+
+
+def ranks_that_fit(node: dict[str, float], cpus: int, gpus: float) -> int:
+    """Return how many ranks a node has room for."""
+    by_cpu = int(node.get("CPU", 0) // cpus)
+    return min(by_cpu, int((node.get("GPU", 0) + 1e-9) / gpus)) if gpus else by_cpu
 
 
 def session_logs() -> str:
     """Return the folder of the running session's own logs, on this machine."""
-    return str(Path(tempfile.gettempdir()) / "ray" / "session_latest" / "logs")
+    root = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    return str(Path(root) / "ray" / "session_latest" / "logs")
 
 
 def first_line(error: BaseException) -> str:

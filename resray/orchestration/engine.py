@@ -1,12 +1,11 @@
 """The one engine: Ray Tune runs a list of jobs, the recorder writes down what they say."""
 
-import os
 import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -109,17 +108,21 @@ def run_jobs(
     recorder: Recorder,
     listener: Listener,
     *,
+    storage: Path,
     max_failures: int,
 ) -> None:
     """Run ``jobs`` in their order, as many side by side as ``allocation`` says.
 
     Returns when all have ended or the user has interrupted; trials cut off are then recorded as
-    ``interrupted``. Ray must be connected.
+    ``interrupted``. Ray must be connected. Ray keeps its own state in ``storage``, which is removed
+    before and after: resray never goes on from it.
     """
-    storage = tempfile.mkdtemp(prefix="resray-")
+    shutil.rmtree(storage, ignore_errors=True)
+    storage.mkdir(parents=True)
+    messages = Messages(recorder, listener)
     try:
-        with terminate_like_interrupt():
-            tuner(jobs, allocation, Messages(recorder, listener), storage, max_failures).fit()
+        with signal_handlers_kept():
+            tuner(jobs, allocation, messages, str(storage), max_failures).fit()
     finally:
         for job in jobs:
             recorder.interrupted(job.trial_id, "the command was stopped")
@@ -170,13 +173,12 @@ def trainable(allocation: Allocation) -> Any:
 
 
 @contextmanager
-def terminate_like_interrupt() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, which Ray Tune ends in good order on; restore both after."""
+def signal_handlers_kept() -> Iterator[None]:
+    """Put back the handlers of SIGINT and SIGTERM, which Ray replaces and does not restore."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     try:
         yield
     finally:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -91,7 +92,12 @@ class Planner:
         missing = sum(self._is_todo(trial, identity) for trial, identity in identified)
         allocation = allocate(self.bench.request, machine, max(1, missing))
         work = [self._work(trial, identity, allocation) for trial, identity in identified]
-        return sorted(work, key=lambda item: -item.epochs * item.work_per_epoch), allocation
+        return sorted(work, key=self._work_left, reverse=True), allocation
+
+    def _work_left(self, item: Work) -> float:
+        row = self.store.trial(item.job.trial_id) or {"epochs_done": 0}
+        done = 0 if self.bench.force else row["epochs_done"]
+        return (item.epochs - done) * item.work_per_epoch
 
     def _identify(self, trial: PlannedTrial, world_size: int) -> str:
         return trial_id(
@@ -141,7 +147,8 @@ class Planner:
         key = recipe.model.model_dump_json() + recipe.data.model_dump_json()
         if key not in self._sizes:
             splits = prepare(self._dataset(recipe.data), recipe.data)
-            network = build_model(recipe.model, len(splits.class_names))
+            with torch.device("meta"):
+                network = build_model(recipe.model, len(splits.class_names))
             multiply_adds = count_multiply_adds(network, splits.image_size)
             self._sizes[key] = Size(len(splits.train), multiply_adds)
         return self._sizes[key]

@@ -83,7 +83,9 @@ class Board:
             get_renderable=self.table,
             console=self._console,
             refresh_per_second=2,
-            transient=False,
+            # What Ray prints goes to its log, not over the table.
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
 
     def hear(self, trial_id: str, message: Mapping[str, Any]) -> None:

@@ -98,15 +98,17 @@ class Recorder:
         row = self._row(trial_id)
         if trial_id in self.running:
             self.died(trial_id, "a rank died; Ray Train started all ranks again")
-        self._recover(trial_id, message["records"])
+        self._reconcile(trial_id, message["epoch"], message["records"])
         facts = dict(message["facts"])
         pid = facts.pop("pid")
+        hours = self._gpu_hours(self._row(trial_id), facts["seconds_starting"])
         facts["seconds_starting"] += row.get("seconds_starting") or 0.0
         attempts = row["attempts"] + 1
         self.store.put_trial(
             {
                 "trial_id": trial_id,
                 **facts,
+                **hours,
                 **dict.fromkeys(("ended", "reason", "error_class", "error_message")),
                 "status": "running",
                 "attempts": attempts,
@@ -117,8 +119,16 @@ class Recorder:
         self._note_sharing(facts["host"])
         self._event(trial_id, "resumed" if attempts > 1 else "started", pid=pid)
 
-    def _recover(self, trial_id: str, records: list[Row]) -> None:
-        """Write epochs that were checkpointed, but whose message a kill cut off."""
+    def _reconcile(self, trial_id: str, epochs_done: int, records: list[Row]) -> None:
+        """Bring the table to the checkpoint that the trial goes on from.
+
+        Epochs that were checkpointed, but whose message a kill cut off, are added. Epochs beyond
+        the checkpoint are there only if it was deleted; they are trained anew, hence dropped.
+        """
+        dropped = self.store.keep_epochs(trial_id, epochs_done)
+        if dropped:
+            detail = f"{dropped} epochs are beyond the checkpoint and trained anew"
+            self._event(trial_id, "died", detail=detail)
         known = {epoch["epoch"] for epoch in self.store.epochs(trial_id)}
         lost = [record for record in records if record["epoch"] not in known]
         if lost:
@@ -153,16 +163,19 @@ class Recorder:
             ],
         )
         summary = summarise(self.store.epochs(trial_id))
-        hours = self._gpu_hours({**row, **summary})
+        if row.get("exclusive") is False:
+            # The counter was that of all who shared the device.
+            summary["energy_joules"] = None
+        spent = sum(record["seconds_training"] + record["seconds_evaluating"] for record in records)
+        hours = self._gpu_hours(row, spent)
         self.store.put_trial({"trial_id": trial_id, **summary, **hours})
 
-    def _gpu_hours(self, row: Row) -> Row:
+    def _gpu_hours(self, row: Row, seconds: float) -> Row:
+        """Return the trial's GPU-hours after ``seconds`` more with this command's share of GPUs."""
         if not self.gpus_per_trial:
             return {}
-        seconds = sum(
-            row.get(f"seconds_{part}") or 0.0 for part in ("training", "evaluating", "starting")
-        )
-        return {"gpu_hours": self.gpus_per_trial * seconds / 3600}
+        before = row.get("gpu_hours") or 0.0
+        return {"gpu_hours": before + self.gpus_per_trial * seconds / 3600}
 
     def _finished(self, trial_id: str, message: Mapping[str, Any]) -> None:
         columns = ("status", "reason", "error_class", "error_message")

@@ -16,6 +16,8 @@ class Machine:
     cpus: int
     gpus: int
     place: str = "this machine"
+    node_cpus: int | None = None
+    """Cores of the largest node of a cluster; None for a single machine."""
 
     def __str__(self) -> str:
         return f"{self.place} has {counted(self.cpus, 'CPU core')} and {counted(self.gpus, 'GPU')}"
@@ -157,7 +159,9 @@ def on_cpus(request: Request, machine: Machine, trials: int) -> Allocation:
 def cpus_for_each(request: Request, machine: Machine, side_by_side: int, world_size: int) -> int:
     """Return the cores of one trial: those asked for, or an equal share of all."""
     if request.cpus_per_trial is None:
-        return machine.cpus // side_by_side
+        # A rank cannot have more than the largest node does.
+        most = world_size * (machine.node_cpus or machine.cpus)
+        return min(machine.cpus // side_by_side, most)
     if request.cpus_per_trial < world_size:
         raise ClusterError(
             f"--cpus-per-trial {request.cpus_per_trial}: a trial of {world_size} workers needs at "

@@ -17,70 +17,92 @@ from resray.orchestration.cluster import (
     session_logs,
 )
 from resray.orchestration.engine import run_jobs
-from resray.orchestration.plan import Bench, Planner, Work
+from resray.orchestration.plan import Planner, Work
 from resray.orchestration.progress import Board, TrialView
 from resray.orchestration.recorder import Recorder, planned_row
 from resray.orchestration.resources import Allocation, Machine, counted
-from resray.results.store import ResultStore, writer_lock
+from resray.results.store import ResultStore, read_table, writer_lock
 from resray.study.load import study_text
 
 Row = dict[str, Any]
 
 
-def run_study(bench: Bench, machine: Machine, console: Console) -> tuple[Planner, list[Work]]:
-    """Run what is missing of a study; return where its results are and all that was asked for.
+def run_study(planner: Planner, machine: Machine, console: Console) -> list[Work]:
+    """Run what is missing of a study; return all that was asked for.
 
-    ``machine`` is this one; a cluster joined at ``bench.address`` takes its place. Progress goes to
+    ``machine`` is this one; a cluster joined at an address takes its place. Progress goes to
     ``console``, which writes to a descriptor of its own: standard output and error go to Ray's log
-    meanwhile. After Ctrl-C it returns as well: the trials that were cut off are
-    then recorded as interrupted. Raises InputError and ClusterError before anything starts.
+    meanwhile. After Ctrl-C it returns as well: the trials that were cut off are then recorded as
+    interrupted. Raises InputError and ClusterError before anything starts.
     """
-    planner = Planner(bench)
+    bench = planner.bench
     with writer_lock(planner.results):
         log = planner.results / "ray.log"
         chatter = nullcontext() if bench.address is None else connect(bench.address, machine, log)
         with chatter:
             if bench.address is not None:
                 machine = cluster_machine(bench.address)
-            console.print(f"Study {planner.study.name}: reading the data …", highlight=False)
+            say(console, f"Study {planner.study.name}: reading the data …")
             work, allocation = planner.plan(machine)
             copy_study(bench.study, planner.results)
-            if bench.force:
-                forget(planner, work)
+            mark_cut_off(planner.store)
             todo = [item for item in work if item.todo]
             if todo:
-                run_missing(bench, planner, todo, machine, allocation, console)
-    return planner, work
+                run_missing(planner, todo, machine, allocation, console)
+    return work
 
 
 def run_missing(
-    bench: Bench,
     planner: Planner,
     todo: Sequence[Work],
     machine: Machine,
     allocation: Allocation,
     console: Console,
 ) -> None:
-    """Plan the missing trials in the store and run them."""
-    recorder = Recorder(planner.store, gpus_per_trial=allocation.gpus_per_trial)
-    provenance = {**git_state(), "ray_version": ray.__version__}
-    for item in todo:
-        recorder.plan(planned_row(item.trial, item.job, provenance))
-    views = [trial_view(item, planner.store) for item in todo]
-    board = Board(views, planner.store, console, allocation.side_by_side)
-    log = planner.results / "ray.log"
-    console.print(
-        f"{counted(len(todo), 'trial')} to run, {allocation}. Ray's own output: {log}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    """Connect, check, plan the missing trials in the store and run them."""
+    bench, log = planner.bench, planner.results / "ray.log"
+    say(console, f"{counted(len(todo), 'trial')} to run, {allocation}. Ray's own output: {log}")
     joined = bench.address is not None
     with nullcontext() if joined else connect(None, machine, log):
         check_fits(allocation)
-        console.print(f"Logs of Ray's workers: {session_logs()}", highlight=False, soft_wrap=True)
+        if not joined:
+            say(console, f"Logs of Ray's workers: {session_logs()}")
+        # Nothing of the user's is replaced before it is sure that the trials can start.
+        if bench.force:
+            forget(planner, todo)
+        recorder = Recorder(planner.store, gpus_per_trial=allocation.gpus_per_trial)
+        provenance = {**git_state(), "ray_version": ray.__version__}
+        for item in todo:
+            recorder.plan(planned_row(item.trial, item.job, provenance))
+        views = [trial_view(item, planner.store) for item in todo]
+        board = Board(views, planner.store, console, allocation.side_by_side)
         with board.live():
-            jobs = [item.job for item in todo]
-            run_jobs(jobs, allocation, recorder, board.hear, max_failures=bench.max_failures)
+            run_jobs(
+                [item.job for item in todo],
+                allocation,
+                recorder,
+                board.hear,
+                storage=planner.results.resolve() / ".ray",
+                max_failures=bench.max_failures,
+            )
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line as it stands: paths may hold what rich would read as markup."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def mark_cut_off(store: ResultStore) -> None:
+    """Mark trials as interrupted that an earlier command left running when it was killed.
+
+    Whoever holds the writer's lock knows that nobody trains them any more.
+    """
+    trials = read_table(store.folder, "trials") if (store.folder / "trials").is_dir() else None
+    if trials is None:
+        return
+    for trial_id in trials.loc[trials["status"] == "running", "trial_id"]:
+        reason = "an earlier command was killed"
+        store.put_trial({"trial_id": trial_id, "status": "interrupted", "reason": reason})
 
 
 def trial_view(item: Work, store: ResultStore) -> TrialView:

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ PROGRESS_FILE = "progress.json"
 
 def write_progress(folder: Path, epoch: int, images: int, of: int, seconds: float) -> None:
     """Leave word of a running epoch for the driver's table, past Ray: it costs no step a wait."""
-    folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{PROGRESS_FILE}.{os.getpid()}"
     facts = {
         "epoch": epoch,
@@ -32,8 +32,11 @@ def write_progress(folder: Path, epoch: int, images: int, of: int, seconds: floa
         "seconds": seconds,
         "time": time.time(),
     }
-    temporary.write_text(json.dumps(facts))
-    temporary.replace(folder / PROGRESS_FILE)
+    # A full disk may cost the table a line, but no trial its life.
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(facts))
+        temporary.replace(folder / PROGRESS_FILE)
 
 
 class TuneContext:
@@ -102,6 +105,7 @@ def train_together(config: Config) -> None:
     """
     job = Job(**config["job"])
     cpus = max(1, job.threads)
+    messages = TuneReportCallback()
     trainer = ray.train.torch.TorchTrainer(
         train_rank,
         train_loop_config={"job": config["job"]},
@@ -116,13 +120,28 @@ def train_together(config: Config) -> None:
             name=f"{job.trial_id}-{time.time_ns()}",
             storage_path=config["ray_storage"],
             failure_config=ray.train.FailureConfig(max_failures=config["max_failures"]),
-            callbacks=[TuneReportCallback()],  # type: ignore[list-item]  # Ray's own mismatch
+            callbacks=[messages],  # type: ignore[list-item]  # Ray's own mismatch
         ),
     )
     try:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
+        wait_until_passed_on(messages)
         ray.tune.report({"kind": "finished", "epoch": 0, **training_failure(error)})
+    else:
+        wait_until_passed_on(messages)
+
+
+def wait_until_passed_on(messages: TuneReportCallback) -> None:
+    """Return when Ray Tune has taken all messages of the ranks.
+
+    Ray Tune passes one message at a time. Were the trial to end, or to report itself, while one of
+    the ranks' still waits in the callback's queue, the two would block each other for ever.
+    """
+    # Ray offers no other way to ask.
+    queue = messages._training_actor_item_queue
+    while not queue.empty():
+        time.sleep(0.05)
 
 
 def training_failure(error: ray.train.TrainingFailedError) -> dict[str, Any]:

@@ -61,10 +61,16 @@ _TRIALS: dict[str, tuple[pa.DataType, str]] = {
     "ended": (UTC, "last end"),
     "seconds_training": (pa.float64(), "seconds of training steps, over all attempts"),
     "seconds_evaluating": (pa.float64(), "seconds of validation and test"),
-    "seconds_starting": (pa.float64(), "seconds from each attempt's start to its first step"),
+    "seconds_starting": (
+        pa.float64(),
+        "seconds of opening data and building the network",
+    ),
     "peak_memory_bytes": (pa.int64(), "largest memory (GPU: allocated; CPU: process) of rank 0"),
     "images_per_second": (pa.float64(), "images trained on per second of training"),
-    "gpu_hours": (pa.float64(), "GPUs held times hours, null on CPU"),
+    "gpu_hours": (
+        pa.float64(),
+        "GPUs times hours of starting, training, evaluating; null on CPU",
+    ),
     "energy_joules": (pa.float64(), "energy over all epochs, where the device tells it"),
     "best_epoch": (pa.int64(), "epoch with the highest validation accuracy (first if equal)"),
     "validation_accuracy": (pa.float64(), "validation accuracy at best_epoch"),

@@ -77,6 +77,16 @@ class ResultStore:
         by_number.update({row["epoch"]: dict(row) for row in rows})
         self._write("epochs", trial_id, self.epochs(trial_id))
 
+    def keep_epochs(self, trial_id: str, up_to: int) -> int:
+        """Remove rows of epochs after ``up_to`` and return how many there were."""
+        by_number = self._epochs_by_number(trial_id)
+        beyond = [epoch for epoch in by_number if epoch > up_to]
+        for epoch in beyond:
+            del by_number[epoch]
+        if beyond:
+            self._write("epochs", trial_id, self.epochs(trial_id))
+        return len(beyond)
+
     def put_event(self, row: Mapping[str, Any]) -> None:
         """Append one event; its time is now unless it says otherwise."""
         rows = self.events(row["trial_id"])

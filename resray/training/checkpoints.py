@@ -59,6 +59,11 @@ class CheckpointFolder:
         """The weights of the epoch with the highest validation accuracy."""
         return self.folder / "best.pt"
 
+    def clear_remains(self) -> None:
+        """Remove the unfinished files of processes that were killed while they wrote."""
+        for path in self.folder.glob(".*.pt.*"):
+            path.unlink(missing_ok=True)
+
     def save(self, checkpoint: Checkpoint, *, is_best: bool) -> None:
         """Write ``last``, and first ``best`` (without the optimizer) if this epoch is the best."""
         if is_best:

@@ -21,6 +21,7 @@ from resray.data.sources import Images
 from resray.data.splits import Splits
 from resray.errors import DataError, DivergedError
 from resray.models.build import build_model
+from resray.models.resnet import ResNet
 from resray.study.spec import Recipe
 from resray.training.checkpoints import Checkpoint, CheckpointFolder, read_checkpoint
 from resray.training.context import Context
@@ -71,13 +72,13 @@ class Trainer:
         self.validation_loader = self._eval_loader(splits.validation)
         self.test_loader = self._eval_loader(splits.test)
 
-    def _build_network(self) -> nn.Module:
+    def _build_network(self) -> ResNet:
         torch.manual_seed(self.seed)
         network = build_model(self.recipe.model, len(self.splits.class_names))
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        network = network.to(self.context.device, memory_format=layout)
+        network.to(self.context.device, memory_format=layout)  # type: ignore[call-overload]
         if self.recipe.sync_batchnorm and self.context.world_size > 1:
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+            nn.SyncBatchNorm.convert_sync_batchnorm(network)  # replaces the children in place
         return network
 
     def _wrap(self, network: nn.Module) -> nn.Module:
@@ -88,6 +89,8 @@ class Trainer:
             network,
             device_ids=[self.context.device] if on_gpu else None,
             gradient_as_bucket_view=True,
+            # BatchNorm's statistics are sent once before each evaluation, not at every step.
+            broadcast_buffers=False,
         )
 
     def _train_loader(self, images: Images) -> TrainLoader:
@@ -130,7 +133,9 @@ class Trainer:
         if checkpoint is None:
             return
         assert self.checkpoints is not None
-        if checkpoint["recipe"] != self.recipe.model_dump_json() or checkpoint["seed"] != self.seed:
+        # Compared as recipes: a field added since then has its default in both.
+        recipe = Recipe.model_validate_json(checkpoint["recipe"])
+        if recipe != self.recipe or checkpoint["seed"] != self.seed:
             raise DataError(
                 f"{self.checkpoints.last}: belongs to another recipe or seed; delete it to train "
                 "this trial from the start"
@@ -143,13 +148,13 @@ class Trainer:
     def run_epoch(self) -> Record:
         """Train one epoch, evaluate, and return its record (columns of the epochs table).
 
-        Raises DivergedError if the training loss is not finite.
+        Raises DivergedError if a loss is not finite.
         """
         epoch = self.epochs_done + 1
         # Random numbers depend on nothing but this, so a resumed epoch draws what it would have.
         torch.manual_seed((self.seed * 1_000_003 + epoch) * 1_009 + self.context.rank)
         before = energy_counter(self.context.device)
-        record = {"epoch": epoch, **self._train(epoch), **self._evaluate()}
+        record = {"epoch": epoch, **self._train(epoch), **self._evaluate(epoch)}
         record["energy_joules"] = self._energy_since(before)
         record["peak_memory_bytes"] = peak_memory(self.context.device)
         record["recorded"] = datetime.now(UTC).isoformat()
@@ -177,8 +182,7 @@ class Trainer:
         wait_for(self.context.device)
         seconds = time.perf_counter() - started
         loss, accuracy, images = tally.result(self.context.world_size)
-        if loss is None or not math.isfinite(loss):
-            raise DivergedError(f"training loss is {loss} in epoch {epoch}")
+        require_finite("training", loss, epoch)
         first, last = norms.means()
         return {
             "train_loss": loss,
@@ -224,7 +228,7 @@ class Trainer:
             tally.add(loss * len(batch.labels), logits, batch.labels)
         return rate
 
-    def _evaluate(self) -> Record:
+    def _evaluate(self, epoch: int) -> Record:
         started = time.perf_counter()
         if self.context.world_size > 1:
             # Running statistics of BatchNorm differ by rank; all evaluate rank 0's network.
@@ -240,6 +244,7 @@ class Trainer:
                 precision=self.precision,
                 world_size=self.context.world_size,
             )
+            require_finite(split, losses[f"{split}_loss"], epoch)
         wait_for(self.context.device)
         return {**losses, "seconds_evaluating": time.perf_counter() - started}
 
@@ -264,6 +269,12 @@ class Trainer:
             # Nothing goes on from the schedule's end, and momentum doubles the file.
             **({} if finished else {"optimizer": self.optimizer.state_dict()}),
         }
+
+
+def require_finite(split: str, loss: float | None, epoch: int) -> None:
+    """Raise DivergedError if the loss is not finite; None says that the split has no images."""
+    if loss is not None and not math.isfinite(loss):
+        raise DivergedError(f"{split} loss is {loss} in epoch {epoch}")
 
 
 def is_best_so_far(records: list[Record]) -> bool:

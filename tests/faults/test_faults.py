@@ -4,7 +4,12 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.bench_command import assert_every_epoch_once, bench_command
+
+# Each starts Ray several times over; on a busy machine that takes minutes.
+pytestmark = pytest.mark.timeout(900)
 
 
 def statuses(trials: object) -> dict[str, str]:
