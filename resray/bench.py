@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EACCES
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +116,12 @@ def report_folder(bench: Bench) -> Path:
     folder = bench.out / "reports"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES))
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose --out") from error
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"{folder}: cannot be written; choose another folder with --out DIR")
+        raise InputError(
+            f"{folder}: cannot be written ({error.strerror}); choose another folder with --out DIR"
+        ) from error
     return folder
 
 

@@ -265,7 +265,7 @@ def test_report_goes_beside_the_results_or_where_it_is_told(resray: Resray, tmp_
 def test_bench_refuses_a_place_that_cannot_be_written(resray: Resray, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     answer = resray(*QUICK, "--gpus", "0", "--out", "file")
-    assert_refused(answer, 2, "file/results/depth-family: cannot be written .*--out DIR")
+    assert_refused(answer, 2, "file/reports: cannot be written .*--out DIR")
 
 
 def test_bench_refuses_results_of_a_newer_resray(resray: Resray, tmp_path: Path) -> None:
