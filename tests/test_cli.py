@@ -145,7 +145,7 @@ def test_show_depth_family(resray: Resray, monkeypatch: pytest.MonkeyPatch, colu
 
 def test_show_says_what_is_reduced_and_shows_only_what_is_selected(resray: Resray) -> None:
     answer = resray("show", "depth-family", "--quick", "--select", "resnet18", "--stop-after", "1")
-    assert "Reduced: 2 of 200 epochs; stopped after 1 of 2 epochs; embedded images" in answer.out
+    assert "Reduced: 4 of 200 epochs; stopped after 1 of 4 epochs; embedded images" in answer.out
     assert "1 of 2" in answer.out
     assert "resnet34" not in answer.out
     assert "Differences" not in answer.out
@@ -186,7 +186,7 @@ def test_show_prints_text_as_it_stands(resray: Resray, tmp_path: Path) -> None:
         ((*QUICK, "--set", "optimizer.rate=1"), "--set .*rate"),
         ((*QUICK, "--select", "vgg*"), "--select: 'vgg\\*' is not known"),
         ((*QUICK, "--variant", "authors"), "--variant: 'authors' is not known; did you mean"),
-        ((*QUICK, "--stop-after", "3"), "--stop-after: 3 must be from 1 to"),
+        ((*QUICK, "--stop-after", "9"), "--stop-after: 9 must be from 1 to"),
         ((*QUICK, "--data-dir", "nowhere", "--dry-run"), "nowhere"),
         (("bench", "depth-family", "--data-dir", "nowhere", "--dry-run"), "nowhere"),
         ((*QUICK, "--workers", "0"), "--workers 0: must be 1 or more"),

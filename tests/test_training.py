@@ -109,13 +109,15 @@ def test_linear_ends_at_its_end() -> None:
 
 def test_records_have_the_tables_columns_and_learning_happens() -> None:
     data = dict(tiny_recipe().data.model_dump(), images=680, image_size=16)
-    recipe = tiny_recipe(epochs=3, batch_size=16, data=data)
+    model = {"name": "resnet18", "zero_init_residual": True}
+    augmentation = {"crop_padding": 1}
+    recipe = tiny_recipe(data=data, model=model, batch_size=16, augmentation=augmentation)
     records = list(fit(trainer_of(recipe)))
     identity = {"trial_id", "study", "name", "seed", "attempt"}
     assert set(records[0]) | identity == set(table_schema("epochs").names)
     assert [record["epoch"] for record in records] == [1, 2, 3]
     assert records[-1]["train_loss"] < records[0]["train_loss"]
-    assert records[-1]["train_accuracy"] > 25 + 15, "a quarter would be chance"
+    assert records[-1]["train_accuracy"] > 25 + 8, "a quarter would be chance; 43 seen"
     assert all(record["images"] == 640 for record in records)
     assert all(record["gradient_norm_first_stage"] > 0 for record in records)
     assert records[-1]["learning_rate"] < 0.1 * recipe.optimizer.lr
