@@ -146,7 +146,7 @@ def test_show_depth_family(resray: Resray, monkeypatch: pytest.MonkeyPatch, colu
 def test_show_says_what_is_reduced_and_shows_only_what_is_selected(resray: Resray) -> None:
     answer = resray("show", "depth-family", "--quick", "--select", "resnet18", "--stop-after", "1")
     assert "Reduced: 4 of 200 epochs; stopped after 1 of 4 epochs; embedded images" in answer.out
-    assert "1 of 2" in answer.out
+    assert "1 of 4" in answer.out
     assert "resnet34" not in answer.out
     assert "Differences" not in answer.out
 
@@ -284,3 +284,8 @@ def test_doctor(resray: Resray) -> None:
     assert answer.code == (1 if "missing" in answer.out else 0)
     for text in ("Python", "torch", "ray", "what to do"):
         assert text in answer.out
+
+
+def test_an_address_where_nothing_listens_is_refused(resray: Resray) -> None:
+    answer = resray(*QUICK, "--address", "127.0.0.1:1")
+    assert_refused(answer, 3, "--address 127.0.0.1:1: nothing answers there")

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ OBJECT_STORE_BYTES = 200_000_000
 """Trials exchange nothing but messages; a small store also fits containers' small /dev/shm."""
 
 
+CONNECT_SECONDS = 5.0
+
+
 @contextmanager
 def connect(address: str | None, machine: Machine, log: Path) -> Iterator[None]:
     """Start Ray on this machine, or join the cluster at ``address``; leave it at the end.
@@ -26,6 +30,8 @@ def connect(address: str | None, machine: Machine, log: Path) -> Iterator[None]:
     What Ray and its parts print goes to ``log``. Raises ClusterError if the cluster cannot be
     reached.
     """
+    if address is not None:
+        require_answer(address)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     with chatter_to(log):
         try:
@@ -53,6 +59,23 @@ def connect(address: str | None, machine: Machine, log: Path) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+def require_answer(address: str) -> None:
+    """Raise ClusterError if nothing listens at HOST:PORT: Ray would try for minutes.
+
+    Other forms (``auto``, ``ray://...``) are left to Ray.
+    """
+    host, _, port = address.rpartition(":")
+    if "/" in address or not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(
+            f"--address {address}: nothing answers there ({error}); start a cluster with "
+            "`ray start --head`, or leave --address out to use this machine"
+        ) from error
 
 
 def cluster_machine(address: str) -> Machine:
