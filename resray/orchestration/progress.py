@@ -43,19 +43,24 @@ class TrialView:
         fresh = self.epoch_began is not None and said["time"] >= self.epoch_began
         return said if fresh and said["epoch"] == self.epoch + 1 else {}
 
+    def seconds_of_an_epoch(self) -> float | None:
+        """Return the seconds of the last epoch, or what the first promises so far, if anything."""
+        if self.seconds_per_epoch is not None:
+            return self.seconds_per_epoch
+        said = self.running_epoch() if self.state == "running" else {}
+        return said["seconds"] * said["of"] / said["images"] if said.get("images") else None
+
     def seconds_left(self, seconds_per_work: float | None) -> float | None:
         """Return the seconds that the trial still needs, or None if nothing is known yet."""
         if self.state not in ("waiting", "running", "starting again"):
             return 0.0
-        said = self.running_epoch() if self.state == "running" else {}
-        one = self.seconds_per_epoch
-        if one is None and said.get("images"):
-            one = said["seconds"] * said["of"] / said["images"]
+        one = self.seconds_of_an_epoch()
         if one is None and seconds_per_work is not None:
             one = seconds_per_work * self.work_per_epoch
         if one is None:
             return None
-        begun = time.time() - self.epoch_began if said and self.epoch_began else 0.0
+        running = self.state == "running" and self.epoch_began is not None
+        begun = time.time() - (self.epoch_began or 0.0) if running else 0.0
         return max(0.0, one * (self.epochs - self.epoch) - min(begun, one))
 
 
@@ -130,11 +135,11 @@ class Board:
 
     def _seconds_per_work(self) -> float | None:
         """Return seconds per training multiply-add, over the trials measured so far."""
-        known = [view for view in self.views.values() if view.seconds_per_epoch is not None]
+        epochs = [(view.seconds_of_an_epoch(), view.work_per_epoch) for view in self.views.values()]
+        known = [(seconds, work) for seconds, work in epochs if seconds is not None]
         if not known:
             return None
-        seconds = sum(view.seconds_per_epoch or 0.0 for view in known)
-        return seconds / sum(view.work_per_epoch for view in known)
+        return sum(seconds for seconds, _ in known) / sum(work for _, work in known)
 
     def _seconds_left_of(self, view: TrialView) -> float | None:
         return view.seconds_left(self._seconds_per_work())
