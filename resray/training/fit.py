@@ -99,25 +99,22 @@ class Trainer:
             batch_size=self.recipe.batch_size,
             seed=self.seed,
             augmentation=self.recipe.augmentation,
-            device=self.context.device,
-            mean=self.splits.mean,
-            std=self.splits.std,
-            rank=self.context.rank,
-            world_size=self.context.world_size,
-            channels_last=self.channels_last,
+            **self._loading(),
         )
 
     def _eval_loader(self, images: Images) -> EvalLoader:
-        return EvalLoader(
-            images,
-            batch_size=self.recipe.eval_batch_size,
-            device=self.context.device,
-            mean=self.splits.mean,
-            std=self.splits.std,
-            rank=self.context.rank,
-            world_size=self.context.world_size,
-            channels_last=self.channels_last,
-        )
+        return EvalLoader(images, batch_size=self.recipe.eval_batch_size, **self._loading())
+
+    def _loading(self) -> dict[str, Any]:
+        """Return what both loaders need to know: where images go, and in which form."""
+        return {
+            "device": self.context.device,
+            "mean": self.splits.mean,
+            "std": self.splits.std,
+            "rank": self.context.rank,
+            "world_size": self.context.world_size,
+            "channels_last": self.channels_last,
+        }
 
     @property
     def epochs_done(self) -> int:
