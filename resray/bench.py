@@ -1,10 +1,6 @@
 """`resray bench` as a library function: run a study, write its report, say how it went."""
 
 import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import EACCES
 from pathlib import Path
@@ -15,6 +11,7 @@ from rich.console import Console
 from resray.errors import InputError, RunInterrupted
 from resray.orchestration.plan import Bench, Planner, Work, describe_plan
 from resray.orchestration.resources import Machine, allocate, local_machine
+from resray.orchestration.signals import terminate_like_interrupt
 
 Row = dict[str, Any]
 
@@ -96,19 +93,6 @@ def run_and_report(planner: Planner, machine: Machine, console: Console) -> tupl
 
     work = run_study(planner, machine, console)
     return conclude(planner, work), len(work)
-
-
-@contextmanager
-def terminate_like_interrupt() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that a batch system's stop ends the run in good order."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def report_folder(bench: Bench) -> Path:

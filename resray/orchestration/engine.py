@@ -1,10 +1,7 @@
 """The one engine: Ray Tune runs a list of jobs, the recorder writes down what they say."""
 
 import shutil
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from ray.util.placement_group import (
 from resray.orchestration.cluster import first_line
 from resray.orchestration.recorder import Recorder
 from resray.orchestration.resources import Allocation
+from resray.orchestration.signals import terminate_like_interrupt
 from resray.orchestration.trainable import train_alone, train_together
 from resray.training.trial import Job
 
@@ -121,7 +119,7 @@ def run_jobs(
     storage.mkdir(parents=True)
     messages = Messages(recorder, listener)
     try:
-        with signal_handlers_kept():
+        with terminate_like_interrupt():
             tuner(jobs, allocation, messages, str(storage), max_failures).fit()
     finally:
         for job in jobs:
@@ -170,17 +168,3 @@ def trainable(allocation: Allocation) -> Any:
         train_alone,
         {"cpu": allocation.cpus_per_trial, "gpu": allocation.gpus_per_trial},
     )
-
-
-@contextmanager
-def signal_handlers_kept() -> Iterator[None]:
-    """Put back the handlers of SIGINT and SIGTERM, which Ray replaces and does not restore."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

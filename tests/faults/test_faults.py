@@ -67,10 +67,17 @@ def test_after_a_killed_command_the_next_one_finishes_what_is_missing(tmp_path: 
         assert trials.loc["second", "attempts"] == 2
 
 
-def test_ctrl_c_is_safe_and_the_same_command_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_polite_end_is_safe_and_the_same_command_goes_on(
+    tmp_path: Path, ending: signal.Signals
+) -> None:
     with bench_command(tmp_path, "--workers", "2") as command:
         command.wait_for_epoch(1)
-        os.killpg(command.process.pid, signal.SIGINT)
+        if ending == signal.SIGINT:
+            # A terminal sends it to all processes of the command.
+            os.killpg(command.process.pid, ending)
+        else:
+            command.process.send_signal(ending)
         assert command.finish() == 130, command.output
         assert "the same command goes on from there" in command.output
         assert "Traceback" not in command.output
