@@ -194,6 +194,21 @@ class Quick(Strict):
     """Keys of ``data``, applied when ``--data-dir`` was given."""
 
 
+METRICS = (
+    "test_accuracy",
+    "test_accuracy_best",
+    "test_accuracy_last",
+    "validation_accuracy",
+    "seconds_training",
+    "images_per_second",
+    "peak_memory_bytes",
+    "gpu_hours",
+    "parameters",
+    "multiply_adds",
+)
+"""Columns of the trials table that a published figure can stand beside."""
+
+
 class Published(Strict):
     """One figure that somebody published, with how it came about."""
 
@@ -205,6 +220,13 @@ class Published(Strict):
     protocol: str
     device: str
     source: str
+
+    @field_validator("metric")
+    @classmethod
+    def metric_is_known(cls, metric: str) -> str:
+        if metric not in METRICS:
+            raise ValueError(not_known(metric, METRICS))
+        return metric
 
 
 class Claim(Strict):
