@@ -29,7 +29,7 @@ trials:
   - {name: second, recipe: {optimizer: {lr: 0.05}}}
 assumed: {epochs: "[/] three"}
 published:
-  - {trial: first, metric: "[m]", value: 12.5, unit: "%", protocol: "[p]", device: "[d]",
+  - {trial: first, metric: test_accuracy, value: 12.5, unit: "%", protocol: "[p]", device: "[d]",
      source: "[s]"}
 claims:
   - {id: a, text: "[link=x]claim[/link]"}
@@ -159,7 +159,6 @@ def test_show_prints_text_as_it_stands(resray: Resray, tmp_path: Path) -> None:
         "[red]Two[/red] stems [1]",
         "[bold]this[/bold]",
         "[/] three",
-        "[m]",
         "[p]",
         "device: [d]",
         "source: [s]",
