@@ -73,26 +73,26 @@ def run_bench(bench: Bench, console: Console) -> Outcome:
     report_folder(bench)
     try:
         with terminate_like_interrupt():
-            outcome, trials = run_and_report(planner, machine, console)
+            outcome = run_and_report(planner, machine, console)
     except KeyboardInterrupt:
         raise RunInterrupted(
             "interrupted. What was recorded is safe; the same command goes on from there"
         ) from None
     if outcome.unfinished:
         raise RunInterrupted(
-            f"interrupted: {outcome.unfinished} of {trials} trials are unfinished. What was "
-            f"recorded is safe in {outcome.results}; the same command goes on from there"
+            f"interrupted: {outcome.unfinished} of {len(outcome.trials)} trials are unfinished. "
+            f"What was recorded is safe in {outcome.results}; the same command goes on from there"
         )
     return outcome
 
 
-def run_and_report(planner: Planner, machine: Machine, console: Console) -> tuple[Outcome, int]:
-    """Run what is missing and write the report; return the outcome and the trials asked for."""
+def run_and_report(planner: Planner, machine: Machine, console: Console) -> Outcome:
+    """Run what is missing, write the report and return what came of it."""
     # Ray takes seconds to import: a wish that cannot be met is refused before.
     from resray.orchestration.run import run_study
 
     work = run_study(planner, machine, console)
-    return conclude(planner, work), len(work)
+    return conclude(planner, work)
 
 
 def report_folder(bench: Bench) -> Path:
