@@ -11,7 +11,8 @@ from string import Template
 import resray
 from resray.report import record, sections
 from resray.report.aggregate import Results, load_results
-from resray.report.figures import Figure, all_figures
+from resray.report.figures import all_figures
+from resray.report.plot import Figure
 from resray.report.text import Html, escape, join, script_json, tag
 
 

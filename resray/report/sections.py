@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from resray.report import answer, comparison
 from resray.report.aggregate import Group, Results, Row, distinct
-from resray.report.figures import MISSING_FIGURES, SHARED, Figure, Series
+from resray.report.figures import MISSING_FIGURES, SHARED
+from resray.report.plot import Figure, Series
 from resray.report.text import (
     Html,
     count,
