@@ -91,7 +91,7 @@ def list_studies() -> None:
     for name in study_files():
         study = load_study(name)
         variants = ", ".join([study.default_variant, *study.variants])
-        table.add_row(name, study.question, str(len(study.trials)), variants)
+        table.add_row(name, study.question, str(len(study.trial_names)), variants)
     Console().print(table)
 
 

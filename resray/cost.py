@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from resray.study.expand import PlannedTrial
-from resray.study.spec import Data, Model, Recipe
+from resray.study.recipe_spec import Data, Model, Recipe
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ import torch.distributed
 
 from resray.data.sources import open_dataset
 from resray.data.splits import prepare
-from resray.study.spec import Recipe
+from resray.study.recipe_spec import Recipe
 from resray.training.context import LocalContext
 from resray.training.fit import Trainer
 

@@ -5,7 +5,7 @@ import pytest
 from resray.cost import estimate, image_counts, probe
 from resray.study.expand import Options, PlannedTrial, expand
 from resray.study.load import load_study
-from resray.study.spec import Data
+from resray.study.recipe_spec import Data
 
 
 def planned(**options: object) -> list[PlannedTrial]:

@@ -20,7 +20,7 @@ from resray.data.dataset import Dataset, Images
 from resray.data.sources import open_dataset
 from resray.data.splits import USUAL_STATISTICS, balanced_order, prepare
 from resray.errors import DataError
-from resray.study.spec import Data
+from resray.study.recipe_spec import Data
 
 REAL_DATA = Path(
     os.environ.get("RESRAY_TEST_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")

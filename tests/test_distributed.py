@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from resray.study.spec import Recipe
+from resray.study.recipe_spec import Recipe
 
 WORKER = Path(__file__).with_name("distributed_worker.py")
 

@@ -12,7 +12,7 @@ from resray.data.embedded import generate
 from resray.data.sources import open_dataset
 from resray.data.splits import prepare
 from resray.errors import DataError
-from resray.study.spec import Data
+from resray.study.recipe_spec import Data
 
 CHANCE = 0.1
 

@@ -16,7 +16,8 @@ from resray.study.expand import (
     rescale,
     trial_id,
 )
-from resray.study.spec import Recipe, Study
+from resray.study.recipe_spec import Recipe
+from resray.study.spec import Study
 
 RECIPE: dict[str, Any] = {
     "model": "resnet18",
@@ -240,7 +241,7 @@ def test_trial_id_is_the_same_in_another_process() -> None:
     code = (
         "import json, sys\n"
         "from resray.study.expand import trial_id\n"
-        "from resray.study.spec import Recipe\n"
+        "from resray.study.recipe_spec import Recipe\n"
         "recipe = Recipe.model_validate(json.loads(sys.argv[1]))\n"
         "print(trial_id(recipe, 1, dataset_checksum='x', world_size=2))"
     )

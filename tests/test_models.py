@@ -11,7 +11,7 @@ from resray.models.build import build_model
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.models.resnet import ResNet
 from resray.models.table import MODELS, ResNetShape
-from resray.study.spec import Model
+from resray.study.recipe_spec import Model
 
 # torchvision's counts at 1,000 classes, less the stem's 7x7 - 3x3 and the head's 990 classes.
 PARAMETERS = {

@@ -10,7 +10,7 @@ import pytest
 from resray.orchestration.recorder import Recorder, planned_row
 from resray.results.store import ResultStore
 from resray.study.expand import PlannedTrial
-from resray.study.spec import Recipe
+from resray.study.recipe_spec import Recipe
 from resray.training.trial import Job
 
 RECIPE = Recipe.model_validate({"model": "resnet18", "data": "cifar10", "epochs": 4})

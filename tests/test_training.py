@@ -14,7 +14,7 @@ from resray.data.sources import open_dataset
 from resray.data.splits import Splits, prepare
 from resray.errors import DataError, DivergedError, InputError
 from resray.results.schema import table_schema
-from resray.study.spec import Optimizer, Recipe, Schedule
+from resray.study.recipe_spec import Optimizer, Recipe, Schedule
 from resray.training.checkpoints import CheckpointFolder, read_checkpoint
 from resray.training.context import LocalContext
 from resray.training.device import cpu_computes_bf16, peak_memory, reset_peak_memory

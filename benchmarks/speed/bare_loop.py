@@ -17,7 +17,7 @@ from torch.nn import functional
 from resray.data.sources import open_dataset
 from resray.data.splits import prepare
 from resray.models.build import build_model
-from resray.study.spec import Recipe
+from resray.study.recipe_spec import Recipe
 from resray.training.context import LocalContext
 from resray.training.device import wait_for
 from resray.training.fit import Trainer

@@ -7,7 +7,7 @@ how a batch is split over ranks.
 import torch
 from torch.nn import functional as F
 
-from resray.study.spec import Augmentation
+from resray.study.recipe_spec import Augmentation
 
 Parameters = torch.Tensor
 """int64 (n, 3): top and left edge of the crop in the padded image, and whether (1) to flip."""

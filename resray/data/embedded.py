@@ -13,7 +13,7 @@ import torch
 
 from resray.data.dataset import Dataset, Images, checksum
 from resray.errors import DataError
-from resray.study.spec import Data
+from resray.study.recipe_spec import Data
 
 CLASSES, TRAIN_IMAGES, IMAGE_SIZE = 10, 5000, 32
 PATTERN_SEED, TRAIN_SEED, TEST_SEED = 1000, 1001, 1002

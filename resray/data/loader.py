@@ -13,7 +13,7 @@ import torch
 
 from resray.data.augment import crop_and_flip, draw_parameters
 from resray.data.dataset import Images
-from resray.study.spec import Augmentation
+from resray.study.recipe_spec import Augmentation
 
 
 @dataclass(frozen=True)

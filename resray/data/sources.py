@@ -12,7 +12,7 @@ from resray.data.image_folder import image_folder_reader
 from resray.data.parquet import parquet_reader
 from resray.data.raw import Decoded, Reader
 from resray.errors import DataError
-from resray.study.spec import Data
+from resray.study.recipe_spec import Data
 
 __all__ = ["Dataset", "Images", "default_folder", "open_dataset"]
 

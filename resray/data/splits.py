@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from resray.data.dataset import Dataset, Images
 from resray.errors import DataError
-from resray.study.spec import Data
+from resray.study.recipe_spec import Data
 
 Channels = tuple[float, float, float]
 

@@ -2,7 +2,7 @@
 
 from resray.models.resnet import ResNet
 from resray.models.table import MODELS
-from resray.study.spec import Model
+from resray.study.recipe_spec import Model
 
 
 def build_model(spec: Model, num_classes: int) -> ResNet:

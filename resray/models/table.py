@@ -1,8 +1,12 @@
 """Which architectures there are, as plain data: this file imports no torch.
 
-Depths and widths follow He et al., "Deep Residual Learning for Image Recognition" (2015).
+Depths and widths follow He et al., "Deep Residual Learning for Image Recognition" (2015), Xie et
+al., "Aggregated Residual Transformations for Deep Neural Networks" (2016), and Zagoruyko &
+Komodakis, "Wide Residual Networks" (2016); those ending in -b are study 5's, just under five
+million parameters each.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,14 +16,51 @@ class ResNetShape:
     """What distinguishes one residual network from another."""
 
     block: Literal["basic", "bottleneck"]
-    blocks: tuple[int, int, int, int]
-    channels: tuple[int, int, int, int] = (64, 128, 256, 512)
+    blocks: tuple[int, ...]
+    channels: tuple[int, ...] = (64, 128, 256, 512)
+    groups: int = 1
+    width_per_group: int = 64
 
 
 MODELS: dict[str, ResNetShape] = {
+    "resnet10": ResNetShape("basic", (1, 1, 1, 1)),
     "resnet18": ResNetShape("basic", (2, 2, 2, 2)),
     "resnet34": ResNetShape("basic", (3, 4, 6, 3)),
     "resnet50": ResNetShape("bottleneck", (3, 4, 6, 3)),
     "resnet101": ResNetShape("bottleneck", (3, 4, 23, 3)),
     "resnet152": ResNetShape("bottleneck", (3, 8, 36, 3)),
+    "resnext50_32x4d": ResNetShape("bottleneck", (3, 4, 6, 3), groups=32, width_per_group=4),
+    "resnet10-b": ResNetShape("basic", (1, 1, 1, 1)),
+    "resnet40-b": ResNetShape("basic", (5, 7, 4, 3), (32, 64, 128, 256)),
+    "resnet102-b": ResNetShape("basic", (8, 13, 17, 12), (16, 32, 64, 128)),
 }
+
+_WIDE = re.compile(r"wrn-(\d+)-(\d+)")
+_OUTSIDE = re.compile(r"(torchvision|timm):\w[\w.]*|[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def is_wide(name: str) -> bool:
+    """Return whether ``name`` is that of a WideResNet, such as ``wrn-28-10``."""
+    return _WIDE.fullmatch(name) is not None
+
+
+def wide_shape(name: str) -> tuple[int, int]:
+    """Return blocks per stage and widening factor of ``wrn-28-10``: (4, 10).
+
+    Raises ValueError if the depth is not 6n + 4 or the width is 0.
+    """
+    match = _WIDE.fullmatch(name)
+    assert match is not None, f"{name} is no WideResNet"
+    depth, width = int(match[1]), int(match[2])
+    blocks, rest = divmod(depth - 4, 6)
+    if rest or blocks < 1:
+        below = 6 * max(1, blocks) + 4
+        raise ValueError(f"{name}: the depth must be 6n + 4, such as {below} or {below + 6}")
+    if width < 1:
+        raise ValueError(f"{name}: the width must be 1 or more")
+    return blocks, width
+
+
+def is_outside(name: str) -> bool:
+    """Return whether ``name`` leads out of resray: ``torchvision:NAME`` or ``module:function``."""
+    return _OUTSIDE.fullmatch(name) is not None

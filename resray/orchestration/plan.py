@@ -17,8 +17,8 @@ from resray.orchestration.resources import Allocation, Machine, Request, allocat
 from resray.results.store import ResultStore
 from resray.study.expand import Options, PlannedTrial, expand
 from resray.study.load import load_study
+from resray.study.recipe_spec import Data, Recipe
 from resray.study.recipes import trial_id
-from resray.study.spec import Data, Recipe
 from resray.training.trial import Job
 
 Row = dict[str, Any]
@@ -132,6 +132,8 @@ class Planner:
             world_size=allocation.world_size,
             threads=allocation.threads,
             use_gpu=allocation.use_gpu,
+            study=self.study.name,
+            checkpoints=self.study.checkpoints.model_dump(mode="json"),
         )
         return Work(
             trial=trial,

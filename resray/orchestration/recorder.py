@@ -31,6 +31,8 @@ def planned_row(trial: PlannedTrial, job: Job, provenance: Row) -> Row:
         "epochs": recipe.epochs,
         "stop_after": trial.stop_after,
         "batch_size": recipe.batch_size,
+        "accumulation": recipe.accumulation,
+        "loader": recipe.loader.name,
         "optimizer": recipe.optimizer.name,
         "learning_rate": recipe.optimizer.lr,
         "weight_decay": recipe.optimizer.weight_decay,

@@ -111,7 +111,7 @@ def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Result
     chosen = None if trial_ids is None else set(trial_ids)
     study = read_study(folder / "study.yaml")
     trials = _rows(read_table(folder, "trials"), chosen)
-    order = {entry.name: place for place, entry in enumerate(study.trials)} if study else {}
+    order = {name: place for place, name in enumerate(study.trial_names)} if study else {}
     trials.sort(key=lambda row: (order.get(row["name"], len(order)), *_sort_key(row)))
     epochs = read_table(folder, "epochs").sort_values(["trial_id", "epoch"], kind="stable")
     epochs = epochs.drop_duplicates(["trial_id", "epoch"], keep="last")

@@ -6,7 +6,7 @@ memory is in bytes. A value that was not measured is null, never 0.
 
 import pyarrow as pa
 
-VERSION = 1
+VERSION = 2
 VERSION_KEY = b"resray_schema_version"
 
 UTC = pa.timestamp("us", tz="UTC")
@@ -37,13 +37,15 @@ _TRIALS: dict[str, tuple[pa.DataType, str]] = {
     "epochs": (pa.int64(), "recipe: length of the schedule, in epochs"),
     "epochs_done": (pa.int64(), "epochs recorded so far"),
     "stop_after": (pa.int64(), "epoch at which the user asked to stop, if any"),
-    "batch_size": (pa.int64(), "recipe: images per optimizer step over all ranks"),
-    "batch_per_rank": (pa.int64(), "images per optimizer step on one rank"),
+    "batch_size": (pa.int64(), "recipe: images per forward and backward pass over all ranks"),
+    "accumulation": (pa.int64(), "recipe: batches averaged into one optimizer step"),
+    "loader": (pa.string(), "recipe: how images come to the device, device or per-image"),
+    "batch_per_rank": (pa.int64(), "images per forward and backward pass on one rank"),
     "optimizer": (pa.string(), "recipe: optimizer"),
     "learning_rate": (pa.float64(), "recipe: peak learning rate"),
     "weight_decay": (pa.float64(), "recipe: weight decay"),
     "schedule": (pa.string(), "recipe: learning rate schedule"),
-    "precision": (pa.string(), "precision used: fp32 or bf16"),
+    "precision": (pa.string(), "precision used: fp32, bf16 or fp16"),
     "channels_last": (pa.bool_(), "whether tensors were laid out channels-last"),
     "parameters": (pa.int64(), "trainable parameters"),
     "multiply_adds": (pa.int64(), "multiply-adds of one image's forward pass"),
@@ -93,6 +95,15 @@ _EPOCHS: dict[str, tuple[pa.DataType, str]] = {
     "test_loss": (pa.float64(), "test loss after the epoch"),
     "test_accuracy": (pa.float64(), "test accuracy after the epoch"),
     "learning_rate": (pa.float64(), "learning rate of the epoch's last step"),
+    "momentum": (pa.float64(), "momentum (Adam: beta1) of the epoch's last step"),
+    "dropout": (pa.float64(), "dropout in force in the epoch"),
+    "label_smoothing": (pa.float64(), "label smoothing in force in the epoch"),
+    "mixup_alpha": (pa.float64(), "MixUp's alpha in force in the epoch, 0 if off"),
+    "cutmix_alpha": (pa.float64(), "CutMix's alpha in force in the epoch, 0 if off"),
+    "settings": (
+        pa.string(),
+        "JSON of every setting that may change by epoch, with its value in this one",
+    ),
     "gradient_norm_first_stage": (pa.float64(), "mean L2 norm of the first stage's gradient"),
     "gradient_norm_last_stage": (pa.float64(), "mean L2 norm of the last stage's gradient"),
     "images": (pa.int64(), "images trained on in the epoch, over all ranks"),
@@ -119,11 +130,38 @@ _EVENTS: dict[str, tuple[pa.DataType, str]] = {
     "detail": (pa.string(), "anything that explains the event"),
 }
 
-TABLES = {"trials": _TRIALS, "epochs": _EPOCHS, "events": _EVENTS}
+_EVALUATIONS: dict[str, tuple[pa.DataType, str]] = {
+    "trial_id": (pa.string(), "the trial; of an ensemble, a hash of its members"),
+    "study": (pa.string(), "the study's name"),
+    "name": (pa.string(), "the trial's name; of an ensemble, its label"),
+    "seed": (pa.int64(), "the trial's seed, null for an ensemble"),
+    "members": (pa.string(), "JSON list of the trial ids that an ensemble averages, else null"),
+    "checkpoint": (pa.string(), "file of the checkpoint, e.g. best.pt, and its epoch: best.pt@87"),
+    "epoch": (pa.int64(), "epoch of the checkpoint, null for an ensemble"),
+    "kind": (pa.string(), "test, tta, ensemble, corruptions, calibration or foreign"),
+    "condition": (
+        pa.string(),
+        "what distinguishes values of one kind: 10 views; blur 3; mean; a file's name",
+    ),
+    "class": (pa.string(), "the class that the value is of, null for all classes"),
+    "metric": (pa.string(), "accuracy (%), loss (nats), calibration_error (%), confidence (%)"),
+    "value": (pa.float64(), "the value"),
+    "images": (pa.int64(), "images behind the value"),
+    "dataset_checksum": (pa.string(), "checksum of the trial's dataset, or of the foreign file"),
+    "device": (pa.string(), "device that evaluated"),
+    "evaluated": (UTC, "when"),
+}
+
+TABLES = {
+    "trials": _TRIALS,
+    "epochs": _EPOCHS,
+    "events": _EVENTS,
+    "evaluations": _EVALUATIONS,
+}
 
 
 def table_schema(table: str) -> pa.Schema:
-    """Return the Arrow schema of ``trials``, ``epochs`` or ``events``, marked with its version."""
+    """Return the Arrow schema of one of `TABLES`, marked with its version."""
     fields = [pa.field(name, kind) for name, (kind, _) in TABLES[table].items()]
     return pa.schema(fields, metadata={VERSION_KEY: str(VERSION).encode()})
 

@@ -10,10 +10,17 @@ from pydantic import ValidationError
 from resray.errors import InputError, unknown
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers
 from resray.study.mistakes import Mistake, dotted, find_mistakes
-from resray.study.overrides import data_layers, limit_layers, quick_recipe_layer, set_layer
+from resray.study.overrides import (
+    data_layers,
+    limit_layers,
+    quick_recipe_layer,
+    set_layer,
+    stand_in_layers,
+)
+from resray.study.recipe_spec import Recipe
 from resray.study.recipes import differences, flatten, rescale, trial_id
 from resray.study.reductions import reductions
-from resray.study.spec import Recipe, Study
+from resray.study.spec import Study
 
 __all__ = [
     "Options",
@@ -82,7 +89,7 @@ def expand(study: Study, options: Options) -> list[PlannedTrial]:
 
 def variant_names(study: Study) -> list[str]:
     """Return the study's variants, the default one first."""
-    return [study.default_variant, *study.variants]
+    return study.variant_names
 
 
 def recipe_differences(
@@ -112,7 +119,7 @@ def _seeds(study: Study, options: Options) -> tuple[int, ...]:
 
 
 def _selected(study: Study, options: Options) -> list[int]:
-    names = [entry.name for entry in study.trials]
+    names = study.trial_names
     for glob in options.select:
         if not any(fnmatchcase(name, glob) for name in names):
             raise InputError(unknown("--select", glob, names))
@@ -125,7 +132,7 @@ def _selected(study: Study, options: Options) -> list[int]:
 def _plan(
     study: Study, index: int, variant: str, seeds: tuple[int, ...], options: Options
 ) -> list[PlannedTrial]:
-    name = study.trials[index].name
+    name = study.trial_names[index]
     own = Recipe.model_validate(merge(recipe_layers(study.model_dump(), index, variant)))
     recipe = _with_options(study, own, options)
     stop_after = _stop_after(options, recipe, name)
@@ -156,7 +163,7 @@ def _option_layers(study: Study, own: Recipe, options: Options) -> list[Layer]:
     sets = [set_layer(text) for text in options.overrides]
     layers = [Layer(_rescaled(study, own, options).model_dump())]
     if options.quick:
-        layers.append(quick_recipe_layer(study))
+        layers += [quick_recipe_layer(study), *stand_in_layers(study, own.model)]
     layers += data_layers(study, own.data, sets, quick=options.quick, data_given=options.data_given)
     return layers + limit_layers(options.limit_train, options.limit_eval) + sets
 

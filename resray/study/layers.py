@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resray.study.entries import entries
 from resray.study.source import Key
 
 # Keys of `data` that say something about one dataset and are wrong for another one.
@@ -40,12 +41,24 @@ def recipe_layers(document: Any, index: int, variant: str) -> list[Layer]:
 
     The name of no variant (the default one is none) leaves the trial as it is.
     """
-    name = section(document, "trials", index).get("name")
-    paths: list[tuple[Key, ...]] = [("recipe",), ("trials", index, "recipe")]
-    if isinstance(variant, str) and isinstance(name, str):
-        paths += [("variants", variant, "recipe"), ("variants", variant, "trials", name)]
-    layers = [Layer(section(document, *path), path) for path in paths]
+    found = entries(document)
+    if index >= len(found):
+        return [Layer(section(document, "recipe"), ("recipe",))]
+    entry = found[index]
+    layers = [Layer(section(document, *path), path) for path in (("recipe",), *entry.paths)]
+    layers += [Layer(nested(key, value), ("grid", key)) for key, value in entry.changes]
+    if isinstance(variant, str):
+        paths = [("variants", variant, "recipe"), ("variants", variant, "trials", entry.name)]
+        layers += [Layer(section(document, *path), path) for path in paths]
     return [layer for layer in layers if layer.changes or layer.path == ("recipe",)]
+
+
+def nested(dotted_key: Any, value: Any) -> dict[str, Any]:
+    """Return ``{"optimizer": {"lr": 0.1}}`` for ``optimizer.lr``, shorthands written out."""
+    keys = str(dotted_key).split(".")
+    for key in reversed(keys):
+        value = {key: value}
+    return normalise(value)
 
 
 def merge(layers: Iterable[Layer]) -> dict[str, Any]:
@@ -57,9 +70,9 @@ def merge(layers: Iterable[Layer]) -> dict[str, Any]:
 
 
 def normalise(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the shorthands ``model: resnet18`` and ``data: cifar10`` out as ``{name: ...}``."""
+    """Write shorthands such as ``model: resnet18`` out as ``{name: ...}``."""
     long = dict(changes)
-    for key in ("model", "data"):
+    for key in ("model", "data", "loader"):
         if isinstance(long.get(key), str):
             long[key] = {"name": long[key]}
     return long
@@ -82,7 +95,11 @@ def _apply(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     before, after = section(base, "data"), section(changes, "data")
     if before and after.get("name", before.get("name")) != before.get("name"):
         base = {**base, "data": _kept(before, after["name"])}
-    return _deep_merge(base, changes)
+    merged = deep_merge(base, changes)
+    if "phases" in changes and isinstance(merged["phases"], Mapping):
+        # A setting's ranges belong together: those of a later layer take their place.
+        merged["phases"] = {**section(base, "phases"), **section(changes, "phases")}
+    return merged
 
 
 def _kept(data: dict[str, Any], name: str) -> dict[str, Any]:
@@ -92,12 +109,13 @@ def _kept(data: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key not in _OF_ONE_DATASET}
 
 
-def _deep_merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def deep_merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge nested mappings key by key; anything else in ``changes`` replaces what was there."""
     merged = dict(base)
     for key, value in changes.items():
         before = merged.get(key)
         if isinstance(before, Mapping) and isinstance(value, Mapping):
-            merged[key] = _deep_merge(before, value)
+            merged[key] = deep_merge(before, value)
         else:
             merged[key] = value
     return merged

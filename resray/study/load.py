@@ -8,10 +8,12 @@ from pydantic import BaseModel, ValidationError
 
 import resray
 from resray.errors import InputError, unknown
+from resray.study.entries import entries
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
 from resray.study.mistakes import Mistake, dotted, find_mistakes
+from resray.study.recipe_spec import Data, Recipe
 from resray.study.source import Key, Source, parse, read_text
-from resray.study.spec import Data, Recipe, Study
+from resray.study.spec import Study
 
 
 def study_files() -> dict[str, Path]:
@@ -80,8 +82,8 @@ def _report(source: Source, mistakes: list[Mistake]) -> str:
 
 def _recipe_mistakes(document: dict[Any, Any]) -> list[Mistake]:
     """Validate the complete recipe of every trial, alone and under every variant."""
-    trials, base = document.get("trials"), document.get("recipe")
-    count = len(trials) if isinstance(trials, list) and isinstance(base, dict) else 0
+    base = document.get("recipe")
+    count = len(entries(document)) if isinstance(base, dict) else 0
     found: list[Mistake] = []
     for variant in ("", *section(document, "variants")):
         for index in range(count):

@@ -6,8 +6,9 @@ from typing import Any
 import yaml
 
 from resray.errors import InputError
-from resray.study.layers import Layer, normalise, section
-from resray.study.spec import Data, Study
+from resray.study.layers import Layer, nested, section
+from resray.study.recipe_spec import Data, Model
+from resray.study.spec import Study
 
 _CLASSES = {"cifar10": 10, "cifar100": 100}
 
@@ -22,11 +23,13 @@ def set_layer(text: str) -> Layer:
     keys = key.strip().split(".")
     if not equals or not all(keys):
         raise InputError(f"{label}: write key=value, e.g. optimizer.lr=0.01")
-    changes = _read_value(value, label)
-    for part in reversed(keys):
-        changes = {part: changes}
-    # A shorthand such as model=resnet34 is written out here, so that layers compare by full keys.
-    return Layer(normalise(changes), label=label)
+    return Layer(nested(key.strip(), _read_value(value, label)), label=label)
+
+
+def stand_in_layers(study: Study, own: Model) -> list[Layer]:
+    """Return what ``--quick`` trains in a model's place, if the study names a smaller one."""
+    smaller = study.quick.stand_ins.get(own.name)
+    return [Layer({"model": {"name": smaller}}, label="--quick")] if smaller else []
 
 
 def limit_layers(limit_train: int | None, limit_eval: int | None) -> list[Layer]:

@@ -3,9 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from resray.study.spec import Recipe
+from resray.study.phases import rescale_phases
+from resray.study.recipe_spec import Recipe, SchedulePart, SequencePart
+
+Part = TypeVar("Part", bound=SchedulePart)
 
 
 def trial_id(recipe: Recipe, seed: int, *, dataset_checksum: str, world_size: int) -> str:
@@ -25,15 +28,45 @@ def trial_id(recipe: Recipe, seed: int, *, dataset_checksum: str, world_size: in
 
 
 def rescale(recipe: Recipe, epochs: int) -> Recipe:
-    """Return the recipe over ``epochs`` epochs, its warm-up and milestones in proportion."""
+    """Return the recipe over ``epochs`` epochs.
+
+    Warm-up, milestones, restart periods, the parts of a sequence and phases keep their proportion.
+    """
+    if epochs == recipe.epochs:
+        return recipe
     factor = epochs / recipe.epochs
-    schedule = recipe.schedule.model_copy(
+    parts = _rescaled_parts(recipe.schedule.parts, factor, epochs)
+    changes = {
+        "epochs": epochs,
+        "schedule": _rescaled(recipe.schedule, factor).model_copy(update={"parts": parts}),
+        "phases": rescale_phases(recipe.phases, recipe.epochs, epochs),
+    }
+    return recipe.model_copy(update=changes)
+
+
+def _rescaled_parts(
+    parts: Sequence[SequencePart], factor: float, epochs: int
+) -> tuple[SequencePart, ...]:
+    """Return the parts with their ends in proportion; one left without an epoch falls out."""
+    kept: list[SequencePart] = []
+    before = 0
+    for part in parts:
+        end = epochs if part.until is None else int(part.until * factor + 0.5)
+        if end > before:
+            until = None if part.until is None or end == epochs else end
+            kept.append(_rescaled(part, factor).model_copy(update={"until": until}))
+            before = end
+    return tuple(kept)
+
+
+def _rescaled(part: Part, factor: float) -> Part:
+    return part.model_copy(
         update={
-            "warmup_epochs": recipe.schedule.warmup_epochs * factor,
-            "milestones": tuple(epoch * factor for epoch in recipe.schedule.milestones),
+            "warmup_epochs": part.warmup_epochs * factor,
+            "milestones": tuple(epoch * factor for epoch in part.milestones),
+            "period": part.period and part.period * factor,
         }
     )
-    return recipe.model_copy(update={"epochs": epochs, "schedule": schedule})
 
 
 def flatten(recipe: Recipe | Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What was reduced in a trial against its study's own recipe, for people to read."""
 
-from resray.study.spec import Data, Recipe
+from resray.study.recipe_spec import Data, Recipe
 
 _OWN_SIZES = {"cifar10": 32, "cifar100": 32, "embedded": 32}
 

@@ -1,177 +1,28 @@
 """The shape of a study file: pydantic models that know every key, its type and its bounds.
 
-A *recipe* is everything that shapes one training. A *study* is a base recipe, the trials that
-change it, and what was published about them. Unknown keys are errors everywhere.
+A *recipe* (`resray.study.recipe_spec`) is everything that shapes one training. A *study* is a base
+recipe, the trials that change it, and what was published about them.
 """
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from resray.errors import not_known
-from resray.models.table import MODELS
+from resray.study.claims import check_statement
+from resray.study.entries import ABLATION_FORMS, trial_names
+from resray.study.metrics import METRICS
+from resray.study.recipe_spec import Count, Misplaced, Strict
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Size = Annotated[int, Field(ge=0)]
-ChannelValues = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
-ChannelScales = tuple[Positive, Positive, Positive]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-
-class Misplaced(ValueError):
-    """A mistake that only the whole shows; ``path`` leads from there to the value at fault."""
-
-    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
-        super().__init__(message)
-        self.path = path
-
-
-class Strict(BaseModel):
-    """Base of all parts of a study: unknown keys are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-def name_shorthand(value: Any) -> Any:
-    """Let ``model: resnet18`` stand for ``model: {name: resnet18}``."""
-    return {"name": value} if isinstance(value, str) else value
-
-
-class Model(Strict):
-    """The network: an architecture's name and what may vary about it."""
-
-    name: str
-    stem: Literal["cifar", "imagenet"] = "cifar"
-    """cifar: 3x3, stride 1, no pooling; imagenet: 7x7, stride 2, max-pooling."""
-    norm: Literal["batch", "group"] = "batch"
-    """group: GroupNorm with 32 groups, whose statistics do not depend on the batch."""
-    zero_init_residual: bool = False
-    """Each block begins as its shortcut: its last norm's scale is zero at first."""
-
-    @field_validator("name")
-    @classmethod
-    def name_is_known(cls, name: str) -> str:
-        if name not in MODELS:
-            raise ValueError(not_known(name, MODELS))
-        return name
-
-
-class Data(Strict):
-    """The images: which dataset, how it is split, and by how much it is reduced."""
-
-    name: Literal["cifar10", "cifar100", "embedded", "folder"]
-    classes: Count | None = None
-    """embedded only: number of classes (default 10)."""
-    images: Count | None = None
-    """embedded only: training images before the split (default 5,000); a fifth as many for test."""
-    image_size: Count | None = None
-    """Images are resized to this many pixels a side; null keeps the dataset's own size."""
-    validation_images: Size = 5000
-    """Held out of train, class-balanced, for selection."""
-    split_seed: int = 0
-    limit_train: Count | None = None
-    limit_eval: Count | None = None
-    mean: ChannelValues | None = None
-    std: ChannelScales | None = None
-    """Normalisation of pixel values in [0, 1]; null takes the dataset's usual figures."""
-
-    @model_validator(mode="after")
-    def embedded_options_need_embedded(self) -> Self:
-        for key in ("classes", "images"):
-            if self.name != "embedded" and getattr(self, key) is not None:
-                raise Misplaced((key,), f"only embedded images have it, not {self.name}")
-        return self
-
-
-class Optimizer(Strict):
-    """How gradients become updates."""
-
-    name: Literal["sgd", "adam", "adamw"] = "sgd"
-    lr: Positive = 0.1
-    momentum: Fraction = 0.9
-    nesterov: bool = False
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
-    weight_decay: NonNegative = 5e-4
-    decay_norm_and_bias: bool = True
-    """False frees normalisation parameters and biases of weight decay."""
-
-
-class Schedule(Strict):
-    """The learning rate over the training, as a factor of the optimizer's lr, set at each step."""
-
-    name: Literal["constant", "cosine", "linear", "step"] = "cosine"
-    warmup_epochs: NonNegative = 0
-    warmup_start: Fraction = 0.0
-    """Factor of lr at the first step of a linear warm-up."""
-    end: Fraction = 0.0
-    """Factor of lr at the end of cosine and linear."""
-    milestones: tuple[Positive, ...] = ()
-    """step: the epochs at which the rate is multiplied by gamma."""
-    gamma: Positive = 0.1
-
-    @model_validator(mode="after")
-    def step_needs_milestones(self) -> Self:
-        if self.name == "step" and not self.milestones:
-            raise Misplaced(("milestones",), "the step schedule needs at least one")
-        if self.name != "step" and self.milestones:
-            raise Misplaced(("milestones",), f"only the step schedule has them, not {self.name}")
-        return self
-
-
-class Augmentation(Strict):
-    """What happens to training images, each drawing parameters of its own."""
-
-    flip: Fraction = 0.5
-    """Probability of a horizontal flip."""
-    crop_padding: Size = 4
-    """Zero padding, in pixels, around a random crop back to the image's size; 0 is off."""
-
-
-class Recipe(Strict):
-    """Everything that shapes one training."""
-
-    model: Annotated[Model, BeforeValidator(name_shorthand)]
-    data: Annotated[Data, BeforeValidator(name_shorthand)]
-    epochs: Count
-    batch_size: Count = 128
-    """Images per optimizer step, over all ranks."""
-    eval_batch_size: Count = 500
-    optimizer: Optimizer = Optimizer()
-    schedule: Schedule = Schedule()
-    augmentation: Augmentation = Augmentation()
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    clip_gradient_norm: Positive | None = None
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto: bf16 autocast where the device computes bf16 in hardware."""
-    channels_last: Literal["auto"] | bool = "auto"
-    sync_batchnorm: bool = False
-    """BatchNorm over all ranks' images; GPU only."""
-
-    @model_validator(mode="after")
-    def warmup_fits(self) -> Self:
-        if self.schedule.warmup_epochs >= self.epochs and self.schedule.warmup_epochs > 0:
-            raise Misplaced(
-                ("schedule", "warmup_epochs"),
-                f"{self.schedule.warmup_epochs:g} must be below epochs ({self.epochs})",
-            )
-        return self
+GridValues = Annotated[list[Any], Field(min_length=1)]
+TrialName = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
 
 
 class TrialEntry(Strict):
     """One line of a study's list: a name, and what it changes in the base recipe."""
 
-    name: Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
+    name: TrialName
     recipe: dict[str, Any] = {}
 
 
@@ -183,6 +34,39 @@ class Variant(Strict):
     trials: dict[str, dict[str, Any]] = {}
 
 
+def as_list(value: Any) -> Any:
+    """Let a single text stand for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+class Ablate(Strict):
+    """Changes that are switched one by one between a plain recipe (the base) and the full one.
+
+    The trials follow from it: see `resray.study.entries`.
+    """
+
+    forms: Annotated[
+        list[Literal["chain", "add", "remove"]], BeforeValidator(as_list), Field(min_length=1)
+    ] = list(ABLATION_FORMS)  # type: ignore[assignment]  # a list of these literals
+    """chain: cumulative, in the order of the changes; add: each alone on the plain recipe; remove:
+    each taken from the full one."""
+    changes: Annotated[dict[TrialName, dict[str, Any]], Field(min_length=2)]
+    """Each change's name, and what it changes in the recipe."""
+    target_accuracy: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Test accuracy in percent to which the time is given for each step."""
+
+
+class CheckpointPolicy(Strict):
+    """Which checkpoints stay beside the last, the best and the final one."""
+
+    every: Count | None = None
+    """Every so many epochs."""
+    at: tuple[Count, ...] = ()
+    """At these epochs."""
+    keep_last: Count | None = None
+    """Only this many of the periodic ones stay; null keeps all. Those of ``at`` always stay."""
+
+
 class Quick(Strict):
     """What ``--quick`` changes, so that a study ends within minutes on two CPU cores."""
 
@@ -192,21 +76,8 @@ class Quick(Strict):
     """Keys of ``data``, applied when embedded images stand in for the dataset."""
     real: dict[str, Any] = {}
     """Keys of ``data``, applied when ``--data-dir`` was given."""
-
-
-METRICS = (
-    "test_accuracy",
-    "test_accuracy_best",
-    "test_accuracy_last",
-    "validation_accuracy",
-    "seconds_training",
-    "images_per_second",
-    "peak_memory_bytes",
-    "gpu_hours",
-    "parameters",
-    "multiply_adds",
-)
-"""Columns of the trials table that a published figure can stand beside."""
+    stand_ins: dict[str, str] = {}
+    """Models that smaller ones stand in for, e.g. ``wrn-28-10: wrn-16-2``."""
 
 
 class Published(Strict):
@@ -217,6 +88,11 @@ class Published(Strict):
     value: float
     unit: str = ""
     epochs: Count | None = None
+    """Epochs of the published training."""
+    epoch: Count | None = None
+    """Epoch after which the figure was taken, where that is not the training's end."""
+    variant: str | None = None
+    """Variant of the study that the figure belongs to; null goes with any."""
     protocol: str
     device: str
     source: str
@@ -234,6 +110,27 @@ class Claim(Strict):
 
     id: str
     text: str
+    check: Annotated[list[str], BeforeValidator(as_list)] = []
+    """Comparisons over trials that must all hold (`resray.study.claims`), e.g.
+    ``test_accuracy[resnet152] - test_accuracy[resnet18] < 5``."""
+    untested: str | None = None
+    """Why no comparison can test it."""
+
+    @field_validator("check")
+    @classmethod
+    def checks_can_be_read(cls, check: list[str]) -> list[str]:
+        for index, text in enumerate(check):
+            try:
+                check_statement(text)
+            except ValueError as error:
+                raise Misplaced((index,), str(error)) from None
+        return check
+
+    @model_validator(mode="after")
+    def is_tested_or_says_why_not(self) -> Self:
+        if bool(self.check) == (self.untested is not None):
+            raise ValueError("needs `check`, or `untested` with the reason, and not both")
+        return self
 
 
 class Study(Strict):
@@ -245,7 +142,14 @@ class Study(Strict):
     description: str = ""
     recipe: dict[str, Any]
     """The base recipe; each trial's complete recipe is validated as a `Recipe`."""
-    trials: Annotated[list[TrialEntry], Field(min_length=1)]
+    trials: list[TrialEntry] = []
+    ablate: Ablate | None = None
+    """Trials from changes that are switched one by one."""
+    grid: Annotated[dict[str, GridValues], Field(min_length=1)] | None = None
+    """Trials from every combination of values of dotted recipe keys."""
+    exclusive: bool = False
+    """One trial at a time has the device (on CPU: the machine) to itself, so that times compare."""
+    checkpoints: CheckpointPolicy = CheckpointPolicy()
     default_variant: str = "standard"
     """The name of the base recipe among the variants."""
     default_description: str = ""
@@ -257,17 +161,26 @@ class Study(Strict):
     assumed: dict[str, str] = {}
     """Recipe keys that the source leaves unstated, each with the reason for our choice."""
 
+    @property
+    def trial_names(self) -> list[str]:
+        """The names of all trials: those listed, then those of ``ablate`` and ``grid``."""
+        return trial_names(self.model_dump())
+
     @model_validator(mode="after")
     def trial_names_differ(self) -> Self:
-        names = [entry.name for entry in self.trials]
+        names = self.trial_names
+        if not names:
+            raise Misplaced(("trials",), "a study needs trials: `trials`, `ablate` or `grid`")
         for index, name in enumerate(names):
             if name in names[:index]:
-                raise Misplaced(("trials", index, "name"), f"{name!r} stands there twice")
+                listed = index < len(self.trials)
+                path = ("trials", index, "name") if listed else ("trials",)
+                raise Misplaced(path, f"{name!r} stands there twice")
         return self
 
     @model_validator(mode="after")
     def trial_names_are_known(self) -> Self:
-        names = [entry.name for entry in self.trials]
+        names = self.trial_names
         for variant_name, variant in self.variants.items():
             for trial in variant.trials:
                 if trial not in names:
@@ -276,6 +189,26 @@ class Study(Strict):
         for index, figure in enumerate(self.published):
             if figure.trial not in names:
                 raise Misplaced(("published", index, "trial"), not_known(figure.trial, names))
+            if figure.variant is not None and figure.variant not in self.variant_names:
+                path = ("published", index, "variant")
+                raise Misplaced(path, not_known(figure.variant, self.variant_names))
+        return self
+
+    @property
+    def variant_names(self) -> list[str]:
+        """The study's variants, the default one first."""
+        return [self.default_variant, *self.variants]
+
+    @model_validator(mode="after")
+    def claims_name_what_there_is(self) -> Self:
+        for index, claim in enumerate(self.claims):
+            for place, text in enumerate(claim.check):
+                for value in check_statement(text).values:
+                    path = ("claims", index, "check", place)
+                    if value.trial not in self.trial_names:
+                        raise Misplaced(path, not_known(value.trial, self.trial_names))
+                    if value.variant is not None and value.variant not in self.variant_names:
+                        raise Misplaced(path, not_known(value.variant, self.variant_names))
         return self
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from resray.errors import InputError
-from resray.study.spec import Recipe
+from resray.study.recipe_spec import Recipe
 
 
 def pick_device(use_gpu: bool) -> torch.device:

@@ -22,7 +22,7 @@ from resray.data.splits import Splits
 from resray.errors import DataError, DivergedError
 from resray.models.build import build_model
 from resray.models.resnet import ResNet
-from resray.study.spec import Recipe
+from resray.study.recipe_spec import Recipe
 from resray.training.checkpoints import Checkpoint, CheckpointFolder, read_checkpoint
 from resray.training.context import Context
 from resray.training.device import (

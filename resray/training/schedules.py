@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from resray.study.spec import Schedule
+from resray.study.recipe_spec import Schedule
 
 
 def learning_rate_factor(

@@ -12,7 +12,7 @@ import platform
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from resray.data.sources import Dataset, open_dataset
 from resray.data.splits import Splits, prepare
 from resray.errors import DataError, DivergedError, ResrayError
 from resray.models.count import count_multiply_adds, count_parameters
-from resray.study.spec import Recipe
+from resray.study.recipe_spec import Recipe
 from resray.training.checkpoints import CheckpointFolder
 from resray.training.context import Context
 from resray.training.device import device_name, reset_peak_memory
@@ -48,6 +48,9 @@ class Job:
     world_size: int
     threads: int
     use_gpu: bool
+    study: str = ""
+    checkpoints: dict[str, Any] = field(default_factory=dict)
+    """Keys of a `CheckpointPolicy`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as a dictionary of plain values."""

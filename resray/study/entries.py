@@ -1,0 +1,130 @@
+"""The trials of a study: those it lists, and those that follow from ``ablate`` and ``grid``.
+
+Works on a study file's raw content, so that a mistake in a change is reported at its line.
+
+An ablation's trials are named by what is switched on: ``plain``, ``plain+batch`` (one change),
+``plain+batch+loader`` (a chain's step), ``full``, ``full-batch`` (all but one). A trial that two
+forms share, such as a chain's first step, is there once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from resray.study.source import Key
+
+ABLATION_FORMS = ("chain", "add", "remove")
+PLAIN, FULL = "plain", "full"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One trial: its name, and the places in the study file that change its recipe, in order."""
+
+    name: str
+    paths: tuple[tuple[Key, ...], ...] = ()
+    """Of mappings in the file."""
+    changes: tuple[tuple[str, Any], ...] = ()
+    """Dotted keys and values of a grid's point."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One trial of an ablation's form."""
+
+    name: str
+    change: str | None
+    """What it switches against the step before (chain), the plain (add) or the full recipe."""
+    applied: tuple[str, ...]
+    """The changes that are on."""
+
+
+def entries(document: Any) -> list[Entry]:
+    """Return a study's trials, from the raw or validated content of its file.
+
+    Parts that are not what they should be are passed over: validation reports them.
+    """
+    found = [Entry(name, (("trials", index, "recipe"),)) for index, name in _listed(document)]
+    return found + _ablation_entries(document) + _grid_entries(document)
+
+
+def trial_names(document: Any) -> list[str]:
+    """Return the names of a study's trials."""
+    return [entry.name for entry in entries(document)]
+
+
+def ablation_steps(changes: list[str], form: str) -> list[Step]:
+    """Return the trials of a form (chain, add or remove) over changes, its reference first.
+
+    A chain goes from plain to full; add ends and remove begins with the full recipe.
+    """
+    plain, full = Step(PLAIN, None, ()), Step(FULL, None, tuple(changes))
+    if form == "chain":
+        steps = [_chain_step(changes, number) for number in range(1, len(changes) + 1)]
+        return [plain, *steps]
+    if form == "add":
+        singles = [Step(_name((change,), changes), change, (change,)) for change in changes]
+        return [plain, *singles, full]
+    without = [tuple(other for other in changes if other != change) for change in changes]
+    removed = [
+        Step(_name(applied, changes), change, applied)
+        for change, applied in zip(changes, without, strict=True)
+    ]
+    return [full, *removed, plain]
+
+
+def _chain_step(changes: list[str], number: int) -> Step:
+    applied = tuple(changes[:number])
+    return Step(_name(applied, changes), changes[number - 1], applied)
+
+
+def _name(applied: tuple[str, ...], changes: list[str]) -> str:
+    missing = [change for change in changes if change not in applied]
+    if not missing:
+        return FULL
+    if len(missing) == 1 and len(changes) > 2:
+        return f"{FULL}-{missing[0]}"
+    return "+".join((PLAIN, *applied))
+
+
+def _listed(document: Any) -> list[tuple[int, str]]:
+    trials = document.get("trials") if isinstance(document, Mapping) else None
+    if not isinstance(trials, list | tuple):
+        return []
+    names = [entry.get("name") if isinstance(entry, Mapping) else None for entry in trials]
+    return [(index, name if isinstance(name, str) else "") for index, name in enumerate(names)]
+
+
+def _ablation_entries(document: Any) -> list[Entry]:
+    ablate = document.get("ablate") if isinstance(document, Mapping) else None
+    changes = ablate.get("changes") if isinstance(ablate, Mapping) else None
+    if not isinstance(changes, Mapping):
+        return []
+    assert isinstance(ablate, Mapping)
+    forms = ablate.get("forms", ABLATION_FORMS)
+    forms = [forms] if isinstance(forms, str) else forms
+    names = [str(name) for name in changes]
+    steps = [
+        step for form in forms if form in ABLATION_FORMS for step in ablation_steps(names, form)
+    ]
+    return [
+        Entry(step.name, tuple(("ablate", "changes", change) for change in step.applied))
+        for step in {step.name: step for step in steps}.values()
+    ]
+
+
+def _grid_entries(document: Any) -> list[Entry]:
+    grid = document.get("grid") if isinstance(document, Mapping) else None
+    if not isinstance(grid, Mapping) or not all(isinstance(v, list) for v in grid.values()):
+        return []
+    return [
+        Entry("-".join(_shown(value) for value in point), (), tuple(zip(grid, point, strict=True)))
+        for point in product(*grid.values())
+    ]
+
+
+def _shown(value: Any) -> str:
+    """Return a grid's value as a part of a trial's name."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return "".join(letter if letter.isalnum() or letter in "_.+-" else "_" for letter in text)

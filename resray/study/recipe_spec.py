@@ -1,0 +1,473 @@
+"""The shape of a recipe: everything that shapes one training, key by key. Imports no torch.
+
+Unknown keys are errors everywhere, and so are keys that do not apply to what they stand beside.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    field_validator,
+    model_validator,
+)
+
+from resray.errors import not_known
+from resray.models.table import MODELS, is_outside, is_wide, wide_shape
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Size = Annotated[int, Field(ge=0)]
+ChannelValues = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+ChannelScales = tuple[Positive, Positive, Positive]
+
+
+class Misplaced(ValueError):
+    """A mistake that only the whole shows; ``path`` leads from there to the value at fault."""
+
+    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class Strict(BaseModel):
+    """Base of all parts of a study: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    def differs(self, keys: Iterable[str]) -> list[str]:
+        """Return those of ``keys`` whose value is not the default."""
+        fields = type(self).model_fields
+        return [key for key in keys if getattr(self, key) != fields[key].default]
+
+    def only_with(self, keys: Iterable[str], where: str) -> None:
+        """Raise Misplaced if one of ``keys``, which mean something in ``where`` only, is set."""
+        for key in self.differs(keys):
+            raise Misplaced((key,), f"only {where} has it, not {getattr(self, 'name', 'this')}")
+
+
+def name_shorthand(value: Any) -> Any:
+    """Let ``model: resnet18`` stand for ``model: {name: resnet18}``."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+MODEL_FORMS = ("resnet", "wrn-DEPTH-WIDTH", "torchvision:NAME", "timm:NAME", "module:function")
+
+
+class Model(Strict):
+    """The network: an architecture's name and what may vary about it."""
+
+    name: str
+    """One of `resray.models.table.MODELS`, ``resnet`` (with blocks and channels), ``wrn-28-10``
+    (any depth 6n + 4 and width), ``torchvision:NAME``, ``timm:NAME``, or one's own
+    ``package.module:function``, called with ``num_classes`` and ``arguments``, giving a module."""
+    block: Literal["basic", "bottleneck"] = "basic"
+    blocks: tuple[Count, ...] = ()
+    """resnet only: residual blocks of each stage."""
+    channels: tuple[Count, ...] = ()
+    """resnet only: channels of each stage, before a bottleneck's expansion."""
+    groups: Count = 1
+    """resnet only: groups of a bottleneck's 3x3 convolution (the cardinality of ResNeXt)."""
+    width_per_group: Count = 64
+    """resnet only: width of the bottleneck's 3x3 convolution is channels * this / 64 * groups."""
+    stem: Literal["cifar", "imagenet"] = "cifar"
+    """cifar: 3x3, stride 1, no pooling; imagenet: 7x7, stride 2, max-pooling."""
+    norm: Literal["batch", "group"] = "batch"
+    """group: GroupNorm with 32 groups, whose statistics do not depend on the batch."""
+    zero_init_residual: bool = False
+    """Each block begins as its shortcut: its last norm's scale is zero at first."""
+    dropout: Share = 0.0
+    """wrn: between a block's two convolutions; residual networks: before the classifier."""
+    stochastic_depth: Share = 0.0
+    """Probability that the last block is skipped for an image; falls linearly to 0 at the first."""
+    shared_stages: tuple[Count, ...] = ()
+    """Stages, from 1, in which the two convolutions of a basic block that have one shape are one
+    module: one set of weights, used twice."""
+    arguments: dict[str, Any] = {}
+    """Keyword arguments for a model that is not resray's own."""
+
+    @field_validator("name")
+    @classmethod
+    def name_is_known(cls, name: str) -> str:
+        if name not in MODELS and name != "resnet" and not is_wide(name) and not is_outside(name):
+            raise ValueError(not_known(name, [*MODELS, *MODEL_FORMS]))
+        if is_wide(name):
+            wide_shape(name)
+        return name
+
+    @model_validator(mode="after")
+    def options_fit_the_network(self) -> Self:
+        shape = ("block", "blocks", "channels", "groups", "width_per_group")
+        own = ("stem", "norm", "zero_init_residual", "dropout", "stochastic_depth", "shared_stages")
+        if self.name != "resnet":
+            self.only_with(shape, "`resnet`")
+        elif not self.blocks or len(self.blocks) != len(self.channels):
+            raise Misplaced(("blocks",), "resnet needs as many blocks as channels, at least one")
+        if is_outside(self.name):
+            self.only_with(own, "a network of resray's own")
+        else:
+            self.only_with(["arguments"], "a network from elsewhere (torchvision:, timm:, module:)")
+        if is_wide(self.name):
+            self.only_with(("stem", "norm", "zero_init_residual", "shared_stages"), "a resnet")
+        return self
+
+
+class Data(Strict):
+    """The images: which dataset, how it is split, and by how much it is reduced."""
+
+    name: Literal["cifar10", "cifar100", "embedded", "folder"]
+    classes: Count | None = None
+    """embedded only: number of classes (default 10)."""
+    images: Count | None = None
+    """embedded only: training images before the split (default 5,000); a fifth as many for test."""
+    image_size: Count | None = None
+    """Images are resized to this many pixels a side; null keeps the dataset's own size."""
+    validation_images: Size = 5000
+    """Held out of train, class-balanced, for selection."""
+    split_seed: int = 0
+    limit_train: Count | None = None
+    limit_eval: Count | None = None
+    mean: ChannelValues | None = None
+    std: ChannelScales | None = None
+    """Normalisation of pixel values in [0, 1]; null takes the dataset's usual figures."""
+
+    @model_validator(mode="after")
+    def embedded_options_need_embedded(self) -> Self:
+        for key in ("classes", "images"):
+            if self.name != "embedded" and getattr(self, key) is not None:
+                raise Misplaced((key,), f"only embedded images have it, not {self.name}")
+        return self
+
+
+class Loader(Strict):
+    """How images come to the device."""
+
+    name: Literal["device", "per-image"] = "device"
+    """device: all images live there as uint8 and whole batches are augmented; per-image: PyTorch's
+    DataLoader over torchvision's transforms, the classic way (flip and crop only)."""
+    workers: Size = 0
+    """per-image only: processes that prepare batches; 0 does it between the training steps."""
+    pinned_memory: bool = False
+    """per-image only: batches are copied from page-locked memory; no effect without a GPU."""
+
+    @model_validator(mode="after")
+    def options_need_per_image(self) -> Self:
+        if self.name != "per-image":
+            self.only_with(("workers", "pinned_memory"), "the per-image loader")
+        return self
+
+
+class Optimizer(Strict):
+    """How gradients become updates."""
+
+    name: Literal["sgd", "adam", "adamw", "muon"] = "sgd"
+    lr: Positive = 0.1
+    momentum: Fraction = 0.9
+    """sgd and muon."""
+    nesterov: bool = False
+    """sgd and muon."""
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    """adam, adamw, and the AdamW beside muon."""
+    weight_decay: NonNegative = 5e-4
+    decay_norm_and_bias: bool = True
+    """False frees normalisation parameters and biases of weight decay."""
+    companion_lr: Positive = 1e-3
+    """muon only: rate of the AdamW that updates what is no hidden weight matrix (norms, biases,
+    the first convolution and the classifier)."""
+
+    @model_validator(mode="after")
+    def options_fit(self) -> Self:
+        if self.name != "muon":
+            self.only_with(["companion_lr"], "muon")
+        return self
+
+
+class SchedulePart(Strict):
+    """The learning rate over some epochs, as a factor of the optimizer's lr, set at each step."""
+
+    name: Literal[
+        "constant", "cosine", "linear", "step", "cosine_restarts", "onecycle", "plateau"
+    ] = "cosine"
+    warmup_epochs: NonNegative = 0
+    warmup_start: Fraction = 0.0
+    """Factor of lr at the first step of a linear warm-up."""
+    end: Fraction = 0.0
+    """Factor of lr at the end of cosine, linear, onecycle and of each cosine_restarts period;
+    plateau never goes below it."""
+    milestones: tuple[Positive, ...] = ()
+    """step: the epochs at which the rate is multiplied by gamma."""
+    gamma: Positive = 0.1
+    """step and plateau: what the rate is multiplied by."""
+    period: Positive | None = None
+    """cosine_restarts: epochs to the first restart (T_0)."""
+    period_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
+    """cosine_restarts: each period is this many times as long as the one before (T_mult)."""
+    rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """onecycle: share of the steps in which the rate rises (torch: pct_start)."""
+    start: Fraction = 0.04
+    """onecycle: factor at the first step (torch: 1 / div_factor)."""
+    cycle_momentum: bool = True
+    """onecycle: momentum (Adam: beta1) goes from 0.95 down to 0.85 and back, as torch's does."""
+    patience: Size = 10
+    """plateau: epochs without a better validation accuracy before the rate falls."""
+
+    @model_validator(mode="after")
+    def options_fit_the_schedule(self) -> Self:
+        if self.name == "step" and not self.milestones:
+            raise Misplaced(("milestones",), "the step schedule needs at least one")
+        if self.name == "cosine_restarts" and self.period is None:
+            raise Misplaced(("period",), "cosine_restarts needs the epochs to the first restart")
+        for name, keys in _SCHEDULE_KEYS.items():
+            if self.name != name:
+                self.only_with(keys, f"the {name} schedule")
+        if self.name in ("onecycle", "plateau") and self.warmup_epochs:
+            raise Misplaced(("warmup_epochs",), f"{self.name} has none")
+        return self
+
+
+_SCHEDULE_KEYS = {
+    "step": ("milestones",),
+    "cosine_restarts": ("period", "period_factor"),
+    "onecycle": ("rise", "start", "cycle_momentum"),
+    "plateau": ("patience",),
+}
+
+
+class SequencePart(SchedulePart):
+    """One of several schedules that follow each other."""
+
+    until: Count | None = None
+    """Last epoch of this part, from 1; only the last part leaves it out and goes to the end."""
+
+
+class Schedule(SchedulePart):
+    """The learning rate over the training: one schedule, or a sequence of them."""
+
+    name: Literal[  # type: ignore[assignment]  # one name more than a part has
+        "constant", "cosine", "linear", "step", "cosine_restarts", "onecycle", "plateau", "sequence"
+    ] = "cosine"
+    parts: tuple[SequencePart, ...] = ()
+    """sequence: each part's schedule spans its own epochs."""
+
+    @model_validator(mode="after")
+    def parts_follow_each_other(self) -> Self:
+        if (self.name == "sequence") != bool(self.parts):
+            raise Misplaced(("parts",), "a sequence has parts, and nothing else has")
+        if self.name == "sequence":
+            self.only_with(("warmup_epochs", "end"), "each part of a sequence")
+        before = 0
+        for index, part in enumerate(self.parts):
+            last = index == len(self.parts) - 1
+            if part.name == "plateau":
+                raise Misplaced(("parts", index, "name"), "plateau cannot be part of a sequence")
+            if last != (part.until is None):
+                message = "every part but the last one names the epoch at which it ends"
+                raise Misplaced(("parts", index, "until"), message)
+            if part.until is not None and part.until <= before:
+                message = f"{part.until} must be above {before}, where the part before it ends"
+                raise Misplaced(("parts", index, "until"), message)
+            before = part.until or before
+        return self
+
+
+class ShiftScaleRotate(Strict):
+    """A random shift, zoom and rotation about the centre; uncovered pixels mirror the image.
+
+    After albumentations' ShiftScaleRotate, whose default limits these are.
+    """
+
+    probability: Fraction = 0.5
+    shift: Fraction = 0.0625
+    """Largest shift in each direction, as a share of the side."""
+    scale: Share = 0.1
+    """Largest relative zoom: the factor is drawn from 1 - scale to 1 + scale."""
+    degrees: Annotated[float, Field(ge=0, le=180)] = 45.0
+    """Largest rotation either way."""
+
+
+class Affine(Strict):
+    """torchvision's RandomAffine: rotation, shift, zoom, shear along x; uncovered is black."""
+
+    probability: Fraction = 1.0
+    degrees: Annotated[float, Field(ge=0, le=180)] = 0.0
+    translate: Fraction = 0.0
+    """Largest shift in each direction, as a share of the side."""
+    scale: tuple[Positive, Positive] = (1.0, 1.0)
+    shear: Annotated[float, Field(ge=0, lt=90)] = 0.0
+    """Largest shear along x, in degrees, either way."""
+
+
+class Cutout(Strict):
+    """Square holes at random places, filled with the dataset's mean (zero after normalisation).
+
+    Source: DeVries & Taylor (2017). A hole's centre lies anywhere, so holes may overlap the edge.
+    """
+
+    probability: Fraction = 0.5
+    size: Count = 8
+    """Side of a hole in pixels."""
+    holes: Count = 1
+
+
+class BrightnessContrast(Strict):
+    """Pixel values (0 to 1) become contrast * value + brightness, as albumentations draws them."""
+
+    probability: Fraction = 0.3
+    brightness: Fraction = 0.2
+    """Largest shift either way, as a share of the full range."""
+    contrast: Fraction = 0.2
+    """The factor is drawn from 1 - contrast to 1 + contrast."""
+
+
+class HueSaturationValue(Strict):
+    """Random shifts in HSV, in albumentations' (OpenCV's 8-bit) units and with its defaults."""
+
+    probability: Fraction = 0.3
+    hue: Annotated[float, Field(ge=0, le=90)] = 20.0
+    """Largest shift either way, of 180 for the full circle."""
+    saturation: Annotated[float, Field(ge=0, le=255)] = 30.0
+    value: Annotated[float, Field(ge=0, le=255)] = 20.0
+
+
+class RandAugment(Strict):
+    """Cubuk et al., "RandAugment" (2019), with torchvision's operations and magnitudes."""
+
+    probability: Fraction = 1.0
+    operations: Count = 2
+    """Operations for each image."""
+    magnitude: Annotated[int, Field(ge=0, le=30)] = 9
+
+
+class AutoAugment(Strict):
+    """The CIFAR-10 policy of Cubuk et al., "AutoAugment" (2018): 25 pairs of operations."""
+
+    probability: Fraction = 1.0
+
+
+class Augmentation(Strict):
+    """What happens to training images, each drawing parameters of its own; null is off.
+
+    In this order: crop, flip, shift_scale_rotate, affine, brightness_contrast,
+    hue_saturation_value, auto_augment, rand_augment, cutout.
+    """
+
+    flip: Fraction = 0.5
+    """Probability of a horizontal flip."""
+    crop_padding: Size = 4
+    """Zero padding, in pixels, around a random crop back to the image's size; 0 is off."""
+    crop_probability: Fraction = 1.0
+    shift_scale_rotate: ShiftScaleRotate | None = None
+    affine: Affine | None = None
+    brightness_contrast: BrightnessContrast | None = None
+    hue_saturation_value: HueSaturationValue | None = None
+    auto_augment: AutoAugment | None = None
+    rand_augment: RandAugment | None = None
+    cutout: Cutout | None = None
+
+
+class Mixing(Strict):
+    """Blending pairs of images and their labels; a strength of 0 is off.
+
+    MixUp: Zhang et al. (2017); CutMix: Yun et al. (2019).
+    """
+
+    mixup_alpha: NonNegative = 0.0
+    """The share of the first image is drawn from Beta(alpha, alpha), once for a batch."""
+    cutmix_alpha: NonNegative = 0.0
+    """The same for the area of the second image's rectangle."""
+    probability: Fraction = 1.0
+    """That a batch is mixed at all."""
+    cutmix_chance: Fraction = 0.5
+    """That a mixed batch is CutMix rather than MixUp, where both are on."""
+
+
+class EarlyStopping(Strict):
+    """The training ends when validation accuracy has not risen for some epochs."""
+
+    patience: Count
+    """Epochs without a rise of more than ``min_delta`` points."""
+    min_delta: NonNegative = 0.0
+
+
+class Recipe(Strict):
+    """Everything that shapes one training."""
+
+    model: Annotated[Model, BeforeValidator(name_shorthand)]
+    data: Annotated[Data, BeforeValidator(name_shorthand)]
+    epochs: Count
+    batch_size: Count = 128
+    """Images per forward and backward pass, over all ranks."""
+    accumulation: Count = 1
+    """Batches whose gradients are averaged into one optimizer step."""
+    eval_batch_size: Count = 500
+    loader: Annotated[Loader, BeforeValidator(name_shorthand)] = Loader()
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    augmentation: Augmentation = Augmentation()
+    mixing: Mixing = Mixing()
+    label_smoothing: Share = 0.0
+    clip_gradient_norm: Positive | None = None
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Evaluate an exponential moving average of the weights, updated after each optimizer step."""
+    early_stopping: EarlyStopping | None = None
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """auto: bf16 autocast where the device computes bf16 in hardware; fp16 scales gradients."""
+    channels_last: Literal["auto"] | bool = "auto"
+    sync_batchnorm: bool = False
+    """BatchNorm over all ranks' images; GPU only."""
+    phases: dict[str, dict[str, Any]] = {}
+    """Settings that change by epoch: for each (``label_smoothing``, ``model.dropout``,
+    ``augmentation`` ...) its value over ranges of epochs such as ``1-40``, which together cover the
+    training. See `resray.study.phases`."""
+
+    @model_validator(mode="after")
+    def warmup_fits(self) -> Self:
+        if self.schedule.warmup_epochs >= self.epochs and self.schedule.warmup_epochs > 0:
+            raise Misplaced(
+                ("schedule", "warmup_epochs"),
+                f"{self.schedule.warmup_epochs:g} must be below epochs ({self.epochs})",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def sequence_fits(self) -> Self:
+        for index, part in enumerate(self.schedule.parts):
+            if part.until is not None and part.until >= self.epochs:
+                message = f"{part.until} must be below epochs ({self.epochs})"
+                raise Misplaced(("schedule", "parts", index, "until"), message)
+        return self
+
+    @model_validator(mode="after")
+    def loader_can_augment(self) -> Self:
+        if self.loader.name == "per-image":
+            able = ("flip", "crop_padding", "crop_probability")
+            others = [key for key in type(self.augmentation).model_fields if key not in able]
+            for key in self.augmentation.differs(others):
+                raise Misplaced(
+                    ("augmentation", key), "the per-image loader does flip and crop only"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def plateau_has_validation(self) -> Self:
+        for key, needs in (("schedule", self.schedule.name == "plateau"),
+                           ("early_stopping", self.early_stopping is not None)):  # fmt: skip
+            if needs and self.data.validation_images == 0:
+                message = "needs a validation split; data.validation_images is 0"
+                raise Misplaced((key,), message)
+        return self
+
+    @model_validator(mode="after")
+    def phases_fit(self) -> Self:
+        # Here, because a phase's value is checked as part of a whole recipe.
+        from resray.study.phases import check_phases
+
+        check_phases(self)
+        return self
