@@ -1,6 +1,6 @@
 """From a study and the user's wishes to the trials that still have to run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,16 +81,17 @@ class Planner:
         self.trials = expand(self.study, bench.options)
         self.results = results_folder(bench, self.study.name)
         self.store = ResultStore(self.results)
+        self.request = replace(bench.request, exclusive=self.study.exclusive)
         self._download = download
         self._datasets: dict[str, Dataset] = {}
         self._sizes: dict[str, Size] = {}
 
     def plan(self, machine: Machine) -> tuple[list[Work], Allocation]:
         """Return every trial asked for, longest first, and what each will get."""
-        world_size = allocate(self.bench.request, machine, len(self.trials)).world_size
+        world_size = allocate(self.request, machine, len(self.trials)).world_size
         identified = [(trial, self._identify(trial, world_size)) for trial in self.trials]
         missing = sum(self._is_todo(trial, identity) for trial, identity in identified)
-        allocation = allocate(self.bench.request, machine, max(1, missing))
+        allocation = allocate(self.request, machine, max(1, missing))
         work = [self._work(trial, identity, allocation) for trial, identity in identified]
         return sorted(work, key=self._work_left, reverse=True), allocation
 

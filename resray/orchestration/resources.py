@@ -37,6 +37,8 @@ class Request:
     workers: int | None = None
     workers_per_trial: int | None = None
     cpus_per_trial: int | None = None
+    exclusive: bool = False
+    """Without GPUs: one trial at a time, unless ``workers`` says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,8 @@ def on_gpus(request: Request, machine: Machine, gpus: int, trials: int) -> Alloc
 
 def on_cpus(request: Request, machine: Machine, trials: int) -> Allocation:
     """Share the CPU cores: ``--workers`` slots of one process each."""
-    slots = machine.cpus if request.workers is None else request.workers
+    alone = request.workers_per_trial or 1
+    slots = request.workers or (alone if request.exclusive else machine.cpus)
     if slots > machine.cpus:
         raise ClusterError(f"--workers {slots}: {machine}; type --workers {machine.cpus}")
     world_size = request.workers_per_trial or 1

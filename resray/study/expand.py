@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from resray.errors import InputError, unknown
+from resray.study.entries import ablation_steps
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers
 from resray.study.mistakes import Mistake, dotted, find_mistakes
 from resray.study.overrides import (
@@ -16,6 +17,7 @@ from resray.study.overrides import (
     quick_recipe_layer,
     set_layer,
     stand_in_layers,
+    without_phases,
 )
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import differences, flatten, rescale, trial_id
@@ -40,6 +42,8 @@ class Options:
 
     select: tuple[str, ...] = ()
     """Globs on trial names; none selects all."""
+    ablate: tuple[str, ...] = ()
+    """Forms of the study's ablation (chain, add, remove) whose trials are wanted; none: all."""
     variant: str | None = None
     """None takes the study's default variant."""
     seeds: tuple[int, ...] | None = None
@@ -124,9 +128,25 @@ def _selected(study: Study, options: Options) -> list[int]:
         if not any(fnmatchcase(name, glob) for name in names):
             raise InputError(unknown("--select", glob, names))
     globs = options.select or ("*",)
-    return [
-        index for index, name in enumerate(names) if any(fnmatchcase(name, glob) for glob in globs)
+    wanted = _ablation_names(study, options.ablate) if options.ablate else names
+    chosen = [
+        index
+        for index, name in enumerate(names)
+        if name in wanted and any(fnmatchcase(name, glob) for glob in globs)
     ]
+    if not chosen:
+        raise InputError("--ablate and --select together leave no trial; leave out one of them")
+    return chosen
+
+
+def _ablation_names(study: Study, forms: tuple[str, ...]) -> set[str]:
+    if study.ablate is None:
+        raise InputError(f"--ablate {forms[0]}: {study.name} has no ablation")
+    for form in forms:
+        if form not in study.ablate.forms:
+            raise InputError(unknown("--ablate", form, study.ablate.forms))
+    changes = list(study.ablate.changes)
+    return {step.name for form in forms for step in ablation_steps(changes, form)}
 
 
 def _plan(
@@ -161,7 +181,7 @@ def _with_options(study: Study, own: Recipe, options: Options) -> Recipe:
 
 def _option_layers(study: Study, own: Recipe, options: Options) -> list[Layer]:
     sets = [set_layer(text) for text in options.overrides]
-    layers = [Layer(_rescaled(study, own, options).model_dump())]
+    layers = [Layer(without_phases(_rescaled(study, own, options).model_dump(), sets))]
     if options.quick:
         layers += [quick_recipe_layer(study), *stand_in_layers(study, own.model)]
     layers += data_layers(study, own.data, sets, quick=options.quick, data_given=options.data_given)

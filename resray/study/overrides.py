@@ -8,6 +8,7 @@ import yaml
 from resray.errors import InputError
 from resray.study.layers import Layer, nested, section
 from resray.study.recipe_spec import Data, Model
+from resray.study.recipes import flatten
 from resray.study.spec import Study
 
 _CLASSES = {"cifar10": 10, "cifar100": 100}
@@ -24,6 +25,21 @@ def set_layer(text: str) -> Layer:
     if not equals or not all(keys):
         raise InputError(f"{label}: write key=value, e.g. optimizer.lr=0.01")
     return Layer(nested(key.strip(), _read_value(value, label)), label=label)
+
+
+def without_phases(recipe: dict[str, Any], sets: Sequence[Layer]) -> dict[str, Any]:
+    """Return a recipe whose phases leave alone what ``--set`` fixes for the whole training."""
+    fixed = [key for layer in sets for key in flatten(layer.changes)]
+    kept = {
+        setting: table
+        for setting, table in recipe["phases"].items()
+        if not any(_overlap(setting, key) for key in fixed)
+    }
+    return {**recipe, "phases": kept}
+
+
+def _overlap(setting: str, key: str) -> bool:
+    return f"{setting}.".startswith(f"{key}.") or f"{key}.".startswith(f"{setting}.")
 
 
 def stand_in_layers(study: Study, own: Model) -> list[Layer]:

@@ -103,11 +103,24 @@ def _rescale_table(table: Mapping[str, Any], before: int, epochs: int) -> dict[s
     scaled, first = {}, 1
     for text, value in sorted(table.items(), key=lambda entry: epoch_range(entry[0]) or (0, 0)):
         _, last = epoch_range(text) or (0, 0)
-        end = epochs if last == before else int(last * epochs / before + 0.5)
+        end = rescaled_epoch(last, before, epochs)
         if end >= first:
             scaled[f"{first}-{end}"] = value
             first = end + 1
     return scaled
+
+
+def rescaled_epoch(epoch: int, before: int, epochs: int) -> int:
+    """Return where the end of ``epoch`` of ``before`` lies among ``epochs``, to a whole epoch."""
+    return int(epoch * epochs / before + 0.5)
+
+
+def boundaries(phases: Mapping[str, Mapping[str, Any]]) -> list[int]:
+    """Return the epochs, in order, after which some setting changes."""
+    ends = [
+        sorted((epoch_range(text) or (0, 0))[1] for text in table)[:-1] for table in phases.values()
+    ]
+    return sorted({end for table in ends for end in table})
 
 
 def _check_ranges(setting: str, table: Mapping[str, Any], epochs: int) -> None:

@@ -193,7 +193,7 @@ class SchedulePart(Strict):
     """The learning rate over some epochs, as a factor of the optimizer's lr, set at each step."""
 
     name: Literal[
-        "constant", "cosine", "linear", "step", "cosine_restarts", "onecycle", "plateau"
+        "constant", "cosine", "linear", "step", "cosine_restarts", "onecycle", "plateau", "sequence"
     ] = "cosine"
     warmup_epochs: NonNegative = 0
     warmup_start: Fraction = 0.0
@@ -250,9 +250,6 @@ class SequencePart(SchedulePart):
 class Schedule(SchedulePart):
     """The learning rate over the training: one schedule, or a sequence of them."""
 
-    name: Literal[  # type: ignore[assignment]  # one name more than a part has
-        "constant", "cosine", "linear", "step", "cosine_restarts", "onecycle", "plateau", "sequence"
-    ] = "cosine"
     parts: tuple[SequencePart, ...] = ()
     """sequence: each part's schedule spans its own epochs."""
 
@@ -265,8 +262,9 @@ class Schedule(SchedulePart):
         before = 0
         for index, part in enumerate(self.parts):
             last = index == len(self.parts) - 1
-            if part.name == "plateau":
-                raise Misplaced(("parts", index, "name"), "plateau cannot be part of a sequence")
+            if part.name in ("plateau", "sequence"):
+                message = f"{part.name} cannot be part of a sequence"
+                raise Misplaced(("parts", index, "name"), message)
             if last != (part.until is None):
                 message = "every part but the last one names the epoch at which it ends"
                 raise Misplaced(("parts", index, "until"), message)

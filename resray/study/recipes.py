@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from resray.study.phases import rescale_phases
+from resray.study.phases import rescale_phases, rescaled_epoch
 from resray.study.recipe_spec import Recipe, SchedulePart, SequencePart
 
 Part = TypeVar("Part", bound=SchedulePart)
@@ -35,7 +35,7 @@ def rescale(recipe: Recipe, epochs: int) -> Recipe:
     if epochs == recipe.epochs:
         return recipe
     factor = epochs / recipe.epochs
-    parts = _rescaled_parts(recipe.schedule.parts, factor, epochs)
+    parts = _rescaled_parts(recipe.schedule.parts, recipe.epochs, epochs)
     changes = {
         "epochs": epochs,
         "schedule": _rescaled(recipe.schedule, factor).model_copy(update={"parts": parts}),
@@ -45,17 +45,17 @@ def rescale(recipe: Recipe, epochs: int) -> Recipe:
 
 
 def _rescaled_parts(
-    parts: Sequence[SequencePart], factor: float, epochs: int
+    parts: Sequence[SequencePart], before: int, epochs: int
 ) -> tuple[SequencePart, ...]:
     """Return the parts with their ends in proportion; one left without an epoch falls out."""
     kept: list[SequencePart] = []
-    before = 0
+    start = 0
     for part in parts:
-        end = epochs if part.until is None else int(part.until * factor + 0.5)
-        if end > before:
-            until = None if part.until is None or end == epochs else end
-            kept.append(_rescaled(part, factor).model_copy(update={"until": until}))
-            before = end
+        end = epochs if part.until is None else rescaled_epoch(part.until, before, epochs)
+        if end > start:
+            until = None if end == epochs else end
+            kept.append(_rescaled(part, epochs / before).model_copy(update={"until": until}))
+            start = end
     return tuple(kept)
 
 

@@ -1,5 +1,6 @@
 """What was reduced in a trial against its study's own recipe, for people to read."""
 
+from resray.study.phases import boundaries, rescaled_epoch
 from resray.study.recipe_spec import Data, Recipe
 
 _OWN_SIZES = {"cifar10": 32, "cifar100": 32, "embedded": 32}
@@ -8,10 +9,12 @@ _OWN_SIZES = {"cifar10": 32, "cifar100": 32, "embedded": 32}
 def reductions(own: Recipe, run: Recipe, stop_after: int | None) -> tuple[str, ...]:
     """Name the reductions of what was run against the study's own recipe.
 
-    Fragments of a sentence such as ``2 of 200 epochs`` or ``2,000 training images``: epochs, data
-    and image size. Nothing else that differs is a reduction.
+    Fragments of a sentence such as ``2 of 200 epochs`` or ``2,000 training images``: epochs,
+    a stand-in for the model, data and image size. Nothing else that differs is a reduction.
     """
     found = _epochs(own, run, stop_after)
+    if run.model.name != own.model.name:
+        found.append(f"{run.model.name} in place of {own.model.name}")
     if run.data.name == "embedded" and own.data.name != "embedded":
         found.append(f"embedded images in place of {own.data.name}")
     found += _images(own.data, run.data)
@@ -22,9 +25,19 @@ def _epochs(own: Recipe, run: Recipe, stop_after: int | None) -> list[str]:
     found = []
     if run.epochs < own.epochs:
         found.append(f"{run.epochs} of {own.epochs} epochs")
+        if own.phases and run.phases:
+            found.append(_moved_phases(own, run))
     if stop_after is not None:
         found.append(f"stopped after {stop_after} of {run.epochs} epochs")
     return found
+
+
+def _moved_phases(own: Recipe, run: Recipe) -> str:
+    """Say where the boundaries between phases went when a recipe was rescaled."""
+    before = boundaries(own.phases)
+    after = [rescaled_epoch(epoch, own.epochs, run.epochs) for epoch in before]
+    written = (", ".join(map(str, epochs)) for epochs in (before, after))
+    return "phases rescaled: boundaries after epochs {} fall after {}".format(*written)
 
 
 def _images(own: Data, run: Data) -> list[str]:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from resray.errors import not_known
 from resray.study.claims import check_statement
-from resray.study.entries import ABLATION_FORMS, trial_names
+from resray.study.entries import trial_names
 from resray.study.metrics import METRICS
 from resray.study.recipe_spec import Count, Misplaced, Strict
 
@@ -39,15 +39,20 @@ def as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+AblationForm = Literal["chain", "add", "remove"]
+
+
 class Ablate(Strict):
     """Changes that are switched one by one between a plain recipe (the base) and the full one.
 
     The trials follow from it: see `resray.study.entries`.
     """
 
-    forms: Annotated[
-        list[Literal["chain", "add", "remove"]], BeforeValidator(as_list), Field(min_length=1)
-    ] = list(ABLATION_FORMS)  # type: ignore[assignment]  # a list of these literals
+    forms: Annotated[list[AblationForm], BeforeValidator(as_list), Field(min_length=1)] = [
+        "chain",
+        "add",
+        "remove",
+    ]
     """chain: cumulative, in the order of the changes; add: each alone on the plain recipe; remove:
     each taken from the full one."""
     changes: Annotated[dict[TrialName, dict[str, Any]], Field(min_length=2)]
@@ -184,8 +189,8 @@ class Study(Strict):
         for variant_name, variant in self.variants.items():
             for trial in variant.trials:
                 if trial not in names:
-                    path = ("variants", variant_name, "trials", trial)
-                    raise Misplaced(path, not_known(trial, names))
+                    place = ("variants", variant_name, "trials", trial)
+                    raise Misplaced(place, not_known(trial, names))
         for index, figure in enumerate(self.published):
             if figure.trial not in names:
                 raise Misplaced(("published", index, "trial"), not_known(figure.trial, names))
