@@ -1,0 +1,71 @@
+"""From a checkpoint's file to the trained network: for evaluation, prediction and export."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from resray.data.splits import Channels
+from resray.errors import DataError
+from resray.models.build import build_model
+from resray.study.recipe_spec import Recipe
+from resray.training.checkpoints import Checkpoint, read_checkpoint
+
+KEYS = ("epoch", "recipe", "seed", "class_names", "mean", "std", "image_size", "model")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A trained network, and what is needed to use it as it was trained."""
+
+    network: nn.Module
+    """In eval mode, float32, on the CPU; maps normalised images (n, 3, h, w) to logits."""
+    checkpoint: Checkpoint
+    """All that the file holds, also ``records`` and ``seed``."""
+    recipe: Recipe
+    class_names: tuple[str, ...]
+    mean: Channels
+    std: Channels
+    """Normalisation of pixel values in [0, 1]."""
+    image_size: int
+    epoch: int
+    """The epoch after which the checkpoint was written, from 1."""
+
+
+def load_network(path: Path) -> Restored:
+    """Return the network of a checkpoint that `resray.training` wrote (best.pt, last.pt ...).
+
+    Takes the moving average of the weights where the recipe has one. Loads tensors and plain values
+    only. Raises DataError if the file is missing, damaged or no checkpoint of resray's.
+    """
+    checkpoint = read_checkpoint(path)
+    if checkpoint is None:
+        raise DataError(f"{path}: there is no such checkpoint")
+    missing = [key for key in KEYS if not isinstance(checkpoint, dict) or key not in checkpoint]
+    if missing:
+        raise DataError(f"{path}: no checkpoint of resray's ({', '.join(missing)} missing)")
+    recipe = Recipe.model_validate_json(checkpoint["recipe"])
+    class_names = tuple(checkpoint["class_names"])
+    network = build_model(recipe.model, len(class_names))
+    load_weights(network, checkpoint, path)
+    return Restored(
+        network=network.eval(),
+        checkpoint=checkpoint,
+        recipe=recipe,
+        class_names=class_names,
+        mean=tuple(checkpoint["mean"]),
+        std=tuple(checkpoint["std"]),
+        image_size=checkpoint["image_size"],
+        epoch=checkpoint["epoch"],
+    )
+
+
+def load_weights(network: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
+    """Load the averaged weights, or else the plain ones; DataError if they do not fit."""
+    try:
+        network.load_state_dict(checkpoint.get("ema", checkpoint["model"]))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{path}: its weights do not fit its recipe's network ({reason})"
+        ) from error
