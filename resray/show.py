@@ -17,6 +17,7 @@ from rich.text import Text
 from resray.cost import TrialCost, estimate, probe
 from resray.study.expand import Options, PlannedTrial, expand, recipe_differences
 from resray.study.load import load_study
+from resray.study.recipe_spec import SequencePart
 from resray.study.spec import Published, Study
 
 _MISSING = "–"
@@ -179,6 +180,11 @@ def shown_value(value: Any) -> str:
     """Return a recipe's value as a study file writes it."""
     if isinstance(value, list):
         return f"[{', '.join(shown_value(item) for item in value)}]"
+    if isinstance(value, dict):
+        # Of a schedule's part, only what was written.
+        default = SequencePart().model_dump(mode="json")
+        own = {key: item for key, item in value.items() if item != default.get(key, ...)}
+        return f"{{{', '.join(f'{key}: {shown_value(item)}' for key, item in own.items())}}}"
     if isinstance(value, bool):
         return str(value).lower()
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
@@ -221,11 +227,17 @@ def figure_lines(figures: Sequence[Published]) -> Text:
     name_width = max(len(figure.trial) for figure in figures)
     value_width = max(len(value) for value in values)
     lines = [
-        f"{figure.trial:<{name_width}}  {value:>{value_width}}"
-        + (f"  {figure.epochs} epochs" if figure.epochs else "")
+        f"{figure.trial:<{name_width}}  {value:>{value_width}}" + published_when(figure)
         for figure, value in zip(figures, values, strict=True)
     ]
     return Text("\n".join(lines), no_wrap=True)
+
+
+def published_when(figure: Published) -> str:
+    """Return after which epoch of how many a figure was taken, as far as it is known."""
+    if figure.epoch:
+        return f"  epoch {figure.epoch}" + (f" of {figure.epochs}" if figure.epochs else "")
+    return f"  {figure.epochs} epochs" if figure.epochs else ""
 
 
 def published_value(figure: Published) -> str:
@@ -240,7 +252,8 @@ def print_claims(study: Study, console: Console) -> None:
         return
     table = list_table()
     for claim in study.claims:
-        table.add_row(Text(claim.id, style="bold"), Text(claim.text))
+        how = [f"if {check}" for check in claim.check] or [f"not testable: {claim.untested}"]
+        table.add_row(Text(claim.id, style="bold"), Text("\n".join([claim.text, *how])))
     heading("Claims under test", console)
     console.print(table)
 

@@ -87,6 +87,7 @@ def _say(detail: ErrorDetails, kind: Any) -> str:
     wish = detail["msg"].replace("Input should be", "must be").replace("should have", "must have")
     wish = wish.replace("greater than or equal to", "at least")
     wish = wish.replace("less than or equal to", "at most").replace(" after validation", "")
+    wish = re.sub(r"^(List|Tuple|Dictionary|String) (?=must)", "", wish)
     return f"{_short(value)} {wish[:1].lower()}{wish[1:]}"
 
 

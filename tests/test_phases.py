@@ -1,0 +1,109 @@
+"""Settings that change by epoch: what holds when, how they are rescaled, and what is refused."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from resray.study.phases import epoch_range, recipe_at, settings_in_force
+from resray.study.recipe_spec import Recipe
+from resray.study.recipes import rescale
+from resray.study.reductions import reductions
+
+PHASES: dict[str, dict[str, Any]] = {
+    "model.dropout": {"1-50": 0.3, "51-80": 0.2, "81-100": 0.1},
+    "mixing.mixup_alpha": {"1-40": 0.2, "41-70": 0.15, "71-100": 0},
+    "augmentation": {"1-40": {}, "41-70": {"cutout": {"size": 6}}, "71-100": {"cutout": None}},
+}
+
+
+def recipe(**changes: Any) -> Recipe:
+    own = {
+        "model": "wrn-16-2",
+        "data": "cifar100",
+        "epochs": 100,
+        "augmentation": {"cutout": {"size": 8, "probability": 0.7}},
+        "phases": PHASES,
+    }
+    return Recipe.model_validate({**own, **changes})
+
+
+@pytest.mark.parametrize(
+    ("epoch", "dropout", "mixup", "cutout"),
+    [(1, 0.3, 0.2, 8), (40, 0.3, 0.2, 8), (41, 0.3, 0.15, 6), (51, 0.2, 0.15, 6),
+     (71, 0.2, 0, None), (100, 0.1, 0, None)],
+)  # fmt: skip
+def test_values_hold_in_their_epochs(
+    epoch: int, dropout: float, mixup: float, cutout: int | None
+) -> None:
+    now = recipe_at(recipe(), epoch)
+    assert (now.model.dropout, now.mixing.mixup_alpha) == (dropout, mixup)
+    assert (now.augmentation.cutout and now.augmentation.cutout.size) == cutout
+    if now.augmentation.cutout:
+        assert now.augmentation.cutout.probability == 0.7, "a phase changes only what it names"
+
+
+def test_without_phases_the_recipe_itself_holds() -> None:
+    plain = recipe(phases={})
+    assert recipe_at(plain, 7) is plain
+
+
+def test_settings_in_force_are_plain_and_change() -> None:
+    first, last = (settings_in_force(recipe(), epoch) for epoch in (1, 100))
+    changed = {key for key in first | last if first.get(key) != last.get(key)}
+    assert {"model.dropout", "mixing.mixup_alpha", "augmentation.cutout.size"} <= changed
+    assert "optimizer.lr" not in first
+    json.dumps(first)
+
+
+def test_rescaling_keeps_proportions() -> None:
+    scaled = rescale(recipe(), 10)
+    assert scaled.phases["model.dropout"] == {"1-5": 0.3, "6-8": 0.2, "9-10": 0.1}
+    assert list(scaled.phases["augmentation"]) == ["1-4", "5-7", "8-10"]
+    assert Recipe.model_validate(scaled.model_dump()) == scaled
+
+
+@pytest.mark.parametrize("epochs", range(1, 12))
+def test_every_rescaled_recipe_is_valid(epochs: int) -> None:
+    parts = [{"name": "cosine_restarts", "period": 20, "until": 60}, {"name": "cosine"}]
+    scaled = rescale(recipe(schedule={"name": "sequence", "parts": parts}), epochs)
+    assert Recipe.model_validate(scaled.model_dump()) == scaled
+    assert recipe_at(scaled, epochs).phases == {}
+
+
+def test_rescaled_phases_are_named() -> None:
+    own = recipe()
+    assert (
+        "phases rescaled: boundaries after epochs 40, 50, 70, 80 fall after 4, 5, 7, 8"
+        in reductions(own, rescale(own, 10), None)
+    )
+
+
+@pytest.mark.parametrize(
+    ("phases", "message"),
+    [
+        ({"model.dropout": {"1-50": 0.3, "61-100": 0.1}}, "epochs 51 to 60 have no value"),
+        ({"model.dropout": {"1-50": 0.3, "50-100": 0.1}}, "epoch 50 has two values"),
+        ({"model.dropout": {"1-90": 0.3}}, "epochs 91 to 100 have no value"),
+        ({"model.dropout": {"1-120": 0.3}}, "ends at epoch 120, but the recipe has 100"),
+        ({"model.dropout": {"first": 0.3}}, "'first' is no range of epochs"),
+        ({"model.dropout": {"1-100": 2}}, "model.dropout: 2 is not valid"),
+        ({"model.dropuot": {"1-100": 0.1}}, "did you mean 'model.dropout'?"),
+        ({"augmentation": {"1-100": {"cutuot": {}}}}, "augmentation.cutuot"),
+        ({"augmentation": {"1-100": 3}}, "augmentation: 3 is not valid"),
+        ({"label_smoothing": {}}, "has no phase"),
+    ],
+)
+def test_wrong_phases_are_refused(phases: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        recipe(phases=phases)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1-40", (1, 40)), (" 7 ", (7, 7)), ("40-1", None), ("0-4", None), ("a-b", None), ("", None)],
+)
+def test_epoch_range(text: str, expected: tuple[int, int] | None) -> None:
+    assert epoch_range(text) == expected
