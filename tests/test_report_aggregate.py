@@ -237,3 +237,21 @@ def test_text_is_harmless_in_each_language() -> None:
 def test_report_imports_neither_torch_nor_ray() -> None:
     code = "import resray.report, sys; assert not {'torch', 'ray'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_stand_in_for_a_model_is_part_of_the_label(tmp_path: Path) -> None:
+    stand_in: dict[str, Any] = {
+        "model": "wrn-16-2",
+        "reductions": '["2 of 100 epochs", "wrn-16-2 in place of wrn-28-10"]',
+    }
+    results = load(
+        tmp_path,
+        trial("session-02", trial_id="a", **stand_in),
+        trial("session-02", trial_id="b", recipe=recipe(epochs=30), model="wrn-28-10"),
+        trial("resnet18", trial_id="c", reductions='["embedded images in place of cifar10"]'),
+    )
+    assert results.labels == {
+        "a": "session-02 (wrn-16-2)",
+        "b": "session-02",
+        "c": "resnet18",
+    }

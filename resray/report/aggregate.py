@@ -97,6 +97,11 @@ class Results:
         """Return the trials in one of these states."""
         return [row for row in self.trials if row["status"] in statuses]
 
+    def per_epoch(self, group: Group, column: str) -> list[float]:
+        """Return the mean of an epoch column for each finished trial of a group."""
+        tables = (self.epochs.get(row["trial_id"]) for row in group.finished)
+        return [float(rows[column].mean()) for rows in tables if rows is not None]
+
     @cached_property
     def labels(self) -> dict[str, str]:
         """The label of each trial's group, by trial id."""
@@ -147,14 +152,22 @@ def group_trials(trials: Sequence[Row]) -> Iterator[Group]:
     for row in trials:
         members.setdefault(tuple(row[column] for column in IDENTITY), []).append(row)
     settings = {identity: settings_of(identity) for identity in members}
+    names = {identity: name_of(rows[0]) for identity, rows in members.items()}
     labels: dict[Identity, str] = {}
-    for name in {identity[0] for identity in members}:
-        same_name = [identity for identity in members if identity[0] == name]
+    for name in set(names.values()):
+        same_name = [identity for identity in members if names[identity] == name]
         suffixes = distinguish([settings[identity] for identity in same_name])
         for identity, suffix in zip(same_name, suffixes, strict=True):
-            labels[identity] = " · ".join([str(name), *suffix])
+            labels[identity] = " · ".join([name, *suffix])
     for identity, rows in members.items():
         yield Group(labels[identity], tuple(rows), settings[identity])
+
+
+def name_of(row: Row) -> str:
+    """Return a trial's name, and in brackets the model that stood in for the study's own."""
+    model = str(row["model"])
+    stands_in = any(text.startswith(f"{model} in place of ") for text in reductions_of(row))
+    return f"{row['name']} ({model})" if stands_in else str(row["name"])
 
 
 def distinguish(configurations: Sequence[Mapping[str, Any]]) -> list[list[str]]:

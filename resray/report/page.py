@@ -11,7 +11,7 @@ from string import Template
 import resray
 from resray.report import record, sections
 from resray.report.aggregate import Results, load_results
-from resray.report.figures import all_figures
+from resray.report.figures import MISSING_FIGURES, all_figures
 from resray.report.plot import Figure
 from resray.report.text import Html, escape, join, script_json, tag
 
@@ -25,7 +25,7 @@ class Section:
     """For the navigation."""
     title: str
     content: Callable[[Results], Html] | None = None
-    """None: the figure whose id is the section's."""
+    """What stands above the figure whose id is the section's; None: the figure alone."""
 
 
 SECTIONS = (
@@ -65,6 +65,7 @@ def render(results: Results) -> str:
 
     figures = all_figures(results)
     study = results.study
+    shown = [(part, body) for part in SECTIONS if (body := content(part, results, figures))]
     return Template(resource("page.html")).substitute(
         title=escape(results.title),
         question=tag("p", study.question, class_="question") if study else "",
@@ -74,9 +75,9 @@ def render(results: Results) -> str:
         banners=sections.banner_section(results),
         facts=sections.facts_section(results),
         navigation=join(
-            tag("li", tag("a", part.short_title, href=f"#{part.id}")) for part in SECTIONS
+            tag("li", tag("a", part.short_title, href=f"#{part.id}")) for part, _ in shown
         ),
-        sections=join(section(part, results, figures) for part in SECTIONS),
+        sections=join(section(part, body) for part, body in shown),
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         version=escape(resray.__version__),
         style=resource("style.css"),
@@ -86,13 +87,23 @@ def render(results: Results) -> str:
     )
 
 
-def section(part: Section, results: Results, figures: dict[str, Figure]) -> Html:
-    if part.content is None:
-        content = sections.figure_section(part.id, figures.get(part.id), results.groups)
-    else:
-        content = part.content(results)
+def content(part: Section, results: Results, figures: dict[str, Figure]) -> Html:
+    """Return what stands under a section's heading.
+
+    Nothing leaves the section out, also of the navigation.
+    """
+    text = part.content(results) if part.content else Html()
+    figure = figures.get(part.id)
+    if figure is not None:
+        return join([text, sections.figure_section(figure, results.groups)])
+    if part.id in MISSING_FIGURES:
+        return tag("p", MISSING_FIGURES[part.id], class_="missing")
+    return text
+
+
+def section(part: Section, body: Html) -> Html:
     heading = tag("h2", part.title, id=f"{part.id}-heading")
-    return tag("section", heading, content, id=part.id, aria_labelledby=f"{part.id}-heading")
+    return tag("section", heading, body, id=part.id, aria_labelledby=f"{part.id}-heading")
 
 
 def plots(figure: Figure) -> list[list[dict[str, object]]]:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from resray.report import answer, comparison
 from resray.report.aggregate import Group, Results, Row, distinct
-from resray.report.figures import MISSING_FIGURES, SHARED
-from resray.report.plot import Figure, Series
+from resray.report.plot import SHARED, Figure, Series
 from resray.report.text import (
     Html,
     count,
@@ -211,10 +210,8 @@ def claims_section(results: Results) -> Html:
 # --- figures ------------------------------------------------------------------------------------
 
 
-def figure_section(figure_id: str, figure: Figure | None, groups: Sequence[Group]) -> Html:
+def figure_section(figure: Figure, groups: Sequence[Group]) -> Html:
     """The places that the script draws a figure into, its switch, its key and its caption."""
-    if figure is None:
-        return tag("p", MISSING_FIGURES[figure_id], class_="missing")
     panels = [
         tag(
             "div",
