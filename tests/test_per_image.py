@@ -53,7 +53,7 @@ def test_images_do_not_depend_on_workers_and_none_of_these_stay() -> None:
     broken_off = loader.epoch(1)
     next(broken_off)
     assert len(multiprocessing.active_children()) == 2
-    broken_off.close()
+    del broken_off
     assert multiprocessing.active_children() == []
 
 
