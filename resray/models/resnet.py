@@ -1,95 +1,39 @@
 """The residual network, with torchvision's parameter names so that weights load both ways.
 
-Sources: He et al., "Deep Residual Learning for Image Recognition" (2015). The bottleneck puts its
-stride on the 3x3 convolution, as torchvision does ("v1.5"), where the paper has it on the 1x1. The
-CIFAR stem (3x3, stride 1, no pooling) keeps the resolution that 32x32 images need.
+The CIFAR stem (3x3, stride 1, no pooling) keeps the resolution that 32x32 images need. Dropout and
+stochastic depth are built in and begin switched off, because a recipe may change them by epoch: see
+`resray.models.stages`.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import ClassVar, Literal
+from collections.abc import Collection
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from resray.errors import InputError
+from resray.models.blocks import (
+    BLOCKS,
+    NORMS,
+    BasicBlock,
+    Bottleneck,
+    Norm,
+    convolution,
+    initialise,
+    silence_residual,
+)
 from resray.models.table import ResNetShape
-
-Norm = Callable[[int], nn.Module]
-
-NORMS: dict[str, Norm] = {"batch": nn.BatchNorm2d, "group": partial(nn.GroupNorm, 32)}
-
-
-def convolution(size: int, inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    """Return a ``size`` x ``size`` convolution that keeps the resolution (divided by stride)."""
-    return nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False)
-
-
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut."""
-
-    expansion: ClassVar[int] = 1
-
-    def __init__(self, inputs: int, channels: int, stride: int, norm: Norm) -> None:
-        super().__init__()
-        self.conv1 = convolution(3, inputs, channels, stride)
-        self.bn1 = norm(channels)
-        self.relu = nn.ReLU(inplace=True)
-        self.conv2 = convolution(3, channels, channels)
-        self.bn2 = norm(channels)
-        self.downsample = projection(inputs, channels * self.expansion, stride, norm)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (n, inputs, h, w) to (n, channels, h / stride, w / stride)."""
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        out += x if self.downsample is None else self.downsample(x)
-        return self.relu(out)
-
-
-class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions around a shortcut; the last one widens four times."""
-
-    expansion: ClassVar[int] = 4
-
-    def __init__(self, inputs: int, channels: int, stride: int, norm: Norm) -> None:
-        super().__init__()
-        outputs = channels * self.expansion
-        self.conv1 = convolution(1, inputs, channels)
-        self.bn1 = norm(channels)
-        self.conv2 = convolution(3, channels, channels, stride)
-        self.bn2 = norm(channels)
-        self.conv3 = convolution(1, channels, outputs)
-        self.bn3 = norm(outputs)
-        self.relu = nn.ReLU(inplace=True)
-        self.downsample = projection(inputs, outputs, stride, norm)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (n, inputs, h, w) to (n, 4 * channels, h / stride, w / stride)."""
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        out += x if self.downsample is None else self.downsample(x)
-        return self.relu(out)
-
-
-def projection(inputs: int, outputs: int, stride: int, norm: Norm) -> nn.Sequential | None:
-    """Return the 1x1 shortcut where the block changes shape, else None (identity)."""
-    if stride == 1 and inputs == outputs:
-        return None
-    return nn.Sequential(convolution(1, inputs, outputs, stride), norm(outputs))
-
-
-BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {
-    "basic": BasicBlock,
-    "bottleneck": Bottleneck,
-}
 
 
 class ResNet(nn.Module):
-    """A stem, four stages of residual blocks, average pooling and a linear classifier.
+    """A stem, stages of residual blocks, average pooling, dropout and a linear classifier.
 
-    Parameters are named as in torchvision (``conv1``, ``bn1``, ``layer1.0.conv1``, ``fc`` ...),
-    also where the norm is GroupNorm. Initialised like torchvision's from torch's global generator.
+    Every stage but the first halves the resolution. Parameters are named as in torchvision
+    (``conv1``, ``bn1``, ``layer1.0.conv1``, ``fc`` ...), also where the norm is GroupNorm.
+    Initialised like torchvision's from torch's global generator.
+
+    Raises InputError for groups in basic blocks, and for ``shared_stages`` (from 1) that do not
+    exist or have no two convolutions to share.
     """
 
     def __init__(
@@ -100,76 +44,100 @@ class ResNet(nn.Module):
         stem: Literal["cifar", "imagenet"] = "cifar",
         norm: Literal["batch", "group"] = "batch",
         zero_init_residual: bool = False,
+        shared_stages: Collection[int] = (),
     ) -> None:
         super().__init__()
-        block, make_norm = BLOCKS[shape.block], NORMS[norm]
-        width = shape.channels[0]
+        check_groups(shape)
+        make_norm, width = NORMS[norm], shape.channels[0]
         self.conv1 = convolution(7, 3, width, 2) if stem == "imagenet" else convolution(3, 3, width)
         self.bn1 = make_norm(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, padding=1) if stem == "imagenet" else nn.Identity()
-        inputs = width
-        for stage, (blocks, channels) in enumerate(zip(shape.blocks, shape.channels, strict=True)):
-            stride = 1 if stage == 0 else 2
-            layer = make_stage(block, blocks, inputs, channels, stride, make_norm)
-            self.add_module(f"layer{stage + 1}", layer)
-            inputs = channels * block.expansion
+        self.stage_names = tuple(f"layer{stage + 1}" for stage in range(len(shape.blocks)))
+        for stage, name in enumerate(self.stage_names):
+            layer = make_stage(shape, stage, make_norm, shared=stage + 1 in shared_stages)
+            self.add_module(name, layer)
+        check_sharing(self.stages, shared_stages)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(inputs, num_classes)
+        self.dropout = nn.Dropout(0.0)
+        self.fc = nn.Linear(stage_inputs(shape, len(shape.blocks)), num_classes)
         self.apply(initialise)
         if zero_init_residual:
             self.apply(silence_residual)
 
     @property
+    def stages(self) -> list[nn.Module]:
+        """The stages in order (``layer1`` ...)."""
+        return [self.get_submodule(name) for name in self.stage_names]
+
+    @property
     def first_stage(self) -> nn.Module:
         """The stage next to the stem (``layer1``)."""
-        return self.get_submodule("layer1")
+        return self.stages[0]
 
     @property
     def last_stage(self) -> nn.Module:
-        """The stage next to the classifier (``layer4``)."""
-        return self.get_submodule("layer4")
+        """The stage next to the classifier (``layer4`` of four)."""
+        return self.stages[-1]
 
     def forward(self, images: Tensor) -> Tensor:
         """Map float images (n, 3, h, w) to logits (n, num_classes)."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        for stage in range(1, 5):
-            x = self.get_submodule(f"layer{stage}")(x)
-        return self.fc(torch.flatten(self.avgpool(x), 1))
+        for stage in self.stages:
+            x = stage(x)
+        return self.fc(self.dropout(torch.flatten(self.avgpool(x), 1)))
 
 
-def make_stage(
-    block: type[BasicBlock] | type[Bottleneck],
-    blocks: int,
-    inputs: int,
-    channels: int,
-    stride: int,
-    norm: Norm,
-) -> nn.Sequential:
-    """Return ``blocks`` residual blocks, of which the first one strides and changes the width."""
-    layers = [block(inputs, channels, stride, norm)]
-    for _ in range(1, blocks):
-        layers.append(block(channels * block.expansion, channels, 1, norm))
+def stage_inputs(shape: ResNetShape, stage: int) -> int:
+    """Return the channels that go into ``stage`` (from 0); after the last, the classifier's."""
+    if stage == 0:
+        return shape.channels[0]
+    return shape.channels[stage - 1] * BLOCKS[shape.block].expansion
+
+
+def make_stage(shape: ResNetShape, stage: int, norm: Norm, *, shared: bool) -> nn.Sequential:
+    """Return a stage's blocks (``stage`` from 0): the first one strides and changes the width."""
+    channels, inputs = shape.channels[stage], stage_inputs(shape, stage)
+    outputs = stage_inputs(shape, stage + 1)
+    layers: list[nn.Module] = []
+    for index in range(shape.blocks[stage]):
+        stride = 2 if index == 0 and stage > 0 else 1
+        width = inputs if index == 0 else outputs
+        layers.append(make_block(shape, width, channels, stride, norm, shared=shared))
     return nn.Sequential(*layers)
 
 
-def initialise(module: nn.Module) -> None:
-    """Draw convolutions from He's normal distribution (fan-out), as torchvision does.
+def make_block(
+    shape: ResNetShape, inputs: int, channels: int, stride: int, norm: Norm, *, shared: bool
+) -> BasicBlock | Bottleneck:
+    """Return one residual block of the network's kind."""
+    if shape.block == "basic":
+        return BasicBlock(inputs, channels, stride, norm, shared=shared)
+    groups, width_per_group = shape.groups, shape.width_per_group
+    return Bottleneck(
+        inputs, channels, stride, norm, groups=groups, width_per_group=width_per_group
+    )
 
-    Norms start at weight 1 and bias 0 and the linear layer keeps torch's default, so nothing is
-    left to do for them.
-    """
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+def check_groups(shape: ResNetShape) -> None:
+    """Raise InputError if basic blocks are asked for groups."""
+    for key, plain in (("groups", 1), ("width_per_group", 64)):
+        if shape.block == "basic" and getattr(shape, key) != plain:
+            value = getattr(shape, key)
+            raise InputError(f"model.{key}: {value} needs bottleneck blocks, these are basic")
 
 
-def silence_residual(module: nn.Module) -> None:
-    """Zero the scale of a block's last norm, so that each block begins as its shortcut.
+def check_sharing(stages: list[nn.Module], shared_stages: Collection[int]) -> None:
+    """Raise InputError if a shared stage (from 1) does not exist or shares nothing."""
+    for number in shared_stages:
+        if number > len(stages):
+            known = ", ".join(str(stage + 1) for stage in range(len(stages)))
+            raise InputError(f"model.shared_stages: there is no stage {number} ({known})")
+        if not any(shares_weights(block) for block in stages[number - 1].children()):
+            message = f"stage {number} has no basic block with two convolutions of one shape"
+            raise InputError(f"model.shared_stages: {message}")
 
-    Source: Goyal et al., "Accurate, Large Minibatch SGD" (2017), section 5.1; torchvision and
-    mmpretrain offer the same under this name.
-    """
-    if isinstance(module, BasicBlock):
-        nn.init.zeros_(module.get_parameter("bn2.weight"))
-    elif isinstance(module, Bottleneck):
-        nn.init.zeros_(module.get_parameter("bn3.weight"))
+
+def shares_weights(block: nn.Module) -> bool:
+    """Return whether a block's two convolutions are one module."""
+    return isinstance(block, BasicBlock) and block.conv2 is block.conv1

@@ -4,6 +4,7 @@ from torch import nn
 from torchvision.ops import StochasticDepth
 
 from resray.models.resnet import ResNet
+from resray.models.wideresnet import WideResNet
 
 
 def outer_stages(network: nn.Module) -> tuple[nn.Module, nn.Module]:
@@ -23,7 +24,7 @@ def outer_stages(network: nn.Module) -> tuple[nn.Module, nn.Module]:
 
 def set_dropout(network: nn.Module, p: float) -> None:
     """Set the dropout probability of a network of resray's own; others are left as they are."""
-    if isinstance(network, ResNet):
+    if isinstance(network, ResNet | WideResNet):
         for module in network.modules():
             if isinstance(module, nn.Dropout):
                 module.p = p
@@ -35,7 +36,7 @@ def set_stochastic_depth(network: nn.Module, p: float) -> None:
     Applies to networks of resray's own; others are left as they are. Source: Huang et al., "Deep
     Networks with Stochastic Depth" (2016), except that the first block is never skipped.
     """
-    if isinstance(network, ResNet):
+    if isinstance(network, ResNet | WideResNet):
         skips = [module for module in network.modules() if isinstance(module, StochasticDepth)]
         for index, skip in enumerate(skips):
             skip.p = p * index / max(1, len(skips) - 1)
