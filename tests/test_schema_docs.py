@@ -4,13 +4,11 @@ import re
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from resray.results.schema import TABLES, VERSION, VERSION_KEY, table_schema
+from resray.results.schema import TABLES, VERSION, VERSION_KEY
 from resray.results.store import ResultStore
-from resray.study.spec import METRICS
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "schema.md").read_text()
 
@@ -35,10 +33,3 @@ def test_documented_version_and_ways_to_read(tmp_path: Path) -> None:
     epochs = pd.read_parquet(tmp_path / "depth-family" / "epochs")
     joined = epochs.merge(trials[["trial_id", "status"]], on="trial_id")
     assert len(joined.query("status == 'completed'")) == 2
-
-
-def test_published_metrics_are_numeric_columns_of_the_trials_table() -> None:
-    schema = table_schema("trials")
-    for metric in METRICS:
-        kind = schema.field(metric).type
-        assert pa.types.is_integer(kind) or pa.types.is_floating(kind), metric
