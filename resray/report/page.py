@@ -10,6 +10,7 @@ from string import Template
 
 import resray
 from resray.report import record, sections
+from resray.report.ablation_section import ablation_section
 from resray.report.aggregate import Results, load_results
 from resray.report.figures import MISSING_FIGURES, all_figures
 from resray.report.plot import Figure
@@ -35,6 +36,7 @@ SECTIONS = (
     Section("curves", "Curves", "Learning curves"),
     Section("gradients", "Gradients", "Gradient norms"),
     Section("time", "Time", "Time and throughput"),
+    Section("ablation", "Ablation", "Ablation", ablation_section),
     Section("claims", "Claims", "What the author claims", sections.claims_section),
     Section("trials", "Trials", "All trials", record.trials_section),
     Section("run", "Set-up", "What was run, and on what", record.run_section),

@@ -174,7 +174,8 @@ def bars(
 
 def bar_layout(x_title: str, height: int, **changes: Any) -> Layout:
     """Return the layout of horizontal bars, the first group on top."""
-    x_axis = {"showgrid": True, "showline": False, "ticks": "", "nticks": 5, "tickangle": 0}
+    x_axis = {"showgrid": True, "showline": False, "ticks": "", "nticks": 5, "tickangle": 0,
+              **changes.pop("xaxis", {})}  # fmt: skip
     y_axis = {"autorange": "reversed", "showgrid": False, "type": "category", "nticks": 0,
               "ticksuffix": " "}  # fmt: skip
     return layout(x_title, height, xaxis=x_axis, yaxis=y_axis, bargap=0.35, **changes)

@@ -139,6 +139,11 @@ def fixed(value: float | None, digits: int = 2) -> str:
     return MISSING if value is None or not math.isfinite(value) else f"{value:,.{digits}f}"
 
 
+def signed(value: float | None) -> str:
+    """Return ``+1.20`` or ``−0.35``, or a dash for a missing value."""
+    return MISSING if value is None else f"{value:+.2f}".replace("-", "−")
+
+
 def count(value: float | None) -> str:
     """Return a large number in four digits: ``11.17 M``."""
     if value is None or not math.isfinite(value):

@@ -1,0 +1,183 @@
+"""What each change of an ablation is worth: its steps, their factors, and the whole."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from math import prod
+from typing import Any
+
+import pandas as pd
+
+from resray.report.aggregate import Group, Results, Row, distinguish, flatten
+from resray.report.statistics import Summary, summarise
+from resray.study.entries import FULL, PLAIN, Step, ablation_steps
+from resray.study.spec import Ablate
+
+SHARED_TIMES = "not judged: shared machine"
+OTHER_DEVICES = "not judged: several devices"
+
+
+@dataclass(frozen=True)
+class MeasuredStep:
+    """One step of a form, with what was measured of it."""
+
+    step: Step
+    group: Group | None
+    """The finished trials; None if there are none."""
+    seconds: Summary | None
+    """Seconds of training per epoch: each trial's mean over its epochs."""
+    epochs: tuple[pd.DataFrame, ...]
+    """The finished trials' epochs."""
+
+    @property
+    def label(self) -> str:
+        return self.group.label if self.group else self.step.name
+
+    @property
+    def accuracy(self) -> Summary | None:
+        return self.group.summary("test_accuracy") if self.group else None
+
+    def seconds_to(self, accuracy: float) -> list[float | None]:
+        """Return each trial's seconds of training to a test accuracy in percent, None: never."""
+        return [seconds_to(rows, accuracy) for rows in self.epochs]
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One form (chain, add or remove) over steps that differ in the study's changes only."""
+
+    form: str
+    steps: tuple[MeasuredStep, ...]
+    """The reference first: plain, of remove full."""
+    condition: str
+    """What tells these trials from other runs of the same steps, if there are any."""
+
+    @property
+    def finished(self) -> tuple[MeasuredStep, ...]:
+        return tuple(step for step in self.steps if step.group)
+
+    @cached_property
+    def obstacle(self) -> str | None:
+        """Why the times of these steps must not be compared, or None if they may be."""
+        rows: list[Row] = [
+            row for step in self.finished if step.group for row in step.group.finished
+        ]
+        if any(row["exclusive"] is not True for row in rows):
+            return SHARED_TIMES
+        return OTHER_DEVICES if len({row["device"] for row in rows}) > 1 else None
+
+    def reference(self, place: int) -> MeasuredStep:
+        """Return the step that another is held against."""
+        return self.steps[place - 1 if self.form == "chain" else 0]
+
+    def factor(self, place: int) -> float | None:
+        """Return how many times faster (remove: slower) a step is than its reference."""
+        if place == 0:
+            return None
+        before, after = self.reference(place).seconds, self.steps[place].seconds
+        slower = self.form == "remove"
+        return self._ratio(after, before) if slower else self._ratio(before, after)
+
+    def gain(self, place: int) -> float | None:
+        """Return a step's test accuracy minus that of its reference, in points."""
+        before, after = self.reference(place).accuracy, self.steps[place].accuracy
+        return after.mean - before.mean if place and before and after else None
+
+    @property
+    def singles(self) -> list[float | None]:
+        """The factors of the single changes, in order."""
+        places = range(1, len(self.steps))
+        return [self.factor(place) for place in places if self.steps[place].step.change]
+
+    @property
+    def product(self) -> float | None:
+        """The product of the single changes' factors, if each is known."""
+        known = [factor for factor in self.singles if factor is not None]
+        return prod(known) if len(known) == len(self.singles) else None
+
+    @property
+    def whole(self) -> float | None:
+        """How many times faster the full recipe is than the plain one."""
+        by_name = {step.step.name: step.seconds for step in self.steps}
+        return self._ratio(by_name[PLAIN], by_name[FULL])
+
+    @property
+    def interaction(self) -> float | None:
+        """The whole divided by the product of the single factors; of a chain it is 1."""
+        whole, product = self.whole, self.product
+        return whole / product if whole and product else None
+
+    @property
+    def common_accuracy(self) -> float | None:
+        """The highest test accuracy, in percent, that every trial reached at some epoch."""
+        tops = [float(rows["test_accuracy"].max()) for step in self.steps for rows in step.epochs]
+        return min((top for top in tops if top == top), default=None)
+
+    def _ratio(self, above: Summary | None, below: Summary | None) -> float | None:
+        known = above and below and below.mean > 0 and not self.obstacle
+        return above.mean / below.mean if known and above and below else None
+
+
+def ablations(results: Results) -> list[Ablation]:
+    """Return the study's ablations that have a result: one for each form and each set of trials
+    that agree in everything but the changes."""
+    ablate = results.study.ablate if results.study else None
+    if ablate is None:
+        return []
+    changes = list(ablate.changes)
+    made = (
+        Ablation(form, tuple(measure(results, ablation_steps(changes, form), groups)), condition)
+        for form in ablate.forms
+        for condition, groups in alike(results.groups, ablate)
+    )
+    return [one for one in made if any(step.step.change for step in one.finished)]
+
+
+def measure(
+    results: Results, steps: Sequence[Step], groups: Mapping[str, Group]
+) -> Iterator[MeasuredStep]:
+    for step in steps:
+        group = groups.get(step.name)
+        seconds = results.per_epoch(group, "seconds_training") if group else []
+        rows = group.finished if group else ()
+        epochs = (results.epochs.get(row["trial_id"]) for row in rows)
+        yield MeasuredStep(
+            step, group, summarise(seconds), tuple(table for table in epochs if table is not None)
+        )
+
+
+def alike(groups: Sequence[Group], ablate: Ablate) -> list[tuple[str, dict[str, Group]]]:
+    """Return the finished groups by name, in sets that agree in all settings but the changed ones.
+
+    Beside each set stands what tells it from the others. Of groups that differ in a changed setting
+    (the study file was edited), the newest counts.
+    """
+    changed = set(chain.from_iterable(flatten(change) for change in ablate.changes.values()))
+    sets: dict[str, tuple[dict[str, Any], dict[str, Group]]] = {}
+    for group in sorted(groups, key=lambda group: str(group.trials[-1]["started"])):
+        if group.finished:
+            others = unchanged(group.settings, changed)
+            sets.setdefault(repr(sorted(others.items())), (others, {}))[1][group.name] = group
+    conditions = distinguish([others for others, _ in sets.values()])
+    return [
+        (" · ".join(condition), members)
+        for condition, (_, members) in zip(conditions, sets.values(), strict=True)
+    ]
+
+
+def unchanged(settings: Mapping[str, Any], changed: Collection[str]) -> dict[str, Any]:
+    """Return the settings that no change touches: neither themselves nor a part of them."""
+
+    def touched(key: str) -> bool:
+        return any(f"{key}.".startswith(f"{other}.") or other.startswith(f"{key}.")
+                   for other in changed)  # fmt: skip
+
+    return {key: value for key, value in settings.items() if not touched(key)}
+
+
+def seconds_to(rows: pd.DataFrame, accuracy: float) -> float | None:
+    """Return the seconds of training up to the end of the first epoch whose test accuracy is at
+    least ``accuracy``, None if there is none."""
+    reached = rows["test_accuracy"] >= accuracy
+    return float(rows["seconds_training"].cumsum()[reached].iloc[0]) if reached.any() else None

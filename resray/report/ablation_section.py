@@ -1,0 +1,275 @@
+"""The tables and the figure of an ablation."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from resray.report.ablation import Ablation, MeasuredStep, ablations
+from resray.report.aggregate import Results, flatten
+from resray.report.plot import (
+    Figure,
+    Panel,
+    Series,
+    Trace,
+    View,
+    all_series,
+    bar_layout,
+    bars,
+)
+from resray.report.record import setting
+from resray.report.sections import marks
+from resray.report.statistics import Summary, summarise
+from resray.report.text import (
+    MISSING,
+    Html,
+    fixed,
+    join,
+    listed,
+    number_column,
+    plotly_text,
+    signed,
+    spread,
+    table,
+    tag,
+    text_column,
+)
+from resray.study.entries import FULL, PLAIN
+
+TITLES = {
+    "chain": "Chain: one change after the other",
+    "add": "Add: each change alone on the plain recipe",
+    "remove": "Remove: each change taken from the full recipe",
+}
+FACTORS = {
+    "chain": "Times faster than the step before",
+    "add": "Times faster than plain",
+    "remove": "Times slower than full",
+}
+AGAINST = {"chain": "the step before", "add": "plain", "remove": "full"}
+
+
+def ablation_section(results: Results) -> Html:
+    """A table for each form of the ablation, with the product of its factors; nothing if none."""
+    return join(form_part(results, ablation) for ablation in ablations(results))
+
+
+def form_part(results: Results, ablation: Ablation) -> Html:
+    title = TITLES[ablation.form] + (f" ({ablation.condition})" if ablation.condition else "")
+    sentences = [*products(ablation), *cautions(ablation)]
+    return join(
+        [
+            tag("h3", title),
+            tag("p", " ".join(sentences)),
+            form_table(results, ablation),
+        ]
+    )
+
+
+def form_table(results: Results, ablation: Ablation) -> Html:
+    ablate = results.study.ablate if results.study else None
+    assert ablate is not None
+    targets = [ablate.target_accuracy, ablation.common_accuracy]
+    wanted = list(dict.fromkeys(target for target in targets if target is not None))
+    columns = [
+        text_column("Step"),
+        text_column("Switches"),
+        number_column("n"),
+        number_column("Seconds per epoch"),
+        number_column(FACTORS[ablation.form]),
+        number_column("Test accuracy, %"),
+        number_column(f"Points against {AGAINST[ablation.form]}"),
+        *(number_column(f"Seconds to {fixed(target)}\u00a0%") for target in wanted),
+        text_column("Note", optional=True),
+    ]
+    rows = [
+        step_row(ablation, place, ablate.changes, wanted) for place in range(len(ablation.steps))
+    ]
+    return table(caption(ablation), columns, rows)
+
+
+def step_row(
+    ablation: Ablation,
+    place: int,
+    changes: Mapping[str, Mapping[str, Any]],
+    targets: Sequence[float],
+) -> list[object]:
+    measured = ablation.steps[place]
+    shared = " (shared)" if ablation.obstacle and measured.seconds else ""
+    return [
+        measured.label,
+        switches(ablation, place, changes),
+        len(measured.group.finished) if measured.group else 0,
+        seconds_text(measured.seconds) + shared,
+        fixed(ablation.factor(place)),
+        tag("strong", spread(measured.accuracy)),
+        signed(ablation.gain(place)),
+        *(time_to(measured, target, shared) for target in targets),
+        marks(measured.group) if measured.group else "no finished trial",
+    ]
+
+
+def switches(ablation: Ablation, place: int, changes: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what a step switches, with the settings: ``+ batch: batch_size=256``."""
+    change = ablation.steps[place].step.change
+    if change is None:
+        return "reference" if place == 0 else "all changes"
+    written = (
+        f"{key}={'off' if value is None else setting(value)}"
+        for key, value in flatten(changes[change]).items()
+    )
+    return f"{sign(ablation)} {change}: {', '.join(written)}"
+
+
+def sign(ablation: Ablation) -> str:
+    return "−" if ablation.form == "remove" else "+"
+
+
+def seconds_text(summary: Summary | None) -> str:
+    """Return seconds with three digits or so that mean something."""
+    small = summary is not None and summary.mean < 10
+    return spread(summary, 2 if small else 1)
+
+
+def time_to(measured: MeasuredStep, accuracy: float, mark: str = "") -> str:
+    """Return the mean seconds to an accuracy, marked, or how many of the trials ever reached it."""
+    times = measured.seconds_to(accuracy)
+    reached = [seconds for seconds in times if seconds is not None]
+    if len(reached) == len(times):
+        return seconds_text(summarise(reached)) + (mark if reached else "")
+    # A mean over those that reached it would hide the slowest.
+    return f"reached by {len(reached)} of {len(times)} seeds" if reached else "not reached"
+
+
+def caption(ablation: Ablation) -> str:
+    """Say how the columns are to be read, and what was reduced."""
+    parts = [
+        "Means over finished trials, ± sample standard deviation where n is 2 or more. Seconds of "
+        "training steps only; test accuracy at the epoch with the highest validation accuracy; the "
+        "time to an accuracy ends with the first epoch whose test accuracy reaches it."
+    ]
+    if (common := ablation.common_accuracy) is not None:
+        parts.append(f"{fixed(common)}\u00a0% is the highest test accuracy that every trial here "
+                     "reached at some epoch.")  # fmt: skip
+    groups = [step.group for step in ablation.finished if step.group]
+    if reduced := list(dict.fromkeys(what for group in groups for what in group.reductions)):
+        parts.append(f"Reduced runs: {listed(reduced, most=8)}.")
+    return " ".join(parts)
+
+
+# --- factors in words ---------------------------------------------------------------------------
+
+
+def products(ablation: Ablation) -> list[str]:
+    """Return the product of the single factors beside the whole, in sentences."""
+    if ablation.obstacle:
+        return [f"Factors are {ablation.obstacle}."]
+    whole, product = ablation.whole, ablation.product
+    if whole is None or product is None:
+        missing = listed((step.label for step in ablation.steps if not step.group), most=8)
+        return [f"No product of factors: without a finished trial are {missing}."]
+    written = f"{' × '.join(fixed(factor) for factor in ablation.singles)} = {fixed(product)}"
+    names = {step.step.name: seconds_text(step.seconds) for step in ablation.steps}
+    whole_text = (
+        f"An epoch of plain takes {names[PLAIN]}\u00a0s, of full {names[FULL]}\u00a0s: "
+        f"a factor of {fixed(whole)}."
+    )
+    if ablation.form == "chain":
+        return [whole_text, f"The steps' factors multiply to it: {written}."]
+    return [whole_text, f"Product of the single factors: {written}.", interaction(ablation)]
+
+
+def interaction(ablation: Ablation) -> str:
+    """Say what the whole divided by the product of single factors means.
+
+    Where changes help each other, each alone brings less, and each taken away costs more.
+    """
+    value = ablation.interaction
+    assert value is not None
+    start = f"Interaction (whole divided by product): {fixed(value)}"
+    if fixed(value) == "1.00":
+        return f"{start}: the changes act independently of each other."
+    more = "more" if value > 1 else "less"
+    helps = (value > 1) == (ablation.form == "add")
+    meaning = "the changes need each other" if helps else "the changes partly replace each other"
+    return f"{start}: all together bring {more} than the single factors multiply to; {meaning}."
+
+
+def cautions(ablation: Ablation) -> list[str]:
+    single = all(len(step.group.finished) == 1 for step in ablation.finished if step.group)
+    found = ["One seed each, so how far the figures spread is unknown."] if single else []
+    if any(step.group and step.group.reductions for step in ablation.finished):
+        found.append("These are reduced runs.")
+    return found
+
+
+# --- the figure ---------------------------------------------------------------------------------
+
+
+def ablation_figure(results: Results) -> Figure | None:
+    """Seconds per epoch of each step with its test accuracy beside it; a view for each form."""
+    made = ablations(results)
+    if not made:
+        return None
+    look = all_series(results.groups)
+    views = [View(view_label(ablation), step_panels(results, ablation, look)) for ablation in made]
+    text = "Steps from top to bottom. Bars start at zero; shorter is faster. "
+    if any(ablation.obstacle for ablation in made):
+        text += "Open bars: shared machine, times not compared."
+    return Figure("ablation", "Ablation", text, [], views)
+
+
+def view_label(ablation: Ablation) -> str:
+    return " · ".join(part for part in (ablation.form, ablation.condition) if part)
+
+
+def step_panels(results: Results, ablation: Ablation, look: dict[str, Series]) -> list[Panel]:
+    steps = ablation.finished
+    height = 90 + 34 * len(steps)
+    labels = [step_label(ablation, step) for step in steps]
+    groups = [step.group for step in steps if step.group]
+    seconds = bars(
+        groups, look, "training", lambda group: results.per_epoch(group, "seconds_training"),
+        spread_bars=True,
+    )  # fmt: skip
+    seconds |= {"y": labels, "text": [seconds_text(step.seconds) for step in steps]}
+    accuracy = accuracy_trace(steps, labels, look)
+    axis = {"range": accuracy_range(accuracy), "showgrid": True}
+    return [
+        Panel("Training seconds per epoch", [seconds], bar_layout("seconds", height)),
+        Panel("Test accuracy (%)", [accuracy], bar_layout("%", height, xaxis=axis)),
+    ]
+
+
+def step_label(ablation: Ablation, measured: MeasuredStep) -> str:
+    """Return ``+ batch`` rather than a step's long name."""
+    change = measured.step.change
+    name = f"{sign(ablation)} {change}" if change else measured.step.name
+    return plotly_text(name) + (" (shared)" if ablation.obstacle else "")
+
+
+def accuracy_trace(
+    steps: Sequence[MeasuredStep], labels: Sequence[str], look: Mapping[str, Series]
+) -> Trace:
+    series = [look[step.label] for step in steps]
+    summaries = [step.accuracy for step in steps]
+    deviations = [summary and summary.deviation for summary in summaries]
+    return {
+        "type": "scatter",
+        "mode": "markers+text",
+        "x": [summary and summary.mean for summary in summaries],
+        "y": list(labels),
+        "error_x": {"type": "data", "array": deviations, "color": "@muted", "thickness": 1.5,
+                    "visible": any(deviations)},
+        "marker": {"color": [one.colour for one in series], "size": 11},
+        "text": [fixed(summary.mean, 1) if summary else MISSING for summary in summaries],
+        "textposition": "top center",
+        "textfont": {"color": "@ink", "size": 11},
+        "hovertemplate": "%{y}: %{x:.2f} %<extra></extra>",
+        "cliponaxis": False,
+    }  # fmt: skip
+
+
+def accuracy_range(trace: Trace) -> list[float]:
+    """Return an axis from the lowest to the highest accuracy, with room for the figures."""
+    values = [value for value in trace["x"] if value is not None] or [0.0]
+    room = 0.15 * max(max(values) - min(values), 1.0)
+    return [min(values) - room, max(values) + room]

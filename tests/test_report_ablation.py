@@ -1,0 +1,175 @@
+"""An ablation's tables: factors and their product, the interaction, times to an accuracy."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resray.report.ablation import Ablation, ablations
+from resray.report.ablation_section import ablation_section, time_to
+from resray.report.aggregate import Results, load_results
+from resray.report.page import render
+from tests.report_builder import RECIPE, epochs_of, trial, write_results
+
+STUDY = """
+name: speed
+title: Speed
+question: Which change is worth what?
+recipe: {model: resnet10, data: embedded, epochs: 2}
+ablate:
+  target_accuracy: 55
+  changes:
+    batch: {batch_size: 256}
+    loader: {loader: {name: device}}
+    amp: {precision: bf16}
+"""
+SECONDS = {
+    "plain": 12.0, "plain+batch": 6.0, "plain+loader": 8.0, "plain+amp": 10.0,
+    "full-amp": 3.0, "full-loader": 3.0, "full-batch": 5.0, "full": 2.0,
+}  # fmt: skip
+ACCURACY = {"plain": 60.0, "plain+batch": 58.0, "full-amp": 61.0, "full": 50.0}
+
+
+def step(name: str, seed: int = 0, **changes: Any) -> dict[str, Any]:
+    """Return the row of a step's trial: two epochs, its settings those that its name says."""
+    full = name.startswith("full")
+
+    def on(change: str) -> bool:
+        return f"+{change}" in name or (full and f"-{change}" not in name)
+
+    recipe = {
+        **RECIPE,
+        "epochs": 2,
+        "batch_size": 256 if on("batch") else 4,
+        "loader": {"name": "device" if on("loader") else "per-image", "workers": 0},
+        "precision": "bf16" if on("amp") else "fp32",
+    }
+    own = {
+        "trial_id": f"{name}-{seed}-{changes.get('started')}",
+        "recipe": json.dumps(recipe),
+        "test_accuracy": ACCURACY.get(name, 57.0),
+    }
+    return trial(name, seed, 2, **own) | changes
+
+
+def epochs(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a step's two epochs: 30 points below its accuracy, then at it."""
+    own = {"seconds_training": SECONDS[row["name"]]}
+    accuracies = (row["test_accuracy"] - 30, row["test_accuracy"])
+    return [
+        epoch | own | {"test_accuracy": accuracy}
+        for epoch, accuracy in zip(epochs_of(row), accuracies, strict=True)
+    ]
+
+
+def results_of(folder: Path, rows: list[dict[str, Any]]) -> Results:
+    study = folder / "speed.yaml"
+    study.write_text(STUDY, encoding="utf-8")
+    made = [epoch for row in rows if row["epochs_done"] for epoch in epochs(row)]
+    return load_results(write_results(folder / "r", rows, epochs=made, study=study))
+
+
+def forms(folder: Path, rows: list[dict[str, Any]]) -> dict[str, Ablation]:
+    return {one.form: one for one in ablations(results_of(folder, rows))}
+
+
+def test_factors_of_a_chain_multiply_to_the_whole(tmp_path: Path) -> None:
+    chain = forms(tmp_path, [step(name) for name in SECONDS])["chain"]
+    assert [one.label for one in chain.steps] == ["plain", "plain+batch", "full-amp", "full"]
+    assert [chain.factor(place) for place in range(4)] == [None, 2.0, 2.0, 1.5]
+    assert chain.product == chain.whole == 6.0
+    assert [chain.gain(place) for place in range(4)] == [None, -2.0, 3.0, -11.0]
+
+
+def test_interaction_is_the_whole_over_the_product_of_single_factors(tmp_path: Path) -> None:
+    made = forms(tmp_path, [step(name) for name in SECONDS])
+    assert made["add"].singles == pytest.approx([2.0, 1.5, 1.2])
+    assert made["add"].interaction == pytest.approx(6 / 3.6)
+    assert made["remove"].singles == pytest.approx([2.5, 1.5, 1.5])
+    assert made["remove"].interaction == pytest.approx(6 / 5.625)
+    assert made["add"].whole == made["remove"].whole == 6.0
+
+
+def test_section_says_the_product_and_what_the_interaction_means(tmp_path: Path) -> None:
+    html = ablation_section(results_of(tmp_path, [step(name) for name in SECONDS]))
+    assert "The steps&#x27; factors multiply to it: 2.00 × 2.00 × 1.50 = 6.00." in html
+    assert "Product of the single factors: 2.00 × 1.50 × 1.20 = 3.60." in html
+    assert "1.67: all together bring more" in html
+    assert "1.07: all together bring more than the single factors multiply to; the changes " \
+           "partly replace each other" in html  # fmt: skip
+    assert "a factor of 6.00" in html
+    assert "+ batch: batch_size=256" in html
+    assert "− batch: batch_size=256" in html
+    assert "One seed each" in html
+
+
+def test_time_to_an_accuracy_is_that_of_the_first_epoch_to_reach_it(tmp_path: Path) -> None:
+    chain = forms(tmp_path, [step(name) for name in SECONDS])["chain"]
+    plain, _, _, full = chain.steps
+    assert chain.common_accuracy == 50.0
+    assert (time_to(plain, 55), time_to(full, 55)) == ("24.0", "not reached")
+    assert (time_to(plain, 30), time_to(full, 50)) == ("12.0", "4.00")
+
+
+def test_time_over_seeds_is_no_mean_of_the_lucky_ones(tmp_path: Path) -> None:
+    rows = [step("plain", 0), step("plain", 1, test_accuracy=52.0), step("plain+batch")]
+    plain = forms(tmp_path, rows)["chain"].steps[0]
+    assert time_to(plain, 55) == "reached by 1 of 2 seeds"
+    assert time_to(plain, 52) == "24.0\xa0±\xa00.0"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"exclusive": False}, "Factors are not judged: shared machine."),
+        ({"device": "NVIDIA T4"}, "Factors are not judged: several devices."),
+    ],
+)
+def test_times_that_cannot_be_compared_are_shown_without_factors(
+    tmp_path: Path, changes: dict[str, Any], says: str
+) -> None:
+    results = results_of(tmp_path, [step("plain"), step("plain+batch"), step("full", **changes)])
+    chain = ablations(results)[0]
+    assert chain.product is chain.whole is chain.factor(1) is None
+    html = ablation_section(results)
+    assert says in html
+    assert "12.0 (shared)" in html
+    assert "not reached (shared)" not in html
+
+
+def test_steps_without_a_finished_trial_leave_no_product(tmp_path: Path) -> None:
+    failed = step("full-amp", status="failed", epochs_done=0)
+    rows = [step("plain"), step("plain+batch"), step("full"), failed]
+    results = results_of(tmp_path, rows)
+    chain = ablations(results)[0]
+    assert (chain.factor(1), chain.factor(2), chain.factor(3)) == (2.0, None, None)
+    assert chain.whole == 6.0
+    assert "No product of factors: without a finished trial are full-amp." in ablation_section(
+        results
+    )
+
+
+def test_runs_of_other_length_are_another_ablation(tmp_path: Path) -> None:
+    def shorter(name: str) -> dict[str, Any]:
+        recipe = json.loads(step(name)["recipe"])
+        recipe["data"]["limit_train"] = 100
+        return step(name, trial_id=f"{name} short", recipe=json.dumps(recipe),
+                    reductions='["100 training images"]')  # fmt: skip
+
+    names = ("plain", "plain+batch")
+    rows = [step(name) for name in names] + [shorter(name) for name in names]
+    results = results_of(tmp_path, rows)
+    chains = [one for one in ablations(results) if one.form == "chain"]
+    assert {one.condition for one in chains} == {"", "limit_train=100"}
+    assert {one.label for chain in chains for one in chain.finished} == set(results.labels.values())
+    assert "Reduced runs: 100 training images." in ablation_section(results)
+
+
+def test_page_has_the_section_only_where_there_is_an_ablation(tmp_path: Path) -> None:
+    page = render(results_of(tmp_path, [step(name) for name in SECONDS]))
+    assert 'href="#ablation"' in page
+    assert 'data-figure="ablation"' in page
+    other = render(load_results(write_results(tmp_path / "other", [trial()])))
+    assert 'id="ablation"' not in other
+    assert 'href="#ablation"' not in other
