@@ -1,0 +1,251 @@
+"""Images from elsewhere: every format gives the same pixels, and no file runs code."""
+
+import io
+import os
+import pickle
+import pickletools
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from resray.data.foreign import ForeignImages, Order, read_foreign
+from resray.errors import DataError
+
+CLASSES = ("cat", "dog", "fox")
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
+LABELS = [0, 1, 2, 2, 1, 0]
+EXPECTED = torch.from_numpy(PIXELS).permute(0, 3, 1, 2)
+
+
+def read(path: Path, order: Order = "hwc", image_size: int = 8) -> ForeignImages:
+    return read_foreign(path, class_names=CLASSES, image_size=image_size, order=order)
+
+
+def pickled(path: Path, content: Any, protocol: int = 4) -> Path:
+    path.write_bytes(pickle.dumps(content, protocol))
+    return path
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def assert_is_expected(found: ForeignImages, labels: list[int] | None = LABELS) -> None:
+    assert torch.equal(found.images, EXPECTED)
+    assert found.images.dtype == torch.uint8
+    assert (found.labels.tolist() if found.labels is not None else None) == labels
+    assert found.ids == tuple(range(6))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_the_hidden_test_sets_pickle(tmp_path: Path, protocol: int) -> None:
+    content = {b"data": PIXELS.reshape(6, -1), b"labels": LABELS, b"more": None, b"": b""}
+    assert_is_expected(read(pickled(tmp_path / "hidden.pkl", content, protocol)))
+    unlabelled = pickled(tmp_path / "nolabel.pkl", {b"data": PIXELS.reshape(6, -1)}, protocol)
+    assert_is_expected(read(unlabelled), labels=None)
+
+
+@pytest.mark.parametrize("core", [b"numpy.core", b"numpy._core"])
+def test_pickles_of_either_numpy_and_of_python_2(tmp_path: Path, core: bytes) -> None:
+    """As Python 2 wrote CIFAR: protocol 2, text as bytes, CHW rows."""
+    rows = PIXELS.transpose(0, 3, 1, 2).reshape(6, -1)
+    state = b"(I1\n(I6\nI192\ntcnumpy\ndtype\n(U\x02u1I0\nI1\ntR(I3\nU\x01|NNNI-1\nI-1\nI0\ntbI00\n"
+    array = b"c" + core + b".multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntU\x01btR"
+    array += state + b"T" + struct.pack("<i", rows.nbytes) + rows.tobytes() + b"tb"
+    labels = b"U\x0bfine_labels(lp0\n" + b"".join(b"I%d\na" % label for label in LABELS)
+    path = tmp_path / "test"
+    path.write_bytes(b"\x80\x02}(U\x04data" + array + labels + b"u.")
+    assert_is_expected(read(path, "chw"))
+
+
+def test_fortran_order_other_integers_and_numpys_numbers(tmp_path: Path) -> None:
+    labels = np.array(LABELS, dtype=">i4")
+    content = {"data": np.asfortranarray(PIXELS), "y": labels, "ids": list("abcdef")}
+    found = read(pickled(tmp_path / "x.pickle", content))
+    assert torch.equal(found.images, EXPECTED)
+    assert found.ids == tuple("abcdef")
+    numbers = {"data": PIXELS, "labels": [np.int64(label) for label in LABELS]}
+    assert_is_expected(read(pickled(tmp_path / "y.pickle", numbers)))
+
+
+@pytest.mark.parametrize("shape", ["hwc", "chw", "flat hwc", "flat chw"])
+def test_numpy_files_of_every_shape(tmp_path: Path, shape: str) -> None:
+    array = PIXELS if shape.endswith("hwc") else PIXELS.transpose(0, 3, 1, 2)
+    array = array.reshape(6, -1) if shape.startswith("flat") else array
+    order: Order = "chw" if shape == "flat chw" else "hwc"
+    np.save(tmp_path / "x.npy", array)
+    assert_is_expected(read(tmp_path / "x.npy", order), labels=None)
+    for pixel_key, label_key in (("images", "labels"), ("x", "y"), ("data", "label")):
+        np.savez(tmp_path / "x.npz", **{pixel_key: array, label_key: np.array(LABELS)})
+        assert_is_expected(read(tmp_path / "x.npz", order))
+
+
+@pytest.mark.parametrize("label_column", ["label", "fine_label", None])
+def test_parquet_files(tmp_path: Path, label_column: str | None) -> None:
+    columns: dict[str, Any] = {"img": [{"bytes": png(image), "path": None} for image in PIXELS]}
+    if label_column:
+        columns[label_column] = pa.array(LABELS, pa.int64())
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    assert_is_expected(read(tmp_path / "x.parquet"), LABELS if label_column else None)
+    pq.write_table(pa.table({**columns, "id": list("abcdef")}), tmp_path / "x.parquet")
+    assert read(tmp_path / "x.parquet").ids == tuple("abcdef")
+
+
+def test_folders_flat_and_by_class(tmp_path: Path) -> None:
+    for number, (image, label) in enumerate(zip(PIXELS, LABELS, strict=True)):
+        for folder in (tmp_path / "flat", tmp_path / "classes" / CLASSES[label]):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number}.png").write_bytes(png(image))
+    flat = read(tmp_path / "flat")
+    assert torch.equal(flat.images, EXPECTED)
+    assert flat.labels is None
+    assert flat.ids == tuple(f"{number}.png" for number in range(6))
+    by_class = read(tmp_path / "classes")
+    assert by_class.labels is not None
+    assert by_class.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert by_class.ids[:2] == ("cat/0.png", "cat/5.png")
+    assert torch.equal(by_class.images[0], EXPECTED[0])
+
+
+def test_pictures_of_many_sizes_come_to_the_models(tmp_path: Path) -> None:
+    for size in (8, 12):
+        (tmp_path / f"{size}.png").write_bytes(png(np.full((size, size + 1, 3), 70, np.uint8)))
+    assert read(tmp_path, image_size=16).images.shape == (2, 3, 16, 16)
+
+
+def test_resized_keeps_everything_else(tmp_path: Path) -> None:
+    found = read(pickled(tmp_path / "x.pkl", {b"data": PIXELS, b"labels": LABELS}))
+    small = found.resized(4)
+    means = EXPECTED.double().view(6, 3, 4, 2, 4, 2).mean((3, 5))
+    assert (small.images.double() - means).abs().max() <= 0.5
+    assert (small.ids, small.checksum) == (found.ids, found.checksum)
+
+
+def test_the_checksum_follows_pixels_and_labels(tmp_path: Path) -> None:
+    other = PIXELS.copy()
+    other[0, 0, 0, 0] ^= 1
+    contents: list[Any] = [{"data": PIXELS}, {"data": other}, {"data": PIXELS, "y": LABELS}]
+    found = [read(pickled(tmp_path / f"{n}.pkl", c)).checksum for n, c in enumerate(contents)]
+    assert len(set(found)) == 3
+    np.save(tmp_path / "x.npy", PIXELS)
+    assert read(tmp_path / "x.npy").checksum == found[0]
+
+
+class Runs:
+    """Unpickled the usual way, leaves a file behind."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_malicious_pickle_is_refused_and_does_not_run(tmp_path: Path, protocol: int) -> None:
+    trace = tmp_path / "trace"
+    path = pickled(tmp_path / "bad.pkl", {b"data": Runs(trace)}, protocol)
+    with pytest.raises(DataError, match=r"bad\.pkl: the pickle wants '(posix|nt)\.mkdir'"):
+        read(path)
+    assert not trace.exists()
+    pickle.loads(path.read_bytes())
+    assert trace.exists(), "it would have run"
+
+
+GLOBALS = (b"cbuiltins\neval\n", b"cnumpy\nload\n", b"cnumpy.core.multiarray\nfromfile\n",
+           b"\x8c\x05numpy\x8c\x0edtype.__init__\x93", b"ccollections\nOrderedDict\n")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GLOBALS)
+def test_nothing_off_the_list_can_be_named(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / "x.pkl"
+    path.write_bytes(b"\x80\x04" + name + b".")
+    pickletools.dis(path.read_bytes(), out=io.StringIO())
+    with pytest.raises(DataError, match="which is not allowed, so it was not opened"):
+        read(path)
+
+
+def test_arrays_of_objects_are_refused_also_where_they_claim_to_be_plain(tmp_path: Path) -> None:
+    """A dtype 'O' without the flag that says so makes NumPy take bytes for addresses."""
+    honest = pickled(tmp_path / "x.pkl", {b"data": np.array([1, "a"], dtype=object)})
+    with pytest.raises(DataError, match="array of objects"):
+        read(honest)
+    crafted = pickle.dumps(np.zeros(1, "u8"), 2).replace(b"u8", b"O8")
+    path = tmp_path / "y.pkl"
+    path.write_bytes(crafted)
+    with pytest.raises(DataError, match="array of dtype 'O8'"):
+        read(path)
+
+
+def test_what_is_damaged_or_no_dict(tmp_path: Path) -> None:
+    whole = pickle.dumps({b"data": PIXELS})
+    (tmp_path / "cut.pkl").write_bytes(whole[:-100])
+    with pytest.raises(DataError, match=r"cut\.pkl: is no readable pickle"):
+        read(tmp_path / "cut.pkl")
+    with pytest.raises(DataError, match="holds a list; a dict is needed"):
+        read(pickled(tmp_path / "list.pkl", [1]))
+    misfit = whole.replace(struct.pack("<B", 8) + b"K\x08K\x03", b"\x08K\x08K\x04")
+    assert misfit != whole
+    (tmp_path / "misfit.pkl").write_bytes(misfit)
+    with pytest.raises(DataError, match="do not fill an array of shape"):
+        read(tmp_path / "misfit.pkl")
+    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(DataError, match="holds Python objects, which are not opened"):
+        read(tmp_path / "objects.npy")
+    (tmp_path / "cut.npz").write_bytes(b"PK and no more")
+    with pytest.raises(DataError, match=r"cut\.npz: is damaged"):
+        read(tmp_path / "cut.npz")
+    (tmp_path / "cut.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match="is no readable Parquet file"):
+        read(tmp_path / "cut.parquet")
+
+
+MISTAKES: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"pixels": PIXELS}, r"has no data, images, x to hold the images \(has pixels\)"),
+    ({"data": PIXELS.astype(np.float32)}, "must be a uint8 array .0 to 255., not float32"),
+    ({"data": [1, 2]}, "must be a uint8 array .0 to 255., not list"),
+    ({"data": PIXELS[:, :4]}, r"is of shape \(6, 4, 8, 3\); accepted are"),
+    ({"data": PIXELS.reshape(6, -1)[:, :-1]}, r"is of shape \(6, 191\)"),
+    ({"data": PIXELS[:0]}, "holds no images"),
+    ({"data": PIXELS, "labels": [0, 1]}, "labels must be 6 whole numbers, one for each image"),
+    ({"data": PIXELS, "labels": [0.5] * 6}, "labels must be 6 whole numbers"),
+    ({"data": PIXELS, "labels": [[0], 1, 2, 0, 1, 2]}, "labels must be 6 whole numbers"),
+    ({"data": PIXELS, "labels": [0, 1, 2, 3, 0, 0]}, "a label is 3, but the model's classes are 0"),
+    ({"data": PIXELS, "labels": [0, 1, 2, -1, 0, 0]}, "a label is -1"),
+    ({"data": PIXELS, "ids": ["a"]}, "ids must be 6 whole numbers or texts"),
+)
+
+
+@pytest.mark.parametrize(("content", "message"), MISTAKES)
+def test_mistakes_name_file_and_what_is_accepted(
+    tmp_path: Path, content: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=r"^\S+x\.pkl: .*" + message):
+        read(pickled(tmp_path / "x.pkl", content))
+
+
+def test_places_that_hold_nothing_to_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.npy: cannot be read \(No such file"):
+        read(tmp_path / "none.npy")
+    (tmp_path / "x.txt").write_text("hello")
+    with pytest.raises(DataError, match="is of no kind that is accepted; give a pickle"):
+        read(tmp_path / "x.txt")
+    (tmp_path / "x.txt").unlink()
+    with pytest.raises(DataError, match=r"there are no images \(\.jpeg, \.jpg"):
+        read(tmp_path)
+    (tmp_path / "wolf").mkdir()
+    (tmp_path / "wolf" / "1.png").write_bytes(png(PIXELS[0]))
+    with pytest.raises(DataError, match="class folder: 'wolf' is not known"):
+        read(tmp_path)
+    (tmp_path / "1.png").write_bytes(png(PIXELS[0]))
+    with pytest.raises(DataError, match="holds images beside folders"):
+        read(tmp_path)
