@@ -202,7 +202,7 @@ def test_every_shipped_study_expands(name: str) -> None:
         for quick, data_given in ((False, False), (True, False), (True, True)):
             options = Options(variant=variant, quick=quick, data_given=data_given)
             trials = expand(study, options)
-            assert len(trials) == len(study.trials) * len(study.seeds)
+            assert len(trials) == len(study.trial_names) * len(study.seeds)
             assert all(bool(trial.reductions) == quick for trial in trials)
 
 
