@@ -8,6 +8,8 @@ import torch.distributed
 from torch import nn
 from torch.nn import functional
 
+from resray.training.device import autocast
+
 
 @dataclass
 class Tally:
@@ -23,14 +25,13 @@ class Tally:
         """Return a tally of no images."""
         return cls(torch.zeros(3, dtype=torch.float64, device=device))
 
-    def add(self, loss_sum: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        """Add a batch: its summed loss, and its logits (n, classes) against labels (n,)."""
-        correct = (logits.argmax(dim=1) == labels).sum()
+    def add(self, loss_sum: torch.Tensor, correct: torch.Tensor, images: int) -> None:
+        """Add a batch: its summed loss and correct predictions (scalars), and its images."""
         self.sums += torch.stack(
             [
                 loss_sum.detach().double(),
                 correct.double(),
-                correct.new_tensor(len(labels)).double(),
+                correct.new_tensor(images).double(),
             ]
         )
 
@@ -65,10 +66,11 @@ def evaluate(
     model.eval()
     tally = Tally.empty(device)
     for images, labels in batches:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with autocast(device, precision):
             logits = model(images)
         logits = logits.float()
-        tally.add(functional.cross_entropy(logits, labels, reduction="sum"), logits, labels)
+        loss_sum = functional.cross_entropy(logits, labels, reduction="sum")
+        tally.add(loss_sum, (logits.argmax(dim=1) == labels).sum(), len(labels))
     model.train(was_training)
     loss, accuracy, _ = tally.result(world_size)
     return loss, accuracy

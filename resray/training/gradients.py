@@ -26,12 +26,19 @@ class GradientNorms:
     samples: list[torch.Tensor] = field(default_factory=list)
 
     def sample(self, step: int) -> None:
-        """Measure after the backward pass of ``step`` (0-based within the epoch)."""
+        """Measure after the backward passes of ``step`` (0-based within the epoch)."""
         if step % SAMPLE_EVERY == 0:
             norms = [gradient_norm(self.first_stage), gradient_norm(self.last_stage)]
             self.samples.append(torch.stack(norms))
 
-    def means(self) -> tuple[float, float]:
-        """Return the mean norms of the first and the last stage."""
-        first, last = torch.stack(self.samples).mean(dim=0).tolist()
+    def means(self) -> tuple[float | None, float | None]:
+        """Return the mean norms of the first and the last stage.
+
+        Steps whose fp16 gradients overflowed are left out; None if none remains.
+        """
+        samples = torch.stack(self.samples)
+        samples = samples[samples.isfinite().all(dim=1)]
+        if len(samples) == 0:
+            return None, None
+        first, last = samples.mean(dim=0).tolist()
         return first, last

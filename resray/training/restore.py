@@ -62,10 +62,10 @@ def load_network(path: Path) -> Restored:
 
 def load_weights(network: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
     """Load the averaged weights, or else the plain ones; DataError if they do not fit."""
+    weights = checkpoint["ema"] if "ema" in checkpoint else checkpoint["model"]
     try:
-        network.load_state_dict(checkpoint.get("ema", checkpoint["model"]))
+        network.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise DataError(
-            f"{path}: its weights do not fit its recipe's network ({reason})"
-        ) from error
+        message = f"{path}: its weights do not fit its recipe's network ({reason})"
+        raise DataError(message) from error

@@ -25,10 +25,12 @@ from resray.data.splits import Splits, prepare
 from resray.errors import DataError, DivergedError, ResrayError
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.study.recipe_spec import Recipe
-from resray.training.checkpoints import CheckpointFolder
+from resray.study.spec import CheckpointPolicy
+from resray.training.checkpoints import CheckpointFolder, write_json
 from resray.training.context import Context
 from resray.training.device import device_name, reset_peak_memory
 from resray.training.fit import Trainer, fit
+from resray.training.stopping import stopping_reason
 
 T = TypeVar("T")
 
@@ -96,13 +98,40 @@ def prepare_trainer(job: Job, context: Context) -> tuple[Trainer, Dataset]:
     splits = prepare(dataset, recipe.data)
     # Batches have one shape, so cuDNN's search for its fastest kernels pays.
     torch.backends.cudnn.benchmark = True
-    checkpoints = CheckpointFolder(Path(job.checkpoint_folder))
+    policy = CheckpointPolicy.model_validate(job.checkpoints)
+    checkpoints = CheckpointFolder(Path(job.checkpoint_folder), policy)
     trainer = Trainer(recipe, splits, context, seed=job.seed, checkpoints=checkpoints)
     on_all_ranks(context, trainer.resume)
     require_same_epoch(context, trainer.epochs_done, checkpoints.folder)
     if context.rank == 0:
         checkpoints.clear_remains()
+        write_json(checkpoints.config, config_of(job, recipe, splits))
     return trainer, dataset
+
+
+def config_of(job: Job, recipe: Recipe, splits: Splits) -> dict[str, Any]:
+    """Return what config.json says: what is trained, and what using the network takes."""
+    return {
+        "study": job.study,
+        "trial": job.name,
+        "trial_id": job.trial_id,
+        "seed": job.seed,
+        "recipe": recipe.model_dump(mode="json"),
+        "class_names": list(splits.class_names),
+        "mean": list(splits.mean),
+        "std": list(splits.std),
+        "image_size": splits.image_size,
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, PyTorch and resray."""
+    return {
+        "python_version": platform.python_version(),
+        "torch_version": torch.__version__,
+        "resray_version": resray.__version__,
+    }
 
 
 def open_checked(job: Job, recipe: Recipe) -> Dataset:
@@ -166,9 +195,7 @@ def trial_facts(job: Job, trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "device": device_name(context.device, job.threads),
-        "python_version": platform.python_version(),
-        "torch_version": torch.__version__,
-        "resray_version": resray.__version__,
+        **versions(),
     }
 
 
@@ -186,8 +213,9 @@ def data_facts(dataset: Dataset, splits: Splits) -> dict[str, Any]:
 
 def outcome(job: Job, trainer: Trainer) -> dict[str, Any]:
     """Return how a trial ended that was neither stopped from outside nor failed."""
-    if trainer.epochs_done >= trainer.recipe.epochs:
-        return {"status": "completed", "reason": None}
+    if trainer.finished:
+        reason = stopping_reason(trainer.recipe) if trainer.stopped_early else None
+        return {"status": "completed", "reason": reason}
     return {"status": "stopped", "reason": f"stop-after {job.stop_after}"}
 
 
