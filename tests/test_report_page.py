@@ -118,7 +118,7 @@ def test_every_trace_and_layout_is_valid_plotly(tmp_path: Path) -> None:
     style = dict(re.findall(r"--([a-z0-9-]+): ([^;]+);", html))
     colour = re.compile(r'"@([a-z0-9-]+)"')
     figures = json.loads(colour.sub(lambda m: f'"{style[m[1]]}"', json.dumps(figures_of(html))))
-    assert set(figures) == {"cost", "curves", "gradients", "time"}
+    assert set(figures) == {"cost", "curves", "phases", "gradients", "time"}
     for views in figures.values():
         for panel in (panel for view in views for panel in view):
             assert panel["data"]

@@ -197,7 +197,7 @@ def settings_of(identity: Identity) -> dict[str, Any]:
         "world_size": world_size,
         "data.checksum": checksum and str(checksum)[:8],
     }
-    return {**flatten(_json(recipe, {})), **others}
+    return {**flatten(parsed_json(recipe, {})), **others}
 
 
 def flatten(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -229,7 +229,7 @@ def stopped_as_asked(row: Row) -> bool:
 
 def reductions_of(row: Row) -> list[str]:
     """Return what was reduced in a trial, in words."""
-    return [str(text) for text in _json(row["reductions"], [])]
+    return [str(text) for text in parsed_json(row["reductions"], [])]
 
 
 def distinct(rows: Iterable[Row], column: str) -> list[Any]:
@@ -237,7 +237,7 @@ def distinct(rows: Iterable[Row], column: str) -> list[Any]:
     return list(dict.fromkeys(row[column] for row in rows if row[column] is not None))
 
 
-def _json(text: str | None, empty: Any) -> Any:
+def parsed_json(text: str | None, empty: Any) -> Any:
     """Return what ``text`` says if it has the shape of ``empty``, else ``empty``."""
     try:
         value = json.loads(text) if text else empty

@@ -6,6 +6,7 @@ import pandas as pd
 
 from resray.report.ablation_section import ablation_figure
 from resray.report.aggregate import Group, Results
+from resray.report.phases import phases_figure
 from resray.report.plot import (
     SHARED,
     Figure,
@@ -232,7 +233,14 @@ def time_figure(results: Results) -> Figure | None:
 
 def all_figures(results: Results) -> dict[str, Figure]:
     """Return the figures that the results suffice for, by id."""
-    makers = (cost_figure, curve_figure, gradient_figure, time_figure, ablation_figure)
+    makers = (
+        cost_figure,
+        curve_figure,
+        phases_figure,
+        gradient_figure,
+        time_figure,
+        ablation_figure,
+    )
     made = (make(results) for make in makers)
     return {figure.id: figure for figure in made if figure is not None}
 

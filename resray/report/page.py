@@ -13,6 +13,7 @@ from resray.report import record, sections
 from resray.report.ablation_section import ablation_section
 from resray.report.aggregate import Results, load_results
 from resray.report.figures import MISSING_FIGURES, all_figures
+from resray.report.phases import phases_section
 from resray.report.plot import Figure
 from resray.report.text import Html, escape, join, script_json, tag
 
@@ -34,6 +35,7 @@ SECTIONS = (
     Section("published", "Published", "Published and measured", sections.published_section),
     Section("cost", "Cost", "Accuracy against cost"),
     Section("curves", "Curves", "Learning curves"),
+    Section("phases", "Phases", "Schedule and phases", phases_section),
     Section("gradients", "Gradients", "Gradient norms"),
     Section("time", "Time", "Time and throughput"),
     Section("ablation", "Ablation", "Ablation", ablation_section),

@@ -49,7 +49,7 @@ def test_every_figure_draws_without_an_error(full_page: Path) -> None:
     document, log = browse(full_page)
     check_health(document, log)
     plots = document.split('class="plot js-plotly-plot"')[1:]
-    assert len(plots) == 3 + 2 + 2 + 2
+    assert len(plots) == 3 + 2 + 1 + 2 + 2
     assert all('class="main-svg"' in plot for plot in plots)
     # Points of three groups in each of three cost panels; bars of three groups, thrice.
     assert len(re.findall(r'class="trace scatter', document)) > 9

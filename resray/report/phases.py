@@ -1,0 +1,189 @@
+"""Settings that change over a training: learning rate, momentum, and whatever its phases switch."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, groupby
+from typing import Any
+
+import pandas as pd
+
+from resray.report.aggregate import Group, Results, parsed_json
+from resray.report.plot import (
+    Figure,
+    Panel,
+    Series,
+    Trace,
+    View,
+    all_series,
+    epoch_axis,
+    layout,
+    trace_of,
+)
+from resray.report.text import Html, listed, plotly_text, table, text_column
+
+Values = tuple[float | None, ...]
+"""A setting's value in each recorded epoch; None: off, or not recorded."""
+
+NAMES = {
+    "learning_rate": "Learning rate",
+    "momentum": "Momentum (Adam: beta1)",
+    "mixing.mixup_alpha": "MixUp: alpha",
+    "mixing.cutmix_alpha": "CutMix: alpha",
+    "mixing.cutmix_chance": "CutMix: chance where both are on",
+}
+"""What settings are called whose key says it badly."""
+
+UNITS = {"size": "pixels", "shear": "degrees", "crop_padding": "pixels"}
+
+
+# --- the records --------------------------------------------------------------------------------
+
+
+def values_by_setting(rows: pd.DataFrame) -> dict[str, Values]:
+    """Return every setting that a trial's epochs recorded, with its values from epoch 1 on."""
+    last = int(rows["epoch"].max())
+    rows = rows.set_index("epoch").reindex(range(1, last + 1))
+    columns = {name: rows[name].astype(object) for name in ("learning_rate", "momentum")}
+    found = {name: tuple(map(number, column)) for name, column in columns.items()}
+    settings = [numbers_in_force(text) for text in rows["settings"]]
+    for key in dict.fromkeys(key for setting in settings for key in setting):
+        found[key] = tuple(setting.get(key) for setting in settings)
+    return found
+
+
+def numbers_in_force(text: Any) -> dict[str, float | None]:
+    """Return an epoch's recorded settings that are numbers; pairs are limits.
+
+    An augmentation that is off has a probability of 0 and no other setting.
+    """
+    found: dict[str, float | None] = {}
+    for key, value in parsed_json(text if isinstance(text, str) else None, {}).items():
+        if value is None and key.startswith("augmentation."):
+            found[f"{key}.probability"] = 0.0
+        elif isinstance(value, list):
+            limits = zip(("lowest", "highest"), value, strict=False)
+            found |= {f"{key}.{limit}": number(part) for limit, part in limits}
+        else:
+            found[key] = number(value)
+    return found
+
+
+def number(value: Any) -> float | None:
+    usable = isinstance(value, int | float) and math.isfinite(value)
+    return float(value) if usable else None
+
+
+def changes(key: str, values: Values) -> bool:
+    """Return whether a setting changes; that an augmentation is off, its probability says."""
+    different = set(values)
+    return len(different - {None} if key.startswith("augmentation.") else different) > 1
+
+
+def courses(results: Results, group: Group) -> list[dict[str, Values]]:
+    """Return the different courses of a group's settings, longest first.
+
+    Seeds mostly share one; a trial that ended early repeats the beginning of another.
+    """
+    found: list[dict[str, Values]] = []
+    tables = [results.epochs[row["trial_id"]] for row in group.trials
+              if row["trial_id"] in results.epochs]  # fmt: skip
+    for course in map(values_by_setting, sorted(tables, key=len, reverse=True)):
+        if not any(begins_with(longer, course) for longer in found):
+            found.append(course)
+    return found
+
+
+def begins_with(longer: dict[str, Values], course: dict[str, Values]) -> bool:
+    return all(longer.get(key, ())[: len(values)] == values for key, values in course.items())
+
+
+def setting_name(key: str) -> str:
+    """Return a setting's name for people: ``Cutout: size (pixels)``."""
+    if key in NAMES:
+        return NAMES[key]
+    _, *parts = key.split(".") if "." in key else ("", key)
+    unit = f" ({UNITS[parts[-1]]})" if parts[-1] in UNITS else ""
+    words = ": ".join(part.replace("_", " ") for part in parts)
+    return words[:1].upper() + words[1:] + unit
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+
+def phases_section(results: Results) -> Html:
+    """A table of the settings that change, with their values and epochs; nothing if none does."""
+    labels: dict[tuple[str, str], list[str]] = {}
+    for group in results.groups:
+        for course in courses(results, group)[:1]:
+            for key, values in course.items():
+                if key not in ("learning_rate", "momentum") and changes(key, values):
+                    labels.setdefault((setting_name(key), in_words(values)), []).append(group.label)
+    if not labels:
+        return Html()
+    columns = [text_column("Setting"), text_column("Value"), text_column("Configuration")]
+    rows = [[name, text, listed(who, most=12)] for (name, text), who in labels.items()]
+    return table("Settings that change by epoch, as recorded", columns, rows)
+
+
+def in_words(values: Values) -> str:
+    """Return ``0.3 to epoch 50, 0.2 to epoch 80, then 0.1``."""
+    runs = [(value, len(list(equal))) for value, equal in groupby(values)]
+    ends = accumulate(length for _, length in runs)
+    shown = ["off" if value is None else f"{value:g}" for value, _ in runs]
+    until = [f"{text} to epoch {end}" for text, end in zip(shown[:-1], ends, strict=False)]
+    return ", ".join([*until, f"then {shown[-1]}"])
+
+
+# --- the figure ---------------------------------------------------------------------------------
+
+
+def phases_figure(results: Results) -> Figure | None:
+    """One panel for each setting that changes in some trial: its value over the epochs."""
+    found = [(group, course) for group in results.groups for course in courses(results, group)]
+    keys = dict.fromkeys(key for _, course in found for key, values in course.items()
+                         if changes(key, values))  # fmt: skip
+    if not keys:
+        return None
+    look = all_series(results.groups)
+    axis = epoch_axis(results)
+    panels = [
+        Panel(
+            setting_name(key),
+            list(step_lines(key, found, look)),
+            layout("epoch", 210, xaxis=axis, yaxis={"rangemode": "tozero", "nticks": 4}),
+        )
+        for key in keys
+    ]
+    drawn = {group.label for group, _ in found}
+    series = [one for label, one in look.items() if label in drawn]
+    caption = (
+        "Values as recorded in each epoch; learning rate and momentum are those of its last step. "
+        "Where a line ends early the setting is off. Lines that coincide lie within each other."
+    )
+    return Figure("phases", "Schedule and phases", caption, series, [View("", panels)])
+
+
+def step_lines(
+    key: str, found: Sequence[tuple[Group, dict[str, Values]]], look: dict[str, Series]
+) -> Iterator[Trace]:
+    """Yield a line for each group, wider where later ones would hide it."""
+    lines = [(group, course[key]) for group, course in found if any_number(course.get(key, ()))]
+    for place, (group, values) in enumerate(lines):
+        above = sum(other == values for _, other in lines[place + 1 :])
+        series = look[group.label]
+        yield trace_of(
+            series,
+            type="scatter",
+            mode="lines+markers" if len(values) <= 12 else "lines",
+            x=list(range(1, len(values) + 1)),
+            y=list(values),
+            line={"color": series.colour, "width": 2 + 3 * min(above, 4), "shape": "hvh"},
+            marker={"color": series.colour, "size": 6 + 3 * min(above, 4),
+                    "symbol": series.symbol},
+            hovertemplate=f"<b>{plotly_text(group.label)}</b><br>{plotly_text(setting_name(key))}: "
+                          "%{y:.4~g}<br>epoch: %{x}<extra></extra>",
+        )  # fmt: skip
+
+
+def any_number(values: Values) -> bool:
+    return any(value is not None for value in values)
