@@ -7,21 +7,31 @@
 
 A value is a metric of a trial, ``metric[trial]``, of one epoch (``epoch=5``) or of a variant
 (``variant=as2``). Numbers, + - * /, brackets, ``abs``, ``min`` and ``max`` combine values; one of
-< <= > >= compares the two sides.
+< <= > >= compares the two sides. Lines may be broken anywhere between words. docs/claims.md says
+what becomes of it.
 """
 
 import ast
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from resray.errors import not_known
 from resray.study.metrics import EPOCH_METRICS, METRICS, TRIAL_METRICS
 
 COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
-FUNCTIONS = {"abs": abs, "min": min, "max": max}
+OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+FUNCTIONS = ("abs", "min", "max")
+DEEPEST = 100
+"""Levels of brackets and operators; what is within them can be worked out by recursion."""
+LONGEST_SHOWN = 200
+"""Letters of a statement that a message repeats."""
+
 _VALUE = re.compile(r"([A-Za-z_]\w*)\s*\[([^\[\]]*)\]")
-_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div)
+_STAND_IN = "λ"
+"""Begins the names that stand for values; a statement's own text is ASCII."""
+_EXAMPLE = "write such as test_accuracy[resnet152] - test_accuracy[resnet18] < 5"
 
 
 @dataclass(frozen=True)
@@ -40,123 +50,158 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Operation:
+    """Arithmetic over parts: one of + - * / (- of one part negates), or one of `FUNCTIONS`."""
+
+    operator: str
+    parts: tuple["Expression", ...]
+
+
+Expression = float | Value | Operation
+
+
+@dataclass(frozen=True)
 class Statement:
     """A comparison that was read: ``left OPERATOR right``."""
 
     text: str
+    left: Expression
     operator: str
-    values: tuple[Value, ...]
-    """Every value that is named, in order, once."""
-    _left: ast.expr = field(repr=False, compare=False)
-    _right: ast.expr = field(repr=False, compare=False)
+    right: Expression
 
-    def left(self, values: Mapping[Value, float]) -> float:
-        """Return the left side. Raises ZeroDivisionError."""
-        return _evaluate(self._left, self.values, values)
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """Every value that is named, in order, once."""
+        return tuple(dict.fromkeys([*_values(self.left), *_values(self.right)]))
 
-    def right(self, values: Mapping[Value, float]) -> float:
-        """Return the right side. Raises ZeroDivisionError."""
-        return _evaluate(self._right, self.values, values)
-
-    def margin(self, values: Mapping[Value, float]) -> float:
-        """Return by how much the comparison holds: positive if it does, negative if not."""
-        difference = self.left(values) - self.right(values)
-        return difference if self.operator.startswith(">") else -difference
+    def holds(self, left: float, right: float) -> bool:
+        """Return whether the comparison is true of two numbers."""
+        if left == right:
+            return self.operator.endswith("=")
+        return (left > right) == self.operator.startswith(">")
 
 
 def check_statement(text: str) -> Statement:
     """Read a comparison. Raises ValueError that says what is wrong and what is possible."""
+    written = " ".join(text.split())
+    shown = written if len(written) <= LONGEST_SHOWN else f"{written[:LONGEST_SHOWN]}..."
+    if foreign := [letter for letter in written if not letter.isascii()]:
+        raise ValueError(f"{shown!r}: {foreign[0]!r} is no part of a comparison; {_EXAMPLE}")
     values: list[Value] = []
 
-    def replace(match: re.Match[str]) -> str:
-        value = _value(match[1], match[2])
-        if value not in values:
-            values.append(value)
-        return f"_{values.index(value)}"
+    def stand_in(match: re.Match[str]) -> str:
+        values.append(_value(match[1], match[2].strip()))
+        return f" {_STAND_IN}{len(values) - 1} "
 
-    replaced = _VALUE.sub(replace, text)
+    compared = _parse(_VALUE.sub(stand_in, written).strip(), shown)
+    sides = (compared.left, compared.comparators[0])
     try:
-        tree = ast.parse(replaced.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ValueError(f"{text!r} cannot be read; {_EXAMPLE}") from None
-    if not isinstance(tree, ast.Compare) or len(tree.ops) != 1:
-        raise ValueError(f"{text!r} is no comparison of two sides (< <= > >=); {_EXAMPLE}")
-    operator = COMPARISONS.get(type(tree.ops[0]))
-    if operator is None:
-        raise ValueError(f"{text!r}: compare with < <= > or >=; {_EXAMPLE}")
-    right = tree.comparators[0]
-    for side in (tree.left, right):
-        _check(side, text, len(values))
+        left, right = (_expression(side, values, 1) for side in sides)
+    except ValueError as error:
+        raise ValueError(f"{shown!r}: {error}; {_EXAMPLE}") from None
     if not values:
-        raise ValueError(f"{text!r} names no trial; {_EXAMPLE}")
-    return Statement(text, operator, tuple(values), tree.left, right)
+        raise ValueError(f"{shown!r} names no trial; {_EXAMPLE}")
+    return Statement(written, left, COMPARISONS[type(compared.ops[0])], right)
 
 
-_EXAMPLE = "write such as test_accuracy[resnet152] - test_accuracy[resnet18] < 5"
+def _parse(replaced: str, shown: str) -> ast.Compare:
+    try:
+        tree = ast.parse(replaced, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ValueError(f"{shown!r} cannot be read; {_EXAMPLE}") from None
+    if not isinstance(tree, ast.Compare) or len(tree.ops) != 1:
+        raise ValueError(f"{shown!r} is no comparison of two sides (< <= > >=); {_EXAMPLE}")
+    if type(tree.ops[0]) not in COMPARISONS:
+        raise ValueError(f"{shown!r}: compare with < <= > or >=; {_EXAMPLE}")
+    return tree
 
 
 def _value(metric: str, inside: str) -> Value:
+    """Read ``metric[inside]``."""
+    shown = f"{metric}[{inside}]"
     if metric not in METRICS:
         raise ValueError(not_known(metric, METRICS))
     trial, *options = (part.strip() for part in inside.split(","))
-    epoch: int | None = None
-    variant: str | None = None
+    if not trial or "=" in trial:
+        raise ValueError(f"{shown}: names no trial; write {metric}[TRIAL]")
+    chosen = _options(options, shown)
+    epoch = int(chosen["epoch"]) if "epoch" in chosen else None
+    if epoch is None and metric not in TRIAL_METRICS:
+        raise ValueError(f"{shown}: needs an epoch, such as {metric}[{trial}, epoch=5]")
+    if epoch is not None and metric not in EPOCH_METRICS:
+        raise ValueError(f"{shown}: has no value by epoch; only {', '.join(EPOCH_METRICS)} have")
+    return Value(metric, trial, epoch, chosen.get("variant"))
+
+
+def _options(options: list[str], shown: str) -> dict[str, str]:
+    """Read what stands beside a trial: ``epoch=5``, ``variant=as2``."""
+    chosen: dict[str, str] = {}
     for option in options:
         key, _, text = (part.strip() for part in option.partition("="))
-        if key == "epoch" and text.isdigit() and int(text) > 0:
-            epoch = int(text)
-        elif key == "variant" and text:
-            variant = text
-        else:
-            raise ValueError(f"{option!r}: only epoch=N and variant=NAME stand beside a trial")
-    if epoch is None and metric not in TRIAL_METRICS:
-        raise ValueError(f"{metric}[{inside}]: needs an epoch, such as {metric}[{trial}, epoch=5]")
-    if epoch is not None and metric not in EPOCH_METRICS:
-        raise ValueError(f"{metric}[{inside}]: {not_known(metric, EPOCH_METRICS)} by epoch")
-    return Value(metric, trial, epoch, variant)
+        allowed = {"epoch": re.fullmatch(r"0*[1-9]\d{0,8}", text), "variant": text}
+        if not allowed.get(key):
+            message = f"{option!r}: only epoch=N (from 1) and variant=NAME stand beside a trial"
+            raise ValueError(f"{shown}: {message}")
+        if key in chosen:
+            raise ValueError(f"{shown}: {key} stands there twice")
+        chosen[key] = text
+    return chosen
 
 
-def _check(node: ast.expr, text: str, count: int) -> None:
-    """Raise ValueError unless the side is arithmetic over numbers and values."""
+def _expression(node: ast.expr, values: list[Value], depth: int) -> Expression:
+    """Return a side as an `Expression`; ValueError unless it is arithmetic over values."""
+    if depth > DEEPEST:
+        raise ValueError(f"more than {DEEPEST} operations within each other")
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        return
-    if isinstance(node, ast.Name) and node.id in {f"_{index}" for index in range(count)}:
-        return
-    parts: list[ast.expr] | None = None
+        return _number(node)
+    if isinstance(node, ast.Name) and node.id.startswith(_STAND_IN):
+        return values[int(node.id.removeprefix(_STAND_IN))]
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        parts = [node.operand]
-    elif isinstance(node, ast.BinOp) and isinstance(node.op, _OPERATORS):
-        parts = [node.left, node.right]
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
-        parts = node.args if node.func.id in FUNCTIONS and node.args else None
-    if parts is None:
-        shown = ast.unparse(node)
-        raise ValueError(f"{text!r}: {shown!r} is neither a number nor metric[trial]; {_EXAMPLE}")
-    for part in parts:
-        _check(part, text, count)
+        return Operation("-", (_expression(node.operand, values, depth + 1),))
+    if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
+        left = _expression(node.left, values, depth + 1)
+        right = _expression(node.right, values, depth + 1)
+        if isinstance(node.op, ast.Div) and right == 0:
+            raise ValueError("divides by zero")
+        return Operation(OPERATORS[type(node.op)], (left, right))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
+        return _function(node.func.id, node.args, values, depth)
+    raise ValueError(f"{_source(node, values)!r} is neither a number nor metric[trial]")
 
 
-def _evaluate(node: ast.expr, named: tuple[Value, ...], values: Mapping[Value, float]) -> float:
-    if isinstance(node, ast.Constant):
-        assert isinstance(node.value, int | float)
-        return float(node.value)
-    if isinstance(node, ast.Name):
-        return values[named[int(node.id[1:])]]
-    if isinstance(node, ast.UnaryOp):
-        return -_evaluate(node.operand, named, values)
-    if isinstance(node, ast.BinOp):
-        left = _evaluate(node.left, named, values)
-        return _operate(node.op, left, _evaluate(node.right, named, values))
-    assert isinstance(node, ast.Call)
-    assert isinstance(node.func, ast.Name)
-    parts = [_evaluate(part, named, values) for part in node.args]
-    # abs takes one number where min and max take several or one.
-    return abs(parts[0]) if node.func.id == "abs" else FUNCTIONS[node.func.id](parts)
+def _number(node: ast.Constant) -> float:
+    assert isinstance(node.value, int | float)
+    try:
+        number = float(node.value)
+    except OverflowError:
+        number = math.inf
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
 
 
-def _operate(operator: ast.operator, left: float, right: float) -> float:
-    if isinstance(operator, ast.Add):
-        return left + right
-    if isinstance(operator, ast.Sub):
-        return left - right
-    return left * right if isinstance(operator, ast.Mult) else left / right
+def _function(name: str, arguments: list[ast.expr], values: list[Value], depth: int) -> Operation:
+    if name not in FUNCTIONS:
+        raise ValueError(not_known(name, FUNCTIONS))
+    if name == "abs" and len(arguments) != 1:
+        raise ValueError(f"abs takes one argument, not {len(arguments)}")
+    if name != "abs" and len(arguments) < 2:
+        raise ValueError(f"{name} takes two arguments or more, not {len(arguments)}")
+    return Operation(name, tuple(_expression(part, values, depth + 1) for part in arguments))
+
+
+def _source(node: ast.expr, values: list[Value]) -> str:
+    """Return a part as it was written, or nearly so."""
+    try:
+        text = ast.unparse(node)
+    except RecursionError:
+        return "a part of it"
+    return re.sub(rf"{_STAND_IN}(\d+)", lambda match: str(values[int(match[1])]), text)
+
+
+def _values(expression: Expression) -> Iterator[Value]:
+    if isinstance(expression, Value):
+        yield expression
+    elif isinstance(expression, Operation):
+        for part in expression.parts:
+            yield from _values(part)
