@@ -59,6 +59,11 @@ def epoch(number: int, **columns: Any) -> dict[str, Any]:
     return {"trial_id": "a", "name": "resnet18", "epoch": number, **columns}
 
 
+def evaluation(checkpoint: str, trial_id: str = "a", **columns: Any) -> dict[str, Any]:
+    key = {"checkpoint": checkpoint, "kind": "test", "metric": "accuracy"}
+    return {"trial_id": trial_id, **key, **columns}
+
+
 def test_rows_survive_the_store_and_every_column_is_there(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
     store.put_trial({"trial_id": "a", "name": "resnet18", "status": "running"})
@@ -66,6 +71,7 @@ def test_rows_survive_the_store_and_every_column_is_there(tmp_path: Path) -> Non
     store.put_epochs("a", [epoch(1), epoch(2)])
     store.put_event({"trial_id": "a", "event": "started"})
     store.put_event({"trial_id": "a", "event": "completed"})
+    store.put_evaluations("a", [evaluation("best.pt@1", value=50.0)])
     opened = ResultStore(tmp_path)
     row = opened.trial("a")
     assert row is not None
@@ -87,6 +93,21 @@ def test_epochs_merge_by_number_also_across_processes(tmp_path: Path) -> None:
         (2, 2.5),
         (3, 3.0),
     ]
+
+
+def test_an_evaluation_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    store.put_evaluations("a", [evaluation("best.pt@1", value=1.0), evaluation("last.pt@2")])
+    per_class = {"class": "cat", "value": 3.0}
+    again = [evaluation("best.pt@1", value=2.0), evaluation("best.pt@1", **per_class)]
+    ResultStore(tmp_path).put_evaluations("a", again)
+    rows = ResultStore(tmp_path).evaluations("a")
+    assert [(row["checkpoint"], row["class"], row["value"]) for row in rows] == [
+        ("best.pt@1", None, 2.0),
+        ("last.pt@2", None, None),
+        ("best.pt@1", "cat", 3.0),
+    ]
+    assert all(row["evaluated"] is not None for row in rows)
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -132,6 +153,8 @@ def test_forgetting_a_trial_leaves_the_others(tmp_path: Path) -> None:
         store.put_trial({"trial_id": trial_id})
         store.put_epochs(trial_id, [{"trial_id": trial_id, "epoch": 1}])
         store.put_event({"trial_id": trial_id, "event": "started"})
+        store.put_evaluations(trial_id, [evaluation("best.pt@1", trial_id)])
+    store.put_evaluations("ab", [evaluation("best.pt@1,2", "ab", members='["a", "b"]')])
     store.forget("a")
     assert store.trial("a") is None
     assert store.epochs("a") == store.events("a") == []

@@ -3,12 +3,14 @@
     <results>/<study>/trials/<trial_id>.parquet    one row
     <results>/<study>/epochs/<trial_id>.parquet    one row per epoch
     <results>/<study>/events/<trial_id>.parquet    one row per start, end or failure
+    <results>/<study>/evaluations/<id>.parquet     one row per value of `resray evaluate`
 
 A reader sees either the old file or the new one, never half of one, so the folders can be read at
 any moment, also after a kill -9. One process writes (the driver); a lock keeps a second one out.
 """
 
 import fcntl
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +26,9 @@ from resray.errors import InputError
 from resray.results.schema import TABLES, VERSION, VERSION_KEY, table_schema
 
 Row = dict[str, Any]
+
+EVALUATION_KEY = ("checkpoint", "kind", "condition", "class", "metric")
+"""What tells the values of one trial's (or ensemble's) evaluations apart."""
 
 
 def now() -> datetime:
@@ -99,6 +104,25 @@ class ResultStore:
             self._path(table, trial_id).unlink(missing_ok=True)
         for rows in (self._epochs, self._trials, self._events):
             rows.pop(trial_id, None)
+        self._forget_ensembles(trial_id)
+
+    def evaluations(self, identity: str) -> list[Row]:
+        """Return the evaluations of a trial or of an ensemble."""
+        return self._read("evaluations", identity)
+
+    def put_evaluations(self, identity: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add values; one with the same `EVALUATION_KEY` takes the place of the older one."""
+        merged: dict[tuple[Any, ...], Row] = {}
+        for row in [*self.evaluations(identity), *({"evaluated": now(), **row} for row in rows)]:
+            merged[tuple(row.get(column) for column in EVALUATION_KEY)] = row
+        self._write("evaluations", identity, list(merged.values()))
+
+    def _forget_ensembles(self, trial_id: str) -> None:
+        """Remove the evaluations of ensembles that the trial is a member of."""
+        for path in (self.folder / "evaluations").glob("[!._]*.parquet"):
+            rows = self.evaluations(path.stem)
+            if any(trial_id in json.loads(row["members"] or "[]") for row in rows):
+                path.unlink()
 
     def _epochs_by_number(self, trial_id: str) -> dict[int, Row]:
         if trial_id not in self._epochs:
@@ -149,7 +173,7 @@ def conform(table: pa.Table, name: str, path: Path) -> pa.Table:
 
 
 def read_table(folder: Path, table: str) -> pd.DataFrame:
-    """Return ``trials``, ``epochs`` or ``events`` of one study's results folder.
+    """Return one of the tables (a key of `TABLES`) of one study's results folder.
 
     A table that has no files yet is empty, with its columns. Raises InputError if ``folder`` holds
     no results at all.
