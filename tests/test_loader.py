@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as reference
 
-from resray.data.augment import crop_and_flip, draw_parameters
+from resray.data.augment.crop_flip import crop_and_flip, draw_parameters
 from resray.data.dataset import Images
 from resray.data.loader import Batch, EvalLoader, TrainLoader, rank_share
 from resray.study.recipe_spec import Augmentation

@@ -8,11 +8,11 @@ resumed training the same as an unbroken one.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
-from resray.data.augment import crop_and_flip, draw_parameters
+from resray.data.augment.augmenter import Augmenter, Drawn
 from resray.data.dataset import Images
+from resray.data.randomness import epoch_generator
 from resray.study.recipe_spec import Augmentation
 
 
@@ -47,7 +47,9 @@ class Normalise:
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        return images.to(torch.float32, memory_format=self.layout).mul_(self.scale).add_(self.shift)
+        # The layout last: arithmetic by channel is three times as fast on a channel's own plane.
+        scaled = images.to(torch.float32).mul_(self.scale).add_(self.shift)
+        return scaled.contiguous(memory_format=self.layout)
 
 
 class TrainLoader:
@@ -85,9 +87,16 @@ class TrainLoader:
         """Return the batches of an epoch."""
         return -(-len(self.labels) // self.batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of one epoch, counted from 1."""
-        order, parameters = self._draw(epoch)
+    def epoch(self, epoch: int, augmentation: Augmentation | None = None) -> Iterator[Batch]:
+        """Yield the batches of one epoch, counted from 1.
+
+        ``augmentation`` is what holds in this epoch; None takes the one given at construction.
+        """
+        height, width = self.images.shape[-2:]
+        augmenter = Augmenter(
+            augmentation or self.augmentation, self.normalise, height=height, width=width
+        )
+        order, drawn = self._draw(epoch, augmenter)
         total = len(order)
         for start in range(0, total, self.batch_size):
             size = min(self.batch_size, total - start)
@@ -95,23 +104,17 @@ class TrainLoader:
             # An empty share becomes the batch's first image, which counts for nothing.
             first, count = (start + share.start, len(share)) if share else (start, 1)
             index = order[first : first + count]
-            images = self._augment(self.images[index], parameters[first : first + count])
-            yield Batch(self.normalise(images), self.labels[index], len(share) / size, size)
+            images = augmenter(self.images[index], drawn.part(first, count))
+            yield Batch(images, self.labels[index], len(share) / size, size)
 
-    def _draw(self, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw an epoch's order and augmentation, and move both to the device in one copy."""
+    def _draw(self, epoch: int, augmenter: Augmenter) -> tuple[torch.Tensor, Drawn]:
+        """Draw an epoch's order, which is moved to the device, and its augmentation."""
         generator = epoch_generator(self.seed, epoch)
         order = torch.randperm(len(self.labels), generator=generator)
-        parameters = draw_parameters(len(order), self.augmentation, generator)
-        drawn = torch.cat([order[:, None], parameters], dim=1)
+        drawn = augmenter.draw(len(order), self.seed, epoch, generator)
         if self.device.type == "cuda":
-            drawn = drawn.pin_memory().to(self.device, non_blocking=True)
-        return drawn[:, 0].contiguous(), drawn[:, 1:]
-
-    def _augment(self, images: torch.Tensor, parameters: torch.Tensor) -> torch.Tensor:
-        if self.augmentation.crop_padding == 0 and self.augmentation.flip == 0:
-            return images
-        return crop_and_flip(images, parameters, self.augmentation.crop_padding)
+            order = order.pin_memory().to(self.device, non_blocking=True)
+        return order, drawn
 
 
 class EvalLoader:
@@ -153,9 +156,3 @@ def rank_share(size: int, rank: int, world_size: int) -> range:
     quotient, remainder = divmod(size, world_size)
     start = rank * quotient + min(rank, remainder)
     return range(start, start + quotient + (rank < remainder))
-
-
-def epoch_generator(seed: int, epoch: int) -> torch.Generator:
-    """Return a CPU generator of its own for each (seed, epoch), well mixed for neighbours."""
-    state = np.random.SeedSequence([seed % 2**64, epoch]).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(state[0]) % 2**63)

@@ -1,8 +1,4 @@
-"""Augmentation of whole batches of uint8 images, on whatever device they are.
-
-Parameters are drawn on the CPU, one row per image, so that they do not depend on the device or on
-how a batch is split over ranks.
-"""
+"""Random crop and horizontal flip, the usual augmentation on CIFAR."""
 
 import torch
 from torch.nn import functional as F
@@ -16,9 +12,16 @@ Parameters = torch.Tensor
 def draw_parameters(
     count: int, augmentation: Augmentation, generator: torch.Generator
 ) -> Parameters:
-    """Draw the parameters of ``count`` images; an edge lies in 0 ... 2 * crop_padding."""
-    edges = torch.randint(0, 2 * augmentation.crop_padding + 1, (count, 2), generator=generator)
+    """Draw the parameters of ``count`` images; an edge lies in 0 ... 2 * crop_padding.
+
+    An image that is not cropped has both edges at crop_padding.
+    """
+    padding = augmentation.crop_padding
+    edges = torch.randint(0, 2 * padding + 1, (count, 2), generator=generator)
     flips = torch.rand(count, 1, generator=generator) < augmentation.flip
+    if augmentation.crop_probability < 1:
+        cropped = torch.rand(count, 1, generator=generator) < augmentation.crop_probability
+        edges = torch.where(cropped, edges, padding)
     return torch.cat([edges, flips.long()], dim=1)
 
 

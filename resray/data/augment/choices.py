@@ -1,0 +1,169 @@
+"""The operations that AutoAugment and RandAugment choose from, each image its own.
+
+They are torchvision's (``torchvision.transforms.v2``, uint8 tensors, nearest pixel, black around),
+which apply one operation to all images they are given; here images with the same operation are
+taken together, each with its own magnitude.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch.nn import functional as F
+from torchvision.transforms.v2 import functional as torchvision
+
+from resray.data.augment.geometry import inverse_matrices, resample
+from resray.data.augment.operation import change_some, move, to_uint8
+
+SIGNED = (
+    "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate",
+    "Brightness", "Color", "Contrast", "Sharpness",
+)  # fmt: skip
+"""Operations whose magnitude is as often negative as positive."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One operation, by torchvision's name, at one magnitude (of no meaning for some)."""
+
+    name: str
+    magnitude: float = 0.0
+
+
+def magnitude_at(name: str, level: int, levels: int, height: int, width: int) -> float:
+    """Return the magnitude of ``level`` out of 0 ... ``levels`` - 1 for images of a size.
+
+    Shears are slopes, translations whole pixels, rotations degrees; the four enhancements add
+    to a factor of 1; Posterize has the bits that are kept, Solarize a threshold out of 1.
+    """
+    strength = level / (levels - 1)
+    sides = {"TranslateX": width, "TranslateY": height}
+    if name in sides:
+        return float(int(150 / 331 * sides[name] * strength))
+    if name == "Posterize":
+        return 8 - round(4 * strength)
+    if name == "Solarize":
+        return 1 - strength
+    full = {"ShearX": 0.3, "ShearY": 0.3, "Rotate": 30.0}
+    return full.get(name, 0.9) * strength if name in SIGNED else 0.0
+
+
+class Choices:
+    """A list of choices, set up for images of one size, to be applied by their number."""
+
+    def __init__(self, choices: Sequence[Choice], height: int, width: int) -> None:
+        kinds = ["Move" if c.name in _MOVES else c.name for c in choices]
+        self.names = sorted(set(kinds) - {"Identity"})
+        codes = {name: code for code, name in enumerate(self.names)}
+        self.codes = torch.tensor([codes.get(kind, -1) for kind in kinds])
+        self.numbers = torch.stack([_numbers(choice, height, width) for choice in choices])
+
+    def apply(self, images: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        """Change uint8 images (n, 3, h, w) in place by ``chosen``, int64 (n,) on the CPU."""
+        codes, numbers = self.codes[chosen], self.numbers[chosen]
+        for code, name in enumerate(self.names):
+            images = change_some(images, codes == code, partial(_apply, name), numbers)
+        return images
+
+
+def _numbers(choice: Choice, height: int, width: int) -> torch.Tensor:
+    """Return a matrix (6,) for an operation that moves pixels, else (6,) times the magnitude."""
+    if choice.name not in _MOVES:
+        return torch.full((6,), choice.magnitude)
+    angle, shift, shear, scale = torch.zeros(1), torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(1)
+    axis = int(choice.name.endswith("Y"))
+    if choice.name == "Rotate":
+        # torchvision's rotate turns against the clock, its affine with it.
+        return inverse_matrices(-torch.tensor([choice.magnitude]), shift, scale)[0]
+    if choice.name.startswith("Translate"):
+        shift[0, axis] = choice.magnitude
+        return inverse_matrices(angle, shift, scale)[0]
+    shear[0, axis] = math.degrees(math.atan(choice.magnitude))
+    corner = (-width / 2, -height / 2)
+    return inverse_matrices(angle, shift, scale, shear, corner)[0]
+
+
+def _apply(name: str, images: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """Apply one operation to uint8 images (m, 3, h, w), with numbers (m, 6) on the CPU."""
+    numbers = move(numbers, images.device)
+    if name == "Move":
+        return resample(images, numbers, "nearest", "zeros")
+    magnitudes = numbers[:, 0].view(-1, 1, 1, 1)
+    return _FUNCTIONS[name](images, magnitudes)
+
+
+def _blend(images: torch.Tensor, others: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
+    """Go from ``others`` (magnitude -1) to ``images`` (0) and beyond."""
+    blended = images.mul(1 + magnitudes).add_(others.mul(-magnitudes))
+    return to_uint8(blended.clamp_(0, 255))
+
+
+def _grey(images: torch.Tensor) -> torch.Tensor:
+    """Return the luma (n, 1, h, w) of uint8 images, float32 without fractions."""
+    red, green, blue = images.unbind(dim=1)
+    luma = red.mul(0.2989).add_(green.mul(0.587)).add_(blue.mul(0.114))
+    return luma.floor_()[:, None]
+
+
+def _brightness(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
+    return to_uint8(images.mul(1 + magnitudes).clamp_(0, 255))
+
+
+def _color(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
+    return _blend(images, _grey(images), magnitudes)
+
+
+def _contrast(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
+    return _blend(images, _grey(images).mean(dim=(1, 2, 3), keepdim=True), magnitudes)
+
+
+def _sharpness(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
+    """Blend with the image smoothed by a 3x3 kernel of weight 5 in the middle and 1 around.
+
+    The outermost pixels stay as they are.
+    """
+    if min(images.shape[-2:]) < 3:
+        return images
+    inner = images[..., 1:-1, 1:-1]
+    smooth = F.avg_pool2d(images.float(), 3, stride=1, divisor_override=1)
+    smooth.add_(inner, alpha=4).div_(13).round_()
+    images[..., 1:-1, 1:-1] = _blend(inner, smooth, magnitudes)
+    return images
+
+
+def _posterize(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
+    dropped = (8 - magnitudes).to(torch.int32)
+    return images & torch.bitwise_left_shift(255, dropped).to(torch.uint8)
+
+
+def _solarize(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
+    return torch.where(images >= 255 * magnitudes, ~images, images)
+
+
+def _auto_contrast(images: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    return torchvision.autocontrast(images)
+
+
+def _equalize(images: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    return torchvision.equalize(images)
+
+
+def _invert(images: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    return ~images
+
+
+_MOVES = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
+
+_FUNCTIONS = {
+    "Brightness": _brightness,
+    "Color": _color,
+    "Contrast": _contrast,
+    "Sharpness": _sharpness,
+    "Posterize": _posterize,
+    "Solarize": _solarize,
+    "AutoContrast": _auto_contrast,
+    "Equalize": _equalize,
+    "Invert": _invert,
+}
