@@ -2,7 +2,8 @@
 
 Compute follows the usual accounting: a multiply-add is two operations, and a training step costs
 three forward passes (one forward, two backward), an evaluation one. Convolutions and linear layers
-are counted; normalisation, activations and augmentation are not. Torch is imported on use.
+are counted, shared ones at every use; normalisation, activations and augmentation are not. Torch is
+imported on use.
 """
 
 import time
@@ -130,17 +131,22 @@ def _side(data: Data) -> int:
     return data.image_size or _IMAGE_SIZE
 
 
-@lru_cache
 def _size(model: Model, classes: int, side: int) -> tuple[int, int]:
     """Return a network's parameters and the multiply-adds of one image, without computing."""
+    return _size_of(model.model_dump_json(), classes, side)
+
+
+@lru_cache
+def _size_of(model: str, classes: int, side: int) -> tuple[int, int]:
+    """Do the same for a model as JSON, which can be a key of the cache."""
     import torch
 
     from resray.models.build import build_model
     from resray.models.count import count_multiply_adds, count_parameters
 
     with torch.device("meta"):
-        network = build_model(model, classes)
-    return count_parameters(network), count_multiply_adds(network, side)
+        network = build_model(Model.model_validate_json(model), classes)
+    return count_parameters(network), count_multiply_adds(network, side, classes)
 
 
 def _probe_step(recipe: Recipe, batch: int, device: "torch.device") -> Callable[[], None]:

@@ -1,11 +1,13 @@
 """What a study costs, against sums by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from resray.cost import estimate, image_counts, probe
 from resray.study.expand import Options, PlannedTrial, expand
 from resray.study.load import load_study
-from resray.study.recipe_spec import Data
+from resray.study.recipe_spec import Data, Model
 
 
 def planned(**options: object) -> list[PlannedTrial]:
@@ -58,3 +60,19 @@ def test_folder_has_no_compute_until_its_size_is_known() -> None:
 def test_probe_measures_a_plausible_speed() -> None:
     (trial,) = planned(select=("resnet18",), overrides=("data.image_size=8", "batch_size=2"))
     assert 1e8 < probe(trial.recipe, seconds=0.1) < 1e16
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters", "multiply_adds"),
+    [
+        (Model(name="wrn-16-2", dropout=0.3), 691_674, 101_106_944),
+        (Model(name="torchvision:squeezenet1_1", arguments={"dropout": 0.1}), 727_626, 2_995_904),
+    ],
+)
+def test_networks_of_every_kind_have_their_cost(
+    model: Model, parameters: int, multiply_adds: int
+) -> None:
+    (trial,) = planned(select=("resnet18",))
+    trial = replace(trial, recipe=trial.recipe.model_copy(update={"model": model}))
+    (cost,) = estimate([trial])
+    assert (cost.parameters, cost.multiply_adds) == (parameters, multiply_adds)

@@ -18,8 +18,8 @@ from resray.study.recipe_spec import Model
 
 Maker = Callable[..., Any]
 
-RESERVED = ("num_classes", "weights", "pretrained", "checkpoint_path")
-"""Arguments that resray sets itself, or that would load weights."""
+LOADING = ("weights", "pretrained", "checkpoint_path")
+"""Arguments with which torchvision and timm load weights."""
 
 
 def build_outside(spec: Model, num_classes: int) -> nn.Module:
@@ -29,10 +29,8 @@ def build_outside(spec: Model, num_classes: int) -> nn.Module:
     with tensors while it builds. Raises InputError if there is no such network, if it refuses the
     arguments, or if the result is no module.
     """
-    for name in RESERVED:
-        if name in spec.arguments:
-            raise InputError(f"model.arguments: {name} is not for a recipe to set")
     source, _, name = spec.name.partition(":")
+    check_arguments(source, spec.arguments)
     make = MAKERS.get(source, from_module)(source, name)
     try:
         with torch.device("cpu"):
@@ -42,14 +40,25 @@ def build_outside(spec: Model, num_classes: int) -> nn.Module:
     if not isinstance(network, nn.Module):
         kind = type(network).__name__
         raise InputError(f"model.name: {spec.name} returns {kind}, not a torch.nn.Module")
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise InputError(f"model.name: {spec.name} has no parameter to train")
     return network
+
+
+def check_arguments(source: str, arguments: Iterable[str]) -> None:
+    """Raise InputError for arguments that are not for a recipe to set."""
+    for key in arguments:
+        if key == "num_classes":
+            raise InputError("model.arguments: num_classes is the dataset's, leave it out")
+        if key in LOADING and source in MAKERS:
+            raise InputError(f"model.arguments: {key} would load weights; networks begin without")
 
 
 def from_torchvision(source: str, name: str) -> Maker:
     """Return torchvision's function for a classification network."""
     names = torchvision.models.list_models(module=torchvision.models)
     if name not in names:
-        raise not_offered(source, name, names)
+        raise not_offered(source, "network", name, names)
     return lambda **arguments: torchvision.models.get_model(name, weights=None, **arguments)
 
 
@@ -61,7 +70,7 @@ def from_timm(source: str, name: str) -> Maker:
         message = f"timm:{name} needs timm, which is not installed: pip install 'resray[timm]'"
         raise InputError(f"model.name: {message}") from None
     if not timm.is_model(name):
-        raise not_offered(source, name, timm.list_models())
+        raise not_offered(source, "network", name, timm.list_models())
     return lambda **arguments: timm.create_model(name, pretrained=False, **arguments)
 
 
@@ -75,7 +84,7 @@ def from_module(source: str, name: str) -> Maker:
     function = getattr(module, name, None)
     if not callable(function):
         own = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
-        raise not_offered(source, name, own)
+        raise not_offered(source, "function", name, own)
     return function
 
 
@@ -85,11 +94,11 @@ MAKERS: dict[str, Callable[[str, str], Maker]] = {
 }
 
 
-def not_offered(source: str, name: str, names: Iterable[str]) -> InputError:
+def not_offered(source: str, kind: str, name: str, names: Iterable[str]) -> InputError:
     """Return the error for a name that ``source`` does not have, with the closest it has."""
     close = get_close_matches(name, sorted(names), n=5)
     hint = f"; close to it: {', '.join(close)}" if close else ""
-    return InputError(f"model.name: {source} has no {name!r}{hint}")
+    return InputError(f"model.name: {source} has no {kind} {name!r}{hint}")
 
 
 def one_line(error: Exception) -> str:
