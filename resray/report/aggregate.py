@@ -86,6 +86,9 @@ class Results:
     """Epoch rows by trial id, in order of epoch."""
     events: tuple[Row, ...]
     groups: tuple[Group, ...]
+    evaluations: Mapping[str, pd.DataFrame]
+    """What `resray evaluate` measured, oldest first: for every trial id (empty if nothing), and for
+    the hash that stands for an ensemble's members."""
 
     @property
     def title(self) -> str:
@@ -128,7 +131,25 @@ def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Result
         epochs={str(key): rows for key, rows in epochs.groupby("trial_id") if key in known},
         events=tuple(row for row in _rows(read_table(folder, "events"), known)),
         groups=tuple(group_trials(trials)),
+        evaluations=read_evaluations(folder, known),
     )
+
+
+def read_evaluations(folder: Path, known: set[str]) -> dict[str, pd.DataFrame]:
+    """Return the evaluations of each known trial, and of ensembles of nothing but these."""
+    rows = read_table(folder, "evaluations")
+    rows = rows.sort_values("evaluated", kind="stable", na_position="first")
+    tables = {str(key): table for key, table in rows.groupby("trial_id")}
+    of_known = {key: table for key, table in tables.items() if members_of(key, table) <= known}
+    return {trial_id: rows.iloc[:0] for trial_id in known} | of_known
+
+
+def members_of(trial_id: str, table: pd.DataFrame) -> set[str]:
+    """Return the trials that a trial's or an ensemble's evaluations are of."""
+    text = table["members"].iloc[0]
+    if not isinstance(text, str):
+        return {trial_id}
+    return {str(member) for member in parsed_json(text, [])}
 
 
 def read_study(path: Path) -> Study | None:

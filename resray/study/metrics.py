@@ -7,17 +7,18 @@ TRIAL_METRICS = {
     "validation_accuracy": "highest validation accuracy (%)",
     "best_epoch": "epoch that validation selects",
     "seconds_training": "seconds of training steps",
-    "seconds_per_epoch": "seconds of training steps per epoch",
+    "seconds_per_epoch": "mean seconds of an epoch's training steps, without those epochs that "
+    "warmed up (the first of each start) if there are others",
     "images_per_second": "images trained on per second",
-    "iterations_per_second": "batches trained on per second",
+    "iterations_per_second": "images_per_second / batch size",
     "peak_memory_bytes": "largest memory in bytes",
     "gpu_hours": "GPUs times hours",
     "parameters": "trainable parameters",
     "multiply_adds": "multiply-adds of one image's forward pass",
-    "corruption_accuracy": "mean accuracy (%) over the corruption suite",
-    "hidden_accuracy": "accuracy (%) on foreign files (`resray predict`, `resray evaluate`)",
+    "corruption_accuracy": "newest mean accuracy (%) over the corruption suite",
+    "hidden_accuracy": "newest accuracy (%) on foreign files (`resray predict`, `resray evaluate`)",
     "tta_accuracy": "test accuracy (%) with 10 test-time views",
-    "ensemble_accuracy": "test accuracy (%) of the ensemble over a trial's seeds",
+    "ensemble_accuracy": "test accuracy (%) of the ensemble over a trial's seeds: one value",
     "gradient_ratio": "last epoch's gradient norm of the first stage divided by the last stage's",
 }
 """One value for each trial."""
@@ -36,6 +37,7 @@ EPOCH_METRICS = {
 """One value for each epoch: named with one, e.g. ``test_accuracy[resnet50, epoch=5]``."""
 
 METRICS = tuple({**TRIAL_METRICS, **EPOCH_METRICS})
+"""`resray.report.metrics` works them out."""
 
 OF_DEVICE = (
     "seconds_training",
