@@ -1,0 +1,291 @@
+"""The model card: README.md with the front matter that the Hugging Face hub reads."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from resray.export.facts import Facts, measured_beside, why_not_comparable
+from resray.export.loading import CARD, CHECKPOINTS, CONFIG, CURVES, METRICS, WEIGHTS
+from resray.export.markdown import Markdown, bullets, fenced, table, text
+from resray.export.snippets import plain_snippet, resray_snippet
+from resray.report.text import duration, fixed, spread
+from resray.study.recipe_spec import Recipe
+from resray.study.recipes import flatten
+from resray.study.spec import Published
+
+HUB_DATASETS = {"cifar10": "uoft-cs/cifar10", "cifar100": "uoft-cs/cifar100"}
+TITLES = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "embedded": "generated images (embedded in resray)",
+    "folder": "the author's own images",
+}
+ALWAYS_SHOWN = (
+    "model.name",
+    "epochs",
+    "batch_size",
+    "optimizer.name",
+    "optimizer.lr",
+    "optimizer.momentum",
+    "optimizer.weight_decay",
+    "schedule.name",
+    "augmentation.flip",
+    "augmentation.crop_padding",
+    "precision",
+)
+CHOICE = {
+    "best": "the epoch with the highest validation accuracy",
+    "last": "the last epoch that was trained",
+}
+
+
+def model_card(
+    facts: Facts, config: Mapping[str, Any], *, repository: str | None, license_name: str | None
+) -> str:
+    """Return the text of the card for an exported trial.
+
+    Every figure comes with its protocol; what was reduced, unfinished or measured once is said
+    first. Text of studies and results cannot become markup.
+    """
+    recipe = Recipe.model_validate(config["recipe"])
+    parts = [
+        front_matter(facts, repository, license_name),
+        headline(facts),
+        section("Accuracy", accuracy(facts)),
+        section("Published figures beside it", published(facts)),
+        section("Further evaluations", evaluations(facts)),
+        section("Recipe", recipe_table(facts, recipe)),
+        section("How to load it", loading(config, recipe, repository)),
+        section("How it was measured", measurement(facts)),
+        section("Files", files(config)),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def section(title: str, content: str) -> str:
+    """Return a section, or nothing where it would be empty."""
+    return f"## {title}\n\n{content}" if content else ""
+
+
+def front_matter(facts: Facts, repository: str | None, license_name: str | None) -> str:
+    """Return the YAML block, with the accuracy in the hub's model-index format."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    dataset, figure = str(facts.row["dataset"]), facts.at_epoch["test_accuracy"]
+    result = EvalResult(
+        task_type="image-classification",
+        dataset_type=HUB_DATASETS.get(dataset, dataset),
+        dataset_name=TITLES.get(dataset, dataset),
+        dataset_split="test",
+        metric_type="accuracy",
+        metric_name="test accuracy (%)" + ("; reduced run" if facts.reductions else ""),
+        metric_value=None if figure is None else round(figure, 2),
+    )
+    data = ModelCardData(
+        license=license_name,
+        tags=["image-classification", "resnet", "resray", str(facts.row["model"])],
+        datasets=[HUB_DATASETS[dataset]] if dataset in HUB_DATASETS else None,
+        metrics=["accuracy"],
+        model_name=(repository or str(facts.row["name"])).rpartition("/")[2],
+        eval_results=None if figure is None else [result],
+        pipeline_tag="image-classification",
+    )
+    return f"---\n{data.to_yaml()}\n---\n"
+
+
+def headline(facts: Facts) -> str:
+    """Return title, curves, and what must be known before any number is read."""
+    row = facts.row
+    dataset = TITLES.get(str(row["dataset"]), row["dataset"])
+    summary = (
+        f"{text(row['model'])}, trained on {text(dataset)} by the study "
+        f"{text(row['study'])} of resray (variant {text(row['variant'])}, seed {row['seed']})."
+    )
+    notes = "".join(f"> **{text(head)}** {text(line)}\n>\n" for head, line in cautions(facts))
+    curves = f"![Loss, accuracy and learning rate over the epochs]({CURVES})\n"
+    title = f"# {text(row['name'])} on {text(dataset)}\n"
+    return "\n".join([title, summary + "\n", notes.removesuffix(">\n"), curves])
+
+
+def cautions(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Yield what limits the figures: heading and sentence."""
+    row = facts.row
+    if facts.reductions:
+        yield "A reduced run.", f"Not comparable with full ones: {'; '.join(facts.reductions)}."
+    if row["status"] != "completed":
+        reason = f" ({row['reason']})" if row["reason"] else ""
+        done = f"{row['epochs_done'] or 0} of {row['epochs']} epochs"
+        yield "The training did not complete.", f"Status {row['status']}{reason} after {done}."
+    if len(facts.group.finished) < 2:
+        yield (
+            "One seed.",
+            "No spread can be given, and another seed would differ.",
+        )
+
+
+def accuracy(facts: Facts) -> str:
+    """Return the model's figures and those of all seeds, and how the epoch was chosen."""
+    at, group = facts.at_epoch, facts.group
+    mine = f"this model, epoch {facts.epoch}"
+    rows: list[list[object]] = [
+        [f"{split} accuracy (%)", fixed(at[f"{split}_accuracy"]), seeds_cell(facts, split)]
+        for split in ("test", "validation", "train")
+    ]
+    rows += [
+        [f"{split} loss (nats)", fixed(at[f"{split}_loss"], 4), None]
+        for split in ("test", "validation")
+    ]
+    heading = f"{len(group.finished)} finished seed(s), each at its best validation epoch"
+    return table(["metric", mine, heading], rows) + "\n" + protocol(facts)
+
+
+def seeds_cell(facts: Facts, split: str) -> str | None:
+    """Return mean, deviation and n over the seeds, where that split has a summary."""
+    summary = facts.group.summary(f"{split}_accuracy") if split != "train" else None
+    return None if summary is None else f"{spread(summary)} (n = {summary.n})"
+
+
+def protocol(facts: Facts) -> str:
+    """Return how the epoch was chosen, and the figure that selects on test, marked as such."""
+    row = facts.row
+    held_out = row["validation_images"]
+    how = CHOICE.get(facts.checkpoint, "an epoch fixed beforehand")
+    if facts.checkpoint == "best" and not held_out:
+        how = "the last epoch, as no validation images were held out to choose by"
+    chosen = (
+        f"The weights are those of {how}, epoch {facts.epoch} of {row['epochs']}. "
+        f"{images(held_out)} validation images were held out of train; the "
+        f"{images(row['test_images'])} test images were not used to choose. Training figures are "
+        "over augmented images, while training."
+    )
+    highest = (
+        f"The highest test accuracy of any epoch, which selects on test as many published figures "
+        f"do, is {fixed(row['test_accuracy_best'])} %; after the last epoch it is "
+        f"{fixed(row['test_accuracy_last'])} %."
+    )
+    return f"{text(chosen)}\n\n{text(highest)}\n"
+
+
+def images(count: int | None) -> str:
+    """Return a number of images, or that it is not known."""
+    return "an unknown number of" if count is None else f"{count:,}"
+
+
+def published(facts: Facts) -> str:
+    """Return what was published for this trial, with ours beside it and why they may differ."""
+    rows = [
+        [
+            figure.metric,
+            f"{figure.value:,g} {figure.unit}".strip(),
+            here(facts, figure),
+            "; ".join(why_not_comparable(facts, figure)) or "comparable",
+            f"{figure.protocol}; {figure.device}; {figure.source}",
+        ]
+        for figure in facts.published
+    ]
+    columns = ["metric", "published", "here", "comparable?", "protocol; device; source"]
+    return table(columns, rows) if rows else ""
+
+
+def here(facts: Facts, figure: Published) -> str | None:
+    """Return our value; for an accuracy also the one that selects on test, as authors often do."""
+    value = shown_number(measured_beside(facts, figure))
+    if figure.metric != "test_accuracy" or figure.epoch is not None:
+        return value
+    return f"{value}; selected on test: {shown_number(facts.row['test_accuracy_best'])}"
+
+
+def shown_number(value: float | None) -> str | None:
+    """Return a measured value in up to six digits."""
+    if value is None:
+        return None
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def evaluations(facts: Facts) -> str:
+    """Return what `resray evaluate` measured: views, ensembles, corruptions, calibration."""
+    rows = [
+        [row["kind"], row["condition"], row["checkpoint"], row["metric"], fixed(row["value"]),
+         f"{row['images']:,}" if row["images"] else None]
+        for row in facts.evaluations
+        if row["class"] is None and (row["kind"] != "corruptions" or row["condition"] == "mean")
+    ]  # fmt: skip
+    columns = ["kind", "condition", "checkpoint", "metric", "value", "images"]
+    return table(columns, rows) if rows else ""
+
+
+def recipe_table(facts: Facts, recipe: Recipe) -> str:
+    """Return what shapes the training beside resray's defaults, with what was assumed."""
+    assumed = facts.results.study.assumed if facts.results.study else {}
+    rows = [[key, shown(value), assumption(key, assumed)] for key, value in told(recipe).items()]
+    note = f"The complete recipe is in {CONFIG}. What the study's source leaves unstated is marked."
+    return table(["setting", "value", "assumed, because"], rows) + f"\n{note}\n"
+
+
+def told(recipe: Recipe) -> dict[str, Any]:
+    """Return the flattened recipe without what is off or left at its default."""
+    given = flatten(recipe)
+    bare = flatten(Recipe.model_validate({"model": "resnet18", "data": "cifar10", "epochs": 1}))
+    unset = object()
+    return {
+        key: value
+        for key, value in given.items()
+        if key in ALWAYS_SHOWN or (value is not None and value != bare.get(key, unset))
+    }
+
+
+def shown(value: Any) -> str:
+    """Return a recipe's value as a study file may write it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def assumption(key: str, assumed: Mapping[str, str]) -> str:
+    """Return why a value was assumed: for the key itself or for the part it belongs to."""
+    return next((why for name, why in assumed.items() if f"{key}.".startswith(f"{name}.")), "")
+
+
+def loading(config: Mapping[str, Any], recipe: Recipe, repository: str | None) -> str:
+    """Return the two ways to load the weights, as code that runs in the folder."""
+    size = config["image_size"]
+    return (
+        f"Images are RGB, {size} x {size} pixels, scaled to [0, 1] and normalised with the mean "
+        f"and std below; the {len(config['class_names'])} outputs are logits in the order of "
+        f"`class_names` in {CONFIG}.\n\nWith resray:\n\n"
+        + fenced("python", resray_snippet(config, recipe, repository))
+        + "\nWithout it, by safetensors alone:\n\n"
+        + fenced("python", plain_snippet(config, recipe))
+    )
+
+
+def measurement(facts: Facts) -> str:
+    """Return device, time and versions."""
+    row = facts.row
+    alone = "had the device to itself" if row["exclusive"] is True else "shared the device"
+    precision = f"{row['precision']}, {row['world_size']} rank(s)"
+    return bullets(
+        [
+            f"Device: {row['device']} ({precision}); the trial {alone}",
+            f"Time: {duration(row['seconds_training'])} of training, "
+            f"{duration(row['seconds_evaluating'])} of evaluation",
+            f"Data: {row['data_source']}, {images(row['train_images'])} training images, SHA-256 "
+            f"{str(row['dataset_checksum'])[:12]}",
+            f"Size: {images(row['parameters'])} parameters, {images(row['multiply_adds'])} "
+            "multiply-adds per image",
+            f"Versions: resray {row['resray_version']}, PyTorch {row['torch_version']}, Ray "
+            f"{row['ray_version']}, Python {row['python_version']}",
+        ]
+    )
+
+
+def files(config: Mapping[str, Any]) -> str:
+    """Return what each file of the folder is."""
+    listed = ", ".join(f"{name} (epoch {epoch})" for name, epoch in config["checkpoints"].items())
+    return bullets(
+        [
+            Markdown(f"`{WEIGHTS}`: the weights ({config['weights']})"),
+            Markdown(f"`{CONFIG}`: recipe, classes, normalisation, versions"),
+            Markdown(f"`{METRICS}`: every epoch's figures, the summary over seeds, evaluations"),
+            Markdown(f"`{CURVES}`: the picture above; `{CARD}`: this card"),
+            Markdown(f"`{CHECKPOINTS}/`: {text(listed)}"),
+        ]
+    )

@@ -1,0 +1,144 @@
+"""Writes what is shared of one trained network into a folder."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from resray.errors import InputError
+from resray.export.card import model_card
+from resray.export.curves import draw_curves
+from resray.export.extra import require_hub_extra
+from resray.export.facts import Facts, metrics
+from resray.export.loading import (
+    CARD,
+    CHECKPOINTS,
+    CONFIG,
+    CURVES,
+    MARK,
+    METRICS,
+    VERSION,
+    WEIGHTS,
+)
+from resray.export.selection import BEST, checkpoints_of, find_checkpoint, find_trial
+from resray.report.aggregate import Results, Row, load_results
+from resray.training.restore import Restored, load_network
+
+VERSIONS = ("resray_version", "torch_version", "ray_version", "python_version", "git_commit")
+
+
+def export_folder(
+    results: Path,
+    folder: Path,
+    *,
+    select: str | None = None,
+    seed: int | None = None,
+    checkpoint: str = BEST,
+    repository: str | None = None,
+    license_name: str | None = None,
+) -> Path:
+    """Write weights, configuration, metrics, curves and a model card of one trial; return folder.
+
+    The trial is found in a study's ``results`` by name (or id) and seed; ``checkpoint`` is best,
+    last or epoch-0010. ``repository`` (OWNER/NAME) is named in the card. All checkpoints that the
+    trial kept go into ``checkpoints/``. An earlier export in ``folder`` is replaced.
+
+    Raises InputError if no or several trials are meant, the checkpoint is not there, the folder
+    holds anything else, or the extra ``hub`` is not installed; DataError for a damaged checkpoint.
+    """
+    require_hub_extra()
+    loaded = load_results(results)
+    row = find_trial(loaded, select, seed)
+    chosen = find_checkpoint(loaded, row, checkpoint)
+    restored = load_network(chosen)
+    facts = Facts(loaded, row, chosen.stem, restored.epoch)
+    try:
+        clear(folder)
+        write_folder(folder, facts, restored, repository, license_name)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    return folder
+
+
+def clear(folder: Path) -> None:
+    """Make the folder, or take an earlier export's checkpoints out of it.
+
+    Raises InputError if it holds files and is no export: nothing of the user's is overwritten.
+    """
+    if folder.exists() and not is_export(folder) and any(folder.iterdir()):
+        raise InputError(f"{folder}: holds other files; choose a new or an empty folder")
+    (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    for path in (folder / CHECKPOINTS).glob("*.safetensors"):
+        path.unlink()
+
+
+def is_export(folder: Path) -> bool:
+    """Return whether an earlier export is in the folder."""
+    path = folder / CONFIG
+    try:
+        return path.is_file() and MARK in json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+
+
+def write_folder(
+    folder: Path,
+    facts: Facts,
+    restored: Restored,
+    repository: str | None,
+    license_name: str | None,
+) -> None:
+    """Write all files."""
+    write_weights(restored, folder / WEIGHTS)
+    checkpoints = write_checkpoints(facts.results, facts.row, folder / CHECKPOINTS)
+    config = {**configuration(facts, restored), "checkpoints": checkpoints}
+    write_json(folder / CONFIG, config)
+    write_json(folder / METRICS, metrics(facts))
+    title = f"{facts.row['name']} (seed {facts.row['seed']}), study {facts.row['study']}"
+    draw_curves(facts.epochs, folder / CURVES, title=title, marked=facts.epoch)
+    card = model_card(facts, config, repository=repository, license_name=license_name)
+    (folder / CARD).write_text(card, encoding="utf-8")
+
+
+def configuration(facts: Facts, restored: Restored) -> dict[str, Any]:
+    """Return the content of config.json: what is needed to build and to use the network."""
+    row = facts.row
+    return {
+        MARK: VERSION,
+        **{key: row[key] for key in ("study", "variant", "name", "seed", "trial_id", "status")},
+        "reductions": facts.reductions,
+        "checkpoint": facts.checkpoint,
+        "epoch": facts.epoch,
+        "weights": "moving average" if "ema" in restored.checkpoint else "as trained",
+        "class_names": list(restored.class_names),
+        "image_size": restored.image_size,
+        "mean": list(restored.mean),
+        "std": list(restored.std),
+        "parameters": row["parameters"],
+        "recipe": restored.recipe.model_dump(mode="json"),
+        "versions": {key.removesuffix("_version"): row[key] for key in VERSIONS},
+    }
+
+
+def write_checkpoints(results: Results, row: Row, folder: Path) -> dict[str, int]:
+    """Write every checkpoint that the trial kept; return each one's epoch by name."""
+    epochs = {}
+    for path in checkpoints_of(results, row):
+        restored = load_network(path)
+        write_weights(restored, folder / f"{path.stem}.safetensors")
+        epochs[path.stem] = restored.epoch
+    return epochs
+
+
+def write_weights(restored: Restored, path: Path) -> None:
+    """Write a network's weights; those that it uses in two places are stored once."""
+    from safetensors.torch import save_model
+
+    save_model(restored.network, str(path), {"format": "pt", "epoch": str(restored.epoch)})
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write ``content`` for people and programs; times become ISO 8601."""
+    text = json.dumps(content, indent=2, default=datetime.isoformat, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")

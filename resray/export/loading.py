@@ -1,0 +1,90 @@
+"""From an exported folder back to the network."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resray.errors import DataError, InputError
+from resray.export.extra import require_hub_extra
+from resray.models.table import is_outside
+from resray.study.recipe_spec import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CONFIG, METRICS, CARD, CURVES = "config.json", "metrics.json", "README.md", "curves.png"
+WEIGHTS, CHECKPOINTS = "model.safetensors", "checkpoints"
+MARK = "resray_export"
+"""Key of config.json whose value is the version of the folder's layout."""
+VERSION = 1
+
+
+def load_exported(
+    folder: Path | str, *, checkpoint: str | None = None, trusted: bool = False
+) -> "nn.Module":
+    """Return the network of a folder that `resray export` wrote, in eval mode, on the CPU.
+
+    It maps float images (n, 3, size, size), normalised with config.json's ``mean`` and ``std``, to
+    logits (n, classes). ``checkpoint`` names one of ``checkpoints/``; None takes the weights that
+    the folder is about.
+
+    Weights and configuration run no code. A network of the form ``module:function`` is built by
+    calling what the configuration names, so that is done only where ``trusted`` says that the
+    folder's author may choose it.
+
+    Raises DataError if a file is missing, damaged or does not fit, and InputError for a function
+    that is not trusted, or if safetensors is not installed.
+    """
+    require_hub_extra("safetensors")
+    folder = Path(folder)
+    config = read_config(folder)
+    recipe = Recipe.model_validate(config["recipe"])
+    if needs_trust(recipe.model.name) and not trusted:
+        raise InputError(
+            f"{folder / CONFIG}: building the network {recipe.model.name!r} runs that function; "
+            "pass trusted=True if you trust the folder's author"
+        )
+    return build_and_load(recipe, len(config["class_names"]), weights_path(folder, checkpoint))
+
+
+def needs_trust(name: str) -> bool:
+    """Return whether a model's name is ``module:function``, which may be any code."""
+    return is_outside(name) and not name.startswith(("torchvision:", "timm:"))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the content of an exported folder's config.json; DataError if it is not one."""
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({type(error).__name__})") from error
+    if not isinstance(config, dict) or MARK not in config:
+        raise DataError(f"{path}: not written by `resray export`")
+    if config[MARK] != VERSION:
+        raise DataError(f"{path}: layout {config[MARK]} is not one that this resray reads")
+    return config
+
+
+def weights_path(folder: Path, checkpoint: str | None) -> Path:
+    """Return the weights' file; DataError if it is not there."""
+    path = folder / (WEIGHTS if checkpoint is None else f"{CHECKPOINTS}/{checkpoint}.safetensors")
+    if not path.is_file():
+        raise DataError(f"{path}: there are no such weights")
+    return path
+
+
+def build_and_load(recipe: Recipe, classes: int, path: Path) -> "nn.Module":
+    """Build the recipe's network and load its weights, also those that it uses in two places."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
+    from resray.models.build import build_model
+
+    network = build_model(recipe.model, classes)
+    try:
+        load_model(network, path)
+    except (SafetensorError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: damaged, or not the recipe's network ({reason})") from error
+    return network.eval()

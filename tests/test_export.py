@@ -1,0 +1,453 @@
+"""Sharing a model: the exported folder, its loading, its card and picture, and tables as files."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from PIL import Image
+from torch import nn
+
+from resray.data.sources import open_dataset
+from resray.errors import DataError, InputError, ResrayError
+from resray.export import load_exported
+from resray.export.curves import bands, changing_settings
+from resray.export.extra import require_hub_extra
+from resray.export.folder import export_folder
+from resray.export.hub import export_to_hub, upload
+from resray.export.markdown import table
+from resray.export.snippets import plain_snippet
+from resray.export.tables import export_table
+from resray.models.build import build_model
+from resray.orchestration.recorder import Recorder, planned_row
+from resray.results.store import ResultStore
+from resray.study.expand import Options, PlannedTrial, expand, trial_id
+from resray.study.load import load_study
+from resray.study.recipe_spec import Recipe
+from resray.training.context import LocalContext
+from resray.training.restore import load_network
+from resray.training.trial import Job, run_trial
+from tests.report_builder import trial, write_results
+
+STUDY = """
+name: sharing
+title: Two small networks
+question: Can they be shared?
+recipe:
+  data: {name: embedded, images: 96, classes: 4, image_size: 8, validation_images: 32}
+  epochs: 3
+  batch_size: 32
+  precision: fp32
+  optimizer: {lr: 0.02}
+trials:
+  - name: plain
+    recipe:
+      model: {name: resnet, blocks: [1, 1], channels: [8, 16]}
+      phases: {label_smoothing: {1-2: 0.1, 3-3: 0}}
+  - name: shared
+    recipe:
+      model: {name: resnet, blocks: [2], channels: [8], shared_stages: [1]}
+      ema_decay: 0.9
+checkpoints: {every: 1}
+assumed: {optimizer: "the *author* states none"}
+published:
+  - {trial: plain, metric: test_accuracy, value: 87.5, unit: "%", epochs: 100, device: P100,
+     protocol: "best epoch | <b>on test</b>", source: "an author"}
+  - {trial: shared, metric: parameters, value: 1234, protocol: p, device: any, source: s}
+"""
+
+
+@dataclass
+class Shared:
+    """A study's results, trained in this process."""
+
+    results: Path
+    trials: dict[str, str]
+    """Names to trial ids."""
+
+    def checkpoint(self, name: str, which: str) -> Path:
+        return self.results / "checkpoints" / self.trials[name] / f"{which}.pt"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    results = tmp_path_factory.mktemp("results") / "sharing"
+    results.mkdir()
+    (results / "study.yaml").write_text(STUDY)
+    recorder = Recorder(ResultStore(results))
+    shared = Shared(results, {})
+    for planned in expand(load_study(str(results / "study.yaml")), Options()):
+        shared.trials[planned.name] = train(planned, results, recorder)
+    return shared
+
+
+def train(planned: PlannedTrial, results: Path, recorder: Recorder) -> str:
+    """Train and record a trial as the orchestration does, without Ray; return its id."""
+    checksum = open_dataset(planned.recipe.data).checksum
+    identity = trial_id(planned.recipe, planned.seed, dataset_checksum=checksum, world_size=1)
+    job = Job(
+        trial_id=identity,
+        name=planned.name,
+        recipe=planned.recipe.model_dump(mode="json"),
+        seed=planned.seed,
+        stop_after=None,
+        checkpoint_folder=str(results / "checkpoints" / identity),
+        data_dir=None,
+        dataset_checksum=checksum,
+        world_size=1,
+        threads=1,
+        use_gpu=False,
+        study=planned.study,
+        checkpoints={"every": 1},
+    )
+    recorder.plan(planned_row(planned, job, {"ray_version": "2.60.0"}))
+    context = LocalContext()
+    run_trial(job, context)
+    for message in context.messages:
+        recorder.message(identity, message)
+    assert recorder.status(identity) == "completed"
+    return identity
+
+
+@pytest.fixture(scope="module")
+def folder(trained: Shared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("hub") / "plain"
+    return export_folder(trained.results, target, select="plain", repository="someone/plain")
+
+
+def card_of(folder: Path) -> tuple[dict[str, Any], str]:
+    """Return the card's front matter and its text."""
+    _, front, content = (folder / "README.md").read_text().split("---\n", 2)
+    return yaml.safe_load(front), content
+
+
+def same_logits(first: nn.Module, second: nn.Module) -> None:
+    images = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        torch.testing.assert_close(first(images), second(images), rtol=0, atol=0)
+
+
+def test_a_folder_holds_what_study_4s_author_publishes(folder: Path) -> None:
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    checkpoints = ("best", "epoch-0001", "epoch-0002", "epoch-0003", "last")
+    weights = {f"checkpoints/{name}.safetensors" for name in checkpoints}
+    files = {"README.md", "config.json", "metrics.json", "curves.png", "model.safetensors"}
+    assert found == files | weights
+    config = json.loads((folder / "config.json").read_text())
+    assert config["class_names"] == [f"pattern {label}" for label in range(4)]
+    assert (config["image_size"], config["name"], config["seed"]) == (8, "plain", 0)
+    assert config["recipe"]["phases"] == {"label_smoothing": {"1-2": 0.1, "3-3": 0}}
+    assert config["versions"]["torch"] == torch.__version__
+
+
+def test_the_network_comes_back_from_the_folder(trained: Shared, folder: Path) -> None:
+    network = load_exported(folder)
+    assert not network.training
+    same_logits(network, load_network(trained.checkpoint("plain", "best")).network)
+    first = load_exported(folder, checkpoint="epoch-0001")
+    same_logits(first, load_network(trained.checkpoint("plain", "epoch-0001")).network)
+    with pytest.raises(AssertionError):
+        same_logits(first, load_exported(folder, checkpoint="last"))
+
+
+def test_shared_weights_are_stored_once_and_averages_are_taken(
+    trained: Shared, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    folder = export_folder(trained.results, tmp_path / "x", select="shared", checkpoint="last")
+    restored = load_network(trained.checkpoint("shared", "last"))
+    stored = load_file(folder / "model.safetensors")
+    names = restored.network.state_dict()
+    assert len(names) - len(stored) == 2, "each of the stage's two blocks has one convolution"
+    network = load_exported(folder)
+    same_logits(network, restored.network)
+    block = network.get_submodule("layer1.0")
+    assert block.get_submodule("conv1") is block.get_submodule("conv2")
+    plain = restored.checkpoint["model"]["fc.weight"]
+    assert not torch.equal(network.get_parameter("fc.weight"), plain), "the moving average"
+    assert json.loads((folder / "config.json").read_text())["weights"] == "moving average"
+
+
+def test_the_cards_code_runs_and_gives_the_networks_logits(
+    trained: Shared, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = export_folder(trained.results, tmp_path / "local", select="plain")
+    monkeypatch.chdir(local)
+    with_resray, plain = re.findall(r"```python\n(.*?)```", card_of(local)[1], re.DOTALL)
+    names = run(with_resray)
+    assert names["classes"].shape == (8,)
+    same_logits(names["network"], load_exported(local))
+    weights = run(plain)["weights"]
+    assert weights.keys() == names["network"].state_dict().keys()
+    assert 'snapshot_download("someone/plain")' in card_of(folder)[1]
+
+
+def run(code: str) -> dict[str, Any]:
+    """Run a card's code and return its names."""
+    names: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    return names
+
+
+def test_torchvisions_network_takes_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import save_model
+
+    model = {"name": "resnet18", "dropout": 0.2}
+    recipe = Recipe.model_validate({"model": model, "data": "cifar10", "epochs": 1})
+    network = build_model(recipe.model, 4).eval()
+    save_model(network, str(tmp_path / "model.safetensors"))
+    config = {"class_names": ["a", "b", "c", "d"], "mean": [0.5] * 3, "std": [0.2] * 3}
+    monkeypatch.chdir(tmp_path)
+    code = plain_snippet({**config, "image_size": 8}, recipe)
+    assert "resray" not in code
+    same_logits(run(code)["network"], network)
+
+
+def test_the_card_tells_figures_with_their_protocol(trained: Shared, folder: Path) -> None:
+    row = ResultStore(trained.results).trial(trained.trials["plain"])
+    assert row is not None
+    front, content = card_of(folder)
+    result = front["model-index"][0]["results"][0]
+    assert result["metrics"][0]["value"] == round(row["test_accuracy"], 2)
+    assert (result["dataset"]["type"], result["dataset"]["split"]) == ("embedded", "test")
+    assert "license" not in front
+    assert f"| test accuracy \\(%\\) | {row['test_accuracy']:.2f} |" in content
+    assert f"epoch {row['best_epoch']} of 3" in content
+    assert "32 validation images were held out" in content
+    assert "One seed" in content
+    assert "selected on test" in content
+    assert "100 epochs there, 3 here" in content, "a published figure of another length"
+    assert "the \\*author\\* states none" in content
+    assert "best epoch \\| &lt;b&gt;on test&lt;/b&gt;" in content
+
+
+def test_metrics_hold_every_epoch_and_the_published_figure(trained: Shared, folder: Path) -> None:
+    metrics = json.loads((folder / "metrics.json").read_text())
+    epochs = ResultStore(trained.results).epochs(trained.trials["plain"])
+    assert [row["train_loss"] for row in metrics["epochs"]] == [row["train_loss"] for row in epochs]
+    assert metrics["published"][0]["value"] == 87.5
+    assert metrics["seeds"]["test_accuracy"]["n"] == 1
+    assert metrics["seeds"]["test_accuracy"]["deviation"] is None
+    assert metrics["exported"]["checkpoint"] == "best"
+    assert metrics["trial"]["started"].endswith("+00:00")
+    assert metrics["trial"]["exclusive"] is True
+    assert [row["settings"]["label_smoothing"] for row in metrics["epochs"]] == [0.1, 0.1, 0]
+
+
+def test_the_picture_opens(folder: Path) -> None:
+    with Image.open(folder / "curves.png") as picture:
+        picture.load()
+        assert picture.format == "PNG"
+        assert picture.width == 1200
+        colours = {colour for _, colour in picture.convert("RGB").getcolors(2**24) or []}
+        assert {(0, 0x72, 0xB2), (0xD5, 0x5E, 0), (0, 0, 0)} <= colours, "train, validation, test"
+
+
+def test_what_changed_by_epoch_is_gathered_into_bands() -> None:
+    settings = [{"dropout": 0.3, "cutout.size": 8}, {"dropout": 0.3, "cutout.size": 8},
+                {"dropout": 0.3, "cutout": None}]  # fmt: skip
+    texts = [json.dumps(epoch) for epoch in settings]
+    epochs = pd.DataFrame({"epoch": [1, 2, 3], "settings": texts})
+    assert changing_settings(epochs) == {"cutout.size": [(1, 2, "8"), (3, 3, "off")]}
+    assert bands([1, 2, 3], [0.1, 0.2, 0.2]) == [(1, 1, "0.1"), (2, 3, "0.2")]
+
+
+def test_an_earlier_export_is_replaced_and_nothing_else(trained: Shared, tmp_path: Path) -> None:
+    target = tmp_path / "mine"
+    export_folder(trained.results, target, select="shared")
+    (target / "notes.txt").write_text("mine")
+    stale = target / "checkpoints" / "epoch-0099.safetensors"
+    stale.write_bytes(b"")
+    export_folder(trained.results, target, select="shared")
+    assert not stale.exists()
+    assert (target / "notes.txt").read_text() == "mine"
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "README.md").write_text("mine")
+    with pytest.raises(InputError, match="holds other files"):
+        export_folder(trained.results, other, select="shared")
+    assert [path.name for path in other.iterdir()] == ["README.md"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "2 trials are meant.*plain, seed 0, completed, id .*shared, seed 0"),
+        ({"select": "plian"}, "--select: 'plian' is not known; did you mean 'plain'"),
+        ({"select": "plain", "seed": 7}, r"--seed: 7 is not known; \(0\)"),
+        (
+            {"select": "plain", "checkpoint": "epoch-0009"},
+            r"--checkpoint: 'epoch-0009' is not known.*\(best, epoch-0001",
+        ),
+    ],
+)
+def test_what_cannot_be_exported_is_said_in_one_line(
+    trained: Shared, tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        export_folder(trained.results, tmp_path / "x", **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_trial_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    results = write_results(tmp_path / "r", [trial(status="failed", epochs_done=0)])
+    with pytest.raises(InputError, match=r"resnet18, seed 0, failed.*left no checkpoint"):
+        export_folder(results, tmp_path / "x")
+
+
+def test_an_unfinished_trial_is_exported_with_its_status(trained: Shared, tmp_path: Path) -> None:
+    store = ResultStore(trained.results)
+    identity = trained.trials["shared"]
+    store.put_trial({"trial_id": identity, "status": "interrupted", "reductions": '["2 `of` 9"]'})
+    try:
+        folder = export_folder(trained.results, tmp_path / "x", select=identity)
+    finally:
+        store.put_trial({"trial_id": identity, "status": "completed", "reductions": "[]"})
+    front, content = card_of(folder)
+    assert "Status interrupted after 3 of 3 epochs" in content
+    assert "Not comparable with full ones\\: 2 \\`of\\` 9" in content
+    assert "reduced run" in front["model-index"][0]["results"][0]["metrics"][0]["name"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[", "cannot be read"),
+        ("{}", "not written by"),
+        ('{"resray_export": 99}', "layout 99"),
+    ],
+)
+def test_a_folder_that_is_no_export_is_said_so(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(DataError, match=message):
+        load_exported(tmp_path)
+
+
+def test_a_damaged_or_strange_folder_gives_an_error_of_one_line(
+    trained: Shared, tmp_path: Path
+) -> None:
+    folder = export_folder(trained.results, tmp_path / "x", select="shared")
+    with pytest.raises(DataError, match="no such weights"):
+        load_exported(folder, checkpoint="epoch-0099")
+    (folder / "model.safetensors").write_bytes(b"\0" * 20)
+    with pytest.raises(DataError, match="damaged"):
+        load_exported(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["recipe"]["model"] = {"name": "os:abort"}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="'os:abort' runs that function"):
+        load_exported(folder)
+
+
+def test_a_missing_package_is_named_with_what_to_install() -> None:
+    with pytest.raises(InputError, match=r'absent_package; pip install "resray\[hub\]"'):
+        require_hub_extra("json", "absent_package")
+
+
+def test_epochs_open_in_a_spreadsheet(trained: Shared, tmp_path: Path) -> None:
+    path = export_table(trained.results, tmp_path / "new" / "epochs.csv")
+    frame = pd.read_csv(path)
+    columns = ["model", "epoch", "train_loss", "test_accuracy", "iterations_per_second"]
+    assert list(frame.columns[:6]) == [*columns, "epoch_seconds"]
+    assert frame[["trial", "epoch"]].values.tolist() == [
+        [name, epoch] for name in ("plain", "shared") for epoch in (1, 2, 3)
+    ]
+    epoch = ResultStore(trained.results).epochs(trained.trials["plain"])[1]
+    assert frame.loc[1, "train_loss"] == round(epoch["train_loss"], 4)
+    rate = epoch["images_per_second"] / 32
+    assert frame.loc[1, "iterations_per_second"] == pytest.approx(rate, abs=5e-4)
+    only = export_table(trained.results, tmp_path / "only.csv", select=["sh*"])
+    assert set(pd.read_csv(only)["trial"]) == {"shared"}
+    with pytest.raises(InputError, match="--select: 'nothing' is not known"):
+        export_table(trained.results, tmp_path / "only.csv", select=["nothing"])
+    with pytest.raises(InputError, match="--format: 'cvs' is not known; did you mean 'csv'"):
+        export_table(trained.results, tmp_path / "only.csv", format="cvs")
+
+
+HOSTILE = '=HYPERLINK("http://x","a|b")\n<script>_&%$\\'
+
+
+def test_hostile_text_stays_text(tmp_path: Path) -> None:
+    rows = [trial(name=HOSTILE, device="@SUM(A1)", epochs=2), trial(name="+1", epochs=2)]
+    results = write_results(tmp_path / "r", rows)
+    csv = pd.read_csv(export_table(results, tmp_path / "t.csv"))
+    assert set(csv["trial"]) == {f"'{HOSTILE}", "'+1"}
+    assert "'@SUM(A1)" in set(csv["device"])
+    content = json.loads(export_table(results, tmp_path / "t.json", format="json").read_text())
+    assert HOSTILE in {row["trial"] for row in content}
+    markdown = export_table(results, tmp_path / "t.md", format="markdown").read_text()
+    assert "<script>" not in markdown
+    assert len({line.replace("\\|", "").count("|") for line in markdown.splitlines()}) == 1
+    latex = export_table(results, tmp_path / "t.tex", format="latex").read_text()
+    assert r"\_\&\%\$\textbackslash" in latex
+
+
+def test_a_markdown_table_says_what_is_missing() -> None:
+    assert table(["a"], [[None], ["x"]]) == "| a |\n| --- |\n| – |\n| x |\n"
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A hub that answers every request with one status."""
+
+    status = 401
+
+    def answer(self) -> None:
+        """Refuse."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(self.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_POST = do_PUT = do_HEAD = answer
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def local_hub(status: int) -> Iterator[str]:
+    handler = type("Handler", (Refusing,), {"status": status})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [(401, "run `hf auth login` or set HF_TOKEN"), (403, "may not write there"), (None, "reached")],
+)
+def test_a_hub_that_refuses_gives_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, status: int | None, message: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_nobodys")
+    with local_hub(status or 500) as address:
+        # Where nobody listens, the hub cannot be reached.
+        endpoint = address if status else "http://127.0.0.1:9"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
+        with pytest.raises(ResrayError, match=message) as caught:
+            upload(folder, "someone/plain", private=True)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize("name", ["nobody", "a/b/c", "../x", "me/", "me/a--b"])
+def test_a_repositorys_name_is_checked_first(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="--hub"):
+        export_to_hub(tmp_path, name)
