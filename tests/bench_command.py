@@ -17,7 +17,7 @@ name: tiny
 title: Two small trainings
 question: Does the engine keep every epoch?
 recipe:
-  model: resnet18
+  model: {name: resnet, blocks: [2, 2, 2], channels: [32, 64, 128]}
   data: {name: embedded, classes: 4, images: 680, image_size: 8, validation_images: 40}
   epochs: 6
   batch_size: 32
