@@ -2,7 +2,7 @@
 
 torchinfo sees the layers, their shapes and parameters. The multiply-adds are our own count, so that
 they are those of the results and of `resray show`: torchinfo adds the weights of norms and the
-biases (0.02 % of a resnet18), and takes no notice of products inside attention.
+biases (0.002 % of a resnet18) and leaves out attention (86 % of torchvision's vit_b_16 at 32 x 32).
 """
 
 from collections import Counter
