@@ -1,0 +1,154 @@
+"""`resray predict`: the classes of images from elsewhere, as a CSV with the columns ID,Label."""
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from resray.data.foreign import ORDERS, ForeignImages, Order, read_foreign
+from resray.errors import InputError, unknown
+from resray.training.device import pick_device
+from resray.training.prediction import VIEWS, Predictor, checkpoint_file, ensemble
+from resray.training.restore import Restored, load_network
+from resray.training.scores import scores
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the user asks for."""
+
+    checkpoints: tuple[Path, ...]
+    """Checkpoint files, or trials' checkpoint folders (their best.pt); several are an ensemble."""
+    input: Path
+    output: Path
+    """The CSV to write; an older one there is replaced."""
+    views: int = 1
+    order: Order = "hwc"
+    """Of flat rows in a pickle, .npy or .npz."""
+    batch_size: int = 500
+    names: bool = False
+    """Write the classes' names instead of their numbers."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What came of it."""
+
+    ids: tuple[int | str, ...]
+    labels: torch.Tensor
+    """The predicted classes, int64 (n,)."""
+    probabilities: torch.Tensor
+    """float64 (n, classes)."""
+    class_names: tuple[str, ...]
+    accuracy: float | None
+    """In percent; None where no labels came along."""
+    loss: float | None
+    """In nats."""
+
+
+def run_prediction(asked: Prediction, console: Console) -> Predicted:
+    """Predict, write the CSV, and print how many images and, with labels, how many were right.
+
+    Raises InputError (or DataError) for anything about checkpoints, input or output that is wrong,
+    before the CSV is touched.
+    """
+    check(asked)
+    restored = [load_network(checkpoint_file(path)) for path in asked.checkpoints]
+    require_same_classes(asked.checkpoints, restored)
+    device = pick_device(torch.cuda.is_available())
+    predictors = [Predictor(one, device, asked.batch_size) for one in restored]
+    names = restored[0].class_names
+    foreign = read_foreign(
+        asked.input, class_names=names, image_size=restored[0].image_size, order=asked.order
+    )
+    predicted = predict_foreign(predictors, foreign, asked.views)
+    write_predictions(asked.output, predicted, asked.names)
+    console.print(summary(asked, predicted), highlight=False, markup=False, soft_wrap=True)
+    return predicted
+
+
+def check(asked: Prediction) -> None:
+    """Raise InputError for options that are wrong, and for an output that is an input too."""
+    if asked.views not in VIEWS:
+        choices = ", ".join(map(str, VIEWS))
+        raise InputError(f"--views: {asked.views} is not possible ({choices})")
+    if asked.order not in ORDERS:
+        raise InputError(unknown("--order", asked.order, ORDERS))
+    if asked.batch_size < 1:
+        raise InputError(f"--batch-size: {asked.batch_size} must be at least 1")
+    if not asked.checkpoints:
+        raise InputError("give at least one checkpoint")
+    output = asked.output.resolve()
+    for path in (asked.input, *asked.checkpoints):
+        # Within a folder of images a CSV would be no harm, but a mistyped name would be.
+        if path.resolve() in (output, *output.parents):
+            raise InputError(
+                f"--output: {asked.output} would be written over, or into, {path}; name another"
+            )
+    if output.is_dir() or not output.parent.is_dir():
+        raise InputError(f"--output: {asked.output} must be a file in a folder that exists")
+
+
+def require_same_classes(paths: Sequence[Path], restored: Sequence[Restored]) -> None:
+    """Raise InputError if the networks were not trained on the same classes."""
+    first = restored[0].class_names
+    for path, other in zip(paths, restored, strict=True):
+        if other.class_names != first:
+            raise InputError(
+                f"{path}: has other classes ({len(other.class_names)}, {other.class_names[0]!r} "
+                f"...) than {paths[0]} ({len(first)}, {first[0]!r} ...); an ensemble needs the same"
+            )
+
+
+def predict_foreign(
+    predictors: Sequence[Predictor], foreign: ForeignImages, views: int = 1
+) -> Predicted:
+    """Return the mean prediction of the networks, each on the images at its own size."""
+    at_size = lru_cache(maxsize=1)(lambda size: foreign.resized(size).images)
+    probabilities = ensemble(predictors, at_size, views)
+    found = {} if foreign.labels is None else scores(probabilities, foreign.labels)
+    return Predicted(
+        ids=foreign.ids,
+        labels=probabilities.argmax(1),
+        probabilities=probabilities,
+        class_names=predictors[0].class_names,
+        accuracy=found.get("accuracy"),
+        loss=found.get("loss"),
+    )
+
+
+def write_predictions(path: Path, predicted: Predicted, names: bool = False) -> None:
+    """Write the CSV by rename: its columns are ID and Label, one row for each image, in order.
+
+    Raises InputError if the file cannot be written.
+    """
+    labels = predicted.labels.tolist()
+    shown = [predicted.class_names[label] for label in labels] if names else labels
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("ID", "Label"))
+            writer.writerows(zip(predicted.ids, shown, strict=True))
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"--output: {path} cannot be written ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def summary(asked: Prediction, predicted: Predicted) -> str:
+    """Return what to tell the user: how much was predicted with what, and how well."""
+    networks = len(asked.checkpoints)
+    how = [f"an ensemble of {networks}"] if networks > 1 else []
+    how += [f"{asked.views} views"] if asked.views > 1 else []
+    by = f" by {' with '.join(how)}" if how else ""
+    lines = [f"{len(predicted.ids):,} images predicted{by}: {asked.output}"]
+    if predicted.accuracy is not None:
+        lines.append(f"Accuracy {predicted.accuracy:.2f} %, loss {predicted.loss:.4f}")
+    return "\n".join(lines)

@@ -1,0 +1,52 @@
+"""What probabilities are worth: accuracy, loss and calibration."""
+
+import torch
+
+BINS = 15
+
+
+def scores(probabilities: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    """Return accuracy (percent) and loss (mean cross-entropy in nats).
+
+    ``probabilities`` is float64 (n, classes), ``labels`` int64 (n,), n at least 1.
+    """
+    correct = probabilities.argmax(1) == labels
+    of_label = probabilities.gather(1, labels[:, None])
+    # A probability of exactly 0 has no logarithm; float64 keeps all but the surest mistakes above.
+    smallest = torch.finfo(torch.float64).tiny
+    loss = -of_label.double().clamp_min(smallest).log().mean()
+    return {"accuracy": 100 * correct.double().mean().item(), "loss": loss.item()}
+
+
+def class_accuracies(
+    probabilities: torch.Tensor, labels: torch.Tensor
+) -> dict[int, tuple[float, int]]:
+    """Return the accuracy (percent) and number of images of each class that has any."""
+    correct = probabilities.argmax(1) == labels
+    return {
+        label: (100 * correct[labels == label].double().mean().item(), int((labels == label).sum()))
+        for label in labels.unique().tolist()
+    }
+
+
+def calibration(
+    probabilities: torch.Tensor, labels: torch.Tensor, bins: int = BINS
+) -> dict[str, float]:
+    """Return the expected calibration error and the mean confidence, both in percent.
+
+    Confidence is the largest probability. Images fall into ``bins`` equal intervals of it, open
+    below and closed above; the error is the mean, weighted by images, of how far a bin's accuracy
+    is from its mean confidence. Source: Guo et al., "On Calibration of Modern Neural Networks"
+    (2017), after Naeini et al. (2015).
+    """
+    confidence, predicted = probabilities.double().max(1)
+    correct = (predicted == labels).double()
+    edges = torch.arange(1, bins, dtype=torch.float64) / bins
+    bin_of = torch.bucketize(confidence, edges)
+    # Per bin: how many more were right than the confidences promised.
+    excess = torch.zeros(bins, dtype=torch.float64).index_add_(0, bin_of, correct - confidence)
+    error = excess.abs().sum() / len(labels)
+    return {
+        "calibration_error": 100 * error.item(),
+        "confidence": 100 * confidence.mean().item(),
+    }
