@@ -104,7 +104,7 @@ class TrainLoader:
             # An empty share becomes the batch's first image, which counts for nothing.
             first, count = (start + share.start, len(share)) if share else (start, 1)
             index = order[first : first + count]
-            images = augmenter(self.images[index], drawn.part(first, count))
+            images = augmenter(self.images.index_select(0, index), drawn.part(first, count))
             yield Batch(images, self.labels[index], len(share) / size, size)
 
     def _draw(self, epoch: int, augmenter: Augmenter) -> tuple[torch.Tensor, Drawn]:

@@ -9,7 +9,7 @@ from resray.data.augment.colour import BrightnessContrast, HueSaturationValue
 from resray.data.augment.crop_flip import crop_and_flip, draw_parameters
 from resray.data.augment.cutout import Cutout
 from resray.data.augment.geometry import Affine, ShiftScaleRotate
-from resray.data.augment.operation import Operation, change_some, move
+from resray.data.augment.operation import Operation, change_groups, move
 from resray.data.augment.policies import AutoAugment, RandAugment
 from resray.data.randomness import epoch_generator
 from resray.study.recipe_spec import Augmentation
@@ -69,7 +69,7 @@ class Augmenter:
         """Return uint8 images (n, 3, h, w), which may be changed in place, as augmented float32."""
         images = self._crop_and_flip(images, drawn.crop_and_flip)
         for operation, numbers in zip(self.operations.values(), drawn.numbers, strict=True):
-            images = change_some(images, numbers[:, 0] > 0, operation.apply, numbers[:, 1:])
+            images = change_groups(images, numbers[:, 0].long(), [operation.apply], numbers[:, 1:])
         images = self.normalise(images)
         if self.cutout and drawn.holes is not None:
             self.cutout.cut(images, drawn.holes)
@@ -79,7 +79,7 @@ class Augmenter:
         padding = self.augmentation.crop_padding
         if padding > 0:
             return crop_and_flip(images, move(parameters, images.device), padding)
-        return change_some(images, parameters[:, 2] > 0, _flip, parameters)
+        return change_groups(images, parameters[:, 2], [_flip], parameters)
 
 
 def _flip(images: torch.Tensor, _: torch.Tensor) -> torch.Tensor:

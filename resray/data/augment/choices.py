@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as torchvision
 
 from resray.data.augment.geometry import inverse_matrices, resample
-from resray.data.augment.operation import change_some, move, to_uint8
+from resray.data.augment.operation import change_groups, move, to_uint8
 
 SIGNED = (
     "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate",
@@ -54,18 +54,16 @@ class Choices:
     """A list of choices, set up for images of one size, to be applied by their number."""
 
     def __init__(self, choices: Sequence[Choice], height: int, width: int) -> None:
-        kinds = ["Move" if c.name in _MOVES else c.name for c in choices]
-        self.names = sorted(set(kinds) - {"Identity"})
-        codes = {name: code for code, name in enumerate(self.names)}
-        self.codes = torch.tensor([codes.get(kind, -1) for kind in kinds])
+        kinds = ["Move" if choice.name in _MOVES else choice.name for choice in choices]
+        used = sorted(set(kinds) - {"Identity"})
+        groups = {"Identity": 0, **{kind: group for group, kind in enumerate(used, start=1)}}
+        self.changes = [partial(_apply, kind) for kind in used]
+        self.groups = torch.tensor([groups[kind] for kind in kinds])
         self.numbers = torch.stack([_numbers(choice, height, width) for choice in choices])
 
     def apply(self, images: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-        """Change uint8 images (n, 3, h, w) in place by ``chosen``, int64 (n,) on the CPU."""
-        codes, numbers = self.codes[chosen], self.numbers[chosen]
-        for code, name in enumerate(self.names):
-            images = change_some(images, codes == code, partial(_apply, name), numbers)
-        return images
+        """Return uint8 images (n, 3, h, w) changed by ``chosen``, int64 (n,) on the CPU."""
+        return change_groups(images, self.groups[chosen], self.changes, self.numbers[chosen])
 
 
 def _numbers(choice: Choice, height: int, width: int) -> torch.Tensor:
