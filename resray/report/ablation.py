@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from resray.report.aggregate import Group, Results, Row, distinguish, flatten
-from resray.report.statistics import Summary, summarise
+from resray.report.metrics import summary_of
+from resray.report.statistics import Summary
 from resray.study.entries import FULL, PLAIN, Step, ablation_steps
 from resray.study.spec import Ablate
 
@@ -26,7 +27,7 @@ class MeasuredStep:
     group: Group | None
     """The finished trials; None if there are none."""
     seconds: Summary | None
-    """Seconds of training per epoch: each trial's mean over its epochs."""
+    """Seconds of training per epoch, as claims have it."""
     epochs: tuple[pd.DataFrame, ...]
     """The finished trials' epochs."""
 
@@ -139,12 +140,11 @@ def measure(
 ) -> Iterator[MeasuredStep]:
     for step in steps:
         group = groups.get(step.name)
-        seconds = results.per_epoch(group, "seconds_training") if group else []
+        seconds = summary_of(results, group, "seconds_per_epoch") if group else None
         rows = group.finished if group else ()
         epochs = (results.epochs.get(row["trial_id"]) for row in rows)
-        yield MeasuredStep(
-            step, group, summarise(seconds), tuple(table for table in epochs if table is not None)
-        )
+        known = tuple(table for table in epochs if table is not None)
+        yield MeasuredStep(step, group, seconds, known)
 
 
 def alike(groups: Sequence[Group], ablate: Ablate) -> list[tuple[str, dict[str, Group]]]:

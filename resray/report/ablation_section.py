@@ -5,6 +5,7 @@ from typing import Any
 
 from resray.report.ablation import Ablation, MeasuredStep, ablations
 from resray.report.aggregate import Results, flatten
+from resray.report.metrics import values_of
 from resray.report.plot import (
     Figure,
     Panel,
@@ -142,9 +143,10 @@ def time_to(measured: MeasuredStep, accuracy: float, mark: str = "") -> str:
 def caption(ablation: Ablation) -> str:
     """Say how the columns are to be read, and what was reduced."""
     parts = [
-        "Means over finished trials, ± sample standard deviation where n is 2 or more. Seconds of "
-        "training steps only; test accuracy at the epoch with the highest validation accuracy; the "
-        "time to an accuracy ends with the first epoch whose test accuracy reaches it."
+        "Means over finished trials, ± sample standard deviation where n is 2 or more. Seconds are "
+        "of training steps only, per epoch without the first epoch of each start where there are "
+        "others; test accuracy is that of the epoch with the highest validation accuracy; the time "
+        "to an accuracy ends with the first epoch whose test accuracy reaches it."
     ]
     if (common := ablation.common_accuracy) is not None:
         parts.append(f"{fixed(common)}\u00a0% is the highest test accuracy that every trial here "
@@ -227,7 +229,8 @@ def step_panels(results: Results, ablation: Ablation, look: dict[str, Series]) -
     labels = [step_label(ablation, step) for step in steps]
     groups = [step.group for step in steps if step.group]
     seconds = bars(
-        groups, look, "training", lambda group: results.per_epoch(group, "seconds_training"),
+        groups, look, "training",
+        lambda group: list(values_of(results, group, "seconds_per_epoch").values()),
         spread_bars=True,
     )  # fmt: skip
     seconds |= {"y": labels, "text": [seconds_text(step.seconds) for step in steps]}

@@ -6,6 +6,8 @@ import pandas as pd
 
 from resray.report.ablation_section import ablation_figure
 from resray.report.aggregate import Group, Results
+from resray.report.evaluations_section import evaluations_figure
+from resray.report.metrics import values_of
 from resray.report.phases import phases_figure
 from resray.report.plot import (
     SHARED,
@@ -212,7 +214,8 @@ def time_figure(results: Results) -> Figure | None:
         return None
     look = all_series(results.groups)
     seconds = [
-        bars(groups, look, "training", lambda group: results.per_epoch(group, "seconds_training")),
+        bars(groups, look, "training",
+             lambda group: list(values_of(results, group, "seconds_per_epoch").values())),
         bars(groups, look, "evaluating",
              lambda group: results.per_epoch(group, "seconds_evaluating"), opacity=0.4),
     ]  # fmt: skip
@@ -221,7 +224,10 @@ def time_figure(results: Results) -> Figure | None:
              lambda group: [row["images_per_second"] for row in group.finished], spread_bars=True)
     ]  # fmt: skip
     height = 90 + 38 * len(groups)
-    caption = "Bars start at zero. Full colour: training; pale: evaluating validation and test. "
+    caption = (
+        "Bars start at zero. Full colour: training, without the first epoch of each start where "
+        "there are others; pale: evaluating validation and test. "
+    )
     if not all(group.exclusive for group in groups):
         caption += "Open bars: shared machine, times not compared."
     panels = [
@@ -240,6 +246,7 @@ def all_figures(results: Results) -> dict[str, Figure]:
         gradient_figure,
         time_figure,
         ablation_figure,
+        evaluations_figure,
     )
     made = (make(results) for make in makers)
     return {figure.id: figure for figure in made if figure is not None}

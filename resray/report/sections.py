@@ -123,8 +123,9 @@ def means_row(group: Group) -> list[object]:
     ]
 
 
-def marks(group: Group) -> str | None:
-    """Return what sets a group's numbers apart from those of a complete run on its own device."""
+def marks(group: Group, *, timed: bool = True) -> str | None:
+    """Return what sets a group's numbers (``timed``: times among them) apart from those of a
+    complete run on its own device."""
     found = []
     if not group.finished:
         found.append("none finished")
@@ -132,7 +133,7 @@ def marks(group: Group) -> str | None:
         found.append("reduced run")
     if group.partial:
         found.append("ended early")
-    if group.finished and not group.exclusive:
+    if timed and group.finished and not group.exclusive:
         found.append(SHARED)
     return "; ".join(found) or None
 

@@ -1,0 +1,257 @@
+"""The tables and the figure of what checkpoints did beyond the test set."""
+
+from collections.abc import Sequence
+
+from resray.report.aggregate import Results
+from resray.report.evaluations import (
+    MEAN,
+    Evaluated,
+    corruption_kinds,
+    corruption_of,
+    ensembles,
+    evaluated,
+)
+from resray.report.plot import Figure, Panel, Series, Trace, View, all_series, layout, trace_of
+from resray.report.sections import marks
+from resray.report.statistics import Summary
+from resray.report.text import (
+    Column,
+    Html,
+    fixed,
+    join,
+    listed,
+    number_column,
+    plotly_text,
+    signed,
+    spread,
+    table,
+    tag,
+    text_column,
+)
+
+
+def evaluations_section(results: Results) -> Html:
+    """Tables of test-time views, corruptions, ensembles and foreign files; nothing if none."""
+    found = evaluated(results)
+    parts = [
+        views_table([one for one in found if not one.rows["kind"].eq("foreign").all()]),
+        ensembles_table(results),
+        foreign_table(found),
+        corruptions_table(found),
+    ]
+    return join(part for part in parts if part)
+
+
+def number_if_any(title: str) -> Column:
+    """Return a numeric column that is left out where no row has a value."""
+    return Column(title.replace(", ", ",\u00a0"), numeric=True, optional=True)
+
+
+def shown(summary: Summary | None) -> str | None:
+    return spread(summary) if summary else None
+
+
+def difference(summary: Summary | None, reference: Summary | None) -> str | None:
+    """Return the difference of two means in points."""
+    return signed(summary.mean - reference.mean) if summary and reference else None
+
+
+def at_epochs(one: Evaluated) -> str:
+    """Return the checkpoints' name and epochs: ``best.pt, epoch 87``."""
+    return f"{one.checkpoint}, epoch {listed(one.epochs)}" if one.epochs else one.checkpoint
+
+
+def views_table(found: Sequence[Evaluated]) -> Html:
+    """Test accuracy with one and with several views, under corruptions, and calibration."""
+    if not found:
+        return Html()
+    views = list(dict.fromkeys(text for one in found for text in one.conditions("tta")))
+    view_columns = [number_if_any(title) for view in views for title in (f"{view}, %", "Gain")]
+    columns = [
+        text_column("Configuration"),
+        text_column("Checkpoint"),
+        number_column("n"),
+        number_column("Images"),
+        number_column("Test, %"),
+        *view_columns,
+        number_if_any("Corrupted, %"),
+        number_if_any("Loss by corruption"),
+        number_if_any("Calibration error, %"),
+        text_column("Note", optional=True),
+    ]
+    caption = (
+        "Stored checkpoints evaluated again: means over trials, ± sample standard deviation where "
+        "n is 2 or more. Gains and losses are in points against the test accuracy of the same "
+        "checkpoints with one view; corrupted is the mean over all kinds and severities"
+    )
+    return table(caption, columns, [views_row(one, views) for one in found])
+
+
+def views_row(one: Evaluated, views: Sequence[str]) -> list[object]:
+    test, corrupted = one.summary("test"), one.summary("corruptions", MEAN)
+    by_view = [one.summary("tta", view) for view in views]
+    return [
+        one.label,
+        at_epochs(one),
+        one.n,
+        listed(f"{count:,}" for count in one.images),
+        tag("strong", spread(test)),
+        *(cell for view in by_view for cell in (shown(view), difference(view, test))),
+        shown(corrupted),
+        difference(corrupted, test),
+        shown(one.summary("calibration", metric="calibration_error")),
+        marks(one.group, timed=False),
+    ]
+
+
+def ensembles_table(results: Results) -> Html:
+    rows = [
+        [
+            one.label,
+            one.checkpoint,
+            len(one.members),
+            tag("strong", fixed(one.accuracy)),
+            shown(one.members_accuracy),
+            signed(one.accuracy - one.members_accuracy.mean)
+            if one.accuracy is not None and one.members_accuracy
+            else None,
+            None if one.images is None else f"{one.images:,}",
+            listed(one.members, most=12),
+        ]
+        for one in ensembles(results)
+    ]
+    columns = [
+        text_column("Ensemble"),
+        text_column("Checkpoints"),
+        number_column("Members"),
+        number_column("Test, %"),
+        number_if_any("Members alone, %"),
+        number_if_any("Gain"),
+        number_column("Images"),
+        text_column("Of"),
+    ]
+    caption = "Ensembles: one value each; the gain is in points against the members' mean"
+    return table(caption, columns, rows) if rows else Html()
+
+
+def foreign_table(found: Sequence[Evaluated]) -> Html:
+    rows = [foreign_row(one, condition) for one in found for condition in one.conditions("foreign")]
+    columns = [
+        text_column("Configuration"),
+        text_column("File"),
+        text_column("Checkpoint"),
+        number_column("n"),
+        number_column("Images"),
+        number_if_any("Accuracy, %"),
+        number_if_any("Against test"),
+        number_if_any("Mean confidence, %"),
+        text_column("Note", optional=True),
+    ]
+    caption = (
+        "Foreign files: no accuracy where a file has no labels; the difference is in points to "
+        "the test accuracy of the same checkpoints"
+    )
+    return table(caption, columns, rows) if rows else Html()
+
+
+def foreign_row(one: Evaluated, condition: str) -> list[object]:
+    own = one.rows[(one.rows["kind"] == "foreign") & (one.rows["condition"] == condition)]
+    accuracy = one.summary("foreign", condition)
+    return [
+        one.label,
+        condition,
+        at_epochs(one),
+        own["trial_id"].nunique(),
+        listed(f"{int(count):,}" for count in own["images"].dropna()),
+        tag("strong", shown(accuracy)) if accuracy else None,
+        difference(accuracy, one.summary("test")),
+        shown(one.summary("foreign", condition, "confidence")),
+        marks(one.group, timed=False),
+    ]
+
+
+def corruptions_table(found: Sequence[Evaluated]) -> Html:
+    """Mean accuracy over the severities of each kind of corruption."""
+    kinds = corruption_kinds(list(found))
+    corrupted = [one for one in found if one.conditions("corruptions")]
+    if not kinds:
+        return Html()
+    columns = [
+        text_column("Configuration"),
+        text_column("Checkpoint"),
+        number_column("n"),
+        *(number_if_any(f"{kind.capitalize()}, %") for kind in kinds),
+        number_if_any("Mean, %"),
+        text_column("Note", optional=True),
+    ]
+    rows = [
+        [
+            one.label,
+            at_epochs(one),
+            one.n,
+            *(shown(one.corruption(kind)) for kind in kinds),
+            shown(one.summary("corruptions", MEAN)),
+            marks(one.group, timed=False),
+        ]
+        for one in corrupted
+    ]
+    return table("Test accuracy by kind of corruption, mean over its severities", columns, rows)
+
+
+# --- the figure ---------------------------------------------------------------------------------
+
+
+def evaluations_figure(results: Results) -> Figure | None:
+    """Test accuracy by severity, one panel for each kind of corruption."""
+    found = [one for one in first_checkpoints(evaluated(results)) if one.conditions("corruptions")]
+    kinds = corruption_kinds(found)
+    if not kinds:
+        return None
+    look = all_series(results.groups)
+    axis = {"dtick": 1, "rangemode": "tozero"}
+    panels = [
+        Panel(
+            f"{kind.capitalize()}: test accuracy (%)",
+            [severity_line(one, kind, look[one.label]) for one in found],
+            layout("severity, 0 is uncorrupted", 240, xaxis=axis),
+        )
+        for kind in kinds
+    ]
+    names = listed({one.checkpoint: None for one in found})
+    caption = f"Means over trials at the checkpoint {names}; bars: standard deviation over seeds."
+    series = [look[one.label] for one in found]
+    return Figure("evaluations", "Corruptions", caption, series, [View("", panels)])
+
+
+def first_checkpoints(found: Sequence[Evaluated]) -> list[Evaluated]:
+    """Return for each group the evaluations of one checkpoint: the best one by name, if there."""
+    kept: dict[str, Evaluated] = {}
+    for one in sorted(found, key=lambda one: not one.checkpoint.startswith("best")):
+        kept.setdefault(one.label, one)
+    return [kept[label] for label in dict.fromkeys(one.label for one in found)]
+
+
+def severity_line(one: Evaluated, kind: str, series: Series) -> Trace:
+    conditions = [corruption_of(text) for text in one.conditions("corruptions")]
+    severities = sorted(
+        severity for name, severity in conditions if name == kind and severity is not None
+    )
+    summaries = {severity: one.summary("corruptions", f"{kind} {severity}")
+                 for severity in severities}  # fmt: skip
+    if test := one.summary("test"):
+        summaries = {0: test, **summaries}
+    deviations = [summary and summary.deviation for summary in summaries.values()]
+    return trace_of(
+        series,
+        type="scatter",
+        mode="lines+markers",
+        x=list(summaries),
+        y=[summary and summary.mean for summary in summaries.values()],
+        error_y={"type": "data", "array": deviations, "color": series.colour, "thickness": 1.2,
+                 "width": 3, "visible": any(deviations)},
+        line={"color": series.colour, "width": 2},
+        marker={"color": series.colour, "size": 7, "symbol": series.symbol},
+        hovertemplate=f"<b>{plotly_text(one.label)}</b><br>{plotly_text(kind)} %{{x}}: "
+                      f"%{{y:.2f}} % (n = {one.n})<extra></extra>",
+        cliponaxis=False,
+    )  # fmt: skip
