@@ -8,7 +8,7 @@ from resray.export.facts import Facts, measured_beside, why_not_comparable
 from resray.export.loading import CARD, CHECKPOINTS, CONFIG, CURVES, METRICS, WEIGHTS
 from resray.export.markdown import Markdown, bullets, fenced, table, text
 from resray.export.snippets import plain_snippet, resray_snippet
-from resray.report.text import duration, fixed, spread
+from resray.report.text import duration, fixed, plural, spread
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import flatten
 from resray.study.spec import Published
@@ -135,7 +135,9 @@ def accuracy(facts: Facts) -> str:
         [f"{split} loss (nats)", fixed(at[f"{split}_loss"], 4), None]
         for split in ("test", "validation")
     ]
-    heading = f"{len(group.finished)} finished seed(s), each at its best validation epoch"
+    heading = (
+        f"{plural(len(group.finished), 'finished seed')}, at the best validation epoch of each"
+    )
     return table(["metric", mine, heading], rows) + "\n" + protocol(facts)
 
 
@@ -261,7 +263,7 @@ def measurement(facts: Facts) -> str:
     """Return device, time and versions."""
     row = facts.row
     alone = "had the device to itself" if row["exclusive"] is True else "shared the device"
-    precision = f"{row['precision']}, {row['world_size']} rank(s)"
+    precision = f"{row['precision']}, {plural(row['world_size'], 'rank')}"
     return bullets(
         [
             f"Device: {row['device']} ({precision}); the trial {alone}",

@@ -40,7 +40,7 @@ def draw_curves(epochs: pd.DataFrame, path: Path, *, title: str, marked: int) ->
     phases = changing_settings(epochs)
     heights = [PANEL_INCHES, PANEL_INCHES, PANEL_INCHES / 2]
     if phases:
-        heights.append(BAND_INCHES * (len(phases) + 1))
+        heights.append(BAND_INCHES * len(phases))
     figure = Figure(figsize=(WIDTH_INCHES, sum(heights) + 1), layout="constrained")
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
     figure.suptitle(title, parse_math=False, fontsize="medium")
@@ -53,6 +53,7 @@ def draw_curves(epochs: pd.DataFrame, path: Path, *, title: str, marked: int) ->
         mark_epoch(panel, marked)
     axes[0].legend(loc="best", frameon=False)
     label_epochs(axes[-1], int(epochs["epoch"].max()), marked)
+    figure.align_ylabels(axes[:3])
     with warnings.catch_warnings():
         # A letter that the font lacks is drawn as a box, which a title may be.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
@@ -76,7 +77,7 @@ def draw_rate(panel: "Axes", epochs: pd.DataFrame) -> None:
     marker = "o" if len(epochs) <= FEW_EPOCHS else ""
     panel.plot(epochs["epoch"], epochs["learning_rate"], "-", color=RATE_COLOUR, marker=marker,
                markersize=4, linewidth=1.6)  # fmt: skip
-    panel.set_ylim(bottom=0)
+    panel.set_ylim(0, 1.08 * epochs["learning_rate"].max())
     tidy(panel, "learning rate")
 
 
@@ -88,10 +89,16 @@ def draw_bands(panel: "Axes", phases: Mapping[str, Sequence[Band]]) -> None:
             panel.barh(row, last - first + 1, left=first - 0.5, height=0.86, color=colour)
             panel.text((first + last) / 2, row, value, ha="center", va="center", clip_on=True,
                        fontsize="x-small", parse_math=False)  # fmt: skip
-    panel.set_yticks(range(len(phases)), list(phases), fontsize="x-small", parse_math=False)
-    panel.invert_yaxis()
+    names = [short_name(key) for key in phases]
+    panel.set_yticks(range(len(names)), names, fontsize="x-small", parse_math=False)
+    panel.set_ylim(len(names) - 0.5, -0.5)
     panel.tick_params(axis="y", length=0)
     panel.spines[["top", "right", "left"]].set_visible(False)
+
+
+def short_name(key: str) -> str:
+    """Return a setting's key without its group: ``cutout.size`` of ``augmentation.cutout.size``."""
+    return key.partition(".")[2] or key
 
 
 def tidy(panel: "Axes", label: str) -> None:

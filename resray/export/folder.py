@@ -53,6 +53,11 @@ def export_folder(
     chosen = find_checkpoint(loaded, row, checkpoint)
     restored = load_network(chosen)
     facts = Facts(loaded, row, chosen.stem, restored.epoch)
+    if facts.at_epoch["epoch"] is None:
+        raise InputError(
+            f"{chosen}: epoch {restored.epoch} is not in the results yet; run the study again, "
+            "which adds what a killed command left out"
+        )
     try:
         clear(folder)
         write_folder(folder, facts, restored, repository, license_name)

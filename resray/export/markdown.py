@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from resray.report.text import MISSING
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~^:@$])")
+# A line never begins with such text, so signs that count only there may stay.
+_SPECIAL = re.compile(r"([\\`*_{}\[\]|~$]|:(?=//))")
 _SPACE = re.compile(r"\s+")
 
 

@@ -13,10 +13,12 @@ TORCHVISION = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "re
 def resray_snippet(config: Mapping[str, Any], recipe: Recipe, repository: str | None) -> str:
     """Return code that loads the network with resray and classifies a batch."""
     trusted = ", trusted=True" if needs_trust(recipe.model.name) else ""
-    return f"""{folder_lines(repository)}
-import torch
-from resray.export import load_exported
+    download = "" if repository is None else "from huggingface_hub import snapshot_download\n"
+    folder = '"."' if repository is None else f'snapshot_download("{repository}")'
+    return f"""import torch
+{download}from resray.export import load_exported
 
+folder = {folder}
 network = load_exported(folder{trusted})  # in eval mode, on the CPU
 {use_lines(config)}"""
 
@@ -50,21 +52,12 @@ def is_torchvisions(recipe: Recipe) -> bool:
     return model.name in TORCHVISION and model.norm == "batch" and not model.shared_stages
 
 
-def folder_lines(repository: str | None) -> str:
-    """Return the lines that find the folder."""
-    if repository is None:
-        return 'folder = "."  # this folder'
-    return f"""from huggingface_hub import snapshot_download
-
-folder = snapshot_download("{repository}")"""
-
-
 def use_lines(config: Mapping[str, Any]) -> str:
     """Return the lines that normalise images and classify them."""
     size = config["image_size"]
-    mean, std = list(config["mean"]), list(config["std"])
-    return f"""mean, std = torch.tensor({mean}), torch.tensor({std})
+    return f"""mean = torch.tensor({list(config["mean"])}).view(3, 1, 1)
+std = torch.tensor({list(config["std"])}).view(3, 1, 1)
 images = torch.rand(8, 3, {size}, {size})  # pixels in [0, 1]
 with torch.inference_mode():
-    logits = network((images - mean[:, None, None]) / std[:, None, None])
+    logits = network((images - mean) / std)
 classes = logits.argmax(1)"""
