@@ -228,3 +228,28 @@ def test_folder_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="trials/"):
         write_report(tmp_path, tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
+
+
+def test_assumed_settings_stand_with_their_value_and_reason(tmp_path: Path) -> None:
+    assumed = {
+        "optimizer": "none stated",
+        "optimizer.nesterov": "<i>never</i>",
+        "clip_gradient_norm": "not said",
+        "batch_size": "one of two",
+        "question": "ours",
+    }
+    study = {"name": "s", "title": "t", "question": "q?", "recipe": {},
+             "trials": [{"name": "resnet18"}], "assumed": assumed}  # fmt: skip
+    (tmp_path / "s.yaml").write_text(json.dumps(study), encoding="utf-8")
+    shared = {"optimizer": {"name": "sgd", "nesterov": True}, "clip_gradient_norm": None}
+    rows = [trial(trial_id=f"t{size}", recipe=json.dumps({**shared, "batch_size": size}))
+            for size in (64, 128)]  # fmt: skip
+    text = Outline(page(write_results(tmp_path / "r", rows, study=tmp_path / "s.yaml"))).text
+    cells = {key: text[text.index(why) - 1] for key, why in assumed.items()}
+    assert cells == {
+        "optimizer": "name=sgd, nesterov=true",
+        "optimizer.nesterov": "true",
+        "clip_gradient_norm": "off",
+        "batch_size": "differs between configurations",
+        "question": "q?",
+    }

@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from resray.report.aggregate import Results, Row, distinct, reductions_of, split_settings
+from resray.report.aggregate import (
+    Results,
+    Row,
+    distinct,
+    flatten,
+    reductions_of,
+    split_settings,
+)
 from resray.report.text import (
     Html,
     duration,
@@ -186,7 +193,8 @@ def run_section(results: Results) -> Html:
     """What was run and on what: data and machine, the common recipe, the differences."""
     if not results.trials:
         return tag("p", "No trial has been recorded.", class_="missing")
-    return join([environment_table(results), recipe_table(results), differences_table(results)])
+    parts = (environment_table, assumed_table, recipe_table, differences_table)
+    return join(part(results) for part in parts)
 
 
 def environment_table(results: Results) -> Html:
@@ -225,25 +233,38 @@ def setting(value: object) -> object:
 
 def recipe_table(results: Results) -> Html:
     common, _ = split_settings(results.groups)
-    assumed = results.study.assumed if results.study else {}
-    rows = [
-        [name, setting(value), assumption(name, assumed)]
-        for name, value in common.items()
-        if value is not None and value != []
-    ]
-    columns = [
-        text_column("Setting"),
-        text_column("Value"),
-        text_column("Assumed, because", optional=True),
-    ]
+    rows = [[name, setting(value)] for name, value in common.items() if is_on(value)]
+    columns = [text_column("Setting"), text_column("Value")]
     content = table("Recipe that all configurations share (settings that are off are left out)",
                     columns, rows)  # fmt: skip
     return tag("details", tag("summary", "The recipe in common"), content, open="")
 
 
-def assumption(name: str, assumed: dict[str, str]) -> str:
-    """Return why a value was assumed: for the key itself or for the part it belongs to."""
-    return next((why for key, why in assumed.items() if f"{name}.".startswith(f"{key}.")), "")
+def is_on(value: object) -> bool:
+    return value is not None and value != []
+
+
+def assumed_table(results: Results) -> Html:
+    """What the study's sources leave unstated, with our choice and its reason; nothing if none."""
+    if results.study is None or not results.study.assumed:
+        return Html()
+    columns = [text_column("Setting"), text_column("Value"), text_column("Assumed, because")]
+    rows = [[key, assumed_value(results, key), why] for key, why in results.study.assumed.items()]
+    return table("Assumed: what the study's sources leave unstated", columns, rows)
+
+
+def assumed_value(results: Results, key: str) -> object:
+    """Return the value in force of a setting, or the values of a group of settings."""
+    common, differing = split_settings(results.groups)
+    if any(f"{name}.".startswith(f"{key}.") for name in differing):
+        return "differs between configurations"
+    study = results.study.model_dump() if results.study else {}
+    settings = {**flatten(study), **common}
+    if key in settings:
+        return setting(settings[key]) if is_on(settings[key]) else "off"
+    parts = {name.removeprefix(f"{key}."): value for name, value in settings.items()
+             if name.startswith(f"{key}.") and is_on(value)}  # fmt: skip
+    return ", ".join(f"{name}={setting(value)}" for name, value in parts.items()) or None
 
 
 def differences_table(results: Results) -> Html:
