@@ -4,13 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from resray.report.aggregate import Group, Results
+from resray.report.metrics import limits, summary_of
 from resray.report.statistics import Summary
 from resray.report.text import MISSING, count, duration, fixed, spread
-from resray.results.schema import TABLES
+from resray.study.metrics import COUNTED, OF_DEVICE
 from resray.study.spec import Published
-
-OF_DEVICE = ("seconds", "images_per_second", "gpu_hours", "energy", "peak_memory")
-"""Beginnings of metrics that say as much about the device as about the recipe."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +37,31 @@ class Comparison:
 
 
 def comparisons(results: Results) -> list[Comparison]:
-    """Return each published figure of the study beside each group of the same name."""
+    """Return each published figure of the study beside each group that it belongs to."""
     if results.study is None:
         return []
     return [
-        compare(figure, group)
+        compare(results, figure, group)
         for figure in results.study.published
-        for group in groups_named(results, figure.trial)
+        for group in groups_of(results, figure)
     ]
 
 
-def groups_named(results: Results, name: str) -> list[Group | None]:
-    """Return the groups of this name, or one None in their place."""
-    return [group for group in results.groups if group.name == name] or [None]
+def groups_of(results: Results, figure: Published) -> list[Group | None]:
+    """Return the groups of a figure's name and variant, or one None in their place."""
+    found: list[Group | None] = [
+        group
+        for group in results.groups
+        if group.name == figure.trial and figure.variant in (None, group.settings["variant"])
+    ]
+    return found or [None]
 
 
-def compare(figure: Published, group: Group | None) -> Comparison:
+def compare(results: Results, figure: Published, group: Group | None) -> Comparison:
     if group is None:
-        return Comparison(figure, None, None, ("not run",), ())
-    known = figure.metric in TABLES["trials"]
-    measured = group.summary(figure.metric) if known else None
+        where = f" (variant {figure.variant})" if figure.variant else ""
+        return Comparison(figure, None, None, (f"not run{where}",), ())
+    measured = summary_of(results, group, figure.metric, figure.epoch)
     obstacles = ["not measured"] if measured is None else []
     return Comparison(
         figure,
@@ -71,22 +74,24 @@ def compare(figure: Published, group: Group | None) -> Comparison:
 
 def obstacles_of(figure: Published, group: Group) -> Iterator[str]:
     """Yield what makes a comparison meaningless."""
-    if figure.metric.startswith(OF_DEVICE):
+    if figure.metric in OF_DEVICE:
         devices = [str(device).lower() for device in group.distinct("device")]
         if not devices or any(figure.device.lower() not in device for device in devices):
             yield "not comparable (other device)"
         elif not group.exclusive:
             yield "not comparable (shared machine)"
-    # The size of a network is the same whatever was cut from its training.
-    if group.reductions and not counts(figure.metric):
-        yield "reduced run, not comparable"
-    elif group.partial and not counts(figure.metric):
+    reduced = limits(group, figure.metric, figure.epoch)
+    if reduced == ("ended early",):
         yield "ended early, not comparable"
+    elif reduced and figure.metric in COUNTED:
+        yield f"{'; '.join(reduced)}, not comparable"
+    elif reduced:
+        yield "reduced run, not comparable"
 
 
 def remarks(figure: Published, group: Group) -> Iterator[str]:
     """Yield the differences that leave a comparison possible."""
-    if counts(figure.metric):
+    if figure.metric in COUNTED:
         return
     ours = group.settings.get("epochs")
     if figure.epochs and ours and figure.epochs != ours:
@@ -106,20 +111,15 @@ def by_source(items: Sequence[Comparison]) -> dict[tuple[str, str, str], list[Co
     return tables
 
 
-def counts(metric: str) -> bool:
-    """Return whether a metric counts the network's parts, whatever its training."""
-    return metric in ("parameters", "multiply_adds")
-
-
 def amount(metric: str, summary: Summary | None) -> str:
     """Return a metric's mean (with its spread where the metric has one) in its unit."""
     if summary is None:
         return MISSING
-    if counts(metric):
+    if metric in (*COUNTED, "peak_memory_bytes"):
         return count(summary.mean)
     if metric.startswith("seconds"):
         return duration(summary.mean)
-    unit = "\u00a0%" if metric.endswith(("accuracy", "accuracy_best", "accuracy_last")) else ""
+    unit = "\u00a0%" if "accuracy" in metric else ""
     return spread(summary) + unit
 
 

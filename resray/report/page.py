@@ -12,6 +12,7 @@ import resray
 from resray.report import record, sections
 from resray.report.ablation_section import ablation_section
 from resray.report.aggregate import Results, load_results
+from resray.report.claims_section import claims_section
 from resray.report.evaluations_section import evaluations_section
 from resray.report.figures import MISSING_FIGURES, all_figures
 from resray.report.phases import phases_section
@@ -41,7 +42,7 @@ SECTIONS = (
     Section("time", "Time", "Time and throughput"),
     Section("ablation", "Ablation", "Ablation", ablation_section),
     Section("evaluations", "Evaluations", "Beyond the test set", evaluations_section),
-    Section("claims", "Claims", "What the author claims", sections.claims_section),
+    Section("claims", "Claims", "What the author claims", claims_section),
     Section("trials", "Trials", "All trials", record.trials_section),
     Section("run", "Set-up", "What was run, and on what", record.run_section),
 )

@@ -1,4 +1,4 @@
-"""The sections that argue: the answer, published figures, claims, and the figures' frames."""
+"""The sections that argue: the answer, published figures, and the figures' frames."""
 
 from collections.abc import Sequence
 
@@ -138,7 +138,7 @@ def marks(group: Group, *, timed: bool = True) -> str | None:
     return "; ".join(found) or None
 
 
-# --- published figures and claims ---------------------------------------------------------------
+# --- published figures --------------------------------------------------------------------------
 
 
 PROTOCOLS = (
@@ -183,12 +183,15 @@ def published_table(items: Sequence[comparison.Comparison]) -> Html:
 
 def published_row(item: comparison.Comparison, with_protocol: bool) -> list[object]:
     figure, group = item.published, item.group
+    # What epochs a protocol picks from says nothing about the figure of one epoch.
+    whole = group if figure.epoch is None else None
     others = [
-        comparison.amount(figure.metric, group.summary(f"test_accuracy_{which}")) if group else None
+        comparison.amount(figure.metric, whole.summary(f"test_accuracy_{which}")) if whole else None
         for which in ("best", "last")
     ]
+    epoch = f", epoch {figure.epoch}" if figure.epoch else ""
     return [
-        group.label if group else figure.trial,
+        f"{group.label if group else figure.trial}{epoch}",
         comparison.published_amount(figure),
         tag("strong", comparison.amount(figure.metric, item.measured)),
         item.measured.n if item.measured else 0,
@@ -197,15 +200,6 @@ def published_row(item: comparison.Comparison, with_protocol: bool) -> list[obje
         item.notes,
         figure.protocol if with_protocol else None,
     ]
-
-
-def claims_section(results: Results) -> Html:
-    """The author's statements, as stated."""
-    if results.study is None or not results.study.claims:
-        return tag("p", "The study names no claims.", class_="missing")
-    claims = results.study.claims
-    items = (tag("div", tag("dt", claim.id), tag("dd", claim.text)) for claim in claims)
-    return tag("dl", *items, class_="claims")
 
 
 # --- figures ------------------------------------------------------------------------------------

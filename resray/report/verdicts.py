@@ -1,0 +1,224 @@
+"""Judges a study's claims on what was measured; docs/claims.md says how and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from resray.report.aggregate import Group, Results
+from resray.report.margins import HELD_FUNCTIONS, margins, sides
+from resray.report.matching import NotMatchedError, Reference, matched, reference
+from resray.report.metrics import limits, values_of
+from resray.report.statistics import Interval, percentile_interval, resampled_means
+from resray.report.text import listed
+from resray.study.claims import Statement, Value, check_statement
+from resray.study.metrics import COUNTED, OF_DEVICE
+from resray.study.spec import Claim
+
+Samples = Mapping[Value, Mapping[int | None, float]]
+"""Each value's figures by seed; of an ensemble, one figure without a seed."""
+
+
+class Outcome(StrEnum):
+    """What is made of a claim or of one of its comparisons."""
+
+    SUPPORTED = "supported"
+    CONTRADICTED = "contradicted"
+    UNDECIDED = "undecided"
+    TOWARDS = "points towards support"
+    AGAINST = "points against"
+    NOT_TESTED = "not tested"
+    NOT_JUDGED = "not judged"
+    NOT_TESTABLE = "not testable here"
+
+
+WORST_FIRST = (
+    Outcome.CONTRADICTED,
+    Outcome.AGAINST,
+    Outcome.UNDECIDED,
+    Outcome.NOT_TESTED,
+    Outcome.NOT_JUDGED,
+    Outcome.TOWARDS,
+    Outcome.SUPPORTED,
+)
+"""A claim with several comparisons has the first of their outcomes: all must hold."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One comparison of a claim, and what came of it."""
+
+    text: str
+    outcome: Outcome
+    why: str
+    left: float | None = None
+    right: float | None = None
+    margin: float | None = None
+    """By how much the comparison holds; negative where it does not."""
+    interval: Interval | None = None
+    """95 % bootstrap interval of the margin."""
+    seeds: int | None = None
+    """Of the value with the fewest; None where seeds make no difference."""
+    groups: tuple[str, ...] = ()
+    """Labels of the configurations that were compared."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim and what was made of it."""
+
+    claim: Claim
+    outcome: Outcome
+    why: str
+    judgements: tuple[Judgement, ...] = ()
+
+
+class NotJudgedError(Exception):
+    """The values of a comparison are missing or must not be compared; the message says why."""
+
+
+def verdicts(results: Results) -> list[Verdict]:
+    """Return the verdict on each claim of the study, in its order."""
+    claims = results.study.claims if results.study else []
+    return [verdict(results, claim) for claim in claims]
+
+
+def verdict(results: Results, claim: Claim) -> Verdict:
+    if claim.untested is not None:
+        return Verdict(claim, Outcome.NOT_TESTABLE, claim.untested)
+    judgements = tuple(judge(results, check_statement(text)) for text in claim.check)
+    outcome = min((each.outcome for each in judgements), key=WORST_FIRST.index)
+    reasons = [each.why for each in judgements if each.outcome == outcome]
+    return Verdict(claim, outcome, "; ".join(dict.fromkeys(reasons)), judgements)
+
+
+def judge(results: Results, statement: Statement) -> Judgement:
+    """Return what the results say about one comparison."""
+    try:
+        groups = matched(results, list(dict.fromkeys(map(reference, statement.values))))
+    except NotMatchedError as error:
+        return Judgement(statement.text, Outcome.NOT_TESTED, str(error))
+    try:
+        check_devices(statement, groups)
+        samples = {value: sample(results, groups[reference(value)], value)
+                   for value in statement.values}  # fmt: skip
+        return measured(statement, groups, samples)
+    except NotJudgedError as error:
+        labels = tuple(group.label for group in groups.values())
+        return Judgement(statement.text, Outcome.NOT_JUDGED, str(error), groups=labels)
+
+
+def check_devices(statement: Statement, groups: Mapping[Reference, Group]) -> None:
+    """Raise NotJudgedError if times would be compared that were not measured alike."""
+    if not any(value.metric in OF_DEVICE for value in statement.values):
+        return
+    devices = dict.fromkeys(name for group in groups.values() for name in group.distinct("device"))
+    if len(devices) > 1:
+        raise NotJudgedError(f"different devices: {listed(devices)}")
+    shared = [group.label for group in groups.values() if not group.exclusive]
+    if shared:
+        raise NotJudgedError(f"shared machine: {listed(shared)} did not have it to itself")
+
+
+def sample(results: Results, group: Group, value: Value) -> dict[int | None, float]:
+    """Return a value's figures by seed. Raises NotJudgedError if there is none."""
+    figures = values_of(results, group, value.metric, value.epoch)
+    if not figures:
+        raise NotJudgedError(f"{value} was not measured")
+    return figures
+
+
+def measured(
+    statement: Statement, groups: Mapping[Reference, Group], samples: Samples
+) -> Judgement:
+    """Return the judgement on values that may be compared."""
+    varying = {value: figures for value, figures in samples.items() if value.metric not in COUNTED}
+    clusters = clustered(varying)
+    seeds = min((figures.shape[1] for _, figures in clusters), default=None)
+    draws = {value: np.array([next(iter(figures.values()))]) for value, figures in samples.items()}
+    draws |= drawn(clusters, resample=seeds is not None and seeds > 1)
+    left, right = (float(side[0]) for side in sides(statement, draws))
+    each = margins(statement, draws)
+    if not np.isfinite(each[0]):
+        raise NotJudgedError(f"the comparison divides by zero ({left:g} against {right:g})")
+    interval = None
+    if len(each) > 1:
+        interval = percentile_interval(each, margins(statement, draws, HELD_FUNCTIONS))
+    reduced = reductions_of(statement, groups)
+    outcome, why = decide(statement.holds(left, right), interval, seeds, reduced)
+    if any(value.metric == "ensemble_accuracy" for value in statement.values):
+        why = why.replace("one seed", "one ensemble")
+    labels = tuple(dict.fromkeys(group.label for group in groups.values()))
+    return Judgement(
+        statement.text, outcome, why, left, right, float(each[0]), interval, seeds, labels
+    )
+
+
+def clustered(samples: Samples) -> list[tuple[list[Value], np.ndarray]]:
+    """Return values whose seeds are drawn together, each with figures (values, seeds).
+
+    All together where all have the same seeds, so that what a seed does to all of them cancels out;
+    else those of each trial, and its ensemble's by itself. Raises NotJudgedError if values of a
+    trial have no seed in common.
+    """
+    paired = len({frozenset(figures) for figures in samples.values()}) == 1
+    together: dict[tuple[Reference, bool] | None, list[Value]] = {}
+    for value, figures in samples.items():
+        own = None if paired else (reference(value), None in figures)
+        together.setdefault(own, []).append(value)
+    found = []
+    for values in together.values():
+        common = [seed for seed in samples[values[0]] if all(seed in samples[v] for v in values)]
+        if not common:
+            raise NotJudgedError(f"no seed has all of {listed(values)}")
+        found.append((values, np.array([[samples[v][s] for s in common] for v in values])))
+    return found
+
+
+def drawn(
+    clusters: Sequence[tuple[list[Value], np.ndarray]], resample: bool
+) -> dict[Value, np.ndarray]:
+    """Return each value's mean over seeds and, if asked, its bootstrap draws after it."""
+    # Seeded, so that the same results always give the same report.
+    generator = np.random.default_rng(0)
+    draws: dict[Value, np.ndarray] = {}
+    for values, figures in clusters:
+        means = resampled_means(figures, generator) if resample else figures.mean(1, keepdims=True)
+        draws |= dict(zip(values, means, strict=True))
+    return draws
+
+
+def reductions_of(statement: Statement, groups: Mapping[Reference, Group]) -> list[str]:
+    """Return what was reduced, in words, of what the comparison rests on."""
+    return list(
+        dict.fromkeys(
+            text
+            for value in statement.values
+            for text in limits(groups[reference(value)], value.metric, value.epoch)
+        )
+    )
+
+
+def decide(
+    holds: bool, interval: Interval | None, seeds: int | None, reduced: Sequence[str]
+) -> tuple[Outcome, str]:
+    """Return the outcome of a comparison, and why it is no other."""
+    direction = Outcome.TOWARDS if holds else Outcome.AGAINST
+    cut = f"reduced run: {listed(reduced, most=8)}" if reduced else ""
+    if seeds is None:
+        firm = Outcome.SUPPORTED if holds else Outcome.CONTRADICTED
+        return (direction, cut) if reduced else (firm, "counted, so seeds make no difference")
+    if interval is None:
+        return direction, "; ".join(filter(None, ("one seed", cut)))
+    if not np.isfinite([interval.low, interval.high]).all():
+        return Outcome.UNDECIDED, "the comparison divides by what may be zero"
+    if interval.low == interval.high:
+        same = f"all {seeds} seeds gave the same figure, so their spread is unknown"
+        return direction, "; ".join(filter(None, (same, cut)))
+    if interval.low <= 0 <= interval.high:
+        return Outcome.UNDECIDED, "; ".join(filter(None, ("the 95 % interval holds zero", cut)))
+    if reduced:
+        return direction, cut
+    firm = Outcome.SUPPORTED if interval.low > 0 else Outcome.CONTRADICTED
+    return firm, "the whole 95 % interval is on one side of zero"
