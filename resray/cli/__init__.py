@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("list")(studies.list_studies)
-for command in (studies.show, studies.bench, results.report, tools.doctor):
+for command in (studies.show, studies.bench, results.report, tools.model, tools.doctor):
     app.command()(command)
 
 

@@ -1,10 +1,38 @@
-"""Commands about the machine and its models: doctor."""
+"""Commands about networks and the machine: model, doctor."""
+
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from resray.cli.options import DataDirOption
+
+
+def model(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="resnet18, wrn-28-10, torchvision:NAME, timm:NAME, module:function"
+        ),
+    ],
+    classes: Annotated[int, typer.Option("--classes", min=1, help="Classes to tell apart.")] = 10,
+    image_size: Annotated[
+        int, typer.Option("--image-size", min=1, help="Side of the images in pixels.")
+    ] = 32,
+    depth: Annotated[
+        int, typer.Option("--depth", min=1, help="Levels of modules within modules.")
+    ] = 3,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change it: stem=imagenet; repeatable."),
+    ] = None,
+) -> None:
+    """Show a network layer by layer: output shapes, parameters and multiply-adds."""
+    from resray.model_table import print_model
+    from resray.study.overrides import model_from
+
+    print_model(model_from(name, overrides or []), classes, image_size, Console(), depth)
 
 
 def doctor(data_dir: DataDirOption = None) -> None:

@@ -152,7 +152,7 @@ class Planner:
             splits = prepare(self._dataset(recipe.data), recipe.data)
             with torch.device("meta"):
                 network = build_model(recipe.model, len(splits.class_names))
-            multiply_adds = count_multiply_adds(network, splits.image_size)
+            multiply_adds = count_multiply_adds(network, splits.image_size, len(splits.class_names))
             self._sizes[key] = Size(len(splits.train), multiply_adds)
         return self._sizes[key]
 

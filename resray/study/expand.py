@@ -9,11 +9,12 @@ from pydantic import ValidationError
 
 from resray.errors import InputError, unknown
 from resray.study.entries import ablation_steps
-from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers
-from resray.study.mistakes import Mistake, dotted, find_mistakes
+from resray.study.layers import Layer, merge, recipe_layers
+from resray.study.mistakes import find_mistakes
 from resray.study.overrides import (
     data_layers,
     limit_layers,
+    mistake_message,
     quick_recipe_layer,
     set_layer,
     stand_in_layers,
@@ -176,7 +177,7 @@ def _with_options(study: Study, own: Recipe, options: Options) -> Recipe:
         return Recipe.model_validate(merge(layers))
     except ValidationError as error:
         mistakes = find_mistakes(Recipe, error)
-        raise InputError("\n".join(_message(layers, mistake) for mistake in mistakes)) from error
+        raise InputError("\n".join(mistake_message(layers, each) for each in mistakes)) from error
 
 
 def _option_layers(study: Study, own: Recipe, options: Options) -> list[Layer]:
@@ -195,14 +196,6 @@ def _rescaled(study: Study, own: Recipe, options: Options) -> Recipe:
         return rescale(own, options.epochs)
     quick_epochs = study.quick.recipe.get("epochs", own.epochs) if options.quick else own.epochs
     return rescale(own, min(int(quick_epochs), own.epochs))
-
-
-def _message(layers: list[Layer], mistake: Mistake) -> str:
-    """Start a mistake with the option at fault, or with all of them where they clash together."""
-    labels = [layer.label for layer in layers if layer.label]
-    label = layer_at_fault(layers, mistake.path).label or ", ".join(labels)
-    shown = f"{dotted(mistake.shown)}: " if mistake.shown else ""
-    return f"{label}: {shown}{mistake.message}"
 
 
 def _refuse_equal_trials(planned: list[PlannedTrial]) -> None:

@@ -8,9 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resray.models.table import is_outside, is_wide
 from resray.study.entries import entries
 from resray.study.source import Key
 
+# Of `model`: what a WideResNet has, and what belongs to one network only.
+_OF_WIDE = {"dropout", "stochastic_depth"}
+_OF_ONE_MODEL = {"block", "blocks", "channels", "groups", "width_per_group", "arguments"}
 # Keys of `data` that say something about one dataset and are wrong for another one.
 _OF_ONE_DATASET = ("mean", "std", "classes", "images")
 
@@ -92,6 +96,9 @@ def _depth(changes: Any, path: Sequence[Key]) -> int:
 
 
 def _apply(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    new_name = section(changes, "model").get("name")
+    if isinstance(new_name, str) and new_name != section(base, "model").get("name"):
+        base = {**base, "model": _kept_model(section(base, "model"), new_name)}
     before, after = section(base, "data"), section(changes, "data")
     if before and after.get("name", before.get("name")) != before.get("name"):
         base = {**base, "data": _kept(before, after["name"])}
@@ -107,6 +114,14 @@ def _kept(data: dict[str, Any], name: str) -> dict[str, Any]:
     if name == "embedded":
         return {}
     return {key: value for key, value in data.items() if key not in _OF_ONE_DATASET}
+
+
+def _kept_model(model: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return what another kind of network can take over of a model's keys."""
+    if is_outside(name):
+        return {}
+    able = _OF_WIDE if is_wide(name) else set(model) - _OF_ONE_MODEL
+    return {key: value for key, value in model.items() if key in able}
 
 
 def deep_merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from resray.errors import InputError
-from resray.study.layers import Layer, nested, section
+from resray.study.layers import Layer, layer_at_fault, merge, nested, section
+from resray.study.mistakes import Mistake, dotted, find_mistakes
 from resray.study.recipe_spec import Data, Model
 from resray.study.recipes import flatten
 from resray.study.spec import Study
@@ -46,6 +48,29 @@ def stand_in_layers(study: Study, own: Model) -> list[Layer]:
     """Return what ``--quick`` trains in a model's place, if the study names a smaller one."""
     smaller = study.quick.stand_ins.get(own.name)
     return [Layer({"model": {"name": smaller}}, label="--quick")] if smaller else []
+
+
+def model_from(name: str, overrides: Sequence[str]) -> Model:
+    """Return the model of this name with ``--set KEY=VALUE`` changes of its own keys.
+
+    Raises `InputError` that names the option at fault.
+    """
+    layers = [Layer({"name": name}, label=f"model {name}")]
+    layers += [set_layer(text) for text in overrides]
+    merged = merge(layers)
+    try:
+        return Model.model_validate(merged)
+    except ValidationError as error:
+        mistakes = find_mistakes(Model, error)
+        raise InputError("\n".join(mistake_message(layers, each) for each in mistakes)) from error
+
+
+def mistake_message(layers: Sequence[Layer], mistake: Mistake) -> str:
+    """Start a mistake with the option at fault, or with all of them where they clash together."""
+    labels = [layer.label for layer in layers if layer.label]
+    label = layer_at_fault(layers, mistake.path).label or ", ".join(labels)
+    shown = f"{dotted(mistake.shown)}: " if mistake.shown else ""
+    return f"{label}: {shown}{mistake.message}"
 
 
 def limit_layers(limit_train: int | None, limit_eval: int | None) -> list[Layer]:
