@@ -88,10 +88,10 @@ def test_rescaled_phases_are_named() -> None:
         ({"model.dropout": {"1-90": 0.3}}, "epochs 91 to 100 have no value"),
         ({"model.dropout": {"1-120": 0.3}}, "ends at epoch 120, but the recipe has 100"),
         ({"model.dropout": {"first": 0.3}}, "'first' is no range of epochs"),
-        ({"model.dropout": {"1-100": 2}}, "model.dropout: 2 is not valid"),
+        ({"model.dropout": {"1-100": 2}}, "model.dropout: 2 must be less than 1"),
         ({"model.dropuot": {"1-100": 0.1}}, "did you mean 'model.dropout'?"),
-        ({"augmentation": {"1-100": {"cutuot": {}}}}, "augmentation.cutuot"),
-        ({"augmentation": {"1-100": 3}}, "augmentation: 3 is not valid"),
+        ({"augmentation": {"1-100": {"cutuot": {}}}}, "did you mean 'cutout'?"),
+        ({"augmentation": {"1-100": 3}}, "augmentation: 3 must be a mapping"),
         ({"label_smoothing": {}}, "has no phase"),
     ],
 )

@@ -8,12 +8,13 @@ from pydantic import BaseModel, ValidationError
 
 import resray
 from resray.errors import InputError, unknown
-from resray.study.entries import entries
+from resray.study.entries import entries, trial_names
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
 from resray.study.mistakes import Mistake, dotted, find_mistakes
-from resray.study.recipe_spec import Data, Recipe
+from resray.study.phases import check_ranges
+from resray.study.recipe_spec import Data, Misplaced, Recipe
 from resray.study.source import Key, Source, parse, read_text
-from resray.study.spec import Study
+from resray.study.spec import Study, names_twice
 
 
 def study_files() -> dict[str, Path]:
@@ -63,7 +64,7 @@ def _validate(source: Source) -> Study:
     content = source.content
     if not isinstance(content, dict):
         raise InputError(f"{source.place}:1: a study is a mapping of keys to values")
-    mistakes = _mistakes_in(Study, content)
+    mistakes = _mistakes_in(Study, content) + _names_twice(content)
     mistakes += _recipe_mistakes(content) + _quick_mistakes(content)
     if mistakes:
         raise InputError(_report(source, mistakes))
@@ -75,7 +76,8 @@ def _report(source: Source, mistakes: list[Mistake]) -> str:
     for mistake in mistakes:
         line = source.line(mistake.path)
         shown = f"{dotted(mistake.shown)}: " if mistake.shown else ""
-        # The same mistake of the base recipe comes up in each of its trials.
+        # The same mistake of the base recipe comes up in each of its trials, and what only the
+        # whole shows is looked for twice.
         lines[f"{source.place}:{line}: {shown}{mistake.message}"] = line
     return "\n".join(sorted(lines, key=lambda text: lines[text]))
 
@@ -92,8 +94,33 @@ def _recipe_mistakes(document: dict[Any, Any]) -> list[Mistake]:
 
 
 def _check(layers: list[Layer], index: int) -> list[Mistake]:
-    mistakes = _mistakes_in(Recipe, merge(layers))
+    recipe = merge(layers)
+    mistakes = _mistakes_in(Recipe, recipe) + _phase_mistakes(recipe)
     return [_in_document(layers, index, mistake) for mistake in mistakes]
+
+
+def _names_twice(document: dict[Any, Any]) -> list[Mistake]:
+    """Find names that stand twice also where other mistakes keep the whole from being checked."""
+    trials = document.get("trials")
+    listed = len(trials) if isinstance(trials, list) else 0
+    return [_as_mistake(error) for error in names_twice(trial_names(document), listed)]
+
+
+def _phase_mistakes(recipe: dict[str, Any]) -> list[Mistake]:
+    """Find gaps between phases also where other mistakes keep the whole from being checked."""
+    epochs, found = recipe.get("epochs"), []
+    for setting, table in section(recipe, "phases").items():
+        if type(epochs) is not int or not isinstance(table, dict):
+            continue
+        try:
+            check_ranges(setting, table, epochs)
+        except Misplaced as error:
+            found.append(_as_mistake(error))
+    return found
+
+
+def _as_mistake(error: Misplaced) -> Mistake:
+    return Mistake(error.path, error.path, str(error))
 
 
 def _mistakes_in(model: type[BaseModel], content: Any) -> list[Mistake]:
@@ -107,6 +134,8 @@ def _mistakes_in(model: type[BaseModel], content: Any) -> list[Mistake]:
 def _in_document(layers: list[Layer], index: int, mistake: Mistake) -> Mistake:
     """Lead a recipe's mistake to the layer that made it; what no layer has, its trial lacks."""
     start = layer_at_fault(layers, mistake.path).path
+    if start[0] == "grid":
+        return replace(mistake, path=start, shown=start)
     if mistake.missing and len(mistake.path) == 1:
         start = ("trials", index, "recipe")
     return replace(mistake, path=start + mistake.path, shown=start + mistake.shown)

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from resray.errors import not_known
 from resray.study.layers import deep_merge
+from resray.study.mistakes import dotted, find_mistakes
 from resray.study.recipe_spec import Misplaced, Recipe
 
 SETTINGS = (
@@ -44,7 +45,7 @@ def check_phases(recipe: Recipe) -> None:
     for setting, table in recipe.phases.items():
         if setting not in SETTINGS and setting.split(".")[0] not in ("augmentation", "mixing"):
             raise Misplaced(("phases", setting), not_known(setting, SETTINGS))
-        _check_ranges(setting, table, recipe.epochs)
+        check_ranges(setting, table, recipe.epochs)
         for text, value in table.items():
             _check_value(recipe, setting, text, value)
 
@@ -123,7 +124,8 @@ def boundaries(phases: Mapping[str, Mapping[str, Any]]) -> list[int]:
     return sorted({end for table in ends for end in table})
 
 
-def _check_ranges(setting: str, table: Mapping[str, Any], epochs: int) -> None:
+def check_ranges(setting: str, table: Mapping[str, Any], epochs: int) -> None:
+    """Raise Misplaced unless a setting's ranges cover ``epochs`` epochs, each of them once."""
     if not table:
         raise Misplaced(("phases", setting), "has no phase; write ranges of epochs such as 1-40")
     spans = []
@@ -136,29 +138,30 @@ def _check_ranges(setting: str, table: Mapping[str, Any], epochs: int) -> None:
     expected = 1
     for (first, last), text in sorted(spans):
         if first > expected:
-            message = f"epochs {expected} to {first - 1} have no value"
-            raise Misplaced(("phases", setting, text), message)
+            raise Misplaced(("phases", setting, text), _no_value(expected, first - 1))
         if first < expected:
             message = f"epoch {first} has two values"
             raise Misplaced(("phases", setting, text), message)
         expected = last + 1
     if expected != epochs + 1:
         end = expected - 1
-        wish = (
-            f"epochs {expected} to {epochs} have no value"
-            if end < epochs
-            else f"ends at epoch {end}, but the recipe has {epochs} epochs"
-        )
+        beyond = f"ends at epoch {end}, but the recipe has {epochs} epochs"
+        wish = _no_value(expected, epochs) if end < epochs else beyond
         raise Misplaced(("phases", setting), wish)
+
+
+def _no_value(first: int, last: int) -> str:
+    if first == last:
+        return f"epoch {first} has no value"
+    return f"epochs {first} to {last} have no value"
 
 
 def _check_value(recipe: Recipe, setting: str, text: str, value: Any) -> None:
     try:
         _with(recipe, _nested(setting, value))
     except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        inner = ".".join(str(key) for key in detail["loc"])
-        message = f"{inner}: {value!r} is not valid ({detail['msg'].lower()})"
+        mistake = find_mistakes(Recipe, error)[0]
+        message = f"{dotted(mistake.shown)}: {mistake.message}"
         raise Misplaced(("phases", setting, text), message) from None
 
 

@@ -4,6 +4,7 @@ A *recipe* (`resray.study.recipe_spec`) is everything that shapes one training. 
 recipe, the trials that change it, and what was published about them.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -138,6 +139,14 @@ class Claim(Strict):
         return self
 
 
+def names_twice(names: list[str], listed: int) -> Iterator[Misplaced]:
+    """Yield each name that a trial before has; the study lists the first ``listed`` trials."""
+    for index, name in enumerate(names):
+        if name and name in names[:index]:
+            path = ("trials", index, "name") if index < listed else ("trials",)
+            yield Misplaced(path, f"{name!r} stands there twice")
+
+
 class Study(Strict):
     """One study file."""
 
@@ -176,11 +185,8 @@ class Study(Strict):
         names = self.trial_names
         if not names:
             raise Misplaced(("trials",), "a study needs trials: `trials`, `ablate` or `grid`")
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                listed = index < len(self.trials)
-                path = ("trials", index, "name") if listed else ("trials",)
-                raise Misplaced(path, f"{name!r} stands there twice")
+        for mistake in names_twice(names, len(self.trials)):
+            raise mistake
         return self
 
     @model_validator(mode="after")
