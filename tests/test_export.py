@@ -1,14 +1,15 @@
 """Sharing a model: the exported folder, its loading, its card and picture, and tables as files."""
 
+import base64
 import json
 import re
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import pytest
@@ -130,6 +131,10 @@ def card_of(folder: Path) -> tuple[dict[str, Any], str]:
     return yaml.safe_load(front), content
 
 
+def files_of(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def same_logits(first: nn.Module, second: nn.Module) -> None:
     images = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
@@ -137,7 +142,7 @@ def same_logits(first: nn.Module, second: nn.Module) -> None:
 
 
 def test_a_folder_holds_what_study_4s_author_publishes(folder: Path) -> None:
-    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    found = {path.relative_to(folder).as_posix() for path in files_of(folder)}
     checkpoints = ("best", "epoch-0001", "epoch-0002", "epoch-0003", "last")
     weights = {f"checkpoints/{name}.safetensors" for name in checkpoints}
     files = {"README.md", "config.json", "metrics.json", "curves.png", "model.safetensors"}
@@ -218,6 +223,7 @@ def test_torchvisions_network_takes_the_weights(
 def test_the_card_tells_figures_with_their_protocol(trained: Shared, folder: Path) -> None:
     row = ResultStore(trained.results).trial(trained.trials["plain"])
     assert row is not None
+    highest = row["test_accuracy_best"]
     front, content = card_of(folder)
     result = front["model-index"][0]["results"][0]
     assert result["metrics"][0]["value"] == round(row["test_accuracy"], 2)
@@ -227,8 +233,8 @@ def test_the_card_tells_figures_with_their_protocol(trained: Shared, folder: Pat
     assert f"epoch {row['best_epoch']} of 3" in content
     assert "32 validation images were held out" in content
     assert "One seed" in content
-    assert "selected on test" in content
-    assert "100 epochs there, 3 here" in content, "a published figure of another length"
+    assert f"which selects on test as many published figures do, is {highest:.2f} %" in content
+    assert "3 epochs instead of 100; one seed" in content, "beside the published figure"
     assert "the \\*author\\* states none" in content
     assert "best epoch \\| &lt;b&gt;on test&lt;/b&gt;" in content
 
@@ -237,7 +243,9 @@ def test_metrics_hold_every_epoch_and_the_published_figure(trained: Shared, fold
     metrics = json.loads((folder / "metrics.json").read_text())
     epochs = ResultStore(trained.results).epochs(trained.trials["plain"])
     assert [row["train_loss"] for row in metrics["epochs"]] == [row["train_loss"] for row in epochs]
-    assert metrics["published"][0]["value"] == 87.5
+    published = metrics["published"][0]
+    assert (published["value"], published["protocol"][:10]) == (87.5, "best epoch")
+    assert published["measured"] == metrics["seeds"]["test_accuracy"]
     assert metrics["seeds"]["test_accuracy"]["n"] == 1
     assert metrics["seeds"]["test_accuracy"]["deviation"] is None
     assert metrics["exported"]["checkpoint"] == "best"
@@ -305,6 +313,15 @@ def test_a_trial_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
     results = write_results(tmp_path / "r", [trial(status="failed", epochs_done=0)])
     with pytest.raises(InputError, match=r"resnet18, seed 0, failed.*left no checkpoint"):
         export_folder(results, tmp_path / "x")
+
+
+def test_an_epoch_that_a_kill_kept_from_the_tables_is_not_guessed(
+    trained: Shared, tmp_path: Path
+) -> None:
+    results = shutil.copytree(trained.results, tmp_path / "sharing")
+    ResultStore(results).keep_epochs(trained.trials["plain"], 2)
+    with pytest.raises(InputError, match="epoch 3 is not in the results yet"):
+        export_folder(results, tmp_path / "x", select="plain", checkpoint="last")
 
 
 def test_an_unfinished_trial_is_exported_with_its_status(trained: Shared, tmp_path: Path) -> None:
@@ -398,53 +415,94 @@ def test_a_markdown_table_says_what_is_missing() -> None:
     assert table(["a"], [[None], ["x"]]) == "| a |\n| --- |\n| – |\n| x |\n"
 
 
-class Refusing(BaseHTTPRequestHandler):
-    """A hub that answers every request with one status."""
+class Hub(BaseHTTPRequestHandler):
+    """As much of the hub as an upload meets; every answer has one status."""
 
-    status = 401
+    status = 200
+    committed: ClassVar[list[dict[str, Any]]] = []
 
     def answer(self) -> None:
-        """Refuse."""
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        """Answer as the hub does, and keep what is committed."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        url = f"http://{self.headers['Host']}/someone/plain"
+        content: Any = {"url": url, "commitUrl": f"{url}/commit/0", "commitOid": "0"}
+        if "/tree/" in self.path:
+            content = [{"type": "file", "path": path, "oid": "0", "size": 1} for path in EARLIER]
+        elif "/preupload/" in self.path:
+            names = [file["path"] for file in json.loads(body)["files"]]
+            ways = {"uploadMode": "regular", "shouldIgnore": False}
+            content = {"files": [{"path": name, **ways} for name in names]}
+        elif "/commit/" in self.path:
+            self.committed.extend(json.loads(line) for line in body.splitlines())
+        text = json.dumps(content if self.status == 200 else {}).encode()
         self.send_response(self.status)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(text)))
         self.end_headers()
+        self.wfile.write(text)
 
-    do_GET = do_POST = do_PUT = do_HEAD = answer
+    do_GET = do_POST = answer
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Say nothing."""
 
 
-@contextmanager
-def local_hub(status: int) -> Iterator[str]:
-    handler = type("Handler", (Refusing,), {"status": status})
-    with HTTPServer(("127.0.0.1", 0), handler) as server:
+EARLIER = ("checkpoints/epoch-0099.safetensors", "notes.txt")
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
+    """A hub on this machine, in place of the real one."""
+
+    class Handler(Hub):
+        committed: ClassVar[list[dict[str, Any]]] = []
+
+    monkeypatch.setenv("HF_TOKEN", "hf_nobodys")
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
         thread = Thread(target=server.serve_forever)
         thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+        yield Handler
+        server.shutdown()
+        thread.join()
+
+
+def test_the_hub_gets_the_folder_and_loses_stale_checkpoints(
+    trained: Shared, folder: Path, hub: type[Hub]
+) -> None:
+    address = export_to_hub(trained.results, "someone/plain", private=True, select="plain")
+    assert address.endswith("/someone/plain")
+    sent = {entry["value"]["path"]: entry["value"]["content"]
+            for entry in hub.committed if entry["key"] == "file"}  # fmt: skip
+    assert set(sent) == {path.relative_to(folder).as_posix() for path in files_of(folder)}
+    assert base64.b64decode(sent["README.md"]) == (folder / "README.md").read_bytes()
+    deleted = [entry["value"]["path"] for entry in hub.committed if entry["key"] == "deletedFile"]
+    assert deleted == ["checkpoints/epoch-0099.safetensors"]
 
 
 @pytest.mark.parametrize(
     ("status", "message"),
-    [(401, "run `hf auth login` or set HF_TOKEN"), (403, "may not write there"), (None, "reached")],
+    [
+        (401, "run `hf auth login` or set HF_TOKEN"),
+        (403, "may not write there"),
+        (418, "the hub answered 418"),
+    ],
 )
 def test_a_hub_that_refuses_gives_one_line(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, status: int | None, message: str
+    folder: Path, hub: type[Hub], status: int, message: str
 ) -> None:
-    monkeypatch.setenv("HF_TOKEN", "hf_nobodys")
-    with local_hub(status or 500) as address:
-        # Where nobody listens, the hub cannot be reached.
-        endpoint = address if status else "http://127.0.0.1:9"
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
-        with pytest.raises(ResrayError, match=message) as caught:
-            upload(folder, "someone/plain", private=True)
+    hub.status = status
+    with pytest.raises(ResrayError, match=message) as caught:
+        upload(folder, "someone/plain", private=True)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 1
+
+
+def test_a_hub_out_of_reach_gives_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ResrayError, match="the hub cannot be reached") as caught:
+        upload(folder, "someone/plain", private=False)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["nobody", "a/b/c", "../x", "me/", "me/a--b"])

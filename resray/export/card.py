@@ -4,14 +4,15 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from resray.export.facts import Facts, measured_beside, why_not_comparable
+from resray.export.facts import Facts
 from resray.export.loading import CARD, CHECKPOINTS, CONFIG, CURVES, METRICS, WEIGHTS
 from resray.export.markdown import Markdown, bullets, fenced, table, text
 from resray.export.snippets import plain_snippet, resray_snippet
+from resray.report.aggregate import name_of
+from resray.report.comparison import amount, published_amount, signed_difference
 from resray.report.text import duration, fixed, plural, spread
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import flatten
-from resray.study.spec import Published
 
 HUB_DATASETS = {"cifar10": "uoft-cs/cifar10", "cifar100": "uoft-cs/cifar100"}
 TITLES = {
@@ -103,7 +104,7 @@ def headline(facts: Facts) -> str:
     )
     notes = "".join(f"> **{text(head)}** {text(line)}\n>\n" for head, line in cautions(facts))
     curves = f"![Loss, accuracy and learning rate over the epochs]({CURVES})\n"
-    title = f"# {text(row['name'])} on {text(dataset)}\n"
+    title = f"# {text(name_of(row))} on {text(dataset)}\n"
     return "\n".join([title, summary + "\n", notes.removesuffix(">\n"), curves])
 
 
@@ -117,15 +118,12 @@ def cautions(facts: Facts) -> Iterator[tuple[str, str]]:
         done = f"{row['epochs_done'] or 0} of {row['epochs']} epochs"
         yield "The training did not complete.", f"Status {row['status']}{reason} after {done}."
     if len(facts.group.finished) < 2:
-        yield (
-            "One seed.",
-            "No spread can be given, and another seed would differ.",
-        )
+        yield "One seed.", "No spread can be given, and another seed would differ."
 
 
 def accuracy(facts: Facts) -> str:
     """Return the model's figures and those of all seeds, and how the epoch was chosen."""
-    at, group = facts.at_epoch, facts.group
+    at = facts.at_epoch
     mine = f"this model, epoch {facts.epoch}"
     rows: list[list[object]] = [
         [f"{split} accuracy (%)", fixed(at[f"{split}_accuracy"]), seeds_cell(facts, split)]
@@ -135,9 +133,7 @@ def accuracy(facts: Facts) -> str:
         [f"{split} loss (nats)", fixed(at[f"{split}_loss"], 4), None]
         for split in ("test", "validation")
     ]
-    heading = (
-        f"{plural(len(group.finished), 'finished seed')}, at the best validation epoch of each"
-    )
+    heading = f"{seeds(facts)}, at the best validation epoch of each"
     return table(["metric", mine, heading], rows) + "\n" + protocol(facts)
 
 
@@ -174,34 +170,26 @@ def images(count: int | None) -> str:
 
 
 def published(facts: Facts) -> str:
-    """Return what was published for this trial, with ours beside it and why they may differ."""
+    """Return what was published, the mean of ours beside it, and what lies between them."""
     rows = [
         [
-            figure.metric,
-            f"{figure.value:,g} {figure.unit}".strip(),
-            here(facts, figure),
-            "; ".join(why_not_comparable(facts, figure)) or "comparable",
-            f"{figure.protocol}; {figure.device}; {figure.source}",
+            item.published.metric,
+            published_amount(item.published),
+            amount(item.published.metric, item.measured),
+            signed_difference(item),
+            item.notes,
+            f"{item.published.protocol}; {item.published.device}; {item.published.source}",
         ]
-        for figure in facts.published
+        for item in facts.comparisons
     ]
-    columns = ["metric", "published", "here", "comparable?", "protocol; device; source"]
+    columns = ["metric", "published", f"here, {seeds(facts)}", "difference", "note",
+               "published protocol; device; source"]  # fmt: skip
     return table(columns, rows) if rows else ""
 
 
-def here(facts: Facts, figure: Published) -> str | None:
-    """Return our value; for an accuracy also the one that selects on test, as authors often do."""
-    value = shown_number(measured_beside(facts, figure))
-    if figure.metric != "test_accuracy" or figure.epoch is not None:
-        return value
-    return f"{value}; selected on test: {shown_number(facts.row['test_accuracy_best'])}"
-
-
-def shown_number(value: float | None) -> str | None:
-    """Return a measured value in up to six digits."""
-    if value is None:
-        return None
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+def seeds(facts: Facts) -> str:
+    """Return over how many seeds a mean is."""
+    return plural(len(facts.group.finished), "finished seed")
 
 
 def evaluations(facts: Facts) -> str:

@@ -1,16 +1,15 @@
 """What is said of an exported model: its figures, those of its seeds, and the published ones."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 
-from resray.report.aggregate import Group, Results, Row, reductions_of
+from resray.report.aggregate import Group, Results, Row, members_of, reductions_of
+from resray.report.comparison import Comparison, comparisons
 from resray.results.store import read_table
-from resray.study.metrics import COUNTED, OF_DEVICE
-from resray.study.spec import Published
 
 IDENTITY = ("trial_id", "study", "name", "seed")
 RECORD = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
@@ -53,21 +52,17 @@ class Facts:
         return reductions_of(self.row)
 
     @property
-    def published(self) -> list[Published]:
-        """The published figures of this trial, in the study's order."""
-        figures = self.results.study.published if self.results.study else []
-        return [figure for figure in figures if figure.trial == self.row["name"]
-                and figure.variant in (None, self.row["variant"])]  # fmt: skip
+    def comparisons(self) -> list[Comparison]:
+        """The published figures of this recipe, each beside the mean over its finished seeds."""
+        return [item for item in comparisons(self.results) if item.group is self.group]
 
     @property
     def evaluations(self) -> list[Row]:
         """What `resray evaluate` measured of this trial, or of ensembles that it is in."""
-        identity = self.row["trial_id"]
-        return [
-            row
-            for row in records(read_table(self.results.folder, "evaluations"))
-            if row["trial_id"] == identity or f'"{identity}"' in (row["members"] or "")
-        ]
+        tables = self.results.evaluations.items()
+        own = (table for key, table in tables
+               if len(table) and self.row["trial_id"] in members_of(key, table))  # fmt: skip
+        return [row for table in own for row in records(table)]
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
@@ -89,10 +84,17 @@ def metrics(facts: Facts) -> dict[str, Any]:
         "trial": {key: value for key, value in facts.row.items() if key != "recipe"}
         | {"reductions": facts.reductions},
         "seeds": seed_summaries(facts.group),
-        "published": [figure.model_dump(mode="json") for figure in facts.published],
+        "published": [beside(item) for item in facts.comparisons],
         "evaluations": facts.evaluations,
         "epochs": epochs,
     }
+
+
+def beside(item: Comparison) -> dict[str, Any]:
+    """Return a published figure with ours, and what keeps the two from being compared."""
+    measured = None if item.measured is None else asdict(item.measured)
+    obstacles = list(item.obstacles)
+    return {**item.published.model_dump(mode="json"), "measured": measured, "obstacles": obstacles}
 
 
 def settings_of(row: Row) -> Mapping[str, Any] | None:
@@ -106,54 +108,5 @@ def seed_summaries(group: Group) -> dict[str, Any]:
     found = {column: group.summary(column) for column in columns}
     return {
         "seeds": [row["seed"] for row in group.finished],
-        **{
-            column: {"mean": summary.mean, "deviation": summary.deviation, "n": summary.n}
-            for column, summary in found.items()
-            if summary is not None
-        },
+        **{column: asdict(summary) for column, summary in found.items() if summary is not None},
     }
-
-
-def measured_beside(facts: Facts, figure: Published) -> float | None:
-    """Return the trial's own value of a published figure's metric, or None if it has none."""
-    if figure.epoch is not None:
-        rows = records(facts.epochs[facts.epochs["epoch"] == figure.epoch])
-        return epoch_value(rows[0], facts.row, figure.metric) if rows else None
-    if figure.metric in ("seconds_per_epoch", "iterations_per_second"):
-        return trial_rate(facts.row, figure.metric)
-    return facts.row.get(figure.metric)
-
-
-def epoch_value(epoch: Row, trial: Row, metric: str) -> float | None:
-    """Return a metric of one epoch."""
-    rate, batch_size = epoch["images_per_second"], trial["batch_size"]
-    if metric == "seconds_per_epoch":
-        return epoch["seconds_training"]
-    if metric == "iterations_per_second":
-        return rate / batch_size if rate and batch_size else None
-    return epoch.get(metric)
-
-
-def trial_rate(row: Row, metric: str) -> float | None:
-    """Return seconds per epoch or batches per second over a whole trial."""
-    if metric == "seconds_per_epoch":
-        seconds, epochs = row["seconds_training"], row["epochs_done"]
-        return seconds / epochs if seconds and epochs else None
-    rate, batch_size = row["images_per_second"], row["batch_size"]
-    return rate / batch_size if rate and batch_size else None
-
-
-def why_not_comparable(facts: Facts, figure: Published) -> Sequence[str]:
-    """Return what keeps our value from standing against a published one; nothing if it may."""
-    if figure.metric in COUNTED:
-        return ()
-    row, reasons = facts.row, list(facts.reductions)
-    if row["status"] != "completed":
-        reasons.append(f"the training is {row['status']}")
-    if figure.epochs is not None and figure.epoch is None and figure.epochs != row["epochs"]:
-        reasons.append(f"{figure.epochs} epochs there, {row['epochs']} here")
-    if figure.metric in OF_DEVICE and figure.device != row["device"]:
-        reasons.append("another device")
-    if figure.metric in OF_DEVICE and row["exclusive"] is not True:
-        reasons.append("the device was shared")
-    return reasons
