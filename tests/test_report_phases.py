@@ -70,7 +70,7 @@ def test_seeds_of_one_course_are_one_line(tmp_path: Path) -> None:
 
 def test_lines_that_coincide_are_all_seen(tmp_path: Path) -> None:
     found = panels(results_of(tmp_path, trial("a", epochs=6), trial("b", epochs=6)))
-    assert [trace["line"]["width"] for trace in found["Dropout"]] == [5, 2]
+    assert [trace["line"]["width"] for trace in found["Dropout"]] == [4, 2]
 
 
 def test_table_says_until_when_each_value_held(tmp_path: Path) -> None:

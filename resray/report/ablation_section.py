@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from resray.report.ablation import Ablation, MeasuredStep, ablations
-from resray.report.aggregate import Results, flatten
+from resray.report.aggregate import Results, flatten, name_of
 from resray.report.metrics import values_of
 from resray.report.plot import (
     Figure,
@@ -45,12 +45,19 @@ FACTORS = {
     "add": "Times faster than plain",
     "remove": "Times slower than full",
 }
+READING = (
+    "Means over finished trials, ± sample standard deviation where n is 2 or more. Seconds are "
+    "those of training steps, per epoch without the first epoch of each start where there are "
+    "others. Test accuracy is that of the epoch with the highest validation accuracy; the time to "
+    "an accuracy ends with the first epoch whose test accuracy reaches it."
+)
 AGAINST = {"chain": "the step before", "add": "plain", "remove": "full"}
 
 
 def ablation_section(results: Results) -> Html:
     """A table for each form of the ablation, with the product of its factors; nothing if none."""
-    return join(form_part(results, ablation) for ablation in ablations(results))
+    parts = [form_part(results, ablation) for ablation in ablations(results)]
+    return join([tag("p", READING), *parts]) if parts else Html()
 
 
 def form_part(results: Results, ablation: Ablation) -> Html:
@@ -72,7 +79,7 @@ def form_table(results: Results, ablation: Ablation) -> Html:
     wanted = list(dict.fromkeys(target for target in targets if target is not None))
     columns = [
         text_column("Step"),
-        text_column("Switches"),
+        text_column("Switched"),
         number_column("n"),
         number_column("Seconds per epoch"),
         number_column(FACTORS[ablation.form]),
@@ -96,32 +103,47 @@ def step_row(
     measured = ablation.steps[place]
     shared = " (shared)" if ablation.obstacle and measured.seconds else ""
     return [
-        measured.label,
-        switches(ablation, place, changes),
+        step_label(ablation, place),
+        switched(ablation, place, changes),
         len(measured.group.finished) if measured.group else 0,
         seconds_text(measured.seconds) + shared,
         fixed(ablation.factor(place)),
         tag("strong", spread(measured.accuracy)),
         signed(ablation.gain(place)),
         *(time_to(measured, target, shared) for target in targets),
-        marks(measured.group) if measured.group else "no finished trial",
+        note(ablation, place),
     ]
 
 
-def switches(ablation: Ablation, place: int, changes: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return what a step switches, with the settings: ``+ batch: batch_size=256``."""
+def note(ablation: Ablation, place: int) -> str | None:
+    """Return what sets a step apart from the others, or that it is missing."""
+    own = ablation.steps[place].group
+    if own is None:
+        return "no finished trial"
+    found = {marks(step.group, timed=False) for step in ablation.finished if step.group}
+    return marks(own, timed=False) if len(found) > 1 else None
+
+
+def step_label(ablation: Ablation, place: int) -> str:
+    """Return ``+ batch`` rather than a step's long name, and what stood in for its model."""
+    measured = ablation.steps[place]
+    name, change = measured.step.name, measured.step.change
+    if change:
+        whole = f" ({FULL})" if name == FULL else ""
+        name = f"{'−' if ablation.form == 'remove' else '+'} {change}{whole}"
+    first = measured.group.trials[0] if measured.group else None
+    return name + (name_of(first).removeprefix(str(first["name"])) if first else "")
+
+
+def switched(ablation: Ablation, place: int, changes: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the settings that a step switches: ``batch_size=256``."""
     change = ablation.steps[place].step.change
     if change is None:
-        return "reference" if place == 0 else "all changes"
-    written = (
+        return "nothing: the reference" if place == 0 else "all"
+    return ", ".join(
         f"{key}={'off' if value is None else setting(value)}"
         for key, value in flatten(changes[change]).items()
     )
-    return f"{sign(ablation)} {change}: {', '.join(written)}"
-
-
-def sign(ablation: Ablation) -> str:
-    return "−" if ablation.form == "remove" else "+"
 
 
 def seconds_text(summary: Summary | None) -> str:
@@ -141,20 +163,15 @@ def time_to(measured: MeasuredStep, accuracy: float, mark: str = "") -> str:
 
 
 def caption(ablation: Ablation) -> str:
-    """Say how the columns are to be read, and what was reduced."""
-    parts = [
-        "Means over finished trials, ± sample standard deviation where n is 2 or more. Seconds are "
-        "of training steps only, per epoch without the first epoch of each start where there are "
-        "others; test accuracy is that of the epoch with the highest validation accuracy; the time "
-        "to an accuracy ends with the first epoch whose test accuracy reaches it."
-    ]
+    """Return the form, the accuracy that all reached, and what was reduced."""
+    parts = [ablation.form.capitalize()]
     if (common := ablation.common_accuracy) is not None:
         parts.append(f"{fixed(common)}\u00a0% is the highest test accuracy that every trial here "
-                     "reached at some epoch.")  # fmt: skip
+                     "reached at some epoch")  # fmt: skip
     groups = [step.group for step in ablation.finished if step.group]
     if reduced := list(dict.fromkeys(what for group in groups for what in group.reductions)):
-        parts.append(f"Reduced runs: {listed(reduced, most=8)}.")
-    return " ".join(parts)
+        parts.append(f"Reduced runs: {listed(reduced, most=8)}")
+    return ". ".join(parts)
 
 
 # --- factors in words ---------------------------------------------------------------------------
@@ -191,7 +208,7 @@ def interaction(ablation: Ablation) -> str:
         return f"{start}: the changes act independently of each other."
     more = "more" if value > 1 else "less"
     helps = (value > 1) == (ablation.form == "add")
-    meaning = "the changes need each other" if helps else "the changes partly replace each other"
+    meaning = "the changes help each other" if helps else "the changes partly replace each other"
     return f"{start}: all together bring {more} than the single factors multiply to; {meaning}."
 
 
@@ -224,29 +241,22 @@ def view_label(ablation: Ablation) -> str:
 
 
 def step_panels(results: Results, ablation: Ablation, look: dict[str, Series]) -> list[Panel]:
-    steps = ablation.finished
-    height = 90 + 34 * len(steps)
-    labels = [step_label(ablation, step) for step in steps]
-    groups = [step.group for step in steps if step.group]
+    places = [place for place, step in enumerate(ablation.steps) if step.group]
+    shared = " (shared)" if ablation.obstacle else ""
+    labels = [plotly_text(step_label(ablation, place)) + shared for place in places]
     seconds = bars(
-        groups, look, "training",
+        [step.group for step in ablation.finished if step.group], look, "training",
         lambda group: list(values_of(results, group, "seconds_per_epoch").values()),
         spread_bars=True,
     )  # fmt: skip
-    seconds |= {"y": labels, "text": [seconds_text(step.seconds) for step in steps]}
-    accuracy = accuracy_trace(steps, labels, look)
+    seconds |= {"y": labels, "text": [seconds_text(step.seconds) for step in ablation.finished]}
+    accuracy = accuracy_trace(ablation.finished, labels, look)
     axis = {"range": accuracy_range(accuracy), "showgrid": True}
+    height = 90 + 34 * len(places)
     return [
         Panel("Training seconds per epoch", [seconds], bar_layout("seconds", height)),
         Panel("Test accuracy (%)", [accuracy], bar_layout("%", height, xaxis=axis)),
     ]
-
-
-def step_label(ablation: Ablation, measured: MeasuredStep) -> str:
-    """Return ``+ batch`` rather than a step's long name."""
-    change = measured.step.change
-    name = f"{sign(ablation)} {change}" if change else measured.step.name
-    return plotly_text(name) + (" (shared)" if ablation.obstacle else "")
 
 
 def accuracy_trace(

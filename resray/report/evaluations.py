@@ -72,10 +72,16 @@ class Ensemble:
     members: tuple[str, ...]
     """The members' labels and seeds."""
     checkpoint: str
-    accuracy: float | None
+    accuracy: float
     members_accuracy: Summary | None
     """Test accuracy of the members, each on its own, where it was evaluated."""
     images: int | None
+
+    @property
+    def gain(self) -> float | None:
+        """The accuracy minus the members' mean, in points."""
+        alone = self.members_accuracy
+        return self.accuracy - alone.mean if alone else None
 
 
 def evaluated(results: Results) -> list[Evaluated]:

@@ -47,13 +47,15 @@ def number_if_any(title: str) -> Column:
     return Column(title.replace(", ", ",\u00a0"), numeric=True, optional=True)
 
 
-def shown(summary: Summary | None) -> str | None:
-    return spread(summary) if summary else None
+def shown(summary: Summary | None, test: Summary | None = None) -> str | None:
+    """Return ``91.30 ± 0.71 (+0.80)``: a value, and its mean's difference to the test accuracy."""
+    if summary is None:
+        return None
+    return spread(summary) + (f" ({signed(summary.mean - test.mean)})" if test else "")
 
 
-def difference(summary: Summary | None, reference: Summary | None) -> str | None:
-    """Return the difference of two means in points."""
-    return signed(summary.mean - reference.mean) if summary and reference else None
+def title_of(kind: str) -> str:
+    return "JPEG" if kind == "jpeg" else kind.capitalize()
 
 
 def at_epochs(one: Evaluated) -> str:
@@ -66,39 +68,35 @@ def views_table(found: Sequence[Evaluated]) -> Html:
     if not found:
         return Html()
     views = list(dict.fromkeys(text for one in found for text in one.conditions("tta")))
-    view_columns = [number_if_any(title) for view in views for title in (f"{view}, %", "Gain")]
     columns = [
         text_column("Configuration"),
         text_column("Checkpoint"),
         number_column("n"),
         number_column("Images"),
         number_column("Test, %"),
-        *view_columns,
+        *(number_if_any(f"{view}, %") for view in views),
         number_if_any("Corrupted, %"),
-        number_if_any("Loss by corruption"),
         number_if_any("Calibration error, %"),
         text_column("Note", optional=True),
     ]
     caption = (
         "Stored checkpoints evaluated again: means over trials, ± sample standard deviation where "
-        "n is 2 or more. Gains and losses are in points against the test accuracy of the same "
-        "checkpoints with one view; corrupted is the mean over all kinds and severities"
+        "n is 2 or more; in brackets the difference, in points, to the test accuracy of the same "
+        "checkpoints. Corrupted: mean over all kinds and severities"
     )
     return table(caption, columns, [views_row(one, views) for one in found])
 
 
 def views_row(one: Evaluated, views: Sequence[str]) -> list[object]:
-    test, corrupted = one.summary("test"), one.summary("corruptions", MEAN)
-    by_view = [one.summary("tta", view) for view in views]
+    test = one.summary("test")
     return [
         one.label,
         at_epochs(one),
         one.n,
         listed(f"{count:,}" for count in one.images),
         tag("strong", spread(test)),
-        *(cell for view in by_view for cell in (shown(view), difference(view, test))),
-        shown(corrupted),
-        difference(corrupted, test),
+        *(shown(one.summary("tta", view), test) for view in views),
+        shown(one.summary("corruptions", MEAN), test),
         shown(one.summary("calibration", metric="calibration_error")),
         marks(one.group, timed=False),
     ]
@@ -112,9 +110,7 @@ def ensembles_table(results: Results) -> Html:
             len(one.members),
             tag("strong", fixed(one.accuracy)),
             shown(one.members_accuracy),
-            signed(one.accuracy - one.members_accuracy.mean)
-            if one.accuracy is not None and one.members_accuracy
-            else None,
+            signed(one.gain) if one.gain is not None else None,
             None if one.images is None else f"{one.images:,}",
             listed(one.members, most=12),
         ]
@@ -143,28 +139,25 @@ def foreign_table(found: Sequence[Evaluated]) -> Html:
         number_column("n"),
         number_column("Images"),
         number_if_any("Accuracy, %"),
-        number_if_any("Against test"),
         number_if_any("Mean confidence, %"),
         text_column("Note", optional=True),
     ]
     caption = (
-        "Foreign files: no accuracy where a file has no labels; the difference is in points to "
-        "the test accuracy of the same checkpoints"
+        "Foreign files: no accuracy where a file has no labels; in brackets the difference, in "
+        "points, to the test accuracy of the same checkpoints"
     )
     return table(caption, columns, rows) if rows else Html()
 
 
 def foreign_row(one: Evaluated, condition: str) -> list[object]:
     own = one.rows[(one.rows["kind"] == "foreign") & (one.rows["condition"] == condition)]
-    accuracy = one.summary("foreign", condition)
     return [
         one.label,
         condition,
         at_epochs(one),
         own["trial_id"].nunique(),
         listed(f"{int(count):,}" for count in own["images"].dropna()),
-        tag("strong", shown(accuracy)) if accuracy else None,
-        difference(accuracy, one.summary("test")),
+        shown(one.summary("foreign", condition), one.summary("test")),
         shown(one.summary("foreign", condition, "confidence")),
         marks(one.group, timed=False),
     ]
@@ -176,18 +169,19 @@ def corruptions_table(found: Sequence[Evaluated]) -> Html:
     corrupted = [one for one in found if one.conditions("corruptions")]
     if not kinds:
         return Html()
+    several = len({one.checkpoint for one in corrupted}) > 1
     columns = [
         text_column("Configuration"),
-        text_column("Checkpoint"),
+        text_column("Checkpoint", optional=True),
         number_column("n"),
-        *(number_if_any(f"{kind.capitalize()}, %") for kind in kinds),
+        *(number_if_any(f"{title_of(kind)}, %") for kind in kinds),
         number_if_any("Mean, %"),
         text_column("Note", optional=True),
     ]
     rows = [
         [
             one.label,
-            at_epochs(one),
+            at_epochs(one) if several else None,
             one.n,
             *(shown(one.corruption(kind)) for kind in kinds),
             shown(one.summary("corruptions", MEAN)),
@@ -195,7 +189,9 @@ def corruptions_table(found: Sequence[Evaluated]) -> Html:
         ]
         for one in corrupted
     ]
-    return table("Test accuracy by kind of corruption, mean over its severities", columns, rows)
+    where = "" if several else f" ({corrupted[0].checkpoint})"
+    caption = f"Test accuracy{where} by kind of corruption, mean over its severities"
+    return table(caption, columns, rows)
 
 
 # --- the figure ---------------------------------------------------------------------------------
@@ -209,18 +205,27 @@ def evaluations_figure(results: Results) -> Figure | None:
         return None
     look = all_series(results.groups)
     axis = {"dtick": 1, "rangemode": "tozero"}
+    lines = {kind: [severity_line(one, kind, look[one.label]) for one in found] for kind in kinds}
+    scale = {"range": common_range([line for own in lines.values() for line in own])}
     panels = [
         Panel(
-            f"{kind.capitalize()}: test accuracy (%)",
-            [severity_line(one, kind, look[one.label]) for one in found],
-            layout("severity, 0 is uncorrupted", 240, xaxis=axis),
+            f"{title_of(kind)}: test accuracy (%)",
+            own,
+            layout("severity, 0 is uncorrupted", 240, xaxis=axis, yaxis=scale),
         )
-        for kind in kinds
+        for kind, own in lines.items()
     ]
     names = listed({one.checkpoint: None for one in found})
     caption = f"Means over trials at the checkpoint {names}; bars: standard deviation over seeds."
     series = [look[one.label] for one in found]
     return Figure("evaluations", "Corruptions", caption, series, [View("", panels)])
+
+
+def common_range(lines: Sequence[Trace]) -> list[float]:
+    """Return one scale for all panels, with room for the markers."""
+    values = [value for line in lines for value in line["y"] if value is not None]
+    room = 0.05 * max(max(values) - min(values), 1.0)
+    return [min(values) - room, max(values) + room]
 
 
 def first_checkpoints(found: Sequence[Evaluated]) -> list[Evaluated]:

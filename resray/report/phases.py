@@ -169,7 +169,7 @@ def step_lines(
     """Yield a line for each group, wider where later ones would hide it."""
     lines = [(group, course[key]) for group, course in found if any_number(course.get(key, ()))]
     for place, (group, values) in enumerate(lines):
-        above = sum(other == values for _, other in lines[place + 1 :])
+        above = min(sum(meet(values, other) for _, other in lines[place + 1 :]), 4)
         series = look[group.label]
         yield trace_of(
             series,
@@ -177,13 +177,20 @@ def step_lines(
             mode="lines+markers" if len(values) <= 12 else "lines",
             x=list(range(1, len(values) + 1)),
             y=list(values),
-            line={"color": series.colour, "width": 2 + 3 * min(above, 4), "shape": "hvh"},
-            marker={"color": series.colour, "size": 6 + 3 * min(above, 4),
+            line={"color": series.colour, "width": 2 + 2 * above, "shape": "hvh"},
+            marker={"color": series.colour, "size": 6 + 2 * above,
                     "symbol": series.symbol},
             hovertemplate=f"<b>{plotly_text(group.label)}</b><br>{plotly_text(setting_name(key))}: "
                           "%{y:.4~g}<br>epoch: %{x}<extra></extra>",
+            cliponaxis=False,
         )  # fmt: skip
 
 
 def any_number(values: Values) -> bool:
     return any(value is not None for value in values)
+
+
+def meet(values: Values, others: Values) -> bool:
+    """Return whether two lines coincide somewhere."""
+    return any(value is not None and value == other
+               for value, other in zip(values, others, strict=False))  # fmt: skip
