@@ -123,17 +123,36 @@ def epoch_row(row: dict[str, Any], epoch: int) -> dict[str, Any]:
     }
 
 
+def evaluation(row: dict[str, Any], kind: str, value: float, **changes: Any) -> dict[str, Any]:
+    """Return a row of a trial's evaluations: an accuracy of its best checkpoint."""
+    made = {
+        **{key: row[key] for key in ("trial_id", "study", "name", "seed", "device")},
+        "checkpoint": f"best.pt@{row['best_epoch']}",
+        "epoch": row["best_epoch"],
+        "kind": kind,
+        "metric": "accuracy",
+        "value": value,
+        "images": row["test_images"],
+        "evaluated": START,
+    }
+    return made | changes
+
+
 def write_results(
     folder: Path,
     trials: list[dict[str, Any]],
     *,
     epochs: list[dict[str, Any]] | None = None,
     events: list[dict[str, Any]] | None = None,
+    evaluations: list[dict[str, Any]] | None = None,
     study: Path | None = None,
 ) -> Path:
     """Write a results folder: one file per trial, epochs made up unless they are given."""
     made = epochs if epochs is not None else [e for row in trials for e in epochs_of(row)]
-    for table, rows in (("trials", trials), ("epochs", made), ("events", events or [])):
+    tables = {"trials": trials, "epochs": made, "events": events or []}
+    if evaluations is not None:
+        tables["evaluations"] = evaluations
+    for table, rows in tables.items():
         (folder / table).mkdir(parents=True, exist_ok=True)
         for number, trial_id in enumerate(dict.fromkeys(row["trial_id"] for row in rows)):
             own = [row for row in rows if row["trial_id"] == trial_id]

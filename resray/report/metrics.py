@@ -73,11 +73,16 @@ def gradient_ratio(epochs: pd.DataFrame) -> float | None:
 
 
 def newest(table: pd.DataFrame, kind: str, condition: str | None) -> float | None:
-    """Return the newest accuracy of this kind over all classes."""
+    """Return the newest accuracy of this kind over all classes.
+
+    That of the checkpoint which validation selected, where it was evaluated.
+    """
     chosen = (table["kind"] == kind) & (table["metric"] == "accuracy") & table["class"].isna()
     if condition is not None:
         chosen &= table["condition"] == condition
-    values = table.loc[chosen, "value"].dropna()
+    rows = table[chosen & table["value"].notna()]
+    best = rows[rows["checkpoint"].astype(str).str.startswith("best.pt")]
+    values = (best if len(best) else rows)["value"]
     return _finite(values.iloc[-1]) if len(values) else None
 
 

@@ -30,7 +30,7 @@ LONGEST_SHOWN = 200
 
 _VALUE = re.compile(r"([A-Za-z_]\w*)\s*\[([^\[\]]*)\]")
 _STAND_IN = "λ"
-"""Begins the names that stand for values; a statement's own text is ASCII."""
+"""Begins the names that stand for values; a statement's own text is printable ASCII."""
 _EXAMPLE = "write such as test_accuracy[resnet152] - test_accuracy[resnet18] < 5"
 
 
@@ -85,7 +85,7 @@ def check_statement(text: str) -> Statement:
     """Read a comparison. Raises ValueError that says what is wrong and what is possible."""
     written = " ".join(text.split())
     shown = written if len(written) <= LONGEST_SHOWN else f"{written[:LONGEST_SHOWN]}..."
-    if foreign := [letter for letter in written if not letter.isascii()]:
+    if foreign := [letter for letter in written if not " " <= letter <= "~"]:
         raise ValueError(f"{shown!r}: {foreign[0]!r} is no part of a comparison; {_EXAMPLE}")
     values: list[Value] = []
 
