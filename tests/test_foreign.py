@@ -85,7 +85,8 @@ def test_numpy_files_of_every_shape(tmp_path: Path, shape: str) -> None:
     np.save(tmp_path / "x.npy", array)
     assert_is_expected(read(tmp_path / "x.npy", order), labels=None)
     for pixel_key, label_key in (("images", "labels"), ("x", "y"), ("data", "label")):
-        np.savez(tmp_path / "x.npz", **{pixel_key: array, label_key: np.array(LABELS)})
+        arrays: dict[str, Any] = {pixel_key: array, label_key: np.array(LABELS)}
+        np.savez(tmp_path / "x.npz", **arrays)
         assert_is_expected(read(tmp_path / "x.npz", order))
 
 

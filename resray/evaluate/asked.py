@@ -1,0 +1,116 @@
+"""What the user asks of `resray evaluate`, and which trials that means."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from resray.data.foreign import ORDERS, Order
+from resray.errors import InputError, unknown
+from resray.results.store import ResultStore, Row, read_table
+
+KINDS = {
+    "test": "accuracy and loss on the test set, and the accuracy of each class",
+    "tta": "test-time augmentation: the mean over 5 and 10 views of each test image",
+    "ensemble": "the mean over the seeds of a trial",
+    "corruptions": "six kinds of corrupted test images at five severities, and their mean",
+    "calibration": "how far confidence is from accuracy on the test set",
+    "foreign": "accuracy on a labelled file of one's own",
+}
+"""What can be evaluated; ``all`` is everything, ``foreign`` only where a file is given."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The options of `resray evaluate`."""
+
+    results: Path
+    """A study's results folder, e.g. results/depth-family."""
+    kinds: tuple[str, ...] = ("all",)
+    """Keys of `KINDS`, or ``all``."""
+    select: tuple[str, ...] = ()
+    """Globs on trial names; none selects all."""
+    seeds: tuple[int, ...] | None = None
+    checkpoint: str = "best"
+    """``best``, ``last``, or one that the study's policy kept, such as ``epoch-0010``."""
+    data_dir: Path | None = None
+    input: Path | None = None
+    """The file, or folder of images, for the kind ``foreign``."""
+    order: Order = "hwc"
+    """Of flat rows in that file."""
+    ensemble: bool = False
+    """Average all selected trials, not only the seeds of each."""
+    limit: int | None = None
+    """Only this many test images, class-balanced; null takes those that the trial was tested on."""
+    batch_size: int = 500
+    force: bool = False
+    """Evaluate also what is in the results already."""
+
+
+def wanted_kinds(asked: Evaluation) -> tuple[str, ...]:
+    """Return the kinds to evaluate, in the order of `KINDS`.
+
+    Raises InputError for an unknown kind, for ``foreign`` without a file, or the reverse.
+    """
+    for kind in asked.kinds:
+        if kind not in KINDS and kind != "all":
+            raise InputError(unknown("--kind", kind, [*KINDS, "all"]))
+    named = set(KINDS) if "all" in asked.kinds else set(asked.kinds)
+    if asked.input is None:
+        if "foreign" in asked.kinds:
+            raise InputError("--kind foreign: needs --input FILE, the images to evaluate on")
+        named.discard("foreign")
+    elif "foreign" not in named:
+        raise InputError(f"--input: {asked.input} is for --kind foreign, which was not asked for")
+    if asked.ensemble and "ensemble" not in named:
+        raise InputError("--ensemble: needs --kind ensemble")
+    return tuple(kind for kind in KINDS if kind in named)
+
+
+def check_numbers(asked: Evaluation) -> None:
+    """Raise InputError for a limit, batch size or order that cannot be."""
+    for option, value in (("--limit", asked.limit), ("--batch-size", asked.batch_size)):
+        if value is not None and value < 1:
+            raise InputError(f"{option}: {value} must be at least 1")
+    if asked.order not in ORDERS:
+        raise InputError(unknown("--order", asked.order, ORDERS))
+
+
+def selected_trials(asked: Evaluation, store: ResultStore) -> list[Row]:
+    """Return the rows of the trials asked for, by name and seed.
+
+    Raises InputError if there are no results, or none by such a name or seed.
+    """
+    identities = read_table(asked.results, "trials")["trial_id"]
+    rows = [row for identity in identities if (row := store.trial(identity)) is not None]
+    names = sorted({row["name"] for row in rows})
+    for glob in asked.select:
+        if not any(fnmatchcase(name, glob) for name in names):
+            raise InputError(unknown("--select", glob, names))
+    globs = asked.select or ("*",)
+    rows = [row for row in rows if any(fnmatchcase(row["name"], glob) for glob in globs)]
+    seeds = sorted({row["seed"] for row in rows})
+    for seed in asked.seeds or ():
+        if seed not in seeds:
+            raise InputError(unknown("--seeds", seed, map(str, seeds)))
+    rows = [row for row in rows if asked.seeds is None or row["seed"] in asked.seeds]
+    return sorted(rows, key=lambda row: (row["name"], row["variant"] or "", row["seed"]))
+
+
+def checkpoint_path(asked: Evaluation, row: Row) -> Path:
+    """Return where the chosen checkpoint of a trial lies, or would lie."""
+    return asked.results / "checkpoints" / row["trial_id"] / f"{asked.checkpoint}.pt"
+
+
+def with_checkpoint(asked: Evaluation, rows: list[Row]) -> list[Row]:
+    """Return the trials that have the chosen checkpoint.
+
+    Raises InputError if none has it; the message lists those that there are.
+    """
+    found = [row for row in rows if checkpoint_path(asked, row).is_file()]
+    if found:
+        return found
+    folder = asked.results / "checkpoints"
+    kept = {path.stem for row in rows for path in (folder / row["trial_id"]).glob("[!.]*.pt")}
+    if not kept:
+        raise InputError(f"{folder}: holds no checkpoint of the {len(rows)} trials selected")
+    raise InputError(unknown("--checkpoint", asked.checkpoint, kept))

@@ -1,0 +1,115 @@
+"""How each kind of evaluation of one checkpoint is done; what is known is not done again."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from resray.data.corruptions import CONDITIONS, corrupt
+from resray.evaluate.ledger import Ledger, Values
+from resray.evaluate.subject import Subject
+from resray.training.prediction import VIEWS
+from resray.training.scores import calibration, class_accuracies, scores
+
+Say = Callable[[str], None]
+"""Tells the user what is being done."""
+
+
+def evaluate_test(subject: Subject, ledger: Ledger, say: Say) -> None:
+    """Accuracy and loss on the test set, and the accuracy of each class."""
+
+    def measure() -> Values:
+        say("test")
+        by_class = class_accuracies(subject.probabilities, subject.test.labels)
+        names = subject.class_names
+        ledger.put_classes("test", {names[label]: found for label, found in by_class.items()})
+        return scores(subject.probabilities, subject.test.labels)
+
+    ledger.once("test", None, len(subject.test), measure)
+
+
+def evaluate_views(subject: Subject, ledger: Ledger, say: Say) -> None:
+    """The mean over 5 and over 10 views of each test image."""
+    mean = MeanOverViews(subject, say)
+    for count in VIEWS[1:]:
+        ledger.once("tta", f"{count} views", len(subject.test), partial(mean.measure, count))
+
+
+class MeanOverViews:
+    """Sums up the views' probabilities, each computed once."""
+
+    def __init__(self, subject: Subject, say: Say) -> None:
+        self.subject, self.say = subject, say
+        self.total = torch.zeros((), dtype=torch.float64)
+        self.views = 0
+
+    def measure(self, count: int) -> Values:
+        """Return the scores of the mean over the first ``count`` views, no fewer than before."""
+        for view in range(self.views, count):
+            self.say(f"view {view + 1} of {count}")
+            predictor, images = self.subject.predictor, self.subject.test.images
+            # The first view is the image itself.
+            self.total = self.total + (
+                predictor.of_view(images, view) if view else self.subject.probabilities
+            )
+        self.views = count
+        return scores(self.total / count, self.subject.test.labels)
+
+
+def evaluate_corruptions(subject: Subject, ledger: Ledger, say: Say) -> None:
+    """The accuracy under every corruption, and its mean over all of them."""
+
+    def mean() -> Values:
+        accuracies = [
+            corruption_accuracy(subject, ledger, say, kind, severity)
+            for kind, severity in CONDITIONS
+        ]
+        return {"accuracy": sum(accuracies) / len(accuracies)}
+
+    ledger.once("corruptions", "mean", len(subject.test), mean)
+
+
+def corruption_accuracy(
+    subject: Subject, ledger: Ledger, say: Say, kind: str, severity: int
+) -> float:
+    """Return the accuracy under one corruption."""
+    condition, test = f"{kind} {severity}", subject.test
+
+    def measure() -> Values:
+        say(condition)
+        probabilities = subject.predictor.probabilities(corrupt(test.images, kind, severity))
+        return {"accuracy": scores(probabilities, test.labels)["accuracy"]}
+
+    return ledger.once("corruptions", condition, len(test), measure, show=False)["accuracy"]
+
+
+def evaluate_calibration(subject: Subject, ledger: Ledger, say: Say) -> None:
+    """Expected calibration error and mean confidence on the test set."""
+
+    def measure() -> Values:
+        say("calibration")
+        return calibration(subject.probabilities, subject.test.labels)
+
+    ledger.once("calibration", None, len(subject.test), measure)
+
+
+def evaluate_foreign(subject: Subject, ledger: Ledger, say: Say) -> None:
+    """Accuracy and loss on the labelled images of ``--input``."""
+    foreign, name = subject.foreign, subject.foreign_name
+
+    def measure() -> Values:
+        say(name)
+        assert foreign.labels is not None, "unlabelled images are refused before"
+        return scores(subject.predictor.probabilities(foreign.images), foreign.labels)
+
+    ledger.once("foreign", name, len(foreign), measure, checksum=foreign.checksum)
+
+
+OF_ONE: dict[str, Callable[[Subject, Ledger, Say], None]] = {
+    "test": evaluate_test,
+    "tta": evaluate_views,
+    "corruptions": evaluate_corruptions,
+    "calibration": evaluate_calibration,
+    "foreign": evaluate_foreign,
+}
+"""The kinds that one checkpoint suffices for."""

@@ -1,0 +1,119 @@
+"""One trial's checkpoint, and the images that it is evaluated on."""
+
+from functools import cached_property
+
+import torch
+
+from resray.data.dataset import Dataset, Images
+from resray.data.foreign import ForeignImages, read_foreign
+from resray.data.sources import open_dataset
+from resray.data.splits import balanced_order, take
+from resray.errors import DataError
+from resray.evaluate.asked import Evaluation, checkpoint_path
+from resray.results.store import Row
+from resray.study.recipe_spec import Data
+from resray.training.prediction import Predictor
+from resray.training.restore import load_network
+
+
+class TestSets:
+    """Test images of trials and foreign images, each opened once."""
+
+    def __init__(self, asked: Evaluation) -> None:
+        self.asked = asked
+        self._datasets: dict[str, Dataset] = {}
+        self._foreign: dict[tuple[tuple[str, ...], int], ForeignImages] = {}
+
+    def test(self, spec: Data, row: Row) -> Images:
+        """Return the test images that a trial was tested on, at its size, or ``--limit`` of them.
+
+        Raises DataError if the dataset is not the one that the trial was trained on.
+        """
+        dataset = self._open(spec)
+        if dataset.checksum != row["dataset_checksum"]:
+            raise DataError(
+                f"{dataset.source}: checksum {dataset.checksum[:12]} is not that of the data that "
+                f"{row['name']} was trained on ({str(row['dataset_checksum'])[:12]}); give its own "
+                "with --data-dir"
+            )
+        limits = [limit for limit in (spec.limit_eval, self.asked.limit) if limit is not None]
+        order = balanced_order(dataset.test.labels, spec.split_seed)
+        return take(dataset.test, order, min(limits, default=None), spec.image_size)
+
+    def _open(self, spec: Data) -> Dataset:
+        key = spec.model_dump_json()
+        if key not in self._datasets:
+            self._datasets[key] = open_dataset(spec, self.asked.data_dir)
+        return self._datasets[key]
+
+    def foreign(self, class_names: tuple[str, ...], image_size: int) -> ForeignImages:
+        """Return the images of ``--input`` at the network's size.
+
+        Raises DataError if they have no labels, or do not fit the network's classes.
+        """
+        key = (class_names, image_size)
+        if key not in self._foreign:
+            self._foreign[key] = self._read(*key)
+        return self._foreign[key]
+
+    def _read(self, names: tuple[str, ...], size: int) -> ForeignImages:
+        path, order = self.asked.input, self.asked.order
+        assert path is not None, "wanted_kinds asks for it"
+        found = read_foreign(path, class_names=names, image_size=size, order=order)
+        if found.labels is None:
+            raise DataError(
+                f"{path}: holds no labels to evaluate against; `resray predict` writes predictions"
+            )
+        return found.resized(size)
+
+
+class Subject:
+    """A checkpoint under evaluation."""
+
+    def __init__(self, row: Row, asked: Evaluation, sets: TestSets, device: torch.device) -> None:
+        self.row, self.sets, self.device = row, sets, device
+        self.batch_size = asked.batch_size
+        self.path = checkpoint_path(asked, row)
+        restored = load_network(self.path)
+        self.epoch, self.recipe = restored.epoch, restored.recipe
+        self.class_names, self.image_size = restored.class_names, restored.image_size
+        self._predictor: Predictor | None = Predictor(restored, device, asked.batch_size)
+
+    @property
+    def predictor(self) -> Predictor:
+        """The network on the device, loaded again if it was released."""
+        if self._predictor is None:
+            self._predictor = Predictor(load_network(self.path), self.device, self.batch_size)
+        return self._predictor
+
+    def release(self) -> None:
+        """Let the network go; what was computed with it stays."""
+        self._predictor = None
+
+    def identity(self, device: str) -> Row:
+        """Return the columns that all rows of its evaluations share."""
+        columns = ("trial_id", "study", "name", "seed", "dataset_checksum")
+        checkpoint = f"{self.path.name}@{self.epoch}"
+        own = {"members": None, "checkpoint": checkpoint, "epoch": self.epoch}
+        return {**{key: self.row[key] for key in columns}, **own, "device": device}
+
+    @cached_property
+    def test(self) -> Images:
+        """The test images."""
+        return self.sets.test(self.recipe.data, self.row)
+
+    @cached_property
+    def foreign(self) -> ForeignImages:
+        """The images of ``--input``."""
+        return self.sets.foreign(self.class_names, self.image_size)
+
+    @property
+    def foreign_name(self) -> str:
+        """What these are called in the results: the file's or folder's name."""
+        assert self.sets.asked.input is not None
+        return self.sets.asked.input.resolve().name
+
+    @cached_property
+    def probabilities(self) -> torch.Tensor:
+        """Those of the test images, float64 (n, classes)."""
+        return self.predictor.probabilities(self.test.images)

@@ -1,0 +1,197 @@
+"""`resray predict`: the CSV, its labels, and what it must not write over."""
+
+import csv
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+
+from resray.data.dataset import Images
+from resray.data.sources import open_dataset
+from resray.data.splits import prepare
+from resray.errors import DataError, InputError
+from resray.predict import Predicted, Prediction, run_prediction
+from resray.training.restore import load_network
+from tests.trained_study import tiny_recipe, train_trial
+
+RECIPE = tiny_recipe()
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The best checkpoints of two seeds."""
+    folder = tmp_path_factory.mktemp("trained")
+    first, second = (train_trial(folder, "tiny", RECIPE, seed) for seed in (0, 1))
+    return folder / "checkpoints" / first / "best.pt", folder / "checkpoints" / second / "best.pt"
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    return prepare(open_dataset(RECIPE.data), RECIPE.data).test
+
+
+@pytest.fixture
+def hidden(tmp_path: Path, images: Images) -> Path:
+    """Study 5's hidden test set: bytes key, flat HWC rows, no labels."""
+    return write_pickle(tmp_path / "hidden.pkl", images)
+
+
+def write_pickle(path: Path, images: Images, **more: Any) -> Path:
+    rows = images.images.permute(0, 2, 3, 1).reshape(len(images), -1).numpy()
+    path.write_bytes(pickle.dumps({b"data": rows, **{k.encode(): v for k, v in more.items()}}))
+    return path
+
+
+def predict(checkpoint: Path | tuple[Path, ...], source: Path, **options: Any) -> Predicted:
+    several = checkpoint if isinstance(checkpoint, tuple) else (checkpoint,)
+    options = {"output": source.parent / "predictions.csv", **options}
+    return run_prediction(Prediction(several, source, **options), Console(file=io.StringIO()))
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def own_labels(checkpoint: Path, images: Images) -> list[int]:
+    """What the network says, by plain PyTorch."""
+    restored = load_network(checkpoint)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (restored.mean, restored.std))
+    with torch.no_grad():
+        logits = restored.network((images.images / 255 - mean) / std)
+    return logits.argmax(1).tolist()
+
+
+def test_the_csv_has_id_and_label(
+    checkpoints: tuple[Path, Path], hidden: Path, images: Images
+) -> None:
+    predicted = predict(checkpoints[0], hidden)
+    expected = own_labels(checkpoints[0], images)
+    assert predicted.labels.tolist() == expected
+    assert predicted.accuracy is predicted.loss is None
+    written = (hidden.parent / "predictions.csv").read_text()
+    assert written.startswith(f"ID,Label\n0,{expected[0]}\n1,{expected[1]}\n")
+    rows = rows_of(hidden.parent / "predictions.csv")
+    assert rows[1:] == [[str(number), str(label)] for number, label in enumerate(expected)]
+    assert [path.name for path in hidden.parent.iterdir() if path.suffix != ".pkl"] == [
+        "predictions.csv"
+    ]
+
+
+def test_names_ids_and_a_folder_of_pictures(
+    checkpoints: tuple[Path, Path], tmp_path: Path, images: Images
+) -> None:
+    folder = tmp_path / "pictures"
+    for number in range(6):
+        place = folder / f"pattern {int(images.labels[number])}"
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = images.images[number].permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(place / f"{number}.png")
+    predicted = predict(checkpoints[0], folder, names=True)
+    labels = own_labels(checkpoints[0], images)
+    right = [labels[number] == int(images.labels[number]) for number in range(6)]
+    assert predicted.accuracy == pytest.approx(100 * sum(right) / 6)
+    rows = dict(rows_of(tmp_path / "predictions.csv"))
+    assert rows.pop("ID") == "Label"
+    assert rows == {
+        f"pattern {int(images.labels[number])}/{number}.png": f"pattern {labels[number]}"
+        for number in range(6)
+    }
+
+
+def test_labels_that_come_along_are_scored(
+    checkpoints: tuple[Path, Path], tmp_path: Path, images: Images
+) -> None:
+    source = write_pickle(tmp_path / "x.pkl", images, labels=images.labels.tolist())
+    console = Console(file=io.StringIO())
+    asked = Prediction(checkpoints[:1], source, tmp_path / "x.csv", views=5)
+    predicted = run_prediction(asked, console)
+    correct = (predicted.labels == images.labels).double().mean().item()
+    assert predicted.accuracy == pytest.approx(100 * correct)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"{len(images)} images predicted by 5 views: {tmp_path / 'x.csv'}" in text
+    assert f"Accuracy {predicted.accuracy:.2f} %" in text
+
+
+def test_several_checkpoints_are_averaged(
+    checkpoints: tuple[Path, Path], hidden: Path, images: Images
+) -> None:
+    alone = [predict(path, hidden).probabilities for path in checkpoints]
+    # A trial's folder stands for its best checkpoint.
+    together = predict((checkpoints[0].parent, checkpoints[1]), hidden)
+    torch.testing.assert_close(together.probabilities, (alone[0] + alone[1]) / 2)
+    assert not torch.equal(alone[0], alone[1])
+    torch.testing.assert_close(together.probabilities.sum(1), torch.ones(len(images)).double())
+
+
+def test_images_of_another_size_come_to_the_networks(
+    checkpoints: tuple[Path, Path], tmp_path: Path, images: Images
+) -> None:
+    doubled = images.images.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    np.save(tmp_path / "x.npy", doubled.numpy())
+    found = predict(checkpoints[0], tmp_path / "x.npy")
+    assert found.labels.tolist() == own_labels(checkpoints[0], images)
+
+
+def test_the_order_of_flat_rows(
+    checkpoints: tuple[Path, Path], tmp_path: Path, images: Images
+) -> None:
+    np.save(tmp_path / "x.npy", images.images.reshape(len(images), -1).numpy())
+    found = predict(checkpoints[0], tmp_path / "x.npy", order="chw")
+    assert found.labels.tolist() == own_labels(checkpoints[0], images)
+
+
+def test_neither_input_nor_checkpoint_is_written_over(
+    checkpoints: tuple[Path, Path], hidden: Path
+) -> None:
+    before = hidden.read_bytes()
+    link = hidden.with_name("link.csv")
+    link.symlink_to(hidden)
+    for output in (hidden, link, checkpoints[0], hidden.parent / "x" / ".." / "hidden.pkl"):
+        with pytest.raises(InputError, match=r"--output: .* would be written over, or into"):
+            predict(checkpoints[0], hidden, output=output)
+    with pytest.raises(InputError, match="would be written over, or into"):
+        predict(checkpoints[0], hidden.parent, output=hidden.parent / "picture.png")
+    assert hidden.read_bytes() == before
+
+
+def test_a_failure_leaves_the_old_csv(checkpoints: tuple[Path, Path], hidden: Path) -> None:
+    old = hidden.parent / "predictions.csv"
+    old.write_text("old")
+    hidden.write_bytes(b"\x80\x04cos\nsystem\n.")
+    with pytest.raises(DataError, match=r"wants 'os\.system', which is not allowed"):
+        predict(checkpoints[0], hidden)
+    assert old.read_text() == "old"
+
+
+def test_mistakes_are_named(checkpoints: tuple[Path, Path], hidden: Path, tmp_path: Path) -> None:
+    mistakes: list[tuple[dict[str, Any], str]] = [
+        ({"views": 7}, r"--views: 7 is not possible \(1, 5, 10\)"),
+        ({"order": "whc"}, "--order: 'whc' is not known; did you mean 'hwc'"),
+        ({"batch_size": 0}, "--batch-size: 0 must be at least 1"),
+        ({"output": tmp_path}, "would be written over|must be a file in a folder"),
+        ({"output": tmp_path / "no" / "x.csv"}, "must be a file in a folder that exists"),
+    ]
+    for options, message in mistakes:
+        with pytest.raises(InputError, match=message):
+            predict(checkpoints[0], hidden, **options)
+    with pytest.raises(DataError, match=r"none\.pt: there is no such checkpoint"):
+        predict(tmp_path / "none.pt", hidden)
+    with pytest.raises(InputError, match="give at least one checkpoint"):
+        predict((), hidden)
+
+
+def test_an_ensemble_needs_the_same_classes(
+    checkpoints: tuple[Path, Path], hidden: Path, tmp_path: Path
+) -> None:
+    checkpoint = torch.load(checkpoints[1], weights_only=True)
+    names = ["a", "b", "c", "d"]
+    torch.save({**checkpoint, "class_names": names}, tmp_path / "other.pt")
+    with pytest.raises(InputError, match=r"other\.pt: has other classes \(4, 'a' \.\.\.\) than"):
+        predict((checkpoints[0], tmp_path / "other.pt"), hidden)
