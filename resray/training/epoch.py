@@ -84,7 +84,7 @@ class TrainingEpoch:
     def _watched(self, started: float) -> Iterator[Batch]:
         """Yield the epoch's batches, and tell now and then how many have been trained on."""
         said, seen = started, 0
-        for batch in self.loader.epoch(self.epoch):
+        for batch in self.loader.epoch(self.epoch, augmentation=self.recipe.augmentation):
             yield batch
             seen += batch.size
             clock = time.perf_counter()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
 from torch import nn
 
 from resray.data.splits import Channels
@@ -44,7 +45,7 @@ def load_network(path: Path) -> Restored:
     missing = [key for key in KEYS if not isinstance(checkpoint, dict) or key not in checkpoint]
     if missing:
         raise DataError(f"{path}: no checkpoint of resray's ({', '.join(missing)} missing)")
-    recipe = Recipe.model_validate_json(checkpoint["recipe"])
+    recipe = read_recipe(checkpoint, path)
     class_names = tuple(checkpoint["class_names"])
     network = build_model(recipe.model, len(class_names))
     load_weights(network, checkpoint, path)
@@ -58,6 +59,17 @@ def load_network(path: Path) -> Restored:
         image_size=checkpoint["image_size"],
         epoch=checkpoint["epoch"],
     )
+
+
+def read_recipe(checkpoint: Checkpoint, path: Path) -> Recipe:
+    """Return the recipe of a checkpoint; DataError if this version of resray cannot read it."""
+    try:
+        return Recipe.model_validate_json(checkpoint["recipe"])
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]
+        place = ".".join(str(key) for key in reason["loc"])
+        message = f"{path}: its recipe is not one of this version ({place}: {reason['msg']})"
+        raise DataError(message) from error
 
 
 def load_weights(network: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
