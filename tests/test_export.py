@@ -1,15 +1,10 @@
-"""Sharing a model: the exported folder, its loading, its card and picture, and tables as files."""
+"""Sharing a model: the exported folder, its loading, its card and its picture."""
 
-import base64
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,105 +13,24 @@ import yaml
 from PIL import Image
 from torch import nn
 
-from resray.data.sources import open_dataset
-from resray.errors import DataError, InputError, ResrayError
+from resray.errors import DataError, InputError
 from resray.export import load_exported
+from resray.export.card import told
 from resray.export.curves import bands, changing_settings
 from resray.export.extra import require_hub_extra
 from resray.export.folder import export_folder
-from resray.export.hub import export_to_hub, upload
-from resray.export.markdown import table
 from resray.export.snippets import plain_snippet
-from resray.export.tables import export_table
 from resray.models.build import build_model
-from resray.orchestration.recorder import Recorder, planned_row
 from resray.results.store import ResultStore
-from resray.study.expand import Options, PlannedTrial, expand, trial_id
-from resray.study.load import load_study
 from resray.study.recipe_spec import Recipe
-from resray.training.context import LocalContext
 from resray.training.restore import load_network
-from resray.training.trial import Job, run_trial
+from tests.export_case import Shared, train_study
 from tests.report_builder import trial, write_results
-
-STUDY = """
-name: sharing
-title: Two small networks
-question: Can they be shared?
-recipe:
-  data: {name: embedded, images: 96, classes: 4, image_size: 8, validation_images: 32}
-  epochs: 3
-  batch_size: 32
-  precision: fp32
-  optimizer: {lr: 0.02}
-trials:
-  - name: plain
-    recipe:
-      model: {name: resnet, blocks: [1, 1], channels: [8, 16]}
-      phases: {label_smoothing: {1-2: 0.1, 3-3: 0}}
-  - name: shared
-    recipe:
-      model: {name: resnet, blocks: [2], channels: [8], shared_stages: [1]}
-      ema_decay: 0.9
-checkpoints: {every: 1}
-assumed: {optimizer: "the *author* states none"}
-published:
-  - {trial: plain, metric: test_accuracy, value: 87.5, unit: "%", epochs: 100, device: P100,
-     protocol: "best epoch | <b>on test</b>", source: "an author"}
-  - {trial: shared, metric: parameters, value: 1234, protocol: p, device: any, source: s}
-"""
-
-
-@dataclass
-class Shared:
-    """A study's results, trained in this process."""
-
-    results: Path
-    trials: dict[str, str]
-    """Names to trial ids."""
-
-    def checkpoint(self, name: str, which: str) -> Path:
-        return self.results / "checkpoints" / self.trials[name] / f"{which}.pt"
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Shared:
-    results = tmp_path_factory.mktemp("results") / "sharing"
-    results.mkdir()
-    (results / "study.yaml").write_text(STUDY)
-    recorder = Recorder(ResultStore(results))
-    shared = Shared(results, {})
-    for planned in expand(load_study(str(results / "study.yaml")), Options()):
-        shared.trials[planned.name] = train(planned, results, recorder)
-    return shared
-
-
-def train(planned: PlannedTrial, results: Path, recorder: Recorder) -> str:
-    """Train and record a trial as the orchestration does, without Ray; return its id."""
-    checksum = open_dataset(planned.recipe.data).checksum
-    identity = trial_id(planned.recipe, planned.seed, dataset_checksum=checksum, world_size=1)
-    job = Job(
-        trial_id=identity,
-        name=planned.name,
-        recipe=planned.recipe.model_dump(mode="json"),
-        seed=planned.seed,
-        stop_after=None,
-        checkpoint_folder=str(results / "checkpoints" / identity),
-        data_dir=None,
-        dataset_checksum=checksum,
-        world_size=1,
-        threads=1,
-        use_gpu=False,
-        study=planned.study,
-        checkpoints={"every": 1},
-    )
-    recorder.plan(planned_row(planned, job, {"ray_version": "2.60.0"}))
-    context = LocalContext()
-    run_trial(job, context)
-    for message in context.messages:
-        recorder.message(identity, message)
-    assert recorder.status(identity) == "completed"
-    return identity
+    return train_study(tmp_path_factory.mktemp("results") / "sharing")
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +151,27 @@ def test_the_card_tells_figures_with_their_protocol(trained: Shared, folder: Pat
     assert "3 epochs instead of 100; one seed" in content, "beside the published figure"
     assert "the \\*author\\* states none" in content
     assert "best epoch \\| &lt;b&gt;on test&lt;/b&gt;" in content
+
+
+def test_the_cards_recipe_tells_phases_and_sequences() -> None:
+    part = {"name": "cosine_restarts", "period": 2, "until": 4}
+    recipe = Recipe.model_validate(
+        {
+            "model": "wrn-16-2",
+            "data": "cifar100",
+            "epochs": 6,
+            "augmentation": {"cutout": {"size": 6}},
+            "schedule": {"name": "sequence", "parts": [part, {"name": "cosine"}]},
+            "phases": {"augmentation.cutout": {"1-3": {"size": 4}, "4-6": None}},
+        }
+    )
+    shown = told(recipe)
+    assert shown["schedule.parts"] == [part, {"name": "cosine"}]
+    assert shown["phases.augmentation.cutout.4-6"] is None, "what switches it off"
+    assert shown["phases.augmentation.cutout.1-3.size"] == 4
+    assert shown["augmentation.cutout.size"] == 6
+    assert "schedule.patience" not in shown
+    assert "label_smoothing" not in shown
 
 
 def test_metrics_hold_every_epoch_and_the_published_figure(trained: Shared, folder: Path) -> None:
@@ -371,141 +306,3 @@ def test_a_damaged_or_strange_folder_gives_an_error_of_one_line(
 def test_a_missing_package_is_named_with_what_to_install() -> None:
     with pytest.raises(InputError, match=r'absent_package; pip install "resray\[hub\]"'):
         require_hub_extra("json", "absent_package")
-
-
-def test_epochs_open_in_a_spreadsheet(trained: Shared, tmp_path: Path) -> None:
-    path = export_table(trained.results, tmp_path / "new" / "epochs.csv")
-    frame = pd.read_csv(path)
-    columns = ["model", "epoch", "train_loss", "test_accuracy", "iterations_per_second"]
-    assert list(frame.columns[:6]) == [*columns, "epoch_seconds"]
-    assert frame[["trial", "epoch"]].values.tolist() == [
-        [name, epoch] for name in ("plain", "shared") for epoch in (1, 2, 3)
-    ]
-    epoch = ResultStore(trained.results).epochs(trained.trials["plain"])[1]
-    assert frame.loc[1, "train_loss"] == round(epoch["train_loss"], 4)
-    rate = epoch["images_per_second"] / 32
-    assert frame.loc[1, "iterations_per_second"] == pytest.approx(rate, abs=5e-4)
-    only = export_table(trained.results, tmp_path / "only.csv", select=["sh*"])
-    assert set(pd.read_csv(only)["trial"]) == {"shared"}
-    with pytest.raises(InputError, match="--select: 'nothing' is not known"):
-        export_table(trained.results, tmp_path / "only.csv", select=["nothing"])
-    with pytest.raises(InputError, match="--format: 'cvs' is not known; did you mean 'csv'"):
-        export_table(trained.results, tmp_path / "only.csv", format="cvs")
-
-
-HOSTILE = '=HYPERLINK("http://x","a|b")\n<script>_&%$\\'
-
-
-def test_hostile_text_stays_text(tmp_path: Path) -> None:
-    rows = [trial(name=HOSTILE, device="@SUM(A1)", epochs=2), trial(name="+1", epochs=2)]
-    results = write_results(tmp_path / "r", rows)
-    csv = pd.read_csv(export_table(results, tmp_path / "t.csv"))
-    assert set(csv["trial"]) == {f"'{HOSTILE}", "'+1"}
-    assert "'@SUM(A1)" in set(csv["device"])
-    content = json.loads(export_table(results, tmp_path / "t.json", format="json").read_text())
-    assert HOSTILE in {row["trial"] for row in content}
-    markdown = export_table(results, tmp_path / "t.md", format="markdown").read_text()
-    assert "<script>" not in markdown
-    assert len({line.replace("\\|", "").count("|") for line in markdown.splitlines()}) == 1
-    latex = export_table(results, tmp_path / "t.tex", format="latex").read_text()
-    assert r"\_\&\%\$\textbackslash" in latex
-
-
-def test_a_markdown_table_says_what_is_missing() -> None:
-    assert table(["a"], [[None], ["x"]]) == "| a |\n| --- |\n| – |\n| x |\n"
-
-
-class Hub(BaseHTTPRequestHandler):
-    """As much of the hub as an upload meets; every answer has one status."""
-
-    status = 200
-    committed: ClassVar[list[dict[str, Any]]] = []
-
-    def answer(self) -> None:
-        """Answer as the hub does, and keep what is committed."""
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        url = f"http://{self.headers['Host']}/someone/plain"
-        content: Any = {"url": url, "commitUrl": f"{url}/commit/0", "commitOid": "0"}
-        if "/tree/" in self.path:
-            content = [{"type": "file", "path": path, "oid": "0", "size": 1} for path in EARLIER]
-        elif "/preupload/" in self.path:
-            names = [file["path"] for file in json.loads(body)["files"]]
-            ways = {"uploadMode": "regular", "shouldIgnore": False}
-            content = {"files": [{"path": name, **ways} for name in names]}
-        elif "/commit/" in self.path:
-            self.committed.extend(json.loads(line) for line in body.splitlines())
-        text = json.dumps(content if self.status == 200 else {}).encode()
-        self.send_response(self.status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    do_GET = do_POST = answer
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Say nothing."""
-
-
-EARLIER = ("checkpoints/epoch-0099.safetensors", "notes.txt")
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
-    """A hub on this machine, in place of the real one."""
-
-    class Handler(Hub):
-        committed: ClassVar[list[dict[str, Any]]] = []
-
-    monkeypatch.setenv("HF_TOKEN", "hf_nobodys")
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        address = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield Handler
-        server.shutdown()
-        thread.join()
-
-
-def test_the_hub_gets_the_folder_and_loses_stale_checkpoints(
-    trained: Shared, folder: Path, hub: type[Hub]
-) -> None:
-    address = export_to_hub(trained.results, "someone/plain", private=True, select="plain")
-    assert address.endswith("/someone/plain")
-    sent = {entry["value"]["path"]: entry["value"]["content"]
-            for entry in hub.committed if entry["key"] == "file"}  # fmt: skip
-    assert set(sent) == {path.relative_to(folder).as_posix() for path in files_of(folder)}
-    assert base64.b64decode(sent["README.md"]) == (folder / "README.md").read_bytes()
-    deleted = [entry["value"]["path"] for entry in hub.committed if entry["key"] == "deletedFile"]
-    assert deleted == ["checkpoints/epoch-0099.safetensors"]
-
-
-@pytest.mark.parametrize(
-    ("status", "message"),
-    [
-        (401, "run `hf auth login` or set HF_TOKEN"),
-        (403, "may not write there"),
-        (418, "the hub answered 418"),
-    ],
-)
-def test_a_hub_that_refuses_gives_one_line(
-    folder: Path, hub: type[Hub], status: int, message: str
-) -> None:
-    hub.status = status
-    with pytest.raises(ResrayError, match=message) as caught:
-        upload(folder, "someone/plain", private=True)
-    assert "\n" not in str(caught.value)
-    assert caught.value.exit_code == 1
-
-
-def test_a_hub_out_of_reach_gives_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(ResrayError, match="the hub cannot be reached") as caught:
-        upload(folder, "someone/plain", private=False)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["nobody", "a/b/c", "../x", "me/", "me/a--b"])
-def test_a_repositorys_name_is_checked_first(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match="--hub"):
-        export_to_hub(tmp_path, name)

@@ -213,14 +213,21 @@ def recipe_table(facts: Facts, recipe: Recipe) -> str:
 
 
 def told(recipe: Recipe) -> dict[str, Any]:
-    """Return the flattened recipe without what is off or left at its default."""
-    given = flatten(recipe)
+    """Return the flattened recipe without what is off or left at its default.
+
+    A phase that switches something off is told: that is what it does.
+    """
+    parts = [{"name": part.name, **part.model_dump(mode="json", exclude_defaults=True)}
+             for part in recipe.schedule.parts]  # fmt: skip
+    given = {**flatten(recipe), "schedule.parts": parts}
     bare = flatten(Recipe.model_validate({"model": "resnet18", "data": "cifar10", "epochs": 1}))
     unset = object()
     return {
         key: value
         for key, value in given.items()
-        if key in ALWAYS_SHOWN or (value is not None and value != bare.get(key, unset))
+        if key in ALWAYS_SHOWN
+        or key.startswith("phases.")
+        or (value is not None and value != bare.get(key, unset))
     }
 
 
