@@ -19,7 +19,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("list")(studies.list_studies)
-for command in (studies.show, studies.bench, results.report, tools.model, tools.doctor):
+for command in (
+    studies.show,
+    studies.bench,
+    results.report,
+    results.evaluate,
+    results.predict,
+    results.export,
+    tools.model,
+    tools.doctor,
+):
     app.command()(command)
 
 
