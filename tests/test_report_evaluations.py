@@ -168,3 +168,14 @@ def test_page_shows_the_section_only_with_evaluations_and_text_as_text(tmp_path:
     without = render(load_results(write_results(tmp_path / "without", ROWS)))
     assert 'id="evaluations"' not in without
     assert 'href="#evaluations"' not in without
+
+
+def test_values_that_are_missing_leave_the_page_whole(tmp_path: Path) -> None:
+    rows = [
+        value("corruptions", float("nan"), condition="blur ²", checkpoint=None),
+        value("corruptions", float("nan"), condition="blur 2", checkpoint=None, images=None),
+        value("ensemble", 50.0, members="{", trial_id="hash"),
+    ]
+    page = render(results_of(tmp_path, rows))
+    assert 'id="evaluations"' in page
+    assert "NaN" not in page.split('id="figures">')[1].split("</script>")[0]

@@ -110,7 +110,7 @@ def checkpoint_name(checkpoint: object) -> str:
 def corruption_of(condition: object) -> tuple[str, int | None]:
     """Return kind and severity of ``blur 3``; of anything else, itself and None."""
     kind, _, severity = str(condition).rpartition(" ")
-    return (kind, int(severity)) if severity.isdigit() else (str(condition), None)
+    return (kind, int(severity)) if severity.isdecimal() else (str(condition), None)
 
 
 def corruption_kinds(found: list[Evaluated]) -> list[str]:

@@ -68,11 +68,12 @@ def views_table(found: Sequence[Evaluated]) -> Html:
     if not found:
         return Html()
     views = list(dict.fromkeys(text for one in found for text in one.conditions("tta")))
+    images = sorted({count for one in found for count in one.images})
     columns = [
         text_column("Configuration"),
         text_column("Checkpoint"),
         number_column("n"),
-        number_column("Images"),
+        number_if_any("Images"),
         number_column("Test, %"),
         *(number_if_any(f"{view}, %") for view in views),
         number_if_any("Corrupted, %"),
@@ -80,20 +81,25 @@ def views_table(found: Sequence[Evaluated]) -> Html:
         text_column("Note", optional=True),
     ]
     caption = (
-        "Stored checkpoints evaluated again: means over trials, ± sample standard deviation where "
-        "n is 2 or more; in brackets the difference, in points, to the test accuracy of the same "
-        "checkpoints. Corrupted: mean over all kinds and severities"
+        f"Stored checkpoints on {amounts(images)} test images: means over trials, ± sample "
+        "standard deviation where n is 2 or more; in brackets the difference, in points, to the "
+        "test accuracy of the same checkpoints. Corrupted: mean over all kinds and severities"
     )
-    return table(caption, columns, [views_row(one, views) for one in found])
+    rows = [views_row(one, views, with_images=len(images) > 1) for one in found]
+    return table(caption, columns, rows)
 
 
-def views_row(one: Evaluated, views: Sequence[str]) -> list[object]:
+def amounts(counts: Sequence[int]) -> str:
+    return " or ".join(f"{count:,}" for count in counts)
+
+
+def views_row(one: Evaluated, views: Sequence[str], with_images: bool) -> list[object]:
     test = one.summary("test")
     return [
         one.label,
         at_epochs(one),
         one.n,
-        listed(f"{count:,}" for count in one.images),
+        amounts(one.images) if with_images else None,
         tag("strong", spread(test)),
         *(shown(one.summary("tta", view), test) for view in views),
         shown(one.summary("corruptions", MEAN), test),
@@ -156,7 +162,7 @@ def foreign_row(one: Evaluated, condition: str) -> list[object]:
         condition,
         at_epochs(one),
         own["trial_id"].nunique(),
-        listed(f"{int(count):,}" for count in own["images"].dropna()),
+        amounts(sorted({int(count) for count in own["images"].dropna()})),
         shown(one.summary("foreign", condition), one.summary("test")),
         shown(one.summary("foreign", condition, "confidence")),
         marks(one.group, timed=False),
@@ -222,8 +228,13 @@ def evaluations_figure(results: Results) -> Figure | None:
 
 
 def common_range(lines: Sequence[Trace]) -> list[float]:
-    """Return one scale for all panels, with room for the markers."""
-    values = [value for line in lines for value in line["y"] if value is not None]
+    """Return one scale for all panels, with room for the markers and the bars."""
+    values = [
+        value + part * (deviation or 0)
+        for line in lines
+        for value, deviation in zip(line["y"], line["error_y"]["array"], strict=True)
+        for part in (-1, 1)
+    ] or [0.0, 100.0]
     room = 0.05 * max(max(values) - min(values), 1.0)
     return [min(values) - room, max(values) + room]
 
@@ -243,15 +254,15 @@ def severity_line(one: Evaluated, kind: str, series: Series) -> Trace:
     )
     summaries = {severity: one.summary("corruptions", f"{kind} {severity}")
                  for severity in severities}  # fmt: skip
-    if test := one.summary("test"):
-        summaries = {0: test, **summaries}
-    deviations = [summary and summary.deviation for summary in summaries.values()]
+    known = {0: one.summary("test"), **summaries}
+    points = {severity: summary for severity, summary in known.items() if summary}
+    deviations = [summary.deviation for summary in points.values()]
     return trace_of(
         series,
         type="scatter",
         mode="lines+markers",
-        x=list(summaries),
-        y=[summary and summary.mean for summary in summaries.values()],
+        x=list(points),
+        y=[summary.mean for summary in points.values()],
         error_y={"type": "data", "array": deviations, "color": series.colour, "thickness": 1.2,
                  "width": 3, "visible": any(deviations)},
         line={"color": series.colour, "width": 2},

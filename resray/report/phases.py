@@ -158,7 +158,8 @@ def phases_figure(results: Results) -> Figure | None:
     series = [one for label, one in look.items() if label in drawn]
     caption = (
         "Values as recorded in each epoch; learning rate and momentum are those of its last step. "
-        "Where a line ends early the setting is off. Lines that coincide lie within each other."
+        "A line ends where the setting is off or the training ended. Where lines coincide, "
+        "those beneath are wider."
     )
     return Figure("phases", "Schedule and phases", caption, series, [View("", panels)])
 
