@@ -243,8 +243,9 @@ def test_foreign_files(results: Path, tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps({b"data": rows[:9], b"labels": [0] * 9}))
     assert run(results, "foreign", select=("wide",), input=path).results[0].images == 9
     path.write_bytes(pickle.dumps({b"data": rows}))
-    with pytest.raises(DataError, match=r"holds no labels to evaluate against; `resray predict`"):
-        run(results, "foreign", select=("wide",), input=path)
+    unlabelled = run(results, "foreign", select=("wide",), input=path).results[0]
+    confidence = calibration(predictor(results, "wide").probabilities(images.images), images.labels)
+    assert unlabelled.values == pytest.approx({"confidence": confidence["confidence"]})
 
 
 def test_other_data_are_refused(results: Path) -> None:

@@ -14,7 +14,7 @@ KINDS = {
     "ensemble": "the mean over the seeds of a trial",
     "corruptions": "six kinds of corrupted test images at five severities, and their mean",
     "calibration": "how far confidence is from accuracy on the test set",
-    "foreign": "accuracy on a labelled file of one's own",
+    "foreign": "mean confidence on a file of one's own, and accuracy where it holds labels",
 }
 """What can be evaluated; ``all`` is everything, ``foreign`` only where a file is given."""
 

@@ -9,7 +9,7 @@ from resray.data.corruptions import CONDITIONS, corrupt
 from resray.evaluate.ledger import Ledger, Values
 from resray.evaluate.subject import Subject
 from resray.training.prediction import VIEWS
-from resray.training.scores import calibration, class_accuracies, scores
+from resray.training.scores import calibration, class_accuracies, mean_confidence, scores
 
 Say = Callable[[str], None]
 """Tells the user what is being done."""
@@ -94,13 +94,14 @@ def evaluate_calibration(subject: Subject, ledger: Ledger, say: Say) -> None:
 
 
 def evaluate_foreign(subject: Subject, ledger: Ledger, say: Say) -> None:
-    """Accuracy and loss on the labelled images of ``--input``."""
+    """Mean confidence on the images of ``--input``; with labels, accuracy and loss too."""
     foreign, name = subject.foreign, subject.foreign_name
 
     def measure() -> Values:
         say(name)
-        assert foreign.labels is not None, "unlabelled images are refused before"
-        return scores(subject.predictor.probabilities(foreign.images), foreign.labels)
+        probabilities = subject.predictor.probabilities(foreign.images)
+        scored = {} if foreign.labels is None else scores(probabilities, foreign.labels)
+        return {**scored, "confidence": mean_confidence(probabilities)}
 
     ledger.once("foreign", name, len(foreign), measure, checksum=foreign.checksum)
 

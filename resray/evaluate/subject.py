@@ -49,7 +49,7 @@ class TestSets:
     def foreign(self, class_names: tuple[str, ...], image_size: int) -> ForeignImages:
         """Return the images of ``--input`` at the network's size.
 
-        Raises DataError if they have no labels, or do not fit the network's classes.
+        Raises DataError if they cannot be read, or do not fit the network's classes.
         """
         key = (class_names, image_size)
         if key not in self._foreign:
@@ -60,10 +60,6 @@ class TestSets:
         path, order = self.asked.input, self.asked.order
         assert path is not None, "wanted_kinds asks for it"
         found = read_foreign(path, class_names=names, image_size=size, order=order)
-        if found.labels is None:
-            raise DataError(
-                f"{path}: holds no labels to evaluate against; `resray predict` writes predictions"
-            )
         return found.resized(size)
 
 

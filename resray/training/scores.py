@@ -29,6 +29,11 @@ def class_accuracies(
     }
 
 
+def mean_confidence(probabilities: torch.Tensor) -> float:
+    """Return the mean of the largest probability of each image, in percent."""
+    return 100 * probabilities.double().amax(1).mean().item()
+
+
 def calibration(
     probabilities: torch.Tensor, labels: torch.Tensor, bins: int = BINS
 ) -> dict[str, float]:
@@ -48,5 +53,5 @@ def calibration(
     error = excess.abs().sum() / len(labels)
     return {
         "calibration_error": 100 * error.item(),
-        "confidence": 100 * confidence.mean().item(),
+        "confidence": mean_confidence(probabilities),
     }
