@@ -1,0 +1,134 @@
+"""Published figures of single epochs, of variants and of any metric beside measured ones."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from resray.report.aggregate import load_results
+from resray.report.comparison import Comparison, comparisons, signed_difference
+from resray.report.sections import published_section
+from tests.report_builder import epochs_of, evaluation, trial, write_results
+
+FIGURE = {"trial": "a", "protocol": "one run", "device": "NVIDIA H200", "source": "the author"}
+
+
+def write_study(path: Path, *figures: dict[str, Any]) -> Path:
+    study = {
+        "name": "one",
+        "title": "One network",
+        "question": "How good?",
+        "recipe": {"model": "resnet18", "data": "cifar10", "epochs": 20},
+        "trials": [{"name": "a"}],
+        "variants": {"long": {"description": "twice as long", "recipe": {"epochs": 40}}},
+        "published": [{**FIGURE, **figure} for figure in figures],
+    }
+    path.write_text(yaml.safe_dump(study), encoding="utf-8")
+    return path
+
+
+def compared(
+    folder: Path, figure: dict[str, Any], rows: list[dict[str, Any]], **tables: Any
+) -> list[Comparison]:
+    study = write_study(folder / "written.yaml", figure)
+    return comparisons(load_results(write_results(folder, rows, study=study, **tables)))
+
+
+def test_figure_of_an_epoch_stands_beside_the_same_epoch(tmp_path: Path) -> None:
+    row = trial("a", epochs=3)
+    epochs = [e | {"test_accuracy": 40.0 + e["epoch"]} for e in epochs_of(row)]
+    figure = {"metric": "test_accuracy", "value": 41.0, "epoch": 2, "epochs": 3}
+    (item,) = compared(tmp_path, figure, [row], epochs=epochs)
+    assert item.difference == pytest.approx(1.0)
+    assert item.notes == "one seed"
+    html = published_section(load_results(tmp_path))
+    assert "a, epoch 2" in html
+    assert f"{row['test_accuracy_best']:.2f}" not in html
+
+
+@pytest.mark.parametrize(
+    ("figure", "note"),
+    [
+        ({"metric": "test_accuracy", "value": 41.0, "epoch": 2}, "one seed"),
+        ({"metric": "test_accuracy", "value": 41.0, "epoch": 9}, "not measured"),
+        ({"metric": "test_accuracy", "value": 41.0}, "reduced run, not comparable"),
+    ],
+)
+def test_stopping_early_leaves_earlier_epochs_comparable(
+    tmp_path: Path, figure: dict[str, Any], note: str
+) -> None:
+    reductions = json.dumps(["stopped after 2 of 20 epochs"])
+    row = trial("a", status="stopped", stop_after=2, epochs_done=2, reductions=reductions)
+    (item,) = compared(tmp_path, figure, [row])
+    assert item.notes == note
+
+
+def test_figure_at_the_end_takes_the_last_epoch_of_what_only_epochs_have(tmp_path: Path) -> None:
+    row = trial("a", epochs=3)
+    epochs = [e | {"train_loss": 1.0 / e["epoch"]} for e in epochs_of(row)]
+    (item,) = compared(tmp_path, {"metric": "train_loss", "value": 0.25}, [row], epochs=epochs)
+    assert item.measured is not None
+    assert item.measured.mean == pytest.approx(1 / 3)
+    assert signed_difference(item) == "+33.3\xa0%"
+
+
+def test_figure_of_a_variant_stands_beside_that_variant_only(tmp_path: Path) -> None:
+    rows = [trial("a", test_accuracy=90.0),
+            trial("a", trial_id="l", variant="long", test_accuracy=95.0)]  # fmt: skip
+    figure = {"metric": "test_accuracy", "value": 94.0}
+    (item,) = compared(tmp_path, {**figure, "variant": "long"}, rows)
+    assert item.difference == pytest.approx(1.0)
+    both = comparisons(load_results(write_results(
+        tmp_path / "any", rows, study=write_study(tmp_path / "any.yaml", figure))))  # fmt: skip
+    assert [item.difference for item in both] == pytest.approx([1.0, -4.0])
+
+
+def test_variant_that_was_not_run_is_named(tmp_path: Path) -> None:
+    figure = {"metric": "test_accuracy", "value": 94.0, "variant": "long"}
+    (item,) = compared(tmp_path, figure, [trial("a")])
+    assert item.notes == "not run (variant long)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({}, "one seed"),
+        ({"exclusive": False}, "not comparable (shared machine)"),
+        ({"device": "AMD EPYC (2 threads)"}, "not comparable (other device)"),
+    ],
+)
+def test_throughput_is_compared_on_its_own_device_alone(
+    tmp_path: Path, changes: dict[str, Any], note: str
+) -> None:
+    row = trial("a", images_per_second=256.0, **changes)
+    (item,) = compared(tmp_path, {"metric": "iterations_per_second", "value": 2.5}, [row])
+    assert item.notes == note
+    assert (item.difference is None) == note.startswith("not")
+    assert item.measured is not None
+    assert item.measured.mean == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "kind", "condition"),
+    [("corruption_accuracy", "corruptions", "mean"), ("hidden_accuracy", "foreign", "hidden.pkl"),
+     ("tta_accuracy", "tta", "10 views")],
+)  # fmt: skip
+def test_evaluations_stand_beside_published_figures(
+    tmp_path: Path, metric: str, kind: str, condition: str
+) -> None:
+    rows = [trial("a", seed) for seed in (0, 1)]
+    values = [evaluation(row, kind, 80.0 + row["seed"], condition=condition) for row in rows]
+    figure = {"metric": metric, "value": 83.0, "unit": "%"}
+    (item,) = compared(tmp_path, figure, rows, evaluations=values)
+    assert item.measured is not None
+    assert (item.measured.mean, item.measured.n) == (80.5, 2)
+    assert signed_difference(item) == "−2.50\xa0points"
+
+
+def test_size_of_a_stand_in_is_not_compared(tmp_path: Path) -> None:
+    row = trial("a", reductions='["resnet18 in place of resnet50", "2 of 20 epochs"]')
+    (item,) = compared(tmp_path, {"metric": "parameters", "value": 1e6}, [row])
+    assert item.difference is None
+    assert item.notes == "resnet18 in place of resnet50, not comparable"
