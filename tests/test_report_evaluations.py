@@ -155,8 +155,9 @@ def test_figure_draws_accuracy_by_severity_from_the_uncorrupted_on(tmp_path: Pat
 
 def test_reduced_runs_and_stand_ins_are_marked(tmp_path: Path) -> None:
     row = trial("resnet18", model="wrn-16-2", reductions='["wrn-16-2 in place of resnet18"]')
-    html = evaluations_section(results_of(tmp_path, all_kinds(0), [row]))
-    assert html.count("resnet18 (wrn-16-2)") == html.count("reduced run") == 4
+    ensemble = {**ENSEMBLE, "members": '["resnet18-0-20"]'}
+    html = evaluations_section(results_of(tmp_path, [*all_kinds(0), ensemble], [row]))
+    assert html.count("resnet18 (wrn-16-2)") == html.count("reduced run") == 5
 
 
 def test_page_shows_the_section_only_with_evaluations_and_text_as_text(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from resray.report.aggregate import Group, Results, parsed_json
+from resray.report.aggregate import Group, Results, parsed_json, reductions_of
 from resray.report.statistics import Summary, summarise
 
 REPEATED = ["trial_id", "checkpoint", "kind", "condition", "class", "metric", "dataset_checksum"]
@@ -76,6 +76,8 @@ class Ensemble:
     members_accuracy: Summary | None
     """Test accuracy of the members, each on its own, where it was evaluated."""
     images: int | None
+    reduced: bool
+    """Whether a member's training was reduced."""
 
     @property
     def gain(self) -> float | None:
@@ -121,19 +123,22 @@ def corruption_kinds(found: list[Evaluated]) -> list[str]:
 
 def ensembles(results: Results) -> Iterator[Ensemble]:
     """Yield the ensembles of trials that the report shows, of repetitions the newest."""
-    seeds = {row["trial_id"]: row["seed"] for row in results.trials}
+    trials = {row["trial_id"]: row for row in results.trials}
     for rows in results.evaluations.values():
         own = rows[rows["kind"].eq("ensemble") & rows["metric"].eq("accuracy")]
         own = own[own["class"].isna()].drop_duplicates(REPEATED, keep="last")
         for row in own.dropna(subset=["members"]).to_dict("records"):
-            members = [str(one) for one in parsed_json(row["members"], []) if one in seeds]
+            members = [str(one) for one in parsed_json(row["members"], []) if one in trials]
             yield Ensemble(
                 label=str(row["name"]),
-                members=tuple(f"{results.labels[one]} (seed {seeds[one]})" for one in members),
+                members=tuple(
+                    f"{results.labels[one]} (seed {trials[one]['seed']})" for one in members
+                ),
                 checkpoint=checkpoint_name(row["checkpoint"]),
                 accuracy=float(row["value"]),
                 members_accuracy=members_accuracy(results, members, row["checkpoint"]),
                 images=None if pd.isna(row["images"]) else int(row["images"]),
+                reduced=any(reductions_of(trials[one]) for one in members),
             )
 
 

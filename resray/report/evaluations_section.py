@@ -119,6 +119,7 @@ def ensembles_table(results: Results) -> Html:
             signed(one.gain) if one.gain is not None else None,
             None if one.images is None else f"{one.images:,}",
             listed(one.members, most=12),
+            "reduced run" if one.reduced else None,
         ]
         for one in ensembles(results)
     ]
@@ -131,6 +132,7 @@ def ensembles_table(results: Results) -> Html:
         number_if_any("Gain"),
         number_column("Images"),
         text_column("Of"),
+        text_column("Note", optional=True),
     ]
     caption = "Ensembles: one value each; the gain is in points against the members' mean"
     return table(caption, columns, rows) if rows else Html()
