@@ -4,6 +4,7 @@ Every text of a study file is printed as it stands: `Text` and `escape` keep ric
 square brackets as markup.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from resray.study.recipe_spec import SequencePart
 from resray.study.spec import Published, Study
 
 _MISSING = "–"
+MOST_COLUMNS = 6
+"""Recipes that differ in more keys than this are listed rather than set in columns."""
 _UNITS = ((48 * 3600, 86400, "days"), (5400, 3600, "h"), (90, 60, "min"), (0, 1, "s"))
 
 
@@ -160,9 +163,13 @@ def print_recipe(trials: Sequence[PlannedTrial], console: Console) -> None:
     entries = [Text(f"{key}: {shown_value(value)}") for key, value in common.items()]
     console.print(Columns(entries, padding=(0, 3), column_first=True))
     keys = list(dict.fromkeys(key for own in different for key in own))
-    if keys:
-        heading("Differences", console)
+    if not keys:
+        return
+    heading("Differences", console)
+    if len(keys) <= MOST_COLUMNS:
         console.print(difference_table(first_seed, different, keys))
+    else:
+        console.print(difference_list(first_seed, different, keys))
 
 
 def difference_table(
@@ -176,6 +183,21 @@ def difference_table(
     return table
 
 
+def difference_list(
+    trials: Sequence[PlannedTrial], different: Sequence[dict[str, Any]], keys: Sequence[str]
+) -> Table:
+    """Return for each trial the keys in which it is not like most; too many for columns."""
+    cells = [{key: shown_value(own[key]) for key in keys if key in own} for own in different]
+    usual = {key: Counter(own.get(key) for own in cells).most_common(1)[0][0] for key in keys}
+    table = list_table()
+    for trial, own in zip(trials, cells, strict=True):
+        apart = [f"{key}: {value}" for key, value in own.items() if value != usual[key]]
+        table.add_row(Text(trial.name, style="bold"), Text("; ".join(apart) or "as most"))
+    most = "; ".join(f"{key}: {value}" for key, value in usual.items() if value is not None)
+    table.add_row(Text("most of them", style="italic"), Text(most))
+    return table
+
+
 def shown_value(value: Any) -> str:
     """Return a recipe's value as a study file writes it."""
     if isinstance(value, list):
@@ -183,7 +205,11 @@ def shown_value(value: Any) -> str:
     if isinstance(value, dict):
         # Of a schedule's part, only what was written.
         default = SequencePart().model_dump(mode="json")
-        own = {key: item for key, item in value.items() if item != default.get(key, ...)}
+        own = {
+            key: item
+            for key, item in value.items()
+            if key == "name" or item != default.get(key, ...)
+        }
         return f"{{{', '.join(f'{key}: {shown_value(item)}' for key, item in own.items())}}}"
     if isinstance(value, bool):
         return str(value).lower()

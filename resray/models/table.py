@@ -61,6 +61,11 @@ def wide_shape(name: str) -> tuple[int, int]:
     return blocks, width
 
 
+def is_known(name: str) -> bool:
+    """Return whether ``name`` is that of a network, as far as can be told without building it."""
+    return name in MODELS or name == "resnet" or is_wide(name) or is_outside(name)
+
+
 def is_outside(name: str) -> bool:
     """Return whether ``name`` leads out of resray: ``torchvision:NAME`` or ``module:function``."""
     return _OUTSIDE.fullmatch(name) is not None

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from resray.errors import not_known
-from resray.models.table import MODELS, is_outside, is_wide, wide_shape
+from resray.models.table import MODELS, is_known, is_outside, is_wide, wide_shape
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -27,6 +27,8 @@ Count = Annotated[int, Field(ge=1)]
 Size = Annotated[int, Field(ge=0)]
 ChannelValues = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 ChannelScales = tuple[Positive, Positive, Positive]
+# YAML reads the range of a single epoch as a number.
+EpochRange = Annotated[str, BeforeValidator(lambda value: str(value))]
 
 
 class Misplaced(ValueError):
@@ -96,7 +98,7 @@ class Model(Strict):
     @field_validator("name")
     @classmethod
     def name_is_known(cls, name: str) -> str:
-        if name not in MODELS and name != "resnet" and not is_wide(name) and not is_outside(name):
+        if not is_known(name):
             raise ValueError(not_known(name, [*MODELS, *MODEL_FORMS]))
         if is_wide(name):
             wide_shape(name)
@@ -420,7 +422,7 @@ class Recipe(Strict):
     channels_last: Literal["auto"] | bool = "auto"
     sync_batchnorm: bool = False
     """BatchNorm over all ranks' images; GPU only."""
-    phases: dict[str, dict[str, Any]] = {}
+    phases: dict[str, dict[EpochRange, Any]] = {}
     """Settings that change by epoch: for each (``label_smoothing``, ``model.dropout``,
     ``augmentation`` ...) its value over ranges of epochs such as ``1-40``, which together cover the
     training. See `resray.study.phases`."""

@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from resray.errors import not_known
+from resray.models.table import MODELS, is_known
 from resray.study.claims import check_statement
 from resray.study.entries import trial_names
 from resray.study.metrics import METRICS
-from resray.study.recipe_spec import Count, Misplaced, Strict
+from resray.study.recipe_spec import MODEL_FORMS, Count, Misplaced, Strict
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 GridValues = Annotated[list[Any], Field(min_length=1)]
@@ -203,6 +204,19 @@ class Study(Strict):
             if figure.variant is not None and figure.variant not in self.variant_names:
                 path = ("published", index, "variant")
                 raise Misplaced(path, not_known(figure.variant, self.variant_names))
+        return self
+
+    @model_validator(mode="after")
+    def claims_and_stand_ins_are_told_apart(self) -> Self:
+        ids = [claim.id for claim in self.claims]
+        for index, name in enumerate(ids):
+            if name in ids[:index]:
+                raise Misplaced(("claims", index, "id"), f"{name!r} stands there twice")
+        for model, smaller in self.quick.stand_ins.items():
+            for name in (model, smaller):
+                if not is_known(name):
+                    path = ("quick", "stand_ins", model)
+                    raise Misplaced(path, not_known(name, [*MODELS, *MODEL_FORMS]))
         return self
 
     @property
