@@ -17,6 +17,8 @@ name: speed
 title: Speed
 question: Which change is worth what?
 recipe: {model: resnet10, data: embedded, epochs: 2}
+trials:
+  - name: another
 ablate:
   target_accuracy: 55
   changes:
@@ -165,6 +167,17 @@ def test_runs_of_other_length_are_another_ablation(tmp_path: Path) -> None:
     assert {one.condition for one in chains} == {"", "limit_train=100"}
     assert {one.label for chain in chains for one in chain.finished} == set(results.labels.values())
     assert "Reduced runs: 100 training images<" in ablation_section(results)
+
+
+def test_trials_that_are_no_step_are_none_of_its_business(tmp_path: Path) -> None:
+    rows = [step("plain"), step("plain+batch")]
+    results = results_of(tmp_path, rows)
+    before = ablation_section(results)
+    other = trial("another", epochs=2)
+    study = tmp_path / "speed.yaml"
+    made = [epoch for row in rows for epoch in epochs(row)] + epochs_of(other)
+    more = load_results(write_results(tmp_path / "m", [*rows, other], epochs=made, study=study))
+    assert ablation_section(more) == before
 
 
 def test_page_has_the_section_only_where_there_is_an_ablation(tmp_path: Path) -> None:

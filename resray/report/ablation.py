@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import pandas as pd
@@ -113,11 +113,12 @@ class Ablation:
     def common_accuracy(self) -> float | None:
         """The highest test accuracy, in percent, that every trial reached at some epoch."""
         tops = [float(rows["test_accuracy"].max()) for step in self.steps for rows in step.epochs]
-        return min((top for top in tops if top == top), default=None)
+        return min(filter(isfinite, tops), default=None)
 
     def _ratio(self, above: Summary | None, below: Summary | None) -> float | None:
-        known = above and below and below.mean > 0 and not self.obstacle
-        return above.mean / below.mean if known and above and below else None
+        if self.obstacle or above is None or below is None or below.mean == 0:
+            return None
+        return above.mean / below.mean
 
 
 def ablations(results: Results) -> list[Ablation]:
@@ -127,10 +128,13 @@ def ablations(results: Results) -> list[Ablation]:
     if ablate is None:
         return []
     changes = list(ablate.changes)
+    steps = {form: ablation_steps(changes, form) for form in ablate.forms}
+    names = {step.name for of_form in steps.values() for step in of_form}
+    sets = alike([group for group in results.groups if group.name in names], ablate)
     made = (
-        Ablation(form, tuple(measure(results, ablation_steps(changes, form), groups)), condition)
-        for form in ablate.forms
-        for condition, groups in alike(results.groups, ablate)
+        Ablation(form, tuple(measure(results, of_form, groups)), condition)
+        for form, of_form in steps.items()
+        for condition, groups in sets
     )
     return [one for one in made if any(step.step.change for step in one.finished)]
 
