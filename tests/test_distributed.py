@@ -14,7 +14,9 @@ from resray.study.recipe_spec import Recipe
 WORKER = Path(__file__).with_name("distributed_worker.py")
 
 
-def recipe(images: int, batch_size: int, augment: bool = False, norm: str = "group") -> Recipe:
+def recipe(
+    images: int, batch_size: int, augment: bool = False, norm: str = "group", **changes: Any
+) -> Recipe:
     return Recipe.model_validate(
         {
             "model": {"name": "resnet18", "norm": norm},
@@ -35,6 +37,7 @@ def recipe(images: int, batch_size: int, augment: bool = False, norm: str = "gro
             if augment
             else {"flip": 0, "crop_padding": 0},
             "precision": "fp32",
+            **changes,
         }
     )
 
@@ -65,12 +68,18 @@ def tensors(folder: Path, what: str, world_size: int, rank: int) -> dict[str, to
 
 
 @pytest.mark.parametrize(
-    ("images", "batch_size"),
-    [(96, 32), (63, 16), (49, 16)],
-    ids=["whole batches", "an odd last batch", "a last batch of one image: a rank has none"],
+    ("images", "batch_size", "changes"),
+    [(96, 32, {}), (63, 16, {"accumulation": 3, "ema_decay": 0.5}), (49, 16, {})],
+    ids=[
+        "whole batches",
+        "steps of three batches and of an odd one, averaged weights",
+        "a last batch of one image: a rank has none",
+    ],
 )
-def test_two_ranks_equal_one(tmp_path: Path, images: int, batch_size: int) -> None:
-    chosen = recipe(images, batch_size)
+def test_two_ranks_equal_one(
+    tmp_path: Path, images: int, batch_size: int, changes: dict[str, Any]
+) -> None:
+    chosen = recipe(images, batch_size, **changes)
     (alone,) = train(tmp_path, chosen, 1)
     first, second = train(tmp_path, chosen, 2)
     for key in ("train_loss", "validation_loss", "test_loss"):

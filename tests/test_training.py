@@ -1,5 +1,6 @@
 """Training without Ray: records, resuming, divergence, evaluation, trials, the device."""
 
+import json
 import math
 from pathlib import Path
 
@@ -93,6 +94,20 @@ def test_a_trial_tells_its_whole_story(tmp_path: Path) -> None:
     assert (facts["train_images"], facts["validation_images"]) == (80, 40)
     assert facts["precision"] == "fp32"
     assert messages[-1]["status"] == "completed"
+
+
+def test_a_trial_leaves_what_using_its_network_takes(tmp_path: Path) -> None:
+    recipe = tiny_recipe(epochs=2, batch_size=80)
+    job = job_of(recipe, tmp_path, study="tiny", seed=3, checkpoints={"at": [1]})
+    messages_of(job)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert (config["study"], config["trial"], config["seed"]) == ("tiny", job.name, 3)
+    assert Recipe.model_validate(config["recipe"]) == recipe
+    assert len(config["class_names"]) == 4
+    assert config["image_size"] == 8
+    assert config["versions"]["torch_version"] == torch.__version__
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"best.pt", "last.pt", "epoch-0001.pt", "config.json", "metrics.json"}
 
 
 def test_stop_after_and_going_on(tmp_path: Path) -> None:
