@@ -47,8 +47,9 @@ def tally(found: Sequence[Verdict]) -> str:
 
 def claim_item(found: Verdict) -> Html:
     """A claim in its author's words, the verdict, the reason, and each comparison."""
-    several = len(found.judgements) > 1
-    checks = [check_item(each, with_outcome=several) for each in found.judgements]
+    # Where all came out alike, the claim's own verdict says it.
+    differ = len({(each.outcome, each.why) for each in found.judgements}) > 1
+    checks = [check_item(each, with_outcome=differ) for each in found.judgements]
     return tag(
         "li",
         tag("p", tag("span", found.claim.id, class_="id"), " ", found.claim.text, class_="text"),
@@ -80,7 +81,7 @@ def measured(found: Judgement) -> str:
     if found.left is None or found.right is None or found.margin is None:
         return ""
     parts = [f"{number(found.left)} against {number(found.right)}", held(found.margin)]
-    if found.interval:
+    if found.interval and found.interval.low < found.interval.high:
         low, high = number(found.interval.low), number(found.interval.high)
         parts[-1] += f" (95\u00a0% interval {low} to {high})"
     if found.seeds is not None:
