@@ -19,10 +19,9 @@ def draw_parameters(
     padding = augmentation.crop_padding
     edges = torch.randint(0, 2 * padding + 1, (count, 2), generator=generator)
     flips = torch.rand(count, 1, generator=generator) < augmentation.flip
-    if augmentation.crop_probability < 1:
-        cropped = torch.rand(count, 1, generator=generator) < augmentation.crop_probability
-        edges = torch.where(cropped, edges, padding)
-    return torch.cat([edges, flips.long()], dim=1)
+    # Drawn last, for it came last: what trials without it draw is as it was.
+    cropped = torch.rand(count, 1, generator=generator) < augmentation.crop_probability
+    return torch.cat([torch.where(cropped, edges, padding), flips.long()], dim=1)
 
 
 def crop_and_flip(images: torch.Tensor, parameters: Parameters, padding: int) -> torch.Tensor:
