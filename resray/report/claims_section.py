@@ -1,5 +1,6 @@
 """The section of claims: each with its verdict, the numbers behind it, and why it is no other."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -81,7 +82,7 @@ def measured(found: Judgement) -> str:
     if found.left is None or found.right is None or found.margin is None:
         return ""
     parts = [f"{number(found.left)} against {number(found.right)}", held(found.margin)]
-    if found.interval and found.interval.low < found.interval.high:
+    if found.interval and not math.isclose(found.interval.low, found.interval.high):
         low, high = number(found.interval.low), number(found.interval.high)
         parts[-1] += f" (95\u00a0% interval {low} to {high})"
     if found.seeds is not None:

@@ -1,5 +1,6 @@
 """Judges a study's claims on what was measured; docs/claims.md says how and why."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -149,10 +150,17 @@ def measured(
     outcome, why = decide(statement.holds(left, right), interval, seeds, reduced)
     if any(value.metric == "ensemble_accuracy" for value in statement.values):
         why = why.replace("one seed", "one ensemble")
+    if seeds is not None and any(holds_jpeg(group) for group in groups.values()):
+        why += "; JPEG images"
     labels = tuple(dict.fromkeys(group.label for group in groups.values()))
     return Judgement(
         statement.text, outcome, why, left, right, float(each[0]), interval, seeds, labels
     )
+
+
+def holds_jpeg(group: Group) -> bool:
+    """Return whether images had been re-encoded, which costs accuracy."""
+    return any("JPEG" in str(source) for source in group.distinct("data_source"))
 
 
 def clustered(samples: Samples) -> list[tuple[list[Value], np.ndarray]]:
@@ -213,8 +221,8 @@ def decide(
         return direction, "; ".join(filter(None, ("one seed", cut)))
     if not np.isfinite([interval.low, interval.high]).all():
         return Outcome.UNDECIDED, "the comparison divides by what may be zero"
-    if interval.low == interval.high:
-        same = f"all {seeds} seeds gave the same figure, so their spread is unknown"
+    if math.isclose(interval.low, interval.high):
+        same = f"all {seeds} seeds gave the same margin, so their spread is unknown"
         return direction, "; ".join(filter(None, (same, cut)))
     if interval.low <= 0 <= interval.high:
         return Outcome.UNDECIDED, "; ".join(filter(None, ("the 95 % interval holds zero", cut)))
