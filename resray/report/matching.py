@@ -1,7 +1,7 @@
 """Finds the groups of trials that a claim is tested on: all trained under one condition."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from resray.report.aggregate import Group, Results
 from resray.study.claims import Value
@@ -32,25 +32,33 @@ def matched(results: Results, references: Sequence[Reference]) -> dict[Reference
     seeds, then the newest. Raises NotMatchedError if a trial is missing or none go together.
     """
     pools = {wanted: finished(results, wanted) for wanted in references}
-    conditions: dict[Condition, dict[Reference, Group]] = {}
-    for wanted, groups in pools.items():
-        for group in sorted(groups, key=rank):
-            for condition in conditions_of(group, wanted, variants(results)):
-                conditions.setdefault(condition, {})[wanted] = group
-    complete = [(found, condition) for condition, found in conditions.items()
-                if len(found) == len(pools)]  # fmt: skip
+    known = variants(results)
+    complete = {
+        condition: found
+        for condition, found in by_condition(pools, known).items()
+        if len(found) == len(pools)
+    }
     if not complete:
         names = ", ".join(dict.fromkeys(name for name, _ in pools))
         raise NotMatchedError(f"no finished runs of {names} share data, length and variant")
-    standard = variants(results)[0]
-    return max(
-        complete,
-        key=lambda each: (
-            not any(group.reductions or group.partial for group in each[0].values()),
-            each[1][0] == standard,
-            min(rank(group) for group in each[0].values()),
-        ),
-    )[0]
+
+    def preference(condition: Condition) -> tuple[bool, bool, tuple[bool, int, str]]:
+        worst = min(rank(group) for group in complete[condition].values())
+        return worst[0], condition[0] == known[0], worst
+
+    return complete[max(complete, key=preference)]
+
+
+def by_condition(
+    pools: Mapping[Reference, Sequence[Group]], all_variants: Sequence[object]
+) -> dict[Condition, dict[Reference, Group]]:
+    """Return for each condition the best group of each reference that has one."""
+    found: dict[Condition, dict[Reference, Group]] = {}
+    for wanted, groups in pools.items():
+        for group in sorted(groups, key=rank):
+            for condition in conditions_of(group, wanted, all_variants):
+                found.setdefault(condition, {})[wanted] = group
+    return found
 
 
 def finished(results: Results, wanted: Reference) -> list[Group]:

@@ -143,13 +143,11 @@ def measured(
     each = margins(statement, draws)
     if not np.isfinite(each[0]):
         raise NotJudgedError(f"the comparison divides by zero ({left:g} against {right:g})")
-    interval = None
-    if len(each) > 1:
-        interval = percentile_interval(each, margins(statement, draws, HELD_FUNCTIONS))
+    held = margins(statement, draws, HELD_FUNCTIONS)
+    interval = percentile_interval(each, held) if len(each) > 1 else None
     reduced = reductions_of(statement, groups)
-    outcome, why = decide(statement.holds(left, right), interval, seeds, reduced)
-    if any(value.metric == "ensemble_accuracy" for value in statement.values):
-        why = why.replace("one seed", "one ensemble")
+    single = "one ensemble" if any(None in figures for figures in samples.values()) else "one seed"
+    outcome, why = decide(statement.holds(left, right), interval, seeds, reduced, single)
     if seeds is not None and any(holds_jpeg(group) for group in groups.values()):
         why += "; JPEG images"
     labels = tuple(dict.fromkeys(group.label for group in groups.values()))
@@ -209,16 +207,19 @@ def reductions_of(statement: Statement, groups: Mapping[Reference, Group]) -> li
 
 
 def decide(
-    holds: bool, interval: Interval | None, seeds: int | None, reduced: Sequence[str]
+    holds: bool, interval: Interval | None, seeds: int | None, reduced: Sequence[str], single: str
 ) -> tuple[Outcome, str]:
-    """Return the outcome of a comparison, and why it is no other."""
+    """Return the outcome of a comparison, and why it is no other.
+
+    ``seeds`` is None for what is counted; ``interval`` for a single figure, which ``single`` names.
+    """
     direction = Outcome.TOWARDS if holds else Outcome.AGAINST
     cut = f"reduced run: {listed(reduced, most=8)}" if reduced else ""
     if seeds is None:
         firm = Outcome.SUPPORTED if holds else Outcome.CONTRADICTED
         return (direction, cut) if reduced else (firm, "counted, so seeds make no difference")
     if interval is None:
-        return direction, "; ".join(filter(None, ("one seed", cut)))
+        return direction, "; ".join(filter(None, (single, cut)))
     if not np.isfinite([interval.low, interval.high]).all():
         return Outcome.UNDECIDED, "the comparison divides by what may be zero"
     if math.isclose(interval.low, interval.high):
