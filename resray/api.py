@@ -35,17 +35,23 @@ def read_results(path: str | PathLike[str]) -> Results:
     return Results(*(read_table(folder, table) for table in Results._fields))
 
 
-def load_model(path: str | PathLike[str]) -> "nn.Module":
+def load_model(path: str | PathLike[str], *, trusted: bool = False) -> "nn.Module":
     """Return a trained network in eval mode, float32, on the CPU.
 
-    ``path`` is a checkpoint file, or a trial's checkpoint folder, which stands for the best.pt in
-    it. The network maps images (n, 3, side, side), normalised as in its training, to logits
-    (n, classes); `resray.training.restore.load_network` gives the normalisation, side and class
-    names too. Loads tensors and plain values only. Raises DataError if there is no checkpoint, or
-    if it is damaged.
+    ``path`` is a checkpoint file, a trial's checkpoint folder, which stands for the best.pt in it,
+    or a folder that `resray export` wrote. The network maps images (n, 3, side, side), normalised
+    as in its training, to logits (n, classes); `resray.training.restore.load_network` gives the
+    normalisation, side and class names too.
+
+    Loads tensors and plain values only; a network of one's own (``module:function``) is built by
+    calling that function, where ``trusted`` allows it. Raises DataError if there is no checkpoint
+    or it is damaged, and InputError for a function that is not trusted.
     """
     # torch takes a second to import, and tables do not need it.
+    from resray.export.loading import WEIGHTS, load_exported
     from resray.training.prediction import checkpoint_file
     from resray.training.restore import load_network
 
-    return load_network(checkpoint_file(Path(path))).network
+    if (Path(path) / WEIGHTS).is_file():
+        return load_exported(path, trusted=trusted)
+    return load_network(checkpoint_file(Path(path)), trusted=trusted).network

@@ -33,6 +33,8 @@ class Prediction:
     batch_size: int = 500
     names: bool = False
     """Write the classes' names instead of their numbers."""
+    trusted: bool = False
+    """Build networks by calling the function that a checkpoint names."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ def run_prediction(asked: Prediction, console: Console) -> Predicted:
     before the CSV is touched.
     """
     check(asked)
-    restored = [load_network(checkpoint_file(path)) for path in asked.checkpoints]
+    restored = [
+        load_network(checkpoint_file(path), trusted=asked.trusted) for path in asked.checkpoints
+    ]
     require_same_classes(asked.checkpoints, restored)
     device = pick_device(torch.cuda.is_available())
     predictors = [Predictor(one, device, asked.batch_size) for one in restored]

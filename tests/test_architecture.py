@@ -75,7 +75,9 @@ def test_every_shipped_study_expands_and_is_in_the_wheel(name: str) -> None:
     study = load_study(name)
     assert study.name == name, "the file is named like the study"
     for variant in variant_names(study):
-        assert len(expand(study, Options(variant=variant))) == len(study.trials) * len(study.seeds)
+        assert len(expand(study, Options(variant=variant))) == len(study.trial_names) * len(
+            study.seeds
+        )
         expand(study, Options(variant=variant, quick=True))
 
 

@@ -104,7 +104,11 @@ def test_a_change_that_is_wrong_is_reported_at_its_line(tmp_path: Path) -> None:
 
 
 def test_a_grid_holds_every_combination(tmp_path: Path) -> None:
-    grid: dict[str, list[Any]] = {"model": ["resnet10", "resnet18"], "optimizer.lr": [0.1, 0.01], "batch_size": [4]}
+    grid: dict[str, list[Any]] = {
+        "model": ["resnet10", "resnet18"],
+        "optimizer.lr": [0.1, 0.01],
+        "batch_size": [4],
+    }
     trials = expanded(tmp_path, grid=grid)
     assert [trial.name for trial in trials] == [
         "resnet10-0.1-4", "resnet10-0.01-4", "resnet18-0.1-4", "resnet18-0.01-4",

@@ -99,7 +99,7 @@ def test_an_evaluation_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
     store.put_evaluations("a", [evaluation("best.pt@1", value=1.0), evaluation("last.pt@2")])
     per_class = {"class": "cat", "value": 3.0}
-    again = [evaluation("best.pt@1", value=2.0), evaluation("best.pt@1", **per_class)]
+    again = [evaluation("best.pt@1", value=2.0), evaluation("best.pt@1", **per_class)]  # type: ignore[arg-type]
     ResultStore(tmp_path).put_evaluations("a", again)
     rows = ResultStore(tmp_path).evaluations("a")
     assert [(row["checkpoint"], row["class"], row["value"]) for row in rows] == [

@@ -47,7 +47,8 @@ MISTAKES = {
     "unknown choice": (
         "name: sgd",
         "name: sgdd",
-        "8: recipe.optimizer.name: 'sgdd' is not known; did you mean 'sgd'? (adam, adamw, muon, sgd)",
+        "8: recipe.optimizer.name: 'sgdd' is not known; did you mean 'sgd'? "
+        "(adam, adamw, muon, sgd)",
     ),
     "unknown key of the study": (
         "seeds:",

@@ -15,6 +15,12 @@ ResultsArgument = Annotated[
 OrderOption = Annotated[
     str, typer.Option("--order", help="Of flat rows of pixels in INPUT: hwc or chw.")
 ]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Build a network of the form module:function: runs code it names."
+    ),
+]
 BatchSizeOption = Annotated[int, typer.Option("--batch-size", help="Images per forward pass.")]
 
 
@@ -55,7 +61,7 @@ def evaluate(
     data_dir: DataDirOption = None,
     input_file: Annotated[
         Path | None,
-        typer.Option("--input", help="Kind foreign: the file, or folder, of labelled images."),
+        typer.Option("--input", help="Kind foreign: the file, or folder, of images."),
     ] = None,
     order: OrderOption = "hwc",
     ensemble: Annotated[
@@ -65,6 +71,7 @@ def evaluate(
         int | None, typer.Option("--limit", help="Only N test images, class-balanced.")
     ] = None,
     batch_size: BatchSizeOption = 500,
+    trust: TrustOption = False,
     force: Annotated[
         bool, typer.Option("--force", help="Evaluate also what the results hold already.")
     ] = False,
@@ -84,6 +91,7 @@ def evaluate(
         ensemble=ensemble,
         limit=limit,
         batch_size=batch_size,
+        trusted=trust,
         force=force,
     )
     run_evaluation(asked, Console())
@@ -104,6 +112,7 @@ def predict(
     views: Annotated[int, typer.Option("--views", help="Test-time views: 1, 5 or 10.")] = 1,
     order: OrderOption = "hwc",
     batch_size: BatchSizeOption = 500,
+    trust: TrustOption = False,
     names: Annotated[
         bool, typer.Option("--names", help="Write the classes' names, not their numbers.")
     ] = False,
@@ -121,6 +130,7 @@ def predict(
         views=views,
         order=order,  # type: ignore[arg-type]  # checked by the library
         batch_size=batch_size,
+        trusted=trust,
         names=names,
     )
     run_prediction(asked, Console())
@@ -142,6 +152,7 @@ def export(
     license_name: Annotated[
         str | None, typer.Option("--license", help="For the model card, e.g. mit.")
     ] = None,
+    trust: TrustOption = False,
     private: Annotated[
         bool, typer.Option("--private", help="A new repository is private.")
     ] = False,
@@ -155,6 +166,8 @@ def export(
     """Share results: the epochs as a table, or a trained network as a folder or on the hub."""
     if sum(target is not None for target in (hub, hub_dir, output)) != 1:
         raise InputError("export: type one of --output FILE, --hub-dir DIR and --hub OWNER/NAME")
+    if private and hub is None:
+        raise InputError("--private: only for --hub OWNER/NAME")
     if output is not None:
         from resray.export.tables import export_table
 
@@ -167,6 +180,7 @@ def export(
         "seed": seed,
         "checkpoint": checkpoint,
         "license_name": license_name,
+        "trusted": trust,
     }
     if hub is not None:
         from resray.export.hub import export_to_hub

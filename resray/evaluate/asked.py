@@ -42,6 +42,8 @@ class Evaluation:
     limit: int | None = None
     """Only this many test images, class-balanced; null takes those that the trial was tested on."""
     batch_size: int = 500
+    trusted: bool = False
+    """Build networks by calling the function that a checkpoint names."""
     force: bool = False
     """Evaluate also what is in the results already."""
 

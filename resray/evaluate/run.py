@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from resray.errors import RunInterrupted
 from resray.evaluate.asked import (
     Evaluation,
     check_numbers,
@@ -45,8 +46,14 @@ def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
     store = ResultStore(asked.results)
     selected = selected_trials(asked, store)
     rows = with_checkpoint(asked, selected)
-    with writer_lock(asked.results), make_progress(console) as progress:
-        results = Evaluator(asked, kinds, store, progress).run(rows)
+    try:
+        with writer_lock(asked.results), make_progress(console) as progress:
+            results = Evaluator(asked, kinds, store, progress).run(rows)
+    except KeyboardInterrupt:
+        raise RunInterrupted(
+            f"interrupted. What was evaluated is safe in {asked.results}; the same command goes on "
+            "from there"
+        ) from None
     missing = tuple(row for row in selected if row not in rows)
     print_results(results, missing, asked, console)
     return Evaluated(tuple(results), missing)

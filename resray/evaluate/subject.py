@@ -70,7 +70,8 @@ class Subject:
         self.row, self.sets, self.device = row, sets, device
         self.batch_size = asked.batch_size
         self.path = checkpoint_path(asked, row)
-        restored = load_network(self.path)
+        self.trusted = asked.trusted
+        restored = load_network(self.path, trusted=asked.trusted)
         self.epoch, self.recipe = restored.epoch, restored.recipe
         self.class_names, self.image_size = restored.class_names, restored.image_size
         self._predictor: Predictor | None = Predictor(restored, device, asked.batch_size)
@@ -79,7 +80,8 @@ class Subject:
     def predictor(self) -> Predictor:
         """The network on the device, loaded again if it was released."""
         if self._predictor is None:
-            self._predictor = Predictor(load_network(self.path), self.device, self.batch_size)
+            restored = load_network(self.path, trusted=self.trusted)
+            self._predictor = Predictor(restored, self.device, self.batch_size)
         return self._predictor
 
     def release(self) -> None:

@@ -37,12 +37,14 @@ def export_folder(
     checkpoint: str = BEST,
     repository: str | None = None,
     license_name: str | None = None,
+    trusted: bool = False,
 ) -> Path:
     """Write weights, configuration, metrics, curves and a model card of one trial; return folder.
 
     The trial is found in a study's ``results`` by name (or id) and seed; ``checkpoint`` is best,
-    last or epoch-0010. ``repository`` (OWNER/NAME) is named in the card. All checkpoints that the
-    trial kept go into ``checkpoints/``. An earlier export in ``folder`` is replaced.
+    last or epoch-0010. ``repository`` (OWNER/NAME) is named in the card; ``trusted`` allows to
+    build a network of one's own (``module:function``). All checkpoints that the trial kept go into
+    ``checkpoints/``. An earlier export in ``folder`` is replaced.
 
     Raises InputError if no or several trials are meant, the checkpoint is not there, the folder
     holds anything else, or the extra ``hub`` is not installed; DataError for a damaged checkpoint.
@@ -51,7 +53,7 @@ def export_folder(
     loaded = load_results(results)
     row = find_trial(loaded, select, seed)
     chosen = find_checkpoint(loaded, row, checkpoint)
-    restored = load_network(chosen)
+    restored = load_network(chosen, trusted=trusted)
     facts = Facts(loaded, row, chosen.stem, restored.epoch)
     if facts.at_epoch["epoch"] is None:
         raise InputError(
@@ -60,7 +62,7 @@ def export_folder(
         )
     try:
         clear(folder)
-        write_folder(folder, facts, restored, repository, license_name)
+        write_folder(folder, facts, restored, repository, license_name, trusted)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
     return folder
@@ -93,10 +95,11 @@ def write_folder(
     restored: Restored,
     repository: str | None,
     license_name: str | None,
+    trusted: bool,
 ) -> None:
     """Write all files."""
     write_weights(restored, folder / WEIGHTS)
-    checkpoints = write_checkpoints(facts.results, facts.row, folder / CHECKPOINTS)
+    checkpoints = write_checkpoints(facts.results, facts.row, folder / CHECKPOINTS, trusted)
     config = {**configuration(facts, restored), "checkpoints": checkpoints}
     write_json(folder / CONFIG, config)
     write_json(folder / METRICS, metrics(facts))
@@ -126,11 +129,11 @@ def configuration(facts: Facts, restored: Restored) -> dict[str, Any]:
     }
 
 
-def write_checkpoints(results: Results, row: Row, folder: Path) -> dict[str, int]:
+def write_checkpoints(results: Results, row: Row, folder: Path, trusted: bool) -> dict[str, int]:
     """Write every checkpoint that the trial kept; return each one's epoch by name."""
     epochs = {}
     for path in checkpoints_of(results, row):
-        restored = load_network(path)
+        restored = load_network(path, trusted=trusted)
         write_weights(restored, folder / f"{path.stem}.safetensors")
         epochs[path.stem] = restored.epoch
     return epochs

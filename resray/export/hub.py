@@ -26,6 +26,7 @@ def export_to_hub(
     seed: int | None = None,
     checkpoint: str = BEST,
     license_name: str | None = None,
+    trusted: bool = False,
 ) -> str:
     """Export one trial as `export_folder` does, upload it to OWNER/NAME, and return its address.
 
@@ -43,6 +44,7 @@ def export_to_hub(
             checkpoint=checkpoint,
             repository=repository,
             license_name=license_name,
+            trusted=trusted,
         )
         return upload(folder, repository, private=private)
 

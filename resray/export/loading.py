@@ -1,12 +1,13 @@
 """From an exported folder back to the network."""
 
 import json
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resray.errors import DataError, InputError
 from resray.export.extra import require_hub_extra
-from resray.models.table import is_outside
+from resray.models.table import runs_own_code
 from resray.study.recipe_spec import Recipe
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ VERSION = 1
 
 
 def load_exported(
-    folder: Path | str, *, checkpoint: str | None = None, trusted: bool = False
+    folder: str | PathLike[str], *, checkpoint: str | None = None, trusted: bool = False
 ) -> "nn.Module":
     """Return the network of a folder that `resray export` wrote, in eval mode, on the CPU.
 
@@ -39,17 +40,12 @@ def load_exported(
     folder = Path(folder)
     config = read_config(folder)
     recipe = Recipe.model_validate(config["recipe"])
-    if needs_trust(recipe.model.name) and not trusted:
+    if runs_own_code(recipe.model.name) and not trusted:
         raise InputError(
             f"{folder / CONFIG}: building the network {recipe.model.name!r} runs that function; "
             "pass trusted=True if you trust the folder's author"
         )
     return build_and_load(recipe, len(config["class_names"]), weights_path(folder, checkpoint))
-
-
-def needs_trust(name: str) -> bool:
-    """Return whether a model's name is ``module:function``, which may be any code."""
-    return is_outside(name) and not name.startswith(("torchvision:", "timm:"))
 
 
 def read_config(folder: Path) -> dict[str, Any]:

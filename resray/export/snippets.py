@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from resray.export.loading import WEIGHTS, needs_trust
+from resray.export.loading import WEIGHTS
+from resray.models.table import runs_own_code
 from resray.study.recipe_spec import Recipe
 
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d")
@@ -12,7 +13,7 @@ TORCHVISION = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "re
 
 def resray_snippet(config: Mapping[str, Any], recipe: Recipe, repository: str | None) -> str:
     """Return code that loads the network with resray and classifies a batch."""
-    trusted = ", trusted=True" if needs_trust(recipe.model.name) else ""
+    trusted = ", trusted=True" if runs_own_code(recipe.model.name) else ""
     download = "" if repository is None else "from huggingface_hub import snapshot_download\n"
     folder = '"."' if repository is None else f'snapshot_download("{repository}")'
     return f"""import torch

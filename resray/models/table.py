@@ -66,6 +66,11 @@ def is_known(name: str) -> bool:
     return name in MODELS or name == "resnet" or is_wide(name) or is_outside(name)
 
 
+def runs_own_code(name: str) -> bool:
+    """Return whether a model's name is ``module:function``, which may be any code."""
+    return is_outside(name) and not name.startswith(("torchvision:", "timm:"))
+
+
 def is_outside(name: str) -> bool:
     """Return whether ``name`` leads out of resray: ``torchvision:NAME`` or ``module:function``."""
     return _OUTSIDE.fullmatch(name) is not None

@@ -7,8 +7,9 @@ from pydantic import ValidationError
 from torch import nn
 
 from resray.data.splits import Channels
-from resray.errors import DataError
+from resray.errors import DataError, InputError
 from resray.models.build import build_model
+from resray.models.table import runs_own_code
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoints import Checkpoint, read_checkpoint
 
@@ -33,11 +34,15 @@ class Restored:
     """The epoch after which the checkpoint was written, from 1."""
 
 
-def load_network(path: Path) -> Restored:
+def load_network(path: Path, *, trusted: bool = False) -> Restored:
     """Return the network of a checkpoint that `resray.training` wrote (best.pt, last.pt ...).
 
     Takes the moving average of the weights where the recipe has one. Loads tensors and plain values
-    only. Raises DataError if the file is missing, damaged or no checkpoint of resray's.
+    only. A network of the form ``module:function`` is built by calling what the checkpoint names,
+    so that is done only where ``trusted`` says that its author may choose it.
+
+    Raises DataError if the file is missing, damaged or no checkpoint of resray's, and InputError
+    for a function that is not trusted.
     """
     checkpoint = read_checkpoint(path)
     if checkpoint is None:
@@ -46,6 +51,11 @@ def load_network(path: Path) -> Restored:
     if missing:
         raise DataError(f"{path}: no checkpoint of resray's ({', '.join(missing)} missing)")
     recipe = read_recipe(checkpoint, path)
+    if runs_own_code(recipe.model.name) and not trusted:
+        raise InputError(
+            f"{path}: building the network {recipe.model.name!r} runs that function; if you trust "
+            "the checkpoint's author, type --trust (in Python: trusted=True)"
+        )
     class_names = tuple(checkpoint["class_names"])
     network = build_model(recipe.model, len(class_names))
     load_weights(network, checkpoint, path)
