@@ -155,7 +155,7 @@ def _probe_step(recipe: Recipe, batch: int, device: "torch.device") -> Callable[
     from torch.nn import functional
 
     from resray.models.build import build_model
-    from resray.training.device import pick_channels_last, pick_precision, wait_for
+    from resray.training.device import autocast, pick_channels_last, pick_precision, wait_for
     from resray.training.optimizers import build_optimizer
 
     layout = torch.channels_last if pick_channels_last(recipe) else torch.contiguous_format
@@ -165,10 +165,10 @@ def _probe_step(recipe: Recipe, batch: int, device: "torch.device") -> Callable[
     optimizer = build_optimizer(recipe.optimizer, network)
     images = torch.randn(batch, 3, side, side, device=device).to(memory_format=layout)
     labels = torch.randint(classes, (batch,), device=device)
-    in_bf16 = pick_precision(recipe, device) == "bf16"
+    precision = pick_precision(recipe, device)
 
     def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=in_bf16):
+        with autocast(device, precision):
             logits = network(images)
         functional.cross_entropy(logits.float(), labels).backward()
         optimizer.step()

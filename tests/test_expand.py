@@ -157,9 +157,13 @@ def test_stop_at_the_last_epoch_is_no_stop() -> None:
     assert (trial.stop_after, trial.reductions) == (None, ())
 
 
-def test_other_changes_are_no_reductions() -> None:
-    (trial, _) = expand(study(), Options(overrides=("optimizer.lr=0.5", "batch_size=64")))
-    assert trial.reductions == ()
+def test_changes_by_hand_are_named_among_the_reductions() -> None:
+    overrides = ("optimizer.lr= 0.5", "data.split_seed=1", "model=resnet34")
+    (trial,) = expand(study(), Options(select=("deep",), overrides=overrides))
+    assert "changed: optimizer.lr=0.5" in trial.reductions
+    assert not any(
+        "split_seed" in text or text.endswith("model=resnet34") for text in trial.reductions
+    )
 
 
 def test_select_and_seeds() -> None:

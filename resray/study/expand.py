@@ -22,7 +22,7 @@ from resray.study.overrides import (
 )
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import differences, flatten, rescale, trial_id
-from resray.study.reductions import reductions
+from resray.study.reductions import changes_by_hand, reductions
 from resray.study.spec import Study
 
 __all__ = [
@@ -73,7 +73,7 @@ class PlannedTrial:
     recipe: Recipe
     stop_after: int | None
     reductions: tuple[str, ...]
-    """What was reduced against the study's own recipe, e.g. ``2 of 200 epochs``."""
+    """What was reduced or changed against the study's own recipe, e.g. ``2 of 200 epochs``."""
 
 
 def expand(study: Study, options: Options) -> list[PlannedTrial]:
@@ -157,7 +157,7 @@ def _plan(
     own = Recipe.model_validate(merge(recipe_layers(study.model_dump(), index, variant)))
     recipe = _with_options(study, own, options)
     stop_after = _stop_after(options, recipe, name)
-    reduced = reductions(own, recipe, stop_after)
+    reduced = reductions(own, recipe, stop_after) + changes_by_hand(options.overrides)
     return [
         PlannedTrial(study.name, name, variant, seed, recipe, stop_after, reduced) for seed in seeds
     ]

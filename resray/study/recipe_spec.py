@@ -207,7 +207,7 @@ class SchedulePart(Strict):
     """step: the epochs at which the rate is multiplied by gamma."""
     gamma: Positive = 0.1
     """step and plateau: what the rate is multiplied by."""
-    period: Positive | None = None
+    period: Annotated[float, Field(ge=0.01, allow_inf_nan=False)] | None = None
     """cosine_restarts: epochs to the first restart (T_0)."""
     period_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
     """cosine_restarts: each period is this many times as long as the one before (T_mult)."""
@@ -229,6 +229,8 @@ class SchedulePart(Strict):
         for name, keys in _SCHEDULE_KEYS.items():
             if self.name != name:
                 self.only_with(keys, f"the {name} schedule")
+        if self.name == "plateau" and self.gamma >= 1:
+            raise Misplaced(("gamma",), f"{self.gamma:g} must be below 1, or the rate never falls")
         if self.name in ("onecycle", "plateau") and self.warmup_epochs:
             raise Misplaced(("warmup_epochs",), f"{self.name} has none")
         return self
@@ -280,7 +282,8 @@ class Schedule(SchedulePart):
 class ShiftScaleRotate(Strict):
     """A random shift, zoom and rotation about the centre; uncovered pixels mirror the image.
 
-    After albumentations' ShiftScaleRotate, whose default limits these are.
+    After albumentations' ShiftScaleRotate, whose default limits these are; mirrored as
+    BORDER_REFLECT_101.
     """
 
     probability: Fraction = 0.5
@@ -293,7 +296,10 @@ class ShiftScaleRotate(Strict):
 
 
 class Affine(Strict):
-    """torchvision's RandomAffine: rotation, shift, zoom, shear along x; uncovered is black."""
+    """torchvision's RandomAffine: rotation, shift, zoom, shear along x, by the nearest pixel.
+
+    What is uncovered is black.
+    """
 
     probability: Fraction = 1.0
     degrees: Annotated[float, Field(ge=0, le=180)] = 0.0
@@ -327,7 +333,10 @@ class BrightnessContrast(Strict):
 
 
 class HueSaturationValue(Strict):
-    """Random shifts in HSV, in albumentations' (OpenCV's 8-bit) units and with its defaults."""
+    """Random shifts in HSV, in albumentations' (OpenCV's 8-bit) units and with its defaults.
+
+    Grey pixels stay grey.
+    """
 
     probability: Fraction = 0.3
     hue: Annotated[float, Field(ge=0, le=90)] = 20.0

@@ -1,5 +1,7 @@
 """What was reduced in a trial against its study's own recipe, for people to read."""
 
+from collections.abc import Sequence
+
 from resray.study.phases import boundaries, rescaled_epoch
 from resray.study.recipe_spec import Data, Recipe
 
@@ -19,6 +21,20 @@ def reductions(own: Recipe, run: Recipe, stop_after: int | None) -> tuple[str, .
         found.append(f"embedded images in place of {own.data.name}")
     found += _images(own.data, run.data)
     return tuple(found)
+
+
+def changes_by_hand(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Name what ``--set`` changed in the recipe; the model and the data are named by `reductions`.
+
+    Figures under a changed recipe say nothing about the study's own, so they are marked like
+    reduced ones.
+    """
+    named = ("model=", "model.name=", "data=", "data.", "epochs=")
+    return tuple(
+        f"changed: {text}"
+        for text in ("".join(override.split()) for override in overrides)
+        if not text.startswith(named)
+    )
 
 
 def _epochs(own: Recipe, run: Recipe, stop_after: int | None) -> list[str]:

@@ -13,7 +13,7 @@ from resray.errors import not_known
 from resray.models.table import MODELS, is_known
 from resray.study.claims import check_statement
 from resray.study.entries import trial_names
-from resray.study.metrics import METRICS
+from resray.study.metrics import EPOCH_METRICS, METRICS, TRIAL_METRICS
 from resray.study.recipe_spec import MODEL_FORMS, Count, Misplaced, Strict
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -101,7 +101,8 @@ class Published(Strict):
     variant: str | None = None
     """Variant of the study that the figure belongs to; null goes with any."""
     protocol: str
-    device: str
+    device: Annotated[str, Field(min_length=1)]
+    """Model of the device, or ``any`` or ``unstated``."""
     source: str
 
     @field_validator("metric")
@@ -110,6 +111,14 @@ class Published(Strict):
         if metric not in METRICS:
             raise ValueError(not_known(metric, METRICS))
         return metric
+
+    @model_validator(mode="after")
+    def metric_is_known_by_epoch(self) -> Self:
+        allowed = TRIAL_METRICS if self.epoch is None else EPOCH_METRICS
+        if self.metric not in allowed:
+            when = "of an epoch (`epoch`)" if self.epoch is None else "of the whole training"
+            raise Misplaced(("metric",), f"{self.metric} is a figure {when}")
+        return self
 
 
 class Claim(Strict):
