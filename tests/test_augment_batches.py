@@ -10,7 +10,7 @@ from resray.data.augment.crop_flip import crop_and_flip
 from resray.data.dataset import Images
 from resray.data.loader import TrainLoader
 from resray.data.randomness import epoch_generator
-from resray.study.recipe_spec import Augmentation, Cutout
+from resray.study.augmentation_spec import Augmentation, Cutout
 
 OFF: dict[str, Any] = {"flip": 0, "crop_padding": 0}
 SINGLE: dict[str, dict[str, Any]] = {

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from resray.data.augment.colour import BrightnessContrast, HueSaturationValue
-from resray.study import recipe_spec
+from resray.study import augmentation_spec
 
 GREYS = torch.arange(0, 256, 16, dtype=torch.uint8)
 
@@ -39,7 +39,7 @@ def test_hue_saturation_value_is_its_formula(shifts: tuple[float, float, float])
     images = colourful()
     hue, saturation, value = shifts
     numbers = torch.tensor([[hue / 30, saturation / 255, value]]).expand(len(images), 3)
-    operation = HueSaturationValue(recipe_spec.HueSaturationValue())
+    operation = HueSaturationValue(augmentation_spec.HueSaturationValue())
     results = operation.apply(images.clone(), numbers).permute(0, 2, 3, 1).reshape(-1, 3)
     pixels = images.permute(0, 2, 3, 1).reshape(-1, 3).tolist()
     expected = np.array([shifted_pixel(pixel, *shifts) for pixel in pixels])
@@ -48,13 +48,15 @@ def test_hue_saturation_value_is_its_formula(shifts: tuple[float, float, float])
 
 def test_no_shift_changes_nothing() -> None:
     images = colourful(64)
-    operation = HueSaturationValue(recipe_spec.HueSaturationValue())
+    operation = HueSaturationValue(augmentation_spec.HueSaturationValue())
     assert torch.equal(operation.apply(images.clone(), torch.zeros(64, 3)), images)
 
 
 def test_brightness_contrast_is_its_formula() -> None:
     images = colourful(16)
-    operation = BrightnessContrast(recipe_spec.BrightnessContrast(brightness=0.4, contrast=0.5))
+    operation = BrightnessContrast(
+        augmentation_spec.BrightnessContrast(brightness=0.4, contrast=0.5)
+    )
     numbers = operation.draw(16, torch.Generator().manual_seed(0))[:, 1:]
     results = operation.apply(images.clone(), numbers)
     for image, result, (factor, added) in zip(images, results, numbers.tolist(), strict=True):
@@ -64,9 +66,9 @@ def test_brightness_contrast_is_its_formula() -> None:
 
 def test_draws_fill_their_ranges() -> None:
     generator = torch.Generator().manual_seed(0)
-    spec = recipe_spec.BrightnessContrast(brightness=0.1, contrast=0.4)
+    spec = augmentation_spec.BrightnessContrast(brightness=0.1, contrast=0.4)
     factor, added = BrightnessContrast(spec).draw(2000, generator)[:, 1:].T
-    hsv = recipe_spec.HueSaturationValue(hue=15, saturation=51, value=40)
+    hsv = augmentation_spec.HueSaturationValue(hue=15, saturation=51, value=40)
     shifts = HueSaturationValue(hsv).draw(2000, generator)[:, 1:].T
     limits = [(0.6, 1.4), (-25.5, 25.5), (-0.5, 0.5), (-0.2, 0.2), (-40, 40)]
     for values, (low, high) in zip((factor, added, *shifts), limits, strict=True):

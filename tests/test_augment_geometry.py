@@ -7,7 +7,7 @@ from torchvision.transforms.v2 import functional as reference
 
 from resray.data.augment.cutout import Cutout
 from resray.data.augment.geometry import Affine, ShiftScaleRotate, inverse_matrices, resample
-from resray.study import recipe_spec
+from resray.study import augmentation_spec
 
 SIZES = [(32, 32), (24, 36)]
 
@@ -102,7 +102,7 @@ def test_surroundings_are_mirrored_without_the_edge_twice() -> None:
 
 
 def test_shift_scale_rotate_fills_its_ranges() -> None:
-    spec = recipe_spec.ShiftScaleRotate(shift=0.1, scale=0.2, degrees=30)
+    spec = augmentation_spec.ShiftScaleRotate(shift=0.1, scale=0.2, degrees=30)
     drawn = ShiftScaleRotate(spec, 20, 40).draw(2000, torch.Generator().manual_seed(0))
     degrees, shift, scale, shear = undone(drawn[:, 1:])
     assert fills(degrees, -30, 30)
@@ -113,7 +113,7 @@ def test_shift_scale_rotate_fills_its_ranges() -> None:
 
 
 def test_affine_fills_its_ranges_in_whole_pixels() -> None:
-    spec = recipe_spec.Affine(degrees=10, translate=0.1, scale=(0.9, 1.3), shear=15)
+    spec = augmentation_spec.Affine(degrees=10, translate=0.1, scale=(0.9, 1.3), shear=15)
     drawn = Affine(spec, 32, 64).draw(2000, torch.Generator().manual_seed(0))
     degrees, shift, scale, shear = undone(drawn[:, 1:])
     assert fills(degrees, -10, 10)
@@ -139,7 +139,7 @@ def holes(numbers: torch.Tensor, size: int, side: int) -> torch.Tensor:
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(("size", "count"), [(8, 1), (5, 1), (4, 3), (1, 1), (40, 1)])
 def test_cutout_is_its_formula(size: int, count: int, layout: torch.memory_format) -> None:
-    cutout = Cutout(recipe_spec.Cutout(size=size, holes=count), 16, 16)
+    cutout = Cutout(augmentation_spec.Cutout(size=size, holes=count), 16, 16)
     numbers = cutout.draw(64, torch.Generator().manual_seed(0))
     images = torch.rand(64, 3, 16, 16).add_(1).contiguous(memory_format=layout)
     expected = images.masked_fill(holes(numbers, size, 16), 0.0)
@@ -148,7 +148,7 @@ def test_cutout_is_its_formula(size: int, count: int, layout: torch.memory_forma
 
 
 def test_cutout_honours_its_probability_and_reaches_every_pixel() -> None:
-    cutout = Cutout(recipe_spec.Cutout(size=2, probability=0.3), 8, 8)
+    cutout = Cutout(augmentation_spec.Cutout(size=2, probability=0.3), 8, 8)
     numbers = cutout.draw(4000, torch.Generator().manual_seed(0))
     images = torch.ones(4000, 3, 8, 8)
     cutout.cut(images, numbers)

@@ -16,7 +16,7 @@ from resray.data.augment.policies import (
     AutoAugment,
     RandAugment,
 )
-from resray.study import recipe_spec
+from resray.study import augmentation_spec
 
 MOVES = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 LEVELS = (0, 4, 9, 15, 30)
@@ -120,10 +120,13 @@ def test_torchvision_makes_nothing_that_we_do_not(name: str) -> None:
     """All that torchvision makes of one image is among what we make of it."""
     spec: RandAugment | AutoAugment
     if name == "rand_augment":
-        spec = RandAugment(recipe_spec.RandAugment(operations=1, magnitude=14), 16, 16)
+        spec = RandAugment(augmentation_spec.RandAugment(operations=1, magnitude=14), 16, 16)
         theirs: v2.Transform = v2.RandAugment(num_ops=1, magnitude=14)
     else:
-        spec, theirs = AutoAugment(recipe_spec.AutoAugment(), 16, 16), TORCHVISIONS_AUTO_AUGMENT
+        spec, theirs = (
+            AutoAugment(augmentation_spec.AutoAugment(), 16, 16),
+            TORCHVISIONS_AUTO_AUGMENT,
+        )
     image = some_images(1, 16, 16)
     numbers = spec.draw(4000, torch.Generator().manual_seed(0))[:, 1:]
     ours = spec.apply(image.repeat(4000, 1, 1, 1), numbers).unique(dim=0)
@@ -134,7 +137,7 @@ def test_torchvision_makes_nothing_that_we_do_not(name: str) -> None:
 
 
 def test_rand_augment_draws_all_operations_and_signs_alike() -> None:
-    operation = RandAugment(recipe_spec.RandAugment(operations=3, probability=0.4), 32, 32)
+    operation = RandAugment(augmentation_spec.RandAugment(operations=3, probability=0.4), 32, 32)
     numbers = operation.draw(9000, torch.Generator().manual_seed(0))
     assert float(numbers[:, 0].mean()) == pytest.approx(0.4, abs=0.02)
     for step in (1, 2, 3):
@@ -144,7 +147,7 @@ def test_rand_augment_draws_all_operations_and_signs_alike() -> None:
 
 
 def test_auto_augment_draws_pairs_alike_and_honours_their_probabilities() -> None:
-    operation = AutoAugment(recipe_spec.AutoAugment(), 32, 32)
+    operation = AutoAugment(augmentation_spec.AutoAugment(), 32, 32)
     drawn = operation.draw(40_000, torch.Generator().manual_seed(0))[:, 1:].long()
     for place, pair in enumerate(CIFAR10_POLICY):
         for step in (0, 1):

@@ -10,7 +10,7 @@ from torchvision.transforms.v2 import functional as reference
 from resray.data.augment.crop_flip import crop_and_flip, draw_parameters
 from resray.data.dataset import Images
 from resray.data.loader import Batch, EvalLoader, TrainLoader, rank_share
-from resray.study.recipe_spec import Augmentation
+from resray.study.augmentation_spec import Augmentation
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 PLAIN = Augmentation(flip=0, crop_padding=0)

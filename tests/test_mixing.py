@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from resray.study.recipe_spec import Mixing
+from resray.study.augmentation_spec import Mixing
 from resray.training.mixing import (
     Mixed,
     draw_rectangle,

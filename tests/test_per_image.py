@@ -9,7 +9,7 @@ import torch
 from resray.data.dataset import Images
 from resray.data.loader import TrainLoader
 from resray.data.per_image import PerImageLoader
-from resray.study.recipe_spec import Augmentation
+from resray.study.augmentation_spec import Augmentation
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 PLAIN = Augmentation(flip=0, crop_padding=0)

@@ -25,7 +25,7 @@ import torch
 
 from resray.data.dataset import Images
 from resray.data.loader import Normalise, TrainLoader
-from resray.study.recipe_spec import Augmentation
+from resray.study.augmentation_spec import Augmentation
 
 MEAN, STD = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2761)
 SESSION_02 = Augmentation.model_validate(

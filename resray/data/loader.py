@@ -13,7 +13,7 @@ import torch
 from resray.data.augment.augmenter import Augmenter, Drawn
 from resray.data.dataset import Images
 from resray.data.randomness import epoch_generator
-from resray.study.recipe_spec import Augmentation
+from resray.study.augmentation_spec import Augmentation
 
 
 @dataclass(frozen=True)

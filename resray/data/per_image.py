@@ -18,7 +18,7 @@ from torchvision.transforms import v2
 
 from resray.data.dataset import Images
 from resray.data.loader import Batch, epoch_generator, rank_share
-from resray.study.recipe_spec import Augmentation
+from resray.study.augmentation_spec import Augmentation
 
 Draw = tuple[int, int]
 """An image's index, and the seed of its augmentation."""

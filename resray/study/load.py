@@ -12,9 +12,10 @@ from resray.study.entries import entries, trial_names
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
 from resray.study.mistakes import Mistake, dotted, find_mistakes
 from resray.study.phases import check_ranges
-from resray.study.recipe_spec import Data, Misplaced, Recipe
+from resray.study.recipe_spec import Data, Recipe
 from resray.study.source import Key, Source, parse, read_text
 from resray.study.spec import Study, names_twice
+from resray.study.strict import Misplaced
 
 
 def study_files() -> dict[str, Path]:

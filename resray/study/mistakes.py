@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from resray.errors import not_known
-from resray.study.recipe_spec import Misplaced
 from resray.study.source import Key
+from resray.study.strict import Misplaced
 
 _LONGEST_VALUE = 60
 

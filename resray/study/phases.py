@@ -23,7 +23,8 @@ from pydantic import ValidationError
 from resray.errors import not_known
 from resray.study.layers import deep_merge
 from resray.study.mistakes import dotted, find_mistakes
-from resray.study.recipe_spec import Misplaced, Recipe
+from resray.study.recipe_spec import Recipe
+from resray.study.strict import Misplaced
 
 SETTINGS = (
     "augmentation",

@@ -14,7 +14,8 @@ from resray.models.table import MODELS, is_known
 from resray.study.claims import check_statement
 from resray.study.entries import trial_names
 from resray.study.metrics import EPOCH_METRICS, METRICS, TRIAL_METRICS
-from resray.study.recipe_spec import MODEL_FORMS, Count, Misplaced, Strict
+from resray.study.recipe_spec import MODEL_FORMS
+from resray.study.strict import Count, Misplaced, Strict
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 GridValues = Annotated[list[Any], Field(min_length=1)]

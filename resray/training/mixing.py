@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from resray.study.recipe_spec import Mixing
+from resray.study.augmentation_spec import Mixing
 
 
 @dataclass(frozen=True)

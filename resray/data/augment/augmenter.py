@@ -12,7 +12,7 @@ from resray.data.augment.geometry import Affine, ShiftScaleRotate
 from resray.data.augment.operation import Operation, change_groups, move
 from resray.data.augment.policies import AutoAugment, RandAugment
 from resray.data.randomness import epoch_generator
-from resray.study.recipe_spec import Augmentation
+from resray.study.augmentation_spec import Augmentation
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 

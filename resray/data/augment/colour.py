@@ -3,13 +3,13 @@
 import torch
 
 from resray.data.augment.operation import draw_between, draw_chances, move, to_uint8
-from resray.study import recipe_spec
+from resray.study import augmentation_spec
 
 
 class BrightnessContrast:
-    """See `resray.study.recipe_spec.BrightnessContrast`."""
+    """See `resray.study.augmentation_spec.BrightnessContrast`."""
 
-    def __init__(self, spec: recipe_spec.BrightnessContrast) -> None:
+    def __init__(self, spec: augmentation_spec.BrightnessContrast) -> None:
         self.spec = spec
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
@@ -25,13 +25,13 @@ class BrightnessContrast:
 
 
 class HueSaturationValue:
-    """See `resray.study.recipe_spec.HueSaturationValue`.
+    """See `resray.study.augmentation_spec.HueSaturationValue`.
 
     Computed with fractions, where albumentations rounds to OpenCV's 180 hues and 256 levels in
     between. Grey pixels stay grey, as they do there.
     """
 
-    def __init__(self, spec: recipe_spec.HueSaturationValue) -> None:
+    def __init__(self, spec: augmentation_spec.HueSaturationValue) -> None:
         self.spec = spec
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from resray.study.recipe_spec import Augmentation
+from resray.study.augmentation_spec import Augmentation
 
 Parameters = torch.Tensor
 """int64 (n, 3): top and left edge of the crop in the padded image, and whether (1) to flip."""

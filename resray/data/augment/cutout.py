@@ -3,16 +3,16 @@
 import torch
 
 from resray.data.augment.operation import draw_chances, move
-from resray.study import recipe_spec
+from resray.study import augmentation_spec
 
 
 class Cutout:
-    """See `resray.study.recipe_spec.Cutout`.
+    """See `resray.study.augmentation_spec.Cutout`.
 
     It comes after the normalisation, where the dataset's mean is exactly 0.
     """
 
-    def __init__(self, spec: recipe_spec.Cutout, height: int, width: int) -> None:
+    def __init__(self, spec: augmentation_spec.Cutout, height: int, width: int) -> None:
         self.spec, self.height, self.width = spec, height, width
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:

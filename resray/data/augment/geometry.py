@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from resray.data.augment.operation import draw_between, draw_chances, move, to_uint8
-from resray.study import recipe_spec
+from resray.study import augmentation_spec
 
 
 def inverse_matrices(
@@ -67,9 +67,9 @@ def resample(
 
 
 class ShiftScaleRotate:
-    """See `resray.study.recipe_spec.ShiftScaleRotate`; bilinear, the surroundings mirrored."""
+    """See `resray.study.augmentation_spec.ShiftScaleRotate`; bilinear, the surroundings mirrored."""
 
-    def __init__(self, spec: recipe_spec.ShiftScaleRotate, height: int, width: int) -> None:
+    def __init__(self, spec: augmentation_spec.ShiftScaleRotate, height: int, width: int) -> None:
         self.spec, self.sides = spec, torch.tensor([width, height])
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
@@ -85,9 +85,9 @@ class ShiftScaleRotate:
 
 
 class Affine:
-    """See `resray.study.recipe_spec.Affine`; nearest pixel, black around, as in torchvision."""
+    """See `resray.study.augmentation_spec.Affine`; nearest pixel, black around, as in torchvision."""
 
-    def __init__(self, spec: recipe_spec.Affine, height: int, width: int) -> None:
+    def __init__(self, spec: augmentation_spec.Affine, height: int, width: int) -> None:
         self.spec, self.sides = spec, torch.tensor([width, height])
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 
 from resray.data.augment.choices import SIGNED, Choice, Choices, magnitude_at
 from resray.data.augment.operation import draw_chances
-from resray.study import recipe_spec
+from resray.study import augmentation_spec
 
 RAND_AUGMENT_OPERATIONS = (
     "Identity", "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness",
@@ -60,9 +60,9 @@ def both_signs(name: str, level: int, levels: int, height: int, width: int) -> l
 
 
 class RandAugment:
-    """See `resray.study.recipe_spec.RandAugment`: every operation is equally likely."""
+    """See `resray.study.augmentation_spec.RandAugment`: every operation is equally likely."""
 
-    def __init__(self, spec: recipe_spec.RandAugment, height: int, width: int) -> None:
+    def __init__(self, spec: augmentation_spec.RandAugment, height: int, width: int) -> None:
         self.spec = spec
         choices = [
             choice
@@ -86,9 +86,9 @@ class RandAugment:
 
 
 class AutoAugment:
-    """See `resray.study.recipe_spec.AutoAugment`: every pair of the policy is equally likely."""
+    """See `resray.study.augmentation_spec.AutoAugment`: every pair of the policy is equally likely."""
 
-    def __init__(self, spec: recipe_spec.AutoAugment, height: int, width: int) -> None:
+    def __init__(self, spec: augmentation_spec.AutoAugment, height: int, width: int) -> None:
         self.spec = spec
         choices = [
             choice
