@@ -7,7 +7,7 @@ from resray.study import augmentation_spec
 
 
 class BrightnessContrast:
-    """See `resray.study.augmentation_spec.BrightnessContrast`."""
+    """See `augmentation_spec.BrightnessContrast`."""
 
     def __init__(self, spec: augmentation_spec.BrightnessContrast) -> None:
         self.spec = spec
@@ -25,7 +25,7 @@ class BrightnessContrast:
 
 
 class HueSaturationValue:
-    """See `resray.study.augmentation_spec.HueSaturationValue`.
+    """See `augmentation_spec.HueSaturationValue`.
 
     Computed with fractions, where albumentations rounds to OpenCV's 180 hues and 256 levels in
     between. Grey pixels stay grey, as they do there.

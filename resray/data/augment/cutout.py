@@ -7,7 +7,7 @@ from resray.study import augmentation_spec
 
 
 class Cutout:
-    """See `resray.study.augmentation_spec.Cutout`.
+    """See `augmentation_spec.Cutout`.
 
     It comes after the normalisation, where the dataset's mean is exactly 0.
     """

@@ -67,7 +67,7 @@ def resample(
 
 
 class ShiftScaleRotate:
-    """See `resray.study.augmentation_spec.ShiftScaleRotate`; bilinear, the surroundings mirrored."""
+    """See `augmentation_spec.ShiftScaleRotate`; bilinear, the surroundings mirrored."""
 
     def __init__(self, spec: augmentation_spec.ShiftScaleRotate, height: int, width: int) -> None:
         self.spec, self.sides = spec, torch.tensor([width, height])
@@ -85,7 +85,7 @@ class ShiftScaleRotate:
 
 
 class Affine:
-    """See `resray.study.augmentation_spec.Affine`; nearest pixel, black around, as in torchvision."""
+    """See `augmentation_spec.Affine`; nearest pixel, black around, as in torchvision."""
 
     def __init__(self, spec: augmentation_spec.Affine, height: int, width: int) -> None:
         self.spec, self.sides = spec, torch.tensor([width, height])

@@ -60,7 +60,7 @@ def both_signs(name: str, level: int, levels: int, height: int, width: int) -> l
 
 
 class RandAugment:
-    """See `resray.study.augmentation_spec.RandAugment`: every operation is equally likely."""
+    """See `augmentation_spec.RandAugment`: every operation is equally likely."""
 
     def __init__(self, spec: augmentation_spec.RandAugment, height: int, width: int) -> None:
         self.spec = spec
@@ -86,7 +86,7 @@ class RandAugment:
 
 
 class AutoAugment:
-    """See `resray.study.augmentation_spec.AutoAugment`: every pair of the policy is equally likely."""
+    """See `augmentation_spec.AutoAugment`: every pair of the policy is equally likely."""
 
     def __init__(self, spec: augmentation_spec.AutoAugment, height: int, width: int) -> None:
         self.spec = spec
