@@ -120,6 +120,8 @@ def changes_network(reduction: str, metric: str) -> bool:
     Another model does; so may other images, by the number of classes, and of the multiply-adds
     their size.
     """
+    if reduction.startswith("changed: model."):
+        return True
     size = metric == "multiply_adds" and reduction.startswith("images of ")
     return size or (
         " in place of " in reduction and reduction != "embedded images in place of cifar10"
