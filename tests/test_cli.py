@@ -170,6 +170,13 @@ def test_show_prints_text_as_it_stands(resray: Resray, tmp_path: Path) -> None:
         assert text in answer.out
 
 
+def test_a_network_is_shown_layer_by_layer(resray: Resray) -> None:
+    answer = resray("model", "resnet10", "--classes", "7", "--depth", "1")
+    assert answer.code == 0, answer.err
+    assert "resnet10: 4,901,703 parameters, 253,431,296 multiply-adds" in answer.out
+    assert re.search(r"fc +Linear +7 +3,591 +3,584", answer.out)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -191,6 +198,21 @@ def test_show_prints_text_as_it_stands(resray: Resray, tmp_path: Path) -> None:
         ((*QUICK, "--workers", "0"), "--workers 0: must be 1 or more"),
         ((*QUICK, "--dry-run", "--json"), "--json: .*--dry-run"),
         (("report", "nowhere"), "nowhere: no results here"),
+        (("bench",), "bench: name one study .*or type --all"),
+        (("bench", "resnext", "--all"), "bench: name one study .*or type --all"),
+        (("show", "resnext", "--ablate", "chain"), "--ablate chain: resnext has no ablation"),
+        (("show", "resnet10-speed", "--ablate", "ad"), "--ablate: 'ad' is not known; did you"),
+        (("evaluate", "nowhere"), "nowhere: no results here"),
+        (("evaluate", "nowhere", "--kind", "blur"), "--kind: 'blur' is not known"),
+        (("predict", "best.pt"), "predict: name a checkpoint and the images; there is only best"),
+        (("predict", "best.pt", "images.npy"), "best.pt: there is no such checkpoint"),
+        (("export", "nowhere"), "type one of --output FILE, --hub-dir DIR and --hub OWNER/NAME"),
+        (("export", "nowhere", "--output", "a.csv"), "nowhere: no results here"),
+        (("export", "nowhere", "--output", "a.csv", "--private"), "--private: only for --hub"),
+        (("model", "resnt18"), "name: 'resnt18' is not known; did you mean 'resnet18'"),
+        (("model", "wrn-27-2"), "wrn-27-2: the depth must be 6n \\+ 4, such as 22 or 28"),
+        (("model", "torchvision:resnt18"), "'torchvision:resnt18' is not known; did you mean"),
+        (("model", "resnet18", "--set", "stem=imgnet"), "--set stem=imgnet: stem: 'imgnet'"),
     ],
 )
 def test_mistakes_exit_with_2_and_one_line(
