@@ -1,6 +1,7 @@
 """`resray bench` as a library function: run a study, write its report, say how it went."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from errno import EACCES
 from pathlib import Path
@@ -53,6 +54,20 @@ def checked_machine(bench: Bench) -> Machine:
     if bench.address is None:
         allocate(bench.request, machine, trials=1)
     return machine
+
+
+def check_all(benches: Sequence[Bench]) -> None:
+    """Raise now, before the first of several studies trains, what one of them would raise.
+
+    An InputError then begins with the study at fault.
+    """
+    for bench in benches:
+        checked_machine(bench)
+        try:
+            Planner(bench)
+        except InputError as error:
+            where = f"{bench.study}: " if len(benches) > 1 else ""
+            raise InputError(f"{where}{error}") from error
 
 
 def dry_run(bench: Bench, console: Console) -> None:

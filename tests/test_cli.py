@@ -200,6 +200,7 @@ def test_a_network_is_shown_layer_by_layer(resray: Resray) -> None:
         (("report", "nowhere"), "nowhere: no results here"),
         (("bench",), "bench: name one study .*or type --all"),
         (("bench", "resnext", "--all"), "bench: name one study .*or type --all"),
+        (("bench", "--all", "--ablate", "add"), "basicblock-depth: --ablate add: .* no ablation"),
         (("show", "resnext", "--ablate", "chain"), "--ablate chain: resnext has no ablation"),
         (("show", "resnet10-speed", "--ablate", "ad"), "--ablate: 'ad' is not known; did you"),
         (("evaluate", "nowhere"), "nowhere: no results here"),

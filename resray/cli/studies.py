@@ -141,6 +141,7 @@ def bench(
     if dry_run and as_json:
         raise InputError("--json: there is no outcome yet with --dry-run; leave out one of them")
     asked = [asked_for(name, context) for name in chosen_studies(study, every)]
+    library.check_all(asked)
     if dry_run:
         for one in asked:
             library.dry_run(one, Console())

@@ -129,6 +129,8 @@ def print_results(
         state = "" if shown.new else "known before"
         table.add_row(*map(escape, cells), values_text(shown), f"{shown.images:,}", state)
     console.print(table)
+    advice = f"`resray report {asked.results}` shows them beside the results."
+    console.print(advice, markup=False, highlight=False, soft_wrap=True)
     if missing:
         labels = "; ".join(trial_label(row) for row in missing)
         console.print(f"Without {asked.checkpoint}.pt: {labels}", markup=False, highlight=False)

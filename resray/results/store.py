@@ -27,7 +27,7 @@ from resray.results.schema import TABLES, VERSION, VERSION_KEY, table_schema
 
 Row = dict[str, Any]
 
-EVALUATION_KEY = ("checkpoint", "kind", "condition", "class", "metric")
+EVALUATION_KEY = ("checkpoint", "kind", "condition", "dataset_checksum", "class", "metric")
 """What tells the values of one trial's (or ensemble's) evaluations apart."""
 
 

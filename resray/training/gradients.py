@@ -9,8 +9,13 @@ SAMPLE_EVERY = 10
 
 
 def gradient_norm(stage: nn.Module) -> torch.Tensor:
-    """Return the L2 norm of the gradient of all of a stage's parameters, a scalar tensor."""
+    """Return the L2 norm of the gradient of all of a stage's parameters, a scalar tensor.
+
+    NaN for a stage without one, such as a frozen stage of a network of the user's own.
+    """
     gradients = [parameter.grad for parameter in stage.parameters() if parameter.grad is not None]
+    if not gradients:
+        return torch.full((), torch.nan, device=next(stage.parameters()).device)
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
 
 
