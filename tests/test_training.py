@@ -16,6 +16,7 @@ from resray.training.device import cpu_computes_bf16, peak_memory, reset_peak_me
 from resray.training.energy import energy_between, energy_counter
 from resray.training.evaluation import evaluate
 from resray.training.fit import fit
+from resray.training.gradients import gradient_norm
 from resray.training.stopping import is_best_so_far
 from tests.training_case import (
     DATA,
@@ -192,3 +193,10 @@ def test_energy_is_summed_over_cpu_packages_and_null_where_nothing_tells(tmp_pat
     assert energy_between(2.5, 4.0) == 1.5
     assert energy_between(None, 4.0) is None
     assert energy_between(4.0, 0.5) is None, "the counter started again"
+
+
+def test_a_stage_without_gradients_has_no_norm() -> None:
+    stage = torch.nn.Linear(2, 2)
+    assert gradient_norm(stage).isnan()
+    stage(torch.ones(1, 2)).sum().backward()
+    assert gradient_norm(stage) == pytest.approx(6**0.5), "six derivatives of 1"
