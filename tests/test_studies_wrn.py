@@ -1,12 +1,16 @@
 """The trials of wrn-cifar100, value by value, against their source; what changes by epoch."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from resray.study.load import load_study
+from resray.report.aggregate import load_results
+from resray.report.comparison import comparisons
+from resray.study.load import load_study, study_files
 from resray.study.phases import recipe_at
 from resray.study.recipe_spec import Recipe
+from tests.report_builder import epochs_of, trial, write_results
 from tests.studies import SGD, UNCHANGED, in_force, recipes, same
 
 CIFAR100 = {
@@ -182,3 +186,18 @@ def test_quick_keeps_every_phase_of_session_04() -> None:
     seen = [in_force(recipe, epoch) for epoch in range(1, recipe.epochs + 1)]
     assert list(dict.fromkeys(seen)) == list(dict.fromkeys(SESSION_04.values()))
     assert [part.until for part in recipe.schedule.parts] == [6, None]
+
+
+def test_the_failure_of_session_01_stands_beside_session_02_without_a_difference(
+    tmp_path: Path,
+) -> None:
+    row = trial("session-02", study="wrn-cifar100", epochs=3)
+    write_results(tmp_path, [row], study=study_files()["wrn-cifar100"], epochs=epochs_of(row))
+    (item,) = (
+        item
+        for item in comparisons(load_results(tmp_path))
+        if item.published.source.endswith("session 01")
+    )
+    assert item.measured is not None
+    assert item.difference is None
+    assert item.notes == "not comparable (another configuration)"

@@ -74,6 +74,8 @@ def compare(results: Results, figure: Published, group: Group | None) -> Compari
 
 def obstacles_of(figure: Published, group: Group) -> Iterator[str]:
     """Yield what makes a comparison meaningless."""
+    if figure.not_comparable:
+        yield f"not comparable ({figure.not_comparable})"
     if figure.metric in OF_DEVICE:
         devices = [str(device).lower() for device in group.distinct("device")]
         if not devices or any(figure.device.lower() not in device for device in devices):

@@ -104,6 +104,8 @@ class Published(Strict):
     protocol: str
     device: Annotated[str, Field(min_length=1)]
     """Model of the device, or ``any`` or ``unstated``."""
+    not_comparable: Annotated[str, Field(min_length=1)] | None = None
+    """Why the figure must not be compared with ours, where its protocol alone forbids it."""
     source: str
 
     @field_validator("metric")
