@@ -26,6 +26,22 @@ def test_documented_study_files_are_valid(tmp_path: Path, text: str) -> None:
         assert expand(study, Options(variant=variant, quick=True))
 
 
+@pytest.mark.parametrize(
+    ("page", "name"), [("README.md", "stems"), ("docs/studies.md", "regularisation")]
+)
+def test_the_mistake_that_is_shown_is_what_resray_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, name: str
+) -> None:
+    text = (DOCUMENTATION.parent.parent / page).read_text()
+    example = re.search(rf"^```yaml\n(name: {name}\n.*?)^```", text, re.DOTALL | re.MULTILINE)
+    shown = re.search(rf"^    ({name}\.yaml:\d+: .*)$", text, re.MULTILINE)
+    assert example
+    assert shown
+    monkeypatch.chdir(tmp_path)
+    Path(f"{name}.yaml").write_text(example[1].replace("name: sgd,", "name: sgdd,"))
+    assert mistakes_in(Path(f"{name}.yaml")) == [shown[1]]
+
+
 def test_documentation_names_every_key_of_a_study_and_has_examples() -> None:
     text = DOCUMENTATION.read_text()
     assert len(BLOCKS) >= 2

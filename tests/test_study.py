@@ -157,6 +157,44 @@ def test_all_mistakes_are_reported_in_order(tmp_path: Path) -> None:
     ]
 
 
+FITS_NOTHING = """\
+claims:
+  - {id: a, text: t, check: "test_accuracy[small] > test_accuracy[lrage]"}
+  - id: a
+    text: t
+    check:
+      - [1]
+      - test_accuracy[small, variant=shrot] > 1
+"""
+
+
+def test_what_does_not_fit_together_is_reported_beside_wrong_values(tmp_path: Path) -> None:
+    text = STUDY.replace("lr: 0.05", "lr: -1")
+    text = text.replace("small: {epochs", "smal: {epochs").replace("{trial: small", "{trial: tiny")
+    text = text.replace("[0, 1]", "[0, x, 0]")
+    text = text.replace("  real:", "  stand_ins: {resnet18: resnet1}\n  real:")
+    path = write(tmp_path, text.replace("value: 95.0", "value: high") + FITS_NOTHING)
+    with pytest.raises(InputError) as raised:
+        load_study(path)
+    found = [message.removeprefix(f"{path}:") for message in str(raised.value).splitlines()]
+    expected = [
+        "18: trials[1].recipe.optimizer.lr: -1 must be",
+        "23: variants.short.trials.smal: 'smal' is not known",
+        "24: seeds[1]: 'x' must be a whole number",
+        "24: seeds: [0, 'x', 0] holds a seed twice",
+        "28: quick.stand_ins.resnet18: 'resnet1' is not known",
+        "31: published[0].trial: 'tiny' is not known",
+        "31: published[0].value: 'high' must be a number",
+        "33: claims[0].check[0]: 'lrage' is not known; did you mean 'large'?",
+        "34: claims[1].id: 'a' stands there twice",
+        "37: claims[1].check[0]: [1] must be text",
+        "38: claims[1].check[1]: 'shrot' is not known; did you mean 'short'?",
+    ]
+    assert len(found) == len(expected), found
+    for message, start in zip(found, expected, strict=True):
+        assert message.startswith(start)
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "just text", "- a\n- b", "a: &a [*a]", "\x00", "a: [" * 3000, "a: 2026-13-45"],

@@ -8,14 +8,15 @@ from pydantic import BaseModel, ValidationError
 
 import resray
 from resray.errors import InputError, unknown
-from resray.study.entries import entries, trial_names
+from resray.study.entries import entries
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
 from resray.study.mistakes import Mistake, dotted, find_mistakes
 from resray.study.phases import check_ranges
 from resray.study.recipe_spec import Data, Recipe
 from resray.study.source import Key, Source, parse, read_text
-from resray.study.spec import Study, names_twice
+from resray.study.spec import Study
 from resray.study.strict import Misplaced
+from resray.study.whole import mistakes_of_the_whole
 
 
 def study_files() -> dict[str, Path]:
@@ -65,7 +66,7 @@ def _validate(source: Source) -> Study:
     content = source.content
     if not isinstance(content, dict):
         raise InputError(f"{source.place}:1: a study is a mapping of keys to values")
-    mistakes = _mistakes_in(Study, content) + _names_twice(content)
+    mistakes = _mistakes_in(Study, content) + _mistakes_of_the_whole(content)
     mistakes += _recipe_mistakes(content) + _quick_mistakes(content)
     if mistakes:
         raise InputError(_report(source, mistakes))
@@ -100,11 +101,9 @@ def _check(layers: list[Layer], index: int) -> list[Mistake]:
     return [_in_document(layers, index, mistake) for mistake in mistakes]
 
 
-def _names_twice(document: dict[Any, Any]) -> list[Mistake]:
-    """Find names that stand twice also where other mistakes keep the whole from being checked."""
-    trials = document.get("trials")
-    listed = len(trials) if isinstance(trials, list) else 0
-    return [_as_mistake(error) for error in names_twice(trial_names(document), listed)]
+def _mistakes_of_the_whole(document: dict[Any, Any]) -> list[Mistake]:
+    """Find what does not fit together also where single values are wrong."""
+    return [_as_mistake(error) for error in mistakes_of_the_whole(document)]
 
 
 def _phase_mistakes(recipe: dict[str, Any]) -> list[Mistake]:

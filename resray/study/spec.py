@@ -4,18 +4,16 @@ A *recipe* (`resray.study.recipe_spec`) is everything that shapes one training. 
 recipe, the trials that change it, and what was published about them.
 """
 
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from resray.errors import not_known
-from resray.models.table import MODELS, is_known
 from resray.study.claims import check_statement
 from resray.study.entries import trial_names
 from resray.study.metrics import EPOCH_METRICS, METRICS, TRIAL_METRICS
-from resray.study.recipe_spec import MODEL_FORMS
 from resray.study.strict import Count, Misplaced, Strict
+from resray.study.whole import DEFAULT_VARIANT, mistakes_of_the_whole
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 GridValues = Annotated[list[Any], Field(min_length=1)]
@@ -152,14 +150,6 @@ class Claim(Strict):
         return self
 
 
-def names_twice(names: list[str], listed: int) -> Iterator[Misplaced]:
-    """Yield each name that a trial before has; the study lists the first ``listed`` trials."""
-    for index, name in enumerate(names):
-        if name and name in names[:index]:
-            path = ("trials", index, "name") if index < listed else ("trials",)
-            yield Misplaced(path, f"{name!r} stands there twice")
-
-
 class Study(Strict):
     """One study file."""
 
@@ -177,7 +167,7 @@ class Study(Strict):
     exclusive: bool = False
     """One trial at a time has the device (on CPU: the machine) to itself, so that times compare."""
     checkpoints: CheckpointPolicy = CheckpointPolicy()
-    default_variant: str = "standard"
+    default_variant: str = DEFAULT_VARIANT
     """The name of the base recipe among the variants."""
     default_description: str = ""
     variants: dict[str, Variant] = {}
@@ -193,70 +183,13 @@ class Study(Strict):
         """The names of all trials: those listed, then those of ``ablate`` and ``grid``."""
         return trial_names(self.model_dump())
 
-    @model_validator(mode="after")
-    def trial_names_differ(self) -> Self:
-        names = self.trial_names
-        if not names:
-            raise Misplaced(("trials",), "a study needs trials: `trials`, `ablate` or `grid`")
-        for mistake in names_twice(names, len(self.trials)):
-            raise mistake
-        return self
-
-    @model_validator(mode="after")
-    def trial_names_are_known(self) -> Self:
-        names = self.trial_names
-        for variant_name, variant in self.variants.items():
-            for trial in variant.trials:
-                if trial not in names:
-                    place = ("variants", variant_name, "trials", trial)
-                    raise Misplaced(place, not_known(trial, names))
-        for index, figure in enumerate(self.published):
-            if figure.trial not in names:
-                raise Misplaced(("published", index, "trial"), not_known(figure.trial, names))
-            if figure.variant is not None and figure.variant not in self.variant_names:
-                path = ("published", index, "variant")
-                raise Misplaced(path, not_known(figure.variant, self.variant_names))
-        return self
-
-    @model_validator(mode="after")
-    def claims_and_stand_ins_are_told_apart(self) -> Self:
-        ids = [claim.id for claim in self.claims]
-        for index, name in enumerate(ids):
-            if name in ids[:index]:
-                raise Misplaced(("claims", index, "id"), f"{name!r} stands there twice")
-        for model, smaller in self.quick.stand_ins.items():
-            for name in (model, smaller):
-                if not is_known(name):
-                    path = ("quick", "stand_ins", model)
-                    raise Misplaced(path, not_known(name, [*MODELS, *MODEL_FORMS]))
-        return self
-
     @property
     def variant_names(self) -> list[str]:
         """The study's variants, the default one first."""
         return [self.default_variant, *self.variants]
 
     @model_validator(mode="after")
-    def claims_name_what_there_is(self) -> Self:
-        for index, claim in enumerate(self.claims):
-            for place, text in enumerate(claim.check):
-                for value in check_statement(text).values:
-                    path = ("claims", index, "check", place)
-                    if value.trial not in self.trial_names:
-                        raise Misplaced(path, not_known(value.trial, self.trial_names))
-                    if value.variant is not None and value.variant not in self.variant_names:
-                        raise Misplaced(path, not_known(value.variant, self.variant_names))
-        return self
-
-    @model_validator(mode="after")
-    def seeds_differ(self) -> Self:
-        if len(set(self.seeds)) < len(self.seeds):
-            raise Misplaced(("seeds",), f"{self.seeds} holds a seed twice")
-        return self
-
-    @model_validator(mode="after")
-    def default_variant_is_the_base(self) -> Self:
-        if self.default_variant in self.variants:
-            message = f"{self.default_variant!r} names the base recipe and a variant"
-            raise Misplaced(("default_variant",), message)
+    def whole_fits_together(self) -> Self:
+        for mistake in mistakes_of_the_whole(self.model_dump()):
+            raise mistake
         return self
