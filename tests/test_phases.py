@@ -64,9 +64,13 @@ def test_rescaling_keeps_proportions() -> None:
     assert Recipe.model_validate(scaled.model_dump()) == scaled
 
 
-@pytest.mark.parametrize("epochs", range(1, 12))
+@pytest.mark.parametrize("epochs", [*range(1, 12), 49])
 def test_every_rescaled_recipe_is_valid(epochs: int) -> None:
-    parts = [{"name": "cosine_restarts", "period": 20, "until": 60}, {"name": "cosine"}]
+    parts = [
+        {"name": "cosine", "warmup_epochs": 2.9, "until": 3},
+        {"name": "cosine_restarts", "period": 20, "until": 60},
+        {"name": "cosine", "warmup_epochs": 39},
+    ]
     scaled = rescale(recipe(schedule={"name": "sequence", "parts": parts}), epochs)
     assert Recipe.model_validate(scaled.model_dump()) == scaled
     assert recipe_at(scaled, epochs).phases == {}

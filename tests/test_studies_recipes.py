@@ -69,7 +69,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "amp": {"precision": "auto"},
     "accumulation": {"accumulation": 2},
     "optimizer": {
-        "optimizer": {"name": "adamw", "lr": 1e-3, "momentum": 0, "weight_decay": 0.01},
+        "optimizer": {"name": "adamw", "lr": 1e-3, "weight_decay": 0.01},
         "schedule": {"name": "onecycle", "end": 4e-6},
     },
     "shared-layer": {"model": {"name": "resnet10", "shared_stages": [1]}},
@@ -125,7 +125,7 @@ def test_basicblock_depth() -> None:
         "augmentation": {"flip": 0.5, "crop_padding": 4},
     }
     as2 = {
-        "optimizer": {"name": "adam", "lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4},
+        "optimizer": {"name": "adam", "lr": 0.1, "weight_decay": 1e-4},
         "schedule": {"name": "plateau", "gamma": 0.5, "patience": 5},
     }
     affine = {

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from resray.models.table import is_outside, is_wide
+from resray.study.applicable import OPTIMIZER_OPTIONS, SCHEDULE_OPTIONS, without_foreign
 from resray.study.entries import entries
 from resray.study.source import Key
 
 # Of `model`: what a WideResNet has, and what belongs to one network only.
 _OF_WIDE = {"dropout", "stochastic_depth"}
 _OF_ONE_MODEL = {"block", "blocks", "channels", "groups", "width_per_group", "arguments"}
+# What is named, with the name that it has where a recipe says none.
+_NAMED = {"optimizer": ("sgd", OPTIMIZER_OPTIONS), "schedule": ("cosine", SCHEDULE_OPTIONS)}
 # Keys of `data` that say something about one dataset and are wrong for another one.
 _OF_ONE_DATASET = ("mean", "std", "classes", "images")
 
@@ -102,11 +105,21 @@ def _apply(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     before, after = section(base, "data"), section(changes, "data")
     if before and after.get("name", before.get("name")) != before.get("name"):
         base = {**base, "data": _kept(before, after["name"])}
-    merged = deep_merge(base, changes)
+    merged = deep_merge(_without_foreign(base, changes), changes)
     if "phases" in changes and isinstance(merged["phases"], Mapping):
         # A setting's ranges belong together: those of a later layer take their place.
         merged["phases"] = {**section(base, "phases"), **section(changes, "phases")}
     return merged
+
+
+def _without_foreign(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Drop an optimizer's and a schedule's options that those taking their place do not have."""
+    kept = dict(base)
+    for group, (default, options) in _NAMED.items():
+        before, name = section(base, group), section(changes, group).get("name")
+        if before and isinstance(name, str) and name != before.get("name", default):
+            kept[group] = without_foreign(before, name, options)
+    return kept
 
 
 def _kept(data: dict[str, Any], name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from resray.errors import not_known
 from resray.models.table import MODELS, is_known, is_outside, is_wide, wide_shape
+from resray.study.applicable import OPTIMIZER_OPTIONS, SCHEDULE_OPTIONS
 from resray.study.augmentation_spec import Augmentation, Mixing
 from resray.study.strict import (
     ChannelScales,
@@ -153,8 +154,9 @@ class Optimizer(Strict):
 
     @model_validator(mode="after")
     def options_fit(self) -> Self:
-        if self.name != "muon":
-            self.only_with(["companion_lr"], "muon")
+        self.only_those_of(OPTIMIZER_OPTIONS)
+        if self.name == "sgd" and self.nesterov and not self.momentum:
+            raise Misplaced(("nesterov",), "needs a momentum above 0")
         return self
 
 
@@ -193,22 +195,10 @@ class SchedulePart(Strict):
             raise Misplaced(("milestones",), "the step schedule needs at least one")
         if self.name == "cosine_restarts" and self.period is None:
             raise Misplaced(("period",), "cosine_restarts needs the epochs to the first restart")
-        for name, keys in _SCHEDULE_KEYS.items():
-            if self.name != name:
-                self.only_with(keys, f"the {name} schedule")
+        self.only_those_of(SCHEDULE_OPTIONS)
         if self.name == "plateau" and self.gamma >= 1:
             raise Misplaced(("gamma",), f"{self.gamma:g} must be below 1, or the rate never falls")
-        if self.name in ("onecycle", "plateau") and self.warmup_epochs:
-            raise Misplaced(("warmup_epochs",), f"{self.name} has none")
         return self
-
-
-_SCHEDULE_KEYS = {
-    "step": ("milestones",),
-    "cosine_restarts": ("period", "period_factor"),
-    "onecycle": ("rise", "start", "cycle_momentum"),
-    "plateau": ("patience",),
-}
 
 
 class SequencePart(SchedulePart):
@@ -226,10 +216,8 @@ class Schedule(SchedulePart):
 
     @model_validator(mode="after")
     def parts_follow_each_other(self) -> Self:
-        if (self.name == "sequence") != bool(self.parts):
-            raise Misplaced(("parts",), "a sequence has parts, and nothing else has")
-        if self.name == "sequence":
-            self.only_with(("warmup_epochs", "end"), "each part of a sequence")
+        if self.name == "sequence" and not self.parts:
+            raise Misplaced(("parts",), "a sequence has at least one")
         before = 0
         for index, part in enumerate(self.parts):
             last = index == len(self.parts) - 1
@@ -296,10 +284,15 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def sequence_fits(self) -> Self:
+        before = 0
         for index, part in enumerate(self.schedule.parts):
-            if part.until is not None and part.until >= self.epochs:
-                message = f"{part.until} must be below epochs ({self.epochs})"
-                raise Misplaced(("schedule", "parts", index, "until"), message)
+            place, end = ("schedule", "parts", index), part.until or self.epochs
+            if part.until is not None and end >= self.epochs:
+                raise Misplaced((*place, "until"), f"{end} must be below epochs ({self.epochs})")
+            if part.warmup_epochs >= end - before:
+                message = f"{part.warmup_epochs:g} must be below the part's {end - before} epochs"
+                raise Misplaced((*place, "warmup_epochs"), message)
+            before = end
         return self
 
     @model_validator(mode="after")

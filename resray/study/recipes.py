@@ -49,13 +49,17 @@ def _rescaled_parts(
 ) -> tuple[SequencePart, ...]:
     """Return the parts with their ends in proportion; one left without an epoch falls out."""
     kept: list[SequencePart] = []
-    start = 0
+    start = own_start = 0
     for part in parts:
-        end = epochs if part.until is None else rescaled_epoch(part.until, before, epochs)
+        own_end = part.until or before
+        end = rescaled_epoch(own_end, before, epochs)
         if end > start:
-            until = None if end == epochs else end
-            kept.append(_rescaled(part, epochs / before).model_copy(update={"until": until}))
+            # Ends are rounded: with its share of the part a warm-up stays below the part's length.
+            warmup = part.warmup_epochs * (end - start) / (own_end - own_start)
+            changes = {"until": None if end == epochs else end, "warmup_epochs": warmup}
+            kept.append(_rescaled(part, epochs / before).model_copy(update=changes))
             start = end
+        own_start = own_end
     return tuple(kept)
 
 

@@ -1,6 +1,6 @@
 """What study files are made of: bounded numbers, and models that refuse what they do not know."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
@@ -37,6 +37,12 @@ class Strict(BaseModel):
         """Raise Misplaced if one of ``keys``, which mean something in ``where`` only, is set."""
         for key in self.differs(keys):
             raise Misplaced((key,), f"only {where} has it, not {getattr(self, 'name', 'this')}")
+
+    def only_those_of(self, options: Mapping[str, tuple[str, ...]]) -> None:
+        """Raise Misplaced if an option is set that, by this table, others have but not this."""
+        for key, names in options.items():
+            if key in type(self).model_fields and getattr(self, "name", "") not in names:
+                self.only_with([key], " or ".join(names))
 
 
 def name_shorthand(value: Any) -> Any:
