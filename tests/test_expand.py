@@ -85,6 +85,7 @@ def test_quick_without_data_uses_embedded_images_with_the_datasets_classes() -> 
         "2 of 100 epochs",
         "embedded images in place of cifar100",
         "images of 16x16 pixels",
+        "schedule rescaled: warm-up of 0.1 instead of 5, milestones at 1, 1.5 instead of 50, 75",
     )
 
 
@@ -98,6 +99,7 @@ def test_quick_with_data_keeps_and_shrinks_it() -> None:
         "512 training images",
         "128 images each for validation and test",
         "images of 16x16 pixels",
+        "schedule rescaled: warm-up of 0.1 instead of 5, milestones at 1, 1.5 instead of 50, 75",
     )
 
 
@@ -109,6 +111,7 @@ def test_quick_of_a_study_on_embedded_images_stays_embedded() -> None:
         "2 of 100 epochs",
         "640 embedded images",
         "images of 16x16 pixels",
+        "schedule rescaled: warm-up of 0.1 instead of 5, milestones at 1, 1.5 instead of 50, 75",
     )
 
 

@@ -84,6 +84,51 @@ def test_rescaled_phases_are_named() -> None:
     )
 
 
+PARTS: list[dict[str, Any]] = [
+    {"name": "cosine_restarts", "warmup_epochs": 5, "period": 20, "until": 60},
+    {"name": "cosine"},
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "epochs", "expected"),
+    [
+        ({"name": "sequence", "parts": PARTS}, 10,
+         "part 1's warm-up of 0.5 instead of 5, part 1's period of 2 instead of 20, "
+         "part 1 up to epoch 6 instead of 60"),
+        ({"name": "sequence", "parts": [{"name": "cosine", "until": 99}, {"name": "linear"}]}, 10,
+         "parts: 1 instead of 2"),
+        ({"name": "cosine_restarts", "period": 25}, 50, "period of 12.5 instead of 25"),
+        ({"name": "step", "milestones": [60, 80]}, 10, "milestones at 6, 8 instead of 60, 80"),
+    ],
+)  # fmt: skip
+def test_what_moved_in_the_schedule_is_named(
+    changes: dict[str, Any], epochs: int, expected: str
+) -> None:
+    own = recipe(phases={}, schedule=changes)
+    named = (f"{epochs} of 100 epochs", f"schedule rescaled: {expected}")
+    assert reductions(own, rescale(own, epochs), None) == named
+    assert reductions(own, own, None) == ()
+
+
+def test_epochs_that_were_set_by_hand_are_not_called_rescaled() -> None:
+    own = recipe(phases={}, schedule={"name": "cosine", "warmup_epochs": 5})
+    by_hand = recipe(phases={}, schedule={"name": "cosine", "warmup_epochs": 5}, epochs=10)
+    assert reductions(own, by_hand, None) == ("10 of 100 epochs",)
+
+
+def test_patience_is_not_rescaled_and_said_so() -> None:
+    plateau = {"name": "plateau", "patience": 5}
+    own = recipe(phases={}, schedule=plateau, early_stopping={"patience": 15})
+    scaled = rescale(own, 10)
+    assert scaled.early_stopping == own.early_stopping
+    assert scaled.schedule == own.schedule
+    assert reductions(own, scaled, None)[1:] == (
+        "not rescaled: early stopping's patience of 15 epochs",
+        "not rescaled: the plateau's patience of 5 epochs",
+    )
+
+
 @pytest.mark.parametrize(
     ("phases", "message"),
     [

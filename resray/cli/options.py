@@ -56,7 +56,12 @@ QuickOption = Annotated[
 ]
 EpochsOption = Annotated[
     int | None,
-    typer.Option("--epochs", min=1, help="Rescale the recipe (schedule, warm-up) to N epochs."),
+    typer.Option(
+        "--epochs",
+        min=1,
+        help="Rescale the recipe to N epochs: warm-up, schedule and phases; not patience (early "
+        "stopping, plateau), nor which checkpoints stay.",
+    ),
 ]
 StopAfterOption = Annotated[
     int | None,

@@ -1,9 +1,10 @@
 """What was reduced in a trial against its study's own recipe, for people to read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from resray.study.phases import boundaries, rescaled_epoch
-from resray.study.recipe_spec import Data, Recipe
+from resray.study.recipe_spec import Data, Recipe, Schedule, SchedulePart
+from resray.study.recipes import rescale
 
 _OWN_SIZES = {"cifar10": 32, "cifar100": 32, "embedded": 32}
 
@@ -12,7 +13,8 @@ def reductions(own: Recipe, run: Recipe, stop_after: int | None) -> tuple[str, .
     """Name the reductions of what was run against the study's own recipe.
 
     Fragments of a sentence such as ``2 of 200 epochs`` or ``2,000 training images``: epochs,
-    a stand-in for the model, data and image size. Nothing else that differs is a reduction.
+    a stand-in for the model, data and image size. Nothing else that differs is a reduction. With
+    fewer epochs, what moved with them in the recipe is named too, and what did not.
     """
     found = _epochs(own, run, stop_after)
     if run.model.name != own.model.name:
@@ -20,6 +22,8 @@ def reductions(own: Recipe, run: Recipe, stop_after: int | None) -> tuple[str, .
     if run.data.name == "embedded" and own.data.name != "embedded":
         found.append(f"embedded images in place of {own.data.name}")
     found += _images(own.data, run.data)
+    if run.epochs < own.epochs:
+        found += [*_moved_schedule(own, run), *_not_rescaled(own, run)]
     return tuple(found)
 
 
@@ -54,6 +58,51 @@ def _moved_phases(own: Recipe, run: Recipe) -> str:
     after = [rescaled_epoch(epoch, own.epochs, run.epochs) for epoch in before]
     written = (", ".join(map(str, epochs)) for epochs in (before, after))
     return "phases rescaled: boundaries after epochs {} fall after {}".format(*written)
+
+
+def _moved_schedule(own: Recipe, run: Recipe) -> Iterator[str]:
+    """Yield which of the schedule's epochs were rescaled, if any; others were set by hand."""
+    before, now = _epochs_of(own.schedule), _epochs_of(run.schedule)
+    scaled = _epochs_of(rescale(own, run.epochs).schedule)
+    moved = [
+        f"{label} {_shown(scaled[label])} instead of {_shown(epochs)}"
+        for label, epochs in before.items()
+        if scaled.get(label, epochs) != epochs and now.get(label) == scaled[label]
+    ]
+    if moved:
+        yield f"schedule rescaled: {', '.join(moved)}"
+
+
+def _epochs_of(schedule: Schedule) -> dict[str, tuple[float, ...]]:
+    """Return the epochs that a schedule names, each with the words that lead to it."""
+    found = _epochs_of_part(schedule, "")
+    if schedule.parts:
+        found["parts:"] = (len(schedule.parts),)
+    for number, part in enumerate(schedule.parts, 1):
+        found |= _epochs_of_part(part, f"part {number}'s ")
+        if part.until:
+            found[f"part {number} up to epoch"] = (part.until,)
+    return found
+
+
+def _epochs_of_part(part: SchedulePart, whose: str) -> dict[str, tuple[float, ...]]:
+    return {
+        f"{whose}warm-up of": (part.warmup_epochs,),
+        f"{whose}period of": (part.period or 0,),
+        f"{whose}milestones at": part.milestones,
+    }
+
+
+def _shown(epochs: Sequence[float]) -> str:
+    return ", ".join(f"{epoch:.4g}" for epoch in epochs)
+
+
+def _not_rescaled(own: Recipe, run: Recipe) -> Iterator[str]:
+    """Yield the recipe's numbers of epochs that stay what they are, however long it is."""
+    if run.early_stopping and run.early_stopping == own.early_stopping:
+        yield f"not rescaled: early stopping's patience of {run.early_stopping.patience} epochs"
+    if run.schedule.name == own.schedule.name == "plateau":
+        yield f"not rescaled: the plateau's patience of {run.schedule.patience} epochs"
 
 
 def _images(own: Data, run: Data) -> list[str]:
