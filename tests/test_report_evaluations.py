@@ -160,15 +160,23 @@ def test_reduced_runs_and_stand_ins_are_marked(tmp_path: Path) -> None:
     assert html.count("resnet18 (wrn-16-2)") == html.count("reduced run") == 5
 
 
-def test_page_shows_the_section_only_with_evaluations_and_text_as_text(tmp_path: Path) -> None:
+def test_page_shows_evaluations_with_text_as_text(tmp_path: Path) -> None:
     hostile = value("foreign", 9.0, condition="<i>x</i>", name="<i>x</i>")
     page = render(results_of(tmp_path / "with", [*all_kinds(0), hostile, ENSEMBLE]))
     assert 'data-figure="evaluations"' in page
     assert "&lt;i&gt;x" in page
     assert "<i>x" not in page
-    without = render(load_results(write_results(tmp_path / "without", ROWS)))
-    assert 'id="evaluations"' not in without
-    assert 'href="#evaluations"' not in without
+
+
+def test_page_without_evaluations_says_what_to_type(tmp_path: Path) -> None:
+    html = evaluations_section(load_results(write_results(tmp_path / "without", ROWS)))
+    for typed in ("resray evaluate results/without", "resray report results/without"):
+        assert f"<code>{typed}</code>" in html
+    assert "accuracy under corruptions" in html
+    running = [trial("resnet18", status="running")]
+    page = render(load_results(write_results(tmp_path / "running", running)))
+    assert 'id="evaluations"' not in page
+    assert 'href="#evaluations"' not in page
 
 
 def test_values_that_are_missing_leave_the_page_whole(tmp_path: Path) -> None:

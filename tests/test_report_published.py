@@ -9,7 +9,7 @@ import yaml
 
 from resray.report.aggregate import load_results
 from resray.report.comparison import Comparison, comparisons, signed_difference
-from resray.report.sections import published_section
+from resray.report.sections import means_table, published_section
 from tests.report_builder import epochs_of, evaluation, trial, write_results
 
 FIGURE = {"trial": "a", "protocol": "one run", "device": "NVIDIA H200", "source": "the author"}
@@ -22,7 +22,10 @@ def write_study(path: Path, *figures: dict[str, Any]) -> Path:
         "question": "How good?",
         "recipe": {"model": "resnet18", "data": "cifar10", "epochs": 20},
         "trials": [{"name": "a"}],
-        "variants": {"long": {"description": "twice as long", "recipe": {"epochs": 40}}},
+        "variants": {
+            "long": {"description": "twice as long", "recipe": {"epochs": 40}},
+            "same": {"description": "nothing for a"},
+        },
         "published": [{**FIGURE, **figure} for figure in figures],
     }
     path.write_text(yaml.safe_dump(study), encoding="utf-8")
@@ -65,10 +68,11 @@ def test_stopping_early_leaves_earlier_epochs_comparable(
     assert item.notes == note
 
 
-def test_figure_at_the_end_takes_the_last_epoch_of_what_only_epochs_have(tmp_path: Path) -> None:
+def test_loss_is_compared_in_percent_of_the_published_one(tmp_path: Path) -> None:
     row = trial("a", epochs=3)
     epochs = [e | {"train_loss": 1.0 / e["epoch"]} for e in epochs_of(row)]
-    (item,) = compared(tmp_path, {"metric": "train_loss", "value": 0.25}, [row], epochs=epochs)
+    figure = {"metric": "train_loss", "value": 0.25, "epoch": 3}
+    (item,) = compared(tmp_path, figure, [row], epochs=epochs)
     assert item.measured is not None
     assert item.measured.mean == pytest.approx(1 / 3)
     assert signed_difference(item) == "+33.3\xa0%"
@@ -112,9 +116,8 @@ def test_throughput_is_compared_on_its_own_device_alone(
 
 @pytest.mark.parametrize(
     ("metric", "kind", "condition"),
-    [("corruption_accuracy", "corruptions", "mean"), ("hidden_accuracy", "foreign", "hidden.pkl"),
-     ("tta_accuracy", "tta", "10 views")],
-)  # fmt: skip
+    [("corruption_accuracy", "corruptions", "mean"), ("tta_accuracy", "tta", "10 views")],
+)
 def test_evaluations_stand_beside_published_figures(
     tmp_path: Path, metric: str, kind: str, condition: str
 ) -> None:
@@ -132,3 +135,69 @@ def test_size_of_a_stand_in_is_not_compared(tmp_path: Path) -> None:
     (item,) = compared(tmp_path, {"metric": "parameters", "value": 1e6}, [row])
     assert item.difference is None
     assert item.notes == "resnet18 in place of resnet50, not comparable"
+
+
+def test_foreign_file_is_not_taken_for_the_hidden_test_set(tmp_path: Path) -> None:
+    row = trial("a")
+    values = [evaluation(row, "foreign", 80.0, condition="cifar.pkl", dataset_checksum="5" * 64)]
+    figure = {"metric": "hidden_accuracy", "value": 83.0}
+    (item,) = compared(tmp_path, figure, [row], evaluations=values)
+    assert item.measured is not None
+    assert item.difference is None
+    assert item.notes == "foreign file cifar.pkl (55555555), not known to be the hidden test set"
+
+
+@pytest.mark.parametrize(
+    ("published", "ours", "same"),
+    [
+        ("NVIDIA T4", "Tesla T4", True),
+        ("NVIDIA P100", "Tesla P100-PCIE-16GB", True),
+        ("NVIDIA T4 or V100", "Tesla V100-SXM2-16GB", True),
+        ("NVIDIA T4 or V100", "Tesla T4", True),
+        ("NVIDIA H200", "NVIDIA H200", True),
+        ("NVIDIA RTX 3080", "NVIDIA GeForce RTX 3080", True),
+        ("NVIDIA RTX 3080", "NVIDIA GeForce RTX 3080 Ti", False),
+        ("NVIDIA T4", "NVIDIA T400", False),
+        ("NVIDIA T4", "NVIDIA H200", False),
+        ("Kaggle GPU", "Tesla T4", False),
+        ("NVIDIA", "NVIDIA H200", False),
+        ("unstated", "Tesla T4", False),
+    ],
+)
+def test_times_are_compared_on_the_published_device(
+    tmp_path: Path, published: str, ours: str, same: bool
+) -> None:
+    figure = {"metric": "seconds_training", "value": 100.0, "device": published}
+    (item,) = compared(tmp_path, figure, [trial("a", device=ours)])
+    assert item.notes == ("one seed" if same else "not comparable (other device)")
+
+
+@pytest.mark.parametrize(
+    ("figure", "note"),
+    [
+        ({"metric": "test_accuracy"}, "stopped early at epoch 31 of 100; one seed"),
+        ({"metric": "test_accuracy", "epoch": 5}, "one seed"),
+        ({"metric": "parameters"}, None),
+        ({"metric": "seconds_training"}, "stopped early at epoch 31 of 100, not comparable"),
+    ],
+)
+def test_stopping_early_is_told(tmp_path: Path, figure: dict[str, Any], note: str | None) -> None:
+    row = trial("a", epochs=100, epochs_done=31, reason="early stopping")
+    figure = {"value": 71.2, "epochs": 100, **figure}
+    (item,) = compared(tmp_path, figure, [row])
+    assert item.notes == note
+    assert "stopped early at epoch 31 of 100" in means_table(load_results(tmp_path).groups)
+
+
+def test_evaluation_of_fewer_images_is_not_compared(tmp_path: Path) -> None:
+    row = trial("a")
+    values = [evaluation(row, "tta", 80.0, condition="10 views", images=100)]
+    figure = {"metric": "tta_accuracy", "value": 83.0}
+    (item,) = compared(tmp_path, figure, [row], evaluations=values)
+    assert item.difference is None
+
+
+def test_figure_of_a_variant_stands_beside_a_recipe_that_it_shares(tmp_path: Path) -> None:
+    figure = {"metric": "test_accuracy", "value": 90.0, "variant": "same"}
+    (item,) = compared(tmp_path, figure, [trial("a", test_accuracy=91.0)])
+    assert item.difference == pytest.approx(1.0)

@@ -10,6 +10,7 @@ from resray.export.markdown import Markdown, bullets, fenced, table, text
 from resray.export.snippets import plain_snippet, resray_snippet
 from resray.report.aggregate import name_of
 from resray.report.comparison import amount, published_amount, signed_difference
+from resray.report.metrics import is_short
 from resray.report.text import duration, fixed, plural, spread
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import flatten
@@ -34,6 +35,11 @@ ALWAYS_SHOWN = (
     "augmentation.crop_padding",
     "precision",
 )
+ALONE = {
+    True: "the trial had the device to itself",
+    False: "the trial shared the device",
+    None: "whether the trial shared the device was not recorded",
+}
 CHOICE = {
     "best": "the epoch with the highest validation accuracy",
     "last": "the last epoch that was trained",
@@ -117,6 +123,9 @@ def cautions(facts: Facts) -> Iterator[tuple[str, str]]:
         reason = f" ({row['reason']})" if row["reason"] else ""
         done = f"{row['epochs_done'] or 0} of {row['epochs']} epochs"
         yield "The training did not complete.", f"Status {row['status']}{reason} after {done}."
+    elif is_short(row):
+        early = f"After epoch {row['epochs_done']} of {row['epochs']}"
+        yield "Stopped early.", f"{early} ({row['reason'] or 'early stopping'})."
     if len(facts.group.finished) < 2:
         yield "One seed.", "No spread can be given, and another seed would differ."
 
@@ -257,11 +266,11 @@ def loading(config: Mapping[str, Any], recipe: Recipe, repository: str | None) -
 def measurement(facts: Facts) -> str:
     """Return device, time and versions."""
     row = facts.row
-    alone = "had the device to itself" if row["exclusive"] is True else "shared the device"
+    alone = ALONE[row["exclusive"]]
     precision = f"{row['precision']}, {plural(row['world_size'], 'rank')}"
     return bullets(
         [
-            f"Device: {row['device']} ({precision}); the trial {alone}",
+            f"Device: {row['device']} ({precision}); {alone}",
             f"Time: {duration(row['seconds_training'])} of training, "
             f"{duration(row['seconds_evaluating'])} of evaluation",
             f"Data: {row['data_source']}, {images(row['train_images'])} training images, SHA-256 "

@@ -15,6 +15,9 @@ from resray.report.statistics import Summary
 from resray.study.entries import FULL, PLAIN, Step, ablation_steps
 from resray.study.spec import Ablate
 
+NamedSet = tuple[dict[str, Any], dict[str, Group]]
+"""The settings that groups share, and the groups by name."""
+
 SHARED_TIMES = "not judged: shared machine"
 OTHER_DEVICES = "not judged: several devices"
 
@@ -155,18 +158,31 @@ def alike(groups: Sequence[Group], ablate: Ablate) -> list[tuple[str, dict[str, 
     """Return the finished groups by name, in sets that agree in all settings but the changed ones.
 
     Beside each set stands what tells it from the others. Of groups that differ in a changed setting
-    (the study file was edited), the newest counts.
+    (the study file was edited), the newest counts. A group of several variants is in the set of
+    each; a set that lies within another is left out.
     """
     changed = set(chain.from_iterable(flatten(change) for change in ablate.changes.values()))
-    sets: dict[str, tuple[dict[str, Any], dict[str, Group]]] = {}
+    sets: dict[str, NamedSet] = {}
     for group in sorted(groups, key=lambda group: str(group.trials[-1]["started"])):
-        if group.finished:
-            others = unchanged(group.settings, changed)
+        for variant in group.variants if group.finished else ():
+            others = unchanged(group.settings, changed) | {"variant": variant}
             sets.setdefault(repr(sorted(others.items())), (others, {}))[1][group.name] = group
-    conditions = distinguish([others for others, _ in sets.values()])
+    kept = without_parts_of_others(list(sets.values()))
+    conditions = distinguish([others for others, _ in kept])
     return [
         (" · ".join(condition), members)
-        for condition, (_, members) in zip(conditions, sets.values(), strict=True)
+        for condition, (_, members) in zip(conditions, kept, strict=True)
+    ]
+
+
+def without_parts_of_others(sets: Sequence[NamedSet]) -> list[NamedSet]:
+    """Return the sets that bring a group of their own; of equal ones the first."""
+    labels = [{group.label for group in members.values()} for _, members in sets]
+    return [
+        one
+        for place, one in enumerate(sets)
+        if not any(labels[place] < other for other in labels)
+        and labels[place] not in labels[:place]
     ]
 
 

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pydantic
-import yaml
 
-from resray.errors import InputError
 from resray.report.statistics import Summary, summarise
+from resray.report.study_file import Variants, equal_variants, normalised, read_study
 from resray.results.store import read_table
 from resray.study.spec import Study
 
@@ -20,7 +18,8 @@ Row = dict[str, Any]
 Identity = tuple[Any, ...]
 
 IDENTITY = ("name", "variant", "recipe", "stop_after", "dataset_checksum", "world_size")
-"""Trials that agree in these differ in their seed only."""
+"""Trials that agree in these differ in their seed only. Variants in which a trial has the same
+recipe count as one: the first of them."""
 
 LABEL_KEYS = ("variant", "stop_after", "epochs", "data.name", "data.limit_train", "world_size")
 """What is tried first to tell configurations of one name apart; the rest follows by alphabet."""
@@ -34,6 +33,8 @@ class Group:
     trials: tuple[Row, ...]
     settings: Mapping[str, Any]
     """The recipe with dotted keys, and what else tells configurations apart."""
+    variants: tuple[str, ...]
+    """The variants in which the trials have this recipe; one of them was run."""
 
     @property
     def name(self) -> str:
@@ -118,7 +119,7 @@ def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Result
     """
     chosen = None if trial_ids is None else set(trial_ids)
     study = read_study(folder / "study.yaml")
-    trials = _rows(read_table(folder, "trials"), chosen)
+    trials = _trial_rows(read_table(folder, "trials"), chosen)
     order = {name: place for place, name in enumerate(study.trial_names)} if study else {}
     trials.sort(key=lambda row: (order.get(row["name"], len(order)), *_sort_key(row)))
     epochs = read_table(folder, "epochs").sort_values(["trial_id", "epoch"], kind="stable")
@@ -130,7 +131,7 @@ def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Result
         trials=tuple(trials),
         epochs={str(key): rows for key, rows in epochs.groupby("trial_id") if key in known},
         events=tuple(row for row in _rows(read_table(folder, "events"), known)),
-        groups=tuple(group_trials(trials)),
+        groups=tuple(group_trials(trials, equal_variants(study) if study else {})),
         evaluations=read_evaluations(folder, known),
     )
 
@@ -140,38 +141,25 @@ def read_evaluations(folder: Path, known: set[str]) -> dict[str, pd.DataFrame]:
     rows = read_table(folder, "evaluations")
     rows = rows.sort_values("evaluated", kind="stable", na_position="first")
     tables = {str(key): table for key, table in rows.groupby("trial_id")}
-    of_known = {key: table for key, table in tables.items() if members_of(key, table) <= known}
+    of_known = {
+        key: table for key, table in tables.items() if known.issuperset(members_of(key, table))
+    }
     return {trial_id: rows.iloc[:0] for trial_id in known} | of_known
 
 
-def members_of(trial_id: str, table: pd.DataFrame) -> set[str]:
-    """Return the trials that a trial's or an ensemble's evaluations are of."""
+def members_of(trial_id: str, table: pd.DataFrame) -> list[str]:
+    """Return the trials that a trial's or an ensemble's evaluations are of, in their order."""
     text = table["members"].iloc[0]
     if not isinstance(text, str):
-        return {trial_id}
-    return {str(member) for member in parsed_json(text, [])}
+        return [trial_id]
+    return [str(member) for member in parsed_json(text, [])]
 
 
-def read_study(path: Path) -> Study | None:
-    """Return the study that a results folder keeps a copy of, or None if there is no copy.
-
-    Raises InputError if the file is no study.
-    """
-    if not path.exists():
-        return None
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Study.model_validate(content)
-    except (yaml.YAMLError, pydantic.ValidationError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: not a study file that this resray reads: {reason}") from error
-
-
-def group_trials(trials: Sequence[Row]) -> Iterator[Group]:
+def group_trials(trials: Sequence[Row], variants: Variants) -> Iterator[Group]:
     """Yield the groups in order of their first trial, each with a label that no other has."""
     members: dict[Identity, list[Row]] = {}
     for row in trials:
-        members.setdefault(tuple(row[column] for column in IDENTITY), []).append(row)
+        members.setdefault(identity_of(row, variants), []).append(row)
     settings = {identity: settings_of(identity) for identity in members}
     names = {identity: name_of(rows[0]) for identity, rows in members.items()}
     labels: dict[Identity, str] = {}
@@ -181,7 +169,20 @@ def group_trials(trials: Sequence[Row]) -> Iterator[Group]:
         for identity, suffix in zip(same_name, suffixes, strict=True):
             labels[identity] = " · ".join([name, *suffix])
     for identity, rows in members.items():
-        yield Group(labels[identity], tuple(rows), settings[identity])
+        yield Group(
+            labels[identity], tuple(rows), settings[identity], variants_of(rows[0], variants)
+        )
+
+
+def identity_of(row: Row, variants: Variants) -> Identity:
+    """Return a trial's values of `IDENTITY`."""
+    variant, *_ = variants_of(row, variants)
+    return tuple(variant if column == "variant" else row[column] for column in IDENTITY)
+
+
+def variants_of(row: Row, variants: Variants) -> tuple[str, ...]:
+    """Return the variants that a trial belongs to."""
+    return variants.get((row["name"], row["variant"]), (row["variant"],))
 
 
 def name_of(row: Row) -> str:
@@ -275,6 +276,10 @@ def _rows(frame: pd.DataFrame, chosen: set[str] | None) -> list[Row]:
     frame = frame.convert_dtypes().astype(object)
     plain = frame.where(frame.notna(), None)
     return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+
+
+def _trial_rows(frame: pd.DataFrame, chosen: set[str] | None) -> list[Row]:
+    return [row | {"recipe": normalised(row["recipe"])} for row in _rows(frame, chosen)]
 
 
 def _sort_key(row: Row) -> tuple[str, ...]:

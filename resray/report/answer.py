@@ -37,9 +37,10 @@ def comparable(groups: Sequence[Group]) -> list[Group]:
     """Return the largest set of groups that were trained alike; unreduced ones come first."""
     alike: dict[tuple[object, ...], list[Group]] = {}
     for group in groups:
-        keys = ("variant", "stop_after", "data.checksum")
-        key = (group.reductions, *(group.settings.get(name) for name in keys))
-        alike.setdefault(key, []).append(group)
+        shared = (group.settings.get(name) for name in ("stop_after", "data.checksum"))
+        key = (group.reductions, *shared)
+        for variant in group.variants:
+            alike.setdefault((variant, *key), []).append(group)
     return max(alike.values(), key=lambda members: (not members[0].reductions, len(members)))
 
 

@@ -1,14 +1,20 @@
 """Published figures beside ours, with what stands in the way of comparing them."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from resray.report.aggregate import Group, Results
-from resray.report.metrics import limits, summary_of
+from resray.report.metrics import foreign_files, limits, stopped_early, summary_of
 from resray.report.statistics import Summary
-from resray.report.text import MISSING, count, duration, fixed, spread
+from resray.report.text import MISSING, count, duration, fixed, listed, spread
 from resray.study.metrics import COUNTED, OF_DEVICE
 from resray.study.spec import Published
+
+MAKERS = {"nvidia", "tesla", "geforce"}
+"""Words that a device's name has or not, whoever writes it."""
+OTHER_MODELS = {"ti", "super", "laptop"}
+"""Words that make another model of the same number."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ def groups_of(results: Results, figure: Published) -> list[Group | None]:
     found: list[Group | None] = [
         group
         for group in results.groups
-        if group.name == figure.trial and figure.variant in (None, group.settings["variant"])
+        if group.name == figure.trial and figure.variant in (None, *group.variants)
     ]
     return found or [None]
 
@@ -67,28 +73,45 @@ def compare(results: Results, figure: Published, group: Group | None) -> Compari
         figure,
         group,
         measured,
-        obstacles=(*obstacles, *obstacles_of(figure, group)),
+        obstacles=(*obstacles, *obstacles_of(results, figure, group)),
         remarks=tuple(remarks(figure, group)),
     )
 
 
-def obstacles_of(figure: Published, group: Group) -> Iterator[str]:
+def obstacles_of(results: Results, figure: Published, group: Group) -> Iterator[str]:
     """Yield what makes a comparison meaningless."""
     if figure.not_comparable:
         yield f"not comparable ({figure.not_comparable})"
     if figure.metric in OF_DEVICE:
-        devices = [str(device).lower() for device in group.distinct("device")]
-        if not devices or any(figure.device.lower() not in device for device in devices):
+        devices = [str(device) for device in group.distinct("device")]
+        if not devices or not all(same_device(figure.device, device) for device in devices):
             yield "not comparable (other device)"
         elif not group.exclusive:
             yield "not comparable (shared machine)"
-    reduced = limits(group, figure.metric, figure.epoch)
+    if figure.metric == "hidden_accuracy" and (files := foreign_files(results, group)):
+        yield f"foreign file {listed(files.values())}, not known to be the hidden test set"
+    early = stopped_early(group) if figure.epochs and figure.epoch is None else None
+    if early and figure.metric in ("seconds_training", "gpu_hours"):
+        yield f"{early}, not comparable"
+    reduced = limits(results, group, figure.metric, figure.epoch)
     if reduced == ("ended early",):
         yield "ended early, not comparable"
     elif reduced and figure.metric in COUNTED:
         yield f"{'; '.join(reduced)}, not comparable"
     elif reduced:
         yield "reduced run, not comparable"
+
+
+def same_device(published: str, ours: str) -> bool:
+    """Return whether a device is the published one: ``Tesla T4`` is ``NVIDIA T4 or V100``."""
+    model = words(ours)
+    named = [words(name) for name in re.split(r"\s+or\s+", published)]
+    return any(name and name <= model and not (model - name) & OTHER_MODELS for name in named)
+
+
+def words(device: str) -> set[str]:
+    """Return the words of a device's name that tell its model."""
+    return set(re.findall(r"[a-z0-9]+", device.lower())) - MAKERS
 
 
 def remarks(figure: Published, group: Group) -> Iterator[str]:
@@ -98,6 +121,8 @@ def remarks(figure: Published, group: Group) -> Iterator[str]:
     ours = group.settings.get("epochs")
     if figure.epochs and ours and figure.epochs != ours:
         yield f"{ours} epochs instead of {figure.epochs}"
+    if figure.epoch is None and (early := stopped_early(group)):
+        yield early
     if len(group.finished) == 1:
         yield "one seed"
     if any("JPEG" in str(source) for source in group.distinct("data_source")):

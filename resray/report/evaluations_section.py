@@ -31,7 +31,7 @@ from resray.report.text import (
 
 
 def evaluations_section(results: Results) -> Html:
-    """Tables of test-time views, corruptions, ensembles and foreign files; nothing if none."""
+    """Tables of test-time views, corruptions, ensembles and foreign files, or how to get them."""
     found = evaluated(results)
     parts = [
         views_table([one for one in found if not one.rows["kind"].eq("foreign").all()]),
@@ -39,7 +39,24 @@ def evaluations_section(results: Results) -> Html:
         foreign_table(found),
         corruptions_table(found),
     ]
-    return join(part for part in parts if part)
+    return join(part for part in parts if part) or not_evaluated(results)
+
+
+def not_evaluated(results: Results) -> Html:
+    """What to type where no stored checkpoint was evaluated."""
+    if not any(group.finished for group in results.groups):
+        return Html()
+    folder = f"results/{results.folder.name}"
+    return tag(
+        "p",
+        "No checkpoint was evaluated beyond the test set, so the accuracy under corruptions, which "
+        "belongs in every report, is missing. Type ",
+        tag("code", f"resray evaluate {folder}"),
+        ", then ",
+        tag("code", f"resray report {folder}"),
+        ".",
+        class_="missing",
+    )
 
 
 def number_if_any(title: str) -> Column:

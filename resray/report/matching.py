@@ -29,34 +29,61 @@ def matched(results: Results, references: Sequence[Reference]) -> dict[Reference
 
     Of several configurations of one name those are taken that were all run under one condition:
     unreduced ones before reduced ones, the default variant before others, then those with the most
-    seeds, then the newest. Raises NotMatchedError if a trial is missing or none go together.
+    seeds, then the newest. Where one reference names a variant, the default one is meant by those
+    that name none. Raises NotMatchedError if a trial is missing or none go together.
     """
-    pools = {wanted: finished(results, wanted) for wanted in references}
     known = variants(results)
+    asked = with_default_variant(references, known)
+    pools = {wanted: finished(results, asked[wanted]) for wanted in references}
     complete = {
         condition: found
-        for condition, found in by_condition(pools, known).items()
+        for condition, found in by_condition(pools, asked).items()
         if len(found) == len(pools)
     }
     if not complete:
         names = ", ".join(dict.fromkeys(name for name, _ in pools))
-        raise NotMatchedError(f"no finished runs of {names} share data, length and variant")
+        raise NotMatchedError(
+            f"no finished runs of {names} share data, length, variant and changes by --set"
+        )
 
     def preference(condition: Condition) -> tuple[bool, bool, tuple[bool, int, str]]:
         worst = min(rank(group) for group in complete[condition].values())
         return worst[0], condition[0] == known[0], worst
 
-    return complete[max(complete, key=preference)]
+    chosen = complete[max(complete, key=preference)]
+    refuse_one_for_two(chosen, asked)
+    return chosen
+
+
+def with_default_variant(
+    references: Sequence[Reference], all_variants: Sequence[str]
+) -> dict[Reference, Reference]:
+    """Return each reference as it is meant beside the others."""
+    if all(variant is None for _, variant in references):
+        return {wanted: wanted for wanted in references}
+    return {(name, variant): (name, variant or all_variants[0]) for name, variant in references}
+
+
+def refuse_one_for_two(
+    chosen: Mapping[Reference, Group], asked: Mapping[Reference, Reference]
+) -> None:
+    """Raise NotMatchedError if the same runs would be compared with themselves."""
+    taken: dict[str, Reference] = {}
+    for wanted, group in chosen.items():
+        first = taken.setdefault(group.label, asked[wanted])
+        if first != asked[wanted]:
+            both = f"{first[1]} and {asked[wanted][1]}"
+            raise NotMatchedError(f"{first[0]} has the same recipe in the variants {both}")
 
 
 def by_condition(
-    pools: Mapping[Reference, Sequence[Group]], all_variants: Sequence[object]
+    pools: Mapping[Reference, Sequence[Group]], asked: Mapping[Reference, Reference]
 ) -> dict[Condition, dict[Reference, Group]]:
     """Return for each condition the best group of each reference that has one."""
     found: dict[Condition, dict[Reference, Group]] = {}
     for wanted, groups in pools.items():
         for group in sorted(groups, key=rank):
-            for condition in conditions_of(group, wanted, all_variants):
+            for condition in conditions_of(group, asked[wanted]):
                 found.setdefault(condition, {})[wanted] = group
     return found
 
@@ -68,7 +95,7 @@ def finished(results: Results, wanted: Reference) -> list[Group]:
     groups = [
         group
         for group in results.groups
-        if group.name == name and variant in (None, group.settings["variant"])
+        if group.name == name and variant in (None, *group.variants)
     ]
     if not groups:
         raise NotMatchedError(f"{shown} was not run")
@@ -77,16 +104,15 @@ def finished(results: Results, wanted: Reference) -> list[Group]:
     return [group for group in groups if group.finished]
 
 
-def variants(results: Results) -> list[object]:
+def variants(results: Results) -> list[str]:
     """Return the variants of the study and of its results, the default one first."""
     named = results.study.variant_names if results.study else []
-    return list(dict.fromkeys([*named, *(group.settings["variant"] for group in results.groups)]))
+    return list(dict.fromkeys([*named, *(group.variants[0] for group in results.groups)]))
 
 
-def conditions_of(
-    group: Group, wanted: Reference, all_variants: Sequence[object]
-) -> Iterator[Condition]:
-    """Yield the conditions that a group goes with: variant, length, and the settings of `ALIKE`.
+def conditions_of(group: Group, asked: Reference) -> Iterator[Condition]:
+    """Yield the conditions that a group goes with: variant, length, changes by ``--set``, and the
+    settings of `ALIKE`.
 
     A claim's own variant goes with any. Trials may differ in length where the study says so, or
     were all given one length.
@@ -94,9 +120,11 @@ def conditions_of(
     lengths = [f"{group.settings.get('epochs')} epochs"]
     if not any(re.match(r"\d+ of \d+ epochs", text) for text in group.reductions):
         lengths.append("as the study says")
-    for variant in all_variants if wanted[1] is not None else [group.settings["variant"]]:
+    changed = tuple(text for text in group.reductions if text.startswith("changed: "))
+    shared = (changed, *(group.settings.get(key) for key in ALIKE))
+    for variant in group.variants if asked[1] is None else [None]:
         for length in lengths:
-            yield (variant, length, *(group.settings.get(key) for key in ALIKE))
+            yield (variant, length, *shared)
 
 
 def rank(group: Group) -> tuple[bool, int, str]:

@@ -5,17 +5,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from resray.report.aggregate import Group, Results, Row, members_of
+from resray.report.aggregate import Group, Results, Row
 from resray.report.statistics import Summary, summarise
-from resray.study.metrics import COUNTED, EPOCH_METRICS, TRIAL_METRICS
-
-EVALUATED = {
-    "corruption_accuracy": ("corruptions", "mean"),
-    "tta_accuracy": ("tta", "10 views"),
-    "hidden_accuracy": ("foreign", None),
-    "ensemble_accuracy": ("ensemble", None),
-}
-"""Kind and condition of the rows of the evaluations table; None takes any condition."""
+from resray.report.stored_values import EVALUATED, largest_ensemble, stored_value, stored_values
+from resray.report.text import listed
+from resray.study.metrics import COUNTED, EPOCH_METRICS
 
 
 def values_of(
@@ -23,11 +17,11 @@ def values_of(
 ) -> dict[int | None, float]:
     """Return a metric's finite value for each seed among a group's finished trials.
 
-    Seeds without a value are left out. An ensemble has one value, whose seed is None. A metric that
-    only epochs have is taken, without an epoch, at the training's end.
+    Seeds without a value are left out. An ensemble has one value, whose seed is None.
     """
     if metric == "ensemble_accuracy":
-        values = {None: ensemble_accuracy(results, group)}
+        ensemble = largest_ensemble(results, group)
+        values = {None: _finite(ensemble.row["value"]) if ensemble else None}
     else:
         values = {row["seed"]: value_of(results, row, metric, epoch) for row in group.finished}
     return {seed: value for seed, value in values.items() if value is not None}
@@ -43,10 +37,11 @@ def summary_of(
 def value_of(results: Results, row: Row, metric: str, epoch: int | None = None) -> float | None:
     """Return one trial's value of a metric, None if it was not measured or is not finite."""
     epochs = results.epochs.get(row["trial_id"])
-    if epoch is not None or metric not in TRIAL_METRICS:
+    if epoch is not None:
         return _finite(_of_epoch(row, epochs, metric, epoch))
     if metric in EVALUATED:
-        return newest(results.evaluations[row["trial_id"]], *EVALUATED[metric])
+        stored = stored_value(results, row, metric)
+        return _finite(stored.row["value"]) if stored else None
     if metric == "seconds_per_epoch":
         return None if epochs is None else seconds_per_epoch(epochs)
     if metric == "iterations_per_second":
@@ -72,46 +67,45 @@ def gradient_ratio(epochs: pd.DataFrame) -> float | None:
     return _ratio(last["gradient_norm_first_stage"], last["gradient_norm_last_stage"])
 
 
-def newest(table: pd.DataFrame, kind: str, condition: str | None) -> float | None:
-    """Return the newest accuracy of this kind over all classes.
-
-    That of the checkpoint which validation selected, where it was evaluated.
-    """
-    chosen = (table["kind"] == kind) & (table["metric"] == "accuracy") & table["class"].isna()
-    if condition is not None:
-        chosen &= table["condition"] == condition
-    rows = table[chosen & table["value"].notna()]
-    best = rows[rows["checkpoint"].astype(str).str.startswith("best.pt")]
-    values = (best if len(best) else rows)["value"]
-    return _finite(values.iloc[-1]) if len(values) else None
-
-
-def ensemble_accuracy(results: Results, group: Group) -> float | None:
-    """Return the accuracy of the ensemble of the most of a group's finished trials."""
-    trials = {row["trial_id"] for row in group.finished}
-    found = []
-    for key, table in results.evaluations.items():
-        members = members_of(key, table) if len(table) else set()
-        value = newest(table, *EVALUATED["ensemble_accuracy"]) if len(members) > 1 else None
-        if value is not None and members <= trials:
-            found.append((len(members), value))
-    return max(found)[1] if found else None
-
-
-def limits(group: Group, metric: str, epoch: int | None = None) -> tuple[str, ...]:
+def limits(
+    results: Results, group: Group, metric: str, epoch: int | None = None
+) -> tuple[str, ...]:
     """Return what was reduced, in words, of that which shapes a metric's value.
 
     An epoch's value does not depend on where the training was stopped afterwards, nor a network's
-    size on how it was trained.
+    size on how it was trained. An evaluation may be of fewer images than the trial was tested on.
     """
     if metric in COUNTED:
         return tuple(text for text in group.reductions if changes_network(text, metric))
     stopped = "stopped after "
-    kept = (text for text in group.reductions if epoch is None or not text.startswith(stopped))
+    found = [text for text in group.reductions if epoch is None or not text.startswith(stopped)]
+    if metric in EVALUATED:
+        values = stored_values(results, group, metric)
+        found += [stored.reduction for stored in values if stored.reduction]
     early = group.partial and epoch is None
     if early and not any(text.startswith(stopped) for text in group.reductions):
-        return (*kept, "ended early")
-    return tuple(kept)
+        found.append("ended early")
+    return tuple(dict.fromkeys(found))
+
+
+def stopped_early(group: Group) -> str | None:
+    """Return where early stopping ended trials: ``stopped early at epoch 31 of 100``."""
+    short = [row for row in group.finished if row["status"] == "completed" and is_short(row)]
+    if not short:
+        return None
+    ends = sorted(row["epochs_done"] for row in short)
+    return f"stopped early at epoch {listed(ends)} of {short[0]['epochs']}"
+
+
+def is_short(row: Row) -> bool:
+    """Return whether a trial is known to have fewer epochs than its recipe."""
+    done, planned = row["epochs_done"], row["epochs"]
+    return done is not None and planned is not None and bool(done < planned)
+
+
+def foreign_files(results: Results, group: Group) -> dict[str, str]:
+    """Return the files that a group's ``hidden_accuracy`` is of, with what to call them."""
+    return dict(stored.foreign_file for stored in stored_values(results, group, "hidden_accuracy"))
 
 
 def changes_network(reduction: str, metric: str) -> bool:
@@ -129,11 +123,11 @@ def changes_network(reduction: str, metric: str) -> bool:
 
 
 def _of_epoch(
-    row: Row, epochs: pd.DataFrame | None, metric: str, epoch: int | None
+    row: Row, epochs: pd.DataFrame | None, metric: str, epoch: int
 ) -> float | None:
     if epochs is None or metric not in EPOCH_METRICS:
         return None
-    chosen = epochs[epochs["epoch"] == epoch] if epoch is not None else epochs.iloc[-1:]
+    chosen = epochs[epochs["epoch"] == epoch]
     if chosen.empty:
         return None
     record: Mapping[str, float | None] = dict(chosen.iloc[0])

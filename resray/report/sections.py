@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from resray.report import answer, comparison
 from resray.report.aggregate import Group, Results, Row, distinct
+from resray.report.metrics import stopped_early
 from resray.report.plot import SHARED, Figure, Series
 from resray.report.text import (
     Html,
@@ -133,6 +134,8 @@ def marks(group: Group, *, timed: bool = True) -> str | None:
         found.append("reduced run")
     if group.partial:
         found.append("ended early")
+    if early := stopped_early(group):
+        found.append(early)
     if timed and group.finished and not group.exclusive:
         found.append(SHARED)
     return "; ".join(found) or None

@@ -1,7 +1,7 @@
 """Judges a study's claims on what was measured; docs/claims.md says how and why."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,8 +10,9 @@ import numpy as np
 from resray.report.aggregate import Group, Results
 from resray.report.margins import HELD_FUNCTIONS, margins, sides
 from resray.report.matching import NotMatchedError, Reference, matched, reference
-from resray.report.metrics import limits, values_of
+from resray.report.metrics import foreign_files, limits, stopped_early, values_of
 from resray.report.statistics import Interval, percentile_interval, resampled_means
+from resray.report.stored_values import largest_ensemble
 from resray.report.text import listed
 from resray.study.claims import Statement, Value, check_statement
 from resray.study.metrics import COUNTED, OF_DEVICE
@@ -102,9 +103,8 @@ def judge(results: Results, statement: Statement) -> Judgement:
         return Judgement(statement.text, Outcome.NOT_TESTED, str(error))
     try:
         check_devices(statement, groups)
-        samples = {value: sample(results, groups[reference(value)], value)
-                   for value in statement.values}  # fmt: skip
-        return measured(statement, groups, samples)
+        check_files(results, statement, groups)
+        return measured(results, statement, groups)
     except NotJudgedError as error:
         labels = tuple(group.label for group in groups.values())
         return Judgement(statement.text, Outcome.NOT_JUDGED, str(error), groups=labels)
@@ -119,7 +119,20 @@ def check_devices(statement: Statement, groups: Mapping[Reference, Group]) -> No
         raise NotJudgedError(f"different devices: {listed(devices)}")
     shared = [group.label for group in groups.values() if not group.exclusive]
     if shared:
-        raise NotJudgedError(f"shared machine: {listed(shared)} did not have it to itself")
+        alone = "run with --workers 1, or with `exclusive: true` in the study file"
+        raise NotJudgedError(
+            f"shared machine: {listed(shared)} did not have it to itself ({alone})"
+        )
+
+
+def check_files(results: Results, statement: Statement, groups: Mapping[Reference, Group]) -> None:
+    """Raise NotJudgedError if accuracies on different foreign files would be compared."""
+    hidden = [value for value in statement.values if value.metric == "hidden_accuracy"]
+    files: dict[str, str] = {}
+    for value in hidden:
+        files |= foreign_files(results, groups[reference(value)])
+    if len(files) > 1:
+        raise NotJudgedError(f"different foreign files: {listed(files.values())}")
 
 
 def sample(results: Results, group: Group, value: Value) -> dict[int | None, float]:
@@ -131,9 +144,11 @@ def sample(results: Results, group: Group, value: Value) -> dict[int | None, flo
 
 
 def measured(
-    statement: Statement, groups: Mapping[Reference, Group], samples: Samples
+    results: Results, statement: Statement, groups: Mapping[Reference, Group]
 ) -> Judgement:
     """Return the judgement on values that may be compared."""
+    samples = {value: sample(results, groups[reference(value)], value)
+               for value in statement.values}  # fmt: skip
     varying = {value: figures for value, figures in samples.items() if value.metric not in COUNTED}
     clusters = clustered(varying)
     seeds = min((figures.shape[1] for _, figures in clusters), default=None)
@@ -145,20 +160,38 @@ def measured(
         raise NotJudgedError(f"the comparison divides by zero ({left:g} against {right:g})")
     held = margins(statement, draws, HELD_FUNCTIONS)
     interval = percentile_interval(each, held) if len(each) > 1 else None
-    reduced = reductions_of(statement, groups)
-    single = "one ensemble" if any(None in figures for figures in samples.values()) else "one seed"
+    reduced = reductions_of(results, statement, groups)
+    single = single_figure(results, statement, groups)
     outcome, why = decide(statement.holds(left, right), interval, seeds, reduced, single)
-    if seeds is not None and any(holds_jpeg(group) for group in groups.values()):
-        why += "; JPEG images"
+    if seeds is not None:
+        why = "; ".join([why, *remarks(statement, groups)])
     labels = tuple(dict.fromkeys(group.label for group in groups.values()))
     return Judgement(
         statement.text, outcome, why, left, right, float(each[0]), interval, seeds, labels
     )
 
 
-def holds_jpeg(group: Group) -> bool:
-    """Return whether images had been re-encoded, which costs accuracy."""
-    return any("JPEG" in str(source) for source in group.distinct("data_source"))
+def single_figure(results: Results, statement: Statement, groups: Mapping[Reference, Group]) -> str:
+    """Return what a comparison rests on where seeds give it no spread."""
+    found = [
+        largest_ensemble(results, groups[reference(value)])
+        for value in statement.values
+        if value.metric == "ensemble_accuracy"
+    ]
+    sizes = [len(ensemble.trials) for ensemble in found if ensemble]
+    return f"one ensemble of {listed(sizes)} members" if sizes else "one seed"
+
+
+def remarks(statement: Statement, groups: Mapping[Reference, Group]) -> Iterator[str]:
+    """Yield what to bear in mind: images that were re-encoded, and trainings that ended early."""
+    if any("JPEG" in str(source) for group in groups.values()
+           for source in group.distinct("data_source")):  # fmt: skip
+        yield "JPEG images"
+    whole = [reference(value) for value in statement.values
+             if value.epoch is None and value.metric not in COUNTED]  # fmt: skip
+    for wanted in dict.fromkeys(whole):
+        if early := stopped_early(groups[wanted]):
+            yield f"{groups[wanted].label} {early}"
 
 
 def clustered(samples: Samples) -> list[tuple[list[Value], np.ndarray]]:
@@ -195,13 +228,15 @@ def drawn(
     return draws
 
 
-def reductions_of(statement: Statement, groups: Mapping[Reference, Group]) -> list[str]:
+def reductions_of(
+    results: Results, statement: Statement, groups: Mapping[Reference, Group]
+) -> list[str]:
     """Return what was reduced, in words, of what the comparison rests on."""
     return list(
         dict.fromkeys(
             text
             for value in statement.values
-            for text in limits(groups[reference(value)], value.metric, value.epoch)
+            for text in limits(results, groups[reference(value)], value.metric, value.epoch)
         )
     )
 

@@ -1,0 +1,80 @@
+"""The study file that lies beside results, and which of its recipes are equal."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import yaml
+
+from resray.errors import InputError
+from resray.study.layers import merge, recipe_layers
+from resray.study.recipe_spec import Recipe
+from resray.study.spec import Study
+
+Variants = Mapping[tuple[str, str], tuple[str, ...]]
+"""By a trial's name and variant, the variants in which it has the same recipe, in order."""
+
+WITHOUT_CHECK = "this study file states no check"
+
+
+def read_study(path: Path) -> Study | None:
+    """Return the study that a results folder keeps a copy of, or None if there is no copy.
+
+    Raises InputError if the file is no study.
+    """
+    if not path.exists():
+        return None
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Study.model_validate(with_reasons(content))
+    except (yaml.YAMLError, pydantic.ValidationError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: not a study file that this resray reads: {reason}") from error
+
+
+def with_reasons(content: Any) -> Any:
+    """Return a study whose claims all say how they are tested or why not.
+
+    Those that resray 0.1 wrote are of an id and a text alone.
+    """
+    claims = content.get("claims") if isinstance(content, dict) else None
+    if not isinstance(claims, list):
+        return content
+    told = [
+        {**claim, "untested": WITHOUT_CHECK}
+        if isinstance(claim, dict) and not claim.keys() & {"check", "untested"}
+        else claim
+        for claim in claims
+    ]
+    return {**content, "claims": told}
+
+
+def normalised(recipe: str | None) -> str | None:
+    """Return a recipe's JSON with every key that this version knows; what is no recipe stays.
+
+    An older version wrote fewer keys for the same recipe.
+    """
+    try:
+        return recipe and Recipe.model_validate_json(recipe).model_dump_json()
+    except pydantic.ValidationError:
+        return recipe
+
+
+def equal_variants(study: Study) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return for each trial and variant those in which it has the same recipe, itself included.
+
+    Such a trial is trained once, under whichever of them comes first, and belongs to all of them.
+    """
+    document = study.model_dump()
+    found = {}
+    for index, name in enumerate(study.trial_names):
+        recipes = {
+            variant: normalised(json.dumps(merge(recipe_layers(document, index, variant))))
+            for variant in study.variant_names
+        }
+        for variant, recipe in recipes.items():
+            same = tuple(other for other in recipes if recipes[other] == recipe)
+            found[name, variant] = same
+    return found
