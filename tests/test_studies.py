@@ -128,6 +128,19 @@ def test_every_claim_is_there_once(name: str) -> None:
     assert {claim[0] for claim in claims if re.fullmatch(r"[a-z]\d?", claim)} == set(CLAIMS[name])
 
 
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_claims_in_round_figures_say_how_they_are_tested(name: str) -> None:
+    for claim in load_study(name).claims:
+        if re.search(r"\b(about|roughly)\b", claim.text):
+            assert "(tested " in claim.text, claim.id
+
+
+def test_the_claim_on_speed_has_no_upper_bound_and_says_so() -> None:
+    (claim,) = (claim for claim in load_study("resnet10-speed").claims if claim.id == "a")
+    assert [check.split()[1] for check in claim.check] == [">="]
+    assert "at least eight times; more than ten does not count against it" in claim.text
+
+
 def test_devices_are_the_sources() -> None:
     devices = {
         name: {f.device for f in load_study(name).published} - {"any", "unstated"}

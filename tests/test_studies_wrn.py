@@ -153,25 +153,27 @@ SESSION_05 = {
 
 
 @pytest.mark.parametrize(
-    ("name", "expected", "rate", "first_rate"),
-    [("session-04", SESSION_04, 0.15, 0.01), ("session-05", SESSION_05, 0.1, 0.01)],
+    ("name", "expected", "rate"),
+    [("session-04", SESSION_04, 0.15), ("session-05", SESSION_05, 0.1)],
 )
-def test_sessions_in_phases(
-    name: str, expected: dict[int, tuple[float, ...]], rate: float, first_rate: float
-) -> None:
+def test_sessions_in_phases(name: str, expected: dict[int, tuple[float, ...]], rate: float) -> None:
     recipe = recipes("wrn-cifar100")[name]
     assert {epoch: in_force(recipe, epoch) for epoch in expected} == expected
     restarts, decay = recipe.schedule.parts
     assert recipe.optimizer.lr == rate
     assert (restarts.name, restarts.period, restarts.until) == ("cosine_restarts", 20, 60)
     assert (decay.name, decay.until) == ("cosine", None)
-    assert restarts.warmup_start * rate == pytest.approx(first_rate, rel=1e-5)
+    assert (restarts.warmup_epochs, decay.warmup_epochs) == (0, 0), "60 epochs are three periods"
     assert restarts.end * rate == decay.end * rate == pytest.approx(1e-4, rel=1e-5)
     # All else is session 02's.
     own = ("optimizer", "schedule", "phases")
     kept = recipe.model_dump(exclude=set(own))
     assert kept == Recipe.model_validate(SESSION_02).model_dump(exclude=set(own))
     assert recipe.optimizer.weight_decay == 1e-3
+
+
+def test_cutout_is_told_apart_from_the_sources_coarse_dropout() -> None:
+    assert "coarse dropout" in load_study("wrn-cifar100").assumed["augmentation"]
 
 
 def test_last_phase_of_session_04_flips_and_cuts_out_only() -> None:
