@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from resray.report.study_file import equal_variants
 from resray.study.claims import DEEPEST, Operation, Statement, Value, check_statement
 from resray.study.load import load_study, study_files
 
@@ -129,3 +130,15 @@ def test_every_shipped_claim_is_tested_or_says_why_not(name: str) -> None:
     assert claims
     assert all(claim.untested or claim.check for claim in claims)
     assert len({claim.id for claim in claims}) == len(claims)
+
+
+@pytest.mark.parametrize("name", study_files())
+def test_no_shipped_claim_compares_a_recipe_with_itself(name: str) -> None:
+    study = load_study(name)
+    same = equal_variants(study)
+    for claim in study.claims:
+        for text in claim.check:
+            values = check_statement(text).values
+            asked = {(value.trial, value.variant or study.default_variant) for value in values}
+            assert not any((trial, other) in asked - {(trial, variant)}
+                           for trial, variant in asked for other in same[trial, variant])  # fmt: skip

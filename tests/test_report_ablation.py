@@ -25,6 +25,10 @@ ablate:
     batch: {batch_size: 256}
     loader: {loader: {name: device}}
     amp: {precision: bf16}
+variants:
+  fp16:
+    description: amp in fp16
+    trials: {plain+amp: &fp16 {precision: fp16}, full: *fp16, full-batch: *fp16, full-loader: *fp16}
 """
 SECONDS = {
     "plain": 12.0, "plain+batch": 6.0, "plain+loader": 8.0, "plain+amp": 10.0,
@@ -82,6 +86,23 @@ def test_factors_of_a_chain_multiply_to_the_whole(tmp_path: Path) -> None:
     assert [chain.factor(place) for place in range(4)] == [None, 2.0, 2.0, 1.5]
     assert chain.product == chain.whole == 6.0
     assert [chain.gain(place) for place in range(4)] == [None, -2.0, 3.0, -11.0]
+
+
+def test_steps_that_a_variant_leaves_unchanged_belong_to_its_chain_too(tmp_path: Path) -> None:
+    """They are trained once, under the variant that came first."""
+    rows = [step(name) for name in SECONDS]
+    amp = [row | {"variant": "fp16", "trial_id": f"fp16-{row['trial_id']}", "precision": "fp16",
+                  "recipe": row["recipe"].replace('"bf16"', '"fp16"')}
+           for row in rows if '"bf16"' in row["recipe"]]  # fmt: skip
+    made = ablations(results_of(tmp_path, [*rows, *amp]))
+    chains = {one.condition: one for one in made if one.form == "chain"}
+    assert list(chains) == ["variant=standard", "variant=fp16"]
+    for chain in chains.values():
+        assert len(chain.finished) == 4
+        assert chain.whole == 6.0
+    (tmp_path / "alone").mkdir()
+    alone = ablations(results_of(tmp_path / "alone", rows))
+    assert {one.condition for one in alone} == {""}
 
 
 def test_interaction_is_the_whole_over_the_product_of_single_factors(tmp_path: Path) -> None:

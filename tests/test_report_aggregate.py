@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from resray.errors import InputError
 from resray.report.aggregate import Results, load_results, split_settings
@@ -15,8 +16,18 @@ from resray.report.comparison import Comparison, comparisons, signed_difference
 from resray.report.statistics import Summary, summarise
 from resray.report.text import count, duration, plotly_text, script_json, spread, table, tag
 from resray.report.text import text_column as column
+from resray.report.verdicts import verdicts
+from resray.study.recipe_spec import Recipe
 from tests.report_builder import RECIPE, trial, write_results
 
+TWO_VARIANTS = """
+name: two
+title: Two
+question: Which?
+recipe: {model: resnet18, data: cifar10, epochs: 20}
+trials: [{name: a}, {name: b}]
+variants: {large: {description: b in large batches, trials: {b: {batch_size: 64}}}}
+"""
 STUDY = Path(__file__).parent.parent / "benchmarks" / "depth-family.yaml"
 
 
@@ -232,6 +243,37 @@ def test_text_is_harmless_in_each_language() -> None:
     text = script_json({"a": ["</script>\u2028", float("nan"), 0.1234567]})
     assert not set("<>\u2028") & set(text)
     assert json.loads(text) == {"a": ["</script>\u2028", None, 0.123457]}
+
+
+def test_seeds_that_an_older_version_wrote_join_the_newer_ones(tmp_path: Path) -> None:
+    """It wrote fewer keys for the same recipe, under the same trial_id."""
+    whole = Recipe.model_validate({"model": "resnet18", "data": "cifar10", "epochs": 20})
+    older = whole.model_dump(mode="json", exclude_defaults=True)
+    rows = [trial(seed=seed, recipe=whole.model_dump_json()) for seed in (1, 2)]
+    results = load(tmp_path, trial(seed=0, recipe=json.dumps(older)), *rows)
+    (group,) = results.groups
+    assert len(group.finished) == 3
+    assert group.label == "resnet18"
+
+
+def test_study_file_of_an_older_version_is_read_with_its_claims(tmp_path: Path) -> None:
+    content = yaml.safe_load(STUDY.read_text(encoding="utf-8"))
+    claims = [{"id": claim["id"], "text": claim["text"]} for claim in content["claims"]]
+    write_results(tmp_path, [trial()])
+    text = yaml.safe_dump(content | {"claims": claims})
+    (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
+    found = verdicts(load_results(tmp_path))
+    assert [each.claim.id for each in found] == [claim["id"] for claim in claims]
+    assert {each.why for each in found} == {"this study file states no check"}
+
+
+def test_trial_of_several_variants_is_ranked_in_each(tmp_path: Path) -> None:
+    study = tmp_path / "written.yaml"
+    study.write_text(TWO_VARIANTS, encoding="utf-8")
+    larger = recipe(batch_size=64)
+    rows = [trial("a", recipe=recipe()), trial("b", recipe=larger, variant="large")]
+    results = load_results(write_results(tmp_path / "r", rows, study=study))
+    assert "highest test accuracy of 2 configurations" in " ".join(answer(results))
 
 
 def test_report_imports_neither_torch_nor_ray() -> None:

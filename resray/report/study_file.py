@@ -37,7 +37,7 @@ def read_study(path: Path) -> Study | None:
 def with_reasons(content: Any) -> Any:
     """Return a study whose claims all say how they are tested or why not.
 
-    Those that resray 0.1 wrote are of an id and a text alone.
+    Studies for an older resray gave them an id and a text alone.
     """
     claims = content.get("claims") if isinstance(content, dict) else None
     if not isinstance(claims, list):
