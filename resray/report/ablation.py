@@ -162,6 +162,8 @@ def alike(groups: Sequence[Group], ablate: Ablate) -> list[tuple[str, dict[str, 
     each; a set that lies within another is left out.
     """
     changed = set(chain.from_iterable(flatten(change) for change in ablate.changes.values()))
+    # Another optimizer or schedule leaves behind keys that it does not have.
+    changed |= {key.removesuffix(".name") for key in changed if key.endswith(".name")}
     sets: dict[str, NamedSet] = {}
     for group in sorted(groups, key=lambda group: str(group.trials[-1]["started"])):
         for variant in group.variants if group.finished else ():
