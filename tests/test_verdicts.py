@@ -175,6 +175,7 @@ def test_times_of_shared_or_different_devices_are_not_judged(
     assert verdict.outcome == Outcome.NOT_JUDGED
     assert verdict.why.startswith(why)
     assert verdict.judgements[0].margin is None
+    assert ("--workers 1" in verdict.why) == why.startswith("shared machine")
 
 
 def test_accuracy_is_judged_on_a_shared_machine(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def check_devices(statement: Statement, groups: Mapping[Reference, Group]) -> No
         raise NotJudgedError(f"different devices: {listed(devices)}")
     shared = [group.label for group in groups.values() if not group.exclusive]
     if shared:
-        alone = "run with --workers 1, or with `exclusive: true` in the study file"
+        alone = "with `exclusive: true` in the study file, or on CPU --workers 1, it does"
         raise NotJudgedError(
             f"shared machine: {listed(shared)} did not have it to itself ({alone})"
         )
