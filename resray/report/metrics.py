@@ -122,9 +122,7 @@ def changes_network(reduction: str, metric: str) -> bool:
     )
 
 
-def _of_epoch(
-    row: Row, epochs: pd.DataFrame | None, metric: str, epoch: int
-) -> float | None:
+def _of_epoch(row: Row, epochs: pd.DataFrame | None, metric: str, epoch: int) -> float | None:
     if epochs is None or metric not in EPOCH_METRICS:
         return None
     chosen = epochs[epochs["epoch"] == epoch]
