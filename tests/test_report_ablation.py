@@ -10,6 +10,8 @@ from resray.report.ablation import Ablation, ablations
 from resray.report.ablation_section import ablation_section, time_to
 from resray.report.aggregate import Results, load_results
 from resray.report.page import render
+from resray.study.expand import Options, expand
+from resray.study.load import load_study, study_files
 from tests.report_builder import RECIPE, epochs_of, trial, write_results
 
 STUDY = """
@@ -208,3 +210,18 @@ def test_page_has_the_section_only_where_there_is_an_ablation(tmp_path: Path) ->
     other = render(load_results(write_results(tmp_path / "other", [trial()])))
     assert 'id="ablation"' not in other
     assert 'href="#ablation"' not in other
+
+
+def test_a_change_of_optimizer_may_change_all_of_its_settings(tmp_path: Path) -> None:
+    planned = expand(load_study("resnet10-speed"), Options(ablate=("chain",)))
+    assert len({one.recipe.optimizer.momentum for one in planned}) > 1, "SGD's 0 is left behind"
+    rows = [
+        trial(one.name, 0, 2, trial_id=one.name, recipe=one.recipe.model_dump_json())
+        for one in planned
+    ]
+    made = [epoch | {"seconds_training": 4.0} for row in rows for epoch in epochs_of(row)]
+    study = study_files()["resnet10-speed"]
+    results = load_results(write_results(tmp_path / "r", rows, epochs=made, study=study))
+    (chain,) = [one for one in ablations(results) if one.form == "chain"]
+    assert [each.step.name for each in chain.steps] == [one.name for one in planned]
+    assert chain.product == pytest.approx(1.0)

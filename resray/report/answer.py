@@ -1,10 +1,14 @@
 """The answer in words, made from the data with its uncertainty, and what to be warned of."""
 
+import re
 from collections.abc import Sequence
 
 from resray.report.aggregate import Group, Results, distinct
 from resray.report.text import count, fixed, join, listed, plural, spread, tag
 
+SHORTENED = re.compile(r"\d+ of \d+ epochs")
+OWN = re.compile(r"\d+ of \d+ epochs|.+ rescaled: |(?!embedded images).+ in place of ")
+"""Reductions that differ between the trials of one command."""
 ONE_SEED = "Each configuration was trained once, so no spread can be given"
 
 
@@ -38,10 +42,21 @@ def comparable(groups: Sequence[Group]) -> list[Group]:
     alike: dict[tuple[object, ...], list[Group]] = {}
     for group in groups:
         shared = (group.settings.get(name) for name in ("stop_after", "data.checksum"))
-        key = (group.reductions, *shared)
+        key = (*cuts(group), *shared)
         for variant in group.variants:
             alike.setdefault((variant, *key), []).append(group)
     return max(alike.values(), key=lambda members: (not members[0].reductions, len(members)))
+
+
+def cuts(group: Group) -> list[object]:
+    """Return what was reduced in a way that sets groups apart.
+
+    A stand-in and what followed from fewer epochs are a trial's own: trials of one reduced command
+    are ranked together.
+    """
+    kept: list[object] = [text for text in group.reductions if not OWN.match(text)]
+    shortened = any(SHORTENED.match(text) for text in group.reductions)
+    return [*kept, group.settings.get("epochs") if shortened else None]
 
 
 def accuracy_of(group: Group) -> float:
