@@ -1,7 +1,9 @@
-"""Which optimizers and which schedules have which options."""
+"""Which networks, optimizers and schedules have which options."""
 
 from collections.abc import Mapping
 from typing import Any
+
+from resray.models.table import is_outside, is_wide
 
 OPTIMIZER_OPTIONS = {
     "momentum": ("sgd", "muon"),
@@ -25,6 +27,12 @@ SCHEDULE_OPTIONS = {
     "parts": ("sequence",),
 }
 """Each option that not all have, with the names of those that have it."""
+SHAPE_OPTIONS = {"block", "blocks", "channels", "groups", "width_per_group"}
+"""What the model `resnet` has beside the named ones."""
+RESNET_OPTIONS = {"stem", "norm", "zero_init_residual", "shared_stages"}
+"""What no WideResNet has."""
+REGULARISERS = {"dropout", "stochastic_depth"}
+"""What each of resray's own networks has."""
 
 
 def without_foreign(
@@ -33,3 +41,33 @@ def without_foreign(
     """Return what still means something of an optimizer's or schedule's values when ``name`` takes
     its place."""
     return {key: value for key, value in values.items() if name in options.get(key, (name,))}
+
+
+def in_use(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a flattened recipe (`resray.study.recipes.flatten`) without the options that its
+    network, optimizer, schedule and loader do not have, and without those of mixing that is off."""
+    unused = _unused(recipe)
+    return {key: value for key, value in recipe.items() if key not in unused}
+
+
+def _unused(recipe: Mapping[str, Any]) -> set[str]:
+    optimizer = recipe.get("optimizer.name", "sgd")
+    schedule = recipe.get("schedule.name", "cosine")
+    unused = {f"model.{key}" for key in _not_of_model(str(recipe.get("model.name")))}
+    unused |= {f"optimizer.{key}" for key, has in OPTIMIZER_OPTIONS.items() if optimizer not in has}
+    unused |= {f"schedule.{key}" for key, has in SCHEDULE_OPTIONS.items() if schedule not in has}
+    if recipe.get("loader.name", "device") == "device":
+        unused |= {"loader.workers", "loader.pinned_memory"}
+    if not (recipe.get("mixing.mixup_alpha") and recipe.get("mixing.cutmix_alpha")):
+        unused.add("mixing.cutmix_chance")
+    if not (recipe.get("mixing.mixup_alpha") or recipe.get("mixing.cutmix_alpha")):
+        unused.add("mixing.probability")
+    return unused
+
+
+def _not_of_model(name: str) -> set[str]:
+    if is_outside(name):
+        return SHAPE_OPTIONS | RESNET_OPTIONS | REGULARISERS
+    if is_wide(name):
+        return SHAPE_OPTIONS | RESNET_OPTIONS
+    return set() if name == "resnet" else SHAPE_OPTIONS
