@@ -87,6 +87,10 @@ def check(asked: Prediction) -> None:
         raise InputError(f"--batch-size: {asked.batch_size} must be at least 1")
     if not asked.checkpoints:
         raise InputError("give at least one checkpoint")
+    files = [checkpoint_file(path).resolve() for path in asked.checkpoints]
+    for place, path in enumerate(files):
+        if path in files[:place]:
+            raise InputError(f"{asked.checkpoints[place]}: stands there twice; once is enough")
     output = asked.output.resolve()
     for path in (asked.input, *asked.checkpoints):
         # Within a folder of images a CSV would be no harm, but a mistyped name would be.

@@ -154,3 +154,14 @@ def test_what_cannot_be_restored_is_explained(tmp_path: Path) -> None:
     torch.save({**checkpoint, "recipe": "{}"}, path)
     with pytest.raises(DataError, match="its recipe is not one of this version"):
         load_network(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"#!/bin/sh\nexit 0\n", b"", b"\x80\x02}q\x00.", b"PK\x03\x04", b"cos\nsystem\n."],
+)
+def test_any_other_file_is_no_checkpoint(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "run.pt"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"run\.pt: (not a readable|no) checkpoint"):
+        load_network(path)

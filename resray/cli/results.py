@@ -37,6 +37,8 @@ def report(
     beside = path.resolve().parent.name == "results"
     folder = path.resolve().parents[1] / "reports" if beside else Path("reports")
     target = output or folder / f"{path.resolve().name}.html"
+    if output is not None and not output.parent.is_dir():
+        raise InputError(f"--output {output}: must be a file in a folder that exists")
     try:
         print(write_report(path, target))
     except OSError as error:
@@ -157,17 +159,27 @@ def export(
         bool, typer.Option("--private", help="A new repository is private.")
     ] = False,
     file_format: Annotated[
-        str, typer.Option("--format", help="Of the table of epochs: csv, json, markdown, latex.")
-    ] = "csv",
+        str | None,
+        typer.Option(
+            "--format",
+            help="Of the table of epochs: csv, json, markdown, latex (default: by the suffix).",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Write the table of all epochs to this file.")
     ] = None,
 ) -> None:
     """Share results: the epochs as a table, or a trained network as a folder or on the hub."""
-    if sum(target is not None for target in (hub, hub_dir, output)) != 1:
-        raise InputError("export: type one of --output FILE, --hub-dir DIR and --hub OWNER/NAME")
-    if private and hub is None:
-        raise InputError("--private: only for --hub OWNER/NAME")
+    targets = {"--output": output, "--hub-dir": hub_dir, "--hub": hub}
+    only_for = {
+        "--format": (file_format, ["--output"]),
+        "--private": (private, ["--hub"]),
+        "--seed": (seed, ["--hub-dir", "--hub"]),
+        "--license": (license_name, ["--hub-dir", "--hub"]),
+        "--trust": (trust, ["--hub-dir", "--hub"]),
+        "--checkpoint": (None if checkpoint == "best" else checkpoint, ["--hub-dir", "--hub"]),
+    }
+    check_export(targets, only_for)
     if output is not None:
         from resray.export.tables import export_table
 
@@ -190,3 +202,13 @@ def export(
         from resray.export.folder import export_folder
 
         print(export_folder(path, hub_dir, **chosen))
+
+
+def check_export(targets: dict[str, Any], only_for: dict[str, tuple[Any, list[str]]]) -> None:
+    """Raise InputError unless there is one target, and for options that mean nothing beside it."""
+    chosen = [name for name, value in targets.items() if value is not None]
+    if len(chosen) != 1:
+        raise InputError("export: type one of --output FILE, --hub-dir DIR and --hub OWNER/NAME")
+    for option, (value, meant_for) in only_for.items():
+        if value not in (None, False) and chosen[0] not in meant_for:
+            raise InputError(f"{option}: only for {' and '.join(meant_for)}, not for {chosen[0]}")

@@ -27,6 +27,8 @@ ORDERS = ("hwc", "chw")
 PIXEL_KEYS = ("data", "images", "x")
 LABEL_KEYS = ("labels", "fine_labels", "label", "y")
 ID_KEYS = ("ids", "id", "ID")
+MOST_KEYS = 6
+"""Keys of a foreign file that an error names."""
 
 ACCEPTED = (
     "a pickle (.pkl, .pickle), .npy, .npz, Parquet (.parquet), or a folder of images, flat or "
@@ -141,7 +143,9 @@ def _load_numpy(path: Path) -> Any:
 def _from_mapping(path: Path, content: Mapping[str, Any], order: Order) -> Pictures:
     key = next((key for key in PIXEL_KEYS if key in content), None)
     if key is None:
-        keys = ", ".join(str(key) for key in content) or "nothing"
+        found = [str(key) for key in content]
+        more = f" and {len(found) - MOST_KEYS} more" if len(found) > MOST_KEYS else ""
+        keys = f"{', '.join(found[:MOST_KEYS])}{more}" if found else "nothing"
         raise DataError(f"{path}: has no {', '.join(PIXEL_KEYS)} to hold the images (has {keys})")
     images = pixels(content[key], order, f"{path}: {key}")
     labels = _first(content, LABEL_KEYS)

@@ -128,14 +128,15 @@ def print_results(
         cells = (trial_label(shown.identity), shown.identity["checkpoint"], kind)
         state = "" if shown.new else "known before"
         table.add_row(*map(escape, cells), values_text(shown), f"{shown.images:,}", state)
+    if asked.kinds == ("ensemble",) and not results:
+        console.print("No trial has several seeds; --ensemble averages all selected trials.")
+        return
     console.print(table)
     advice = f"`resray report {asked.results}` shows them beside the results."
     console.print(advice, markup=False, highlight=False, soft_wrap=True)
     if missing:
         labels = "; ".join(trial_label(row) for row in missing)
         console.print(f"Without {asked.checkpoint}.pt: {labels}", markup=False, highlight=False)
-    if asked.kinds == ("ensemble",) and not results:
-        console.print("No trial has several seeds; --ensemble averages all selected trials.")
 
 
 def values_text(shown: Shown) -> str:

@@ -28,26 +28,29 @@ COLUMNS = {
 }
 """The columns with their decimal places; None is no measured figure."""
 
+SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex"}
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def export_table(
-    results: Path, output: Path, *, format: str = "csv", select: Sequence[str] = ()
+    results: Path, output: Path, *, format: str | None = None, select: Sequence[str] = ()
 ) -> Path:
     """Write one row per epoch of every trial whose name one of ``select`` matches; return the file.
 
     Losses are in nats, accuracies in percent, times in seconds. ``iterations_per_second`` counts
     batches of the training steps, whose time is ``epoch_seconds``; both may be compared only where
     ``exclusive`` is true and ``device`` is the same. ``reduced`` says what was cut against the
-    study's recipe. Raises InputError for an unknown format, a name that matches nothing, or a file
-    that cannot be written.
+    study's recipe. Without a ``format`` the file's suffix says it, and csv is the default. Raises
+    InputError for an unknown format, a name that matches nothing, or a file that cannot be written.
     """
+    format = SUFFIXES.get(output.suffix.lower(), "csv") if format is None else format
     if format not in WRITERS:
         raise InputError(unknown("--format", format, WRITERS))
+    if not output.parent.is_dir():
+        raise InputError(f"--output {output}: must be a file in a folder that exists")
     frame = epoch_table(load_results(results), select)
     text = WRITERS[format](frame)
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise InputError(f"--output {output}: cannot be written ({error.strerror})") from error

@@ -7,6 +7,7 @@ epoch, so a checkpoint needs neither a schedule's state nor a generator's to go 
 import json
 import os
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,21 @@ def read_checkpoint(path: Path, advice: str = "") -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        checkpoint: Checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        with warnings.catch_warnings():
+            # Of a file that is none of torch's it says so at length before it raises.
+            warnings.simplefilter("ignore")
+            checkpoint: Checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    # A file that is no checkpoint can make torch's reader raise nearly anything.
+    except (
+        RuntimeError,
+        OSError,
+        EOFError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        pickle.UnpicklingError,
+    ) as error:
         message = f"{path}: not a readable checkpoint ({type(error).__name__}){advice}"
         raise DataError(message) from error
     return checkpoint
