@@ -49,9 +49,9 @@ class RunInterrupted(ResrayError):
 
 def not_known(value: object, choices: Iterable[str]) -> str:
     """Return ``'sgdd' is not known; did you mean 'sgd'? (adam, adamw, sgd)``."""
-    names = sorted(choices)
+    names = sorted(set(choices))
     close = get_close_matches(str(value), names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ";"
+    hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"{value!r} is not known{hint} ({', '.join(names)})"
 
 

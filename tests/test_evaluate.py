@@ -268,7 +268,7 @@ MISTAKES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"limit": 0}, "--limit: 0 must be at least 1"),
     ({"order": "whc"}, "--order: 'whc' is not known"),
     ({"select": ("wdie",)}, "--select: 'wdie' is not known; did you mean 'wide'"),
-    ({"seeds": (3,)}, r"--seeds: 3 is not known; \(0, 1\)"),
+    ({"seeds": (3,)}, r"--seeds: 3 is not known \(0, 1\)"),
     ({"checkpoint": "lats"}, "--checkpoint: 'lats' is not known; did you mean 'last'"),
 )
 

@@ -86,6 +86,7 @@ def test_quick_without_data_uses_embedded_images_with_the_datasets_classes() -> 
         "embedded images in place of cifar100",
         "images of 16x16 pixels",
         "schedule rescaled: warm-up of 0.1 instead of 5, milestones at 1, 1.5 instead of 50, 75",
+        "batch_size 32 in place of 128",
     )
 
 
@@ -100,6 +101,7 @@ def test_quick_with_data_keeps_and_shrinks_it() -> None:
         "128 images each for validation and test",
         "images of 16x16 pixels",
         "schedule rescaled: warm-up of 0.1 instead of 5, milestones at 1, 1.5 instead of 50, 75",
+        "batch_size 32 in place of 128",
     )
 
 
@@ -112,6 +114,8 @@ def test_quick_of_a_study_on_embedded_images_stays_embedded() -> None:
         "640 embedded images",
         "images of 16x16 pixels",
         "schedule rescaled: warm-up of 0.1 instead of 5, milestones at 1, 1.5 instead of 50, 75",
+        "batch_size 32 in place of 128",
+        "data.validation_images 128 in place of 5000",
     )
 
 
@@ -160,13 +164,68 @@ def test_stop_at_the_last_epoch_is_no_stop() -> None:
     assert (trial.stop_after, trial.reductions) == (None, ())
 
 
-def test_changes_by_hand_are_named_among_the_reductions() -> None:
-    overrides = ("optimizer.lr= 0.5", "data.split_seed=1", "model=resnet34")
-    (trial,) = expand(study(), Options(select=("deep",), overrides=overrides))
-    assert "changed: optimizer.lr=0.5" in trial.reductions
-    assert not any(
-        "split_seed" in text or text.endswith("model=resnet34") for text in trial.reductions
+BY_HAND = {
+    "data=cifar10": ("changed: data.name=cifar10",),
+    "data=embedded": ("embedded images in place of cifar100", "images of 16x16 pixels"),
+    "data.validation_images=0": ("changed: data.validation_images=0",),
+    "data.split_seed=3": ("changed: data.split_seed=3",),
+    "data.mean=[0, 0, 0]": ("changed: data.mean=[0.0, 0.0, 0.0]",),
+    "data.limit_train=2000": ("2,000 training images",),
+    "data.limit_train=100000": (),
+    "data.image_size=16": ("images of 16x16 pixels",),
+    "data.image_size=64": ("changed: data.image_size=64",),
+    "model={stem: imagenet}": ("changed: model.stem=imagenet",),
+    "model={name: resnet34, dropout: 0.3}": (
+        "resnet34 in place of resnet50",
+        "changed: model.dropout=0.3",
+    ),
+    "model=resnet34": ("resnet34 in place of resnet50",),
+    "model.norm=group": (),
+    "augmentation.cutout={size: 8}": ("changed: augmentation.cutout.size=8",),
+    "augmentation={auto_augment: {}}": ('changed: augmentation.auto_augment={"probability": 1.0}',),
+    "epochs=300": ("300 epochs in place of 100",),
+    "optimizer.lr= 0.5": ("changed: optimizer.lr=0.5",),
+    "optimizer.lr=0.1": (),
+}
+
+
+@pytest.mark.parametrize(("override", "expected"), BY_HAND.items())
+def test_what_set_changes_is_named_once(override: str, expected: tuple[str, ...]) -> None:
+    (trial,) = expand(study(), Options(select=("deep",), overrides=(override,)))
+    assert trial.reductions == expected
+
+
+def test_a_value_by_hand_that_ends_phases_is_named() -> None:
+    own = {
+        **RECIPE,
+        "label_smoothing": 0.1,
+        "phases": {"label_smoothing": {"1-50": 0.1, "51-100": 0}},
+    }
+    options = Options(overrides=("label_smoothing=0.1",))
+    assert expand(study(recipe=own), options)[0].reductions == ("changed: label_smoothing=0.1",)
+
+
+def test_more_epochs_than_the_studys_are_named() -> None:
+    (trial, _) = expand(study(), Options(epochs=400))
+    assert trial.reductions == (
+        "400 epochs in place of 100",
+        "schedule rescaled: warm-up of 20 instead of 5, milestones at 200, 300 instead of 50, 75",
     )
+
+
+def test_what_set_and_quick_both_change_is_named_by_hand() -> None:
+    (trial, _) = expand(study(), Options(quick=True, overrides=("batch_size=64",)))
+    assert "changed: batch_size=64" in trial.reductions
+    assert not any(text.startswith("batch_size") for text in trial.reductions)
+
+
+def test_a_limit_above_what_there_is_is_no_reduction() -> None:
+    assert expand(study(), Options(limit_train=45_000, limit_eval=10_000))[0].reductions == ()
+    below = expand(study(), Options(limit_train=44_999, limit_eval=9_999))[0].reductions
+    assert below == ("44,999 training images", "9,999 images each for validation and test")
+    embedded = {**RECIPE, "data": {"name": "embedded", "images": 1000, "validation_images": 100}}
+    options = Options(limit_train=900, limit_eval=200)
+    assert expand(study(recipe=embedded), options)[0].reductions == ()
 
 
 def test_select_and_seeds() -> None:
@@ -195,10 +254,14 @@ WRONG = {
         "--set epochs=3, --set batch_size=64: schedule.warmup_epochs: 5 must be below epochs (3)",
     ),
     "limit": ({"limit_train": 0}, "--limit-train 0: data.limit_train: 0 must be at least 1"),
+    "two lengths": (
+        {"epochs": 3, "overrides": ("epochs=5",)},
+        "--epochs 3: --set epochs=5 gives epochs too; leave out one of them",
+    ),
     "epochs": ({"epochs": 0}, "--epochs: 0 must be at least 1"),
     "stop": ({"stop_after": 101}, "--stop-after: 101 must be from 1 to plain's 100 epochs"),
     "variant": ({"variant": "slw"}, "--variant: 'slw' is not known; did you mean 'slow'?"),
-    "select": ({"select": ("x*",)}, "--select: 'x*' is not known; (deep, plain)"),
+    "select": ({"select": ("x*",)}, "--select: 'x*' is not known (deep, plain)"),
     "seed twice": ({"seeds": (1, 1)}, "--seeds: 1 stands there twice"),
     "negative seed": ({"seeds": (-1,)}, "--seeds: -1 must be from 0 to 4294967295"),
     "no seed": ({"seeds": ()}, "--seeds: give at least one seed"),

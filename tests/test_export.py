@@ -229,7 +229,7 @@ def test_an_earlier_export_is_replaced_and_nothing_else(trained: Shared, tmp_pat
     [
         ({}, "2 trials are meant.*plain, seed 0, completed, id .*shared, seed 0"),
         ({"select": "plian"}, "--select: 'plian' is not known; did you mean 'plain'"),
-        ({"select": "plain", "seed": 7}, r"--seed: 7 is not known; \(0\)"),
+        ({"select": "plain", "seed": 7}, r"--seed: 7 is not known \(0\)"),
         (
             {"select": "plain", "checkpoint": "epoch-0009"},
             r"--checkpoint: 'epoch-0009' is not known.*\(best, epoch-0001",

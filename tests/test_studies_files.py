@@ -83,7 +83,7 @@ claims:
       - test_acuracy[large] > 90
 """
 MESSAGES = [
-    "4: 'colour' is not known; (",
+    "4: 'colour' is not known (",
     "6: recipe.model.name: 'resnet81' is not known; did you mean 'resnet18'? (",
     "9: recipe.batch_size: 'many' must be a whole number",
     "10: recipe.optimizer.lr: -0.1 must be greater than 0",

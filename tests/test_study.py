@@ -101,7 +101,7 @@ MISTAKES = {
     "published about an unknown trial": (
         "{trial: small,",
         "{trial: tiny,",
-        "30: published[0].trial: 'tiny' is not known; (large, small)",
+        "30: published[0].trial: 'tiny' is not known (large, small)",
     ),
     "mistake in quick": (
         "{images: 640,",

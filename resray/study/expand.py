@@ -8,10 +8,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from resray.errors import InputError, unknown
+from resray.study.changes import changes
 from resray.study.entries import ablation_steps
 from resray.study.layers import Layer, merge, recipe_layers
 from resray.study.mistakes import find_mistakes
 from resray.study.overrides import (
+    QUICK,
     data_layers,
     limit_layers,
     mistake_message,
@@ -22,7 +24,7 @@ from resray.study.overrides import (
 )
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import differences, flatten, rescale, trial_id
-from resray.study.reductions import changes_by_hand, reductions
+from resray.study.reductions import reductions
 from resray.study.spec import Study
 
 __all__ = [
@@ -155,9 +157,13 @@ def _plan(
 ) -> list[PlannedTrial]:
     name = study.trial_names[index]
     own = Recipe.model_validate(merge(recipe_layers(study.model_dump(), index, variant)))
-    recipe = _with_options(study, own, options)
+    layers = _option_layers(study, own, options)
+    recipe = _recipe(layers)
     stop_after = _stop_after(options, recipe, name)
-    reduced = reductions(own, recipe, stop_after) + changes_by_hand(options.overrides)
+    quick = [layer for layer in layers if layer.label == QUICK]
+    by_hand = [set_layer(text) for text in options.overrides]
+    reduced = reductions(own, recipe, stop_after)
+    reduced += changes(own, recipe, quick=quick, by_hand=by_hand)
     return [
         PlannedTrial(study.name, name, variant, seed, recipe, stop_after, reduced) for seed in seeds
     ]
@@ -171,8 +177,7 @@ def _stop_after(options: Options, recipe: Recipe, name: str) -> int | None:
     return None if stop == recipe.epochs else stop
 
 
-def _with_options(study: Study, own: Recipe, options: Options) -> Recipe:
-    layers = _option_layers(study, own, options)
+def _recipe(layers: list[Layer]) -> Recipe:
     try:
         return Recipe.model_validate(merge(layers))
     except ValidationError as error:
@@ -182,6 +187,7 @@ def _with_options(study: Study, own: Recipe, options: Options) -> Recipe:
 
 def _option_layers(study: Study, own: Recipe, options: Options) -> list[Layer]:
     sets = [set_layer(text) for text in options.overrides]
+    _refuse_two_lengths(options, sets)
     layers = [Layer(without_phases(_rescaled(study, own, options).model_dump(), sets))]
     if options.quick:
         layers += [quick_recipe_layer(study), *stand_in_layers(study, own.model)]
@@ -196,6 +202,14 @@ def _rescaled(study: Study, own: Recipe, options: Options) -> Recipe:
         return rescale(own, options.epochs)
     quick_epochs = study.quick.recipe.get("epochs", own.epochs) if options.quick else own.epochs
     return rescale(own, min(int(quick_epochs), own.epochs))
+
+
+def _refuse_two_lengths(options: Options, sets: list[Layer]) -> None:
+    for layer in sets:
+        if options.epochs is not None and "epochs" in layer.changes:
+            raise InputError(
+                f"--epochs {options.epochs}: {layer.label} gives epochs too; leave out one of them"
+            )
 
 
 def _refuse_equal_trials(planned: list[PlannedTrial]) -> None:

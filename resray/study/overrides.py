@@ -13,6 +13,9 @@ from resray.study.recipe_spec import Data, Model
 from resray.study.recipes import flatten
 from resray.study.spec import Study
 
+QUICK = "--quick"
+"""The label of the layers that the option brings in."""
+
 _CLASSES = {"cifar10": 10, "cifar100": 100}
 
 
@@ -35,19 +38,20 @@ def without_phases(recipe: dict[str, Any], sets: Sequence[Layer]) -> dict[str, A
     kept = {
         setting: table
         for setting, table in recipe["phases"].items()
-        if not any(_overlap(setting, key) for key in fixed)
+        if not any(overlap(setting, key) for key in fixed)
     }
     return {**recipe, "phases": kept}
 
 
-def _overlap(setting: str, key: str) -> bool:
+def overlap(setting: str, key: str) -> bool:
+    """Whether one of two dotted keys is the other one or lies in it."""
     return f"{setting}.".startswith(f"{key}.") or f"{key}.".startswith(f"{setting}.")
 
 
 def stand_in_layers(study: Study, own: Model) -> list[Layer]:
     """Return what ``--quick`` trains in a model's place, if the study names a smaller one."""
     smaller = study.quick.stand_ins.get(own.name)
-    return [Layer({"model": {"name": smaller}}, label="--quick")] if smaller else []
+    return [Layer({"model": {"name": smaller}}, label=QUICK)] if smaller else []
 
 
 def model_from(name: str, overrides: Sequence[str]) -> Model:
@@ -86,7 +90,7 @@ def limit_layers(limit_train: int | None, limit_eval: int | None) -> list[Layer]
 def quick_recipe_layer(study: Study) -> Layer:
     """Return what ``--quick`` changes in any recipe; its epochs rescale and are left out here."""
     recipe = {key: value for key, value in study.quick.recipe.items() if key != "epochs"}
-    return Layer(recipe, label="--quick")
+    return Layer(recipe, label=QUICK)
 
 
 def data_layers(
@@ -99,9 +103,9 @@ def data_layers(
     named = [layer for layer in sets if section(layer.changes, "data").get("name")]
     name = section(named[-1].changes, "data")["name"] if named else own.name
     if quick and (name == "embedded" or not (data_given or named)):
-        return [Layer({"data": _embedded(study, own)}, label="--quick")]
+        return [Layer({"data": _embedded(study, own)}, label=QUICK)]
     if quick:
-        return [Layer({"data": study.quick.real}, label="--quick")]
+        return [Layer({"data": study.quick.real}, label=QUICK)]
     if name == "embedded" and own.name != "embedded":
         return [Layer({"data": _embedded(study, own)}, label=named[-1].label)]
     return []

@@ -7,46 +7,70 @@ from resray.study.recipe_spec import Data, Recipe, Schedule, SchedulePart
 from resray.study.recipes import rescale
 
 _OWN_SIZES = {"cifar10": 32, "cifar100": 32, "embedded": 32}
+_CIFAR_IMAGES = (50_000, 10_000)
+_EMBEDDED_IMAGES = 5_000
 
 
 def reductions(own: Recipe, run: Recipe, stop_after: int | None) -> tuple[str, ...]:
     """Name the reductions of what was run against the study's own recipe.
 
     Fragments of a sentence such as ``2 of 200 epochs`` or ``2,000 training images``: epochs,
-    a stand-in for the model, data and image size. Nothing else that differs is a reduction. With
-    fewer epochs, what moved with them in the recipe is named too, and what did not.
+    a stand-in for the model, data and image size; `resray.study.changes` names the rest. With
+    other epochs, what moved with them in the recipe is named too, and what did not.
     """
     found = _epochs(own, run, stop_after)
     if run.model.name != own.model.name:
         found.append(f"{run.model.name} in place of {own.model.name}")
     if run.data.name == "embedded" and own.data.name != "embedded":
         found.append(f"embedded images in place of {own.data.name}")
-    found += _images(own.data, run.data)
-    if run.epochs < own.epochs:
+    found += named_of_data(own, run).values()
+    if run.epochs != own.epochs:
         found += [*_moved_schedule(own, run), *_not_rescaled(own, run)]
     return tuple(found)
 
 
-def changes_by_hand(overrides: Sequence[str]) -> tuple[str, ...]:
-    """Name what ``--set`` changed in the recipe; the model and the data are named by `reductions`.
+def named_of_data(own: Recipe, run: Recipe) -> dict[str, str]:
+    """Return what was reduced of the images, in words, by its key in ``data``."""
+    before, now = without_idle_limits(own).data, without_idle_limits(run).data
+    found = {}
+    if before.name == "embedded" and _is_below(now.images, before.images or _EMBEDDED_IMAGES):
+        found["images"] = f"{now.images:,} embedded images"
+    if _is_below(now.limit_train, before.limit_train):
+        found["limit_train"] = f"{now.limit_train:,} training images"
+    if _is_below(now.limit_eval, before.limit_eval):
+        found["limit_eval"] = f"{now.limit_eval:,} images each for validation and test"
+    if _is_below(now.image_size, before.image_size or _OWN_SIZES.get(before.name)):
+        found["image_size"] = f"images of {now.image_size}x{now.image_size} pixels"
+    return found
 
-    Figures under a changed recipe say nothing about the study's own, so they are marked like
-    reduced ones.
-    """
-    named = ("model=", "model.name=", "data=", "data.", "epochs=")
-    return tuple(
-        f"changed: {text}"
-        for text in ("".join(override.split()) for override in overrides)
-        if not text.startswith(named)
-    )
+
+def without_idle_limits(recipe: Recipe) -> Recipe:
+    """Return the recipe without limits that are above what its dataset has."""
+    data = recipe.data
+    idle = [key for key, size in _sizes(data).items() if (getattr(data, key) or 0) >= size]
+    return recipe.model_copy(update={"data": data.model_copy(update=dict.fromkeys(idle))})
+
+
+def _sizes(data: Data) -> dict[str, int]:
+    """Return how many images there are for each limit; nothing where only the files say it."""
+    if data.name == "folder":
+        return {}
+    train, test = _CIFAR_IMAGES
+    if data.name == "embedded":
+        train = data.images or _EMBEDDED_IMAGES
+        test = train // 5
+    held_out = data.validation_images
+    return {"limit_train": train - held_out, "limit_eval": max(held_out, test)}
 
 
 def _epochs(own: Recipe, run: Recipe, stop_after: int | None) -> list[str]:
     found = []
     if run.epochs < own.epochs:
         found.append(f"{run.epochs} of {own.epochs} epochs")
-        if own.phases and run.phases:
-            found.append(_moved_phases(own, run))
+    if run.epochs > own.epochs:
+        found.append(f"{run.epochs} epochs in place of {own.epochs}")
+    if run.epochs != own.epochs and own.phases and run.phases:
+        found.append(_moved_phases(own, run))
     if stop_after is not None:
         found.append(f"stopped after {stop_after} of {run.epochs} epochs")
     return found
@@ -103,19 +127,6 @@ def _not_rescaled(own: Recipe, run: Recipe) -> Iterator[str]:
         yield f"not rescaled: early stopping's patience of {run.early_stopping.patience} epochs"
     if run.schedule.name == own.schedule.name == "plateau":
         yield f"not rescaled: the plateau's patience of {run.schedule.patience} epochs"
-
-
-def _images(own: Data, run: Data) -> list[str]:
-    found = []
-    if own.name == "embedded" and _is_below(run.images, own.images):
-        found.append(f"{run.images:,} embedded images")
-    if _is_below(run.limit_train, own.limit_train):
-        found.append(f"{run.limit_train:,} training images")
-    if _is_below(run.limit_eval, own.limit_eval):
-        found.append(f"{run.limit_eval:,} images each for validation and test")
-    if _is_below(run.image_size, own.image_size or _OWN_SIZES.get(own.name)):
-        found.append(f"images of {run.image_size}x{run.image_size} pixels")
-    return found
 
 
 def _is_below(value: int | None, before: int | None) -> bool:
