@@ -215,7 +215,7 @@ def test_a_network_is_shown_layer_by_layer(resray: Resray) -> None:
         (("report", "nowhere", "--output", "b/a.html"), "--output b/a.html: must be a file in a"),
         (("model", "resnt18"), "name: 'resnt18' is not known; did you mean 'resnet18'"),
         (("model", "wrn-27-2"), "wrn-27-2: the depth must be 6n \\+ 4, such as 22 or 28"),
-        (("model", "torchvision:resnt18"), "'torchvision:resnt18' is not known; did you mean"),
+        (("model", "torchvision:resnt18"), "torchvision has no network 'resnt18'; close to it: resnet18"),
         (("model", "resnet18", "--set", "stem=imgnet"), "--set stem=imgnet: stem: 'imgnet'"),
     ],
 )
