@@ -199,8 +199,11 @@ def test_a_network_is_shown_layer_by_layer(resray: Resray) -> None:
         ((*QUICK, "--dry-run", "--json"), "--json: .*--dry-run"),
         (("report", "nowhere"), "nowhere: no results here"),
         (("bench",), "bench: name one study .*or type --all"),
-        (("bench", "resnext", "--all"), "bench: name one study .*or type --all"),
-        (("bench", "--all", "--ablate", "add"), "basicblock-depth: --ablate add: .* no ablation"),
+        (("bench", "resnext", "--all"), "bench: name one study .*or type --all, not both"),
+        (("bench", "--all", "--ablate", "add"), "--ablate: for one study only; name it"),
+        (("bench", "--all", "--select", "resnet*"), "--select: for one study only; name it"),
+        (("bench", "--all", "--variant", "fp16"), "--variant: for one study only; name it"),
+        ((*QUICK, "--epochs", "3", "--set", "epochs=5"), "--epochs 3: --set epochs=5 gives"),
         (("show", "resnext", "--ablate", "chain"), "--ablate chain: resnext has no ablation"),
         (("show", "resnet10-speed", "--ablate", "ad"), "--ablate: 'ad' is not known; did you"),
         (("evaluate", "nowhere"), "nowhere: no results here"),
@@ -215,7 +218,10 @@ def test_a_network_is_shown_layer_by_layer(resray: Resray) -> None:
         (("report", "nowhere", "--output", "b/a.html"), "--output b/a.html: must be a file in a"),
         (("model", "resnt18"), "name: 'resnt18' is not known; did you mean 'resnet18'"),
         (("model", "wrn-27-2"), "wrn-27-2: the depth must be 6n \\+ 4, such as 22 or 28"),
-        (("model", "torchvision:resnt18"), "torchvision has no network 'resnt18'; close to it: resnet18"),
+        (
+            ("model", "torchvision:resnt18"),
+            "torchvision has no network 'resnt18'; close to it: resnet18",
+        ),
         (("model", "resnet18", "--set", "stem=imgnet"), "--set stem=imgnet: stem: 'imgnet'"),
     ],
 )
@@ -263,6 +269,9 @@ def test_dry_run_says_what_would_run_and_writes_nothing(resray: Resray, tmp_path
     assert answer.code == 0, answer.err
     assert len(re.findall(r"│ to run", answer.out)) == 4
     assert "4 of 4 trials to run" in answer.out
+    reduced = " ".join(answer.out.split())
+    assert "Reduced: 4 of 200 epochs; embedded images in place of cifar10" in reduced
+    assert "batch_size 32 in place of 128" in reduced
     assert "resnet50" not in answer.out
     assert list(tmp_path.iterdir()) == []
 

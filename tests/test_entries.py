@@ -118,6 +118,17 @@ def test_a_grid_holds_every_combination(tmp_path: Path) -> None:
     assert (last.model.name, last.optimizer.lr) == ("resnet18", 0.01)
 
 
+def test_a_grids_mappings_and_lists_have_names_that_can_be_typed(tmp_path: Path) -> None:
+    grid: dict[str, list[Any]] = {
+        "optimizer": [{"lr": 0.1}, {"lr": 0.2, "nesterov": True}],
+        "augmentation.affine": [None, {"scale": [0.9, 1.1]}],
+    }
+    assert [trial.name for trial in expanded(tmp_path, grid=grid)] == [
+        "lr_0.1-None", "lr_0.1-scale_0.9_1.1",
+        "lr_0.2_nesterov_true-None", "lr_0.2_nesterov_true-scale_0.9_1.1",
+    ]  # fmt: skip
+
+
 def test_an_empty_grid_and_a_study_without_trials_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"steps\.yaml:\d+: grid\.model: \[\] must have at least"):
         expanded(tmp_path, grid={"model": []})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from resray.errors import InputError
+from resray.errors import InputError, not_known
 from resray.study.expand import Options, expand, variant_names
 from resray.study.load import load_study, study_files, study_text
 
@@ -102,6 +102,21 @@ MISTAKES = {
         "{trial: small,",
         "{trial: tiny,",
         "30: published[0].trial: 'tiny' is not known (large, small)",
+    ),
+    "published after its last epoch": (
+        "protocol: p,",
+        "protocol: p, epochs: 10, epoch: 11,",
+        "30: published[0].epoch: epoch 11 is beyond the last one, 10",
+    ),
+    "default variant twice": (
+        "  short:",
+        "  standard:",
+        "20: variants.standard: 'standard' names the base recipe and a variant",
+    ),
+    "milestone that is never reached": (
+        "{name: cosine, warmup_epochs: 5}",
+        "{name: step, milestones: [5, 15]}",
+        "11: recipe.schedule.milestones[1]: 15 must be below epochs (10)",
     ),
     "mistake in quick": (
         "{images: 640,",
@@ -261,3 +276,8 @@ def test_study_room_imports_neither_torch_nor_ray() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_message_lists_each_choice_once() -> None:
+    assert not_known("d", ["a", "b", "a"]) == "'d' is not known (a, b)"
+    assert not_known("aab", ["aaa", "aaa"]) == "'aab' is not known; did you mean 'aaa'? (aaa)"

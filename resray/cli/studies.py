@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -140,7 +141,7 @@ def bench(
 
     if dry_run and as_json:
         raise InputError("--json: there is no outcome yet with --dry-run; leave out one of them")
-    asked = [asked_for(name, context) for name in chosen_studies(study, every)]
+    asked = [asked_for(name, context) for name in chosen_studies(study, every, context.params)]
     library.check_all(asked)
     if dry_run:
         for one in asked:
@@ -158,13 +159,20 @@ def bench(
     raise typer.Exit(max(outcome.exit_code for outcome in outcomes))
 
 
-def chosen_studies(study: str | None, every: bool) -> list[str]:
-    """Return the study that was named, or all shipped ones; raise InputError for both or none."""
+def chosen_studies(study: str | None, every: bool, typed: Mapping[str, Any]) -> list[str]:
+    """Return the study that was named, or all shipped ones.
+
+    Raises InputError for both or none, and for options beside ``--all`` that fit one study only.
+    """
     from resray.study.load import study_files
 
     if every == (study is not None):
         names = ", ".join(study_files())
-        raise InputError(f"bench: name one study ({names}, or a YAML file), or type --all")
+        wish = f"name one study ({names}, or a YAML file), or type --all"
+        raise InputError(f"bench: {wish}{', not both' if every else ''}")
+    for option in ("select", "ablate", "variant"):
+        if every and typed[option]:
+            raise InputError(f"--{option}: for one study only; name it in place of --all")
     return list(study_files()) if study is None else [study]
 
 

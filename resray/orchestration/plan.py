@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from resray.data.dataset import Dataset
 from resray.data.sources import open_dataset
@@ -15,7 +16,7 @@ from resray.models.build import build_model
 from resray.models.count import count_multiply_adds
 from resray.orchestration.resources import Allocation, Machine, Request, allocate
 from resray.results.store import ResultStore
-from resray.study.expand import Options, PlannedTrial, expand
+from resray.study.expand import Options, PlannedTrial, all_reductions, expand
 from resray.study.load import load_study
 from resray.study.recipe_spec import Data, Recipe
 from resray.study.recipes import trial_id
@@ -178,7 +179,8 @@ def is_missing(trial: PlannedTrial, row: Row | None) -> bool:
 
 def describe_plan(bench: Bench, machine: Machine, console: Console) -> None:
     """Print what `run_bench` would do; nothing is downloaded, started or written."""
-    work, allocation = Planner(bench, download=False).plan(machine)
+    planner = Planner(bench, download=False)
+    work, allocation = planner.plan(machine)
     table = Table("trial", "seed", "epochs", "training images x epochs", "id", "")
     for item in work:
         images = item.train_images * item.epochs
@@ -192,4 +194,6 @@ def describe_plan(bench: Bench, machine: Machine, console: Console) -> None:
         )
     console.print(table)
     todo = sum(item.todo for item in work)
+    if reduced := all_reductions(planner.trials):
+        console.print(Text(f"Reduced: {'; '.join(reduced)}", style="yellow"))
     console.print(f"{todo} of {len(work)} trials to run, {allocation}.", highlight=False)

@@ -101,6 +101,8 @@ def check_statement(text: str) -> Statement:
         raise ValueError(f"{shown!r}: {error}; {_EXAMPLE}") from None
     if not values:
         raise ValueError(f"{shown!r} names no trial; {_EXAMPLE}")
+    if left == right:
+        raise ValueError(f"{shown!r} compares a value with itself; {_EXAMPLE}")
     return Statement(written, left, COMPARISONS[type(compared.ops[0])], right)
 
 

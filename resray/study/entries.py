@@ -103,7 +103,7 @@ def _ablation_entries(document: Any) -> list[Entry]:
         return []
     assert isinstance(ablate, Mapping)
     forms = ablate.get("forms", ABLATION_FORMS)
-    forms = [forms] if isinstance(forms, str) else forms
+    forms = forms if isinstance(forms, list | tuple) else [forms]
     names = [str(name) for name in changes]
     steps = [
         step for form in forms if form in ABLATION_FORMS for step in ablation_steps(names, form)
@@ -126,5 +126,9 @@ def _grid_entries(document: Any) -> list[Entry]:
 
 def _shown(value: Any) -> str:
     """Return a grid's value as a part of a trial's name."""
+    if isinstance(value, Mapping):
+        return "_".join(f"{_shown(key)}_{_shown(part)}" for key, part in value.items())
+    if isinstance(value, list | tuple):
+        return "_".join(_shown(part) for part in value)
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return "".join(letter if letter.isalnum() or letter in "_.+-" else "_" for letter in text)

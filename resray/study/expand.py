@@ -30,6 +30,7 @@ from resray.study.spec import Study
 __all__ = [
     "Options",
     "PlannedTrial",
+    "all_reductions",
     "expand",
     "flatten",
     "recipe_differences",
@@ -97,6 +98,11 @@ def expand(study: Study, options: Options) -> list[PlannedTrial]:
 def variant_names(study: Study) -> list[str]:
     """Return the study's variants, the default one first."""
     return study.variant_names
+
+
+def all_reductions(trials: Sequence[PlannedTrial]) -> list[str]:
+    """Return what was reduced or changed in any of the trials, each once."""
+    return list(dict.fromkeys(text for trial in trials for text in trial.reductions))
 
 
 def recipe_differences(

@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 import resray
-from resray.errors import InputError, unknown
+from resray.errors import InputError, not_known, unknown
 from resray.study.entries import entries
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
-from resray.study.mistakes import Mistake, dotted, find_mistakes
+from resray.study.mistakes import Mistake, child_type, dotted, find_mistakes
 from resray.study.phases import check_ranges
 from resray.study.recipe_spec import Data, Recipe
 from resray.study.source import Key, Source, parse, read_text
@@ -67,7 +67,9 @@ def _validate(source: Source) -> Study:
     if not isinstance(content, dict):
         raise InputError(f"{source.place}:1: a study is a mapping of keys to values")
     mistakes = _mistakes_in(Study, content) + _mistakes_of_the_whole(content)
-    mistakes += _recipe_mistakes(content) + _quick_mistakes(content)
+    mistakes += _recipe_mistakes(content) + _quick_mistakes(content) + _assumed_mistakes(content)
+    # Whether a change does anything shows in complete recipes only.
+    mistakes = mistakes or _idle_changes(content)
     if mistakes:
         raise InputError(_report(source, mistakes))
     return Study.model_validate(content)
@@ -173,3 +175,41 @@ def _quick_mistakes(document: dict[Any, Any]) -> list[Mistake]:
                     replace(mistake, path=start + mistake.path, shown=start + mistake.shown)
                 )
     return found
+
+
+def _assumed_mistakes(document: dict[Any, Any]) -> list[Mistake]:
+    """Find reasons for settings that neither a recipe nor a study has."""
+    found = [_unknown_setting(str(setting)) for setting in section(document, "assumed")]
+    return [mistake for mistake in found if mistake]
+
+
+def _unknown_setting(setting: str) -> Mistake | None:
+    keys = setting.split(".")
+    kind: Any = Study if keys[0] in Study.model_fields else Recipe
+    for depth, key in enumerate(keys):
+        choices = getattr(kind, "model_fields", {}) if depth else [*Recipe.model_fields, "ablate"]
+        kind = child_type(kind, key)
+        if kind is None:
+            message = not_known(key, choices) if choices else f"has no {key!r} in it"
+            return Mistake(("assumed", setting), ("assumed", *keys[:depth]), message)
+    return None
+
+
+def _idle_changes(document: dict[Any, Any]) -> list[Mistake]:
+    """Find changes of an ablation that change neither the plain nor the full recipe."""
+    changes = section(document, "ablate", "changes")
+    plain = Layer(section(document, "recipe"))
+    found = []
+    for name, change in changes.items():
+        others = [Layer(other) for key, other in changes.items() if key != name]
+        if _does_nothing(change, [plain]) and _does_nothing(change, [plain, *others]):
+            path = ("ablate", "changes", name)
+            found.append(Mistake(path, path, "changes nothing in the recipe"))
+    return found
+
+
+def _does_nothing(change: dict[str, Any], layers: list[Layer]) -> bool:
+    before, after = merge(layers), merge([*layers, Layer(change)])
+    if _mistakes_in(Recipe, before) or _mistakes_in(Recipe, after):
+        return False
+    return Recipe.model_validate(before) == Recipe.model_validate(after)

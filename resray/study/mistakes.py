@@ -47,11 +47,12 @@ def find_mistakes(model: type[BaseModel], error: ValidationError) -> list[Mistak
 
 
 def _locate(model: type[BaseModel], detail: ErrorDetails) -> tuple[tuple[Key, ...], Any]:
-    """Return an error's path without pydantic's own marks (union members), and the type there."""
+    """Return an error's path without pydantic's own marks (union members, a mapping's key), and the
+    type there."""
     kind: Any = model
     path: list[Key] = []
     for key in detail["loc"]:
-        child = _child(kind, key)
+        child = None if key == "[key]" else child_type(kind, key)
         if child is None and detail["type"] != "extra_forbidden":
             break
         path.append(key)
@@ -87,7 +88,7 @@ def _say(detail: ErrorDetails, kind: Any) -> str:
     wish = detail["msg"].replace("Input should be", "must be").replace("should have", "must have")
     wish = wish.replace("greater than or equal to", "at least")
     wish = wish.replace("less than or equal to", "at most").replace(" after validation", "")
-    wish = re.sub(r"^(List|Tuple|Dictionary|String) (?=must)", "", wish)
+    wish = re.sub(r"^(List|Tuple|Dictionary|String|Value) (?=must)", "", wish)
     return f"{_short(value)} {wish[:1].lower()}{wish[1:]}"
 
 
@@ -122,7 +123,7 @@ def _bare(kind: Any) -> Any:
     return kind
 
 
-def _child(kind: Any, key: Key) -> Any:
+def child_type(kind: Any, key: Key) -> Any:
     """Return the type that a key or index leads to, or None where it leads nowhere."""
     kind = _bare(kind)
     if isinstance(kind, type) and issubclass(kind, BaseModel):

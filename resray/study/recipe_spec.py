@@ -283,6 +283,14 @@ class Recipe(Strict):
         return self
 
     @model_validator(mode="after")
+    def milestones_fit(self) -> Self:
+        for index, epoch in enumerate(self.schedule.milestones):
+            if epoch >= self.epochs:
+                message = f"{epoch:g} must be below epochs ({self.epochs})"
+                raise Misplaced(("schedule", "milestones", index), message)
+        return self
+
+    @model_validator(mode="after")
     def sequence_fits(self) -> Self:
         before = 0
         for index, part in enumerate(self.schedule.parts):

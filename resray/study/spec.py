@@ -36,8 +36,8 @@ class Variant(Strict):
 
 
 def as_list(value: Any) -> Any:
-    """Let a single text stand for a list of one."""
-    return [value] if isinstance(value, str) else value
+    """Let a single value stand for a list of one."""
+    return value if isinstance(value, list | tuple) else [value]
 
 
 AblationForm = Literal["chain", "add", "remove"]
@@ -71,6 +71,12 @@ class CheckpointPolicy(Strict):
     """At these epochs."""
     keep_last: Count | None = None
     """Only this many of the periodic ones stay; null keeps all. Those of ``at`` always stay."""
+
+    @model_validator(mode="after")
+    def keep_last_needs_every(self) -> Self:
+        if self.keep_last is not None and self.every is None:
+            raise Misplaced(("keep_last",), "needs `every`: it is about those")
+        return self
 
 
 class Quick(Strict):

@@ -4,14 +4,14 @@ Works on a study file's raw content, so that these mistakes are reported togethe
 single values. Parts that are not what they should be are passed over: validation reports them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from resray.errors import not_known
 from resray.models.table import MODELS, is_known
 from resray.study.claims import Statement, check_statement
-from resray.study.entries import trial_names
-from resray.study.layers import section
+from resray.study.entries import entries, trial_names
+from resray.study.layers import merge, recipe_layers, section
 from resray.study.recipe_spec import MODEL_FORMS
 from resray.study.source import Key
 from resray.study.strict import Misplaced
@@ -27,6 +27,7 @@ def mistakes_of_the_whole(document: Mapping[str, Any]) -> Iterator[Misplaced]:
     yield from _unknown_in_claims(document)
     yield from _unknown_stand_ins(document)
     yield from _seeds_twice(document)
+    yield from _unreached_epochs(document)
 
 
 def variant_names(document: Mapping[str, Any]) -> list[str]:
@@ -37,19 +38,26 @@ def variant_names(document: Mapping[str, Any]) -> list[str]:
 
 def _names_twice(document: Mapping[str, Any]) -> Iterator[Misplaced]:
     names = trial_names(document)
-    listed = len(_mappings(document, "trials"))
     if not names and not any(document.get(key) for key in ("trials", "ablate", "grid")):
         message = "a study needs trials: `trials`, `ablate` or `grid`"
         yield Misplaced(("trials",), message)
     for index, name in _repeated(names):
-        path: tuple[Key, ...] = ("trials", index, "name") if index < listed else ("trials",)
-        yield Misplaced(path, f"{name!r} stands there twice")
+        yield Misplaced(_place_of_name(document, index), f"{name!r} stands there twice")
     for index, name in _repeated([claim.get("id") for claim in _mappings(document, "claims")]):
         yield Misplaced(("claims", index, "id"), f"{name!r} stands there twice")
     default, *others = variant_names(document)
     if default in others:
         message = f"{default!r} names the base recipe and a variant"
-        yield Misplaced(("default_variant",), message)
+        yield Misplaced(("variants", default), message)
+
+
+def _place_of_name(document: Mapping[str, Any], index: int) -> tuple[Key, ...]:
+    """Return what the name of trial ``index`` follows from."""
+    entry = entries(document)[index]
+    if entry.changes:
+        return ("grid",)
+    listed = bool(entry.paths) and entry.paths[0][0] == "trials"
+    return ("trials", index, "name") if listed else ("ablate",)
 
 
 def _unknown_in_variants(document: Mapping[str, Any]) -> Iterator[Misplaced]:
@@ -86,6 +94,47 @@ def _seeds_twice(document: Mapping[str, Any]) -> Iterator[Misplaced]:
     seeds = document.get("seeds")
     if isinstance(seeds, list) and list(_repeated(seeds)):
         yield Misplaced(("seeds",), f"{seeds} holds a seed twice")
+
+
+def _unreached_epochs(document: Mapping[str, Any]) -> Iterator[Misplaced]:
+    """Yield what names an epoch after the last one that it could mean."""
+    for index, figure in enumerate(_mappings(document, "published")):
+        yield from _unless_within(
+            ("published", index, "epoch"), figure.get("epoch"), figure.get("epochs")
+        )
+    lengths = _lengths(document)
+    for path, statement in _statements(document):
+        for value in statement.values:
+            of_trial = [
+                epochs
+                for (trial, variant), epochs in lengths.items()
+                if trial == value.trial and value.variant in (None, variant)
+            ]
+            yield from _unless_within(path, value.epoch, _longest(of_trial))
+    kept_at = section(document, "checkpoints").get("at")
+    for index, epoch in enumerate(kept_at if isinstance(kept_at, list | tuple) else ()):
+        place = ("checkpoints", "at", index)
+        yield from _unless_within(place, epoch, _longest(lengths.values()))
+
+
+def _unless_within(path: tuple[Key, ...], epoch: Any, epochs: Any) -> Iterator[Misplaced]:
+    if isinstance(epoch, int) and isinstance(epochs, int) and epoch > epochs:
+        yield Misplaced(path, f"epoch {epoch} is beyond the last one, {epochs}")
+
+
+def _lengths(document: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+    """Return the epochs of each trial under each variant, as they stand there."""
+    return {
+        (entry.name, variant): merge(recipe_layers(document, index, variant)).get("epochs")
+        for index, entry in enumerate(entries(document))
+        for variant in variant_names(document)
+    }
+
+
+def _longest(lengths: Iterable[Any]) -> int | None:
+    """Return the largest number of epochs; None where one is none, or there are none."""
+    known = list(lengths)
+    return max(known, default=None) if all(isinstance(each, int) for each in known) else None
 
 
 def _known_trials(document: Mapping[str, Any]) -> list[str]:
