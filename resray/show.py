@@ -16,10 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from resray.cost import TrialCost, estimate, probe
-from resray.study.expand import Options, PlannedTrial, expand, recipe_differences
+from resray.study.applicable import in_use
+from resray.study.expand import Options, PlannedTrial, expand
 from resray.study.load import load_study
-from resray.study.recipe_spec import SequencePart
+from resray.study.recipes import differences, flatten
 from resray.study.spec import Published, Study
+from resray.study.written import written
 
 _MISSING = "–"
 MOST_COLUMNS = 6
@@ -156,11 +158,11 @@ def rough(seconds: float | None) -> str:
 
 
 def print_recipe(trials: Sequence[PlannedTrial], console: Console) -> None:
-    """Print what the trials' recipes share, and where they differ."""
+    """Print what of the trials' recipes in use they share, and where they differ."""
     first_seed = [trial for trial in trials if trial.seed == trials[0].seed]
-    common, different = recipe_differences(first_seed)
+    common, different = differences([in_use(flatten(trial.recipe)) for trial in first_seed])
     heading("Recipe" if len(first_seed) == 1 else "Recipe, common to all", console)
-    entries = [Text(f"{key}: {shown_value(value)}") for key, value in common.items()]
+    entries = [Text(f"{key}: {written(value)}") for key, value in common.items()]
     console.print(Columns(entries, padding=(0, 3), column_first=True))
     keys = list(dict.fromkeys(key for own in different for key in own))
     if not keys:
@@ -178,7 +180,7 @@ def difference_table(
     """Return a row for each trial and a column for each key that is not the same everywhere."""
     table = ruled_table("trial", *keys)
     for trial, own in zip(trials, different, strict=True):
-        values = [escape(shown_value(own[key])) if key in own else _MISSING for key in keys]
+        values = [escape(written(own[key])) if key in own else _MISSING for key in keys]
         table.add_row(escape(trial.name), *values)
     return table
 
@@ -187,7 +189,7 @@ def difference_list(
     trials: Sequence[PlannedTrial], different: Sequence[dict[str, Any]], keys: Sequence[str]
 ) -> Table:
     """Return for each trial the keys in which it is not like most; too many for columns."""
-    cells = [{key: shown_value(own[key]) for key in keys if key in own} for own in different]
+    cells = [{key: written(own[key]) for key in keys if key in own} for own in different]
     usual = {key: Counter(own.get(key) for own in cells).most_common(1)[0][0] for key in keys}
     table = list_table()
     for trial, own in zip(trials, cells, strict=True):
@@ -196,24 +198,6 @@ def difference_list(
     most = "; ".join(f"{key}: {value}" for key, value in usual.items() if value is not None)
     table.add_row(Text("most of them", style="italic"), Text(most))
     return table
-
-
-def shown_value(value: Any) -> str:
-    """Return a recipe's value as a study file writes it."""
-    if isinstance(value, list):
-        return f"[{', '.join(shown_value(item) for item in value)}]"
-    if isinstance(value, dict):
-        # Of a schedule's part, only what was written.
-        default = SequencePart().model_dump(mode="json")
-        own = {
-            key: item
-            for key, item in value.items()
-            if key == "name" or item != default.get(key, ...)
-        }
-        return f"{{{', '.join(f'{key}: {shown_value(item)}' for key, item in own.items())}}}"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def print_assumed(study: Study, console: Console) -> None:

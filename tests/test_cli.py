@@ -138,6 +138,8 @@ def test_show_depth_family(resray: Resray, monkeypatch: pytest.MonkeyPatch, colu
         "runtime grows much faster than accuracy",
     ):
         assert text in answer.out
+    for foreign in ("model.block", "model.groups", "optimizer.betas", "schedule.gamma"):
+        assert foreign not in answer.out, "not an option of what is trained"
     assert "…" not in answer.out, "nothing is cut off"
     assert "Reduced" not in answer.out
     assert max(len(line) for line in answer.out.splitlines()) <= int(columns)

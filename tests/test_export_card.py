@@ -1,11 +1,12 @@
 """What the model card says of how a trial was trained."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from resray.export.card import cautions, measurement
+from resray.export.card import cautions, measurement, published
 from resray.export.facts import Facts
 from resray.report.aggregate import load_results
 from tests.report_builder import trial, write_results
@@ -21,7 +22,7 @@ def facts_of(folder: Path, **changes: Any) -> Facts:
 @pytest.mark.parametrize(
     ("exclusive", "told"),
     [
-        (True, "the trial had the device to itself"),
+        (True, "the trial had the device to itself among resray's trials"),
         (False, "the trial shared the device"),
         (None, "whether the trial shared the device was not recorded"),
     ],
@@ -40,3 +41,26 @@ def test_card_tells_that_training_stopped_early(
     facts = facts_of(tmp_path, epochs=100, epochs_done=epochs_done, best_epoch=20)
     early = ("Stopped early.", "After epoch 31 of 100 (early stopping).")
     assert (early in list(cautions(facts))) == cautioned
+
+
+@pytest.mark.parametrize("encoded", [True, False])
+def test_card_cautions_of_images_that_were_encoded_again(tmp_path: Path, encoded: bool) -> None:
+    source = "CIFAR-10 (Parquet folder, JPEG)" if encoded else "torchvision files"
+    headings = [heading for heading, _ in cautions(facts_of(tmp_path, data_source=source))]
+    assert ("JPEG images." in headings) == encoded
+
+
+def test_card_tells_published_figures_of_several_epochs_apart(tmp_path: Path) -> None:
+    origin = {"trial": "resnet18", "metric": "test_accuracy", "protocol": "one run",
+              "device": "any", "source": "the author", "unit": "%"}  # fmt: skip
+    study = {"name": "one", "title": "t", "question": "q?", "trials": [{"name": "resnet18"}],
+             "recipe": {"model": "resnet18", "data": "cifar10", "epochs": 20},
+             "published": [{**origin, "value": 50.0, "epoch": 1},
+                           {**origin, "value": 90.0}]}  # fmt: skip
+    (tmp_path / "s.yaml").write_text(json.dumps(study), encoding="utf-8")
+    results = load_results(write_results(tmp_path, [trial()], study=tmp_path / "s.yaml"))
+    row = results.trials[0]
+    text = published(Facts(results, row, "best", row["best_epoch"]))
+    rows = [line.split("|")[1:3] for line in text.splitlines()]
+    assert [[cell.replace("\\", "").strip() for cell in cells] for cells in rows[2:]] == [
+        ["test_accuracy, epoch 1", "50.00 %"], ["test_accuracy", "90.00 %"]]  # fmt: skip

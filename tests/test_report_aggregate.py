@@ -11,7 +11,7 @@ import yaml
 
 from resray.errors import InputError
 from resray.report.aggregate import Results, load_results, split_settings
-from resray.report.answer import answer, banners, warnings
+from resray.report.answer import answer
 from resray.report.comparison import Comparison, comparisons, signed_difference
 from resray.report.statistics import Summary, summarise
 from resray.report.text import count, duration, plotly_text, script_json, spread, table, tag
@@ -113,6 +113,17 @@ def test_common_settings_and_differences(tmp_path: Path) -> None:
     assert common["optimizer.lr"] == 0.1
 
 
+def test_settings_that_do_not_apply_are_no_part_of_the_recipe(tmp_path: Path) -> None:
+    whole = {"data": "cifar10", "epochs": 2, "schedule": {"name": "constant"}}
+    rows = [trial(name, recipe=Recipe.model_validate({**whole, "model": name}).model_dump_json())
+            for name in ("resnet50", "resnext50_32x4d")]  # fmt: skip
+    common, differing = split_settings(load(tmp_path, *rows).groups)
+    assert differing == ["model.name"]
+    foreign = {"model.block", "model.groups", "optimizer.betas", "schedule.rise", "schedule.gamma"}
+    assert not foreign & common.keys()
+    assert {"model.stem", "optimizer.momentum", "schedule.warmup_epochs"} <= common.keys()
+
+
 def test_chosen_trials_only_and_study_order(tmp_path: Path) -> None:
     write_results(tmp_path, [trial(name) for name in ("resnet50", "resnet18", "resnet34")],
                   study=STUDY)  # fmt: skip
@@ -140,53 +151,6 @@ def test_damaged_study_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("name: [", encoding="utf-8")
     with pytest.raises(InputError, match=r"study\.yaml: not a study file"):
         load_results(tmp_path)
-
-
-def test_answer_with_one_seed_says_so(tmp_path: Path) -> None:
-    text = " ".join(answer(load(tmp_path, trial("resnet18"), trial("resnet50"))))
-    assert "resnet50 has the highest test accuracy of 2 configurations" in text
-    assert "n\xa0=\xa01" in text
-    assert "trained once" in text
-    assert "NVIDIA H200" in text
-
-
-def test_answer_with_seeds_gives_the_spread(tmp_path: Path) -> None:
-    rows = [trial(name, seed) for name in ("resnet18", "resnet50") for seed in range(3)]
-    text = " ".join(answer(load(tmp_path, *rows)))
-    assert "n\xa0=\xa03" in text
-    assert "standard deviation" in text
-    assert "trained once" not in text
-
-
-def test_answer_does_not_rank_what_was_trained_differently(tmp_path: Path) -> None:
-    reduced = trial("resnet50", reductions='["2 of 20 epochs"]', test_accuracy=99.0)
-    text = " ".join(answer(load(tmp_path, trial("resnet18"), trial("resnet34"), reduced)))
-    assert "highest test accuracy of 2 configurations" in text
-    assert "Not ranked, as data, length or variant differ: resnet50" in text
-
-
-def test_answer_without_finished_trials(tmp_path: Path) -> None:
-    assert "none of 1 trial has finished" in answer(load(tmp_path, trial(status="running")))[0]
-
-
-def test_reduced_runs_are_announced_and_not_an_answer(tmp_path: Path) -> None:
-    results = load(tmp_path, trial(reductions='["2 of 200 epochs", "2,000 training images"]'))
-    ((heading, lines),) = banners(results)
-    assert heading == "These are reduced runs"
-    assert lines == ["2 of 200 epochs, 2,000 training images."]
-    assert any("does not answer" in sentence for sentence in answer(results))
-
-
-def test_warnings_name_what_limits_the_numbers(tmp_path: Path) -> None:
-    results = load(
-        tmp_path,
-        trial(seed=0, data_source="CIFAR-10 (Parquet folder, JPEG)", exclusive=False),
-        trial(seed=1, status="failed"),
-    )
-    text = " ".join(warnings(results))
-    assert "CIFAR-10 (Parquet folder, JPEG): the images were re-encoded" in text
-    assert "1 trial failed" in text
-    assert "not compared" in text
 
 
 def published(results: Results, metric: str) -> Comparison:

@@ -16,6 +16,7 @@ from resray.report.aggregate import load_results
 from resray.report.figures import all_figures
 from resray.report.sections import SYMBOL_PATHS
 from resray.results.schema import TABLES
+from resray.study.recipe_spec import Recipe
 from tests.report_builder import START, epochs_of, trial, write_results
 
 STUDY = Path(__file__).parent.parent / "benchmarks" / "depth-family.yaml"
@@ -237,19 +238,31 @@ def test_assumed_settings_stand_with_their_value_and_reason(tmp_path: Path) -> N
         "clip_gradient_norm": "not said",
         "batch_size": "one of two",
         "question": "ours",
+        "data.mean": "unstated",
+        "schedule": "not told",
+        "mixing.probability": "0.5 in the code",
+        "model.groups": "no network here has them",
     }
     study = {"name": "s", "title": "t", "question": "q?", "recipe": {},
              "trials": [{"name": "resnet18"}], "assumed": assumed}  # fmt: skip
     (tmp_path / "s.yaml").write_text(json.dumps(study), encoding="utf-8")
-    shared = {"optimizer": {"name": "sgd", "nesterov": True}, "clip_gradient_norm": None}
-    rows = [trial(trial_id=f"t{size}", recipe=json.dumps({**shared, "batch_size": size}))
-            for size in (64, 128)]  # fmt: skip
+    shared = {"model": "resnet50", "data": "cifar10", "epochs": 2, "optimizer": {"nesterov": True},
+              "schedule": {"name": "constant"}}  # fmt: skip
+    mixing = {64: {}, 128: {"mixup_alpha": 1.0, "probability": 0.5}}
+    recipes = {size: {**shared, "batch_size": size, "mixing": mixing[size]} for size in mixing}
+    rows = [trial(trial_id=f"t{size}", recipe=Recipe.model_validate(recipe).model_dump_json())
+            for size, recipe in recipes.items()]  # fmt: skip
     text = Outline(page(write_results(tmp_path / "r", rows, study=tmp_path / "s.yaml"))).text
     cells = {key: text[text.index(why) - 1] for key, why in assumed.items()}
     assert cells == {
-        "optimizer": "name=sgd, nesterov=true",
+        "optimizer": "name: sgd, lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0005, "
+        "decay_norm_and_bias: true",
         "optimizer.nesterov": "true",
         "clip_gradient_norm": "off",
-        "batch_size": "differs between configurations",
+        "batch_size": "128 (resnet18 · batch_size=128), 64 (resnet18 · batch_size=64)",
         "question": "q?",
+        "data.mean": "the dataset's own",
+        "schedule": "name: constant",
+        "mixing.probability": "0.5 (resnet18 · batch_size=128)",
+        "model.groups": "not in use in these trials",
     }

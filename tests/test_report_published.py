@@ -95,6 +95,16 @@ def test_variant_that_was_not_run_is_named(tmp_path: Path) -> None:
     assert item.notes == "not run (variant long)"
 
 
+def test_only_variant_of_a_study_goes_without_saying(tmp_path: Path) -> None:
+    study = yaml.safe_load(write_study(tmp_path / "s.yaml", {
+        "metric": "test_accuracy", "value": 94.0, "variant": "standard"}).read_text())  # fmt: skip
+    del study["variants"]
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(study))
+    results = load_results(write_results(tmp_path, [trial("b")], study=tmp_path / "s.yaml"))
+    (item,) = comparisons(results)
+    assert item.notes == "not run"
+
+
 @pytest.mark.parametrize(
     ("changes", "note"),
     [
@@ -144,7 +154,8 @@ def test_foreign_file_is_not_taken_for_the_hidden_test_set(tmp_path: Path) -> No
     (item,) = compared(tmp_path, figure, [row], evaluations=values)
     assert item.measured is not None
     assert item.difference is None
-    assert item.notes == "foreign file cifar.pkl (55555555), not known to be the hidden test set"
+    told = "foreign file cifar.pkl (55555555, 10,000 images), not known to be the hidden test set"
+    assert item.notes == told
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ def test_accuracies_on_different_foreign_files_are_not_judged(tmp_path: Path) ->
     check = "hidden_accuracy[a] >= hidden_accuracy[b]"
     verdict = found(tmp_path, check, rows, evaluations=evaluations)
     assert verdict.outcome == Outcome.NOT_JUDGED
-    names = "hidden.pkl (aaaaaaaa), hidden.pkl (bbbbbbbb)"
+    names = "hidden.pkl (aaaaaaaa, 10,000 images), hidden.pkl (bbbbbbbb, 10,000 images)"
     assert verdict.why == f"different foreign files: {names}"
     same = [row | {"dataset_checksum": "a" * 64} for row in evaluations]
     (tmp_path / "same").mkdir()

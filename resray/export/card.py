@@ -1,19 +1,19 @@
 """The model card: README.md with the front matter that the Hugging Face hub reads."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from resray.export.facts import Facts
 from resray.export.loading import CARD, CHECKPOINTS, CONFIG, CURVES, METRICS, WEIGHTS
 from resray.export.markdown import Markdown, bullets, fenced, table, text
+from resray.export.recipe_section import recipe_table
 from resray.export.snippets import plain_snippet, resray_snippet
 from resray.report.aggregate import name_of
 from resray.report.comparison import amount, published_amount, signed_difference
 from resray.report.metrics import is_short
 from resray.report.text import duration, fixed, plural, spread
 from resray.study.recipe_spec import Recipe
-from resray.study.recipes import flatten
+from resray.study.spec import Published
 
 HUB_DATASETS = {"cifar10": "uoft-cs/cifar10", "cifar100": "uoft-cs/cifar100"}
 TITLES = {
@@ -22,21 +22,8 @@ TITLES = {
     "embedded": "generated images (embedded in resray)",
     "folder": "the author's own images",
 }
-ALWAYS_SHOWN = (
-    "model.name",
-    "epochs",
-    "batch_size",
-    "optimizer.name",
-    "optimizer.lr",
-    "optimizer.momentum",
-    "optimizer.weight_decay",
-    "schedule.name",
-    "augmentation.flip",
-    "augmentation.crop_padding",
-    "precision",
-)
 ALONE = {
-    True: "the trial had the device to itself",
+    True: "the trial had the device to itself among resray's trials",
     False: "the trial shared the device",
     None: "whether the trial shared the device was not recorded",
 }
@@ -128,6 +115,9 @@ def cautions(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "Stopped early.", f"{early} ({row['reason'] or 'early stopping'})."
     if len(facts.group.finished) < 2:
         yield "One seed.", "No spread can be given, and another seed would differ."
+    if "JPEG" in str(row["data_source"]) and row["dataset"] in HUB_DATASETS:
+        encoded = f"{row['data_source']}: they were encoded again"
+        yield "JPEG images.", f"{encoded}, which may cost about a point of accuracy."
 
 
 def accuracy(facts: Facts) -> str:
@@ -182,7 +172,7 @@ def published(facts: Facts) -> str:
     """Return what was published, the mean of ours beside it, and what lies between them."""
     rows = [
         [
-            item.published.metric,
+            f"{item.published.metric}{epoch_of(item.published)}",
             published_amount(item.published),
             amount(item.published.metric, item.measured),
             signed_difference(item),
@@ -194,6 +184,11 @@ def published(facts: Facts) -> str:
     columns = ["metric", "published", f"here, {seeds(facts)}", "difference", "note",
                "published protocol; device; source"]  # fmt: skip
     return table(columns, rows) if rows else ""
+
+
+def epoch_of(figure: Published) -> str:
+    """Return after which epoch a published figure was taken, where it is that of one."""
+    return f", epoch {figure.epoch}" if figure.epoch else ""
 
 
 def seeds(facts: Facts) -> str:
@@ -211,43 +206,6 @@ def evaluations(facts: Facts) -> str:
     ]  # fmt: skip
     columns = ["kind", "condition", "checkpoint", "metric", "value", "images"]
     return table(columns, rows) if rows else ""
-
-
-def recipe_table(facts: Facts, recipe: Recipe) -> str:
-    """Return what shapes the training beside resray's defaults, with what was assumed."""
-    assumed = facts.results.study.assumed if facts.results.study else {}
-    rows = [[key, shown(value), assumption(key, assumed)] for key, value in told(recipe).items()]
-    note = f"The complete recipe is in {CONFIG}. What the study's source leaves unstated is marked."
-    return table(["setting", "value", "assumed, because"], rows) + f"\n{note}\n"
-
-
-def told(recipe: Recipe) -> dict[str, Any]:
-    """Return the flattened recipe without what is off or left at its default.
-
-    A phase that switches something off is told: that is what it does.
-    """
-    parts = [{"name": part.name, **part.model_dump(mode="json", exclude_defaults=True)}
-             for part in recipe.schedule.parts]  # fmt: skip
-    given = {**flatten(recipe), "schedule.parts": parts}
-    bare = flatten(Recipe.model_validate({"model": "resnet18", "data": "cifar10", "epochs": 1}))
-    unset = object()
-    return {
-        key: value
-        for key, value in given.items()
-        if key in ALWAYS_SHOWN
-        or key.startswith("phases.")
-        or (value is not None and value != bare.get(key, unset))
-    }
-
-
-def shown(value: Any) -> str:
-    """Return a recipe's value as a study file may write it."""
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def assumption(key: str, assumed: Mapping[str, str]) -> str:
-    """Return why a value was assumed: for the key itself or for the part it belongs to."""
-    return next((why for name, why in assumed.items() if f"{key}.".startswith(f"{name}.")), "")
 
 
 def loading(config: Mapping[str, Any], recipe: Recipe, repository: str | None) -> str:

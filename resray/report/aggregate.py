@@ -9,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from resray.report.reductions import is_stand_in
 from resray.report.statistics import Summary, summarise
 from resray.report.study_file import Variants, equal_variants, normalised, read_study
 from resray.results.store import read_table
+from resray.study.applicable import in_use
 from resray.study.spec import Study
 
 Row = dict[str, Any]
@@ -188,7 +190,7 @@ def variants_of(row: Row, variants: Variants) -> tuple[str, ...]:
 def name_of(row: Row) -> str:
     """Return a trial's name, and in brackets the model that stood in for the study's own."""
     model = str(row["model"])
-    stands_in = any(text.startswith(f"{model} in place of ") for text in reductions_of(row))
+    stands_in = any(is_stand_in(text, model) for text in reductions_of(row))
     return f"{row['name']} ({model})" if stands_in else str(row["name"])
 
 
@@ -234,12 +236,11 @@ def flatten(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def split_settings(groups: Sequence[Group]) -> tuple[dict[str, Any], list[str]]:
-    """Return the settings that all groups share, and the keys in which some differ."""
-    keys = list(dict.fromkeys(key for group in groups for key in group.settings))
-    differing = [
-        key for key in keys if len({repr(group.settings.get(key)) for group in groups}) > 1
-    ]
-    common = {key: groups[0].settings.get(key) for key in keys if key not in differing}
+    """Return the settings in use that all groups share, and the keys in which some differ."""
+    used = [in_use(group.settings) for group in groups]
+    keys = list(dict.fromkeys(key for settings in used for key in settings))
+    differing = [key for key in keys if len({repr(settings.get(key)) for settings in used}) > 1]
+    common = {key: used[0].get(key) for key in keys if key not in differing}
     return common, differing
 
 

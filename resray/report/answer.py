@@ -1,14 +1,12 @@
 """The answer in words, made from the data with its uncertainty, and what to be warned of."""
 
-import re
 from collections.abc import Sequence
 
 from resray.report.aggregate import Group, Results, distinct
+from resray.report.metrics import few_test_images
+from resray.report.reductions import follows_length, is_length, is_stand_in, without_old
 from resray.report.text import count, fixed, join, listed, plural, spread, tag
 
-SHORTENED = re.compile(r"\d+ of \d+ epochs")
-OWN = re.compile(r"\d+ of \d+ epochs|.+ rescaled: |(?!embedded images).+ in place of ")
-"""Reductions that differ between the trials of one command."""
 ONE_SEED = "Each configuration was trained once, so no spread can be given"
 
 
@@ -51,12 +49,17 @@ def comparable(groups: Sequence[Group]) -> list[Group]:
 def cuts(group: Group) -> list[object]:
     """Return what was reduced in a way that sets groups apart.
 
-    A stand-in and what followed from fewer epochs are a trial's own: trials of one reduced command
-    are ranked together.
+    A stand-in, what a setting was before and what followed from another length are a trial's own:
+    trials of one reduced command are ranked together.
     """
-    kept: list[object] = [text for text in group.reductions if not OWN.match(text)]
-    shortened = any(SHORTENED.match(text) for text in group.reductions)
-    return [*kept, group.settings.get("epochs") if shortened else None]
+    model = str(group.trials[0]["model"])
+    kept: list[object] = [
+        without_old(text)
+        for text in group.reductions
+        if not (is_length(text) or follows_length(text) or is_stand_in(text, model))
+    ]
+    other_length = any(is_length(text) for text in group.reductions)
+    return [*kept, group.settings.get("epochs") if other_length else None]
 
 
 def accuracy_of(group: Group) -> float:
@@ -84,7 +87,7 @@ def ranking(ranked: Sequence[Group]) -> list[str]:
     """Return what separates the best of several groups from the next, the last and the cheapest."""
     best, second, last = ranked[0], ranked[1], ranked[-1]
     devices = listed(device for group in ranked for device in group.distinct("device"))
-    level = [group.label for group in ranked if accuracy_of(group) == accuracy_of(best)]
+    level = [group.label for group in level_with_best(ranked)]
     have = "has" if len(level) == 1 else "share"
     sentences = [
         f"{listed(level)} {have} the highest test accuracy of {len(ranked)} configurations, "
@@ -104,22 +107,30 @@ def ranking(ranked: Sequence[Group]) -> list[str]:
     ]
 
 
+def level_with_best(ranked: Sequence[Group]) -> list[Group]:
+    """Return the groups that share the highest accuracy."""
+    return [group for group in ranked if accuracy_of(group) == accuracy_of(ranked[0])]
+
+
 def against_cheapest(ranked: Sequence[Group]) -> str | None:
-    """Return what the best group costs and gains against the one with the fewest multiply-adds."""
+    """Return what the best group (of several the cheapest) costs and gains against the one with
+    the fewest multiply-adds."""
     costs = {group.label: group.summary("multiply_adds") for group in ranked}
-    known = [group for group in ranked if costs[group.label]]
-    if ranked[0] not in known or len(known) < 2:
-        return None
     means = {label: summary.mean for label, summary in costs.items() if summary}
-    best, cheapest = ranked[0], min(known, key=lambda group: means[group.label])
-    least = count(means[cheapest.label])
+    level = level_with_best(ranked)
+    if len(means) < 2 or any(group.label not in means for group in level):
+        return None
+    known = [group for group in ranked if group.label in means]
+    best, cheapest = (min(some, key=lambda group: means[group.label]) for some in (level, known))
+    least = f"{count(means[cheapest.label])} multiply-adds per image"
+    it = "it" if len(level) == 1 else best.label
     if means[best.label] == means[cheapest.label]:
-        return f"It is also the cheapest, with {least} multiply-adds per image."
+        return f"{'It' if it == 'it' else it} is also the cheapest, with {least}."
     gain = fixed(accuracy_of(best) - accuracy_of(cheapest))
-    times = fixed(means[best.label] / means[cheapest.label], 1)
+    times = means[best.label] / means[cheapest.label]
     return (
-        f"Against the cheapest, {cheapest.label} ({least} multiply-adds per image), it gains "
-        f"{gain} points for {times} times the multiply-adds."
+        f"Against the cheapest, {cheapest.label} ({least}), {it} gains {gain} points for "
+        f"{fixed(times, 2 if times < 2 else 1)} times the multiply-adds."
     )
 
 
@@ -160,9 +171,11 @@ def warnings(results: Results) -> list[str]:
         link = tag("a", plural(rest, "trial"), " did not complete", href="#unfinished")
         found.append(join([link, "; trials that were stopped or wait enter no mean."]))
     if early := [group.label for group in results.groups if group.partial]:
-        found.append(f"Ended early as asked, so averaged only with each other: {listed(early)}.")
+        found.append(f"Ended early as asked, so in no mean with complete ones: {listed(early)}.")
     if len({min(len(group.finished), 2) for group in results.groups} - {0}) == 2:
         found.append("Configurations with n = 1 have no spread: seed noise is unknown.")
+    if few := few_test_images(finished):
+        found.append(f"{few}, so small differences say nothing.")
     for row in finished:
         if "JPEG" in str(row["data_source"]) and str(row["dataset"]).startswith("cifar"):
             found.append(f"{row['data_source']}: the images were re-encoded as JPEG, so accuracy "

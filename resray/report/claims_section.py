@@ -22,7 +22,7 @@ METHOD = (
     "A claim is supported or contradicted where the 95 % bootstrap interval over seeds of the "
     "margin, by which its comparison holds, lies on one side of zero. One seed, or reduced runs, "
     "never do more than point somewhere. Times are judged only between trials that had one same "
-    "device to themselves."
+    "device to themselves among resray's trials; whether other programs used it is not known."
 )
 
 
@@ -81,7 +81,8 @@ def measured(found: Judgement) -> str:
     """Return ``3.62 against 5; holds by 1.38 (95 % interval 0.9 to 1.9); 3 seeds; on a, b``."""
     if found.left is None or found.right is None or found.margin is None:
         return ""
-    parts = [f"{number(found.left)} against {number(found.right)}", held(found.margin)]
+    both = f"{number(found.left)} against {number(found.right)}"
+    parts = [both, held(found.left, found.right, found.margin)]
     if found.interval and not math.isclose(found.interval.low, found.interval.high):
         low, high = number(found.interval.low), number(found.interval.high)
         parts[-1] += f" (95\u00a0% interval {low} to {high})"
@@ -90,9 +91,9 @@ def measured(found: Judgement) -> str:
     return "; ".join([*parts, f"on {', '.join(found.groups)}"])
 
 
-def held(margin: float) -> str:
+def held(left: float, right: float, margin: float) -> str:
     """Return by how much a comparison holds, or misses."""
-    if margin == 0:
+    if math.isclose(left, right):
         return "both sides are equal"
     return f"{'holds' if margin > 0 else 'misses'} by {number(abs(margin))}"
 

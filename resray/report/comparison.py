@@ -65,7 +65,8 @@ def groups_of(results: Results, figure: Published) -> list[Group | None]:
 
 def compare(results: Results, figure: Published, group: Group | None) -> Comparison:
     if group is None:
-        where = f" (variant {figure.variant})" if figure.variant else ""
+        several = results.study is not None and len(results.study.variant_names) > 1
+        where = f" (variant {figure.variant})" if figure.variant and several else ""
         return Comparison(figure, None, None, (f"not run{where}",), ())
     measured = summary_of(results, group, figure.metric, figure.epoch)
     obstacles = ["not measured"] if measured is None else []

@@ -1,9 +1,9 @@
 """Finds the groups of trials that a claim is tested on: all trained under one condition."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from resray.report.aggregate import Group, Results
+from resray.report.reductions import is_length, setting_of, without_old
 from resray.study.claims import Value
 
 Reference = tuple[str, str | None]
@@ -118,9 +118,9 @@ def conditions_of(group: Group, asked: Reference) -> Iterator[Condition]:
     were all given one length.
     """
     lengths = [f"{group.settings.get('epochs')} epochs"]
-    if not any(re.match(r"\d+ of \d+ epochs", text) for text in group.reductions):
+    if not any(is_length(text) for text in group.reductions):
         lengths.append("as the study says")
-    changed = tuple(text for text in group.reductions if text.startswith("changed: "))
+    changed = frozenset(without_old(text) for text in group.reductions if setting_of(text))
     shared = (changed, *(group.settings.get(key) for key in ALIKE))
     for variant in group.variants if asked[1] is None else [None]:
         for length in lengths:

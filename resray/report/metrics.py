@@ -1,15 +1,21 @@
 """The values of the metrics that published figures and claims name (`resray.study.metrics`)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from resray.report.aggregate import Group, Results, Row
+from resray.report.reductions import changes_network
 from resray.report.statistics import Summary, summarise
 from resray.report.stored_values import EVALUATED, largest_ensemble, stored_value, stored_values
-from resray.report.text import listed
+from resray.report.text import duration, listed
 from resray.study.metrics import COUNTED, EPOCH_METRICS
+
+UNEVEN = 1.5
+"""By this factor epochs of one training differ only if something else kept the machine busy."""
+FEW_IMAGES = 1000
+"""With fewer, one test image is more than a tenth of a point."""
 
 
 def values_of(
@@ -57,8 +63,33 @@ def seconds_per_epoch(epochs: pd.DataFrame) -> float | None:
     The first epoch of each start also loads libraries, picks convolution algorithms and reserves
     memory; such epochs are left out where there are others.
     """
+    return _finite(seconds_of_epochs(epochs).mean())
+
+
+def seconds_of_epochs(epochs: pd.DataFrame) -> pd.Series:
+    """Return the training seconds of the epochs that did not warm up, or of all if all did."""
     warm = epochs[epochs["attempt"].duplicated()]
-    return _finite((warm if len(warm) else epochs)["seconds_training"].mean())
+    return (warm if len(warm) else epochs)["seconds_training"]
+
+
+def uneven_epochs(results: Results, group: Group) -> str | None:
+    """Return between what times the epochs of a training took, where it was not alone by the look
+    of it: ``its epochs took 3.9 s to 28 s: was another process busy?``"""
+    for row in group.finished:
+        if (epochs := results.epochs.get(row["trial_id"])) is not None:
+            seconds = seconds_of_epochs(epochs).dropna()
+            if len(seconds) and seconds.max() > UNEVEN * seconds.min():
+                span = f"{duration(seconds.min())} to {duration(seconds.max())}"
+                return f"its epochs took {span}: was another process busy?"
+    return None
+
+
+def few_test_images(rows: Sequence[Row]) -> str | None:
+    """Return what one image weighs where few were tested on: ``76 test images: one is 1.3
+    points``."""
+    images = min((row["test_images"] for row in rows if row["test_images"]), default=FEW_IMAGES)
+    one = f"{images} test images: one is {100 / images:.2g} points"
+    return one if images < FEW_IMAGES else None
 
 
 def gradient_ratio(epochs: pd.DataFrame) -> float | None:
@@ -106,20 +137,6 @@ def is_short(row: Row) -> bool:
 def foreign_files(results: Results, group: Group) -> dict[str, str]:
     """Return the files that a group's ``hidden_accuracy`` is of, with what to call them."""
     return dict(stored.foreign_file for stored in stored_values(results, group, "hidden_accuracy"))
-
-
-def changes_network(reduction: str, metric: str) -> bool:
-    """Return whether a reduction changes what is counted.
-
-    Another model does; so may other images, by the number of classes, and of the multiply-adds
-    their size.
-    """
-    if reduction.startswith("changed: model."):
-        return True
-    size = metric == "multiply_adds" and reduction.startswith("images of ")
-    return size or (
-        " in place of " in reduction and reduction != "embedded images in place of cifar10"
-    )
 
 
 def _of_epoch(row: Row, epochs: pd.DataFrame | None, metric: str, epoch: int) -> float | None:

@@ -6,10 +6,10 @@ from resray.report.aggregate import (
     Results,
     Row,
     distinct,
-    flatten,
     reductions_of,
     split_settings,
 )
+from resray.report.assumed import assumed_table, is_on, setting
 from resray.report.text import (
     Html,
     duration,
@@ -22,6 +22,7 @@ from resray.report.text import (
     tag,
     text_column,
 )
+from resray.study.applicable import in_use
 
 
 def trials_section(results: Results) -> Html:
@@ -224,13 +225,6 @@ def shown(column: str, value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def setting(value: object) -> object:
-    """Return a recipe's value as it would stand in the study file."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return ", ".join(str(item) for item in value) if isinstance(value, list) else value
-
-
 def recipe_table(results: Results) -> Html:
     common, _ = split_settings(results.groups)
     rows = [[name, setting(value)] for name, value in common.items() if is_on(value)]
@@ -240,40 +234,13 @@ def recipe_table(results: Results) -> Html:
     return tag("details", tag("summary", "The recipe in common"), content, open="")
 
 
-def is_on(value: object) -> bool:
-    return value is not None and value != []
-
-
-def assumed_table(results: Results) -> Html:
-    """What the study's sources leave unstated, with our choice and its reason; nothing if none."""
-    if results.study is None or not results.study.assumed:
-        return Html()
-    columns = [text_column("Setting"), text_column("Value"), text_column("Assumed, because")]
-    rows = [[key, assumed_value(results, key), why] for key, why in results.study.assumed.items()]
-    return table("Assumed: what the study's sources leave unstated", columns, rows)
-
-
-def assumed_value(results: Results, key: str) -> object:
-    """Return the value in force of a setting, or the values of a group of settings."""
-    common, differing = split_settings(results.groups)
-    if any(f"{name}.".startswith(f"{key}.") for name in differing):
-        return "differs between configurations"
-    study = results.study.model_dump() if results.study else {}
-    settings = {**flatten(study), **common}
-    if key in settings:
-        return setting(settings[key]) if is_on(settings[key]) else "off"
-    parts = {name.removeprefix(f"{key}."): value for name, value in settings.items()
-             if name.startswith(f"{key}.") and is_on(value)}  # fmt: skip
-    return ", ".join(f"{name}={setting(value)}" for name, value in parts.items()) or None
-
-
 def differences_table(results: Results) -> Html:
     _, differing = split_settings(results.groups)
     if not differing:
         return tag("p", "All trials share one configuration.", class_="missing")
     columns = [text_column("Configuration"), *(text_column(name) for name in differing)]
     rows = [
-        [group.label, *(setting(group.settings.get(name)) for name in differing)]
+        [group.label, *(setting(in_use(group.settings).get(name)) for name in differing)]
         for group in results.groups
     ]
     return table("Recipe differences: the settings that are not the same everywhere", columns, rows)

@@ -146,9 +146,10 @@ def marks(group: Group, *, timed: bool = True) -> str | None:
 
 PROTOCOLS = (
     "Published accuracies are mostly the best epoch on the test set of a single run, which selects "
-    "on test. “Ours” is the test accuracy of the epoch that validation selects. Beside it stand "
-    "our best epoch on test, which is the published protocol, and the last epoch. The difference "
-    "is that of “ours” to the published figure, given only where the two may be compared."
+    "on test. “Ours” is the test accuracy of the epoch that validation selects; in rows that name "
+    "an epoch, the value after it. Beside the former stand our best epoch on test, which is the "
+    "published protocol, and the last epoch. The difference is that of “ours” to the published "
+    "figure, given only where the two may be compared."
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from resray.report.aggregate import Group, Results, Row, members_of
+from resray.report.text import plural
 
 EVALUATED = {
     "corruption_accuracy": ("corruptions", "mean"),
@@ -39,7 +40,10 @@ class Stored:
         """What tells a foreign file from others, and what to call it."""
         name, checksum = str(self.row["condition"]), self.row["dataset_checksum"]
         known = isinstance(checksum, str)
-        return (checksum, f"{name} ({checksum[:8]})") if known else (name, name)
+        images = self.row["images"]
+        size: str = "" if pd.isna(images) else plural(int(images), "image")
+        told = ", ".join(filter(None, (checksum[:8] if known else "", size)))
+        return checksum if known else name, f"{name} ({told})" if told else name
 
 
 def stored_value(results: Results, row: Row, metric: str) -> Stored | None:

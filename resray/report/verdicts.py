@@ -10,7 +10,8 @@ import numpy as np
 from resray.report.aggregate import Group, Results
 from resray.report.margins import HELD_FUNCTIONS, margins, sides
 from resray.report.matching import NotMatchedError, Reference, matched, reference
-from resray.report.metrics import foreign_files, limits, stopped_early, values_of
+from resray.report.metrics import foreign_files, limits, values_of
+from resray.report.remarks import remarks
 from resray.report.statistics import Interval, percentile_interval, resampled_means
 from resray.report.stored_values import largest_ensemble
 from resray.report.text import listed
@@ -160,11 +161,13 @@ def measured(
         raise NotJudgedError(f"the comparison divides by zero ({left:g} against {right:g})")
     held = margins(statement, draws, HELD_FUNCTIONS)
     interval = percentile_interval(each, held) if len(each) > 1 else None
-    reduced = reductions_of(results, statement, groups)
+    cut = "; ".join(limited_by(results, statement, groups))
     single = single_figure(results, statement, groups)
-    outcome, why = decide(statement.holds(left, right), interval, seeds, reduced, single)
+    # Means of the same figures may differ in their last digit.
+    holds = statement.holds(left, left if math.isclose(left, right) else right)
+    outcome, why = decide(holds, interval, seeds, cut, single)
     if seeds is not None:
-        why = "; ".join([why, *remarks(statement, groups)])
+        why = "; ".join([why, *remarks(results, statement, groups)])
     labels = tuple(dict.fromkeys(group.label for group in groups.values()))
     return Judgement(
         statement.text, outcome, why, left, right, float(each[0]), interval, seeds, labels
@@ -180,18 +183,6 @@ def single_figure(results: Results, statement: Statement, groups: Mapping[Refere
     ]
     sizes = [len(ensemble.trials) for ensemble in found if ensemble]
     return f"one ensemble of {listed(sizes)} members" if sizes else "one seed"
-
-
-def remarks(statement: Statement, groups: Mapping[Reference, Group]) -> Iterator[str]:
-    """Yield what to bear in mind: images that were re-encoded, and trainings that ended early."""
-    if any("JPEG" in str(source) for group in groups.values()
-           for source in group.distinct("data_source")):  # fmt: skip
-        yield "JPEG images"
-    whole = [reference(value) for value in statement.values
-             if value.epoch is None and value.metric not in COUNTED]  # fmt: skip
-    for wanted in dict.fromkeys(whole):
-        if early := stopped_early(groups[wanted]):
-            yield f"{groups[wanted].label} {early}"
 
 
 def clustered(samples: Samples) -> list[tuple[list[Value], np.ndarray]]:
@@ -228,31 +219,35 @@ def drawn(
     return draws
 
 
-def reductions_of(
+def limited_by(
     results: Results, statement: Statement, groups: Mapping[Reference, Group]
-) -> list[str]:
-    """Return what was reduced, in words, of what the comparison rests on."""
-    return list(
-        dict.fromkeys(
-            text
-            for value in statement.values
-            for text in limits(results, groups[reference(value)], value.metric, value.epoch)
-        )
-    )
+) -> Iterator[str]:
+    """Yield, in words, what keeps the comparison from a firm outcome whatever its figures."""
+    reduced: list[str] = []
+    files: dict[str, str] = {}
+    for value in statement.values:
+        group = groups[reference(value)]
+        reduced += limits(results, group, value.metric, value.epoch)
+        if value.metric == "hidden_accuracy":
+            files |= foreign_files(results, group)
+    if reduced:
+        yield f"reduced run: {listed(reduced, most=8)}"
+    if files:
+        yield f"foreign file {listed(files.values())}, not known to be the hidden test set"
 
 
 def decide(
-    holds: bool, interval: Interval | None, seeds: int | None, reduced: Sequence[str], single: str
+    holds: bool, interval: Interval | None, seeds: int | None, cut: str, single: str
 ) -> tuple[Outcome, str]:
     """Return the outcome of a comparison, and why it is no other.
 
-    ``seeds`` is None for what is counted; ``interval`` for a single figure, which ``single`` names.
+    ``seeds`` is None for what is counted; ``interval`` for a single figure, which ``single`` names;
+    ``cut`` says what keeps it from a firm outcome, if anything does.
     """
     direction = Outcome.TOWARDS if holds else Outcome.AGAINST
-    cut = f"reduced run: {listed(reduced, most=8)}" if reduced else ""
     if seeds is None:
         firm = Outcome.SUPPORTED if holds else Outcome.CONTRADICTED
-        return (direction, cut) if reduced else (firm, "counted, so seeds make no difference")
+        return (direction, cut) if cut else (firm, "counted, so seeds make no difference")
     if interval is None:
         return direction, "; ".join(filter(None, (single, cut)))
     if not np.isfinite([interval.low, interval.high]).all():
@@ -262,7 +257,7 @@ def decide(
         return direction, "; ".join(filter(None, (same, cut)))
     if interval.low <= 0 <= interval.high:
         return Outcome.UNDECIDED, "; ".join(filter(None, ("the 95 % interval holds zero", cut)))
-    if reduced:
+    if cut:
         return direction, cut
     firm = Outcome.SUPPORTED if interval.low > 0 else Outcome.CONTRADICTED
     return firm, "the whole 95 % interval is on one side of zero"
