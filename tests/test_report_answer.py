@@ -7,7 +7,6 @@ from resray.report.aggregate import Results, load_results
 from resray.report.answer import answer, banners, warnings
 from tests.report_builder import trial, write_results
 
-
 STUDY = Path(__file__).parent.parent / "benchmarks" / "depth-family.yaml"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from resray.export.facts import Facts
 from resray.export.loading import CONFIG
 from resray.export.markdown import table
+from resray.study.applicable import in_use
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import flatten
 
@@ -34,13 +35,13 @@ def recipe_table(facts: Facts, recipe: Recipe) -> str:
 
 
 def told(recipe: Recipe) -> dict[str, Any]:
-    """Return the flattened recipe without what is off or left at its default.
+    """Return the flattened recipe without what is off, not in use or left at its default.
 
     A phase that switches something off is told: that is what it does.
     """
     parts = [{"name": part.name, **part.model_dump(mode="json", exclude_defaults=True)}
              for part in recipe.schedule.parts]  # fmt: skip
-    given = {**flatten(recipe), "schedule.parts": parts}
+    given = {**in_use(flatten(recipe)), "schedule.parts": parts}
     bare = flatten(Recipe.model_validate({"model": "resnet18", "data": "cifar10", "epochs": 1}))
     unset = object()
     return {

@@ -58,11 +58,16 @@ def _unused(recipe: Mapping[str, Any]) -> set[str]:
     unused |= {f"schedule.{key}" for key, has in SCHEDULE_OPTIONS.items() if schedule not in has}
     if recipe.get("loader.name", "device") == "device":
         unused |= {"loader.workers", "loader.pinned_memory"}
-    if not (recipe.get("mixing.mixup_alpha") and recipe.get("mixing.cutmix_alpha")):
-        unused.add("mixing.cutmix_chance")
-    if not (recipe.get("mixing.mixup_alpha") or recipe.get("mixing.cutmix_alpha")):
-        unused.add("mixing.probability")
-    return unused
+    return unused | _not_of_mixing(recipe)
+
+
+def _not_of_mixing(recipe: Mapping[str, Any]) -> set[str]:
+    if any(key.startswith("phases.mixing") for key in recipe):
+        return set()
+    on = [bool(recipe.get(f"mixing.{key}")) for key in ("mixup_alpha", "cutmix_alpha")]
+    if not any(on):
+        return {"mixing.probability", "mixing.cutmix_chance"}
+    return set() if all(on) else {"mixing.cutmix_chance"}
 
 
 def _not_of_model(name: str) -> set[str]:
