@@ -27,13 +27,13 @@ def changes(
         for path in _paths([*by_hand, *quick])
         if not _is_named(own, run, path) and _differs(own, run, path)
     ]
-    typed = [path for path in _paths(by_hand) if path in different]
-    rest = [path for path in different if not any(_meets(path, each) for each in _paths(by_hand))]
+    typed = [path for path in different if path in _paths(by_hand)]
+    rest = [path for path in different if not any(_meet(path, each) for each in _paths(by_hand))]
     if _stands_in(own, run):
         rest = [path for path in rest if path[0] != "data"]
     return (
-        *(f"{'.'.join(path)} {_at(after, path)} in place of {_at(before, path)}" for path in rest),
-        *(f"changed: {'.'.join(path)}={_at(after, path)}" for path in typed),
+        *(f"{_dotted(path)} {_at(after, path)} in place of {_at(before, path)}" for path in rest),
+        *(f"changed: {_dotted(path)}={_at(after, path)}" for path in typed),
     )
 
 
@@ -67,13 +67,16 @@ def _stands_in(own: Recipe, run: Recipe) -> bool:
 def _differs(own: Recipe, run: Recipe, path: Path) -> bool:
     before, after = (without_idle_limits(recipe).model_dump(mode="json") for recipe in (own, run))
     lost = own.phases.keys() - run.phases.keys()
-    fixed = any(overlap(setting, ".".join(path)) for setting in lost)
+    fixed = any(overlap(setting, _dotted(path)) for setting in lost)
     return fixed or _value(before, path) != _value(after, path)
 
 
-def _meets(path: Sequence[str], other: Sequence[str]) -> bool:
-    shared = min(len(path), len(other))
-    return path[:shared] == other[:shared]
+def _meet(path: Path, other: Path) -> bool:
+    return overlap(_dotted(path), _dotted(other))
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(path)
 
 
 def _at(recipe: Mapping[str, Any], path: Path) -> str:
