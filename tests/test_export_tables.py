@@ -16,7 +16,7 @@ def test_epochs_open_in_a_spreadsheet(tmp_path: Path) -> None:
     rows = [trial(name=name, epochs=3, model="resnet50") for name in ("plain", "shared")]
     rows[1] |= {"reductions": '["3 of 9 epochs"]', "exclusive": False}
     results = write_results(tmp_path / "r", rows)
-    path = export_table(results, tmp_path / "new" / "epochs.csv")
+    path = export_table(results, tmp_path / "epochs.csv")
     frame = pd.read_csv(path)
     columns = ["model", "epoch", "train_loss", "test_accuracy", "iterations_per_second"]
     assert list(frame.columns[:6]) == [*columns, "epoch_seconds"]
@@ -41,6 +41,8 @@ def test_some_trials_are_chosen_and_mistakes_are_told(tmp_path: Path) -> None:
         export_table(results, tmp_path / "only.csv", select=["nothing"])
     with pytest.raises(InputError, match="--format: 'cvs' is not known; did you mean 'csv'"):
         export_table(results, tmp_path / "only.csv", format="cvs")
+    with pytest.raises(InputError, match="must be a file in a folder that exists"):
+        export_table(results, tmp_path / "new" / "only.csv")
 
 
 HOSTILE = '=HYPERLINK("http://x","a|b")\n<script>_&%$\\'
