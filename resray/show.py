@@ -18,8 +18,9 @@ from rich.text import Text
 from resray.cost import TrialCost, estimate, probe
 from resray.study.applicable import in_use
 from resray.study.expand import Options, PlannedTrial, expand
+from resray.study.layers import flatten
 from resray.study.load import load_study
-from resray.study.recipes import differences, flatten
+from resray.study.recipes import differences
 from resray.study.spec import Published, Study
 from resray.study.written import written
 

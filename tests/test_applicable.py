@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from resray.study.applicable import in_use
+from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe
-from resray.study.recipes import flatten
 
 SHORT = {"model": "resnet18", "data": "cifar10", "epochs": 4}
 BOTH = {"mixup_alpha": 1.0, "cutmix_alpha": 1.0}

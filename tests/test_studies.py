@@ -7,8 +7,8 @@ import torch
 
 from resray.models.build import build_model
 from resray.models.count import count_parameters
+from resray.study.layers import flatten
 from resray.study.load import load_study, study_files
-from resray.study.recipes import flatten
 from tests.studies import planned, recipes
 
 TEST, TRAIN, LOSS, HIDDEN = "test_accuracy", "train_accuracy", "train_loss", "hidden_accuracy"

@@ -8,8 +8,8 @@ from resray.export.facts import Facts
 from resray.export.loading import CONFIG
 from resray.export.markdown import table
 from resray.study.applicable import in_use
+from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe
-from resray.study.recipes import flatten
 
 ALWAYS_SHOWN = (
     "model.name",

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from resray.report.aggregate import Group, Results, Row, distinguish, flatten
+from resray.report.aggregate import Group, Results, Row, distinguish
 from resray.report.metrics import summary_of
 from resray.report.statistics import Summary
 from resray.study.entries import FULL, PLAIN, Step, ablation_steps
+from resray.study.layers import flatten
 from resray.study.spec import Ablate
 
 NamedSet = tuple[dict[str, Any], dict[str, Group]]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from resray.report.ablation import Ablation, MeasuredStep, ablations
-from resray.report.aggregate import Results, flatten, name_of
+from resray.report.aggregate import Results, name_of
 from resray.report.metrics import values_of
 from resray.report.plot import (
     Figure,
@@ -34,6 +34,7 @@ from resray.report.text import (
     text_column,
 )
 from resray.study.entries import FULL, PLAIN
+from resray.study.layers import flatten
 
 TITLES = {
     "chain": "Chain: one change after the other",

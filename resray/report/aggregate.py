@@ -14,6 +14,7 @@ from resray.report.statistics import Summary, summarise
 from resray.report.study_file import Variants, equal_variants, normalised, read_study
 from resray.results.store import read_table
 from resray.study.applicable import in_use
+from resray.study.layers import flatten
 from resray.study.spec import Study
 
 Row = dict[str, Any]
@@ -222,17 +223,6 @@ def settings_of(identity: Identity) -> dict[str, Any]:
         "data.checksum": checksum and str(checksum)[:8],
     }
     return {**flatten(parsed_json(recipe, {})), **others}
-
-
-def flatten(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings as one: ``{"optimizer.lr": 0.1}``."""
-    flat: dict[str, Any] = {}
-    for key, value in recipe.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def split_settings(groups: Sequence[Group]) -> tuple[dict[str, Any], list[str]]:

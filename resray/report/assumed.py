@@ -1,8 +1,9 @@
 """The table of what a study's sources leave unstated, with the values in force."""
 
-from resray.report.aggregate import Results, flatten, split_settings
+from resray.report.aggregate import Results, split_settings
 from resray.report.text import Html, listed, table, text_column
 from resray.study.applicable import in_use
+from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe
 from resray.study.written import written
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from resray.errors import InputError, unknown
 from resray.study.changes import changes
 from resray.study.entries import ablation_steps
-from resray.study.layers import Layer, merge, recipe_layers
+from resray.study.layers import Layer, flatten, merge, recipe_layers
 from resray.study.mistakes import find_mistakes
 from resray.study.overrides import (
     QUICK,
@@ -23,7 +23,7 @@ from resray.study.overrides import (
     without_phases,
 )
 from resray.study.recipe_spec import Recipe
-from resray.study.recipes import differences, flatten, rescale, trial_id
+from resray.study.recipes import differences, rescale, trial_id
 from resray.study.reductions import reductions
 from resray.study.spec import Study
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from resray.models.table import is_outside, is_wide
 from resray.study.applicable import OPTIMIZER_OPTIONS, SCHEDULE_OPTIONS, without_foreign
 from resray.study.entries import entries
@@ -83,6 +85,18 @@ def normalise(changes: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(long.get(key), str):
             long[key] = {"name": long[key]}
     return long
+
+
+def flatten(nested: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe (or its JSON as a mapping) as one level of dotted keys to plain values."""
+    content = nested.model_dump(mode="json") if isinstance(nested, BaseModel) else nested
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{inner}": part for inner, part in flatten(value).items()}
+        else:
+            flat[key] = value
+    return flat
 
 
 def layer_at_fault(layers: Sequence[Layer], path: Sequence[Key]) -> Layer:

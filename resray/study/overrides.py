@@ -7,10 +7,9 @@ import yaml
 from pydantic import ValidationError
 
 from resray.errors import InputError
-from resray.study.layers import Layer, layer_at_fault, merge, nested, section
+from resray.study.layers import Layer, flatten, layer_at_fault, merge, nested, section
 from resray.study.mistakes import Mistake, dotted, find_mistakes
 from resray.study.recipe_spec import Data, Model
-from resray.study.recipes import flatten
 from resray.study.spec import Study
 
 QUICK = "--quick"

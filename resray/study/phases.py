@@ -16,15 +16,18 @@ setting follow each other without gap or overlap, from epoch 1 to the last.
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from resray.errors import not_known
-from resray.study.layers import deep_merge
+from resray.study.layers import deep_merge, flatten
 from resray.study.mistakes import dotted, find_mistakes
-from resray.study.recipe_spec import Recipe
 from resray.study.strict import Misplaced
+
+if TYPE_CHECKING:
+    # A recipe checks its phases with this module, so it comes here as a value only.
+    from resray.study.recipe_spec import Recipe
 
 SETTINGS = (
     "augmentation",
@@ -41,7 +44,7 @@ SETTINGS = (
 _RANGE = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
 
 
-def check_phases(recipe: Recipe) -> None:
+def check_phases(recipe: "Recipe") -> None:
     """Raise Misplaced for an unknown setting, a wrong range, a gap, or a value that is wrong."""
     for setting, table in recipe.phases.items():
         if setting not in SETTINGS and setting.split(".")[0] not in ("augmentation", "mixing"):
@@ -62,8 +65,8 @@ def epoch_range(text: str) -> tuple[int, int] | None:
 
 
 @lru_cache(maxsize=256)
-def _recipe_at(text: str, epoch: int) -> Recipe:
-    recipe = Recipe.model_validate_json(text)
+def _recipe_at(kind: "type[Recipe]", text: str, epoch: int) -> "Recipe":
+    recipe = kind.model_validate_json(text)
     changes: dict[str, Any] = {}
     for setting, table in recipe.phases.items():
         for span, value in table.items():
@@ -73,16 +76,15 @@ def _recipe_at(text: str, epoch: int) -> Recipe:
     return _with(recipe, changes)
 
 
-def recipe_at(recipe: Recipe, epoch: int) -> Recipe:
+def recipe_at(recipe: "Recipe", epoch: int) -> "Recipe":
     """Return the recipe with the values that hold in ``epoch`` (from 1), and no phases."""
-    return recipe if not recipe.phases else _recipe_at(recipe.model_dump_json(), epoch)
+    return (
+        recipe if not recipe.phases else _recipe_at(type(recipe), recipe.model_dump_json(), epoch)
+    )
 
 
-def settings_in_force(recipe: Recipe, epoch: int) -> dict[str, Any]:
+def settings_in_force(recipe: "Recipe", epoch: int) -> dict[str, Any]:
     """Return every setting that may change by epoch, by dotted key, with its value in ``epoch``."""
-    # Imported late: recipes.py builds on this module.
-    from resray.study.recipes import flatten
-
     flat = flatten(recipe_at(recipe, epoch))
     return {
         key: value
@@ -157,17 +159,17 @@ def _no_value(first: int, last: int) -> str:
     return f"epochs {first} to {last} have no value"
 
 
-def _check_value(recipe: Recipe, setting: str, text: str, value: Any) -> None:
+def _check_value(recipe: "Recipe", setting: str, text: str, value: Any) -> None:
     try:
         _with(recipe, _nested(setting, value))
     except ValidationError as error:
-        mistake = find_mistakes(Recipe, error)[0]
+        mistake = find_mistakes(type(recipe), error)[0]
         message = f"{dotted(mistake.shown)}: {mistake.message}"
         raise Misplaced(("phases", setting, text), message) from None
 
 
-def _with(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    return Recipe.model_validate(deep_merge({**recipe.model_dump(), "phases": {}}, changes))
+def _with(recipe: "Recipe", changes: Mapping[str, Any]) -> "Recipe":
+    return type(recipe).model_validate(deep_merge({**recipe.model_dump(), "phases": {}}, changes))
 
 
 def _nested(setting: str, value: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from resray.errors import not_known
 from resray.models.table import MODELS, is_known, is_outside, is_wide, wide_shape
 from resray.study.applicable import OPTIMIZER_OPTIONS, SCHEDULE_OPTIONS
 from resray.study.augmentation_spec import Augmentation, Mixing
+from resray.study.phases import check_phases
 from resray.study.strict import (
     ChannelScales,
     ChannelValues,
@@ -325,8 +326,5 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def phases_fit(self) -> Self:
-        # Here, because a phase's value is checked as part of a whole recipe.
-        from resray.study.phases import check_phases
-
         check_phases(self)
         return self

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from resray.study.layers import flatten
 from resray.study.phases import rescale_phases, rescaled_epoch
 from resray.study.recipe_spec import Recipe, SchedulePart, SequencePart
 
@@ -71,18 +72,6 @@ def _rescaled(part: Part, factor: float) -> Part:
             "period": part.period and part.period * factor,
         }
     )
-
-
-def flatten(recipe: Recipe | Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe (or its JSON as a mapping) as one level of dotted keys to plain values."""
-    nested = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else recipe
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{key}.{inner}": part for inner, part in flatten(value).items()}
-        else:
-            flat[key] = value
-    return flat
 
 
 def differences(
