@@ -17,7 +17,7 @@ from rich.text import Text
 
 from resray.cost import TrialCost, estimate, probe
 from resray.study.applicable import in_use
-from resray.study.expand import Options, PlannedTrial, expand
+from resray.study.expand import Options, PlannedTrial, all_reductions, expand
 from resray.study.layers import flatten
 from resray.study.load import load_study
 from resray.study.recipes import differences
@@ -59,7 +59,7 @@ def print_head(study: Study, trials: Sequence[PlannedTrial], console: Console) -
         variants.add_row(Text(name, style="bold"), Text(description + mark))
     heading("Variants", console)
     console.print(variants)
-    reduced = list(dict.fromkeys(text for trial in trials for text in trial.reductions))
+    reduced = all_reductions(trials)
     if reduced:
         console.print(Text(f"\nReduced: {'; '.join(reduced)}", style="yellow"))
 

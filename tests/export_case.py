@@ -6,8 +6,9 @@ from pathlib import Path
 from resray.data.sources import open_dataset
 from resray.orchestration.recorder import Recorder, planned_row
 from resray.results.store import ResultStore
-from resray.study.expand import Options, PlannedTrial, expand, trial_id
+from resray.study.expand import Options, PlannedTrial, expand
 from resray.study.load import load_study
+from resray.study.recipes import trial_id
 from resray.training.context import LocalContext
 from resray.training.trial import Job, run_trial
 

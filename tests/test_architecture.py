@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from resray.cli import app
-from resray.study.expand import Options, expand, variant_names
+from resray.study.expand import Options, expand
 from resray.study.load import load_study, study_files
 
 ROOT = Path(__file__).parent.parent
@@ -74,7 +74,7 @@ def test_every_shipped_study_expands_and_is_in_the_wheel(name: str) -> None:
     assert included[f"benchmarks/{name}.yaml"] == f"resray/benchmarks/{name}.yaml"
     study = load_study(name)
     assert study.name == name, "the file is named like the study"
-    for variant in variant_names(study):
+    for variant in study.variant_names:
         assert len(expand(study, Options(variant=variant))) == len(study.trial_names) * len(
             study.seeds
         )

@@ -295,7 +295,9 @@ def test_report_goes_beside_the_results_or_where_it_is_told(resray: Resray, tmp_
     assert resray("report", "results/mine", "--output", "page.html").code == 0
     assert (tmp_path / "page.html").exists()
     refused = resray("report", "results/mine", "--output", "page.html/report.html")
-    assert_refused(refused, 2, "--output page.html/report.html: cannot be written")
+    assert_refused(
+        refused, 2, "--output page.html/report.html: must be a file in a folder that exists"
+    )
 
 
 def test_bench_refuses_a_place_that_cannot_be_written(resray: Resray, tmp_path: Path) -> None:

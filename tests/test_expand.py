@@ -8,15 +8,10 @@ from typing import Any
 import pytest
 
 from resray.errors import InputError
-from resray.study.expand import (
-    Options,
-    expand,
-    flatten,
-    recipe_differences,
-    rescale,
-    trial_id,
-)
+from resray.study.expand import Options, expand
+from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe
+from resray.study.recipes import differences, rescale, trial_id
 from resray.study.spec import Study
 
 RECIPE: dict[str, Any] = {
@@ -310,7 +305,7 @@ def test_trial_id_depends_on_all_that_matters_and_on_nothing_else() -> None:
 def test_trial_id_is_the_same_in_another_process() -> None:
     code = (
         "import json, sys\n"
-        "from resray.study.expand import trial_id\n"
+        "from resray.study.recipes import trial_id\n"
         "from resray.study.recipe_spec import Recipe\n"
         "recipe = Recipe.model_validate(json.loads(sys.argv[1]))\n"
         "print(trial_id(recipe, 1, dataset_checksum='x', world_size=2))"
@@ -326,7 +321,7 @@ def test_flatten_and_differences() -> None:
     flat = flatten(trials[0].recipe)
     assert flat["schedule.milestones"] == [50.0, 75.0]
     assert flat == flatten(json.loads(trials[0].recipe.model_dump_json()))
-    common, each = recipe_differences(trials)
+    common, each = differences([trial.recipe for trial in trials])
     assert each == [
         {"model.name": "resnet18", "model.norm": "batch"},
         {"model.name": "resnet50", "model.norm": "group"},

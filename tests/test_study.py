@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from resray.errors import InputError, not_known
-from resray.study.expand import Options, expand, variant_names
+from resray.study.expand import Options, expand
 from resray.study.load import load_study, study_files, study_text
 
 STUDY = """\
@@ -252,7 +252,7 @@ def test_shipped_study_is_kept_as_text() -> None:
 def test_every_shipped_study_expands(name: str) -> None:
     study = load_study(name)
     assert study.name == name
-    for variant in variant_names(study):
+    for variant in study.variant_names:
         for quick, data_given in ((False, False), (True, False), (True, True)):
             options = Options(variant=variant, quick=quick, data_given=data_given)
             trials = expand(study, options)

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
 from pydantic import ValidationError
 
 from resray.errors import InputError, unknown
 from resray.study.changes import changes
 from resray.study.entries import ablation_steps
-from resray.study.layers import Layer, flatten, merge, recipe_layers
+from resray.study.layers import Layer, merge, recipe_layers
 from resray.study.mistakes import find_mistakes
 from resray.study.overrides import (
     QUICK,
@@ -23,21 +22,9 @@ from resray.study.overrides import (
     without_phases,
 )
 from resray.study.recipe_spec import Recipe
-from resray.study.recipes import differences, rescale, trial_id
+from resray.study.recipes import rescale
 from resray.study.reductions import reductions
 from resray.study.spec import Study
-
-__all__ = [
-    "Options",
-    "PlannedTrial",
-    "all_reductions",
-    "expand",
-    "flatten",
-    "recipe_differences",
-    "rescale",
-    "trial_id",
-    "variant_names",
-]
 
 
 @dataclass(frozen=True)
@@ -95,27 +82,15 @@ def expand(study: Study, options: Options) -> list[PlannedTrial]:
     return planned
 
 
-def variant_names(study: Study) -> list[str]:
-    """Return the study's variants, the default one first."""
-    return study.variant_names
-
-
 def all_reductions(trials: Sequence[PlannedTrial]) -> list[str]:
     """Return what was reduced or changed in any of the trials, each once."""
     return list(dict.fromkeys(text for trial in trials for text in trial.reductions))
 
 
-def recipe_differences(
-    trials: Sequence[PlannedTrial],
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Split the trials' flattened recipes into what all share and, for each, what they do not."""
-    return differences([trial.recipe for trial in trials])
-
-
 def _variant(study: Study, options: Options) -> str:
     variant = study.default_variant if options.variant is None else options.variant
-    if variant not in variant_names(study):
-        raise InputError(unknown("--variant", variant, variant_names(study)))
+    if variant not in study.variant_names:
+        raise InputError(unknown("--variant", variant, study.variant_names))
     return variant
 
 
