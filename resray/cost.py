@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from resray.study.datasets import EMBEDDED, dataset_size
 from resray.study.expand import PlannedTrial
 from resray.study.recipe_spec import Data, Model, Recipe
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 OPERATIONS_PER_MULTIPLY_ADD = 2
 FORWARDS_PER_TRAINING_STEP = 3
-# Images (train before the validation split, test), classes and pixels a side.
-_DATASETS = {"cifar10": (50_000, 10_000, 10, 32), "cifar100": (50_000, 10_000, 100, 32)}
-_EMBEDDED_IMAGES, _EMBEDDED_CLASSES, _IMAGE_SIZE = 5_000, 10, 32
 _PROBE_BATCH_ON_CPU = 16
 
 
@@ -67,13 +65,13 @@ def estimate(
 
 def image_counts(data: Data) -> tuple[int | None, int | None]:
     """Return the images trained on and evaluated in each epoch; None for a folder's."""
-    if data.name == "folder":
+    size = dataset_size(data)
+    if size is None:
         return None, None
-    images = data.images or _EMBEDDED_IMAGES
-    train, test, _, _ = _DATASETS.get(data.name, (images, images // 5, 0, 0))
-    limit = data.limit_eval or train
-    evaluated = min(data.validation_images, limit) + min(test, limit)
-    return min(train - data.validation_images, data.limit_train or train), evaluated
+    limit = data.limit_eval or size.train
+    evaluated = min(data.validation_images, limit) + min(size.test, limit)
+    available = size.train - data.validation_images
+    return min(available, data.limit_train or size.train), evaluated
 
 
 def probe(recipe: Recipe, seconds: float = 1.5) -> float:
@@ -124,11 +122,14 @@ def _petaflop(images: int | None, operations_per_image: int) -> float | None:
 
 
 def _classes(data: Data) -> int:
-    return _DATASETS[data.name][2] if data.name in _DATASETS else data.classes or _EMBEDDED_CLASSES
+    # What a folder holds is not known beforehand; a network for ten classes stands for it.
+    size = dataset_size(data)
+    return EMBEDDED.classes if size is None else size.classes
 
 
 def _side(data: Data) -> int:
-    return data.image_size or _IMAGE_SIZE
+    size = dataset_size(data)
+    return data.image_size or (EMBEDDED.side if size is None else size.side)
 
 
 def _size(model: Model, classes: int, side: int) -> tuple[int, int]:

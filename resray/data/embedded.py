@@ -13,9 +13,9 @@ import torch
 
 from resray.data.dataset import Dataset, Images, checksum
 from resray.errors import DataError
+from resray.study.datasets import embedded_size
 from resray.study.recipe_spec import Data
 
-CLASSES, TRAIN_IMAGES, IMAGE_SIZE = 10, 5000, 32
 PATTERN_SEED, TRAIN_SEED, TEST_SEED = 1000, 1001, 1002
 GRATINGS = 2
 GOLDEN_RATIO = 0.6180339887
@@ -40,15 +40,13 @@ def embedded_dataset(spec: Data) -> Dataset:
     Raises:
         DataError: fewer than two classes, fewer images than classes, or images below 8 pixels.
     """
-    classes = CLASSES if spec.classes is None else spec.classes
-    count = TRAIN_IMAGES if spec.images is None else spec.images
-    size = IMAGE_SIZE if spec.image_size is None else spec.image_size
-    _check("data.classes", classes, 2, 1000)
-    _check("data.images", count, classes, 10_000_000)
-    _check("data.image_size", size, 8, 1024)
-    train = generate(count, classes, size, TRAIN_SEED)
-    test = generate(max(count // 5, 1), classes, size, TEST_SEED)
-    names = tuple(f"pattern {label}" for label in range(classes))
+    size = embedded_size(spec)
+    _check("data.classes", size.classes, 2, 1000)
+    _check("data.images", size.train, size.classes, 10_000_000)
+    _check("data.image_size", size.side, 8, 1024)
+    train = generate(size.train, size.classes, size.side, TRAIN_SEED)
+    test = generate(size.test, size.classes, size.side, TEST_SEED)
+    names = tuple(f"pattern {label}" for label in range(size.classes))
     return Dataset("embedded", "embedded images", train, test, names, checksum(train, test))
 
 

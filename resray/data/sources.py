@@ -12,12 +12,12 @@ from resray.data.image_folder import image_folder_reader
 from resray.data.parquet import parquet_reader
 from resray.data.raw import Decoded, Reader
 from resray.errors import DataError
+from resray.study.datasets import CIFAR
 from resray.study.recipe_spec import Data
 
 __all__ = ["Dataset", "Images", "default_folder", "open_dataset"]
 
 TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "folder": "folder"}
-CLASS_COUNTS = {"cifar10": 10, "cifar100": 100}
 
 
 def default_folder() -> Path:
@@ -84,7 +84,7 @@ def _find(spec: Data, data_dir: Path) -> Reader:
 
 def _check_classes(name: str, decoded: Decoded, folder: Path) -> None:
     count = len(decoded.class_names)
-    expected = CLASS_COUNTS.get(name, count)
+    expected = CIFAR[name].classes if name in CIFAR else count
     if count != expected:
         raise DataError(f"{folder}: {name} has {expected} classes, but this dataset has {count}")
     for part, title in ((decoded.train, "train"), (decoded.test, "test")):

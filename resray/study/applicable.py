@@ -44,7 +44,7 @@ def without_foreign(
 
 
 def in_use(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a flattened recipe (`resray.study.recipes.flatten`) without the options that its
+    """Return a flattened recipe (`resray.study.layers.flatten`) without the options that its
     network, optimizer, schedule and loader do not have, and without those of mixing that is off."""
     unused = _unused(recipe)
     return {key: value for key, value in recipe.items() if key not in unused}

@@ -7,6 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from resray.errors import InputError
+from resray.study.datasets import CIFAR
 from resray.study.layers import Layer, flatten, layer_at_fault, merge, nested, section
 from resray.study.mistakes import Mistake, dotted, find_mistakes
 from resray.study.recipe_spec import Data, Model
@@ -14,8 +15,6 @@ from resray.study.spec import Study
 
 QUICK = "--quick"
 """The label of the layers that the option brings in."""
-
-_CLASSES = {"cifar10": 10, "cifar100": 100}
 
 
 def set_layer(text: str) -> Layer:
@@ -111,7 +110,7 @@ def data_layers(
 
 
 def _embedded(study: Study, own: Data) -> dict[str, Any]:
-    classes = _CLASSES.get(own.name, own.classes)
+    classes = CIFAR[own.name].classes if own.name in CIFAR else own.classes
     data = {**study.quick.embedded, "name": "embedded"}
     return {**data, "classes": classes} if classes else data
 

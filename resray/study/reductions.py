@@ -2,13 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+from resray.study.datasets import EMBEDDED, dataset_size
 from resray.study.phases import boundaries, rescaled_epoch
 from resray.study.recipe_spec import Data, Recipe, Schedule, SchedulePart
 from resray.study.recipes import rescale
-
-_OWN_SIZES = {"cifar10": 32, "cifar100": 32, "embedded": 32}
-_CIFAR_IMAGES = (50_000, 10_000)
-_EMBEDDED_IMAGES = 5_000
 
 
 def reductions(own: Recipe, run: Recipe, stop_after: int | None) -> tuple[str, ...]:
@@ -33,13 +30,14 @@ def named_of_data(own: Recipe, run: Recipe) -> dict[str, str]:
     """Return what was reduced of the images, in words, by its key in ``data``."""
     before, now = without_idle_limits(own).data, without_idle_limits(run).data
     found = {}
-    if before.name == "embedded" and _is_below(now.images, before.images or _EMBEDDED_IMAGES):
+    if before.name == "embedded" and _is_below(now.images, before.images or EMBEDDED.train):
         found["images"] = f"{now.images:,} embedded images"
     if _is_below(now.limit_train, before.limit_train):
         found["limit_train"] = f"{now.limit_train:,} training images"
     if _is_below(now.limit_eval, before.limit_eval):
         found["limit_eval"] = f"{now.limit_eval:,} images each for validation and test"
-    if _is_below(now.image_size, before.image_size or _OWN_SIZES.get(before.name)):
+    size = dataset_size(before)
+    if _is_below(now.image_size, before.image_size or (size.side if size else None)):
         found["image_size"] = f"images of {now.image_size}x{now.image_size} pixels"
     return found
 
@@ -53,14 +51,10 @@ def without_idle_limits(recipe: Recipe) -> Recipe:
 
 def _sizes(data: Data) -> dict[str, int]:
     """Return how many images there are for each limit; nothing where only the files say it."""
-    if data.name == "folder":
+    size, held_out = dataset_size(data), data.validation_images
+    if size is None:
         return {}
-    train, test = _CIFAR_IMAGES
-    if data.name == "embedded":
-        train = data.images or _EMBEDDED_IMAGES
-        test = train // 5
-    held_out = data.validation_images
-    return {"limit_train": train - held_out, "limit_eval": max(held_out, test)}
+    return {"limit_train": size.train - held_out, "limit_eval": max(held_out, size.test)}
 
 
 def _epochs(own: Recipe, run: Recipe, stop_after: int | None) -> list[str]:
