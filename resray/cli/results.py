@@ -12,6 +12,9 @@ from resray.errors import InputError
 ResultsArgument = Annotated[
     Path, typer.Argument(metavar="PATH", help="A study's results, e.g. results/depth-family.")
 ]
+CheckpointOption = Annotated[
+    str, typer.Option("--checkpoint", help="best, last, or one such as epoch-0010.")
+]
 OrderOption = Annotated[
     str, typer.Option("--order", help="Of flat rows of pixels in INPUT: hwc or chw.")
 ]
@@ -57,9 +60,7 @@ def evaluate(
     ] = None,
     select: SelectOption = None,
     seeds: SeedsOption = None,
-    checkpoint: Annotated[
-        str, typer.Option("--checkpoint", help="best, last, or one such as epoch-0010.")
-    ] = "best",
+    checkpoint: CheckpointOption = "best",
     data_dir: DataDirOption = None,
     input_file: Annotated[
         Path | None,
@@ -148,9 +149,7 @@ def export(
     ] = None,
     select: SelectOption = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the network to share.")] = None,
-    checkpoint: Annotated[
-        str, typer.Option("--checkpoint", help="best, last, or one such as epoch-0010.")
-    ] = "best",
+    checkpoint: CheckpointOption = "best",
     license_name: Annotated[
         str | None, typer.Option("--license", help="For the model card, e.g. mit.")
     ] = None,
