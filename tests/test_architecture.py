@@ -47,7 +47,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def test_study_results_and_report_import_neither_torch_nor_ray() -> None:
-    assert heavy_imports("study", "results", "report", "errors", "models.table") == []
+    assert heavy_imports("study", "search", "results", "report", "errors", "models.table") == []
 
 
 def test_training_knows_nothing_of_ray() -> None:

@@ -72,11 +72,14 @@ def test_rows_survive_the_store_and_every_column_is_there(tmp_path: Path) -> Non
     store.put_event({"trial_id": "a", "event": "started"})
     store.put_event({"trial_id": "a", "event": "completed"})
     store.put_evaluations("a", [evaluation("best.pt@1", value=50.0)])
+    store.put_decision({"trial_id": "a", "rung": 1, "stopped": False})
+    store.put_decision({"trial_id": "a", "rung": 2, "stopped": True})
     opened = ResultStore(tmp_path)
     row = opened.trial("a")
     assert row is not None
     assert (row["name"], row["status"], row["seed"]) == ("resnet18", "completed", None)
     assert [event["event"] for event in opened.events("a")] == ["started", "completed"]
+    assert [decision["rung"] for decision in opened.decisions("a")] == [1, 2]
     assert opened.trial("b") is None
     assert opened.epochs("b") == []
     for table in TABLES:
@@ -154,6 +157,7 @@ def test_forgetting_a_trial_leaves_the_others(tmp_path: Path) -> None:
         store.put_epochs(trial_id, [{"trial_id": trial_id, "epoch": 1}])
         store.put_event({"trial_id": trial_id, "event": "started"})
         store.put_evaluations(trial_id, [evaluation("best.pt@1", trial_id)])
+        store.put_decision({"trial_id": trial_id, "rung": 1, "stopped": True})
     store.put_evaluations("ab", [evaluation("best.pt@1,2", "ab", members='["a", "b"]')])
     store.forget("a")
     assert store.trial("a") is None

@@ -6,10 +6,13 @@ memory is in bytes. A value that was not measured is null, never 0.
 
 import pyarrow as pa
 
-VERSION = 2
+VERSION = 3
 VERSION_KEY = b"resray_schema_version"
 
 UTC = pa.timestamp("us", tz="UTC")
+
+ROLES = ("bench", "search", "confirmation")
+"""What a trial was run for; null, in results of older versions, is bench."""
 
 STATUSES = ("pending", "running", "completed", "stopped", "interrupted", "failed")
 
@@ -19,8 +22,15 @@ _TRIALS: dict[str, tuple[pa.DataType, str]] = {
     "name": (pa.string(), "the trial's name within the study, e.g. resnet18"),
     "variant": (pa.string(), "the study's variant that the recipe belongs to"),
     "seed": (pa.int64(), "seed of initialisation, data order and augmentation"),
+    "role": (pa.string(), "what it was run for: bench; of `resray tune`, search or confirmation"),
+    "search": (pa.string(), "search: JSON of what decides which trials are stopped"),
+    "space": (pa.string(), "search and confirmation: name of the space in the study file"),
+    "point": (pa.string(), "search and confirmation: JSON object of each axis's value"),
+    "rung": (pa.int64(), "search: rungs reached so far, 0 before the first"),
+    "full_epochs": (pa.int64(), "search: epochs of the point's recipe at its full length"),
+    "audited": (pa.bool_(), "search: whether it was trained on after its stop, for --audit"),
     "status": (pa.string(), ", ".join(STATUSES)),
-    "reason": (pa.string(), "why a stopped or failed trial ended, e.g. diverged, stop-after"),
+    "reason": (pa.string(), "why a stopped or failed trial ended, e.g. diverged, stop-after, asha"),
     "error_class": (pa.string(), "class of the exception that ended a failed trial"),
     "error_message": (pa.string(), "its message"),
     "attempts": (pa.int64(), "how often training was started or resumed"),
@@ -152,11 +162,31 @@ _EVALUATIONS: dict[str, tuple[pa.DataType, str]] = {
     "evaluated": (UTC, "when"),
 }
 
+_DECISIONS: dict[str, tuple[pa.DataType, str]] = {
+    "trial_id": (pa.string(), "the trial"),
+    "study": (pa.string(), "the study's name"),
+    "name": (pa.string(), "the trial's name"),
+    "seed": (pa.int64(), "the trial's seed"),
+    "search": (pa.string(), "JSON of the scheduler and its settings, as in trials"),
+    "scheduler": (pa.string(), "asha, halving or median"),
+    "rung": (pa.int64(), "1 is the first; median: null, it decides after every epoch"),
+    "epoch": (pa.int64(), "epochs done when it was decided"),
+    "value": (
+        pa.float64(),
+        "highest validation accuracy up to that epoch (%); null: diverged or failed, ranks last",
+    ),
+    "cutoff": (pa.float64(), "value below which a trial is stopped; null: nothing to compare with"),
+    "arrived": (pa.int64(), "trials compared: those that had come this far, this one included"),
+    "stopped": (pa.bool_(), "whether the trial was stopped"),
+    "decided": (UTC, "when"),
+}
+
 TABLES = {
     "trials": _TRIALS,
     "epochs": _EPOCHS,
     "events": _EVENTS,
     "evaluations": _EVALUATIONS,
+    "decisions": _DECISIONS,
 }
 
 

@@ -4,6 +4,7 @@
     <results>/<study>/epochs/<trial_id>.parquet    one row per epoch
     <results>/<study>/events/<trial_id>.parquet    one row per start, end or failure
     <results>/<study>/evaluations/<id>.parquet     one row per value of `resray evaluate`
+    <results>/<study>/decisions/<trial_id>.parquet one row per decision of `resray tune`
 
 A reader sees either the old file or the new one, never half of one, so the folders can be read at
 any moment, also after a kill -9. One process writes (the driver); a lock keeps a second one out.
@@ -97,6 +98,15 @@ class ResultStore:
         rows = self.events(row["trial_id"])
         rows.append({"time": now(), **row})
         self._write("events", row["trial_id"], rows)
+
+    def decisions(self, trial_id: str) -> list[Row]:
+        """Return what schedulers decided on a trial, oldest first."""
+        return self._read("decisions", trial_id)
+
+    def put_decision(self, row: Mapping[str, Any]) -> None:
+        """Append one decision; its time is now unless it says otherwise."""
+        rows = self.decisions(row["trial_id"])
+        self._write("decisions", row["trial_id"], [*rows, {"decided": now(), **row}])
 
     def forget(self, trial_id: str) -> None:
         """Remove everything that the tables hold of a trial (``--force``)."""

@@ -12,17 +12,21 @@ from resray.study.recipe_spec import Recipe, SchedulePart, SequencePart
 Part = TypeVar("Part", bound=SchedulePart)
 
 
-def trial_id(recipe: Recipe, seed: int, *, dataset_checksum: str, world_size: int) -> str:
+def trial_id(
+    recipe: Recipe, seed: int, *, dataset_checksum: str, world_size: int, tested: bool = True
+) -> str:
     """Return 16 hex digits that name what determines a trial's result.
 
     A SHA-256 over canonical JSON. Fields at their default are left out, so that an id stays what it
-    is when recipes later gain fields.
+    is when recipes later gain fields. A trial that never sees the test set (a search's) is another
+    one than the same training with it.
     """
     content = {
         "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
         "seed": seed,
         "dataset_checksum": dataset_checksum,
         "world_size": world_size,
+        **({} if tested else {"tested": False}),
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -12,6 +12,7 @@ from resray.errors import not_known
 from resray.study.claims import check_statement
 from resray.study.entries import trial_names
 from resray.study.metrics import EPOCH_METRICS, METRICS, TRIAL_METRICS
+from resray.study.search_spec import Search
 from resray.study.strict import Count, Misplaced, Strict
 from resray.study.whole import DEFAULT_VARIANT, mistakes_of_the_whole
 
@@ -179,6 +180,8 @@ class Study(Strict):
     variants: dict[str, Variant] = {}
     seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
     quick: Quick = Quick()
+    search: Search | None = None
+    """What `resray tune` searches."""
     published: list[Published] = []
     claims: list[Claim] = []
     assumed: dict[str, str] = {}

@@ -1,0 +1,136 @@
+"""What `resray tune` searches: the spaces of a study and how trials are stopped early.
+
+A *space* has axes; a *point* gives each axis that applies one value. A study's spaces form a union:
+each is searched on its own, and all of their points compete.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
+
+from resray.study.strict import Count, Misplaced, Size, Strict
+
+SearchMethod = Literal["grid", "random", "tpe"]
+SchedulerName = Literal["asha", "halving", "median", "none"]
+RungSchedule = Literal["full", "rescaled"]
+AfterSearch = Literal["tta", "ensemble", "corruptions"]
+
+TRIAL_AXIS = "trial"
+"""The axis whose values are names of the study's trials: a point starts from that trial's recipe.
+Without it a point starts from the base recipe."""
+
+FORMS = ("grid", "choice", "uniform", "loguniform", "int")
+"""How an axis says its values; exactly one of them."""
+
+
+def as_alternatives(value: Any) -> Any:
+    """Let a single form stand for a list of one."""
+    return value if isinstance(value, list | tuple) else [value]
+
+
+class Axis(Strict):
+    """One way in which an axis takes its values, and when it applies.
+
+    ``grid`` and ``choice`` hold a list of values of the recipe key that the axis is named after, or
+    a mapping from names to changes of the recipe (the axis then has a name of its own, e.g.
+    ``policy: {choice: {plain: {}, auto: {augmentation: {auto_augment: {}}}}}``).
+    """
+
+    when: dict[str, Any] = {}
+    """Applies only where these axes, written before this one, have this value, or one of a list."""
+    grid: Annotated[list[Any], Field(min_length=1)] | Annotated[
+        dict[str, dict[str, Any]], Field(min_length=1)
+    ] | None = None  # fmt: skip
+    """Every one of these, in combination with every other grid."""
+    choice: Annotated[list[Any], Field(min_length=1)] | Annotated[
+        dict[str, dict[str, Any]], Field(min_length=1)
+    ] | None = None  # fmt: skip
+    """One of these, each as likely."""
+    uniform: tuple[FiniteFloat, FiniteFloat] | None = None
+    """A number between these, each as likely."""
+    loguniform: tuple[FiniteFloat, FiniteFloat] | None = None
+    """A number between these, above 0, whose logarithm is uniform."""
+    int: tuple[Size, Size] | None = None
+    """A whole number from the first to the last, both included."""
+
+    @model_validator(mode="after")
+    def has_one_form(self) -> Self:
+        if len(self.forms) != 1:
+            given = " and ".join(self.forms) or "none"
+            raise ValueError(f"needs exactly one of {', '.join(FORMS)}; it has {given}")
+        return self
+
+    @model_validator(mode="after")
+    def bounds_are_in_order(self) -> Self:
+        for form in ("uniform", "loguniform", "int"):
+            bounds = getattr(self, form)
+            if bounds is not None and bounds[0] >= bounds[1]:
+                raise Misplaced((form,), f"{bounds[0]:g} must be below {bounds[1]:g}")
+        if self.loguniform is not None and self.loguniform[0] <= 0:
+            raise Misplaced(("loguniform", 0), f"{self.loguniform[0]:g} must be above 0")
+        return self
+
+    @property
+    def forms(self) -> list[str]:
+        """The forms that are given: one, in a valid axis."""
+        return [form for form in FORMS if getattr(self, form) is not None]
+
+    @property
+    def form(self) -> str:
+        """How the axis says its values."""
+        return self.forms[0]
+
+
+Alternatives = Annotated[list[Axis], BeforeValidator(as_alternatives), Field(min_length=1)]
+
+
+class Space(Strict):
+    """Axes that are combined with each other, on top of some fixed changes."""
+
+    recipe: dict[str, Any] = {}
+    """Changes of the recipe at every point of the space."""
+    axes: Annotated[dict[str, Alternatives], Field(min_length=1)]
+    """Each axis: a dotted key of the recipe, `TRIAL_AXIS`, or a free name (see `Axis`). Of several
+    alternatives the first whose ``when`` holds applies; if none does, the axis is left out."""
+
+
+class SearchSettings(Strict):
+    """How the spaces are searched. Options of `resray tune` of the same names take precedence."""
+
+    method: SearchMethod = "grid"
+    """grid: every combination of the grid axes, with ``samples`` draws of the others for each;
+    random: ``samples`` points, grid axes drawn too; tpe: the same number proposed by Optuna."""
+    samples: Count = 1
+    seed: Size = 0
+    """Of drawing, of the order and of the audit; trainings have the study's first seed."""
+    scheduler: SchedulerName = "asha"
+    grace: Count = 1
+    """Epochs before the first decision: the first rung."""
+    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    """asha and halving: one of so many goes on at each rung; each rung is so many times longer."""
+    rung_schedule: RungSchedule = "full"
+    """full: a trial keeps the schedule of its full length, and goes on from its checkpoint;
+    rescaled: each rung is a training of its own, its schedule rescaled to the rung's epochs."""
+    confirm: Size = 3
+    """Fresh seeds with which the winner is trained in full and tested."""
+    audit: Size = 0
+    """Stopped trials, drawn at random, that are trained to the end after all."""
+    evaluate: tuple[AfterSearch, ...] = ()
+    """What `resray evaluate` measures on the confirmations at the end."""
+
+
+class QuickSearch(Strict):
+    """What ``--quick`` changes in the settings."""
+
+    samples: Count | None = None
+    grace: Count | None = None
+    reduction_factor: Annotated[int, Field(ge=2)] | None = None
+    confirm: Size | None = None
+
+
+class Search(SearchSettings):
+    """A study's search."""
+
+    spaces: Annotated[dict[str, Space], Field(min_length=1)]
+    """A union: each name's space is searched."""
+    quick: QuickSearch = QuickSearch()
