@@ -128,6 +128,7 @@ def test_a_restored_network_is_the_one_that_was_evaluated(
     assert restored.class_names == trainer.splits.class_names
     assert (restored.mean, restored.std) == (trainer.splits.mean, trainer.splits.std)
     assert restored.image_size == 8
+    assert trainer.test_loader is not None
     loss, _ = evaluate(
         restored.network, trainer.test_loader, device=torch.device("cpu"), precision="fp32"
     )

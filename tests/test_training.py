@@ -82,6 +82,21 @@ def test_training_without_a_validation_split() -> None:
     assert record["test_accuracy"] is not None
 
 
+def test_a_search_trial_leaves_test_alone_and_is_else_the_same(tmp_path: Path) -> None:
+    recipe = tiny_recipe()
+    tested = messages_of(job_of(recipe, tmp_path / "tested"))
+    messages_of(job_of(recipe, tmp_path / "searched", evaluate_test=False, stop_after=1))
+    searched = messages_of(job_of(recipe, tmp_path / "searched", evaluate_test=False))
+    assert searched[0]["facts"]["test_images"] is None
+    records = [*searched[0]["records"], *(message["record"] for message in searched[1:-1])]
+    without = {"test_loss": None, "test_accuracy": None}
+    expected = [{**message["record"], **without} for message in tested[1:-1]]
+    assert without_clocks(records) == without_clocks(expected)
+    summary = json.loads((tmp_path / "searched" / "metrics.json").read_text())["summary"]
+    assert summary["validation_accuracy"] is not None
+    assert {value for key, value in summary.items() if key.startswith("test_")} == {None}
+
+
 def test_a_diverging_training_ends(tmp_path: Path) -> None:
     recipe = tiny_recipe(optimizer={"lr": 1e12})
     with pytest.raises(DivergedError, match="epoch"):
@@ -141,6 +156,7 @@ def test_changed_data_are_refused(tmp_path: Path) -> None:
 
 def test_evaluation_equals_a_plain_loop() -> None:
     trainer = trainer_of(tiny_recipe())
+    assert trainer.test_loader is not None
     loss, accuracy = evaluate(
         trainer.network, trainer.test_loader, device=torch.device("cpu"), precision="fp32"
     )

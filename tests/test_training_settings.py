@@ -102,6 +102,7 @@ def test_averaged_weights_are_evaluated() -> None:
         torch.testing.assert_close(averaged[name], average[name])
         assert not torch.equal(weight, averaged[name])
     torch.testing.assert_close(averaged["bn1.running_mean"], average["bn1.running_mean"])
+    assert trainer.test_loader is not None
     loss, _ = evaluate(
         trainer.parts.evaluated,
         trainer.test_loader,

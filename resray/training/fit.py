@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.distributed
+from torch import nn
 
 from resray.data.loader import EvalLoader, TrainLoader
 from resray.data.per_image import PerImageLoader
@@ -44,7 +45,9 @@ class Trainer:
         *,
         seed: int,
         checkpoints: CheckpointFolder | None = None,
+        evaluate_test: bool = True,
     ) -> None:
+        """Build everything that training takes; without ``evaluate_test``, test is left alone."""
         check_device_options(recipe, context.device)
         self.recipe, self.context, self.seed = recipe, context, seed
         self.splits = splits
@@ -55,7 +58,7 @@ class Trainer:
         self.network, self.precision = self.parts.network, self.parts.precision
         self.train_loader = self._train_loader(splits.train)
         self.validation_loader = self._eval_loader(splits.validation)
-        self.test_loader = self._eval_loader(splits.test)
+        self.test_loader = self._eval_loader(splits.test) if evaluate_test else None
 
     def _train_loader(self, images: Images) -> TrainLoader | PerImageLoader:
         options: dict[str, Any] = {
@@ -167,19 +170,28 @@ class Trainer:
             # Running statistics of BatchNorm differ by rank; all evaluate rank 0's network.
             for buffer in network.buffers():
                 torch.distributed.broadcast(buffer, src=0)
-        losses = {}
-        loaders = {"validation": self.validation_loader, "test": self.test_loader}
-        for split, loader in loaders.items():
-            losses[f"{split}_loss"], losses[f"{split}_accuracy"] = evaluate(
-                network,
-                loader,
-                device=self.context.device,
-                precision=self.precision,
-                world_size=self.context.world_size,
-            )
-            require_finite(split, losses[f"{split}_loss"], epoch)
+        measured = {
+            **self._measure("validation", self.validation_loader, network, epoch),
+            **self._measure("test", self.test_loader, network, epoch),
+        }
         wait_for(self.context.device)
-        return {**losses, "seconds_evaluating": time.perf_counter() - started}
+        return {**measured, "seconds_evaluating": time.perf_counter() - started}
+
+    def _measure(
+        self, split: str, loader: EvalLoader | None, network: nn.Module, epoch: int
+    ) -> Record:
+        """Return loss and accuracy of a split, None for one that this training leaves alone."""
+        if loader is None:
+            return {f"{split}_loss": None, f"{split}_accuracy": None}
+        loss, accuracy = evaluate(
+            network,
+            loader,
+            device=self.context.device,
+            precision=self.precision,
+            world_size=self.context.world_size,
+        )
+        require_finite(split, loss, epoch)
+        return {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
 
     def save(self) -> None:
         """Write the checkpoints of the last finished epoch (rank 0 only)."""

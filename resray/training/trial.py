@@ -53,6 +53,8 @@ class Job:
     study: str = ""
     checkpoints: dict[str, Any] = field(default_factory=dict)
     """Keys of a `CheckpointPolicy`."""
+    evaluate_test: bool = True
+    """False for a search's trials: nothing may be chosen by what is known of test."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as a dictionary of plain values."""
@@ -100,7 +102,14 @@ def prepare_trainer(job: Job, context: Context) -> tuple[Trainer, Dataset]:
     torch.backends.cudnn.benchmark = True
     policy = CheckpointPolicy.model_validate(job.checkpoints)
     checkpoints = CheckpointFolder(Path(job.checkpoint_folder), policy)
-    trainer = Trainer(recipe, splits, context, seed=job.seed, checkpoints=checkpoints)
+    trainer = Trainer(
+        recipe,
+        splits,
+        context,
+        seed=job.seed,
+        checkpoints=checkpoints,
+        evaluate_test=job.evaluate_test,
+    )
     on_all_ranks(context, trainer.resume)
     require_same_epoch(context, trainer.epochs_done, checkpoints.folder)
     if context.rank == 0:
@@ -185,7 +194,7 @@ def trial_facts(job: Job, trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
     """Return the columns of the trials table that only the trial's process knows."""
     context, splits = trainer.context, trainer.splits
     return {
-        **data_facts(dataset, splits),
+        **data_facts(dataset, splits, job.evaluate_test),
         "batch_per_rank": -(-trainer.recipe.batch_size // context.world_size),
         "precision": trainer.precision,
         "channels_last": trainer.channels_last,
@@ -199,14 +208,14 @@ def trial_facts(job: Job, trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def data_facts(dataset: Dataset, splits: Splits) -> dict[str, Any]:
+def data_facts(dataset: Dataset, splits: Splits, evaluate_test: bool) -> dict[str, Any]:
     """Return what the trials table says of the data."""
     return {
         "data_source": dataset.source,
         "dataset_checksum": dataset.checksum,
         "train_images": len(splits.train.labels),
         "validation_images": len(splits.validation.labels),
-        "test_images": len(splits.test.labels),
+        "test_images": len(splits.test.labels) if evaluate_test else None,
         "image_size": splits.image_size,
     }
 
