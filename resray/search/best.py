@@ -1,0 +1,111 @@
+"""Which trial of a search has won, in what order the others follow, and what confirms it.
+
+Works on rows of the trials table as `ResultStore` gives them (null is None), of trials whose
+validation accuracies compare: the same dataset and the same validation images. Nothing here reads
+a test figure: the search selects on validation alone.
+"""
+
+import json
+from collections.abc import Iterable
+from itertools import count as whole_numbers
+from itertools import islice
+from typing import Any
+
+Row = dict[str, Any]
+
+_LOWEST = float("-inf")
+
+
+def in_full(row: Row) -> bool:
+    """Whether a search trial was trained to the end of its point's full recipe."""
+    return (
+        row["role"] == "search"
+        and row["status"] == "completed"
+        and row["epochs"] == row["full_epochs"]
+    )
+
+
+def winner(rows: Iterable[Row]) -> Row | None:
+    """Return the search trial with the highest validation accuracy; of equals, the first by id.
+
+    Only trials that the scheduler let through to their full length take part, so not the audited
+    ones, nor a rung of its own schedule. None if there is none yet.
+    """
+    running = [row for row in rows if in_full(row) and not row["audited"]]
+    measured = [row for row in running if row["validation_accuracy"] is not None]
+    return min(measured, key=_by_accuracy, default=None)
+
+
+def better_audited(rows: Iterable[Row], won: Row) -> Row | None:
+    """Return the best of the trials that were stopped and, trained on for the audit, beat ``won``.
+
+    None if no audited trial did.
+    """
+    audited = [row for row in rows if in_full(row) and row["audited"]]
+    better = [row for row in audited if _value(row) > won["validation_accuracy"]]
+    return min(better, key=_by_accuracy, default=None)
+
+
+def ranked(rows: Iterable[Row]) -> list[Row]:
+    """Return the search trials, the best first.
+
+    Trained in full, by validation accuracy; the audited ones; those that came less far, by rung and
+    then accuracy; failed ones; diverged ones.
+    """
+    return sorted((row for row in rows if row["role"] == "search"), key=_rank)
+
+
+def _rank(row: Row) -> tuple[int, int, float, str]:
+    group, rung = _group(row), row["rung"] or 0
+    return group, -rung if group == 2 else 0, *_by_accuracy(row)
+
+
+def _group(row: Row) -> int:
+    if row["status"] == "failed":
+        return 4 if row["reason"] == "diverged" else 3
+    if in_full(row):
+        return 1 if row["audited"] else 0
+    return 2
+
+
+def _by_accuracy(row: Row) -> tuple[float, str]:
+    return -_value(row), row["trial_id"]
+
+
+def _value(row: Row) -> float:
+    value = row["validation_accuracy"]
+    return _LOWEST if value is None else value
+
+
+def confirmations_of(rows: Iterable[Row], won: Row) -> list[Row]:
+    """Return the trainings of the winner's recipe with other seeds than its own, by seed.
+
+    A batch that was split further, for want of memory, is the same recipe.
+    """
+    wanted = _training(won)
+    confirming = [
+        row
+        for row in rows
+        if row["role"] == "confirmation" and row["seed"] != won["seed"] and _training(row) == wanted
+    ]
+    return sorted(confirming, key=lambda row: row["seed"])
+
+
+def _training(row: Row) -> tuple[Any, ...]:
+    """Return what two trainings of one recipe have in common, whatever their seeds."""
+    recipe = json.loads(row["recipe"])
+    step = recipe.pop("batch_size") * recipe.pop("accumulation", 1)
+    return recipe, step, row["point"], row["dataset_checksum"]
+
+
+def fresh_seeds(rows: Iterable[Row], won: Row, count: int) -> list[int]:
+    """Return seeds for ``count`` confirmations of the winner.
+
+    The seeds of its confirmations that are there already, then the smallest that no search trial
+    has: the same again when the command is repeated.
+    """
+    known = list(rows)
+    kept = [row["seed"] for row in confirmations_of(known, won)][:count]
+    taken = {row["seed"] for row in known if row["role"] == "search"} | {won["seed"], *kept}
+    unused = (seed for seed in whole_numbers() if seed not in taken)
+    return [*kept, *islice(unused, count - len(kept))]
