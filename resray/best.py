@@ -1,0 +1,249 @@
+"""`resray best`: the winner of a search, what confirms it, and its recipe as a study file."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from resray.errors import InputError, unknown
+from resray.report.statistics import Summary, summarise
+from resray.results.schema import table_schema
+from resray.results.store import read_table
+from resray.search.best import (
+    better_audited,
+    confirmations_of,
+    fresh_seeds,
+    in_full,
+    winner,
+)
+from resray.search.changed import changed_settings, start_of
+from resray.search.winner_file import winner_document, write_study_file
+from resray.study.load import load_study, study_files
+from resray.study.recipe_spec import Recipe
+from resray.study.spec import Study
+from resray.study.written import written
+
+Row = dict[str, Any]
+
+_IMAGES = ("dataset_checksum", "validation_images")
+"""What two trials must share for their validation accuracies to compare."""
+_MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Best:
+    """A search that has a winner, as its results folder holds it."""
+
+    results: Path
+    study: Study
+    rows: list[Row]
+    """Of all trials whose validation accuracy compares with the winner's, whatever their role."""
+    won: Row
+    elsewhere: int
+    """Search trials of the folder that were validated on other images."""
+
+    @cached_property
+    def searched(self) -> list[Row]:
+        """The search's trials."""
+        return [row for row in self.rows if row["role"] == "search"]
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The winning recipe."""
+        return Recipe.model_validate_json(self.won["recipe"])
+
+    @cached_property
+    def point(self) -> dict[str, Any]:
+        """The winner's value on each axis."""
+        return dict(json.loads(self.won["point"]))
+
+    @cached_property
+    def confirmations(self) -> list[Row]:
+        """The confirmations that are completed."""
+        found = confirmations_of(self.rows, self.won)
+        return [row for row in found if row["status"] == "completed"]
+
+    @cached_property
+    def better_audited(self) -> Row | None:
+        """The best trial that was stopped and would have won."""
+        return better_audited(self.rows, self.won)
+
+    def confirmed(self, column: str) -> Summary | None:
+        """Return a column's mean and spread over the confirmations; None without any."""
+        return summarise(row[column] for row in self.confirmations)
+
+
+def find_best(study: str, out: Path = Path()) -> Best:
+    """Return the winner of the latest search of a study.
+
+    ``study`` is a study's name, whose results are in ``out``/results, a study file, or a results
+    folder. Raises InputError if there is no search, or none of its trials is trained in full.
+    """
+    folder = results_of(study, out)
+    rows = [row for row in trial_rows(folder) if row["role"] in ("search", "confirmation")]
+    searched = [row for row in rows if row["role"] == "search"]
+    finished = [row for row in searched if in_full(row) and not row["audited"]]
+    if not finished:
+        raise InputError(no_winner(folder, study, searched))
+    latest = max(finished, key=lambda row: row["updated"])
+    comparable = [row for row in rows if _compares(row, latest)]
+    won = winner(comparable)
+    if won is None:
+        raise InputError(f"{folder}: the search has no winner, as nothing was validated; choose a "
+                         "study with data.validation_images above 0")  # fmt: skip
+    left_out = len(searched) - sum(row["role"] == "search" for row in comparable)
+    return Best(folder, load_study(str(folder / "study.yaml")), comparable, won, left_out)
+
+
+def results_of(study: str, out: Path) -> Path:
+    """Return the results folder that a study's name, its file or the folder itself stands for."""
+    path = Path(study)
+    if (path / "trials").is_dir():
+        return path
+    if path.suffix in (".yaml", ".yml"):
+        study = load_study(study).name
+    folder = out / "results" / study
+    if folder.is_dir():
+        return folder
+    if study in study_files() or path.suffix:
+        raise InputError(f"{folder}: no results here; type `resray tune {path}` first")
+    if "/" in study:
+        raise InputError(f"{study}: no results here; expected a study's name, its file or its "
+                         "results folder")  # fmt: skip
+    raise InputError(unknown("study", study, study_files()))
+
+
+def trial_rows(folder: Path) -> list[Row]:
+    """Return the rows of a results folder's trials, null as None."""
+    frame = read_table(folder, "trials")
+    schema = table_schema("trials")
+    return list(pa.Table.from_pandas(frame, schema=schema, preserve_index=False).to_pylist())
+
+
+def no_winner(folder: Path, study: str, searched: list[Row]) -> str:
+    """Return what is missing for a winner, and what to type."""
+    if not searched:
+        return f"{folder}: no search here; type `resray tune {study}` first"
+    return (
+        f"{folder}: none of the search's {len(searched)} trials is trained in full yet; type "
+        f"`resray tune {study}` to go on"
+    )
+
+
+def _compares(row: Row, other: Row) -> bool:
+    """Whether two trials are validated on the same images; one that has not begun may be."""
+    return all(row[key] in (None, other[key]) for key in _IMAGES)
+
+
+def selection(best: Best) -> str:
+    """Return how the winner was selected."""
+    finished = sum(in_full(row) and not row["audited"] for row in best.searched)
+    scheduler = json.loads(best.won["search"] or "{}").get("scheduler", "none")
+    by = "" if scheduler == "none" else f" ({scheduler} stopped others early)"
+    return (
+        f"highest validation accuracy of {finished} trials trained in full, of "
+        f"{len(best.searched)} searched{by}; test was not looked at"
+    )
+
+
+def print_best(best: Best, console: Console) -> None:
+    """Print the winning point and recipe, its accuracies, and how it was selected."""
+    console.print(Text(best.won["name"], style="bold"))
+    console.print(facts_table(best))
+    start, layers = start_of(best.study, best.won["variant"], best.point)
+    table = Table.grid(padding=(0, 2))
+    for key, (before, now) in changed_settings(layers, best.recipe).items():
+        was = Text(f"({_MISSING if before is None else written(before)})", style="dim")
+        table.add_row(Text(key, style="bold"), Text(written(now)), was)
+    console.print(Text(f"\nRecipe where it differs from {start}, whose value is in brackets"))
+    console.print(table)
+
+
+def facts_table(best: Best) -> Table:
+    """Return what is known of the winner, line by line."""
+    table = Table.grid(padding=(0, 2))
+    for label, text in facts_of(best):
+        table.add_row(Text(label), Text(text))
+    return table
+
+
+def facts_of(best: Best) -> Iterator[tuple[str, str]]:
+    """Yield what is known of the winner: a label and a text each."""
+    yield "point", "; ".join(f"{axis}: {written(value)}" for axis, value in best.point.items())
+    yield "selected", selection(best)
+    yield "validation", f"{best.won['validation_accuracy']:.2f} % (seed {best.won['seed']})"
+    yield "confirmed", confirmation(best)
+    if (audited := best.better_audited) is not None:
+        gained = audited["validation_accuracy"] - best.won["validation_accuracy"]
+        yield (
+            "audit",
+            (
+                f"{audited['name']} was stopped early, and trained to the end it is {gained:.2f} "
+                "points better on validation"
+            ),
+        )
+    if reduced := json.loads(best.won["reductions"] or "[]"):
+        yield "reduced", "; ".join(reduced)
+    if best.elsewhere:
+        yield "left out", f"{best.elsewhere} search trials that saw other validation images"
+
+
+def confirmation(best: Best) -> str:
+    """Return the confirmations' test and validation accuracy, or that there is none."""
+    test = best.confirmed("test_accuracy")
+    if test is None:
+        return "not confirmed yet: no fresh seed of it is trained and tested"
+    validation = best.confirmed("validation_accuracy")
+    beside = f"; validation {mean_and_spread(validation)}" if validation else ""
+    seeds = ", ".join(str(row["seed"]) for row in best.confirmations)
+    return f"test {mean_and_spread(test)}{beside} (n = {test.n}, fresh seeds {seeds})"
+
+
+def mean_and_spread(summary: Summary) -> str:
+    """Return ``93.10 ± 0.20 %``: the mean and the sample standard deviation, where n allows it."""
+    spread = "" if summary.deviation is None else f" ± {summary.deviation:.2f}"
+    return f"{summary.mean:.2f}{spread} %"
+
+
+def best_facts(best: Best) -> Mapping[str, Any]:
+    """Return what `print_best` says, for ``--json``."""
+    test = best.confirmed("test_accuracy")
+    return {
+        "study": best.study.name,
+        "results": str(best.results),
+        "name": best.won["name"],
+        "trial_id": best.won["trial_id"],
+        "point": best.point,
+        "recipe": best.recipe.model_dump(mode="json"),
+        "selected": selection(best),
+        "validation_accuracy": best.won["validation_accuracy"],
+        "test_accuracy": test and {"mean": test.mean, "deviation": test.deviation, "n": test.n},
+        "confirmations": best.confirmations,
+        "better_audited": best.better_audited,
+        "reductions": json.loads(best.won["reductions"] or "[]"),
+    }
+
+
+def write_best(best: Best, target: Path | None = None, *, force: bool = False) -> Path:
+    """Write the winner as a study file, by default STUDY-best.yaml in the current folder.
+
+    Its seeds are those of the confirmations, so that `resray bench` trains the same trials. Raises
+    InputError if a file is there that says something else, unless ``force``.
+    """
+    count = len(confirmations_of(best.rows, best.won)) or 3
+    document = winner_document(
+        best.study,
+        best.won["name"],
+        best.recipe,
+        best.point,
+        fresh_seeds(best.rows, best.won, count),
+        found=f"Selected by `resray tune {best.study.name}`: {selection(best)}.",
+    )
+    return write_study_file(document, target or Path(f"{best.study.name}-best.yaml"), force=force)

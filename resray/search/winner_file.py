@@ -1,0 +1,94 @@
+"""A search's winner as a study file of its own, which `resray bench` takes."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from resray.errors import InputError
+from resray.study.applicable import in_use
+from resray.study.layers import deep_merge, flatten, nested
+from resray.study.recipe_spec import Recipe
+from resray.study.spec import Study
+
+ALWAYS_WRITTEN = (
+    "model.name",
+    "data.name",
+    "epochs",
+    "batch_size",
+    "optimizer.name",
+    "optimizer.lr",
+    "optimizer.momentum",
+    "optimizer.weight_decay",
+    "schedule.name",
+)
+"""Written also at their default, as a reader looks for them."""
+
+_SHORTHANDS = ("model", "data", "loader")
+
+
+def winner_document(
+    study: Study, name: str, recipe: Recipe, axes: Iterable[str], seeds: Sequence[int], found: str
+) -> dict[str, Any]:
+    """Return the content of the study file of a winner, as YAML takes it.
+
+    ``axes`` are written out even at their default; ``found`` says how the winner came about.
+    """
+    return {
+        "name": f"{study.name}-best",
+        "title": f"{study.title}: the winner of a search",
+        "question": f"How well does the winning recipe do? ({study.question})",
+        "description": found,
+        "recipe": written_recipe(recipe, axes),
+        "trials": [{"name": trial_name(name)}],
+        "seeds": list(seeds),
+    }
+
+
+def written_recipe(recipe: Recipe, axes: Iterable[str] = ()) -> dict[str, Any]:
+    """Return a complete recipe without what is at its default, but for what a reader looks for.
+
+    Those are `ALWAYS_WRITTEN` and ``axes``, where the recipe has them in use.
+    """
+    own = recipe.model_dump(mode="json", exclude_defaults=True)
+    used = in_use(flatten(recipe))
+    looked_for: dict[str, Any] = {}
+    for key in (*ALWAYS_WRITTEN, *axes):
+        if key in used and not key.startswith("phases"):
+            looked_for = deep_merge(looked_for, nested(key, used[key]))
+    written = deep_merge(looked_for, own)
+    return {key: _shortened(key, value) for key, value in written.items()}
+
+
+def _shortened(key: str, value: Any) -> Any:
+    """Return ``resnet18`` for ``{name: resnet18}``."""
+    short = key in _SHORTHANDS and isinstance(value, Mapping) and list(value) == ["name"]
+    return value["name"] if short else value
+
+
+def trial_name(name: str) -> str:
+    """Return a trial's name in the letters that a study file allows."""
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", name).lstrip("_.+-") or "winner"
+
+
+def write_study_file(document: Mapping[str, Any], path: Path, *, force: bool) -> Path:
+    """Write a study file.
+
+    Raises InputError if something else stands there, unless ``force``, or if it cannot be written.
+    """
+    text = yaml.safe_dump(
+        dict(document), sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
+    )
+    try:
+        if not force and path.exists() and path.read_text() != text:
+            raise InputError(
+                f"{path}: is there already and differs; type --force to replace it, or "
+                "--out-file FILE for another place"
+            )
+        path.write_text(text)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise InputError(f"{path}: cannot be written ({reason})") from error
+    return path
