@@ -1,11 +1,12 @@
 """What a search may spend: what is typed, when it is used up, and what is refused."""
 
 import math
+from typing import Any
 
 import pytest
 
 from resray.errors import InputError
-from resray.search.budget import Budget, check_budget, in_words, parse_duration
+from resray.search.budget import Budget, Spending, check_budget, in_words, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -139,3 +140,17 @@ def test_gpu_hours_are_not_counted_on_cpu(budget: Budget, option: str) -> None:
 def test_time_is_limited_anywhere() -> None:
     check_budget(Budget(seconds=60), use_gpu=False)
     check_budget(Budget(seconds=60), use_gpu=True)
+
+
+def test_spending_counts_search_and_confirmation_of_all_commands() -> None:
+    rows: list[dict[str, Any]] = [
+        {"trial_id": "a", "role": "search", "gpu_hours": 1.5},
+        {"trial_id": "b", "role": "confirmation", "gpu_hours": 0.5},
+        {"trial_id": "c", "role": "bench", "gpu_hours": 8.0},
+        {"trial_id": "d", "role": "search", "gpu_hours": None},
+    ]
+    spending = Spending(rows)
+    assert spending.gpu_hours == 2.0
+    spending.take_in({"trial_id": "a", "role": "search", "gpu_hours": 2.0})
+    spending.take_in({"trial_id": "d", "role": "search"})
+    assert spending.gpu_hours == 2.5

@@ -1,8 +1,10 @@
 """When a search has used up what it may spend: time, GPU-hours or money."""
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 from resray.errors import InputError
 
@@ -61,6 +63,26 @@ class Budget:
         if self.cost is not None and spent is not None and spent >= self.cost:
             return f"budget of {self.cost:.2f} at {self.price_per_gpu_hour:.2f} per GPU-hour"
         return None
+
+
+class Spending:
+    """The GPU-hours of a search: of all its search and confirmation trials in the results.
+
+    Starts from ``rows``, the whole trials table; rows of other roles are passed over.
+    """
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]] = ()) -> None:
+        self._by_trial: dict[str, float] = {}
+        self.gpu_hours = 0.0
+        for row in rows:
+            self.take_in(row)
+
+    def take_in(self, row: Mapping[str, Any]) -> None:
+        """Put a trial's row as it is now in the place of what was known of the trial."""
+        if row["role"] in ("search", "confirmation"):
+            hours = row.get("gpu_hours") or 0.0
+            self.gpu_hours += hours - self._by_trial.get(row["trial_id"], 0.0)
+            self._by_trial[row["trial_id"]] = hours
 
 
 def check_budget(budget: Budget, use_gpu: bool) -> None:
