@@ -85,7 +85,7 @@ def run_bench(bench: Bench, console: Console) -> Outcome:
     """
     machine = checked_machine(bench)
     planner = Planner(bench)
-    report_folder(bench)
+    report_folder(bench.out)
     try:
         with terminate_like_interrupt():
             outcome = run_and_report(planner, machine, console)
@@ -106,13 +106,13 @@ def run_and_report(planner: Planner, machine: Machine, console: Console) -> Outc
     # Ray takes seconds to import: a wish that cannot be met is refused before.
     from resray.orchestration.run import run_study
 
-    work = run_study(planner, machine, console)
-    return conclude(planner, work)
+    work, skipped = run_study(planner, machine, console)
+    return conclude(planner, work, skipped)
 
 
-def report_folder(bench: Bench) -> Path:
+def report_folder(out: Path) -> Path:
     """Return the folder of reports; raise InputError now, not after hours, if it cannot be used."""
-    folder = bench.out / "reports"
+    folder = out / "reports"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
@@ -124,12 +124,12 @@ def report_folder(bench: Bench) -> Path:
     return folder
 
 
-def conclude(planner: Planner, work: list[Work]) -> Outcome:
+def conclude(planner: Planner, work: list[Work], skipped: int) -> Outcome:
     """Write the report and gather what came of the trials."""
     from resray.report.page import write_report
 
     trial_ids = [item.job.trial_id for item in work]
-    report = report_folder(planner.bench) / f"{planner.study.name}.html"
+    report = report_folder(planner.bench.out) / f"{planner.study.name}.html"
     write_report(planner.results, report, trial_ids=trial_ids)
     rows = [row for trial_id in trial_ids if (row := planner.store.trial(trial_id))]
-    return Outcome(planner.results, report, rows, sum(not item.todo for item in work))
+    return Outcome(planner.results, report, rows, skipped)

@@ -1,13 +1,16 @@
-"""The one engine: Ray Tune runs a list of jobs, the recorder writes down what they say."""
+"""The one engine: Ray Tune runs the jobs of a feed, for `bench` and for `tune`."""
 
+import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
 import ray.tune
 from ray.tune.experiment import Trial
+from ray.tune.search import Searcher
 from ray.util.placement_group import (
     PlacementGroup,
     placement_group_table,
@@ -15,67 +18,92 @@ from ray.util.placement_group import (
 )
 
 from resray.orchestration.cluster import first_line
-from resray.orchestration.recorder import Recorder
+from resray.orchestration.feed import Feed
 from resray.orchestration.resources import Allocation
 from resray.orchestration.signals import terminate_like_interrupt
 from resray.orchestration.trainable import train_alone, train_together
-from resray.training.trial import Job
 
-Listener = Callable[[str, Mapping[str, Any]], None]
-"""Called with a trial's id and each of its messages, after they are recorded."""
+PENDING_TRIALS = "TUNE_MAX_PENDING_TRIALS_PG"
+"""Ray Tune would start the processes of a Searcher's trials one after another."""
 
 
-class Messages(ray.tune.Callback):
-    """Hands what Ray Tune hears of its trials to the recorder and the listener."""
-
-    def __init__(self, recorder: Recorder, listener: Listener) -> None:
-        self._recorder = recorder
-        self._listener = listener
-        self._groups: dict[str, str] = {}
+class Unsaved:
+    """Leaves nothing to Ray Tune's pickles for a later restore, which resray never asks for."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave nothing to Ray Tune's pickle for a later restore, which resray never asks for."""
         return {}
 
-    def on_trial_result(
-        self,
-        iteration: int,
-        trials: list[Trial],
-        trial: Trial,
-        result: dict[str, Any],
-        **info: Any,
-    ) -> None:
-        """Record a message, or keep the placement group that a Ray Train run works in."""
-        trial_id = job_id(trial)
+
+class JobSource(Unsaved, Searcher):
+    """Gives Ray Tune the feed's jobs, each as one of its trials."""
+
+    def __init__(self, feed: Feed) -> None:
+        # Ray Tune wants to know a metric, though it compares nothing here.
+        super().__init__(metric="epoch", mode="max")
+        self._feed = feed
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next job, None if there is none now, or that there will be none."""
+        job = None if self._feed.over else self._feed.next_job()
+        if job is not None:
+            return {"job": job.to_dict()}
+        return self.FINISHED if self._feed.over or self._feed.exhausted else None
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """The callback tells the feed."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Keep nothing: the results store is the truth about what is done."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing was kept."""
+
+
+class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
+    """Tells the feed what Ray Tune hears of its trials, and Ray Tune which of them to stop.
+
+    As a Stopper it hears each result first, before Ray Tune goes on with the trial: the trial's
+    process waits in its report meanwhile, so a stopped one has not begun another epoch.
+    """
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._groups: dict[str, str] = {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Pass a message on, or keep the placement group that a Ray Train run works in."""
+        if result.get("done"):
+            return False  # Ray Tune repeats the last result when a process has ended
+        identity = str(result["config"]["job"]["trial_id"])
         if result["kind"] == "group":
-            self._groups[trial_id] = result["placement_group"]
-            return
-        self._recorder.message(trial_id, result)
-        self._listener(trial_id, result)
+            self._groups[identity] = result["placement_group"]
+            return False
+        return self._feed.message(identity, result)
+
+    def stop_all(self) -> bool:
+        """Return whether everything is to end now."""
+        return self._feed.over
 
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """A trial's process died; Ray Tune starts it again."""
-        trial_id = job_id(trial)
-        self._free(trial_id)
-        self._recorder.died(trial_id, error_text(trial)[1])
-        self._listener(trial_id, {"kind": "died"})
+        self._free(job_id(trial))
+        self._feed.died(job_id(trial), *error_text(trial))
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """A trial's process died too often."""
-        trial_id = job_id(trial)
-        self._free(trial_id)
-        self._recorder.failed(trial_id, *error_text(trial))
-        self._listener(trial_id, {"kind": "finished"})
+        self._free(job_id(trial))
+        self._feed.failed(job_id(trial), *error_text(trial))
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """A trial's process ended; its last message has said how."""
+        """A trial's process ended, or Ray Tune stopped it."""
         self._free(job_id(trial))
+        self._feed.ended(job_id(trial))
 
     def _free(self, trial_id: str) -> None:
         """Give back what a Ray Train run holds if its end did not: a dead trial cannot."""
@@ -100,57 +128,53 @@ def error_text(trial: Trial) -> tuple[str, str]:
     return type(cause).__name__, first_line(cause)
 
 
-def run_jobs(
-    jobs: Sequence[Job],
-    allocation: Allocation,
-    recorder: Recorder,
-    listener: Listener,
-    *,
-    storage: Path,
-    max_failures: int,
-) -> None:
-    """Run ``jobs`` in their order, as many side by side as ``allocation`` says.
+def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures: int) -> None:
+    """Run the feed's jobs, as many side by side as ``allocation`` says.
 
-    Returns when all have ended or the user has interrupted; trials cut off are then recorded as
-    ``interrupted``. Ray must be connected. Ray keeps its own state in ``storage``, which is removed
-    before and after: resray never goes on from it.
+    Returns when all have ended, when the feed is over, or when the user has interrupted. Ray must
+    be connected. Ray keeps its own state in ``storage``, which is removed before and after: resray
+    never goes on from it.
     """
     shutil.rmtree(storage, ignore_errors=True)
     storage.mkdir(parents=True)
-    messages = Messages(recorder, listener)
     try:
-        with terminate_like_interrupt():
-            tuner(jobs, allocation, messages, str(storage), max_failures).fit()
+        with terminate_like_interrupt(), all_starting_at_once(allocation.side_by_side):
+            tuner(feed, allocation, str(storage), max_failures).fit()
     finally:
-        for job in jobs:
-            recorder.interrupted(job.trial_id, "the command was stopped")
         shutil.rmtree(storage, ignore_errors=True)
 
 
-def tuner(
-    jobs: Sequence[Job],
-    allocation: Allocation,
-    messages: Messages,
-    storage: str,
-    max_failures: int,
-) -> ray.tune.Tuner:
-    """Return the Tuner that runs ``jobs`` as a list: Ray Tune keeps a grid's order."""
+@contextmanager
+def all_starting_at_once(side_by_side: int) -> Iterator[None]:
+    """Let Ray Tune start as many processes at once as there are slots."""
+    before = os.environ.get(PENDING_TRIALS)
+    os.environ[PENDING_TRIALS] = before or str(side_by_side)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[PENDING_TRIALS]
+
+
+def tuner(feed: Feed, allocation: Allocation, storage: str, max_failures: int) -> ray.tune.Tuner:
+    """Return the Tuner that runs what ``feed`` hands out."""
+    ear = Ear(feed)
     return ray.tune.Tuner(
         trainable(allocation),
-        param_space={
-            "job": ray.tune.grid_search([job.to_dict() for job in jobs]),
-            "max_failures": max_failures,
-            "ray_storage": storage,
-        },
+        param_space={"max_failures": max_failures, "ray_storage": storage},
         tune_config=ray.tune.TuneConfig(
-            max_concurrent_trials=allocation.side_by_side, reuse_actors=True
+            search_alg=JobSource(feed),
+            num_samples=-1,
+            max_concurrent_trials=allocation.side_by_side,
+            reuse_actors=True,
         ),
         run_config=ray.tune.RunConfig(
             name="trials",
             storage_path=storage,
             verbose=0,
+            stop=ear,
             failure_config=ray.tune.FailureConfig(max_failures=max_failures),
-            callbacks=[messages],
+            callbacks=[ear],
         ),
     )
 

@@ -20,6 +20,7 @@ from resray.study.expand import Options, PlannedTrial, all_reductions, expand
 from resray.study.load import load_study
 from resray.study.recipe_spec import Data, Recipe
 from resray.study.recipes import trial_id
+from resray.study.spec import Study
 from resray.training.trial import Job
 
 Row = dict[str, Any]
@@ -51,21 +52,25 @@ class Size:
 
 @dataclass(frozen=True)
 class Work:
-    """One trial that the user asked for, and whether it still has to run."""
+    """One trial that the user asked for, and what running it takes."""
 
     trial: PlannedTrial
     job: Job
     epochs: int
     """Where this call ends the trial."""
     train_images: int
-    work_per_epoch: float
-    """Training multiply-adds of one epoch; a backward pass counts as two forward passes."""
-    todo: bool
+    multiply_adds: int
+    """Of one image's forward pass."""
+
+    @property
+    def work_per_epoch(self) -> float:
+        """Training multiply-adds of one epoch; a backward pass counts as two forward passes."""
+        return 3.0 * self.multiply_adds * self.train_images
 
 
-def results_folder(bench: Bench, study_name: str) -> Path:
+def results_folder(out: Path, study_name: str) -> Path:
     """Return the folder that holds the study's results."""
-    return bench.out / "results" / study_name
+    return out / "results" / study_name
 
 
 def checkpoint_folder(results: Path, identity: str) -> Path:
@@ -73,55 +78,41 @@ def checkpoint_folder(results: Path, identity: str) -> Path:
     return results.resolve() / "checkpoints" / identity
 
 
-class Planner:
-    """Resolves trials against data, results and machine, opening each dataset once."""
+class Resolver:
+    """Resolves trials of one study against the data, opening each dataset once."""
 
-    def __init__(self, bench: Bench, *, download: bool = True) -> None:
-        self.bench = bench
-        self.study = load_study(bench.study)
-        self.trials = expand(self.study, bench.options)
-        self.results = results_folder(bench, self.study.name)
-        self.store = ResultStore(self.results)
-        self.request = replace(bench.request, exclusive=self.study.exclusive)
+    def __init__(
+        self, study: Study, results: Path, data_dir: Path | None, *, download: bool = True
+    ) -> None:
+        self.study = study
+        self.results = results
+        self._given_data = data_dir
         self._download = download
         self._datasets: dict[str, Dataset] = {}
         self._sizes: dict[str, Size] = {}
 
-    def plan(self, machine: Machine) -> tuple[list[Work], Allocation]:
-        """Return every trial asked for, longest first, and what each will get."""
-        world_size = allocate(self.request, machine, len(self.trials)).world_size
-        identified = [(trial, self._identify(trial, world_size)) for trial in self.trials]
-        missing = sum(self._is_todo(trial, identity) for trial, identity in identified)
-        allocation = allocate(self.request, machine, max(1, missing))
-        work = [self._work(trial, identity, allocation) for trial, identity in identified]
-        return sorted(work, key=self._work_left, reverse=True), allocation
-
-    def _work_left(self, item: Work) -> float:
-        row = self.store.trial(item.job.trial_id) or {"epochs_done": 0}
-        done = 0 if self.bench.force else row["epochs_done"]
-        return (item.epochs - done) * item.work_per_epoch
-
-    def _identify(self, trial: PlannedTrial, world_size: int) -> str:
+    def identify(self, trial: PlannedTrial, world_size: int, *, tested: bool = True) -> str:
+        """Return the trial's id."""
         return trial_id(
             trial.recipe,
             trial.seed,
             dataset_checksum=self._dataset(trial.recipe.data).checksum,
             world_size=world_size,
+            tested=tested,
         )
 
-    def _dataset(self, spec: Data) -> Dataset:
-        key = spec.model_dump_json()
-        if key not in self._datasets:
-            data_dir = None if spec.name == "embedded" else self.bench.data_dir
-            self._datasets[key] = open_dataset(spec, data_dir, download=self._download)
-        return self._datasets[key]
-
-    def _is_todo(self, trial: PlannedTrial, identity: str) -> bool:
-        return self.bench.force or is_missing(trial, self.store.trial(identity))
-
-    def _work(self, trial: PlannedTrial, identity: str, allocation: Allocation) -> Work:
+    def work(
+        self,
+        trial: PlannedTrial,
+        allocation: Allocation,
+        *,
+        tested: bool = True,
+        identity: str | None = None,
+    ) -> Work:
+        """Return what running the trial takes; ``identity`` saves computing it again."""
         recipe = trial.recipe
         size = self._size(recipe)
+        identity = identity or self.identify(trial, allocation.world_size, tested=tested)
         job = Job(
             trial_id=identity,
             name=trial.name,
@@ -136,15 +127,22 @@ class Planner:
             use_gpu=allocation.use_gpu,
             study=self.study.name,
             checkpoints=self.study.checkpoints.model_dump(mode="json"),
+            evaluate_test=tested,
         )
         return Work(
             trial=trial,
             job=job,
             epochs=min(recipe.epochs, trial.stop_after or recipe.epochs),
             train_images=size.train_images,
-            work_per_epoch=3.0 * size.multiply_adds * size.train_images,
-            todo=self._is_todo(trial, identity),
+            multiply_adds=size.multiply_adds,
         )
+
+    def _dataset(self, spec: Data) -> Dataset:
+        key = spec.model_dump_json()
+        if key not in self._datasets:
+            data_dir = None if spec.name == "embedded" else self._given_data
+            self._datasets[key] = open_dataset(spec, data_dir, download=self._download)
+        return self._datasets[key]
 
     def _size(self, recipe: Recipe) -> Size:
         """Return what a recipe's epoch is made of, reckoned once for each model and data."""
@@ -158,9 +156,43 @@ class Planner:
         return self._sizes[key]
 
     def _data_dir(self, spec: Data) -> str | None:
-        if spec.name == "embedded" or self.bench.data_dir is None:
+        if spec.name == "embedded" or self._given_data is None:
             return None
-        return str(self.bench.data_dir.resolve())
+        return str(self._given_data.resolve())
+
+
+class Planner:
+    """Says which trials of a bench still have to run, and what each will get."""
+
+    def __init__(self, bench: Bench, *, download: bool = True) -> None:
+        self.bench = bench
+        self.study = load_study(bench.study)
+        self.trials = expand(self.study, bench.options)
+        self.results = results_folder(bench.out, self.study.name)
+        self.store = ResultStore(self.results)
+        self.request = replace(bench.request, exclusive=self.study.exclusive)
+        self._resolver = Resolver(self.study, self.results, bench.data_dir, download=download)
+
+    def plan(self, machine: Machine) -> tuple[list[Work], Allocation]:
+        """Return every trial asked for, longest first, and what each will get."""
+        world_size = allocate(self.request, machine, len(self.trials)).world_size
+        identified = [(trial, self._resolver.identify(trial, world_size)) for trial in self.trials]
+        missing = sum(self.is_todo(trial, identity) for trial, identity in identified)
+        allocation = allocate(self.request, machine, max(1, missing))
+        work = [
+            self._resolver.work(trial, allocation, identity=identity)
+            for trial, identity in identified
+        ]
+        return sorted(work, key=self._work_left, reverse=True), allocation
+
+    def is_todo(self, trial: PlannedTrial, identity: str) -> bool:
+        """Return whether this call runs the trial."""
+        return self.bench.force or is_missing(trial, self.store.trial(identity))
+
+    def _work_left(self, item: Work) -> float:
+        row = self.store.trial(item.job.trial_id) or {"epochs_done": 0}
+        done = 0 if self.bench.force else row["epochs_done"]
+        return (item.epochs - done) * item.work_per_epoch
 
 
 def is_missing(trial: PlannedTrial, row: Row | None) -> bool:
@@ -182,7 +214,8 @@ def describe_plan(bench: Bench, machine: Machine, console: Console) -> None:
     planner = Planner(bench, download=False)
     work, allocation = planner.plan(machine)
     table = Table("trial", "seed", "epochs", "training images x epochs", "id", "")
-    for item in work:
+    todo = [planner.is_todo(item.trial, item.job.trial_id) for item in work]
+    for item, is_todo in zip(work, todo, strict=True):
         images = item.train_images * item.epochs
         table.add_row(
             item.trial.name,
@@ -190,10 +223,9 @@ def describe_plan(bench: Bench, machine: Machine, console: Console) -> None:
             str(item.epochs),
             f"{images:,}",
             item.job.trial_id,
-            "to run" if item.todo else "ended before",
+            "to run" if is_todo else "ended before",
         )
     console.print(table)
-    todo = sum(item.todo for item in work)
     if reduced := all_reductions(planner.trials):
         console.print(Text(f"Reduced: {'; '.join(reduced)}", style="yellow"))
-    console.print(f"{todo} of {len(work)} trials to run, {allocation}.", highlight=False)
+    console.print(f"{sum(todo)} of {len(work)} trials to run, {allocation}.", highlight=False)

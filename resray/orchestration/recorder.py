@@ -1,7 +1,8 @@
 """What the trials say, written to the result store: the driver's ear and only pen. No Ray here."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,8 +15,8 @@ from resray.training.trial import Job
 Row = dict[str, Any]
 
 
-def planned_row(trial: PlannedTrial, job: Job, provenance: Row) -> Row:
-    """Return the trials row of a trial before it starts."""
+def planned_row(trial: PlannedTrial, job: Job, provenance: Row, **columns: Any) -> Row:
+    """Return the trials row of a trial before it starts; ``columns`` are those of a search."""
     recipe = trial.recipe
     return {
         "trial_id": job.trial_id,
@@ -38,7 +39,9 @@ def planned_row(trial: PlannedTrial, job: Job, provenance: Row) -> Row:
         "weight_decay": recipe.optimizer.weight_decay,
         "schedule": recipe.schedule.name,
         "world_size": job.world_size,
+        "role": "bench",
         **provenance,
+        **columns,
     }
 
 
@@ -47,17 +50,19 @@ class Recorder:
     """Turns messages and ends of trials into rows.
 
     ``gpus_per_trial`` is 0 on CPU. ``running`` holds the host of each trial that trains at this
-    moment.
+    moment, ``planned`` the trials of this command.
     """
 
     store: ResultStore
     gpus_per_trial: float = 0
     running: dict[str, str] = field(default_factory=dict)
+    planned: set[str] = field(default_factory=set)
 
     def plan(self, row: Row) -> None:
         """Register a trial: what it is, and that it waits."""
         known = self.store.trial(row["trial_id"]) or {}
         fresh = {"status": "pending", "attempts": 0, "epochs_done": 0}
+        self.planned.add(row["trial_id"])
         self.store.put_trial({**fresh, **known, **row, "status": "pending"})
 
     def message(self, trial_id: str, message: Mapping[str, Any]) -> None:
@@ -86,11 +91,24 @@ class Recorder:
             },
         )
 
+    def stopped(self, trial_id: str, reason: str) -> None:
+        """End a trial that a scheduler or a budget has stopped."""
+        self._end(trial_id, {"status": "stopped", "reason": reason})
+
     def interrupted(self, trial_id: str, reason: str) -> None:
         """Note that a trial was cut off by the command's end and can go on later."""
-        row = self._row(trial_id)
-        if row["status"] == "running":
+        if self.status(trial_id) == "running":
             self._end(trial_id, {"status": "interrupted", "reason": reason})
+
+    @contextmanager
+    def interrupting(self, reason: str) -> Iterator[None]:
+        """Mark the trials as interrupted that still run at the end."""
+        try:
+            yield
+        finally:
+            # Also those whose process has died and that wait for their next start.
+            for trial_id in self.planned:
+                self.interrupted(trial_id, reason)
 
     def status(self, trial_id: str) -> str:
         """Return the trial's status."""

@@ -2,8 +2,8 @@
 
 import shutil
 import subprocess
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from resray.orchestration.cluster import (
     session_logs,
 )
 from resray.orchestration.engine import run_jobs
+from resray.orchestration.feed import FixedList
 from resray.orchestration.plan import Planner, Work
 from resray.orchestration.progress import Board, TrialView
 from resray.orchestration.recorder import Recorder, planned_row
@@ -27,8 +28,8 @@ from resray.study.load import study_text
 Row = dict[str, Any]
 
 
-def run_study(planner: Planner, machine: Machine, console: Console) -> list[Work]:
-    """Run what is missing of a study; return all that was asked for.
+def run_study(planner: Planner, machine: Machine, console: Console) -> tuple[list[Work], int]:
+    """Run what is missing of a study; return all that was asked for, and how many had ended before.
 
     ``machine`` is this one; a cluster joined at an address takes its place. Progress goes to
     ``console``, which writes to a descriptor of its own: standard output and error go to Ray's log
@@ -38,18 +39,15 @@ def run_study(planner: Planner, machine: Machine, console: Console) -> list[Work
     bench = planner.bench
     with writer_lock(planner.results):
         log = planner.results / "ray.log"
-        chatter = nullcontext() if bench.address is None else connect(bench.address, machine, log)
-        with chatter:
-            if bench.address is not None:
-                machine = cluster_machine(bench.address)
+        with joined(bench.address, machine, log) as whole:
             say(console, f"Study {planner.study.name}: reading the data …")
-            work, allocation = planner.plan(machine)
+            work, allocation = planner.plan(whole)
             copy_study(bench.study, planner.results)
             mark_cut_off(planner.store)
-            todo = [item for item in work if item.todo]
+            todo = [item for item in work if planner.is_todo(item.trial, item.job.trial_id)]
             if todo:
-                run_missing(planner, todo, machine, allocation, console)
-    return work
+                run_missing(planner, todo, whole, allocation, console)
+    return work, len(work) - len(todo)
 
 
 def run_missing(
@@ -59,32 +57,49 @@ def run_missing(
     allocation: Allocation,
     console: Console,
 ) -> None:
-    """Connect, check, plan the missing trials in the store and run them."""
+    """Start Ray, check, plan the missing trials in the store and run them."""
     bench, log = planner.bench, planner.results / "ray.log"
     say(console, f"{counted(len(todo), 'trial')} to run, {allocation}. Ray's own output: {log}")
-    joined = bench.address is not None
-    with nullcontext() if joined else connect(None, machine, log):
+    with started(bench.address, machine, log, console):
         check_fits(allocation)
-        if not joined:
-            say(console, f"Logs of Ray's workers: {session_logs()}")
         # Nothing of the user's is replaced before it is sure that the trials can start.
         if bench.force:
-            forget(planner, todo)
+            forget(planner.store, todo)
         recorder = Recorder(planner.store, gpus_per_trial=allocation.gpus_per_trial)
-        provenance = {**git_state(), "ray_version": ray.__version__}
+        origin = provenance()
         for item in todo:
-            recorder.plan(planned_row(item.trial, item.job, provenance))
+            recorder.plan(planned_row(item.trial, item.job, origin))
         views = [trial_view(item, planner.store) for item in todo]
         board = Board(views, planner.store, console, allocation.side_by_side)
-        with board.live():
+        feed = FixedList([item.job for item in todo], recorder, board.hear)
+        with board.live(), recorder.interrupting("the command was stopped"):
             run_jobs(
-                [item.job for item in todo],
+                feed,
                 allocation,
-                recorder,
-                board.hear,
                 storage=planner.results.resolve() / ".ray",
                 max_failures=bench.max_failures,
             )
+
+
+@contextmanager
+def joined(address: str | None, machine: Machine, log: Path) -> Iterator[Machine]:
+    """Join the cluster at ``address`` and give what it holds; without one, give ``machine``."""
+    if address is None:
+        yield machine
+        return
+    with connect(address, machine, log):
+        yield cluster_machine(address)
+
+
+@contextmanager
+def started(address: str | None, machine: Machine, log: Path, console: Console) -> Iterator[None]:
+    """Start Ray on this machine, unless a cluster was joined."""
+    if address is not None:
+        yield
+        return
+    with connect(None, machine, log):
+        say(console, f"Logs of Ray's workers: {session_logs()}")
+        yield
 
 
 def say(console: Console, text: str) -> None:
@@ -118,10 +133,10 @@ def trial_view(item: Work, store: ResultStore) -> TrialView:
     )
 
 
-def forget(planner: Planner, work: Sequence[Work]) -> None:
+def forget(store: ResultStore, work: Sequence[Work]) -> None:
     """Remove results and checkpoints of trials that ``--force`` runs anew."""
     for item in work:
-        planner.store.forget(item.job.trial_id)
+        store.forget(item.job.trial_id)
         shutil.rmtree(item.job.checkpoint_folder, ignore_errors=True)
 
 
@@ -130,6 +145,11 @@ def copy_study(study: str, results: Path) -> None:
     temporary = results / ".study.yaml"
     temporary.write_text(study_text(study))
     temporary.replace(results / "study.yaml")
+
+
+def provenance() -> Row:
+    """Return the columns of the trials table that say which code plans the trials."""
+    return {**git_state(), "ray_version": ray.__version__}
 
 
 def git_state() -> Row:

@@ -1,0 +1,82 @@
+"""Where the engine's jobs come from, and who is told what became of them."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+from resray.orchestration.recorder import Recorder
+from resray.training.trial import Job
+
+Message = Mapping[str, Any]
+Listener = Callable[[str, Message], None]
+"""Called with a trial's id and each of its messages, after they are recorded."""
+
+
+class Feed(Protocol):
+    """Hands out jobs one by one and hears of them, on the driver.
+
+    The engine asks for a job whenever there is room for one. A feed may hand out a trial's job
+    again once its last one has ended.
+    """
+
+    def next_job(self) -> Job | None:
+        """Return the next job, or None where none can start now."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether `next_job` will never return a job again."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the trials that run are to be stopped, and nothing else is to start."""
+
+    def message(self, trial_id: str, message: Message) -> bool:
+        """Take in a message of a trial; return whether the trial is to be stopped at this point."""
+
+    def died(self, trial_id: str, error_class: str, error_message: str) -> None:
+        """A trial's process died; the engine starts the same job again."""
+
+    def failed(self, trial_id: str, error_class: str, error_message: str) -> None:
+        """A trial's process died too often."""
+
+    def ended(self, trial_id: str) -> None:
+        """A trial's job has ended: its last message has said how, or it was stopped."""
+
+
+class FixedList:
+    """The feed of a bench: a list of jobs in their order, each run to its end."""
+
+    def __init__(self, jobs: Iterable[Job], recorder: Recorder, listener: Listener) -> None:
+        self._jobs = deque(jobs)
+        self._recorder = recorder
+        self._listener = listener
+
+    over = False
+
+    def next_job(self) -> Job | None:
+        """Return the next of the list."""
+        return self._jobs.popleft() if self._jobs else None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all jobs have been handed out."""
+        return not self._jobs
+
+    def message(self, trial_id: str, message: Message) -> bool:
+        """Record the message; no trial is ever stopped."""
+        self._recorder.message(trial_id, message)
+        self._listener(trial_id, message)
+        return False
+
+    def died(self, trial_id: str, error_class: str, error_message: str) -> None:
+        """Record that the trial starts again."""
+        self._recorder.died(trial_id, error_message)
+        self._listener(trial_id, {"kind": "died"})
+
+    def failed(self, trial_id: str, error_class: str, error_message: str) -> None:
+        """Record that the trial has failed."""
+        self._recorder.failed(trial_id, error_class, error_message)
+        self._listener(trial_id, {"kind": "finished"})
+
+    def ended(self, trial_id: str) -> None:
+        """The trial's last message has said everything."""
