@@ -48,13 +48,7 @@ def connect(address: str | None, machine: Machine, log: Path) -> Iterator[None]:
                 # Its nodes have not read this process's environment.
                 ray.init(address=address, runtime_env={"env_vars": SETTINGS}, **options)
         except (OSError, RuntimeError, ValueError) as error:
-            raise ClusterError(
-                f"--address {address}: no Ray cluster answers there ({first_line(error)}); "
-                "start one with `ray start --head`, or leave --address out to use this machine"
-                if address
-                else f"Ray does not start on this machine ({first_line(error)}); "
-                "`resray doctor` says more"
-            ) from error
+            raise ClusterError(no_connection(address, error)) from error
         try:
             yield
         finally:
@@ -76,6 +70,23 @@ def require_answer(address: str) -> None:
             f"--address {address}: nothing answers there ({error}); start a cluster with "
             "`ray start --head`, or leave --address out to use this machine"
         ) from error
+
+
+def no_connection(address: str | None, error: Exception) -> str:
+    """Return why there is no Ray to work with, and what to do."""
+    if address is None:
+        return (
+            f"Ray does not start on this machine ({first_line(error)}); `resray doctor` says more"
+        )
+    if "InvalidAuthToken" in str(error.__cause__):
+        return (
+            f"--address {address}: the cluster asks for its token; set RAY_AUTH_MODE=token here, "
+            "and RAY_AUTH_TOKEN to what the head node keeps in ~/.ray/auth_token"
+        )
+    return (
+        f"--address {address}: no Ray cluster answers there ({first_line(error)}); start one with "
+        "`ray start --head`, or leave --address out to use this machine"
+    )
 
 
 def cluster_machine(address: str) -> Machine:
