@@ -134,7 +134,8 @@ def ablations(results: Results) -> list[Ablation]:
     changes = list(ablate.changes)
     steps = {form: ablation_steps(changes, form) for form in ablate.forms}
     names = {step.name for of_form in steps.values() for step in of_form}
-    sets = alike([group for group in results.groups if group.name in names], ablate)
+    steps_run = [g for g in results.groups if g.name in names and not g.confirms]
+    sets = alike(steps_run, ablate)
     made = (
         Ablation(form, tuple(measure(results, of_form, groups)), condition)
         for form, of_form in steps.items()

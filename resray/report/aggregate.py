@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from resray.report.reductions import is_stand_in
+from resray.report.search_record import Row, SearchRecord, plain_rows, read_search
 from resray.report.statistics import Summary, summarise
 from resray.report.study_file import Variants, equal_variants, normalised, read_study
 from resray.results.store import read_table
@@ -17,12 +18,12 @@ from resray.study.applicable import in_use
 from resray.study.layers import flatten
 from resray.study.spec import Study
 
-Row = dict[str, Any]
 Identity = tuple[Any, ...]
 
-IDENTITY = ("name", "variant", "recipe", "stop_after", "dataset_checksum", "world_size")
+IDENTITY = ("name", "variant", "recipe", "stop_after", "dataset_checksum", "world_size", "role")
 """Trials that agree in these differ in their seed only. Variants in which a trial has the same
-recipe count as one: the first of them."""
+recipe count as one: the first of them. What confirms a search is averaged apart: its recipe was
+chosen among many."""
 
 LABEL_KEYS = ("variant", "stop_after", "epochs", "data.name", "data.limit_train", "world_size")
 """What is tried first to tell configurations of one name apart; the rest follows by alphabet."""
@@ -42,6 +43,11 @@ class Group:
     @property
     def name(self) -> str:
         return str(self.trials[0]["name"])
+
+    @property
+    def confirms(self) -> bool:
+        """Whether the trials confirm a search's winner."""
+        return bool(self.trials[0]["role"] == "confirmation")
 
     @property
     def partial(self) -> bool:
@@ -86,6 +92,7 @@ class Results:
     folder: Path
     study: Study | None
     trials: tuple[Row, ...]
+    """Those that are tested: bench and confirmation."""
     epochs: Mapping[str, pd.DataFrame]
     """Epoch rows by trial id, in order of epoch."""
     events: tuple[Row, ...]
@@ -93,12 +100,19 @@ class Results:
     evaluations: Mapping[str, pd.DataFrame]
     """What `resray evaluate` measured, oldest first: for every trial id (empty if nothing), and for
     the hash that stands for an ensemble's members."""
+    search: SearchRecord
+    """The trials of a search, which are in none of the above."""
 
     @property
     def title(self) -> str:
         if self.study:
             return self.study.title
-        return str(self.trials[0]["study"]) if self.trials else self.folder.name
+        return str(self.all_trials[0]["study"]) if self.all_trials else self.folder.name
+
+    @property
+    def all_trials(self) -> tuple[Row, ...]:
+        """The tested trials, then those of a search."""
+        return self.trials + self.search.trials
 
     def with_status(self, *statuses: str) -> list[Row]:
         """Return the trials in one of these states."""
@@ -122,21 +136,30 @@ def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Result
     """
     chosen = None if trial_ids is None else set(trial_ids)
     study = read_study(folder / "study.yaml")
-    trials = _trial_rows(read_table(folder, "trials"), chosen)
     order = {name: place for place, name in enumerate(study.trial_names)} if study else {}
-    trials.sort(key=lambda row: (order.get(row["name"], len(order)), *_sort_key(row)))
-    epochs = read_table(folder, "epochs").sort_values(["trial_id", "epoch"], kind="stable")
-    epochs = epochs.drop_duplicates(["trial_id", "epoch"], keep="last")
+    rows = _trial_rows(read_table(folder, "trials"), chosen)
+    rows.sort(key=lambda row: (order.get(row["name"], len(order)), *_sort_key(row)))
+    trials = [row for row in rows if row["role"] != "search"]
+    searched = [row for row in rows if row["role"] == "search"]
     known = {row["trial_id"] for row in trials}
+    epochs = read_epochs(folder)
     return Results(
         folder=folder,
         study=study,
         trials=tuple(trials),
-        epochs={str(key): rows for key, rows in epochs.groupby("trial_id") if key in known},
-        events=tuple(row for row in _rows(read_table(folder, "events"), known)),
+        epochs={trial_id: rows for trial_id, rows in epochs.items() if trial_id in known},
+        events=tuple(plain_rows(read_table(folder, "events"), known)),
         groups=tuple(group_trials(trials, equal_variants(study) if study else {})),
         evaluations=read_evaluations(folder, known),
+        search=read_search(folder, searched, epochs),
     )
+
+
+def read_epochs(folder: Path) -> dict[str, pd.DataFrame]:
+    """Return the epoch rows of each trial, in order of epoch, each epoch once."""
+    epochs = read_table(folder, "epochs").sort_values(["trial_id", "epoch"], kind="stable")
+    epochs = epochs.drop_duplicates(["trial_id", "epoch"], keep="last")
+    return {str(trial_id): rows for trial_id, rows in epochs.groupby("trial_id")}
 
 
 def read_evaluations(folder: Path, known: set[str]) -> dict[str, pd.DataFrame]:
@@ -185,14 +208,18 @@ def identity_of(row: Row, variants: Variants) -> Identity:
 
 def variants_of(row: Row, variants: Variants) -> tuple[str, ...]:
     """Return the variants that a trial belongs to."""
+    if row["role"] == "confirmation":
+        return (row["variant"],)
     return variants.get((row["name"], row["variant"]), (row["variant"],))
 
 
 def name_of(row: Row) -> str:
-    """Return a trial's name, and in brackets the model that stood in for the study's own."""
+    """Return a trial's name, in brackets the model that stood in for the study's own, and whether
+    it confirms a search."""
     model = str(row["model"])
     stands_in = any(is_stand_in(text, model) for text in reductions_of(row))
-    return f"{row['name']} ({model})" if stands_in else str(row["name"])
+    name = f"{row['name']} ({model})" if stands_in else str(row["name"])
+    return f"{name} · confirmed" if row["role"] == "confirmation" else name
 
 
 def distinguish(configurations: Sequence[Mapping[str, Any]]) -> list[list[str]]:
@@ -215,7 +242,7 @@ def distinguish(configurations: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 def settings_of(identity: Identity) -> dict[str, Any]:
     """Return a configuration's recipe with dotted keys, and what else tells it from others."""
-    _, variant, recipe, stop_after, checksum, world_size = identity
+    _, variant, recipe, stop_after, checksum, world_size, _ = identity
     others = {
         "variant": variant,
         "stop_after": stop_after,
@@ -259,18 +286,11 @@ def parsed_json(text: str | None, empty: Any) -> Any:
     return value if isinstance(value, type(empty)) else empty
 
 
-def _rows(frame: pd.DataFrame, chosen: set[str] | None) -> list[Row]:
-    """Return a table as rows of plain values, None where one is missing."""
-    if chosen is not None:
-        frame = frame[frame["trial_id"].isin(chosen)]
-    # Through pandas' nullable types, so that a whole number beside a missing one stays whole.
-    frame = frame.convert_dtypes().astype(object)
-    plain = frame.where(frame.notna(), None)
-    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
-
-
 def _trial_rows(frame: pd.DataFrame, chosen: set[str] | None) -> list[Row]:
-    return [row | {"recipe": normalised(row["recipe"])} for row in _rows(frame, chosen)]
+    return [
+        row | {"recipe": normalised(row["recipe"]), "role": row["role"] or "bench"}
+        for row in plain_rows(frame, chosen)
+    ]
 
 
 def _sort_key(row: Row) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from resray.report.aggregate import Group, Results, distinct
+from resray.report.aggregate import Group, Results, distinct, reductions_of
 from resray.report.metrics import few_test_images
 from resray.report.reductions import follows_length, is_length, is_stand_in, without_old
 from resray.report.text import count, fixed, join, listed, plural, spread, tag
@@ -25,6 +25,9 @@ def answer(results: Results) -> list[str]:
 
 
 def no_answer(results: Results) -> str:
+    if results.search and not any(group.finished for group in results.groups):
+        link = tag("a", "the search", href="#search")
+        return join(["No answer yet: ", link, " has not been confirmed, and only that is tested."])
     if not results.trials:
         return "No answer yet: no trial has been recorded."
     if not any(group.finished for group in results.groups):
@@ -141,6 +144,8 @@ def banners(results: Results) -> list[tuple[str, list[str]]]:
     if reduced:
         share = "These are" if len(reduced) == len(results.groups) else "Some of these are"
         found.append((f"{share} reduced runs", reduced_how(results.groups)))
+    if texts := [text for row in results.search.trials for text in reductions_of(row)]:
+        found.append(("The search is reduced", [f"{listed(texts, most=8)}."]))
     if results.study is None:
         lines = [f"{results.folder.name}/study.yaml is missing: the question, the published "
                  "figures and the claims cannot be shown."]  # fmt: skip

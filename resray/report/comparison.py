@@ -119,6 +119,8 @@ def remarks(figure: Published, group: Group) -> Iterator[str]:
     """Yield the differences that leave a comparison possible."""
     if figure.metric in COUNTED:
         return
+    if group.confirms:
+        yield "recipe found by a search"
     ours = group.settings.get("epochs")
     if figure.epochs and ours and figure.epochs != ours:
         yield f"{ours} epochs instead of {figure.epochs}"

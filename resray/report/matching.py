@@ -89,13 +89,16 @@ def by_condition(
 
 
 def finished(results: Results, wanted: Reference) -> list[Group]:
-    """Return the finished groups of a name and variant. Raises NotMatchedError if there is none."""
+    """Return the finished groups of a name and variant. Raises NotMatchedError if there is none.
+
+    What confirms a search has another recipe than the study's trial of that name.
+    """
     name, variant = wanted
     shown = name if variant is None else f"{name} (variant {variant})"
     groups = [
         group
         for group in results.groups
-        if group.name == name and variant in (None, *group.variants)
+        if group.name == name and variant in (None, *group.variants) and not group.confirms
     ]
     if not groups:
         raise NotMatchedError(f"{shown} was not run")

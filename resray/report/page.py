@@ -29,7 +29,11 @@ class Section:
     """For the navigation."""
     title: str
     content: Callable[[Results], Html] | None = None
-    """What stands above the figure whose id is the section's; None: the figure alone."""
+    """What stands above the figures; None: these alone."""
+    figures: tuple[str, ...] = ()
+    """Ids of the figures; of none given, the one whose id is the section's."""
+    note: Callable[[Results], str] = sections.reduced_note
+    """What must be known before the figures' captions."""
 
 
 SECTIONS = (
@@ -100,10 +104,11 @@ def content(part: Section, results: Results, figures: dict[str, Figure]) -> Html
     Nothing leaves the section out, also of the navigation.
     """
     text = part.content(results) if part.content else Html()
-    figure = figures.get(part.id)
-    if figure is not None:
-        return join([text, sections.figure_section(figure, results.groups)])
-    if part.id in MISSING_FIGURES:
+    drawn = [figures[name] for name in part.figures or (part.id,) if name in figures]
+    if drawn:
+        note = part.note(results)
+        return join([text, *(sections.figure_section(figure, note) for figure in drawn)])
+    if part.id in MISSING_FIGURES and (results.trials or not results.search):
         return tag("p", MISSING_FIGURES[part.id], class_="missing")
     return text
 

@@ -26,7 +26,10 @@ from resray.study.applicable import in_use
 
 
 def trials_section(results: Results) -> Html:
-    """All trials; then the failed ones with their error, and the ones that did not finish."""
+    """All trials but a search's; then the failed ones with their error, and the ones that did not
+    finish. Nothing if there are only a search's."""
+    if results.search and not results.trials:
+        return Html()
     if not results.trials:
         return tag("p", "No trial has been recorded.", class_="missing")
     failed = results.with_status("failed")
@@ -192,26 +195,26 @@ ENVIRONMENT = {
 
 def run_section(results: Results) -> Html:
     """What was run and on what: data and machine, the common recipe, the differences."""
-    if not results.trials:
+    if not results.all_trials:
         return tag("p", "No trial has been recorded.", class_="missing")
-    parts = (environment_table, assumed_table, recipe_table, differences_table)
-    return join(part(results) for part in parts)
+    recipes = (assumed_table, recipe_table, differences_table) if results.groups else ()
+    return join(part(results) for part in (environment_table, *recipes))
 
 
 def environment_table(results: Results) -> Html:
     rows: list[list[object]] = [
-        [title, listed(shown(column, value) for value in distinct(results.trials, column))]
+        [title, listed(shown(column, value) for value in distinct(results.all_trials, column))]
         for column, title in ENVIRONMENT.items()
     ]
-    ended = distinct(results.trials, "ended")
+    ended = distinct(results.all_trials, "ended")
     totals = {
-        "First start": min(distinct(results.trials, "started"), default=None),
+        "First start": min(distinct(results.all_trials, "started"), default=None),
         "Last end": max(ended, default=None),
     }
     rows += [[name, f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else None]
              for name, time in totals.items()]  # fmt: skip
     for column in ("training", "evaluating", "starting"):
-        seconds = [row[f"seconds_{column}"] for row in results.trials]
+        seconds = [row[f"seconds_{column}"] for row in results.all_trials]
         total = sum(value for value in seconds if value is not None)
         rows.append([f"Time {column}, all trials", duration(total)])
     return table("Data, machine and versions", [text_column("What"), text_column("Value")], rows)

@@ -49,11 +49,12 @@ def banner_section(results: Results) -> Html:
 
 def facts_section(results: Results) -> Html:
     """One line of facts: how many trials, on what data, on which device, when."""
-    rows = results.trials
+    rows = results.all_trials
     started = [time for time in distinct(rows, "started") if time is not None]
     seconds = sum(row["seconds_training"] or 0.0 for row in rows)
     facts = [
-        ("Trials", states(rows)),
+        ("Trials", states(results.trials) if results.trials or not results.search else None),
+        ("Trials of the search", states(results.search.trials) if results.search else None),
         ("Dataset", listed(distinct(rows, "dataset"))),
         ("Seeds", listed(sorted(distinct(rows, "seed")), most=8)),
         ("Device", listed(distinct(rows, "device"), most=2)),
@@ -62,7 +63,7 @@ def facts_section(results: Results) -> Html:
     ]
     return tag(
         "dl",
-        *(tag("div", tag("dt", name), tag("dd", value)) for name, value in facts),
+        *(tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value),
         class_="facts",
     )
 
@@ -209,8 +210,11 @@ def published_row(item: comparison.Comparison, with_protocol: bool) -> list[obje
 # --- figures ------------------------------------------------------------------------------------
 
 
-def figure_section(figure: Figure, groups: Sequence[Group]) -> Html:
-    """The places that the script draws a figure into, its switch, its key and its caption."""
+def figure_section(figure: Figure, note: str) -> Html:
+    """The places that the script draws a figure into, its switch, its key and its caption.
+
+    ``note`` is what must be known before the caption.
+    """
     panels = [
         tag(
             "div",
@@ -225,16 +229,16 @@ def figure_section(figure: Figure, groups: Sequence[Group]) -> Html:
         "figure",
         tag("div", *controls, class_="controls") if controls else "",
         tag("div", *panels, class_="panels"),
-        tag("figcaption", tag("strong", reduced_note(groups)), figure.caption),
+        tag("figcaption", tag("strong", note), figure.caption),
         id=f"figure-{figure.id}",
         data_figure=figure.id,
     )
 
 
-def reduced_note(groups: Sequence[Group]) -> str:
+def reduced_note(results: Results) -> str:
     """Return the words that mark reduced runs in a figure, if there are any."""
-    reduced = [group.label for group in groups if group.reductions]
-    if len(reduced) == len(groups):
+    reduced = [group.label for group in results.groups if group.reductions]
+    if reduced and len(reduced) == len(results.groups):
         return "Reduced runs. "
     return f"Reduced runs: {listed(reduced, most=8)}. " if reduced else ""
 
