@@ -119,16 +119,20 @@ def _grid_entries(document: Any) -> list[Entry]:
     if not isinstance(grid, Mapping) or not all(isinstance(v, list) for v in grid.values()):
         return []
     return [
-        Entry("-".join(_shown(value) for value in point), (), tuple(zip(grid, point, strict=True)))
+        Entry(
+            "-".join(shown_value(value) for value in point),
+            (),
+            tuple(zip(grid, point, strict=True)),
+        )
         for point in product(*grid.values())
     ]
 
 
-def _shown(value: Any) -> str:
-    """Return a grid's value as a part of a trial's name."""
+def shown_value(value: Any) -> str:
+    """Return a value as a part of a trial's name."""
     if isinstance(value, Mapping):
-        return "_".join(f"{_shown(key)}_{_shown(part)}" for key, part in value.items())
+        return "_".join(f"{shown_value(key)}_{shown_value(part)}" for key, part in value.items())
     if isinstance(value, list | tuple):
-        return "_".join(_shown(part) for part in value)
+        return "_".join(shown_value(part) for part in value)
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return "".join(letter if letter.isalnum() or letter in "_.+-" else "_" for letter in text)

@@ -73,11 +73,14 @@ def expand(study: Study, options: Options) -> list[PlannedTrial]:
     ``--epochs`` and limits, ``--set``. Raises `InputError` for an option that is wrong or that
     leaves two trials with the same recipe.
     """
-    variant = _variant(study, options)
-    seeds = _seeds(study, options)
+    variant = chosen_variant(study, options)
+    seeds = chosen_seeds(study, options)
+    document = study.model_dump()
     planned: list[PlannedTrial] = []
     for index in _selected(study, options):
-        planned += _plan(study, index, variant, seeds, options)
+        own = Recipe.model_validate(merge(recipe_layers(document, index, variant)))
+        name = study.trial_names[index]
+        planned += plan_trials(study, name, own, options, variant=variant, seeds=seeds)
     _refuse_equal_trials(planned)
     return planned
 
@@ -87,14 +90,16 @@ def all_reductions(trials: Sequence[PlannedTrial]) -> list[str]:
     return list(dict.fromkeys(text for trial in trials for text in trial.reductions))
 
 
-def _variant(study: Study, options: Options) -> str:
+def chosen_variant(study: Study, options: Options) -> str:
+    """Return the wanted variant's name. Raises `InputError` for an unknown one."""
     variant = study.default_variant if options.variant is None else options.variant
     if variant not in study.variant_names:
         raise InputError(unknown("--variant", variant, study.variant_names))
     return variant
 
 
-def _seeds(study: Study, options: Options) -> tuple[int, ...]:
+def chosen_seeds(study: Study, options: Options) -> tuple[int, ...]:
+    """Return the wanted seeds, or the study's. Raises `InputError` for one that is none."""
     seeds = tuple(study.seeds) if options.seeds is None else options.seeds
     for index, seed in enumerate(seeds):
         if not 0 <= seed < 2**32:
@@ -133,11 +138,13 @@ def _ablation_names(study: Study, forms: tuple[str, ...]) -> set[str]:
     return {step.name for form in forms for step in ablation_steps(changes, form)}
 
 
-def _plan(
-    study: Study, index: int, variant: str, seeds: tuple[int, ...], options: Options
+def plan_trials(
+    study: Study, name: str, own: Recipe, options: Options, *, variant: str, seeds: Sequence[int]
 ) -> list[PlannedTrial]:
-    name = study.trial_names[index]
-    own = Recipe.model_validate(merge(recipe_layers(study.model_dump(), index, variant)))
+    """Return a trial for each seed, from the study's own recipe and what the options make of it.
+
+    Raises `InputError` for an option that does not fit the recipe.
+    """
     layers = _option_layers(study, own, options)
     recipe = _recipe(layers)
     stop_after = _stop_after(options, recipe, name)

@@ -62,6 +62,13 @@ def recipe_layers(document: Any, index: int, variant: str) -> list[Layer]:
     return [layer for layer in layers if layer.changes or layer.path == ("recipe",)]
 
 
+def base_layers(document: Any, variant: str) -> list[Layer]:
+    """Return the layers of no trial: the base recipe, and what a variant changes in all of them."""
+    paths = [("recipe",), ("variants", variant, "recipe")]
+    layers = [Layer(section(document, *path), path) for path in paths]
+    return [layer for layer in layers if layer.changes or layer.path == ("recipe",)]
+
+
 def nested(dotted_key: Any, value: Any) -> dict[str, Any]:
     """Return ``{"optimizer": {"lr": 0.1}}`` for ``optimizer.lr``, shorthands written out."""
     keys = str(dotted_key).split(".")

@@ -4,11 +4,13 @@ A *space* has axes; a *point* gives each axis that applies one value. A study's 
 each is searched on its own, and all of their points compete.
 """
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
 
-from resray.study.strict import Count, Misplaced, Size, Strict
+from resray.study.strict import Count, Misplaced, Name, Size, Strict
 
 SearchMethod = Literal["grid", "random", "tpe"]
 SchedulerName = Literal["asha", "halving", "median", "none"]
@@ -19,8 +21,12 @@ TRIAL_AXIS = "trial"
 """The axis whose values are names of the study's trials: a point starts from that trial's recipe.
 Without it a point starts from the base recipe."""
 
-FORMS = ("grid", "choice", "uniform", "loguniform", "int")
+RANGES = ("uniform", "loguniform", "int")
+FORMS = ("grid", "choice", *RANGES)
 """How an axis says its values; exactly one of them."""
+
+# YAML 1.1 reads 1e-3, without a point, as text.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
 
 def as_alternatives(value: Any) -> Any:
@@ -28,23 +34,37 @@ def as_alternatives(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
+def as_numbers(value: Any) -> Any:
+    """Read ``1e-3`` as a number wherever it stands among values."""
+    if isinstance(value, list | tuple):
+        return [as_numbers(item) for item in value]
+    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+
+
+def numbers_in(conditions: Any) -> Any:
+    """Read ``1e-3`` as a number in the values that a ``when`` names."""
+    if not isinstance(conditions, Mapping):
+        return conditions
+    return {name: as_numbers(value) for name, value in conditions.items()}
+
+
+Values = Annotated[list[Any] | dict[str, Any], BeforeValidator(as_numbers)]
+
+
 class Axis(Strict):
     """One way in which an axis takes its values, and when it applies.
 
     ``grid`` and ``choice`` hold a list of values of the recipe key that the axis is named after, or
     a mapping from names to changes of the recipe (the axis then has a name of its own, e.g.
-    ``policy: {choice: {plain: {}, auto: {augmentation: {auto_augment: {}}}}}``).
+    ``policy: {choice: {plain: {}, auto: {augmentation: {auto_augment: {}}}}}``). A value that is a
+    mapping needs such a name: a point says it in a word.
     """
 
-    when: dict[str, Any] = {}
+    when: Annotated[dict[str, Any], BeforeValidator(numbers_in)] = {}
     """Applies only where these axes, written before this one, have this value, or one of a list."""
-    grid: Annotated[list[Any], Field(min_length=1)] | Annotated[
-        dict[str, dict[str, Any]], Field(min_length=1)
-    ] | None = None  # fmt: skip
+    grid: Values | None = None
     """Every one of these, in combination with every other grid."""
-    choice: Annotated[list[Any], Field(min_length=1)] | Annotated[
-        dict[str, dict[str, Any]], Field(min_length=1)
-    ] | None = None  # fmt: skip
+    choice: Values | None = None
     """One of these, each as likely."""
     uniform: tuple[FiniteFloat, FiniteFloat] | None = None
     """A number between these, each as likely."""
@@ -62,12 +82,33 @@ class Axis(Strict):
 
     @model_validator(mode="after")
     def bounds_are_in_order(self) -> Self:
-        for form in ("uniform", "loguniform", "int"):
+        for form in RANGES:
             bounds = getattr(self, form)
             if bounds is not None and bounds[0] >= bounds[1]:
                 raise Misplaced((form,), f"{bounds[0]:g} must be below {bounds[1]:g}")
         if self.loguniform is not None and self.loguniform[0] <= 0:
             raise Misplaced(("loguniform", 0), f"{self.loguniform[0]:g} must be above 0")
+        return self
+
+    @model_validator(mode="after")
+    def values_are_some_and_distinct(self) -> Self:
+        if self.form not in RANGES and not self.options:
+            raise Misplaced((self.form,), "needs at least one value")
+        for index, value in enumerate(self.options):
+            if value in self.options[:index]:
+                raise Misplaced((self.form, index), f"{value!r} stands there twice")
+        return self
+
+    @model_validator(mode="after")
+    def changes_have_names(self) -> Self:
+        for index, value in enumerate(self.options):
+            if isinstance(value, dict):
+                message = "a mapping needs a name: {NAME: {changes of the recipe}, ...}"
+                raise Misplaced((self.form, index), message)
+        for name, changes in self.named.items():
+            if not isinstance(changes, dict):
+                message = f"{changes!r} must be a mapping, the recipe's changes"
+                raise Misplaced((self.form, name), message)
         return self
 
     @property
@@ -79,6 +120,24 @@ class Axis(Strict):
     def form(self) -> str:
         """How the axis says its values."""
         return self.forms[0]
+
+    @property
+    def named(self) -> dict[str, dict[str, Any]]:
+        """The changes of the recipe by the name that stands for them; empty where values do."""
+        values = self.grid or self.choice
+        return values if isinstance(values, dict) else {}
+
+    @property
+    def options(self) -> list[Any]:
+        """What ``grid`` and ``choice`` list: names or values; empty for a range."""
+        return list(self.grid or self.choice or ())
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The first and the last value of a range."""
+        bounds = self.uniform or self.loguniform or self.int
+        assert bounds is not None, self.form
+        return bounds
 
 
 Alternatives = Annotated[list[Axis], BeforeValidator(as_alternatives), Field(min_length=1)]
@@ -131,6 +190,6 @@ class QuickSearch(Strict):
 class Search(SearchSettings):
     """A study's search."""
 
-    spaces: Annotated[dict[str, Space], Field(min_length=1)]
+    spaces: Annotated[dict[Name, Space], Field(min_length=1)]
     """A union: each name's space is searched."""
     quick: QuickSearch = QuickSearch()

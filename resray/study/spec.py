@@ -13,18 +13,17 @@ from resray.study.claims import check_statement
 from resray.study.entries import trial_names
 from resray.study.metrics import EPOCH_METRICS, METRICS, TRIAL_METRICS
 from resray.study.search_spec import Search
-from resray.study.strict import Count, Misplaced, Strict
+from resray.study.strict import Count, Misplaced, Name, Strict
 from resray.study.whole import DEFAULT_VARIANT, mistakes_of_the_whole
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 GridValues = Annotated[list[Any], Field(min_length=1)]
-TrialName = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
 
 
 class TrialEntry(Strict):
     """One line of a study's list: a name, and what it changes in the base recipe."""
 
-    name: TrialName
+    name: Name
     recipe: dict[str, Any] = {}
 
 
@@ -57,7 +56,7 @@ class Ablate(Strict):
     ]
     """chain: cumulative, in the order of the changes; add: each alone on the plain recipe; remove:
     each taken from the full one."""
-    changes: Annotated[dict[TrialName, dict[str, Any]], Field(min_length=2)]
+    changes: Annotated[dict[Name, dict[str, Any]], Field(min_length=2)]
     """Each change's name, and what it changes in the recipe."""
     target_accuracy: Annotated[float, Field(gt=0, le=100)] | None = None
     """Test accuracy in percent to which the time is given for each step."""

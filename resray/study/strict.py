@@ -11,6 +11,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Size = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
 ChannelValues = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 ChannelScales = tuple[Positive, Positive, Positive]
 

@@ -1,0 +1,175 @@
+"""From a study's search and the user's options to the trials of its points."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from pydantic import ValidationError
+
+from resray.errors import InputError, unknown
+from resray.search.points import Point, grid_size, points
+from resray.study.axes import point_layers
+from resray.study.expand import Options, PlannedTrial, chosen_seeds, chosen_variant, plan_trials
+from resray.study.layers import merge
+from resray.study.load import study_files
+from resray.study.mistakes import dotted, find_mistakes
+from resray.study.recipe_spec import Recipe
+from resray.study.search_spec import Search, SearchSettings
+from resray.study.source import parse, read_text
+from resray.study.spec import Study
+
+
+@dataclass(frozen=True)
+class SearchTrial:
+    """A point and the trial that finds out how good it is."""
+
+    point: Point
+    trial: PlannedTrial
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What a search trains."""
+
+    trials: list[SearchTrial]
+    """In the order in which they start; of method tpe none, it proposes them one by one."""
+    wanted: int
+    """Points that the settings ask for."""
+    found: int
+    """Different points that there are for these; 0 for tpe."""
+
+    @property
+    def dropped(self) -> int:
+        """Points whose recipe is that of an earlier one, e.g. since ``--quick`` made them equal."""
+        return self.found - len(self.trials)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What became of points that are not trained, for people to read."""
+        notes = []
+        if self.found and self.found < self.wanted:
+            notes.append(f"{self.found} of {self.wanted} points: there are no more different ones")
+        if self.dropped:
+            notes.append(f"{self.dropped} of {self.found} points have the recipe of another one")
+        return tuple(notes)
+
+
+def search_settings(study: Study, typed: Mapping[str, Any], *, quick: bool) -> SearchSettings:
+    """Return how a study is searched: as it says, as it says for ``--quick``, as was typed.
+
+    ``typed`` holds options by their names in `SearchSettings`; None was not typed. Raises
+    `InputError` for a value that is wrong, and for a study without a search.
+    """
+    search = search_of(study)
+    settings = search.model_dump(include=set(SearchSettings.model_fields))
+    if quick:
+        settings |= search.quick.model_dump(exclude_none=True)
+    given = {name: value for name, value in typed.items() if value is not None}
+    assert given.keys() <= settings.keys(), given
+    try:
+        return SearchSettings.model_validate(settings | given)
+    except ValidationError as error:
+        mistakes = find_mistakes(SearchSettings, error)
+        raise InputError("\n".join(_option_message(given, each.path, each.message)
+                                   for each in mistakes)) from error  # fmt: skip
+
+
+def _option_message(given: Mapping[str, Any], path: Sequence[Any], message: str) -> str:
+    option = str(path[0])
+    return f"--{option.replace('_', '-')} {given[option]}: {message}"
+
+
+def search_of(study: Study) -> Search:
+    """Return the study's search. Raises `InputError` where it has none."""
+    if study.search is None:
+        texts = {name: read_text(path) for name, path in study_files().items()}
+        able = [name for name, text in texts.items() if "search" in parse(text, name).content]
+        raise InputError(f"{study.name} has no search space; studies with one: {', '.join(able)}")
+    return study.search
+
+
+def plan_search(
+    study: Study, settings: SearchSettings, spaces: Sequence[str], options: Options
+) -> SearchPlan:
+    """Return the trials of the spaces that the globs select, none selecting all.
+
+    Each has the first of the seeds. Points whose recipes are equal (under ``--quick``, for one) are
+    trained once. Raises `InputError` for a glob that selects nothing and an option that is wrong.
+    """
+    search = search_of(study)
+    chosen = _selected(search, spaces)
+    proposes = settings.method == "tpe"
+    # What is wrong with an option shows on any points: random ones stand for those to be proposed.
+    drawn = settings.model_copy(update={"method": "random"}) if proposes else settings
+    found = list(points(search, drawn, chosen))
+    document, seed = study.model_dump(), chosen_seeds(study, options)[0]
+    trials = [SearchTrial(point, _plan(study, document, point, options, seed)) for point in found]
+    _refuse_late_grace(settings, trials)
+    if proposes:
+        return SearchPlan([], settings.samples, 0)
+    return SearchPlan(_different(trials), grid_size(search, settings, chosen), len(found))
+
+
+def plan_point(study: Study, point: Point, options: Options, seed: int) -> PlannedTrial:
+    """Return the trial of a point.
+
+    Precedence of what shapes its recipe: base, the trial of axis ``trial``, variant, the variant's
+    trial, the space's recipe, the axes in the file's order, then what the options change, as in
+    `resray.study.expand.expand`. Raises `InputError` for a point that is none of the study's, and
+    for an option that does not fit it.
+    """
+    return _plan(study, study.model_dump(), point, options, seed)
+
+
+def _plan(
+    study: Study, document: Mapping[str, Any], point: Point, options: Options, seed: int
+) -> PlannedTrial:
+    variant = chosen_variant(study, options)
+    own = _own_recipe(study, document, point, variant)
+    # A search decides itself how long a trial is.
+    whole = replace(options, stop_after=None)
+    (trial,) = plan_trials(study, point.name, own, whole, variant=variant, seeds=[seed])
+    return trial
+
+
+def _own_recipe(study: Study, document: Mapping[str, Any], point: Point, variant: str) -> Recipe:
+    """Return a point's recipe as the study has it, before any option."""
+    space = search_of(study).spaces.get(point.space)
+    if space is None:
+        raise InputError(unknown("space", point.space, search_of(study).spaces))
+    try:
+        layers = point_layers(document, point.space, space, point.values, variant)
+        return Recipe.model_validate(merge(layers))
+    except LookupError as error:
+        message = f"is none of space {point.space} as {study.name} has it now: {error.args[0]}"
+        raise InputError(f"point {point.name} {message}") from None
+    except ValidationError as error:
+        lines = (f"point {point.name} of space {point.space}: {dotted(each.shown)}: {each.message}"
+                 for each in find_mistakes(Recipe, error))  # fmt: skip
+        raise InputError("\n".join(lines)) from error
+
+
+def _different(trials: Sequence[SearchTrial]) -> list[SearchTrial]:
+    """Return the trials without those whose recipe stands before them."""
+    first: dict[str, SearchTrial] = {}
+    for each in trials:
+        first.setdefault(each.trial.recipe.model_dump_json(), each)
+    return list(first.values())
+
+
+def _selected(search: Search, globs: Sequence[str]) -> list[str]:
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in search.spaces):
+            raise InputError(unknown("--space", glob, search.spaces))
+    wanted = globs or ("*",)
+    return [name for name in search.spaces if any(fnmatchcase(name, glob) for glob in wanted)]
+
+
+def _refuse_late_grace(settings: SearchSettings, trials: Sequence[SearchTrial]) -> None:
+    shortest = min(trials, key=lambda each: each.trial.recipe.epochs).trial
+    if settings.scheduler != "none" and settings.grace >= shortest.recipe.epochs:
+        raise InputError(
+            f"--grace {settings.grace}: must be below the {shortest.recipe.epochs} epochs of "
+            f"{shortest.name}, or nothing is ever stopped; or take --scheduler none"
+        )

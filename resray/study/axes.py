@@ -1,0 +1,132 @@
+"""What an axis of a search space means: when it applies, and what its values change."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from resray.errors import not_known
+from resray.study.entries import trial_names
+from resray.study.layers import Layer, base_layers, nested, normalise, recipe_layers, section
+from resray.study.search_spec import TRIAL_AXIS, Axis, Space
+from resray.study.source import Key
+
+
+def applicable(alternatives: Sequence[Axis], values: Mapping[str, Any]) -> Axis | None:
+    """Return the first alternative whose ``when`` holds, given the values of the axes before it.
+
+    None: the axis is left out.
+    """
+    return next((axis for axis in alternatives if _holds(axis.when, values)), None)
+
+
+def _holds(conditions: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    return all(
+        name in values and any(is_same(values[name], wish) for wish in wished(wishes))
+        for name, wishes in conditions.items()
+    )
+
+
+def wished(wishes: Any) -> list[Any]:
+    """Return the values that a condition allows: one, or those of a list."""
+    return wishes if isinstance(wishes, list) else [wishes]
+
+
+def is_same(value: Any, other: Any) -> bool:
+    """Whether two values of an axis are one; true is not 1."""
+    return value == other and isinstance(value, bool) == isinstance(other, bool)
+
+
+def changes_of(name: str, axis: Axis, value: Any) -> dict[str, Any]:
+    """Return what a value of the axis changes in a recipe; nothing for `TRIAL_AXIS`."""
+    if axis.named:
+        return normalise(axis.named[value])
+    return {} if name == TRIAL_AXIS else nested(name, value)
+
+
+def point_layers(
+    document: Any, name: str, space: Space, values: Mapping[str, Any], variant: str
+) -> list[Layer]:
+    """Return the layers of a point's recipe, base first, from a study file's content.
+
+    The trial's or base layers under the variant, the space's recipe, then the axes in the file's
+    order. Raises LookupError for an axis or a value that the space does not have.
+    """
+    layers = _start(document, values.get(TRIAL_AXIS), variant)
+    layers.append(Layer(normalise(space.recipe), ("search", "spaces", name, "recipe")))
+    _refuse_foreign(values, space)
+    before: dict[str, Any] = {}
+    for axis_name in space.axes:
+        if axis_name in values:
+            layers.append(_axis_layer(document, name, space, axis_name, before, values[axis_name]))
+            before[axis_name] = values[axis_name]
+    return layers
+
+
+def _start(document: Any, trial: Any, variant: str) -> list[Layer]:
+    if trial is None:
+        return base_layers(document, variant)
+    names = trial_names(document)
+    if trial not in names:
+        raise LookupError(f"{TRIAL_AXIS} {not_known(trial, names)}")
+    return recipe_layers(document, names.index(trial), variant)
+
+
+def _refuse_foreign(values: Mapping[str, Any], space: Space) -> None:
+    for axis_name in values:
+        if axis_name not in space.axes:
+            raise LookupError(f"axis {not_known(axis_name, space.axes)}")
+
+
+def _axis_layer(
+    document: Any, name: str, space: Space, axis_name: str, before: Mapping[str, Any], value: Any
+) -> Layer:
+    axis = applicable(space.axes[axis_name], before)
+    if axis is None:
+        raise LookupError(f"{axis_name} does not apply there")
+    if axis.named and value not in axis.named:
+        raise LookupError(f"{axis_name} {not_known(value, axis.named)}")
+    path = alternative_path(document, name, space, axis_name, axis)
+    place = axis.options.index(value) if value in axis.options else None
+    inner: tuple[Key, ...] = (value,) if axis.named else () if place is None else (place,)
+    return Layer(changes_of(axis_name, axis, value), (*path, axis.form, *inner))
+
+
+def alternative_path(
+    document: Any, name: str, space: Space, axis_name: str, axis: Axis
+) -> tuple[Key, ...]:
+    """Return where one of an axis's alternatives stands; a single one needs no list around it."""
+    path = ("search", "spaces", name, "axes", axis_name)
+    if not isinstance(section(document, *path[:-1]).get(axis_name), list | tuple):
+        return path
+    return (*path, next(index for index, each in enumerate(space.axes[axis_name]) if each is axis))
+
+
+def with_value(values: Mapping[str, Any], name: str, value: Any, space: Space) -> dict[str, Any]:
+    """Return a point's values with one more, in the order of the space's axes."""
+    more = {**values, name: value}
+    return {axis: more[axis] for axis in space.axes if axis in more}
+
+
+def in_range(axis: Axis, share: float) -> float:
+    """Return the value of a range at a share from 0 to (not including) 1 of its likelihood."""
+    low, high = axis.bounds
+    if axis.form == "int":
+        return int(low) + int(share * (high - low + 1))
+    if axis.form == "loguniform":
+        return rounded(axis, low * (high / low) ** share)
+    return rounded(axis, low + share * (high - low))
+
+
+def rounded(axis: Axis, value: float) -> float:
+    """Return a drawn number with as few digits as tell a thousand of its range apart.
+
+    So a point's name and a recipe say in full what is trained. loguniform: three digits.
+    """
+    low, high = axis.bounds
+    if axis.form == "int":
+        return int(value)
+    if axis.form == "loguniform":
+        short = float(f"{value:.3g}")
+    else:
+        short = round(value, 3 - math.ceil(math.log10(high - low)))
+    return min(max(short, low), high)
