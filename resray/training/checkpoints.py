@@ -109,7 +109,7 @@ class CheckpointFolder:
 
     def clear_remains(self) -> None:
         """Remove the unfinished files of processes that were killed while they wrote."""
-        for pattern in (".*.pt.*", ".config.json.*", ".metrics.json.*"):
+        for pattern in (".*.pt.*", ".*.json.*"):
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)
 

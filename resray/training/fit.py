@@ -20,6 +20,7 @@ from resray.data.splits import Splits
 from resray.errors import DataError
 from resray.study.phases import recipe_at
 from resray.study.recipe_spec import Recipe
+from resray.training.batch_note import same_steps
 from resray.training.checkpoints import Checkpoint, CheckpointFolder, read_checkpoint
 from resray.training.context import Context
 from resray.training.device import check_device_options, peak_memory, pick_channels_last, wait_for
@@ -122,7 +123,7 @@ class Trainer:
             return
         # Compared as recipes: a field added since then has its default in both.
         recipe = Recipe.model_validate_json(checkpoint["recipe"])
-        if recipe != self.recipe or checkpoint["seed"] != self.seed:
+        if not same_steps(recipe, self.recipe) or checkpoint["seed"] != self.seed:
             raise DataError(f"{self.checkpoints.last}: belongs to another recipe or seed{advice}")
         self.records = checkpoint["records"]
         self.parts.load_weights(checkpoint)

@@ -26,6 +26,11 @@ from resray.errors import DataError, DivergedError, ResrayError
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.study.recipe_spec import Recipe
 from resray.study.spec import CheckpointPolicy
+from resray.training.batch_note import (
+    batch_remark,
+    halving_when_out_of_memory,
+    recipe_that_fits,
+)
 from resray.training.checkpoints import CheckpointFolder, write_json
 from resray.training.context import Context
 from resray.training.device import device_name, reset_peak_memory
@@ -66,40 +71,43 @@ def run_trial(job: Job, context: Context) -> None:
 
     A diverged training and everything that resray itself explains (a damaged checkpoint, changed
     data) end the trial as ``failed`` with a message and are not worth another try; any other
-    exception goes through to the caller, who may try again.
+    exception goes through to the caller, who may try again. Where memory ran out, the next try
+    takes half the batch (`resray.training.batch_note`).
     """
     started = time.perf_counter()
-    torch.set_num_threads(job.threads)
-    reset_peak_memory(context.device)
-    epoch = 0
+    set_up_process(job, context)
+    trainer = None
     try:
-        trainer, dataset = prepare_trainer(job, context)
-        epoch = trainer.epochs_done
-        facts = trial_facts(job, trainer, dataset)
-        facts["seconds_starting"] = time.perf_counter() - started
-        context.report(
-            {
-                "kind": "started",
-                "epoch": epoch,
-                "facts": facts,
-                "records": list(trainer.records),
-            }
-        )
-        for record in fit(trainer, stop_after=job.stop_after):
-            epoch = record["epoch"]
-            context.report({"kind": "epoch", "epoch": epoch, "record": record})
-        context.report({"kind": "finished", "epoch": epoch, **outcome(job, trainer)})
+        recipe = on_all_ranks(context, lambda: recipe_of(job))
+        with halving_when_out_of_memory(Path(job.checkpoint_folder), recipe):
+            trainer, dataset = prepare_trainer(job, recipe, context)
+            context.report(starting(job, trainer, dataset, started))
+            for record in fit(trainer, stop_after=job.stop_after):
+                context.report({"kind": "epoch", "epoch": record["epoch"], "record": record})
+            ending = outcome(job, trainer)
     except ResrayError as error:
-        context.report({"kind": "finished", "epoch": epoch, **failure(error)})
+        ending = failure(error)
+    epoch = trainer.epochs_done if trainer else 0
+    context.report({"kind": "finished", "epoch": epoch, **ending})
 
 
-def prepare_trainer(job: Job, context: Context) -> tuple[Trainer, Dataset]:
-    """Open the data, build the trainer and go to its last checkpoint."""
-    recipe = Recipe.model_validate(job.recipe)
-    dataset = on_all_ranks(context, lambda: open_checked(job, recipe))
-    splits = prepare(dataset, recipe.data)
+def set_up_process(job: Job, context: Context) -> None:
+    """Set what holds for the whole process, which an earlier trial may have used."""
+    torch.set_num_threads(job.threads)
     # Batches have one shape, so cuDNN's search for its fastest kernels pays.
     torch.backends.cudnn.benchmark = True
+    reset_peak_memory(context.device)
+
+
+def recipe_of(job: Job) -> Recipe:
+    """Return the recipe to train: the job's, with a smaller batch if a note asks for that."""
+    return recipe_that_fits(Recipe.model_validate(job.recipe), Path(job.checkpoint_folder))
+
+
+def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer, Dataset]:
+    """Open the data, build the trainer and go to its last checkpoint."""
+    dataset = on_all_ranks(context, lambda: open_checked(job, recipe))
+    splits = prepare(dataset, recipe.data)
     policy = CheckpointPolicy.model_validate(job.checkpoints)
     checkpoints = CheckpointFolder(Path(job.checkpoint_folder), policy)
     trainer = Trainer(
@@ -111,11 +119,23 @@ def prepare_trainer(job: Job, context: Context) -> tuple[Trainer, Dataset]:
         evaluate_test=job.evaluate_test,
     )
     on_all_ranks(context, trainer.resume)
-    require_same_epoch(context, trainer.epochs_done, checkpoints.folder)
+    require_same_start(context, trainer, checkpoints.folder)
     if context.rank == 0:
         checkpoints.clear_remains()
         write_json(checkpoints.config, config_of(job, recipe, splits))
     return trainer, dataset
+
+
+def starting(job: Job, trainer: Trainer, dataset: Dataset, started: float) -> dict[str, Any]:
+    """Return the message that a trial has started, which it did at the clock's ``started``."""
+    facts = trial_facts(job, trainer, dataset)
+    facts["seconds_starting"] = time.perf_counter() - started
+    return {
+        "kind": "started",
+        "epoch": trainer.epochs_done,
+        "facts": facts,
+        "records": list(trainer.records),
+    }
 
 
 def config_of(job: Job, recipe: Recipe, splits: Splits) -> dict[str, Any]:
@@ -171,13 +191,13 @@ def on_all_ranks(context: Context, action: Callable[[], T]) -> T:
     return result[0]
 
 
-def require_same_epoch(context: Context, epochs_done: int, folder: Path) -> None:
-    """Raise DataError on every rank if they would go on from different checkpoints."""
-    epochs = gathered(context, epochs_done)
-    if len(set(epochs)) > 1:
+def require_same_start(context: Context, trainer: Trainer, folder: Path) -> None:
+    """Raise DataError on every rank if they would go on from different files of the folder."""
+    starts = gathered(context, (trainer.epochs_done, trainer.recipe.batch_size))
+    if len(set(starts)) > 1:
         raise DataError(
-            f"{folder}: ranks see different checkpoints (of epochs {epochs}); checkpoints must lie "
-            "where every node sees them"
+            f"{folder}: ranks see different checkpoints (epoch and batch size: {starts}); "
+            "checkpoints must lie where every node sees them"
         )
 
 
@@ -191,11 +211,14 @@ def gathered(context: Context, value: T) -> list[T]:
 
 
 def trial_facts(job: Job, trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
-    """Return the columns of the trials table that only the trial's process knows."""
+    """Return the columns of the trials table that only the trial's process knows.
+
+    ``note``, there if something was changed on the way, is to be added to the row's reductions.
+    """
     context, splits = trainer.context, trainer.splits
     return {
         **data_facts(dataset, splits, job.evaluate_test),
-        "batch_per_rank": -(-trainer.recipe.batch_size // context.world_size),
+        **batch_facts(job, trainer.recipe, context),
         "precision": trainer.precision,
         "channels_last": trainer.channels_last,
         "parameters": count_parameters(trainer.network),
@@ -205,6 +228,17 @@ def trial_facts(job: Job, trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
         "pid": os.getpid(),
         "device": device_name(context.device, job.threads),
         **versions(),
+    }
+
+
+def batch_facts(job: Job, recipe: Recipe, context: Context) -> dict[str, Any]:
+    """Return what the trials table says of batches, which memory may have made smaller."""
+    remark = batch_remark(Recipe.model_validate(job.recipe), recipe)
+    return {
+        "batch_size": recipe.batch_size,
+        "accumulation": recipe.accumulation,
+        "batch_per_rank": -(-recipe.batch_size // context.world_size),
+        **({} if remark is None else {"note": remark}),
     }
 
 

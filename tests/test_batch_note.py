@@ -1,0 +1,113 @@
+"""A trial that runs out of memory goes on with half the batch and the same optimizer steps."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from resray.errors import DataError
+from resray.training.batch_note import (
+    halving_when_out_of_memory,
+    note_out_of_memory,
+    recipe_that_fits,
+)
+from tests.training_case import DATA, TINY, job_of, messages_of, tiny_recipe
+
+GROUP_NORM = {"model": {**TINY, "channels": (32, 32), "norm": "group"}}
+"""A network in which an image does not see the others of its batch."""
+
+
+def records_of(messages: list[Any]) -> list[Any]:
+    return [message["record"] for message in messages if message["kind"] == "epoch"]
+
+
+def test_a_trial_whose_memory_ran_out_completes_with_a_smaller_batch(tmp_path: Path) -> None:
+    recipe = tiny_recipe(
+        data={**DATA, "images": 296, "image_size": 64},
+        model={**TINY, "channels": (16, 16)},
+        batch_size=256,
+        eval_batch_size=40,
+        epochs=1,
+    )
+    megabytes = 450 * 2**20  # Half the batch fits, the whole one does not, each by a good 100 MB.
+    command = [sys.executable, "-m", "tests.out_of_memory_worker", recipe.model_dump_json()]
+    done = subprocess.run(
+        [*command, str(tmp_path), str(megabytes)], capture_output=True, text=True, check=True
+    )
+    first, *_, last = json.loads(done.stdout)
+    assert first["error"].startswith("out of memory with batch 256: it starts again with batch 128")
+    facts, finished = last["messages"][0]["facts"], last["messages"][-1]
+    assert facts["batch_size"] < 256
+    assert facts["batch_size"] * facts["accumulation"] == 256
+    assert facts["note"].startswith(
+        f"out of memory: batch {facts['batch_size']} with accumulation {facts['accumulation']} "
+        "instead of 256 with 1"
+    )
+    assert finished["status"] == "completed"
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["recipe"]["batch_size"] == facts["batch_size"]
+
+
+def test_half_the_batch_goes_on_from_a_checkpoint_of_the_whole_one(tmp_path: Path) -> None:
+    recipe = tiny_recipe(**GROUP_NORM, batch_size=24, schedule={"name": "onecycle"})
+    whole = records_of(messages_of(job_of(recipe, tmp_path / "whole")))
+    messages_of(job_of(recipe, tmp_path / "halved", stop_after=1))
+    note_out_of_memory(tmp_path / "halved", recipe)
+    halved = messages_of(job_of(recipe, tmp_path / "halved"))
+    assert halved[0]["epoch"] == 1
+    assert halved[0]["facts"]["batch_per_rank"] == 12
+    assert "BatchNorm" not in halved[0]["facts"]["note"]
+    exact = ("learning_rate", "momentum", "images", "epoch")
+    for record, expected in zip(records_of(halved), whole[1:], strict=True):
+        assert [record[key] for key in exact] == [expected[key] for key in exact]
+        assert record["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-4)
+        assert record["validation_loss"] == pytest.approx(expected["validation_loss"], rel=1e-4)
+
+
+def test_memory_that_runs_out_again_halves_again(tmp_path: Path) -> None:
+    recipe = tiny_recipe(batch_size=20, accumulation=3, eval_batch_size=5)
+    text = note_out_of_memory(tmp_path, recipe)
+    assert text == "out of memory with batch 20: it starts again with batch 10 and accumulation 6"
+    note_out_of_memory(tmp_path, recipe)
+    smallest = recipe_that_fits(recipe, tmp_path)
+    assert (smallest.batch_size, smallest.accumulation, smallest.eval_batch_size) == (5, 12, 2)
+    assert "batch 5, which cannot be halved" in note_out_of_memory(tmp_path, recipe)
+    assert recipe_that_fits(recipe, tmp_path) == smallest
+
+
+def test_ranks_that_run_out_together_halve_once(tmp_path: Path) -> None:
+    recipe = tiny_recipe()
+    for _ in range(2):
+        with pytest.raises(torch.OutOfMemoryError), halving_when_out_of_memory(tmp_path, recipe):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+    assert recipe_that_fits(recipe, tmp_path).batch_size == recipe.batch_size // 2
+
+
+def test_other_errors_leave_the_batch_alone(tmp_path: Path) -> None:
+    with (
+        pytest.raises(RuntimeError, match=r"^something else$"),
+        halving_when_out_of_memory(tmp_path, tiny_recipe()),
+    ):
+        raise RuntimeError("something else")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("note", "message"),
+    [
+        ("{", "not a readable note"),
+        ('{"batch_size": 16}', "not a readable note"),
+        ('{"batch_size": -1, "accumulation": -32, "eval_batch_size": 1}', "not a readable note"),
+        ('{"batch_size": 8, "accumulation": 2, "eval_batch_size": 1}', "another batch_size"),
+    ],
+)
+def test_a_note_that_cannot_be_right_is_refused(tmp_path: Path, note: str, message: str) -> None:
+    (tmp_path / "batch.json").write_text(note)
+    with pytest.raises(DataError, match=rf"batch\.json: .*{message}.*delete it"):
+        recipe_that_fits(tiny_recipe(), tmp_path)
+    (ending,) = messages_of(job_of(tiny_recipe(), tmp_path))
+    assert (ending["status"], ending["error_class"]) == ("failed", "DataError")
