@@ -78,7 +78,8 @@ def test_asha_decides_when_a_trial_arrives_and_records_on_what(tmp_path: Path) -
     assert referee.after_epoch("b") == Decision(1, 1, 40.0, 50.0, 2, True)
     found = referee.after_epoch("c")
     assert found is not None
-    assert (found.cutoff, found.arrived, found.stopped) == (pytest.approx(140 / 3), 3, False)
+    assert found.cutoff == pytest.approx(40 + 2 / 3 * 10)
+    assert (found.arrived, found.stopped) == (3, False)
     assert [referee.is_stopped(each) for each in "abc"] == [False, True, False]
     row = store.decisions("b")[0]
     assert {key: row[key] for key in ("study", "name", "seed", "search", "scheduler")} == {
@@ -89,7 +90,7 @@ def test_asha_decides_when_a_trial_arrives_and_records_on_what(tmp_path: Path) -
         "scheduler": "asha",
     }
     assert (store.trial("b") or {})["rung"] == 1
-    assert referee.table() == [RungState(1, 1, 3, 2, 1, pytest.approx(140 / 3))]
+    assert referee.table() == [RungState(1, 1, 3, 2, 1, found.cutoff)]
 
 
 def test_the_value_is_the_best_up_to_the_rung_and_none_after(tmp_path: Path) -> None:
@@ -278,9 +279,8 @@ def test_a_rung_of_its_own_that_is_lost_is_told_at_that_rung(tmp_path: Path) -> 
 
 
 def test_median_compares_a_best_value_with_the_means_of_three_others(tmp_path: Path) -> None:
-    others = {"a": [0, 40, 60], "b": [0, 50, 60], "c": [0, 60, 80]}
-    store = trained(tmp_path, {**others, "d": [99, 10, 20]}, MEDIAN)
-    store.put_epochs("d", [{"trial_id": "d", "epoch": 1, "validation_accuracy": 54.0}])
+    others: dict[str, list[float]] = {"a": [0, 40, 60], "b": [0, 50, 60], "c": [0, 60, 80]}
+    store = trained(tmp_path, {**others, "d": [54, 10, 20]}, MEDIAN)
     referee = Referee(store, MEDIAN)
     last = referee.after_epoch("d")
     assert referee.decisions("d") == [
