@@ -3,15 +3,15 @@
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 import typer
 
-from resray.cli import app, main
+from resray.cli import app
 from resray.results.store import ResultStore
+from tests.command_line import Resray, assert_refused
 from tests.report_builder import trial, write_results
 
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
@@ -34,52 +34,6 @@ published:
 claims:
   - {id: a, text: "[link=x]claim[/link]", untested: "[why]"}
 """
-
-
-@dataclass
-class Answer:
-    """What a command line came to."""
-
-    code: object
-    out: str
-    err: str
-
-
-@pytest.fixture
-def resray(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> "Resray":
-    """Run command lines in this process, from an empty folder, with a cache of their own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RESRAY_CACHE_DIR", str(tmp_path.parent / f"{tmp_path.name}-cache"))
-    monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.delenv("RESRAY_DATA_DIR", raising=False)
-    return Resray(monkeypatch, capfd)
-
-
-@dataclass
-class Resray:
-    """The command line as a function."""
-
-    monkeypatch: pytest.MonkeyPatch
-    capfd: pytest.CaptureFixture[str]
-
-    def __call__(self, *arguments: str) -> Answer:
-        self.monkeypatch.setattr(sys, "argv", ["resray", *arguments])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = self.capfd.readouterr()
-        return Answer(code, out, err)
-
-
-def assert_refused(answer: Answer, code: int, says: str) -> None:
-    assert answer.code == code, answer
-    assert re.search(says, answer.err), answer.err
-    assert answer.err.count("\n") == 1, "one line, no traceback"
-    assert answer.err.startswith("resray: ")
 
 
 def test_help_imports_neither_torch_nor_ray() -> None:

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from resray.cli import results, studies, tools
+from resray.cli import results, searching, studies, tools
 from resray.errors import ResrayError
 
 app = typer.Typer(
@@ -22,6 +22,8 @@ app.command("list")(studies.list_studies)
 for command in (
     studies.show,
     studies.bench,
+    searching.tune,
+    searching.best,
     results.report,
     results.evaluate,
     results.predict,

@@ -1,13 +1,14 @@
 """Options that several commands share, and what they mean together."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from resray.errors import InputError
 
 if TYPE_CHECKING:
+    from resray.orchestration.resources import Request
     from resray.study.expand import Options
 
 StudyArgument = Annotated[
@@ -74,23 +75,71 @@ LimitEvalOption = Annotated[
     int | None,
     typer.Option("--limit-eval", min=1, help="Class-balanced images of validation and of test."),
 ]
+GpusOption = Annotated[
+    int | None, typer.Option("--gpus", help="GPUs to use in all (default: every GPU).")
+]
+GpusPerTrialOption = Annotated[
+    str | None,
+    typer.Option(
+        "--gpus-per-trial",
+        metavar="NUMBER|auto",
+        help="GPUs of one trial (default: all of them, data-parallel); a fraction packs "
+        "several trials on one GPU; auto: as many as a measurement of their memory allows.",
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", help="Without GPUs: one-process slots (default: CPU cores)."),
+]
+WorkersPerTrialOption = Annotated[
+    int | None,
+    typer.Option("--workers-per-trial", help="Without GPUs: ranks of one trial (default: 1)."),
+]
+CpusPerTrialOption = Annotated[
+    int | None,
+    typer.Option(
+        "--cpus-per-trial",
+        help="CPU cores of one trial (default: cores divided by the trials side by side).",
+    ),
+]
+MaxFailuresOption = Annotated[
+    int, typer.Option("--max-failures", min=0, help="Restarts of a trial whose process dies.")
+]
+AddressOption = Annotated[
+    str | None, typer.Option("--address", help="Join the running Ray cluster there.")
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", help="Folder for results/STUDY/ and reports/STUDY.html.")
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would run, and start nothing.")
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Run finished trials anew; their results are replaced.")
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the outcome as JSON; progress goes to stderr.")
+]
 
 
 def study_options(context: typer.Context) -> "Options":
-    """Return the options of expanding a study that were typed to a command."""
+    """Return the options of expanding a study that were typed to a command.
+
+    Those that the command does not have count as not typed.
+    """
     from resray.study.expand import Options
 
     typed = context.params
     return Options(
-        select=tuple(typed["select"] or ()),
-        ablate=tuple(typed["ablate"] or ()),
+        select=tuple(typed.get("select") or ()),
+        ablate=tuple(typed.get("ablate") or ()),
         variant=typed["variant"],
         seeds=parse_seeds(typed["seeds"]),
         overrides=tuple(typed["overrides"] or ()),
         quick=typed["quick"],
         data_given=typed["data_dir"] is not None,
         epochs=typed["epochs"],
-        stop_after=typed["stop_after"],
+        stop_after=typed.get("stop_after"),
         limit_train=typed["limit_train"],
         limit_eval=typed["limit_eval"],
     )
@@ -104,3 +153,33 @@ def parse_seeds(text: str | None) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"--seeds {text!r}: expected whole numbers, such as 0,1,2") from None
+
+
+def run_request(context: typer.Context) -> "Request":
+    """Return what was typed about the machine's share that trials get."""
+    from resray.orchestration.resources import Request
+
+    typed = context.params
+    counts = ("gpus", "workers", "workers_per_trial", "cpus_per_trial")
+    return Request(
+        gpus_per_trial=parse_share(typed["gpus_per_trial"]),
+        **{key: typed[key] for key in counts},
+    )
+
+
+def parse_share(text: str | None) -> float | Literal["auto"] | None:
+    """Return a number of GPUs, or ``auto``; raise InputError for anything else."""
+    if text is None:
+        return None
+    try:
+        return "auto" if text == "auto" else float(text)
+    except ValueError:
+        raise InputError(
+            f"--gpus-per-trial {text!r}: expected a number, such as 1 or 0.5, or auto"
+        ) from None
+
+
+def refuse_both(dry_run: bool, as_json: bool) -> None:
+    """Raise InputError if an outcome is asked for that ``--dry-run`` does not have."""
+    if dry_run and as_json:
+        raise InputError("--json: there is no outcome yet with --dry-run; leave out one of them")

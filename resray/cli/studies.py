@@ -1,7 +1,6 @@
 """Commands about studies: list, show, bench."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,10 +11,19 @@ from rich.table import Table
 
 from resray.cli.options import (
     AblateOption,
+    AddressOption,
+    CpusPerTrialOption,
     DataDirOption,
+    DryRunOption,
     EpochsOption,
+    ForceOption,
+    GpusOption,
+    GpusPerTrialOption,
+    JsonOption,
     LimitEvalOption,
     LimitTrainOption,
+    MaxFailuresOption,
+    OutOption,
     QuickOption,
     SeedsOption,
     SelectOption,
@@ -23,12 +31,16 @@ from resray.cli.options import (
     StopAfterOption,
     StudyArgument,
     VariantOption,
+    WorkersOption,
+    WorkersPerTrialOption,
+    refuse_both,
+    run_request,
     study_options,
 )
+from resray.cli.outcomes import duplicate, outcome_facts, print_outcome
 from resray.errors import InputError
 
 if TYPE_CHECKING:
-    from resray.bench import Outcome
     from resray.orchestration.plan import Bench
 
 
@@ -87,51 +99,17 @@ def bench(
     limit_train: LimitTrainOption = None,
     limit_eval: LimitEvalOption = None,
     data_dir: DataDirOption = None,
-    gpus: Annotated[
-        int | None, typer.Option("--gpus", help="GPUs to use in all (default: every GPU).")
-    ] = None,
-    gpus_per_trial: Annotated[
-        float | None,
-        typer.Option(
-            "--gpus-per-trial",
-            help="GPUs of one trial (default: all of them, data-parallel); a fraction packs "
-            "several trials on one GPU.",
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", help="Without GPUs: one-process slots (default: CPU cores)."),
-    ] = None,
-    workers_per_trial: Annotated[
-        int | None,
-        typer.Option("--workers-per-trial", help="Without GPUs: ranks of one trial (default: 1)."),
-    ] = None,
-    cpus_per_trial: Annotated[
-        int | None,
-        typer.Option(
-            "--cpus-per-trial",
-            help="CPU cores of one trial (default: cores divided by the trials side by side).",
-        ),
-    ] = None,
-    max_failures: Annotated[
-        int,
-        typer.Option("--max-failures", min=0, help="Restarts of a trial whose process dies."),
-    ] = 3,
-    address: Annotated[
-        str | None, typer.Option("--address", help="Join the running Ray cluster there.")
-    ] = None,
-    out: Annotated[
-        Path, typer.Option("--out", help="Folder for results/STUDY/ and reports/STUDY.html.")
-    ] = Path(),
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would run, and start nothing.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Run finished trials anew; their results are replaced.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the outcome as JSON; progress goes to stderr.")
-    ] = False,
+    gpus: GpusOption = None,
+    gpus_per_trial: GpusPerTrialOption = None,
+    workers: WorkersOption = None,
+    workers_per_trial: WorkersPerTrialOption = None,
+    cpus_per_trial: CpusPerTrialOption = None,
+    max_failures: MaxFailuresOption = 3,
+    address: AddressOption = None,
+    out: OutOption = Path(),
+    dry_run: DryRunOption = False,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a study's trials in parallel and write its results and its report.
 
@@ -139,8 +117,7 @@ def bench(
     """
     from resray import bench as library
 
-    if dry_run and as_json:
-        raise InputError("--json: there is no outcome yet with --dry-run; leave out one of them")
+    refuse_both(dry_run, as_json)
     asked = [asked_for(name, context) for name in chosen_studies(study, every, context.params)]
     library.check_all(asked)
     if dry_run:
@@ -179,42 +156,11 @@ def chosen_studies(study: str | None, every: bool, typed: Mapping[str, Any]) -> 
 def asked_for(study: str, context: typer.Context) -> "Bench":
     """Return what the command line asks to run of a study."""
     from resray.orchestration.plan import Bench
-    from resray.orchestration.resources import Request
 
     typed = context.params
-    shares = ("gpus", "gpus_per_trial", "workers", "workers_per_trial", "cpus_per_trial")
     return Bench(
         study=study,
         options=study_options(context),
-        request=Request(**{key: typed[key] for key in shares}),
+        request=run_request(context),
         **{key: typed[key] for key in ("data_dir", "out", "address", "max_failures", "force")},
     )
-
-
-def duplicate(descriptor: int) -> Any:
-    """Return a file of its own on stdout (1) or stderr (2), which stays when Ray's output moves."""
-    return os.fdopen(os.dup(descriptor), "w", buffering=1)
-
-
-def outcome_facts(outcome: "Outcome") -> dict[str, Any]:
-    """Return what came of a bench for ``--json``."""
-    return {
-        "results": str(outcome.results),
-        "report": str(outcome.report),
-        "exit_code": outcome.exit_code,
-        "summary": outcome.summary,
-        "skipped": outcome.skipped,
-        "trials": outcome.trials,
-    }
-
-
-def print_outcome(outcome: "Outcome") -> None:
-    """Print what came of a bench, for people."""
-    states = ", ".join(f"{count} {state}" for state, count in outcome.summary.items())
-    skipped = f" ({outcome.skipped} had ended before)" if outcome.skipped else ""
-    for row in outcome.trials:
-        if row["status"] == "failed":
-            print(
-                f"{row['name']} (seed {row['seed']}): {row['error_class']}: {row['error_message']}"
-            )
-    print(f"{states}{skipped}\nResults: {outcome.results}\nReport:  {outcome.report}")

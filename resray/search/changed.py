@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from resray.study.applicable import in_use
-from resray.study.layers import Layer, flatten, merge, nested, recipe_layers, section
+from resray.study.layers import Layer, base_layers, flatten, merge, nested, recipe_layers
 from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import TRIAL_AXIS
 from resray.study.spec import Study
@@ -21,8 +21,7 @@ def start_of(study: Study, variant: str, point: Mapping[str, Any]) -> tuple[str,
     if trial in study.trial_names:
         index = study.trial_names.index(trial)
         return f"trial {trial}", recipe_layers(document, index, variant)
-    own = Layer(section(document, "variants", variant, "recipe"))
-    return "the study's recipe", [Layer(document["recipe"]), own]
+    return "the study's recipe", base_layers(document, variant)
 
 
 def changed_settings(start: Sequence[Layer], recipe: Recipe) -> dict[str, tuple[Any, Any]]:

@@ -1,0 +1,323 @@
+"""Commands about searches: tune, best."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from resray.cli.options import (
+    AddressOption,
+    CpusPerTrialOption,
+    DataDirOption,
+    DryRunOption,
+    EpochsOption,
+    ForceOption,
+    GpusOption,
+    GpusPerTrialOption,
+    JsonOption,
+    LimitEvalOption,
+    LimitTrainOption,
+    MaxFailuresOption,
+    OutOption,
+    QuickOption,
+    SetOption,
+    StudyArgument,
+    VariantOption,
+    WorkersOption,
+    WorkersPerTrialOption,
+    refuse_both,
+    run_request,
+    study_options,
+)
+from resray.cli.outcomes import duplicate, outcome_facts, print_outcome
+from resray.errors import InputError
+
+if TYPE_CHECKING:
+    from resray.search.budget import Budget
+    from resray.tune import Tune, TuneOutcome
+
+SEARCH = "What is searched"
+STOPPING = "What is stopped early"
+AFTER = "After the search"
+BUDGET = "Budget"
+
+SETTINGS = ("method", "samples", "seed", "scheduler", "grace", "reduction_factor", "rung_schedule",
+            "confirm", "audit")  # fmt: skip
+"""Options that take the place of what the study file says under ``search``."""
+
+
+def tune(
+    context: typer.Context,
+    study: StudyArgument,
+    spaces: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--space",
+            metavar="GLOB",
+            help="Only spaces whose name matches (`resray show STUDY`); repeatable.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            "--method",
+            metavar="grid|random|tpe",
+            help="Every combination, points drawn at random, or proposed by Optuna.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            min=1,
+            help="grid: draws of what is no grid, for each combination; else: points in all.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            min=0,
+            help="Of drawing, order and audit: the same seed searches the same points.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            "--seeds",
+            metavar="SEED",
+            help="The one seed of all trainings (default: the study's first).",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="asha|halving|median|none",
+            help="Who stops trials: see docs/search.md.",
+            rich_help_panel=STOPPING,
+        ),
+    ] = None,
+    grace: Annotated[
+        int | None,
+        typer.Option(
+            "--grace",
+            min=1,
+            help="Epochs before the first decision.",
+            rich_help_panel=STOPPING,
+        ),
+    ] = None,
+    reduction_factor: Annotated[
+        int | None,
+        typer.Option(
+            "--reduction-factor",
+            min=2,
+            help="One of so many goes on, to a rung that is so many times longer.",
+            rich_help_panel=STOPPING,
+        ),
+    ] = None,
+    rung_schedule: Annotated[
+        str | None,
+        typer.Option(
+            "--rung-schedule",
+            metavar="full|rescaled",
+            help="A rung looks into the full schedule, or trains one of its own length.",
+            rich_help_panel=STOPPING,
+        ),
+    ] = None,
+    confirm: Annotated[
+        int | None,
+        typer.Option(
+            "--confirm",
+            min=0,
+            help="Fresh seeds with which the winner is trained in full and tested.",
+            rich_help_panel=AFTER,
+        ),
+    ] = None,
+    audit: Annotated[
+        int | None,
+        typer.Option(
+            "--audit",
+            min=0,
+            help="Stopped trials, drawn at random, that are trained to the end after all.",
+            rich_help_panel=AFTER,
+        ),
+    ] = None,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(
+            "--time-budget",
+            metavar="2h30m",
+            help="Of this command; what runs then is stopped.",
+            rich_help_panel=BUDGET,
+        ),
+    ] = None,
+    max_gpu_hours: Annotated[
+        float | None,
+        typer.Option(
+            "--max-gpu-hours",
+            help="Of the whole search, whichever command spent them.",
+            rich_help_panel=BUDGET,
+        ),
+    ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(
+            "--max-cost",
+            help="The same in money; needs --price-per-gpu-hour.",
+            rich_help_panel=BUDGET,
+        ),
+    ] = None,
+    price_per_gpu_hour: Annotated[
+        float | None,
+        typer.Option(
+            "--price-per-gpu-hour",
+            help="What a GPU costs in an hour; shows what was spent.",
+            rich_help_panel=BUDGET,
+        ),
+    ] = None,
+    variant: VariantOption = None,
+    overrides: SetOption = None,
+    quick: QuickOption = False,
+    epochs: EpochsOption = None,
+    limit_train: LimitTrainOption = None,
+    limit_eval: LimitEvalOption = None,
+    data_dir: DataDirOption = None,
+    gpus: GpusOption = None,
+    gpus_per_trial: GpusPerTrialOption = None,
+    workers: WorkersOption = None,
+    workers_per_trial: WorkersPerTrialOption = None,
+    cpus_per_trial: CpusPerTrialOption = None,
+    max_failures: MaxFailuresOption = 3,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="End the search when a trial fails for good.")
+    ] = False,
+    address: AddressOption = None,
+    out: OutOption = Path(),
+    dry_run: DryRunOption = False,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Search a study's space: train many recipes, stop the worse ones early, confirm the winner.
+
+    Selects on validation; only the winner, trained anew with fresh seeds, is tested. The same
+    command goes on where an earlier one ended, and runs only what is new when the search has grown.
+    """
+    refuse_both(dry_run, as_json)
+    asked = asked_for(context)
+    from resray import tune as library
+
+    if dry_run:
+        library.dry_run(asked, Console())
+        return
+    with duplicate(2 if as_json else 1) as file:
+        outcome = library.run_tune(asked, Console(file=file))
+    if as_json:
+        print(json.dumps(tune_facts(outcome), default=str, indent=2))
+    else:
+        print_tuned(outcome)
+    raise typer.Exit(outcome.exit_code)
+
+
+def asked_for(context: typer.Context) -> "Tune":
+    """Return what the command line asks to search. Raises InputError for what it cannot mean."""
+    typed = context.params
+    options, budget = study_options(context), budget_from(typed)
+    if options.seeds is not None and len(options.seeds) > 1:
+        raise InputError(
+            f"--seeds {typed['seeds']}: a search trains each point with one seed; give one, and "
+            "choose with --confirm how many fresh ones the winner gets"
+        )
+    from resray.tune import Tune
+
+    passed_on = ("study", "data_dir", "out", "address", "max_failures", "fail_fast", "force")
+    return Tune(
+        options=options,
+        settings={key: typed[key] for key in SETTINGS if typed[key] is not None},
+        spaces=tuple(typed["spaces"] or ()),
+        request=run_request(context),
+        budget=budget,
+        **{key: typed[key] for key in passed_on},
+    )
+
+
+def budget_from(typed: dict[str, Any]) -> "Budget":
+    """Return what the search may spend, from the options of a command."""
+    from resray.search.budget import Budget, parse_duration
+
+    time = typed["time_budget"]
+    return Budget(
+        seconds=None if time is None else parse_duration(time),
+        gpu_hours=typed["max_gpu_hours"],
+        cost=typed["max_cost"],
+        price_per_gpu_hour=typed["price_per_gpu_hour"],
+    )
+
+
+def tune_facts(outcome: "TuneOutcome") -> dict[str, Any]:
+    """Return what came of a search for ``--json``."""
+    from resray.search.compute import share_spent
+
+    return {
+        **outcome_facts(outcome),
+        "best": outcome.best,
+        "confirmations": outcome.confirmations,
+        "share_of_compute": share_spent(outcome.trials),
+        "notes": list(outcome.notes),
+    }
+
+
+def print_tuned(outcome: "TuneOutcome") -> None:
+    """Print what came of a search, for people."""
+    from resray.best import mean_and_spread
+    from resray.report.statistics import summarise
+    from resray.search.compute import share_spent
+
+    for note in outcome.notes:
+        print(note)
+    if outcome.best is not None:
+        accuracy = outcome.best["validation_accuracy"]
+        print(f"Best:    {outcome.best['name']}, validation accuracy {accuracy:.2f} %")
+    if tested := summarise(row["test_accuracy"] for row in outcome.confirmations):
+        print(f"Test:    {mean_and_spread(tested)} with fresh seeds (n = {tested.n})")
+    if (share := share_spent(outcome.trials)) is not None:
+        print(f"Compute: {100 * share:.1f} % of training every point in full")
+    print_outcome(outcome)
+
+
+def best(
+    study: Annotated[
+        str,
+        typer.Argument(metavar="STUDY", help="A study's name, its YAML file or its results."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--out-file", help="The study file to write (default: STUDY-best.yaml)."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="The folder that holds results/STUDY/, as for `tune`.")
+    ] = Path(),
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that says something else.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Print the winner of a search, and write its recipe as a study file that `bench` takes."""
+    from resray import best as library
+
+    found = library.find_best(study, out)
+    if as_json:
+        written = library.write_best(found, output, force=force)
+        facts = {**library.best_facts(found), "study_file": str(written)}
+        print(json.dumps(facts, default=str, indent=2))
+        return
+    library.print_best(found, Console())
+    written = library.write_best(found, output, force=force)
+    print(f"\n{written}: train it with `resray bench {written}`")
