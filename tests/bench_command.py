@@ -1,13 +1,14 @@
-"""Running `resray bench` as users do, in a process of its own, and watching its results grow."""
+"""Running `resray bench` and `resray tune` in processes of their own; watching results grow."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -28,10 +29,23 @@ trials:
   - {name: second, recipe: {label_smoothing: 0.1}}
 """
 
+SEARCH = """
+search:
+  grace: 1
+  reduction_factor: 2
+  confirm: 1
+  spaces:
+    rates:
+      axes:
+        optimizer.lr: {grid: [0.02, 0.01, 0.005, 0.0001]}
+        label_smoothing: {grid: [0.0, 0.1]}
+"""
+"""Added to the study: 8 points, whose rungs are after epochs 1, 2 and 4."""
+
 
 @dataclass
-class BenchCommand:
-    """A `resray bench` of the tiny study, running in the background."""
+class RunningCommand:
+    """A command on the tiny study, running in the background."""
 
     process: "subprocess.Popen[bytes]"
     folder: Path
@@ -81,27 +95,35 @@ class BenchCommand:
 
 
 @contextmanager
-def bench_command(folder: Path, *options: str) -> Iterator[BenchCommand]:
-    """Start `resray bench` of the tiny study in ``folder``; end it if the test does not."""
+def running_command(
+    verb: str, folder: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[RunningCommand]:
+    """Start `resray VERB` on the tiny study in ``folder``; end it if the test does not."""
     study = folder / "tiny.yaml"
-    study.write_text(STUDY)
-    command = [sys.executable, "-c", "from resray.cli import main; main()", "bench", str(study)]
+    if not study.exists():
+        study.write_text(STUDY + SEARCH)
+    command = [sys.executable, "-c", "from resray.cli import main; main()", verb, str(study)]
     with open(folder / "output.txt", "ab") as output:
         process = subprocess.Popen(
             [*command, "--gpus", "0", "--out", str(folder), *options],
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env={**os.environ, **(environment or {})},
         )
     try:
-        yield BenchCommand(process, folder)
+        yield RunningCommand(process, folder)
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
 
 
-def assert_every_epoch_once(command: BenchCommand, epochs: int = 6) -> None:
+bench_command = partial(running_command, "bench")
+tune_command = partial(running_command, "tune")
+
+
+def assert_every_epoch_once(command: RunningCommand, epochs: int = 6) -> None:
     """Assert that each trial has each of its epochs exactly once."""
     table = command.table("epochs")
     for trial in set(command.table("trials")["name"]):

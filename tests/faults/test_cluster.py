@@ -1,0 +1,55 @@
+"""Two Ray nodes on this machine: trials spread, a node dies, a node lacks the storage."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bench_command import RunningCommand, assert_every_epoch_once, bench_command
+from tests.ray_nodes import RayCluster, RayNode, own_mounts_command, ray_cluster
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
+    with ray_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+def trains_on(command: RunningCommand, node: RayNode) -> bool:
+    """Return whether one of the node's processes is training a trial."""
+    events = command.table("events")
+    return bool(len(events)) and any(node.runs(int(pid)) for pid in events["pid"].dropna())
+
+
+def test_a_node_that_lacks_the_checkpoints_folder_is_refused(
+    cluster: RayCluster, tmp_path: Path
+) -> None:
+    if own_mounts_command() is None:
+        pytest.skip("a process may not have mounts of its own here")
+    address = ("--address", cluster.address)
+    with (
+        cluster.node("without-storage", without=tmp_path),
+        bench_command(tmp_path, *address, environment=cluster.environment) as command,
+    ):
+        assert command.finish() == 3, command.output
+    checkpoints = tmp_path / "results" / "tiny" / "checkpoints"
+    assert re.search(rf"node \S+ \(\S+\) does not see {checkpoints}; .*--out DIR", command.output)
+    assert list(checkpoints.iterdir()) == [], "nothing started, nothing left behind"
+    assert len(command.table("trials")) == 0
+
+
+def test_trials_spread_over_nodes_and_outlive_one(cluster: RayCluster, tmp_path: Path) -> None:
+    address = ("--address", cluster.address)
+    with (
+        cluster.node("short-lived") as node,
+        bench_command(tmp_path, *address, environment=cluster.environment) as command,
+    ):
+        command.wait_until(lambda: trains_on(command, cluster.head) and trains_on(command, node))
+        node.kill()
+        assert command.finish() == 0, command.output
+        assert_every_epoch_once(command)
+        assert set(command.table("trials")["status"]) == {"completed"}
+        assert "died" in set(command.table("events")["event"])
