@@ -1,8 +1,8 @@
 """Which trial of a search has won, in what order the others follow, and what confirms it.
 
-Works on rows of the trials table as `ResultStore` gives them (null is None), of trials whose
-validation accuracies compare: the same dataset and the same validation images. Nothing here reads
-a test figure: the search selects on validation alone.
+Works on rows of the trials table as `ResultStore` gives them (a null is None or left out), of
+trials whose validation accuracies compare: the same dataset and the same validation images. Nothing
+here reads a test figure: the search selects on validation alone.
 """
 
 import json
@@ -21,7 +21,7 @@ def in_full(row: Row) -> bool:
     return (
         row["role"] == "search"
         and row["status"] == "completed"
-        and row["epochs"] == row["full_epochs"]
+        and row["epochs"] == row.get("full_epochs")
     )
 
 
@@ -31,8 +31,8 @@ def winner(rows: Iterable[Row]) -> Row | None:
     Only trials that the scheduler let through to their full length take part, so not the audited
     ones, nor a rung of its own schedule. None if there is none yet.
     """
-    running = [row for row in rows if in_full(row) and not row["audited"]]
-    measured = [row for row in running if row["validation_accuracy"] is not None]
+    eligible = [row for row in rows if in_full(row) and not row.get("audited")]
+    measured = [row for row in eligible if row.get("validation_accuracy") is not None]
     return min(measured, key=_by_accuracy, default=None)
 
 
@@ -41,7 +41,7 @@ def better_audited(rows: Iterable[Row], won: Row) -> Row | None:
 
     None if no audited trial did.
     """
-    audited = [row for row in rows if in_full(row) and row["audited"]]
+    audited = [row for row in rows if in_full(row) and row.get("audited")]
     better = [row for row in audited if _value(row) > won["validation_accuracy"]]
     return min(better, key=_by_accuracy, default=None)
 
@@ -56,15 +56,15 @@ def ranked(rows: Iterable[Row]) -> list[Row]:
 
 
 def _rank(row: Row) -> tuple[int, int, float, str]:
-    group, rung = _group(row), row["rung"] or 0
+    group, rung = _group(row), row.get("rung") or 0
     return group, -rung if group == 2 else 0, *_by_accuracy(row)
 
 
 def _group(row: Row) -> int:
     if row["status"] == "failed":
-        return 4 if row["reason"] == "diverged" else 3
+        return 4 if row.get("reason") == "diverged" else 3
     if in_full(row):
-        return 1 if row["audited"] else 0
+        return 1 if row.get("audited") else 0
     return 2
 
 
@@ -73,29 +73,23 @@ def _by_accuracy(row: Row) -> tuple[float, str]:
 
 
 def _value(row: Row) -> float:
-    value = row["validation_accuracy"]
+    value = row.get("validation_accuracy")
     return _LOWEST if value is None else value
 
 
 def confirmations_of(rows: Iterable[Row], won: Row) -> list[Row]:
-    """Return the trainings of the winner's recipe with other seeds than its own, by seed.
-
-    A batch that was split further, for want of memory, is the same recipe.
-    """
-    wanted = _training(won)
+    """Return the trainings of the winner's recipe with other seeds than its own, by seed."""
     confirming = [
         row
         for row in rows
-        if row["role"] == "confirmation" and row["seed"] != won["seed"] and _training(row) == wanted
+        if row["role"] == "confirmation" and row["seed"] != won["seed"] and _same_recipe(row, won)
     ]
     return sorted(confirming, key=lambda row: row["seed"])
 
 
-def _training(row: Row) -> tuple[Any, ...]:
-    """Return what two trainings of one recipe have in common, whatever their seeds."""
-    recipe = json.loads(row["recipe"])
-    step = recipe.pop("batch_size") * recipe.pop("accumulation", 1)
-    return recipe, step, row["point"], row["dataset_checksum"]
+def _same_recipe(row: Row, won: Row) -> bool:
+    same_images = row["dataset_checksum"] == won["dataset_checksum"]
+    return same_images and json.loads(row["recipe"]) == json.loads(won["recipe"])
 
 
 def fresh_seeds(rows: Iterable[Row], won: Row, count: int) -> list[int]:

@@ -1,7 +1,7 @@
 """What a search has spent, against training each of its points in full.
 
 In training multiply-adds, which do not depend on the device or on what else ran there. Works on
-rows of the trials table as `ResultStore` gives them (null is None).
+rows of the trials table as `ResultStore` gives them (a null is None or left out).
 """
 
 from collections.abc import Iterable
@@ -15,16 +15,16 @@ PASSES = 3
 
 def spent(row: Row) -> float:
     """Return the multiply-adds that a trial's recorded epochs took."""
-    return _epoch(row) * (row["epochs_done"] or 0)
+    return _epoch(row) * (row.get("epochs_done") or 0)
 
 
 def in_full_cost(row: Row) -> float:
     """Return the multiply-adds of a search trial's point at its full length."""
-    return _epoch(row) * (row["full_epochs"] or 0)
+    return _epoch(row) * (row.get("full_epochs") or 0)
 
 
 def _epoch(row: Row) -> float:
-    return float(PASSES * (row["multiply_adds"] or 0) * (row["train_images"] or 0))
+    return float(PASSES * (row.get("multiply_adds") or 0) * (row.get("train_images") or 0))
 
 
 def share_spent(rows: Iterable[Row]) -> float | None:
