@@ -3,6 +3,7 @@
 import math
 import os
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -33,7 +34,8 @@ class Request:
     """What the user asked for; None is the default."""
 
     gpus: int | None = None
-    gpus_per_trial: float | None = None
+    gpus_per_trial: float | Literal["auto"] | None = None
+    """auto: what `resray.orchestration.memory` measures; one whole GPU until then."""
     workers: int | None = None
     workers_per_trial: int | None = None
     cpus_per_trial: int | None = None
@@ -95,10 +97,15 @@ def allocate(request: Request, machine: Machine, trials: int) -> Allocation:
         return on_gpus(request, machine, gpus, trials)
     if request.gpus_per_trial is not None:
         raise ClusterError(
-            f"--gpus-per-trial {request.gpus_per_trial:g}: no GPU to train on ({machine}); "
+            f"--gpus-per-trial {shown(request.gpus_per_trial)}: no GPU to train on ({machine}); "
             "leave it out to train on the CPU"
         )
     return on_cpus(request, machine, trials)
+
+
+def shown(share: float | Literal["auto"]) -> str:
+    """Return ``0.25``, ``2`` or ``auto``, as it was typed."""
+    return share if share == "auto" else f"{share:g}"
 
 
 def check_positive(request: Request) -> None:
@@ -121,7 +128,7 @@ def on_gpus(request: Request, machine: Machine, gpus: int, trials: int) -> Alloc
             "--workers and --workers-per-trial are for training on the CPU; use --gpus and "
             "--gpus-per-trial, or --gpus 0 to leave the GPUs alone"
         )
-    share = float(gpus if request.gpus_per_trial is None else request.gpus_per_trial)
+    share = asked_share(request, gpus)
     if not math.isfinite(share) or share <= 0 or (share > 1 and not share.is_integer()):
         raise InputError(
             f"--gpus-per-trial {share:g}: must be a whole number, or a fraction below 1 to pack "
@@ -140,6 +147,13 @@ def on_gpus(request: Request, machine: Machine, gpus: int, trials: int) -> Alloc
     side_by_side = min(slots, trials, machine.cpus // world_size)
     cpus = cpus_for_each(request, machine, side_by_side, world_size)
     return Allocation(side_by_side, world_size, cpus_per_trial=cpus, gpus_per_trial=share)
+
+
+def asked_share(request: Request, gpus: int) -> float:
+    """Return how much of a GPU, or how many, a trial gets: by default all ``gpus``."""
+    if request.gpus_per_trial == "auto":
+        return 1.0
+    return float(gpus if request.gpus_per_trial is None else request.gpus_per_trial)
 
 
 def on_cpus(request: Request, machine: Machine, trials: int) -> Allocation:

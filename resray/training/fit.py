@@ -57,11 +57,12 @@ class Trainer:
         self.records: list[Record] = []
         self.parts = build_parts(recipe, len(splits.class_names), context, seed)
         self.network, self.precision = self.parts.network, self.parts.precision
-        self.train_loader = self._train_loader(splits.train)
+        self.train_loader = self.loader_of(splits.train)
         self.validation_loader = self._eval_loader(splits.validation)
         self.test_loader = self._eval_loader(splits.test) if evaluate_test else None
 
-    def _train_loader(self, images: Images) -> TrainLoader | PerImageLoader:
+    def loader_of(self, images: Images) -> TrainLoader | PerImageLoader:
+        """Return a loader that gives ``images`` as training takes them."""
         options: dict[str, Any] = {
             "batch_size": self.recipe.batch_size,
             "seed": self.seed,

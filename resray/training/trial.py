@@ -60,6 +60,8 @@ class Job:
     """Keys of a `CheckpointPolicy`."""
     evaluate_test: bool = True
     """False for a search's trials: nothing may be chosen by what is known of test."""
+    multiply_adds: int | None = None
+    """Of one image's forward pass, if the planner has counted them."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as a dictionary of plain values."""
@@ -222,7 +224,8 @@ def trial_facts(job: Job, trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
         "precision": trainer.precision,
         "channels_last": trainer.channels_last,
         "parameters": count_parameters(trainer.network),
-        "multiply_adds": count_multiply_adds(trainer.network, splits.image_size),
+        "multiply_adds": job.multiply_adds
+        or count_multiply_adds(trainer.network, splits.image_size),
         "world_size": context.world_size,
         "host": socket.gethostname(),
         "pid": os.getpid(),

@@ -1,0 +1,95 @@
+"""``--gpus-per-trial auto``: how many trials one GPU holds, by measuring the largest of them."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from resray.errors import ClusterError
+from resray.orchestration.cluster import first_line
+from resray.orchestration.resources import Machine, Request, counted
+from resray.training.step_memory import StepMemory, measure_step
+from resray.training.trial import Job
+
+MARGIN = 1.1
+"""Room for what one step does not show: fragmentation, other kernels, later phases."""
+
+GRAIN = 10_000
+"""Ray hands out a GPU in parts of one ten-thousandth."""
+
+
+def pack(request: Request, jobs: Iterable[Job], machine: Machine) -> tuple[Request, str]:
+    """Return ``request`` with a number in place of ``auto``, and what was found, as text.
+
+    Trains a step of the largest of ``jobs`` in a Ray task that takes one whole GPU, which must be
+    free. Ray must be connected. Raises ClusterError if that step cannot be trained.
+    """
+    waiting = list(jobs)
+    job = largest(waiting)
+    return packed(request, measured(job), machine, trials=len(waiting), name=job.name)
+
+
+def largest(jobs: Iterable[Job]) -> Job:
+    """Return the job with the most multiply-adds in a batch: it takes about the most memory."""
+    return max(jobs, key=multiply_adds_of_a_batch)
+
+
+def multiply_adds_of_a_batch(job: Job) -> int:
+    """Return the multiply-adds of a forward pass over one batch; the planner has counted them."""
+    assert job.multiply_adds is not None, f"{job.name}: multiply-adds were not counted"
+    return job.multiply_adds * int(job.recipe["batch_size"])
+
+
+def measured(job: Job) -> StepMemory:
+    """Return what a trial takes of a GPU, measured where Ray has one free."""
+    # A process that has ended holds nothing of the GPU.
+    task = ray.remote(num_cpus=1, num_gpus=int(job.use_gpu), max_calls=1)(measure_in_task)
+    try:
+        memory: StepMemory = ray.get(task.remote(job.to_dict()))
+    except RayError as error:
+        cause = getattr(error, "cause", None) or error
+        raise ClusterError(
+            f"--gpus-per-trial auto: a step of {job.name} could not be measured "
+            f"({first_line(cause)}); give a number, such as 1"
+        ) from error
+    return memory
+
+
+def measure_in_task(job: dict[str, Any]) -> StepMemory:
+    """Measure a job that came to a Ray worker as plain values."""
+    return measure_step(Job(**job))
+
+
+def packed(
+    request: Request, memory: StepMemory, machine: Machine, *, trials: int, name: str
+) -> tuple[Request, str]:
+    """Return ``request`` with the share of a GPU that a trial takes, and the reckoning as text.
+
+    A GPU holds as many trials as fit into its memory with `MARGIN`, one at least, but no more than
+    there are CPU cores or trials for.
+    """
+    gpus = machine.gpus if request.gpus is None else request.gpus
+    needed = memory.needed * MARGIN
+    fitting = max(1, int(memory.total / needed))
+    of_cores = max(1, machine.cpus // (gpus * (request.cpus_per_trial or 1)))
+    of_trials = max(1, -(-trials // gpus))
+    on_each = min(fitting, of_cores, of_trials)
+    text = (
+        f"--gpus-per-trial auto: one trial ({name}) needs {gibibytes(needed)} of "
+        f"{gibibytes(memory.total)}: {on_each} on a GPU"
+    )
+    if on_each < fitting:
+        text += f" ({fitting} would fit; {counted(trials, 'trial')}, {machine})"
+    return replace(request, gpus_per_trial=share_of(on_each)), text
+
+
+def share_of(trials: int) -> float:
+    """Return the share of a GPU of which ``trials`` fit, also as Ray counts them."""
+    return GRAIN // trials / GRAIN
+
+
+def gibibytes(number: float) -> str:
+    """Return ``2.1 GiB``."""
+    return f"{number / 2**30:.1f} GiB"

@@ -1,0 +1,90 @@
+"""How much memory a trial takes: measured over two optimizer steps and one evaluation batch."""
+
+import os
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+
+from resray.data.splits import prepare
+from resray.study.phases import recipe_at
+from resray.training.batch_note import is_out_of_memory
+from resray.training.context import LocalContext
+from resray.training.device import peak_memory, pick_device, wait_for
+from resray.training.epoch import TrainingEpoch
+from resray.training.evaluation import evaluate
+from resray.training.fit import Trainer
+from resray.training.trial import Job, open_checked, recipe_of, set_up_process
+
+
+@dataclass(frozen=True)
+class StepMemory:
+    """What a trial takes of a device's memory, in bytes."""
+
+    needed: int
+    """On a GPU with all that the process holds there: cached blocks, context and kernels."""
+    total: int
+
+
+def measure_step(job: Job) -> StepMemory:
+    """Return the memory that a trial of one rank takes, by training its first steps.
+
+    The device should be this process's own: on a GPU, what others hold counts as if it were the
+    trial's. On the CPU it is what the process grows by. A trial that does not fit needs all there
+    is. Raises DataError as opening the data does.
+    """
+    context = LocalContext(pick_device(job.use_gpu))
+    set_up_process(job, context)
+    before = peak_memory(context.device)
+    total = total_memory(context.device)
+    try:
+        train_two_steps(job, context)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return StepMemory(total, total)
+    return StepMemory(taken_memory(context.device, before), total)
+
+
+def train_two_steps(job: Job, context: LocalContext) -> None:
+    """Build the trial as it will be, with all its data, train two steps and evaluate one batch.
+
+    The first step leaves what the second one needs besides: the optimizer's state.
+    """
+    recipe = recipe_of(job)
+    splits = prepare(open_checked(job, recipe), recipe.data)
+    trainer = Trainer(recipe, splits, context, seed=job.seed, evaluate_test=job.evaluate_test)
+    count = min(2 * recipe.batch_size * recipe.accumulation, len(splits.train))
+    TrainingEpoch(
+        recipe_at(recipe, 1),
+        trainer.parts,
+        trainer.loader_of(splits.train.select(torch.arange(count))),
+        context,
+        seed=job.seed,
+        epoch=1,
+        plateau=1.0,
+    ).run()
+    evaluate(
+        trainer.parts.evaluated,
+        islice(trainer.validation_loader, 1),
+        device=context.device,
+        precision=trainer.precision,
+    )
+    wait_for(context.device)
+
+
+def taken_memory(device: torch.device, before: int) -> int:
+    """Return the most bytes that were taken; of a CPU process, beyond those ``before``."""
+    if device.type != "cuda":
+        return max(0, peak_memory(device) - before)
+    free, total = torch.cuda.mem_get_info(device)
+    # What lies on the device beside torch's blocks: CUDA's context, and kernels that were loaded.
+    beside = total - free - torch.cuda.memory_reserved(device)
+    return torch.cuda.max_memory_reserved(device) + beside
+
+
+def total_memory(device: torch.device) -> int:
+    """Return the bytes that there are on the device, or in this machine."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,112 @@
+"""--gpus-per-trial auto: what a trial takes, and how many of them a GPU then holds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from ray.util.placement_group import placement_group, remove_placement_group
+
+from resray.errors import ClusterError
+from resray.orchestration.environment import prepare_environment
+from resray.orchestration.memory import largest, measured, packed, share_of
+from resray.orchestration.resources import Machine, Request, allocate
+from resray.training.step_memory import StepMemory, measure_step
+from tests.training_case import DATA, TINY, job_of, tiny_recipe
+
+GIB = 2**30
+H200 = Machine(cpus=16, gpus=1)
+
+
+@pytest.fixture(scope="module")
+def _a_gpu_to_share() -> Iterator[None]:
+    """A local Ray that believes in one GPU: what it hands out is only a number."""
+    prepare_environment()
+    ray.init("local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("needed", "wishes", "machine", "trials", "on_each"),
+    [
+        # 10 % more than was measured: 40 / 4.4 = 9.09, where 10 would fit without.
+        (4 * GIB, {}, H200, 40, 9),
+        (2 * GIB, {}, H200, 40, 16),  # 18 would fit, but there are 16 cores.
+        (2 * GIB, {"cpus_per_trial": 4}, H200, 40, 4),
+        (2 * GIB, {}, H200, 5, 5),
+        (2 * GIB, {}, Machine(cpus=64, gpus=4), 10, 3),
+        (2 * GIB, {"gpus": 2}, Machine(cpus=64, gpus=4), 10, 5),
+        # One at least, even if that one may not fit, or has no core of its own.
+        (39 * GIB, {}, H200, 40, 1),
+        (60 * GIB, {}, H200, 40, 1),
+        (2 * GIB, {}, Machine(cpus=2, gpus=4), 40, 1),
+    ],
+)
+def test_a_gpu_holds_what_fits(
+    needed: int, wishes: dict[str, int], machine: Machine, trials: int, on_each: int
+) -> None:
+    request = Request(**wishes, gpus_per_trial="auto")  # type: ignore[arg-type]
+    memory = StepMemory(needed, total=40 * GIB)
+    made, text = packed(request, memory, machine, trials=trials, name="resnet50")
+    assert text.startswith("--gpus-per-trial auto: one trial (resnet50) needs ")
+    assert f" of 40.0 GiB: {on_each} on a GPU" in text
+    gpus = wishes.get("gpus", machine.gpus)
+    allocation = allocate(made, machine, trials)
+    assert allocation.side_by_side == min(gpus * on_each, trials, machine.cpus)
+    assert allocation.world_size == 1
+
+
+def test_the_reckoning_is_stated() -> None:
+    request, memory = Request(gpus_per_trial="auto"), StepMemory(2 * GIB, total=139 * GIB)
+    assert packed(request, memory, H200, trials=24, name="resnet18")[1] == (
+        "--gpus-per-trial auto: one trial (resnet18) needs 2.2 GiB of 139.0 GiB: 16 on a GPU "
+        "(63 would fit; 24 trials, this machine has 16 CPU cores and 1 GPU)"
+    )
+
+
+def test_auto_is_a_whole_gpu_until_it_is_measured() -> None:
+    allocation = allocate(Request(gpus_per_trial="auto"), Machine(cpus=8, gpus=4), trials=9)
+    assert (allocation.side_by_side, allocation.gpus_per_trial) == (4, 1)
+    with pytest.raises(ClusterError, match="--gpus-per-trial auto: no GPU to train on"):
+        allocate(Request(gpus_per_trial="auto"), Machine(cpus=8, gpus=0), trials=9)
+
+
+def test_the_largest_job_has_most_work_in_a_batch(tmp_path: Path) -> None:
+    wide = job_of(tiny_recipe(), tmp_path, name="wide", multiply_adds=500)
+    batched = job_of(tiny_recipe(batch_size=128), tmp_path, name="batched", multiply_adds=200)
+    assert largest([wide, batched]).name == "batched"
+
+
+def test_a_step_takes_more_memory_with_more_images(tmp_path: Path) -> None:
+    taken = []
+    for batch_size in (16, 128):
+        recipe = tiny_recipe(
+            data={**DATA, "images": 168, "image_size": 32},
+            model={**TINY, "channels": (16, 16)},
+            batch_size=batch_size,
+            eval_batch_size=8,
+        )
+        taken.append(measure_step(job_of(recipe, tmp_path)))
+    values_of_a_layer = 128 * 16 * 32 * 32 * 4
+    assert taken[1].needed - taken[0].needed > 2 * values_of_a_layer
+    assert taken[1].needed < taken[1].total
+    assert list(tmp_path.iterdir()) == [], "measuring leaves no checkpoint"
+
+
+@pytest.mark.usefixtures("_a_gpu_to_share")
+def test_a_job_is_measured_in_a_process_of_rays(tmp_path: Path) -> None:
+    job = job_of(tiny_recipe(), tmp_path)
+    memory = measured(job)
+    assert 0 < memory.needed < memory.total
+    other_data = job_of(tiny_recipe(), tmp_path, dataset_checksum="0" * 64)
+    with pytest.raises(ClusterError, match=r"a step of resnet18 could not be measured \(.*checks"):
+        measured(other_data)
+
+
+@pytest.mark.usefixtures("_a_gpu_to_share")
+@pytest.mark.parametrize("trials", [7, 13])
+def test_ray_finds_room_for_as_many_shares_as_were_reckoned(trials: int) -> None:
+    group = placement_group([{"GPU": share_of(trials)}] * trials)
+    assert group.wait(timeout_seconds=30)
+    remove_placement_group(group)
