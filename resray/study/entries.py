@@ -118,21 +118,20 @@ def _grid_entries(document: Any) -> list[Entry]:
     grid = document.get("grid") if isinstance(document, Mapping) else None
     if not isinstance(grid, Mapping) or not all(isinstance(v, list) for v in grid.values()):
         return []
-    return [
-        Entry(
-            "-".join(shown_value(value) for value in point),
-            (),
-            tuple(zip(grid, point, strict=True)),
-        )
-        for point in product(*grid.values())
-    ]
+    points = (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
+    return [Entry(point_name(point), (), tuple(point.items())) for point in points]
 
 
-def shown_value(value: Any) -> str:
-    """Return a value as a part of a trial's name."""
+def point_name(values: Mapping[str, Any]) -> str:
+    """Return the name of a grid's or a search's point: its values, e.g. ``resnet18-sgd-0.1``."""
+    return "-".join(_shown(value) for value in values.values())
+
+
+def _shown(value: Any) -> str:
+    """Return a point's value as a part of a trial's name."""
     if isinstance(value, Mapping):
-        return "_".join(f"{shown_value(key)}_{shown_value(part)}" for key, part in value.items())
+        return "_".join(f"{_shown(key)}_{_shown(part)}" for key, part in value.items())
     if isinstance(value, list | tuple):
-        return "_".join(shown_value(part) for part in value)
+        return "_".join(_shown(part) for part in value)
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return "".join(letter if letter.isalnum() or letter in "_.+-" else "_" for letter in text)

@@ -4,15 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
 import resray
 from resray.errors import InputError, not_known, unknown
 from resray.study.entries import entries
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
-from resray.study.mistakes import Mistake, child_type, dotted, find_mistakes
+from resray.study.mistakes import Mistake, dotted, first_unknown, mistakes_in
 from resray.study.phases import check_ranges
 from resray.study.recipe_spec import Data, Recipe
+from resray.study.search_recipes import recipe_mistakes_of_search
 from resray.study.source import Key, Source, parse, read_text
 from resray.study.spec import Study
 from resray.study.strict import Misplaced
@@ -66,8 +65,9 @@ def _validate(source: Source) -> Study:
     content = source.content
     if not isinstance(content, dict):
         raise InputError(f"{source.place}:1: a study is a mapping of keys to values")
-    mistakes = _mistakes_in(Study, content) + _mistakes_of_the_whole(content)
+    mistakes = mistakes_in(Study, content) + _mistakes_of_the_whole(content)
     mistakes += _recipe_mistakes(content) + _quick_mistakes(content) + _assumed_mistakes(content)
+    mistakes += recipe_mistakes_of_search(content)
     # Whether a change does anything shows in complete recipes only.
     mistakes = mistakes or _idle_changes(content)
     if mistakes:
@@ -99,7 +99,7 @@ def _recipe_mistakes(document: dict[Any, Any]) -> list[Mistake]:
 
 def _check(layers: list[Layer], index: int) -> list[Mistake]:
     recipe = merge(layers)
-    mistakes = _mistakes_in(Recipe, recipe) + _phase_mistakes(recipe)
+    mistakes = mistakes_in(Recipe, recipe) + _phase_mistakes(recipe)
     return [_in_document(layers, index, mistake) for mistake in mistakes]
 
 
@@ -123,14 +123,6 @@ def _phase_mistakes(recipe: dict[str, Any]) -> list[Mistake]:
 
 def _as_mistake(error: Misplaced) -> Mistake:
     return Mistake(error.path, error.path, str(error))
-
-
-def _mistakes_in(model: type[BaseModel], content: Any) -> list[Mistake]:
-    try:
-        model.model_validate(content)
-    except ValidationError as error:
-        return find_mistakes(model, error)
-    return []
 
 
 def _in_document(layers: list[Layer], index: int, mistake: Mistake) -> Mistake:
@@ -169,7 +161,7 @@ def _quick_mistakes(document: dict[Any, Any]) -> list[Mistake]:
     for key, base in replaced.items():
         start: tuple[Key, ...] = ("quick", key)
         changes = section(document, *start)
-        for mistake in _mistakes_in(Data, {**base, **changes}):
+        for mistake in mistakes_in(Data, {**base, **changes}):
             if not mistake.path or mistake.path[0] in changes:
                 found.append(
                     replace(mistake, path=start + mistake.path, shown=start + mistake.shown)
@@ -185,14 +177,13 @@ def _assumed_mistakes(document: dict[Any, Any]) -> list[Mistake]:
 
 def _unknown_setting(setting: str) -> Mistake | None:
     keys = setting.split(".")
-    kind: Any = Study if keys[0] in Study.model_fields else Recipe
-    for depth, key in enumerate(keys):
-        choices = getattr(kind, "model_fields", {}) if depth else [*Recipe.model_fields, "ablate"]
-        kind = child_type(kind, key)
-        if kind is None:
-            message = not_known(key, choices) if choices else f"has no {key!r} in it"
-            return Mistake(("assumed", setting), ("assumed", *keys[:depth]), message)
-    return None
+    found = first_unknown(Study if keys[0] in Study.model_fields else Recipe, keys)
+    if found is None:
+        return None
+    depth, choices = found
+    choices = choices if depth else [*Recipe.model_fields, "ablate"]
+    message = not_known(keys[depth], choices) if choices else f"has no {keys[depth]!r} in it"
+    return Mistake(("assumed", setting), ("assumed", *keys[:depth]), message)
 
 
 def _idle_changes(document: dict[Any, Any]) -> list[Mistake]:
@@ -210,6 +201,6 @@ def _idle_changes(document: dict[Any, Any]) -> list[Mistake]:
 
 def _does_nothing(change: dict[str, Any], layers: list[Layer]) -> bool:
     before, after = merge(layers), merge([*layers, Layer(change)])
-    if _mistakes_in(Recipe, before) or _mistakes_in(Recipe, after):
+    if mistakes_in(Recipe, before) or mistakes_in(Recipe, after):
         return False
     return Recipe.model_validate(before) == Recipe.model_validate(after)

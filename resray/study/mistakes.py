@@ -34,6 +34,15 @@ def dotted(path: Sequence[Key]) -> str:
     return text.removeprefix(".")
 
 
+def mistakes_in(model: type[BaseModel], content: Any) -> list[Mistake]:
+    """Validate content as ``model`` and return what is wrong in it."""
+    try:
+        model.model_validate(content)
+    except ValidationError as error:
+        return find_mistakes(model, error)
+    return []
+
+
 def find_mistakes(model: type[BaseModel], error: ValidationError) -> list[Mistake]:
     """Translate the errors of validating ``model``, one for each value at fault."""
     found: dict[tuple[Key, ...], Mistake] = {}
@@ -136,4 +145,17 @@ def child_type(kind: Any, key: Key) -> Any:
         return _bare(members[0])
     if get_origin(kind) is tuple and isinstance(key, int) and key < len(members):
         return _bare(members[key])
+    return None
+
+
+def first_unknown(kind: Any, keys: Sequence[str]) -> tuple[int, list[str]] | None:
+    """Return the depth of the first key that leads nowhere from a type, and what could stand there.
+
+    None: they all lead somewhere. Nothing could stand there: what is there has no keys.
+    """
+    for depth, key in enumerate(keys):
+        child = child_type(kind, key)
+        if child is None:
+            return depth, list(getattr(kind, "model_fields", ()))
+        kind = child
     return None

@@ -48,7 +48,7 @@ def numbers_in(conditions: Any) -> Any:
     return {name: as_numbers(value) for name, value in conditions.items()}
 
 
-Values = Annotated[list[Any] | dict[str, Any], BeforeValidator(as_numbers)]
+Values = Annotated[list[Any] | dict[Any, Any], BeforeValidator(as_numbers)]
 
 
 class Axis(Strict):
@@ -106,6 +106,9 @@ class Axis(Strict):
                 message = "a mapping needs a name: {NAME: {changes of the recipe}, ...}"
                 raise Misplaced((self.form, index), message)
         for name, changes in self.named.items():
+            if not isinstance(name, str):
+                message = f"{name!r} must be text; put it in quotes"
+                raise Misplaced((self.form, str(name)), message)
             if not isinstance(changes, dict):
                 message = f"{changes!r} must be a mapping, the recipe's changes"
                 raise Misplaced((self.form, name), message)

@@ -26,6 +26,9 @@ class Source:
         node, line = self.root, self.root.start_mark.line
         for key in path:
             child = _child(node, key)
+            if child is None and key == 0:
+                # A single value may stand for a list of one.
+                continue
             if child is None:
                 break
             line, node = child

@@ -13,6 +13,7 @@ from resray.study.claims import Statement, check_statement
 from resray.study.entries import entries, trial_names
 from resray.study.layers import merge, recipe_layers, section
 from resray.study.recipe_spec import MODEL_FORMS
+from resray.study.search_mistakes import mistakes_of_search
 from resray.study.source import Key
 from resray.study.strict import Misplaced
 
@@ -28,6 +29,7 @@ def mistakes_of_the_whole(document: Mapping[str, Any]) -> Iterator[Misplaced]:
     yield from _unknown_stand_ins(document)
     yield from _seeds_twice(document)
     yield from _unreached_epochs(document)
+    yield from mistakes_of_search(document)
 
 
 def variant_names(document: Mapping[str, Any]) -> list[str]:
