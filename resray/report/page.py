@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 
 import resray
-from resray.report import record, sections
+from resray.report import record, search_section, sections
 from resray.report.ablation_section import ablation_section
 from resray.report.aggregate import Results, load_results
 from resray.report.claims_section import claims_section
@@ -17,6 +17,7 @@ from resray.report.evaluations_section import evaluations_section
 from resray.report.figures import MISSING_FIGURES, all_figures
 from resray.report.phases import phases_section
 from resray.report.plot import Figure
+from resray.report.search_words import reduced_note as reduced_search
 from resray.report.text import Html, escape, join, script_json, tag
 
 
@@ -38,6 +39,12 @@ class Section:
 
 SECTIONS = (
     Section("answer", "Answer", "Answer", sections.answer_section),
+    Section("search", "Search", "Search", search_section.search_section),
+    Section("space", "Space", "The space that was searched", figures=("parallel", "axes"),
+            note=reduced_search),
+    Section("course", "Course", "The course of the search", figures=("rungs", "best", "workers"),
+            note=reduced_search),
+    Section("points", "Points", "All points of the search", search_section.points_section),
     Section("published", "Published", "Published and measured", sections.published_section),
     Section("cost", "Cost", "Accuracy against cost"),
     Section("curves", "Curves", "Learning curves"),
@@ -49,7 +56,7 @@ SECTIONS = (
     Section("claims", "Claims", "What the author claims", claims_section),
     Section("trials", "Trials", "All trials", record.trials_section),
     Section("run", "Set-up", "What was run, and on what", record.run_section),
-)
+)  # fmt: skip
 
 
 def write_report(

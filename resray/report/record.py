@@ -101,18 +101,20 @@ def planned(row: Row) -> object:
 def failed_list(results: Results, failed: Sequence[Row]) -> Html:
     if not failed:
         return tag("p", "None.", class_="missing")
-    items = [
-        tag(
-            "li",
-            tag("p", tag("strong", results.labels[row["trial_id"]]), f", seed {row['seed']}: ",
-                tag("code", row["error_class"] or "no error recorded"),
-                f" after {row['epochs_done'] or 0} of {planned(row)} epochs, "
-                f"{plural(row['attempts'] or 0, 'attempt')}, reason: {row['reason'] or 'unknown'}"),
-            tag("pre", row["error_message"] or "no message", tabindex="0"),
-        )
-        for row in failed
-    ]  # fmt: skip
+    items = [failed_item(results.labels[row["trial_id"]], row) for row in failed]
     return tag("ul", *items, class_="failed")
+
+
+def failed_item(label: str, row: Row) -> Html:
+    """Return a failed trial with its error, for a list."""
+    return tag(
+        "li",
+        tag("p", tag("strong", label), f", seed {row['seed']}: ",
+            tag("code", row["error_class"] or "no error recorded"),
+            f" after {row['epochs_done'] or 0} of {planned(row)} epochs, "
+            f"{plural(row['attempts'] or 0, 'attempt')}, reason: {row['reason'] or 'unknown'}"),
+        tag("pre", row["error_message"] or "no message", tabindex="0"),
+    )  # fmt: skip
 
 
 def early_table(results: Results, rows: Sequence[Row]) -> Html:

@@ -1,0 +1,180 @@
+"""What became of each point of a search, and what won: plain data for the report."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from resray.report.aggregate import Results, Row, parsed_json
+from resray.search.best import better_audited, confirmations_of, in_full, ranked, winner
+
+COMPLETED, STOPPED, ENDED = "completed", "stopped", "ended"
+FAILED, DIVERGED, UNFINISHED = "failed", "diverged", "unfinished"
+STATES = {
+    COMPLETED: "trained in full",
+    STOPPED: "stopped by the scheduler",
+    ENDED: "ended by a budget",
+    FAILED: "failed",
+    DIVERGED: "diverged",
+    UNFINISHED: "waiting or unfinished",
+}
+"""What may have become of a point, in words."""
+
+
+@dataclass(frozen=True)
+class SearchPoint:
+    """One point of a space with its trainings."""
+
+    rows: tuple[Row, ...]
+    """One, or one for each rung where each rung is a training of its own: the shortest first."""
+    decisions: tuple[Row, ...]
+    """What the scheduler decided, oldest first."""
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """Each axis's value; axes that do not apply are absent."""
+        return dict(parsed_json(self.rows[0]["point"], {}))
+
+    @cached_property
+    def own_rows(self) -> tuple[Row, ...]:
+        """The trainings that the search itself asked for: those that an audit added are left out.
+
+        Where a training goes on from its checkpoint, the audited row is the point's only one.
+        """
+        return tuple(row for row in self.rows if not row["audited"]) or self.rows
+
+    @cached_property
+    def row(self) -> Row:
+        """The training that came furthest, of those that have begun."""
+        begun = [row for row in self.own_rows if row["status"] != "pending"]
+        return begun[-1] if begun else self.own_rows[0]
+
+    @cached_property
+    def stop(self) -> Row | None:
+        """The decision that stopped the point, None for a divergence too."""
+        stops = [row for row in self.decisions if row["stopped"] and row["value"] is not None]
+        return stops[-1] if stops else None
+
+    @cached_property
+    def state(self) -> str:
+        """One of `STATES`."""
+        if self.stop:
+            return STOPPED
+        if self.row["status"] == "failed":
+            return DIVERGED if self.row["reason"] == "diverged" else FAILED
+        if self.row["status"] == "completed":
+            return COMPLETED if in_full(self.row) else UNFINISHED
+        return ENDED if self.row["status"] == "stopped" else UNFINISHED
+
+    @property
+    def audited(self) -> Row | None:
+        """The training that was ended after a stop, for the audit; None if it was not (yet)."""
+        ended = (row for row in self.rows if row["audited"] and in_full(row))
+        return next(ended, None) if self.stop else None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Highest validation accuracy in percent, up to the stop if it was stopped."""
+        return self.stop["value"] if self.stop else self.row["validation_accuracy"]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the longest training, up to the stop if it was stopped."""
+        return self.stop["epoch"] if self.stop else self.row["epochs_done"] or 0
+
+    @property
+    def full_epochs(self) -> int:
+        """Epochs of the point's recipe at its full length."""
+        return self.rows[-1]["full_epochs"] or self.rows[-1]["epochs"] or 0
+
+    @property
+    def rung(self) -> int:
+        """The highest rung that the point was judged at, 0 if it was at none."""
+        judged = [row["rung"] or 0 for row in self.decisions if row["value"] is not None]
+        return max(judged, default=self.row["rung"] or 0)
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search: its points, the best first."""
+
+    points: tuple[SearchPoint, ...]
+    settings: Mapping[str, Any]
+    """The scheduler and its settings; empty where they are not recorded."""
+    won: SearchPoint | None
+    """The point with the highest validation accuracy of those trained in full."""
+    confirmations: tuple[Row, ...]
+    """The winner's trainings with fresh seeds."""
+    better: SearchPoint | None
+    """The best audited point that beat the winner after all."""
+
+    def of_state(self, *states: str) -> list[SearchPoint]:
+        return [point for point in self.points if point.state in states]
+
+    @cached_property
+    def arrived(self) -> list[SearchPoint]:
+        """The points that have begun, in the order in which they did."""
+        begun = [point for point in self.points if first_start(point) is not None]
+        return sorted(begun, key=lambda point: (first_start(point), point.rows[0]["trial_id"]))
+
+    def places(self) -> Iterator[tuple[int, int, int, int]]:
+        """Yield where the winner came in at each rung: rung, epoch, place, number of arrivals."""
+        for decision in self.won.decisions if self.won else ():
+            if decision["rung"] is not None and decision["value"] is not None:
+                rivals = [row["value"] for row in decisions_at(self.points, decision["rung"])
+                          if row["value"] is not None]  # fmt: skip
+                above = [value for value in rivals if value > decision["value"]]
+                yield decision["rung"], decision["epoch"], len(above) + 1, len(rivals)
+
+
+def first_start(point: SearchPoint) -> Any:
+    """Return when the point's first training began, None if none has."""
+    return min((row["started"] for row in point.rows if row["started"] is not None), default=None)
+
+
+def decisions_at(points: Iterable[SearchPoint], rung: int | None) -> list[Row]:
+    """Return the decisions on all points at a rung."""
+    return [row for point in points for row in point.decisions if row["rung"] == rung]
+
+
+def search_of(results: Results) -> Search | None:
+    """Return the search that the results hold, None if there is none."""
+    record = results.search
+    if not record:
+        return None
+    points = tuple(points_of(record.trials, record.decisions))
+    won = winner(record.trials)
+    of_row = {row["trial_id"]: point for point in points for row in point.rows}
+    better = better_audited(record.trials, won) if won else None
+    return Search(
+        points=points,
+        settings=parsed_json(record.trials[0]["search"], {}),
+        won=of_row[won["trial_id"]] if won else None,
+        confirmations=tuple(confirmations(results, won)) if won else (),
+        better=of_row[better["trial_id"]] if better else None,
+    )
+
+
+def points_of(trials: Sequence[Row], decisions: Sequence[Row]) -> Iterator[SearchPoint]:
+    """Yield the points, the best first: by their furthest training, as `ranked` has it."""
+    rows: dict[tuple[Any, ...], list[Row]] = {}
+    for row in trials:
+        rows.setdefault((row["space"], row["point"], row["seed"]), []).append(row)
+    made: dict[str, list[Row]] = {}
+    for decision in decisions:
+        made.setdefault(decision["trial_id"], []).append(decision)
+    points = {}
+    for own in rows.values():
+        own.sort(key=lambda row: (row["epochs"] or 0, row["rung"] or 0))
+        taken = [decision for row in own for decision in made.get(row["trial_id"], [])]
+        point = SearchPoint(tuple(own), tuple(taken))
+        points[(point.audited or point.row)["trial_id"]] = point
+    yield from (points[row["trial_id"]] for row in ranked(trials) if row["trial_id"] in points)
+
+
+def confirmations(results: Results, won: Row) -> list[Row]:
+    """Return what confirms the winner; rows whose recipe is damaged confirm nothing."""
+    whole = [
+        row for row in (won, *results.trials) if "batch_size" in parsed_json(row["recipe"], {})
+    ]
+    return confirmations_of(whole[1:], won) if won in whole else []

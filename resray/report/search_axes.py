@@ -1,0 +1,147 @@
+"""The axes of a searched space, and where a value lies on each."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from resray.report.text import MISSING
+from resray.study.search_spec import Axis, Search
+
+DECADE = 10
+"""Numbers that differ by this factor or more, and are above 0, are shown on a logarithmic axis."""
+MANY = 8
+"""More different numbers than these were drawn from a range, if no study says how."""
+LONGEST = 16
+"""Letters of a value's text beside an axis; hovering shows all of it."""
+ABSENT = -0.14
+"""Where points lie to which an axis does not apply; values lie from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class SpaceAxis:
+    """One axis with its values over all points."""
+
+    key: str
+    label: str
+    """The key's last part, or all of it where another axis ends in the same."""
+    values: tuple[Any, ...]
+    """The different values: numbers by size, others in the study's order."""
+    continuous: bool
+    """Whether the values were drawn from a range; else each has its own place."""
+    logarithmic: bool
+    everywhere: bool
+    """Whether it applies to all points."""
+
+    @cached_property
+    def places(self) -> dict[str, float]:
+        """The place of each value's text, from 0 to 1."""
+        if self.continuous:
+            numbers = [self.scaled(value) for value in self.values]
+        else:
+            numbers = [float(place) for place in range(len(self.values))]
+        low, high = min(numbers), max(numbers)
+        span = (high - low) or 1.0
+        middle = 0.5 if low == high else 0.0
+        return {repr(value): middle + (number - low) / span
+                for value, number in zip(self.values, numbers, strict=True)}  # fmt: skip
+
+    def scaled(self, value: float) -> float:
+        return math.log10(value) if self.logarithmic else float(value)
+
+    def place(self, values: dict[str, Any]) -> float:
+        """Return where a point lies, `ABSENT` if the axis does not apply to it."""
+        return self.places[repr(values[self.key])] if self.key in values else ABSENT
+
+    @cached_property
+    def ticks(self) -> list[tuple[float, str]]:
+        """Places and their texts: every value, of a range its ends and middle."""
+        if not self.continuous or len(self.values) < 4:
+            shown = [(self.places[repr(value)], short_text(value)) for value in self.values]
+        else:
+            low, high = self.scaled(self.values[0]), self.scaled(self.values[-1])
+            middle = (low + high) / 2
+            between = 10**middle if self.logarithmic else middle
+            shown = [(0.0, number_text(self.values[0])), (0.5, number_text(between)),
+                     (1.0, number_text(self.values[-1]))]  # fmt: skip
+        return shown if self.everywhere else [(ABSENT, MISSING), *shown]
+
+
+def axes_of(points: Sequence[dict[str, Any]], search: Search | None) -> list[SpaceAxis]:
+    """Return the axes in which points differ, in the study's order or, without it, the points'."""
+    written = dict(written_axes(search))
+    used = dict.fromkeys(key for point in points for key in point)
+    keys = [*(key for key in written if key in used), *(key for key in used if key not in written)]
+    labels = short_names(keys)
+    made = (axis_of(key, labels[key], points, written.get(key, ())) for key in keys)
+    return [axis for axis in made if len(axis.values) > 1 or not axis.everywhere]
+
+
+def axis_of(
+    key: str, label: str, points: Sequence[dict[str, Any]], forms: Sequence[Axis]
+) -> SpaceAxis:
+    own = [point[key] for point in points if key in point]
+    known = [option for form in forms for option in form.options]
+    used = {repr(value) for value in own}
+    values = [value for text, value in {repr(one): one for one in [*known, *own]}.items()
+              if text in used]  # fmt: skip
+    if numeric := all(map(is_number, values)):
+        values.sort()
+    drawn = any(not form.options for form in forms) if forms else len(values) > MANY
+    return SpaceAxis(
+        key,
+        label,
+        tuple(values),
+        continuous=numeric and drawn,
+        logarithmic=numeric and is_logarithmic(values, forms),
+        everywhere=len(own) == len(points),
+    )
+
+
+def is_logarithmic(values: Sequence[float], forms: Iterable[Axis]) -> bool:
+    linear = any(form.form in ("uniform", "int") for form in forms)
+    return not linear and values[0] > 0 and values[-1] >= DECADE * values[0]
+
+
+def is_number(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
+
+
+def written_axes(search: Search | None) -> Iterator[tuple[str, list[Axis]]]:
+    """Yield each axis of a study's spaces with all the ways in which it takes values."""
+    spaces = search.spaces.values() if search else ()
+    for key in dict.fromkeys(key for space in spaces for key in space.axes):
+        yield key, [form for space in spaces for form in space.axes.get(key, [])]
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """Return ``lr`` for ``optimizer.lr`` and ``optimizer`` for ``optimizer.name``, where no two
+    axes would have the same."""
+    short = {key: key.removesuffix(".name").rpartition(".")[2] for key in keys}
+    names = list(short.values())
+    return {key: name if names.count(name) == 1 else key for key, name in short.items()}
+
+
+def number_text(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def value_text(value: Any) -> str:
+    """Return an axis's value as people write it."""
+    if isinstance(value, str):
+        return value
+    return f"{value:.4g}" if is_number(value) else json.dumps(value, default=str)
+
+
+def short_text(value: Any) -> str:
+    text = value_text(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def point_text(values: dict[str, Any], labels: dict[str, str]) -> str:
+    """Return ``trial=resnet18, lr=0.1``."""
+    return ", ".join(f"{labels.get(key, key)}={value_text(value)}"
+                     for key, value in values.items()) or "the study's recipe"  # fmt: skip

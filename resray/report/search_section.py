@@ -1,0 +1,221 @@
+"""The sections on a search: its outcome in words and tables, and the table of its points."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from resray.report import search_words as words
+from resray.report.aggregate import Results, Row
+from resray.report.record import failed_item
+from resray.report.search import (
+    DIVERGED,
+    FAILED,
+    STATES,
+    Search,
+    SearchPoint,
+    decisions_at,
+    search_of,
+)
+from resray.report.search_axes import axes_of, value_text
+from resray.report.search_cost import Spent, by_state, seconds_of, spent_on
+from resray.report.text import (
+    Html,
+    count,
+    duration,
+    fixed,
+    join,
+    number_column,
+    table,
+    tag,
+    text_column,
+)
+
+
+def search_section(results: Results) -> Html:
+    """A search's outcome, apart from it the confirmation, and what is known of its decisions.
+
+    Nothing if there was no search.
+    """
+    search = search_of(results)
+    if search is None:
+        return Html()
+    return join(
+        [
+            tag("p", words.winner_words(search), class_="lead"),
+            paragraph(words.outcome(search), words.spaces_words(search),
+                      words.way_of_winner(search)),
+            paragraph(words.HIGHEST if search.won else None),
+            tag("h3", "Confirmation"),
+            paragraph(words.confirmation_words(search), words.optimism(search)),
+            tag("h3", "What was spent"),
+            paragraph(words.savings(search)),
+            cost_table(search),
+            tag("h3", "What was decided"),
+            paragraph(*words.scheduler_words(search.settings)),
+            rung_table(search),
+            paragraph(*words.audit_words(search)),
+        ]
+    )  # fmt: skip
+
+
+def paragraph(*sentences: str | None) -> Html:
+    """Return a paragraph of the sentences that there are, or nothing."""
+    text = " ".join(sentence for sentence in sentences if sentence)
+    return tag("p", text) if text else Html()
+
+
+def cost_table(search: Search) -> Html:
+    columns = [
+        text_column("Points"),
+        number_column("Number"),
+        number_column("Epochs"),
+        number_column("Epochs in full"),
+        number_column("Share of epochs"),
+        number_column("Multiply-adds"),
+        number_column("Share of multiply-adds"),
+        number_column("Time"),
+        number_column("Share of time"),
+    ]
+    caption = (
+        "What the search spent, without its audit, and what share that is of training the same "
+        "points in full; multiply-adds: forward passes over training images; time: training and "
+        "evaluating, in full at each point's measured speed. What failed would have failed in full "
+        "as well."
+    )
+    kinds = by_state(search)
+    whole = [("all", spent_on(search.points))] if len(kinds) > 1 else []
+    return table(caption, columns, [cost_row(name, spent) for name, spent in [*kinds, *whole]])
+
+
+def cost_row(name: str, spent: Spent) -> list[object]:
+    epochs, work, seconds = map(words.percent, spent.shares)
+    return [
+        name,
+        spent.points,
+        f"{spent.epochs:,}",
+        f"{spent.full_epochs:,}",
+        epochs,
+        count(spent.work),
+        work,
+        duration(spent.seconds),
+        seconds,
+    ]
+
+
+def rung_table(search: Search) -> Html:
+    """How many points came to each rung and went on; nothing where nobody decided."""
+    rungs = {row["rung"] for point in search.points for row in point.decisions}
+    if not rungs:
+        return Html()
+    columns = [
+        text_column("Rung"),
+        number_column("Epoch"),
+        number_column("Arrived"),
+        number_column("Went on"),
+        number_column("Stopped"),
+        number_column("Failed before"),
+        number_column("Cutoffs, %"),
+        number_column("Best, %"),
+    ]
+    ordered = sorted(rungs, key=lambda rung: (rung is None, rung))
+    rows = [rung_row(rung, decisions_at(search.points, rung)) for rung in ordered]
+    return table("What was decided at each rung, from the first cutoff to the last", columns, rows)
+
+
+def rung_row(rung: int | None, decisions: Sequence[Row]) -> list[object]:
+    arrived = [row for row in decisions if row["value"] is not None]
+    in_time = sorted(arrived, key=lambda row: str(row["decided"]))
+    cutoffs = [row["cutoff"] for row in in_time if row["cutoff"] is not None]
+    points = {row["trial_id"] for row in arrived}
+    stopped = {row["trial_id"] for row in arrived if row["stopped"]}
+    return [
+        "every epoch" if rung is None else rung,
+        span([row["epoch"] for row in arrived]),
+        len(points),
+        len(points) - len(stopped),
+        len(stopped),
+        len(decisions) - len(arrived),
+        " → ".join(dict.fromkeys([fixed(cutoffs[0]), fixed(cutoffs[-1])])) if cutoffs else None,
+        fixed(max((row["value"] for row in arrived), default=None)),
+    ]
+
+
+def span(numbers: Sequence[int]) -> str | None:
+    """Return ``3`` or ``3 to 27``, None for no number."""
+    ends = dict.fromkeys([min(numbers), max(numbers)]) if numbers else ()
+    return " to ".join(str(number) for number in ends) or None
+
+
+# --- every point --------------------------------------------------------------------------------
+
+
+def points_section(results: Results) -> Html:
+    """All points of a search, the best first, and the error of each that failed."""
+    search = search_of(results)
+    if search is None:
+        return Html()
+    lost = [point for point in search.points if point.state in (FAILED, DIVERGED)]
+    errors = [failed_item(words.point_name(search, point), point.row) for point in lost]
+    return join(
+        [
+            points_table(results, search),
+            tag("h3", "Failed and diverged points") if errors else "",
+            tag("ul", *errors, class_="failed") if errors else "",
+        ]
+    )
+
+
+def points_table(results: Results, search: Search) -> Html:
+    study = results.study and results.study.search
+    axes = axes_of([point.values for point in search.points], study)
+    columns = [
+        number_column("Rank"),
+        text_column("Space", optional=True),
+        *(text_column(axis.label) for axis in axes),
+        text_column("State"),
+        text_column("Reason", optional=True),
+        number_column("Epochs"),
+        number_column("Validation, %"),
+        text_column("In full, by the audit, %", optional=True),
+        number_column("Time"),
+        text_column("Device"),
+    ]
+    several = len({point.rows[0]["space"] for point in search.points}) > 1
+    rows = [
+        [
+            place,
+            point.rows[0]["space"] if several else None,
+            *(value_text(point.values[axis.key]) if axis.key in point.values else None
+              for axis in axes),
+            *fate(point),
+        ]
+        for place, point in enumerate(search.points, 1)
+    ]  # fmt: skip
+    caption = (
+        "All points, the best first: those trained in full by validation accuracy, those audited, "
+        "then by how far they came. None is tested; validation accuracies of different lengths do "
+        "not compare."
+    )
+    return table(caption, columns, rows)
+
+
+def fate(point: SearchPoint) -> Iterator[Any]:
+    """Yield the cells of a point from its state on."""
+    style = "completed" if point.state == "completed" else point.row["status"]
+    yield tag("span", STATES[point.state], class_=f"status {'stopped' if point.stop else style}")
+    yield reason(point)
+    yield f"{point.epochs} of {point.full_epochs}"
+    yield fixed(point.accuracy)
+    yield fixed(point.audited["validation_accuracy"]) if point.audited else None
+    yield duration(seconds_of(point))
+    yield point.row["device"]
+
+
+def reason(point: SearchPoint) -> str | None:
+    """Return why a point ended before its full length."""
+    stop = point.stop
+    if stop is None:
+        return point.row["reason"]
+    rung = "" if stop["rung"] is None else f"rung {stop['rung']}, "
+    return (
+        f"{rung}epoch {stop['epoch']}: {fixed(stop['value'])} %, cutoff {fixed(stop['cutoff'])} %"
+    )

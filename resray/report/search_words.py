@@ -1,0 +1,204 @@
+"""A search in words: its points, its winner, what it saved, and how it decided."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from resray.report.aggregate import Results, reductions_of
+from resray.report.search import STATES, UNFINISHED, Search, SearchPoint
+from resray.report.search_axes import point_text, short_names
+from resray.report.search_cost import DECIDED, Audit, Spent, audit_epochs, audit_of, spent_on
+from resray.report.statistics import summarise
+from resray.report.text import fixed, listed, plural, spread
+
+HIGHEST = (
+    "It is the highest of many, so it flatters: the same recipe with other seeds, or on other "
+    "images, is rather below it."
+)
+
+
+def labels_of(search: Search) -> dict[str, str]:
+    """Return the short name of every axis."""
+    return short_names(list(dict.fromkeys(key for point in search.points for key in point.values)))
+
+
+def point_name(search: Search, point: SearchPoint) -> str:
+    return point_text(point.values, labels_of(search))
+
+
+def outcome(search: Search) -> str:
+    """Return what became of the points: ``24 points: 5 trained in full, 18 stopped ...``."""
+    parts = [(len(search.of_state(state)), words) for state, words in STATES.items()]
+    return (
+        f"{plural(len(search.points), 'point')}: "
+        + ", ".join(f"{number} {words}" for number, words in parts if number)
+        + "."
+    )
+
+
+def winner_words(search: Search) -> str:
+    """Return which point has won, with what, and how it came there."""
+    if search.won is None:
+        begun = "yet" if search.of_state(UNFINISHED) else "with a validation accuracy"
+        return f"No winner: no point was trained in full {begun}."
+    so_far = " so far" if search.of_state(UNFINISHED) else ""
+    return (
+        f"The winner{so_far} is {point_name(search, search.won)}, with a validation accuracy of "
+        f"{fixed(search.won.accuracy)}\u00a0%."
+    )
+
+
+def way_of_winner(search: Search) -> str | None:
+    """Return where the winner came in: in the order of arrival and at each rung."""
+    if search.won is None or search.won not in search.arrived:
+        return None
+    start = f"It was number {search.arrived.index(search.won) + 1} to start"
+    places = [f"at rung {rung} (epoch {epoch}) it had place {place} of {arrivals}"
+              for rung, epoch, place, arrivals in search.places()]  # fmt: skip
+    return f"{'; '.join([start, *places])}."
+
+
+def confirmation_words(search: Search) -> str:
+    """Return what fresh seeds say of the winner; test accuracies stand here alone."""
+    completed = [row for row in search.confirmations if row["status"] == "completed"]
+    tested = summarise(row["test_accuracy"] for row in completed)
+    if tested is None:
+        waiting = len(search.confirmations)
+        started = f" ({waiting} begun, none finished)" if waiting else ""
+        return f"Not confirmed with fresh seeds yet{started}, so nothing is known of test."
+    seeds = plural(len(completed), "fresh seed")
+    rest = len(search.confirmations) - len(completed)
+    text = f"Confirmed with {seeds}: test {spread(tested)}\u00a0% (n\u00a0=\u00a0{tested.n})."
+    return text + (f" {rest} of {len(search.confirmations)} did not finish." if rest else "")
+
+
+def optimism(search: Search) -> str | None:
+    """Return by how much the winner's validation accuracy was above that of fresh seeds."""
+    own = summarise(row["validation_accuracy"] for row in search.confirmations
+                    if row["status"] == "completed")  # fmt: skip
+    if own is None or search.won is None or search.won.accuracy is None:
+        return None
+    above = search.won.accuracy - own.mean
+    side = "above" if above >= 0 else "below"
+    return (
+        f"On validation the fresh seeds reach {spread(own)}\u00a0% (n\u00a0=\u00a0{own.n}): the "
+        f"search's {fixed(search.won.accuracy)}\u00a0% was {fixed(abs(above))} points {side} that."
+    )
+
+
+def savings(search: Search) -> str | None:
+    """Return what the search spent of what all of its points would have cost in full."""
+    spent = spent_on(search.of_state(*DECIDED))
+    shares = share_words(spent)
+    if not shares:
+        return None
+    extra = audit_epochs(search.points)
+    audit = f" The audit's {plural(extra, 'epoch')} come on top." if extra else ""
+    so_far = " so far" if search.of_state(UNFINISHED) else ""
+    return f"The search spent{so_far} {shares} of training these points in full.{audit}"
+
+
+def share_words(spent: Spent) -> str:
+    names = ("epochs", "compute (multiply-adds)", "time")
+    known = [f"{percent(share)} of the {name}" for share, name in zip(spent.shares, names,
+             strict=True) if share is not None]  # fmt: skip
+    return " and ".join([", ".join(known[:-1]), known[-1]] if len(known) > 1 else known)
+
+
+def percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.0f}\u00a0%"
+
+
+# --- the audit ----------------------------------------------------------------------------------
+
+
+def audit_words(search: Search) -> list[str]:
+    """Return how sure it is that the scheduler kept the right points."""
+    audit = audit_of(search)
+    if not audit.stopped:
+        return []
+    if not audit.audited or audit.winner is None:
+        return [
+            "Whether one of the stopped points would have won is not known: --audit K trains K of "
+            "them, drawn at random, to the end."
+        ]
+    return [would_have_won(audit), regret_words(search, audit)]
+
+
+def would_have_won(audit: Audit) -> str:
+    """Return how many audited points beat the winner, and what that says of all stopped ones."""
+    low, high = audit.interval
+    found = (
+        f"Of {audit.stopped} stopped points {audit.audited}, drawn at random, were trained to the "
+        f"end: {audit.won or 'none'} would have won."
+    )
+    if audit.audited == audit.stopped:
+        return f"{found} These are all."
+    bounds = f"at most {high}" if audit.won == 0 else f"between {low} and {high}"
+    bounds = f"at least {low}" if audit.won == audit.audited else bounds
+    return (
+        f"{found} With 95\u00a0% confidence {bounds} of all {audit.stopped} would have (exact, "
+        "hypergeometric)."
+    )
+
+
+def regret_words(search: Search, audit: Audit) -> str:
+    assert audit.regret is not None
+    if search.better is None:
+        return (
+            f"The best of them ended at {fixed(max(audit.values))}\u00a0%, "
+            f"{fixed(-audit.regret)} points below the winner: a regret of 0."
+        )
+    return (
+        f"Regret: {fixed(audit.regret)} points. {point_name(search, search.better)} was stopped "
+        f"and would have reached {fixed(max(audit.values))}\u00a0%."
+    )
+
+
+# --- how it decided -----------------------------------------------------------------------------
+
+EARLY = (
+    "An early look is not a fair look: trials on a long schedule are judged while their learning "
+    "rate is still high."
+)
+
+
+def scheduler_words(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how points were stopped, and what that depends on."""
+    name, factor = settings.get("scheduler"), settings.get("reduction_factor")
+    rungs = f"the first rung is epoch {settings.get('grace')}, each further one {factor} times it"
+    if name == "asha":
+        yield (
+            f"ASHA, stopping variant: {rungs}. A point stops there if its highest validation "
+            f"accuracy is below what one in {factor} of those that arrived before it reached; the "
+            "first goes on. So decisions depend on the order of arrival, which the seed shuffles "
+            "and the speed of trials that run at the same time changes."
+        )
+    elif name == "halving":
+        yield (
+            f"Synchronous successive halving: {rungs}. When all have arrived, the best one in "
+            f"{factor} goes on. The order of arrival decides nothing."
+        )
+    elif name == "median":
+        yield (
+            f"Median stopping: after each epoch from {settings.get('grace')} on, a point stops "
+            "whose best validation accuracy is below the median of the others' running means. So "
+            "decisions depend on the order in which points are trained."
+        )
+    elif name == "none":
+        yield "No scheduler: every point is trained in full."
+    if settings.get("rung_schedule") == "rescaled":
+        yield "Each rung is a training of its own, with its schedule rescaled to the rung's epochs."
+    elif name in ("asha", "halving"):
+        yield EARLY
+
+
+def reduced_note(results: Results) -> str:
+    """Return the words that mark a reduced search in a figure."""
+    reduced = any(reductions_of(row) for row in results.search.trials)
+    return "Reduced runs. " if reduced else ""
+
+
+def spaces_words(search: Search) -> str | None:
+    """Return the spaces that make up the union, if there are several."""
+    spaces = list(dict.fromkeys(point.rows[0]["space"] for point in search.points))
+    return f"Spaces: {listed(spaces, most=8)}." if len(spaces) > 1 else None
