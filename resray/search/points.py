@@ -8,7 +8,7 @@ from itertools import count, islice
 from typing import Any, Self
 
 from resray.study.axes import applicable, in_range, with_value
-from resray.study.entries import shown_value
+from resray.study.entries import point_name
 from resray.study.search_spec import Axis, Search, SearchSettings, Space
 
 REPEATS = 200
@@ -26,7 +26,7 @@ class Point:
     @property
     def name(self) -> str:
         """The values, joined as in the names of a grid's trials: ``resnet18-sgd-0.1``."""
-        return "-".join(shown_value(value) for value in self.values.values())
+        return point_name(self.values)
 
     def to_json(self) -> str:
         """Return the values as compact JSON, in the space's order."""
