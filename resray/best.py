@@ -145,12 +145,10 @@ def _compares(row: Row, other: Row) -> bool:
 def selection(best: Best) -> str:
     """Return how the winner was selected."""
     finished = sum(in_full(row) and not row["audited"] for row in best.searched)
+    stopped = sum(row["status"] == "stopped" for row in best.searched)
     scheduler = json.loads(best.won["search"] or "{}").get("scheduler", "none")
-    by = "" if scheduler == "none" else f" ({scheduler} stopped others early)"
-    return (
-        f"highest validation accuracy of {finished} trials trained in full, of "
-        f"{len(best.searched)} searched{by}; test was not looked at"
-    )
+    how = f"{finished} of {len(best.searched)} searched, {stopped} stopped; scheduler {scheduler}"
+    return f"highest validation accuracy of the trials trained in full ({how}); test not looked at"
 
 
 def print_best(best: Best, console: Console) -> None:

@@ -1,18 +1,28 @@
 """Who has won a search, what confirms it, and `resray best`, which prints and writes it."""
 
 import json
+import re
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from resray.search.best import (
-    better_audited,
-    confirmations_of,
-    fresh_seeds,
-    ranked,
-    winner,
+from resray.data.sources import open_dataset
+from resray.search.best import better_audited, confirmations_of, fresh_seeds, ranked, winner
+from resray.search.compute import share_spent, spent
+from resray.search.winner_file import (
+    trial_name,
+    winner_document,
+    write_study_file,
+    written_recipe,
 )
-from tests.report_builder import trial
+from resray.study.expand import Options, expand
+from resray.study.load import load_study, study_files
+from resray.study.recipe_spec import Recipe
+from resray.study.recipes import trial_id
+from tests.command_line import Resray, assert_refused
+from tests.report_builder import START, trial, write_results
 
 
 def searched(name: str, accuracy: float | None, **changes: Any) -> dict[str, Any]:
@@ -118,3 +128,214 @@ def test_fresh_seeds_are_unused_and_stay_what_they_were(
     won = rows[0]
     rows += [confirmed(won, seed) for seed in confirmed_with]
     assert fresh_seeds(rows, won, count) == seeds
+
+
+def test_what_a_search_spent_counts_each_point_in_full_once() -> None:
+    sizes = {"multiply_adds": 10, "train_images": 5, "full_epochs": 8}
+    rungs = [
+        searched(f"rung-{epochs}", 50.0, epochs=epochs, epochs_done=epochs, point="a", **sizes)
+        for epochs in (2, 8)
+    ]
+    rows = [*rungs, searched("waiting", None, point="b", epochs_done=None, **sizes)]
+    assert spent(rungs[0]) == 3 * 10 * 5 * 2
+    assert share_spent([*rows, confirmed(rungs[1], 1)]) == (2 + 8) / (8 + 8)
+    assert share_spent([]) is None
+
+
+SHIPPED = [(name, variant) for name in study_files() for variant in load_study(name).variant_names]
+
+
+@pytest.mark.parametrize(("name", "variant"), SHIPPED)
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_written_recipe_is_read_as_the_same(
+    tmp_path: Path, name: str, variant: str, quick: bool
+) -> None:
+    study = load_study(name)
+    for planned in expand(study, Options(variant=variant, quick=quick)):
+        axes = ["trial", "optimizer.lr", "augmentation.flip", "optimizer.betas", "policy"]
+        document = winner_document(study, planned.name, planned.recipe, axes, [1, 2], found="Here.")
+        path = write_study_file(document, tmp_path / "winner.yaml", force=True)
+        again = expand(load_study(str(path)), Options())
+        assert [trial.recipe for trial in again] == [planned.recipe] * 2
+        assert [trial.seed for trial in again] == [1, 2]
+
+
+def test_a_written_recipe_leaves_out_defaults_but_not_what_a_reader_looks_for() -> None:
+    recipe = Recipe.model_validate(
+        {
+            "model": "resnet18",
+            "data": {"name": "cifar10", "limit_train": 500},
+            "epochs": 9,
+            "optimizer": {"name": "adam", "lr": 0.1},
+            "augmentation": {"auto_augment": {}},
+            "phases": {"label_smoothing": {"1-5": 0.1, "6-9": 0.0}},
+        }
+    )
+    assert written_recipe(recipe, ["optimizer.betas", "label_smoothing", "trial"]) == {
+        "model": "resnet18",
+        "data": {"name": "cifar10", "limit_train": 500},
+        "epochs": 9,
+        "batch_size": 128,
+        "optimizer": {"name": "adam", "lr": 0.1, "weight_decay": 5e-4, "betas": [0.9, 0.999]},
+        "schedule": {"name": "cosine"},
+        "label_smoothing": 0.0,
+        "augmentation": {"auto_augment": {}},
+        "phases": {"label_smoothing": {"1-5": 0.1, "6-9": 0.0}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [("resnet18-sgd-0.1", "resnet18-sgd-0.1"), ("-1-a b/c", "1-a_b_c"), ("...", "winner")],
+)
+def test_a_point_name_becomes_a_trial_name(name: str, allowed: str) -> None:
+    assert trial_name(name) == allowed
+
+
+STUDY = """
+name: rates
+title: Two rates
+question: Which rate is the better one?
+recipe:
+  data: {name: embedded, images: 200, classes: 4, image_size: 8, validation_images: 40}
+  epochs: 4
+  augmentation: {crop_padding: 0, cutout: {probability: 0.5, size: 2}}
+trials:
+  - {name: narrow, recipe: {model: {name: resnet, blocks: [1], channels: [8]}}}
+variants:
+  smooth: {description: smoothed, recipe: {label_smoothing: 0.1}}
+search:
+  spaces:
+    rates:
+      axes:
+        trial: {grid: [narrow]}
+        optimizer.lr: {grid: [0.05, 0.2]}
+"""
+WINNING: dict[str, Any] = {
+    "model": {"name": "resnet", "blocks": [1], "channels": [8]},
+    "data": {"name": "embedded", "images": 200, "classes": 4, "image_size": 8,
+             "validation_images": 40},
+    "epochs": 4,
+    "optimizer": {"lr": 0.2},
+    "augmentation": {"crop_padding": 0, "cutout": {"probability": 0.5, "size": 2}},
+}  # fmt: skip
+
+
+def results_of_a_search(folder: Path, *more: dict[str, Any], confirmations: int = 3) -> None:
+    """Write the results of a search with a winner, as `resray tune` leaves them."""
+    recipe = Recipe.model_validate(WINNING).model_dump_json()
+    point = json.dumps({"trial": "narrow", "optimizer.lr": 0.2})
+    same = {
+        "study": "rates",
+        "recipe": recipe,
+        "point": point,
+        "space": "rates",
+        "epochs": 4,
+        "search": '{"grace":1,"reduction_factor":3,"rung_schedule":"full","scheduler":"asha"}',
+        "dataset_checksum": open_dataset(Recipe.model_validate(WINNING).data).checksum,
+    }
+    won = searched("narrow-0.2", 61.5, full_epochs=4, **same)
+    rows = [won, searched("narrow-0.05", 40.0, status="stopped", **same | {"full_epochs": 4})]
+    rows += [confirmed(won, seed) for seed in range(1, confirmations + 1)]
+    write_results(folder, [*rows, *more], epochs=[])
+    (folder / "study.yaml").write_text(STUDY)
+
+
+def test_best_prints_the_winner_and_writes_a_study_file(resray: Resray, tmp_path: Path) -> None:
+    results_of_a_search(tmp_path / "results" / "rates")
+    answer = resray("best", "rates")
+    assert answer.code == 0, answer.err
+    for text in (
+        "narrow-0.2",
+        "trial: narrow; optimizer.lr: 0.2",
+        "trained in full (1 of 2 searched, 1 stopped; scheduler asha); test not looked at",
+        "61.50 % (seed 0)",
+        "test 92.00 ± 1.00 %",
+        "n = 3, fresh seeds 1, 2, 3",
+        "Recipe where it differs from trial narrow",
+    ):
+        assert text in answer.out, answer.out
+    changed = answer.out[answer.out.index("Recipe where") :]
+    assert re.findall(r"^(\S+) +(\S+) +\((\S+)\)$", changed.replace(" \n", "\n"), re.MULTILINE) == [
+        ("optimizer.lr", "0.2", "0.1")
+    ]
+    study = load_study("./rates-best.yaml")
+    assert study.name == "rates-best"
+    assert study.seeds == [1, 2, 3]
+    assert not study.claims
+    assert not study.published
+    assert resray("best", "rates").code == 0, "the same file once more"
+
+
+def test_the_written_study_trains_the_trials_of_the_confirmations(
+    resray: Resray, tmp_path: Path
+) -> None:
+    results_of_a_search(tmp_path / "results" / "rates")
+    assert resray("best", "results/rates", "--out-file", "mine.yaml").code == 0
+    answer = resray("bench", "./mine.yaml", "--dry-run", "--gpus", "0")
+    checksum = open_dataset(Recipe.model_validate(WINNING).data).checksum
+    for seed in (1, 2, 3):
+        identity = trial_id(
+            Recipe.model_validate(WINNING), seed, dataset_checksum=checksum, world_size=1
+        )
+        assert identity in answer.out
+
+
+def test_best_as_json(resray: Resray, tmp_path: Path) -> None:
+    results_of_a_search(tmp_path / "elsewhere" / "results" / "rates", confirmations=0)
+    (tmp_path / "rates.yaml").write_text(STUDY)
+    answer = resray("best", "./rates.yaml", "--out", "elsewhere", "--json")
+    assert answer.code == 0, answer.err
+    facts = json.loads(answer.out)
+    assert facts["point"] == {"trial": "narrow", "optimizer.lr": 0.2}
+    assert facts["validation_accuracy"] == 61.5
+    assert facts["test_accuracy"] is None
+    assert facts["confirmations"] == []
+    assert facts["study_file"] == "rates-best.yaml"
+    assert facts["recipe"]["optimizer"]["lr"] == 0.2
+
+
+def test_best_says_what_stays_open(resray: Resray, tmp_path: Path) -> None:
+    recipe = Recipe.model_validate(WINNING).model_dump_json()
+    images = {"dataset_checksum": "of others"}
+    checksum = open_dataset(Recipe.model_validate(WINNING).data).checksum
+    audited = searched("narrow-0.05", 63.0, audited=True, recipe=recipe)
+    others = searched("on-others", 99.0, recipe=recipe, updated=START - timedelta(days=1), **images)
+    more = (audited | {"trial_id": "audited", "dataset_checksum": checksum}, others)
+    results_of_a_search(tmp_path / "results" / "rates", *more, confirmations=0)
+    answer = resray("best", "rates")
+    assert answer.code == 0, answer.err
+    assert "not confirmed yet" in answer.out
+    assert "narrow-0.05 was stopped early" in answer.out
+    assert "1.50 points better on validation" in answer.out
+    assert "1 search trials that saw other validation images" in answer.out
+    assert load_study("./rates-best.yaml").seeds == [1, 2, 3]
+
+
+def test_best_refuses_what_has_no_winner(resray: Resray, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    write_results(folder / "benched", [trial()])
+    running = searched("running", 50.0, status="running", epochs_done=3)
+    write_results(folder / "begun", [running, running | {"trial_id": "other"}])
+    for arguments, says in (
+        (("best", "depth-famly"), "study: 'depth-famly' is not known; did you mean 'depth-family'"),
+        (("best", "depth-family"), "results/depth-family: no results here; type `resray tune dep"),
+        (("best", "some/where"), "some/where: no results here"),
+        (("best", "./nowhere.yaml"), "nowhere.yaml: No such file"),
+        (("best", "benched"), "results/benched: no search here; type `resray tune benched` first"),
+        (("best", "begun"), "results/begun: none of the search's 2 trials .* `resray tune begun`"),
+    ):
+        assert_refused(resray(*arguments), 2, says)
+    assert not list(tmp_path.glob("*.yaml"))
+
+
+def test_best_overwrites_nothing_unasked(resray: Resray, tmp_path: Path) -> None:
+    results_of_a_search(tmp_path / "results" / "rates")
+    (tmp_path / "mine.yaml").write_text("mine")
+    command = ("best", "rates", "--out-file", "mine.yaml")
+    assert_refused(resray(*command), 2, "mine.yaml: is there already and differs; type --force")
+    assert (tmp_path / "mine.yaml").read_text() == "mine"
+    assert resray(*command, "--force").code == 0
+    assert load_study("./mine.yaml").name == "rates-best"
+    missing = ("best", "rates", "--out-file", "no/such.yaml")
+    assert_refused(resray(*missing), 2, "no/such.yaml: cannot be written")

@@ -53,6 +53,9 @@ def written_recipe(recipe: Recipe, axes: Iterable[str] = ()) -> dict[str, Any]:
     Those are `ALWAYS_WRITTEN` and ``axes``, where the recipe has them in use.
     """
     own = recipe.model_dump(mode="json", exclude_defaults=True)
+    if recipe.schedule.parts:
+        named = zip(recipe.schedule.parts, own["schedule"]["parts"], strict=True)
+        own["schedule"]["parts"] = [{"name": part.name, **changed} for part, changed in named]
     used = in_use(flatten(recipe))
     looked_for: dict[str, Any] = {}
     for key in (*ALWAYS_WRITTEN, *axes):
