@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 import ray
-from ray.util.placement_group import placement_group, remove_placement_group
 
 from resray.errors import ClusterError
 from resray.orchestration.environment import prepare_environment
-from resray.orchestration.memory import largest, measured, packed, share_of
+from resray.orchestration.memory import largest, measured, packed
 from resray.orchestration.resources import Machine, Request, allocate
 from resray.training.step_memory import StepMemory, measure_step
 from tests.training_case import DATA, TINY, job_of, tiny_recipe
@@ -18,11 +17,10 @@ GIB = 2**30
 H200 = Machine(cpus=16, gpus=1)
 
 
-@pytest.fixture(scope="module")
-def _a_gpu_to_share() -> Iterator[None]:
-    """A local Ray that believes in one GPU: what it hands out is only a number."""
+@pytest.fixture
+def _local_ray() -> Iterator[None]:
     prepare_environment()
-    ray.init("local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
@@ -94,7 +92,7 @@ def test_a_step_takes_more_memory_with_more_images(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "measuring leaves no checkpoint"
 
 
-@pytest.mark.usefixtures("_a_gpu_to_share")
+@pytest.mark.usefixtures("_local_ray")
 def test_a_job_is_measured_in_a_process_of_rays(tmp_path: Path) -> None:
     job = job_of(tiny_recipe(), tmp_path)
     memory = measured(job)
@@ -102,11 +100,3 @@ def test_a_job_is_measured_in_a_process_of_rays(tmp_path: Path) -> None:
     other_data = job_of(tiny_recipe(), tmp_path, dataset_checksum="0" * 64)
     with pytest.raises(ClusterError, match=r"a step of resnet18 could not be measured \(.*checks"):
         measured(other_data)
-
-
-@pytest.mark.usefixtures("_a_gpu_to_share")
-@pytest.mark.parametrize("trials", [7, 13])
-def test_ray_finds_room_for_as_many_shares_as_were_reckoned(trials: int) -> None:
-    group = placement_group([{"GPU": share_of(trials)}] * trials)
-    assert group.wait(timeout_seconds=30)
-    remove_placement_group(group)

@@ -16,9 +16,6 @@ from resray.training.trial import Job
 MARGIN = 1.1
 """Room for what one step does not show: fragmentation, other kernels, later phases."""
 
-GRAIN = 10_000
-"""Ray hands out a GPU in parts of one ten-thousandth."""
-
 
 def pack(request: Request, jobs: Iterable[Job], machine: Machine) -> tuple[Request, str]:
     """Return ``request`` with a number in place of ``auto``, and what was found, as text.
@@ -82,12 +79,7 @@ def packed(
     )
     if on_each < fitting:
         text += f" ({fitting} would fit; {counted(trials, 'trial')}, {machine})"
-    return replace(request, gpus_per_trial=share_of(on_each)), text
-
-
-def share_of(trials: int) -> float:
-    """Return the share of a GPU of which ``trials`` fit, also as Ray counts them."""
-    return GRAIN // trials / GRAIN
+    return replace(request, gpus_per_trial=1 / on_each), text
 
 
 def gibibytes(number: float) -> str:
