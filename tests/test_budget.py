@@ -148,6 +148,7 @@ def test_spending_counts_search_and_confirmation_of_all_commands() -> None:
         {"trial_id": "b", "role": "confirmation", "gpu_hours": 0.5},
         {"trial_id": "c", "role": "bench", "gpu_hours": 8.0},
         {"trial_id": "d", "role": "search", "gpu_hours": None},
+        {"trial_id": "e", "role": "search", "gpu_hours": math.nan},
     ]
     spending = Spending(rows)
     assert spending.gpu_hours == 2.0

@@ -33,7 +33,13 @@ class Search:
             self.hear(trial_id, message)
 
     def plan(self, trial_id: str) -> None:
-        identity = {"trial_id": trial_id, "study": "s", "name": trial_id, "seed": 0}
+        identity = {
+            "trial_id": trial_id,
+            "study": "s",
+            "name": trial_id,
+            "seed": 0,
+            "reductions": "[]",
+        }
         self.recorder.plan({**identity, "role": "search"})
 
     def fail(self, trial_id: str, message: str, error_class: str = "OSError") -> None:

@@ -71,6 +71,9 @@ class Tally:
         before = self.trials.get(trial_id)
         decisions = self._referee.decisions(trial_id)
         trial = Followed(view, role, self._row_of(trial_id), decisions=len(decisions))
+        if not (self._rescaled and role == "search"):
+            # A leg up to a rung is not all that may come.
+            view.epochs = trial.full_epochs
         if before is None:
             self._take_in_results(trial, decisions)
         else:
@@ -83,8 +86,10 @@ class Tally:
     def _take_in_results(self, trial: Followed, decisions: Sequence[Decision]) -> None:
         """Count what earlier commands did for a trial."""
         view, row = trial.view, trial.row
+        stops = [decision.epoch for decision in decisions if decision.stopped]
         if row["status"] in ENDED:
-            view.state = row["status"]
+            went_out = stops and row["status"] == "completed" and not row["audited"]
+            view.state = "stopped" if went_out else row["status"]
         if trial.role == "search" and row["audited"]:
             trial.role = "audit"
             self.states["search", "stopped"] += 1
@@ -92,7 +97,6 @@ class Tally:
         self._measured_before.add(seconds, view.epoch * view.work_per_epoch)
         if trial.role != "confirmation":
             self._full_work[row["space"], row["point"]] = trial.full_epochs * view.work_per_epoch
-            stops = [decision.epoch for decision in decisions if decision.stopped]
             self._count_epochs(trial, min([view.epoch, *stops]))
 
     def hear(self, trial_id: str, message: Mapping[str, Any]) -> list[Decision]:
@@ -105,7 +109,7 @@ class Tally:
         elif kind == "epoch":
             self._epoch(trial, message["record"])
         else:
-            states = {"died": "starting again", "paused": "paused"}
+            states = {"died": "starting again", "paused": "paused", "stopped": "stopped"}
             self._set_state(trial, states.get(kind) or trial.row["status"])
         made = self._referee.decisions(trial_id)
         fresh, trial.decisions = made[trial.decisions :], len(made)
@@ -204,7 +208,7 @@ class Tally:
         if rate is None or not trials:
             return [None] * self._points_to_come
         work = sum(
-            trial.view.work_per_epoch * epochs_left(0, trial.full_epochs, chances, judged_from=1)
+            trial.view.work_per_epoch * epochs_left(0, trial.full_epochs, chances)
             for trial in trials
         )
         return [rate * work / len(trials)] * self._points_to_come
@@ -226,10 +230,13 @@ class Tally:
         view = trial.view
         if trial.role != "search":
             return view.epochs - view.epoch
-        if self._referee.settings.rung_schedule == "rescaled":
+        if self._rescaled:
             return epochs_left_rescaled(view.epoch, view.epochs, trial.full_epochs, chances)
-        judged = view.epoch if view.state == "paused" else view.epoch + 1
-        return epochs_left(view.epoch, trial.full_epochs, chances, judged_from=judged)
+        return epochs_left(view.epoch, trial.full_epochs, chances[trial.decisions :])
+
+    @property
+    def _rescaled(self) -> bool:
+        return self._referee.settings.rung_schedule == "rescaled"
 
     def chances(self) -> Chances:
         """Return the chance to go on at each rung (median: after each epoch judged so far).
@@ -263,14 +270,14 @@ class Measured:
         return self.seconds / self.amount if self.amount else None
 
 
-def epochs_left(epoch: int, full_epochs: int, chances: Chances, *, judged_from: int) -> float:
+def epochs_left(epoch: int, full_epochs: int, chances: Chances) -> float:
     """Return how many epochs a trial after ``epoch`` may be expected to train still.
 
-    It is judged at the epochs of ``chances`` from ``judged_from`` on.
+    ``chances`` are those of the rungs at which it was not judged yet.
     """
     left, likely = 0.0, 1.0
     for rung, chance in chances:
-        if judged_from <= rung < full_epochs:
+        if epoch <= rung < full_epochs:
             left += likely * (rung - epoch)
             likely, epoch = likely * chance, rung
     return left + likely * (full_epochs - epoch)

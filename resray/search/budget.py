@@ -80,7 +80,9 @@ class Spending:
     def take_in(self, row: Mapping[str, Any]) -> None:
         """Put a trial's row as it is now in the place of what was known of the trial."""
         if row["role"] in ("search", "confirmation"):
-            hours = row.get("gpu_hours") or 0.0
+            measured = row.get("gpu_hours")
+            # In a data frame what was not measured is NaN.
+            hours = measured if measured is not None and isfinite(measured) else 0.0
             self.gpu_hours += hours - self._by_trial.get(row["trial_id"], 0.0)
             self._by_trial[row["trial_id"]] = hours
 
