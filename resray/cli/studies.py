@@ -46,13 +46,16 @@ if TYPE_CHECKING:
 
 def list_studies() -> None:
     """List the studies that come with resray."""
+    from resray.search.points import grid_size
     from resray.study.load import load_study, study_files
 
-    table = Table("study", "question", "trials", "variants", title_justify="left")
+    table = Table("study", "question", "trials", "variants", "to search", title_justify="left")
     for name in study_files():
         study = load_study(name)
         variants = ", ".join(study.variant_names)
-        table.add_row(name, study.question, str(len(study.trial_names)), variants)
+        search = study.search
+        points = f"{grid_size(search, search, list(search.spaces))} points" if search else "–"
+        table.add_row(name, study.question, str(len(study.trial_names)), variants, points)
     Console().print(table)
 
 
