@@ -80,10 +80,12 @@ def check_numbers(asked: Evaluation) -> None:
 def selected_trials(asked: Evaluation, store: ResultStore) -> list[Row]:
     """Return the rows of the trials asked for, by name and seed.
 
-    Raises InputError if there are no results, or none by such a name or seed.
+    A search's trials are left out: they select, and what selects must not know of test. Raises
+    InputError if there are no results, or none by such a name or seed.
     """
     identities = read_table(asked.results, "trials")["trial_id"]
     rows = [row for identity in identities if (row := store.trial(identity)) is not None]
+    rows = [row for row in rows if row["role"] != "search"]
     names = sorted({row["name"] for row in rows})
     for glob in asked.select:
         if not any(fnmatchcase(name, glob) for name in names):

@@ -128,6 +128,7 @@ class Resolver:
             study=self.study.name,
             checkpoints=self.study.checkpoints.model_dump(mode="json"),
             evaluate_test=tested,
+            multiply_adds=size.multiply_adds,
         )
         return Work(
             trial=trial,

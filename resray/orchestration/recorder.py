@@ -95,6 +95,12 @@ class Recorder:
         """End a trial that a scheduler or a budget has stopped."""
         self._end(trial_id, {"status": "stopped", "reason": reason})
 
+    def paused(self, trial_id: str, reason: str) -> None:
+        """Note that a trial waits until it is decided whether it goes on."""
+        self.running.pop(trial_id, None)
+        self.store.put_trial({"trial_id": trial_id, "status": "pending", "reason": reason})
+        self._event(trial_id, "paused", detail=reason)
+
     def interrupted(self, trial_id: str, reason: str) -> None:
         """Note that a trial was cut off by the command's end and can go on later."""
         if self.status(trial_id) == "running":
@@ -120,7 +126,7 @@ class Recorder:
             self.died(trial_id, "a rank died; Ray Train started all ranks again")
         self._reconcile(trial_id, message["epoch"], message["records"])
         facts = dict(message["facts"])
-        pid = facts.pop("pid")
+        pid, note = facts.pop("pid"), facts.pop("note", None)
         hours = self._gpu_hours(self._row(trial_id), facts["seconds_starting"])
         facts["seconds_starting"] += row.get("seconds_starting") or 0.0
         attempts = row["attempts"] + 1
@@ -130,6 +136,7 @@ class Recorder:
                 **facts,
                 **hours,
                 **dict.fromkeys(("ended", "reason", "error_class", "error_message")),
+                **noted(row, note),
                 "status": "running",
                 "attempts": attempts,
                 "started": row.get("started") or now(),
@@ -224,3 +231,9 @@ class Recorder:
         row = self.store.trial(trial_id)
         assert row is not None, f"trial {trial_id} was never planned"
         return row
+
+
+def noted(row: Row, note: str | None) -> Row:
+    """Return the trial's reductions with what was changed on the way, if anything was."""
+    known = json.loads(row["reductions"])
+    return {} if note is None or note in known else {"reductions": json.dumps([*known, note])}

@@ -39,7 +39,7 @@ class SearchBoard(Board):
 
     ``points`` is how many points there will be, None if that is not known beforehand. ``spending``
     holds the GPU-hours of all of the search's trials in the results, and follows those planned
-    here. ``began`` is when the command began (`time.time`), of which the time budget counts.
+    here.
     """
 
     def __init__(
@@ -51,15 +51,13 @@ class SearchBoard(Board):
         side_by_side: int,
         budget: Budget,
         points: int | None,
-        spending: Spending | None = None,
-        began: float | None = None,
+        spending: Spending,
     ) -> None:
         super().__init__((), store, console, side_by_side)
-        self._began = time.time() if began is None else began
         self._referee = referee
         self._budget = budget
-        self._spending = Spending() if spending is None else spending
-        self.tally = Tally(store, referee, self._spending, points)
+        self._spending = spending
+        self.tally = Tally(store, referee, spending, points)
 
     def plan(self, view: TrialView, role: str) -> None:
         """Follow a trial, whose row is in the store, as ``search``, ``confirmation`` or ``audit``.
@@ -73,8 +71,8 @@ class SearchBoard(Board):
     def hear(self, trial_id: str, message: Mapping[str, Any]) -> None:
         """Take in a message that has been recorded and, if it made one, decided on.
 
-        Of the kinds of `run_trial`, or ``died``, ``stopped`` (by the scheduler or a budget) and
-        ``paused`` (the trial waits at its rung).
+        Of the kinds of `run_trial`, or ``died``, ``stopped`` (by the scheduler or a budget),
+        ``paused`` (the trial waits at its rung) and ``judged`` (it waited, and may go on).
         """
         decisions = self.tally.hear(trial_id, message)
         trial = self.tally.trials[trial_id]
@@ -100,9 +98,9 @@ class SearchBoard(Board):
             return "its process died; it starts again from its last checkpoint"
         if kind == "paused":
             return f"waits at its rung, epoch {view.epoch}, {accuracies(trial)}"
-        if kind not in ("started", "epoch"):
+        if kind in ("finished", "stopped"):
             return ending(trial)
-        if self.tally.search_trials > FEW:
+        if kind == "judged" or self.tally.search_trials > FEW:
             return None
         if kind == "epoch":
             return f"epoch {view.epoch}/{view.epochs}, {accuracies(trial)}"
@@ -111,9 +109,11 @@ class SearchBoard(Board):
 
     def _standing(self) -> str:
         """Return the end of every line: the best so far, compute spent and time left."""
-        best = self.tally.best(1)
-        found = f"best {percent(best[0].row['validation_accuracy'])} ({best[0].view.label}), "
-        return f" | {found if best else ''}{self._compute()}, {self._left()}"
+        found = [
+            f"best {percent(trial.row['validation_accuracy'])} ({trial.view.label})"
+            for trial in self.tally.best(1)
+        ]
+        return f" | {', '.join([*found, self._compute(), self._left()])}"
 
     def _compute(self) -> str:
         share = self.tally.share
@@ -217,10 +217,10 @@ def accuracies(trial: Followed) -> str:
 
 def ending(trial: Followed) -> str:
     """Return how a trial ended."""
-    row = trial.row
+    state, row = trial.view.state, trial.row
     reason = row["error_message"] or row["reason"]
-    said = f"{row['status']}{f' ({reason})' if reason else ''}"
-    return said if row["status"] == "failed" else f"{said}, {accuracies(trial)}"
+    said = f"{state}{f' ({reason})' if reason else ''}"
+    return said if state == "failed" else f"{said}, {accuracies(trial)}"
 
 
 def went_on(decision: Decision) -> str:

@@ -132,7 +132,10 @@ _EVENTS: dict[str, tuple[pa.DataType, str]] = {
     "name": (pa.string(), "the trial's name"),
     "seed": (pa.int64(), "the trial's seed"),
     "time": (UTC, "when"),
-    "event": (pa.string(), "started, resumed, completed, stopped, interrupted, failed, died"),
+    "event": (
+        pa.string(),
+        "started, resumed, paused, completed, stopped, interrupted, failed, died",
+    ),
     "attempt": (pa.int64(), "which start of the trial"),
     "epoch": (pa.int64(), "last epoch recorded at that moment, 0 before the first"),
     "host": (pa.string(), "host of rank 0"),

@@ -98,7 +98,7 @@ def plan_search(
     trained once. Raises `InputError` for a glob that selects nothing and an option that is wrong.
     """
     search = search_of(study)
-    chosen = _selected(search, spaces)
+    chosen = selected_spaces(search, spaces)
     proposes = settings.method == "tpe"
     # What is wrong with an option shows on any points: random ones stand for those to be proposed.
     drawn = settings.model_copy(update={"method": "random"}) if proposes else settings
@@ -158,7 +158,11 @@ def _different(trials: Sequence[SearchTrial]) -> list[SearchTrial]:
     return list(first.values())
 
 
-def _selected(search: Search, globs: Sequence[str]) -> list[str]:
+def selected_spaces(search: Search, globs: Sequence[str]) -> list[str]:
+    """Return the names of the spaces that globs select, none selecting all.
+
+    Raises `InputError` for a glob that selects nothing.
+    """
     for glob in globs:
         if not any(fnmatchcase(name, glob) for name in search.spaces):
             raise InputError(unknown("--space", glob, search.spaces))

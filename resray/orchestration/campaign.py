@@ -1,0 +1,195 @@
+"""A search as a feed: its stages one after another, until they are done or something ends them."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from resray.orchestration.course import Course
+from resray.orchestration.feed import Listener, Message
+from resray.orchestration.recorder import Recorder
+from resray.orchestration.search_plan import Contender, Leg
+from resray.search.budget import Budget, Spending
+from resray.search.failures import FailureWatch
+from resray.search.referee import Referee
+from resray.training.trial import Job
+
+Row = dict[str, Any]
+Stage = Callable[[], list[Leg]]
+"""Returns what to run, once everything before it has ended."""
+
+
+class Proposals(Protocol):
+    """Where contenders come from that are not known at the start."""
+
+    def next(self) -> Contender | None:
+        """Return a new contender, or None when all have been proposed."""
+
+    def told(self, trial_id: str, row: Row) -> None:
+        """Take in how a contender's training has gone so far."""
+
+
+class NoProposals:
+    """All contenders are known from the start."""
+
+    def next(self) -> Contender | None:
+        """Nobody else comes."""
+        return None
+
+    def told(self, trial_id: str, row: Row) -> None:
+        """Nothing is learnt from it."""
+
+
+class Limits:
+    """What ends a search before its time: budget, failures of one kind, ``--fail-fast``."""
+
+    def __init__(self, budget: Budget, spending: Spending, *, fail_fast: bool) -> None:
+        self._began = time.monotonic()
+        self._budget = budget
+        self._spending = spending
+        self._watch = FailureWatch()
+        self._fail_fast = fail_fast
+        self._failed: str | None = None
+        self.reached: str | None = None
+        """What has ended the search, in words."""
+
+    def hear(self, trial_id: str, message: Message, row: Row) -> None:
+        """Take in a message that has been recorded, and the trial's row since then."""
+        self._spending.take_in(row)
+        self._watch.hear(trial_id, message, row)
+        if self._fail_fast and row["status"] == "failed" and row["reason"] != "diverged":
+            self._failed = f"--fail-fast: {row['name']} failed ({row['error_class']})"
+
+    def check(self) -> bool:
+        """Return whether something has ended the search."""
+        if self.reached is None:
+            elapsed = time.monotonic() - self._began
+            spent = self._budget.exhausted(elapsed, self._spending.gpu_hours)
+            self.reached = self._failed or self._watch.verdict() or spent
+        return self.reached is not None
+
+
+class Campaign:
+    """Hands out the legs of each stage, records what comes of them and asks the referee.
+
+    The first stage is the search itself; ``proposals`` belong to it.
+    """
+
+    def __init__(
+        self,
+        course: Course,
+        stages: Iterable[Stage],
+        referee: Referee,
+        recorder: Recorder,
+        limits: Limits,
+        *,
+        plan: Callable[[Leg], None],
+        listener: Listener,
+        proposals: Proposals,
+    ) -> None:
+        self._course = course
+        self._stages = deque([course.start, *stages])
+        self._referee = referee
+        self._recorder = recorder
+        self.limits = limits
+        self._plan = plan
+        self._listener = listener
+        self._proposals = proposals
+        self._queue: deque[Leg] = deque()
+        self._active: dict[str, Leg] = {}
+
+    @property
+    def over(self) -> bool:
+        """Whether a budget or failures have ended the search."""
+        return self.limits.check()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every stage is done."""
+        return not (self._queue or self._active or self._stages)
+
+    def next_job(self) -> Job | None:
+        """Return the next leg's job; a stage begins when nothing of the one before it is left."""
+        self._refill()
+        if not self._queue:
+            return None
+        leg = self._queue.popleft()
+        self._active[leg.trial_id] = leg
+        return leg.work.job
+
+    def _refill(self) -> None:
+        while not self._queue:
+            contender = self._proposals.next()
+            if contender is not None:
+                self._enqueue(self._course.add(contender))
+            elif self._stages and not self._active:
+                self._enqueue(self._stages.popleft()())
+            else:
+                return
+
+    def _enqueue(self, legs: list[Leg]) -> None:
+        for leg in legs:
+            self._plan(leg)
+        self._queue.extend(legs)
+
+    def message(self, trial_id: str, message: Message) -> bool:
+        """Record a message; return whether the referee stops the trial."""
+        leg = self._active[trial_id]
+        if leg.rung is not None and message.get("status") == "stopped":
+            # It has come to its rung, and waits there for what is decided.
+            self._recorder.paused(trial_id, f"waits at rung {leg.rung}")
+            message = {**message, "kind": "paused"}
+        else:
+            self._recorder.message(trial_id, message)
+        reason = self._reason_to_stop(leg, message)
+        self._tell(trial_id, message)
+        if reason is not None:
+            self._stop(trial_id, reason)
+        return reason is not None
+
+    def _reason_to_stop(self, leg: Leg, message: Message) -> str | None:
+        if leg.role != "search" or message["kind"] not in ("started", "epoch"):
+            return None
+        decision = self._referee.after_epoch(leg.trial_id)
+        stopped = decision is not None and decision.stopped
+        return self._referee.reason(decision) if decision and stopped else None
+
+    def _stop(self, trial_id: str, reason: str) -> None:
+        self._recorder.stopped(trial_id, reason)
+        self._tell(trial_id, {"kind": "stopped", "reason": reason})
+
+    def _tell(self, trial_id: str, message: Message) -> None:
+        self._listener(trial_id, message)
+        self.limits.hear(trial_id, message, self._row(trial_id))
+
+    def died(self, trial_id: str, error_class: str, error_message: str) -> None:
+        """Record that the trial starts again."""
+        self._recorder.died(trial_id, error_message)
+        self._tell(trial_id, {"kind": "died"})
+
+    def failed(self, trial_id: str, error_class: str, error_message: str) -> None:
+        """Record that the trial has failed, and go on without it."""
+        self._recorder.failed(trial_id, error_class, error_message)
+        self._tell(trial_id, {"kind": "finished"})
+        self.ended(trial_id)
+
+    def ended(self, trial_id: str) -> None:
+        """Go on after a leg's end: with the next rung, or with what others wait for."""
+        leg = self._active.pop(trial_id)
+        row = self._row(trial_id)
+        if row["status"] == "running" and self.limits.reached is not None:
+            self._stop(trial_id, self.limits.reached)
+        if leg.role != "search" or leg.audited:
+            return
+        if row["status"] == "failed" and row["reason"] == "diverged":
+            self._referee.lost(trial_id)
+        self._proposals.told(trial_id, row)
+        following = self._course.after(leg)
+        for each in reversed(following):
+            self._plan(each)
+            self._queue.appendleft(each)
+
+    def _row(self, trial_id: str) -> Row:
+        row = self._recorder.store.trial(trial_id)
+        assert row is not None, f"trial {trial_id} was never planned"
+        return row

@@ -1,0 +1,168 @@
+"""One command's search: its contenders, and everybody who has a say about them."""
+
+import random
+from typing import Any
+
+from rich.console import Console
+
+from resray.orchestration.campaign import NoProposals, Proposals
+from resray.orchestration.course import Course, Halving, InFlight, Promotions, has_ended
+from resray.orchestration.progress import TrialView
+from resray.orchestration.proposed import Proposed
+from resray.orchestration.recorder import Recorder, planned_row
+from resray.orchestration.resources import Allocation, counted
+from resray.orchestration.run import forget, provenance
+from resray.orchestration.search_plan import Contender, Leg, SearchPlanner
+from resray.orchestration.search_progress import SearchBoard
+from resray.results.store import ResultStore, read_table
+from resray.search.best import fresh_seeds, winner
+from resray.search.budget import Spending
+from resray.search.referee import Referee
+
+Row = dict[str, Any]
+
+
+class Search:
+    """What is searched, how far it has come, and what its later stages consist of."""
+
+    def __init__(self, planner: SearchPlanner, allocation: Allocation, console: Console) -> None:
+        self._planner = planner
+        self._allocation = allocation
+        self.store = planner.store
+        self.contenders = planner.contenders(allocation)
+        if planner.asked.force:
+            forget(self.store, [leg.work for each in self.contenders for leg in each.legs])
+        self.referee = Referee(self.store, planner.settings)
+        self.recorder = Recorder(self.store, gpus_per_trial=allocation.gpus_per_trial)
+        self.spending = Spending(known_rows(self.store))
+        self.board = SearchBoard(
+            self.store,
+            console,
+            self.referee,
+            side_by_side=allocation.side_by_side,
+            budget=planner.asked.budget,
+            points=planner.points,
+            spending=self.spending,
+        )
+        self.course = self._course()
+        self.proposals: Proposals = NoProposals()
+        if planner.settings.method == "tpe":
+            self.proposals = Proposed(planner, allocation, self.store, self.contenders)
+        self.confirmations: list[Leg] = []
+        self._origin = provenance()
+        self._on_board: dict[str, str] = {}
+
+    def _course(self) -> Course:
+        settings = self._planner.settings
+        if settings.scheduler == "halving":
+            return Halving(self.contenders, self.referee, self.recorder)
+        if settings.scheduler == "asha" and settings.rung_schedule == "rescaled":
+            return Promotions(self.contenders, self.referee, self.recorder)
+        return InFlight(self.contenders, self.referee)
+
+    @property
+    def search_ids(self) -> list[str]:
+        """The trials of all contenders that have begun to exist."""
+        ids = [leg.trial_id for each in self.contenders for leg in each.legs]
+        return [each for each in dict.fromkeys(ids) if self.store.trial(each) is not None]
+
+    def begin(self) -> int:
+        """Put a row of every known point into the store; return how many had ended before."""
+        self._reopen_failed()
+        ended = sum(self._has_ended(each) for each in self.contenders)
+        for contender in self.contenders:
+            self.plan(contender.legs[0])
+        return ended
+
+    def left_to_run(self) -> str:
+        """Return how many points there are to search, in words."""
+        ended = sum(self._has_ended(each) for each in self.contenders)
+        points = counted(self._planner.points, "point")
+        return f"{points} to search" + (f", {ended} of them ended before" if ended else "")
+
+    def _has_ended(self, contender: Contender) -> bool:
+        stopped = any(self.referee.is_stopped(leg.trial_id) for leg in contender.legs)
+        return stopped or has_ended(self.store, contender.final)
+
+    def _reopen_failed(self) -> None:
+        """Let trials try again that failed in an earlier command; one that diverged would again."""
+        for leg in (leg for each in self.contenders for leg in each.legs):
+            row = self.store.trial(leg.trial_id) or {"status": None}
+            failed = row["status"] == "failed" and row["reason"] != "diverged"
+            if failed and not self.referee.is_stopped(leg.trial_id):
+                self.store.put_trial({"trial_id": leg.trial_id, "status": "interrupted"})
+
+    def plan(self, leg: Leg) -> None:
+        """Put a leg's row into the store, unless it has ended there, and its trial on the board."""
+        known = self.store.trial(leg.trial_id)
+        settled = known is not None and known["status"] in ("completed", "failed")
+        stopped = self.referee.is_stopped(leg.trial_id) and not leg.audited
+        if known is None or not (settled or stopped):
+            columns = leg.columns(self.referee.key)
+            work = leg.work
+            self.recorder.plan(planned_row(work.trial, work.job, self._origin, **columns))
+        part = "audit" if leg.audited else leg.role
+        if self._on_board.get(leg.trial_id) != part:
+            self._on_board[leg.trial_id] = part
+            self.board.plan(self._view(leg), part)
+
+    def _view(self, leg: Leg) -> TrialView:
+        epochs = self.store.epochs(leg.trial_id)
+        recipe = leg.work.trial.recipe
+        return TrialView(
+            job=leg.work.job,
+            label=leg.point.name + (f" (seed {leg.work.job.seed})" * (leg.role != "search")),
+            epochs=recipe.epochs,
+            work_per_epoch=leg.work.work_per_epoch,
+            epoch=epochs[-1]["epoch"] if epochs else 0,
+            record=epochs[-1] if epochs else {},
+        )
+
+    def confirm(self) -> list[Leg]:
+        """Return the trainings that confirm the winner; none if there is no winner."""
+        won = winner(self._rows())
+        if won is None:
+            return []
+        (contender,) = (each for each in self.contenders if each.final.trial_id == won["trial_id"])
+        seeds = fresh_seeds(known_rows(self.store), won, self._planner.settings.confirm)
+        self.confirmations = [
+            self._planner.confirmation(contender, seed, self._allocation) for seed in seeds
+        ]
+        return [leg for leg in self.confirmations if not has_ended(self.store, leg)]
+
+    def audit(self) -> list[Leg]:
+        """Return the stopped trials, drawn at random, that are trained to their end after all."""
+        settings = self._planner.settings
+        stopped = [each for each in self.contenders if self._was_stopped(each)]
+        begun = [each for each in stopped if self._is_audited(each)]
+        rest = sorted((each for each in stopped if each not in begun), key=drawing_order)
+        generator = random.Random(f"{settings.seed} audit")
+        drawn = generator.sample(rest, min(len(rest), max(0, settings.audit - len(begun))))
+        legs = [each.audited() for each in [*begun, *drawn]]
+        return [leg for leg in legs if not has_ended(self.store, leg)]
+
+    def _was_stopped(self, contender: Contender) -> bool:
+        """Whether a scheduler stopped the point, by its value."""
+        decisions = [d for leg in contender.legs for d in self.referee.decisions(leg.trial_id)]
+        return any(decision.stopped and decision.value is not None for decision in decisions)
+
+    def _is_audited(self, contender: Contender) -> bool:
+        row = self.store.trial(contender.final.trial_id)
+        return bool(row and row["audited"])
+
+    def _rows(self) -> list[Row]:
+        rows = (self.store.trial(trial_id) for trial_id in self.search_ids)
+        return [row for row in rows if row is not None]
+
+
+def known_rows(store: ResultStore) -> list[Row]:
+    """Return the rows of all trials in a results folder."""
+    if not (store.folder / "trials").is_dir():
+        return []
+    rows = (store.trial(str(each)) for each in read_table(store.folder, "trials")["trial_id"])
+    return [row for row in rows if row is not None]
+
+
+def drawing_order(contender: Contender) -> str:
+    """Return what puts contenders into an order that depends on nothing but their points."""
+    return f"{contender.point.space} {contender.point.to_json()}"

@@ -1,0 +1,212 @@
+"""From a study's search and the user's wishes to contenders, and the trainings each may need."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from resray.errors import InputError
+from resray.orchestration.plan import Resolver, Work, results_folder
+from resray.orchestration.resources import Allocation, Machine, Request, allocate
+from resray.results.store import ResultStore, read_table
+from resray.search.budget import Budget, check_budget
+from resray.search.plan import (
+    SearchTrial,
+    plan_point,
+    plan_search,
+    search_of,
+    search_settings,
+    selected_spaces,
+)
+from resray.search.points import Point
+from resray.search.rules import rungs
+from resray.study.expand import Options, PlannedTrial
+from resray.study.load import load_study
+from resray.study.recipes import rescale
+from resray.study.search_spec import SearchSettings
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Tune:
+    """What `resray tune` was asked to do."""
+
+    study: str
+    """A shipped study's name, or the path of a study file."""
+    options: Options = field(default_factory=Options)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of `SearchSettings` that were typed; they take precedence over the study's."""
+    spaces: tuple[str, ...] = ()
+    """Globs on names of spaces; none takes all."""
+    request: Request = field(default_factory=Request)
+    budget: Budget = field(default_factory=Budget)
+    data_dir: Path | None = None
+    out: Path = Path()
+    """The folder that receives results/<study>/ and reports/<study>.html."""
+    address: str | None = None
+    max_failures: int = 3
+    fail_fast: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One training of a contender: the whole of it, or up to a rung."""
+
+    work: Work
+    point: Point
+    role: str
+    """search or confirmation."""
+    full_epochs: int
+    rung: int | None = None
+    """The rung at which it ends; None: it goes to the recipe's end."""
+    audited: bool = False
+
+    @property
+    def trial_id(self) -> str:
+        return self.work.job.trial_id
+
+    def columns(self, search: str) -> Row:
+        """Return the columns of the trials table that only a search has."""
+        return {
+            "role": self.role,
+            "search": search if self.role == "search" else None,
+            "space": self.point.space,
+            "point": self.point.to_json(),
+            "full_epochs": self.full_epochs,
+            "audited": self.audited if self.role == "search" else None,
+            "multiply_adds": self.work.multiply_adds,
+            "train_images": self.work.train_images,
+            # A leg's end is the scheduler's wish, not the user's.
+            "stop_after": None,
+        }
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A point of the search, and the legs that its training may take, in order."""
+
+    point: Point
+    trial: PlannedTrial
+    legs: tuple[Leg, ...]
+
+    @property
+    def final(self) -> Leg:
+        """The leg that ends with the full recipe's last epoch."""
+        return self.legs[-1]
+
+    def audited(self) -> Leg:
+        """Return the leg that trains the point to its end although it was stopped."""
+        return replace(self.final, audited=True)
+
+
+class SearchPlanner:
+    """Resolves a search against data, results and machine."""
+
+    def __init__(self, asked: Tune, *, download: bool = True) -> None:
+        self.asked = asked
+        self.study = load_study(asked.study)
+        self.settings = search_settings(self.study, asked.settings, quick=asked.options.quick)
+        refuse_contradictions(self.settings)
+        self.plan = plan_search(self.study, self.settings, asked.spaces, asked.options)
+        self.spaces = selected_spaces(search_of(self.study), asked.spaces)
+        self.results = results_folder(asked.out, self.study.name)
+        self.store = ResultStore(self.results)
+        self.request = asked.request
+        self._resolver = Resolver(self.study, self.results, asked.data_dir, download=download)
+
+    @property
+    def points(self) -> int:
+        """How many points the search has: proposed one by one, or known from the start."""
+        proposed = self.settings.method == "tpe"
+        return self.settings.samples if proposed else len(self.plan.trials)
+
+    @property
+    def seed(self) -> int:
+        """The seed of the search's trainings."""
+        return (self.asked.options.seeds or tuple(self.study.seeds))[0]
+
+    def allocation(self, machine: Machine) -> Allocation:
+        """Return what each trial gets: by all of the points, so that it is the same on a resume."""
+        allocation = allocate(self.request, machine, max(1, self.points))
+        check_budget(self.asked.budget, allocation.use_gpu)
+        return allocation
+
+    def contenders(self, allocation: Allocation) -> list[Contender]:
+        """Return the points that are known from the start, in the order in which they begin.
+
+        Where they are proposed one by one, these are the ones of earlier commands.
+        """
+        if self.settings.method != "tpe":
+            return [self.contender(each, allocation) for each in self.plan.trials]
+        known = [self.proposed(point, allocation) for point in self._proposed_before()]
+        return [each for each in known if any(self.store.trial(leg.trial_id) for leg in each.legs)]
+
+    def _proposed_before(self) -> list[Point]:
+        """Return the points of the search's trials in the results, the oldest first."""
+        if not (self.store.folder / "trials").is_dir():
+            return []
+        table = read_table(self.store.folder, "trials").sort_values("started", kind="stable")
+        found = table[(table["role"] == "search") & table["space"].isin(self.spaces)]
+        texts = dict.fromkeys(zip(found["space"], found["point"], strict=True))
+        return [Point.from_json(str(space), str(text)) for space, text in texts]
+
+    def proposed(self, point: Point, allocation: Allocation) -> Contender:
+        """Return the contender of a point that the search method has proposed."""
+        trial = plan_point(self.study, point, self.asked.options, self.seed)
+        return self.contender(SearchTrial(point, trial), allocation)
+
+    def contender(self, searched: SearchTrial, allocation: Allocation) -> Contender:
+        """Return a point with the legs that its training takes under the settings."""
+        trial, full_epochs = searched.trial, searched.trial.recipe.epochs
+        looks = self._rungs_with_legs(full_epochs)
+        trials = [*(self._up_to(trial, epochs) for epochs in looks), trial]
+        numbers = [*range(1, len(looks) + 1), None]
+        legs = [
+            Leg(
+                self._resolver.work(each, allocation, tested=False),
+                searched.point,
+                "search",
+                full_epochs,
+                rung,
+            )
+            for each, rung in zip(trials, numbers, strict=True)
+        ]
+        return Contender(searched.point, trial, tuple(legs))
+
+    def confirmation(self, contender: Contender, seed: int, allocation: Allocation) -> Leg:
+        """Return a training of a contender's whole recipe, with another seed and with test."""
+        trial = replace(contender.trial, seed=seed)
+        work = self._resolver.work(trial, allocation)
+        return Leg(work, contender.point, "confirmation", trial.recipe.epochs)
+
+    def _rungs_with_legs(self, full_epochs: int) -> tuple[int, ...]:
+        """Return the epochs at which a training ends and another begins, for these settings.
+
+        ASHA with full schedules and median stopping decide in flight instead.
+        """
+        settings = self.settings
+        rescaled = settings.scheduler == "asha" and settings.rung_schedule == "rescaled"
+        if settings.scheduler == "halving" or rescaled:
+            return rungs(settings.grace, settings.reduction_factor, full_epochs)
+        return ()
+
+    def _up_to(self, trial: PlannedTrial, epochs: int) -> PlannedTrial:
+        if self.settings.rung_schedule == "rescaled":
+            return replace(trial, recipe=rescale(trial.recipe, epochs))
+        return replace(trial, stop_after=epochs)
+
+
+def refuse_contradictions(settings: SearchSettings) -> None:
+    """Raise InputError for settings that mean nothing together."""
+    if settings.method == "tpe" and settings.scheduler == "halving":
+        raise InputError(
+            "--method tpe: proposes point after point, but --scheduler halving compares all at "
+            "each rung; choose --scheduler asha, median or none"
+        )
+    if settings.rung_schedule == "rescaled" and settings.scheduler in ("median", "none"):
+        raise InputError(
+            f"--rung-schedule rescaled: --scheduler {settings.scheduler} has no rungs; "
+            "choose --scheduler asha or halving"
+        )

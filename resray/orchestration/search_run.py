@@ -1,0 +1,101 @@
+"""Running a search: connecting, planning its rows, its stages, and what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from resray.orchestration.campaign import Campaign, Limits
+from resray.orchestration.cluster import check_fits
+from resray.orchestration.engine import run_jobs
+from resray.orchestration.memory import pack
+from resray.orchestration.resources import Allocation, Machine
+from resray.orchestration.run import (
+    copy_study,
+    joined,
+    mark_cut_off,
+    say,
+    started,
+)
+from resray.orchestration.search import Search
+from resray.orchestration.search_plan import SearchPlanner
+from resray.orchestration.storage import check_storage
+from resray.results.store import writer_lock
+
+
+@dataclass(frozen=True)
+class Searched:
+    """How far a search has come."""
+
+    search_ids: Sequence[str]
+    """Every trial of the search's points, in no order."""
+    confirmation_ids: Sequence[str]
+    ended_before: int
+    """How many of the points had ended in earlier commands."""
+    ended_by: str | None
+    """What ended it before its time: a budget, failures."""
+    complete: bool
+    """Whether nothing is left to do."""
+
+
+def run_search(planner: SearchPlanner, machine: Machine, console: Console) -> Searched:
+    """Run what is missing of a search; return how far it has come.
+
+    As `resray.orchestration.run.run_study` does for a bench.
+    """
+    asked, log = planner.asked, planner.results / "ray.log"
+    with writer_lock(planner.results), joined(asked.address, machine, log) as whole:
+        say(console, f"Study {planner.study.name}: reading the data …")
+        copy_study(asked.study, planner.results)
+        mark_cut_off(planner.store)
+        with started(asked.address, whole, log, console):
+            allocation = allocated(planner, whole, console)
+            check_fits(allocation)
+            if asked.address is not None:
+                check_storage(planner.results / "checkpoints", asked.data_dir)
+            return searched(planner, allocation, console)
+
+
+def allocated(planner: SearchPlanner, machine: Machine, console: Console) -> Allocation:
+    """Return what each trial gets; ``--gpus-per-trial auto`` measures it first."""
+    allocation = planner.allocation(machine)
+    if planner.request.gpus_per_trial != "auto":
+        return allocation
+    jobs = [each.final.work.job for each in planner.contenders(allocation)]
+    planner.request, found = pack(planner.request, jobs, machine)
+    say(console, found)
+    return planner.allocation(machine)
+
+
+def searched(planner: SearchPlanner, allocation: Allocation, console: Console) -> Searched:
+    """Run the search's stages with Ray connected."""
+    asked = planner.asked
+    search = Search(planner, allocation, console)
+    ended_before = search.begin()
+    log = planner.results / "ray.log"
+    say(console, f"{search.left_to_run()}, {allocation}. Ray's own output: {log}")
+    limits = Limits(asked.budget, search.spending, fail_fast=asked.fail_fast)
+    campaign = Campaign(
+        search.course,
+        [search.confirm, search.audit],
+        search.referee,
+        search.recorder,
+        limits,
+        plan=search.plan,
+        listener=search.board.hear,
+        proposals=search.proposals,
+    )
+    with search.board.live(), search.recorder.interrupting("the command was stopped"):
+        run_jobs(
+            campaign,
+            allocation,
+            storage=planner.results.resolve() / ".ray",
+            max_failures=asked.max_failures,
+        )
+    return Searched(
+        search_ids=search.search_ids,
+        confirmation_ids=[leg.trial_id for leg in search.confirmations],
+        ended_before=ended_before,
+        ended_by=limits.reached,
+        complete=campaign.exhausted,
+    )

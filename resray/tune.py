@@ -1,0 +1,146 @@
+"""`resray tune` as a library function: search, confirm the winner, write the report, say how it
+went."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from resray.bench import report_folder
+from resray.errors import InputError, RunInterrupted
+from resray.orchestration.resources import Machine, allocate, local_machine
+from resray.orchestration.search_plan import SearchPlanner, Tune
+from resray.orchestration.signals import terminate_like_interrupt
+from resray.search.best import winner
+
+if TYPE_CHECKING:
+    from resray.orchestration.search_run import Searched
+
+Row = dict[str, Any]
+
+__all__ = ["Tune", "TuneOutcome", "dry_run", "run_tune"]
+
+
+@dataclass(frozen=True)
+class TuneOutcome:
+    """What came of a search."""
+
+    results: Path
+    report: Path
+    trials: list[Row]
+    """The rows of the search's trials, also of those that had ended before."""
+    confirmations: list[Row]
+    best: Row | None
+    """The row of the trial that has won so far."""
+    skipped: int
+    """Points that had ended before."""
+    notes: tuple[str, ...]
+    """What there is to say of the search as a whole, e.g. what ended it before its time."""
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """How many trials are in each state."""
+        states = [row["status"] for row in [*self.trials, *self.confirmations]]
+        return {state: states.count(state) for state in sorted(set(states))}
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every trial completed or was stopped on purpose, 1 if some failed.
+
+        A training that diverged has told what there was to know of its point.
+        """
+        rows = [*self.trials, *self.confirmations]
+        failed = [row for row in rows if row["status"] == "failed" and row["reason"] != "diverged"]
+        return 1 if failed else 0
+
+
+def dry_run(asked: Tune, console: Console) -> None:
+    """Print what `run_tune` would do; raise what it would raise before its start."""
+    if asked.address is not None:
+        raise InputError("--dry-run: only for this machine; leave out --address")
+    from resray.orchestration.search_description import describe_search
+
+    describe_search(SearchPlanner(asked, download=False), checked_machine(asked), console)
+
+
+def checked_machine(asked: Tune) -> Machine:
+    """Return this machine; raise ClusterError if the search is to run on it and it is too small."""
+    machine = local_machine()
+    if asked.address is None:
+        allocate(asked.request, machine, trials=1)
+    return machine
+
+
+def run_tune(asked: Tune, console: Console) -> TuneOutcome:
+    """Search what is missing of a study's spaces, confirm the winner and write the report.
+
+    Progress goes to ``console``. Raises InputError, ClusterError, and RunInterrupted after Ctrl-C,
+    when everything recorded until then is on disk and in the report.
+    """
+    machine = checked_machine(asked)
+    planner = SearchPlanner(asked)
+    report_folder(asked.out)
+    safe = f"What was recorded is safe in {planner.results}; the same command goes on from there"
+    try:
+        with terminate_like_interrupt():
+            outcome, complete = search_and_report(planner, machine, console)
+    except KeyboardInterrupt:
+        raise RunInterrupted(f"interrupted. {safe}") from None
+    if not complete:
+        raise RunInterrupted(f"interrupted: the search is unfinished. {safe}")
+    return outcome
+
+
+def search_and_report(
+    planner: SearchPlanner, machine: Machine, console: Console
+) -> tuple[TuneOutcome, bool]:
+    """Run what is missing, write the report, and return both it and whether all was run."""
+    # Ray takes seconds to import: a wish that cannot be met is refused before.
+    from resray.orchestration.search_run import run_search
+
+    searched = run_search(planner, machine, console)
+    if searched.complete and searched.confirmation_ids:
+        evaluate_confirmations(planner, searched.confirmation_ids, console)
+    ended = searched.complete or searched.ended_by is not None
+    return conclude(planner, searched), ended
+
+
+def evaluate_confirmations(
+    planner: SearchPlanner, trial_ids: Sequence[str], console: Console
+) -> None:
+    """Measure on the confirmations what the study's search asks for beside accuracy on test."""
+    from resray.evaluate.run import Evaluation, run_evaluation
+
+    if planner.settings.evaluate:
+        rows = [row for each in trial_ids if (row := planner.store.trial(each)) is not None]
+        asked = Evaluation(
+            results=planner.results,
+            kinds=planner.settings.evaluate,
+            select=tuple({row["name"] for row in rows}),
+            seeds=tuple(row["seed"] for row in rows),
+            data_dir=planner.asked.data_dir,
+        )
+        run_evaluation(asked, console)
+
+
+def conclude(planner: SearchPlanner, searched: "Searched") -> TuneOutcome:
+    """Write the report and gather what came of the search."""
+    from resray.report.page import write_report
+
+    ids = [*searched.search_ids, *searched.confirmation_ids]
+    report = report_folder(planner.asked.out) / f"{planner.study.name}.html"
+    write_report(planner.results, report, trial_ids=ids)
+    rows = [row for trial_id in ids if (row := planner.store.trial(trial_id)) is not None]
+    trials = [row for row in rows if row["role"] == "search"]
+    ending = [f"ended by {searched.ended_by}"] if searched.ended_by else []
+    return TuneOutcome(
+        results=planner.results,
+        report=report,
+        trials=trials,
+        confirmations=[row for row in rows if row["role"] == "confirmation"],
+        best=winner(trials),
+        skipped=searched.ended_before,
+        notes=(*planner.plan.notes, *ending),
+    )
