@@ -6,7 +6,6 @@ from itertools import islice
 
 import torch
 
-from resray.data.splits import prepare
 from resray.study.phases import recipe_at
 from resray.training.batch_note import is_out_of_memory
 from resray.training.context import LocalContext
@@ -52,7 +51,7 @@ def train_two_steps(job: Job, context: LocalContext) -> None:
     The first step leaves what the second one needs besides: the optimizer's state.
     """
     recipe = recipe_of(job)
-    splits = prepare(open_checked(job, recipe), recipe.data)
+    _, splits = open_checked(job, recipe)
     trainer = Trainer(recipe, splits, context, seed=job.seed, evaluate_test=job.evaluate_test)
     count = min(2 * recipe.batch_size * recipe.accumulation, len(splits.train))
     TrainingEpoch(

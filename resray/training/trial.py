@@ -20,8 +20,9 @@ import torch
 import torch.distributed
 
 import resray
-from resray.data.sources import Dataset, open_dataset
-from resray.data.splits import Splits, prepare
+from resray.data.dataset import Dataset
+from resray.data.opened import LAST
+from resray.data.splits import Splits
 from resray.errors import DataError, DivergedError, ResrayError
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.study.recipe_spec import Recipe
@@ -108,8 +109,7 @@ def recipe_of(job: Job) -> Recipe:
 
 def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer, Dataset]:
     """Open the data, build the trainer and go to its last checkpoint."""
-    dataset = on_all_ranks(context, lambda: open_checked(job, recipe))
-    splits = prepare(dataset, recipe.data)
+    dataset, splits = on_all_ranks(context, lambda: open_checked(job, recipe))
     policy = CheckpointPolicy.model_validate(job.checkpoints)
     checkpoints = CheckpointFolder(Path(job.checkpoint_folder), policy)
     trainer = Trainer(
@@ -165,15 +165,16 @@ def versions() -> dict[str, str]:
     }
 
 
-def open_checked(job: Job, recipe: Recipe) -> Dataset:
-    """Open the job's dataset; raise DataError if it is not the one the study was started with."""
-    dataset = open_dataset(recipe.data, Path(job.data_dir) if job.data_dir else None)
+def open_checked(job: Job, recipe: Recipe) -> tuple[Dataset, Splits]:
+    """Open the job's data; raise DataError if it is not what the study was started with."""
+    data_dir = Path(job.data_dir) if job.data_dir else None
+    dataset, splits = LAST.get(recipe.data, data_dir, job.dataset_checksum)
     if dataset.checksum != job.dataset_checksum:
         raise DataError(
             f"{dataset.source} on {socket.gethostname()}: checksum {dataset.checksum[:12]} is not "
             f"that of the data the study was started with ({job.dataset_checksum[:12]})"
         )
-    return dataset
+    return dataset, splits
 
 
 def on_all_ranks(context: Context, action: Callable[[], T]) -> T:
