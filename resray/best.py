@@ -144,11 +144,13 @@ def _compares(row: Row, other: Row) -> bool:
 
 def selection(best: Best) -> str:
     """Return how the winner was selected."""
-    finished = sum(in_full(row) and not row["audited"] for row in best.searched)
-    stopped = sum(row["status"] == "stopped" for row in best.searched)
+    points = {(row["space"], row["point"]) for row in best.searched}
+    finished = [row for row in best.searched if in_full(row) and not row["audited"]]
     scheduler = json.loads(best.won["search"] or "{}").get("scheduler", "none")
-    how = f"{finished} of {len(best.searched)} searched, {stopped} stopped; scheduler {scheduler}"
-    return f"highest validation accuracy of the trials trained in full ({how}); test not looked at"
+    return (
+        f"highest validation accuracy of the {len(finished)} of {len(points)} points that "
+        f"scheduler {scheduler} let train in full; test was not looked at"
+    )
 
 
 def print_best(best: Best, console: Console) -> None:

@@ -235,7 +235,7 @@ def results_of_a_search(folder: Path, *more: dict[str, Any], confirmations: int 
         "dataset_checksum": open_dataset(Recipe.model_validate(WINNING).data).checksum,
     }
     won = searched("narrow-0.2", 61.5, full_epochs=4, **same)
-    rows = [won, searched("narrow-0.05", 40.0, status="stopped", **same | {"full_epochs": 4})]
+    rows = [won, searched("narrow-0.05", 40.0, status="stopped", **same | {"point": "{}"})]
     rows += [confirmed(won, seed) for seed in range(1, confirmations + 1)]
     write_results(folder, [*rows, *more], epochs=[])
     (folder / "study.yaml").write_text(STUDY)
@@ -248,7 +248,7 @@ def test_best_prints_the_winner_and_writes_a_study_file(resray: Resray, tmp_path
     for text in (
         "narrow-0.2",
         "trial: narrow; optimizer.lr: 0.2",
-        "trained in full (1 of 2 searched, 1 stopped; scheduler asha); test not looked at",
+        "of the 1 of 2 points that scheduler asha let train in full; test was not looked at",
         "61.50 % (seed 0)",
         "test 92.00 ± 1.00 %",
         "n = 3, fresh seeds 1, 2, 3",

@@ -26,10 +26,10 @@ def print_study(study: str, options: Options, console: Console) -> None:
     print_head(loaded, trials, console)
     print_trials(trials, console)
     print_recipe(trials, console)
-    print_search(loaded, console, quick=options.quick)
     print_assumed(loaded, console)
     print_published(loaded, trials, console)
     print_claims(loaded, console)
+    print_search(loaded, console, quick=options.quick)
 
 
 def print_head(study: Study, trials: Sequence[PlannedTrial], console: Console) -> None:
