@@ -173,8 +173,10 @@ class SearchBoard(Board):
         table = Table("trial", "state")
         for column in ("epoch", "rung", "validation", "test", "to its end"):
             table.add_column(column, justify="right", no_wrap=True)
-        self._add_rows(table, self.tally.best(BEST_ROWS))
-        running = [trial for trial in self.tally.trials.values() if is_running(trial)]
+        best = self.tally.best(BEST_ROWS)
+        self._add_rows(table, best)
+        trials = self.tally.trials.values()
+        running = [trial for trial in trials if is_running(trial) and trial not in best]
         self._add_rows(table, running[:RUNNING_ROWS])
         if len(running) > RUNNING_ROWS:
             table.add_row(f"and {len(running) - RUNNING_ROWS} more", "running")

@@ -97,7 +97,9 @@ class Tally:
         self._measured_before.add(seconds, view.epoch * view.work_per_epoch)
         if trial.role != "confirmation":
             self._full_work[row["space"], row["point"]] = trial.full_epochs * view.work_per_epoch
-            self._count_epochs(trial, min([view.epoch, *stops]))
+            stopped_at = stops[0] if stops else 0
+            audited = trial.role == "audit"
+            self._count_epochs(trial, stopped_at if audited else view.epoch)
 
     def hear(self, trial_id: str, message: Mapping[str, Any]) -> list[Decision]:
         """Take in a message that has been recorded; return the decisions on the trial since."""
@@ -108,7 +110,7 @@ class Tally:
             self._started(trial, message)
         elif kind == "epoch":
             self._epoch(trial, message["record"])
-        else:
+        elif kind != "judged":
             states = {"died": "starting again", "paused": "paused", "stopped": "stopped"}
             self._set_state(trial, states.get(kind) or trial.row["status"])
         made = self._referee.decisions(trial_id)
