@@ -22,9 +22,13 @@ from resray.report.plot import (
     epoch_axis,
     layout,
     series_with_epochs,
+    time_unit,
     trace_of,
     trial_label,
 )
+from resray.report.search_course import best_figure, rungs_figure
+from resray.report.search_figures import axes_figure, parallel_figure
+from resray.report.search_workers import workers_figure
 from resray.report.text import count, duration, plotly_text, spread
 
 # --- accuracy against what it costs -------------------------------------------------------------
@@ -90,14 +94,6 @@ def cost_panel(column: str, name: str, groups: Sequence[Group], look: dict[str, 
         traces,
         layout(titles.get(column, name), 300, xaxis=axis),
     )
-
-
-def time_unit(seconds: Sequence[float]) -> tuple[float, str]:
-    """Return the divisor and the name of the unit that suits the longest of these times."""
-    longest = max(seconds, default=0.0)
-    if longest >= 2 * 3600:
-        return 3600.0, "hours"
-    return (60.0, "minutes") if longest >= 120 else (1.0, "seconds")
 
 
 # --- learning curves and gradients --------------------------------------------------------------
@@ -240,6 +236,11 @@ def time_figure(results: Results) -> Figure | None:
 def all_figures(results: Results) -> dict[str, Figure]:
     """Return the figures that the results suffice for, by id."""
     makers = (
+        parallel_figure,
+        axes_figure,
+        rungs_figure,
+        best_figure,
+        workers_figure,
         cost_figure,
         curve_figure,
         phases_figure,

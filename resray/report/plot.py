@@ -129,6 +129,14 @@ def trial_label(results: Results, row: Row) -> str:
     return f"{results.labels[row['trial_id']]} (seed {row['seed']}{state})"
 
 
+def time_unit(seconds: Sequence[float]) -> tuple[float, str]:
+    """Return the divisor and the name of the unit that suits the longest of these times."""
+    longest = max(seconds, default=0.0)
+    if longest >= 2 * 3600:
+        return 3600.0, "hours"
+    return (60.0, "minutes") if longest >= 120 else (1.0, "seconds")
+
+
 def bars(
     groups: Sequence[Group],
     look: dict[str, Series],

@@ -6,7 +6,9 @@ from functools import cached_property
 from typing import Any
 
 from resray.report.aggregate import Results, Row, parsed_json
+from resray.report.search_axes import SpaceAxis, axes_of, point_text, short_names
 from resray.search.best import better_audited, confirmations_of, in_full, ranked, winner
+from resray.study.search_spec import Search as StudySearch
 
 COMPLETED, STOPPED, ENDED = "completed", "stopped", "ended"
 FAILED, DIVERGED, UNFINISHED = "failed", "diverged", "unfinished"
@@ -99,6 +101,8 @@ class Search:
     """A search: its points, the best first."""
 
     points: tuple[SearchPoint, ...]
+    study: StudySearch | None
+    """What the study file says of its spaces, if there is one."""
     settings: Mapping[str, Any]
     """The scheduler and its settings; empty where they are not recorded."""
     won: SearchPoint | None
@@ -116,6 +120,22 @@ class Search:
         """The points that have begun, in the order in which they did."""
         begun = [point for point in self.points if first_start(point) is not None]
         return sorted(begun, key=lambda point: (first_start(point), point.rows[0]["trial_id"]))
+
+    @cached_property
+    def axes(self) -> list[SpaceAxis]:
+        """The axes in which points differ."""
+        return axes_of([point.values for point in self.points], self.study)
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """The short name of every axis."""
+        return short_names(
+            list(dict.fromkeys(key for point in self.points for key in point.values))
+        )
+
+    def name_of(self, point: SearchPoint) -> str:
+        """Return ``trial=resnet18, lr=0.1``."""
+        return point_text(point.values, self.labels)
 
     def places(self) -> Iterator[tuple[int, int, int, int]]:
         """Yield where the winner came in at each rung: rung, epoch, place, number of arrivals."""
@@ -148,6 +168,7 @@ def search_of(results: Results) -> Search | None:
     better = better_audited(record.trials, won) if won else None
     return Search(
         points=points,
+        study=results.study.search if results.study else None,
         settings=parsed_json(record.trials[0]["search"], {}),
         won=of_row[won["trial_id"]] if won else None,
         confirmations=tuple(confirmations(results, won)) if won else (),

@@ -15,7 +15,7 @@ from resray.report.search import (
     decisions_at,
     search_of,
 )
-from resray.report.search_axes import axes_of, value_text
+from resray.report.search_axes import value_text
 from resray.report.search_cost import Spent, by_state, seconds_of, spent_on
 from resray.report.text import (
     Html,
@@ -154,23 +154,21 @@ def points_section(results: Results) -> Html:
     if search is None:
         return Html()
     lost = [point for point in search.points if point.state in (FAILED, DIVERGED)]
-    errors = [failed_item(words.point_name(search, point), point.row) for point in lost]
+    errors = [failed_item(search.name_of(point), point.row) for point in lost]
     return join(
         [
-            points_table(results, search),
+            points_table(search),
             tag("h3", "Failed and diverged points") if errors else "",
             tag("ul", *errors, class_="failed") if errors else "",
         ]
     )
 
 
-def points_table(results: Results, search: Search) -> Html:
-    study = results.study and results.study.search
-    axes = axes_of([point.values for point in search.points], study)
+def points_table(search: Search) -> Html:
     columns = [
         number_column("Rank"),
         text_column("Space", optional=True),
-        *(text_column(axis.label) for axis in axes),
+        *(text_column(axis.label) for axis in search.axes),
         text_column("State"),
         text_column("Reason", optional=True),
         number_column("Epochs"),
@@ -185,7 +183,7 @@ def points_table(results: Results, search: Search) -> Html:
             place,
             point.rows[0]["space"] if several else None,
             *(value_text(point.values[axis.key]) if axis.key in point.values else None
-              for axis in axes),
+              for axis in search.axes),
             *fate(point),
         ]
         for place, point in enumerate(search.points, 1)

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from resray.report.aggregate import Results, reductions_of
-from resray.report.search import STATES, UNFINISHED, Search, SearchPoint
-from resray.report.search_axes import point_text, short_names
+from resray.report.search import STATES, UNFINISHED, Search
 from resray.report.search_cost import DECIDED, Audit, Spent, audit_epochs, audit_of, spent_on
 from resray.report.statistics import summarise
 from resray.report.text import fixed, listed, plural, spread
@@ -14,15 +13,6 @@ HIGHEST = (
     "It is the highest of many, so it flatters: the same recipe with other seeds, or on other "
     "images, is rather below it."
 )
-
-
-def labels_of(search: Search) -> dict[str, str]:
-    """Return the short name of every axis."""
-    return short_names(list(dict.fromkeys(key for point in search.points for key in point.values)))
-
-
-def point_name(search: Search, point: SearchPoint) -> str:
-    return point_text(point.values, labels_of(search))
 
 
 def outcome(search: Search) -> str:
@@ -42,7 +32,7 @@ def winner_words(search: Search) -> str:
         return f"No winner: no point was trained in full {begun}."
     so_far = " so far" if search.of_state(UNFINISHED) else ""
     return (
-        f"The winner{so_far} is {point_name(search, search.won)}, with a validation accuracy of "
+        f"The winner{so_far} is {search.name_of(search.won)}, with a validation accuracy of "
         f"{fixed(search.won.accuracy)}\u00a0%."
     )
 
@@ -149,7 +139,7 @@ def regret_words(search: Search, audit: Audit) -> str:
             f"{fixed(-audit.regret)} points below the winner: a regret of 0."
         )
     return (
-        f"Regret: {fixed(audit.regret)} points. {point_name(search, search.better)} was stopped "
+        f"Regret: {fixed(audit.regret)} points. {search.name_of(search.better)} was stopped "
         f"and would have reached {fixed(max(audit.values))}\u00a0%."
     )
 

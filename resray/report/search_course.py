@@ -1,0 +1,220 @@
+"""Figures of a search's course: learning curves with their stops, and the best so far."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from resray.report.aggregate import Results, Row
+from resray.report.plot import Figure, Layout, Panel, Trace, View, layout, time_unit, trace_of
+from resray.report.search import COMPLETED, Search, SearchPoint, search_of
+from resray.report.search_cost import own_epochs
+from resray.report.search_plot import AUDITED, WINNER, hover, look_of, looks, with_begun
+from resray.report.text import count, duration, fixed, plotly_text
+
+CURVES = 200
+"""Of more points than these, the curves of those that ended early have only their rungs' epochs."""
+
+
+# --- learning curves ----------------------------------------------------------------------------
+
+
+def rungs_figure(results: Results) -> Figure | None:
+    """Validation accuracy over the epochs, coloured by the rung reached, with each stop marked."""
+    search = search_of(results)
+    if search is None or not results.search.epochs:
+        return None
+    drawn = with_begun(search)
+    traces = [*curves(results, search, drawn), *audit_curves(results, search), stops(search, drawn)]
+    longest = max(point.full_epochs for point in drawn)
+    rungs = {int(row["rung"]): int(row["epoch"]) for point in drawn for row in point.decisions
+             if row["rung"] is not None and row["value"] is not None}  # fmt: skip
+    views = [
+        View(f"by epoch{scale}", [Panel("Validation accuracy (%)", traces,
+                                        rung_layout(rungs, longest, logarithmic=bool(scale)))])
+        for scale in ("", ", log scale")
+    ]  # fmt: skip
+    caption = (
+        "One line per training; the darker (on dark paper, the brighter), the further it came. A "
+        "cross marks a stop, a dotted line a rung"
+    )
+    audited = any(point.audited for point in drawn)
+    caption += ", dots after a stop the audit's training." if audited else "."
+    series = [*looks(search, drawn), *([AUDITED] if audited else [])]
+    return Figure("rungs", "Learning curves by rung", caption, series, views)
+
+
+def curves(results: Results, search: Search, points: Sequence[SearchPoint]) -> Iterator[Trace]:
+    """Yield a line for each training of each point, up to its stop."""
+    for point in points:
+        for row in point.rows:
+            rows = results.search.epochs.get(row["trial_id"])
+            if rows is not None:
+                own = rows[rows["epoch"] <= own_epochs(point, row)]
+                thin = len(points) > CURVES and point.state != COMPLETED
+                yield curve(search, point, thinned(own, point) if thin else own)
+
+
+def thinned(rows: pd.DataFrame, point: SearchPoint) -> pd.DataFrame:
+    """Return the first and the last epoch and those in which the point was judged."""
+    judged = {row["epoch"] for row in point.decisions}
+    ends = {rows["epoch"].min(), rows["epoch"].max()}
+    return rows[rows["epoch"].isin(judged | ends)]
+
+
+def curve(search: Search, point: SearchPoint, rows: pd.DataFrame) -> Trace:
+    look = look_of(search, point)
+    return trace_of(
+        look,
+        type="scatter",
+        mode="lines+markers" if len(rows) < 2 else "lines",
+        x=rows["epoch"].tolist(),
+        y=rows["validation_accuracy"].tolist(),
+        line={"color": look.colour, "width": 3 if look is WINNER else 1.5},
+        marker={"color": look.colour, "size": 5},
+        hovertemplate=f"{hover(search, point)}<br>epoch %{{x}}: %{{y:.2f}} %<extra></extra>",
+    )
+
+
+def audit_curves(results: Results, search: Search) -> Iterator[Trace]:
+    """Yield what audited points did after their stop."""
+    for point in search.points:
+        for row in point.rows if point.audited else ():
+            rows = results.search.epochs.get(row["trial_id"])
+            if row["audited"] and rows is not None:
+                line = curve(search, point, rows[rows["epoch"] >= own_epochs(point, row)])
+                style = {"color": AUDITED.colour, "width": 1.5, "dash": "dot"}
+                yield line | {"line": style, "legendgroup": AUDITED.key}
+
+
+def stops(search: Search, points: Sequence[SearchPoint]) -> Trace:
+    """Return a cross at every stop."""
+    found = [(point, point.stop) for point in points if point.stop]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [stop["epoch"] for _, stop in found],
+        "y": [stop["value"] for _, stop in found],
+        "marker": {"symbol": "x-thin", "size": 7, "line": {"width": 1.5, "color": "@ink"}},
+        "customdata": [
+            f"{hover(search, point)}<br>stopped: below {fixed(stop['cutoff'])} %"
+            for point, stop in found
+        ],
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "showlegend": False,
+    }
+
+
+def rung_layout(rungs: dict[int, int], longest: int, *, logarithmic: bool) -> Layout:
+    """Return the layout, with a dotted line and a name at each rung."""
+    if logarithmic:
+        marked = sorted({1, longest, *rungs.values()})
+        axis: Layout = {
+            "type": "log",
+            "tickvals": marked,
+            "ticktext": [str(epoch) for epoch in marked],
+        }
+    else:
+        room = 0.03 * max(longest - 1, 1)
+        axis = {"range": [1 - room, longest + room]} | (
+            {"dtick": 1} if longest <= 10 else {"nticks": 8}
+        )
+    lines = [{"type": "line", "x0": epoch, "x1": epoch, "y0": 0, "y1": 1, "yref": "paper",
+              "layer": "below", "line": {"color": "@axis", "width": 1, "dash": "dot"}}
+             for epoch in rungs.values()]  # fmt: skip
+    return layout("epoch", 420, xaxis=axis, shapes=lines)
+
+
+# --- the best so far ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """One epoch of a search, in the order in which they were recorded."""
+
+    point: SearchPoint
+    epoch: int
+    accuracy: float
+    seconds: float
+    """Since the search began, over all workers: training and evaluating."""
+    work: float
+    """Multiply-adds since then."""
+
+
+def steps_of(results: Results, search: Search) -> list[Step]:
+    """Return every epoch but the audit's, with what had been spent at its end."""
+    found = sorted(records(results, search), key=lambda record: str(record[2]["recorded"]))
+    made: list[Step] = []
+    seconds = work = 0.0
+    for point, row, record in found:
+        parts = (record["seconds_training"], record["seconds_evaluating"])
+        seconds += sum(part for part in parts if not pd.isna(part))
+        work += float(row["multiply_adds"] or 0) * (row["train_images"] or 0)
+        if not pd.isna(record["validation_accuracy"]):
+            made.append(Step(point, int(record["epoch"]), float(record["validation_accuracy"]),
+                             seconds, work))  # fmt: skip
+    return made
+
+
+def records(results: Results, search: Search) -> Iterator[tuple[SearchPoint, Row, Row]]:
+    for point in search.points:
+        for row in point.rows:
+            rows = results.search.epochs.get(row["trial_id"])
+            if rows is not None:
+                own = rows[rows["epoch"] <= own_epochs(point, row)]
+                for record in own.to_dict("records"):
+                    yield point, row, {str(key): value for key, value in record.items()}
+
+
+def best_figure(results: Results) -> Figure | None:
+    """The highest validation accuracy so far over the time and the compute spent."""
+    search = search_of(results)
+    steps = steps_of(results, search) if search else []
+    if search is None or not steps:
+        return None
+    divisor, unit = time_unit([steps[-1].seconds])
+    views = [
+        View("by time", [best_panel(search, steps, lambda step: step.seconds / divisor,
+                                    f"{unit} of training and evaluating, all workers")]),
+        View("by compute", [best_panel(search, steps, lambda step: step.work,
+                                       "multiply-adds of forward passes", tickformat="~s")]),
+    ]  # fmt: skip
+    caption = (
+        "The highest validation accuracy of any epoch so far; each dot is an epoch that raised it. "
+        "The audit is left out."
+    )
+    return Figure("best", "Best so far", caption, [], views)
+
+
+def best_panel(search: Search, steps: Sequence[Step], spent: Callable[[Step], float],
+               x_title: str, **axis: str) -> Panel:  # fmt: skip
+    raised = improvements(steps)
+    texts = [
+        f"<b>{plotly_text(search.name_of(step.point))}</b><br>{fixed(step.accuracy)} % after epoch "
+        f"{step.epoch}<br>after {duration(step.seconds)}, {count(step.work)} multiply-adds"
+        for step in raised
+    ]
+    end = max(raised, key=lambda step: step.accuracy)
+    trace = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": [*map(spent, raised), spent(steps[-1])],
+        "y": [*(step.accuracy for step in raised), end.accuracy],
+        "line": {"shape": "hv", "color": "@series-0", "width": 2},
+        "marker": {"color": "@series-0", "size": [6] * len(raised) + [0]},
+        "customdata": [*texts, f"{fixed(end.accuracy)} % at the end"],
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "showlegend": False,
+        "cliponaxis": False,
+    }
+    made = layout(x_title, 300, xaxis={"rangemode": "tozero", **axis})
+    return Panel("Highest validation accuracy so far (%)", [trace], made)
+
+
+def improvements(steps: Sequence[Step]) -> list[Step]:
+    """Return the steps that raised the best."""
+    found: list[Step] = []
+    for step in steps:
+        if not found or step.accuracy > found[-1].accuracy:
+            found.append(step)
+    return found

@@ -1,0 +1,219 @@
+"""Figures of a searched space: parallel coordinates, and accuracy against each axis."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from resray.report.aggregate import Results
+from resray.report.plot import Figure, Layout, Panel, Series, Trace, View, layout, trace_of
+from resray.report.search import COMPLETED, Search, SearchPoint, search_of
+from resray.report.search_axes import ABSENT, SpaceAxis
+from resray.report.search_plot import AUDITED, SHADES, WINNER, hover, shade, with_begun
+from resray.report.text import fixed, plotly_text
+
+ROW = 72
+"""Pixels between two axes of the parallel coordinates."""
+GOLDEN = 0.618034
+"""Steps of this length, modulo 1, spread evenly over a range however many there are."""
+
+Value = Callable[[SearchPoint], float | None]
+
+
+def final_accuracy(point: SearchPoint) -> float | None:
+    """Return a point's validation accuracy after its full length, None if it never got there."""
+    if point.audited:
+        return float(point.audited["validation_accuracy"])
+    return point.accuracy if point.state == COMPLETED else None
+
+
+def measured(points: Sequence[SearchPoint], value: Value) -> list[SearchPoint]:
+    return [point for point in points if value(point) is not None]
+
+
+# --- parallel coordinates -----------------------------------------------------------------------
+
+
+def parallel_figure(results: Results) -> Figure | None:
+    """Each point as a line through its values on all axes, down to its accuracy."""
+    search = search_of(results)
+    if search is None or not search.axes:
+        return None
+    drawn = with_begun(search)
+    choices: list[tuple[str, Value]] = [("trained in full", final_accuracy),
+                                        ("all points", lambda point: point.accuracy)]  # fmt: skip
+    views = [View(label, [parallel_panel(search, measured(drawn, value), value)])
+             for label, value in choices if len(measured(drawn, value)) > 1]  # fmt: skip
+    if not views:
+        return None
+    caption = (
+        "Each line is a point: it crosses every axis at its value and ends at its validation "
+        "accuracy; the darker (on dark paper, the brighter), the higher. Orange: the winner. "
+        "Points of one value lie side by side. Stopped points stand at the accuracy at their stop."
+    )
+    if any(not axis.everywhere for axis in search.axes):
+        caption += " “–”: the axis does not apply."
+    return Figure("parallel", "Parallel coordinates", caption, [], views)
+
+
+def parallel_panel(search: Search, points: Sequence[SearchPoint], value: Value) -> Panel:
+    accuracies = [value(point) or 0.0 for point in points]
+    low, high = min(accuracies), max(accuracies)
+    columns = [spread_places(axis, points, accuracies) for axis in search.axes]
+    span = (high - low) or 1.0
+    columns.append([(accuracy - low) / span for accuracy in accuracies])
+    traces = [
+        line_of(search, point, [column[place] for column in columns],
+                shade(accuracies[place], low, high))
+        for place, point in enumerate(points)
+    ]  # fmt: skip
+    return Panel("Points and their validation accuracy", traces,
+                 parallel_layout(search.axes, low, high))  # fmt: skip
+
+
+def spread_places(
+    axis: SpaceAxis, points: Sequence[SearchPoint], accuracies: Sequence[float]
+) -> list[float]:
+    """Return where lines cross an axis: those of one value side by side, the best to the right."""
+    places = [axis.place(point.values) for point in points]
+    room = 0.0 if axis.continuous else 0.5 / len(axis.values)
+    found = list(places)
+    for place in set(places):
+        same = [index for index, other in enumerate(places) if other == place]
+        same.sort(key=lambda index: accuracies[index])
+        own = min(room, 0.08) if place == ABSENT else room
+        for number, index in enumerate(same):
+            found[index] = place + own * ((number + 0.5) / len(same) - 0.5)
+    return found
+
+
+def line_of(search: Search, point: SearchPoint, places: Sequence[float], colour: str) -> Trace:
+    won = point is search.won
+    colour = WINNER.colour if won else colour
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": list(places),
+        "y": list(range(len(places) - 1, -1, -1)),
+        "line": {"color": colour, "width": 3.5 if won else 1.6, "shape": "linear"},
+        "marker": {"color": colour, "size": 8 if won else 4},
+        "opacity": 1 if won else 0.8,
+        "hovertemplate": f"{hover(search, point)}<extra></extra>",
+        "showlegend": False,
+        "cliponaxis": False,
+    }
+
+
+def parallel_layout(axes: Sequence[SpaceAxis], low: float, high: float) -> Layout:
+    """Return the layout: an axis in each row, the accuracy in the last, all with their ticks."""
+    rows = len(axes)
+    names = [*(plotly_text(axis.label) for axis in axes), "validation accuracy (%)"]
+    accuracies = [(place, fixed(low + place * (high - low), 1)) for place in (0.0, 0.5, 1.0)]
+    ticks = [*(axis.ticks for axis in axes), accuracies]
+    absent = any(not axis.everywhere for axis in axes)
+    hidden = {"visible": False, "range": [ABSENT - 0.06 if absent else -0.06, 1.06],
+              "fixedrange": True}  # fmt: skip
+    return layout(
+        "",
+        60 + ROW * (rows + 1),
+        xaxis=hidden,
+        yaxis={"visible": False, "range": [-0.55, rows + 0.45], "fixedrange": True},
+        shapes=[*(axis_line(rows - row) for row in range(rows)), *accuracy_line()],
+        annotations=[
+            *(name_note(name, rows - row) for row, name in enumerate(names)),
+            *(tick_note(place, text, rows - row)
+              for row, texts in enumerate(ticks) for place, text in texts),
+        ],
+    )  # fmt: skip
+
+
+def axis_line(row: int) -> Layout:
+    return {"type": "line", "layer": "below", "x0": 0, "x1": 1, "y0": row, "y1": row,
+            "line": {"color": "@axis", "width": 1}}  # fmt: skip
+
+
+def accuracy_line() -> Iterator[Layout]:
+    """Yield the parts of the last axis, each in the colour of the lines that end there."""
+    for step in range(SHADES):
+        yield axis_line(0) | {"x0": step / SHADES, "x1": (step + 1) / SHADES,
+                              "line": {"color": f"@scale-{step}", "width": 6}}  # fmt: skip
+
+
+def name_note(name: str, row: int) -> Layout:
+    """Return an axis's name, above its left end."""
+    return {"x": 0, "xref": "paper", "y": row, "text": f"<b>{name}</b>", "showarrow": False,
+            "xanchor": "left", "yshift": 17, "font": {"color": "@ink", "size": 12},
+            "bgcolor": "@veil"}  # fmt: skip
+
+
+def tick_note(place: float, text: str, row: int) -> Layout:
+    return {"x": place, "y": row, "text": plotly_text(text), "showarrow": False, "yshift": -13,
+            "font": {"color": "@muted", "size": 11}, "bgcolor": "@veil"}  # fmt: skip
+
+
+# --- accuracy against each axis -----------------------------------------------------------------
+
+
+def axes_figure(results: Results) -> Figure | None:
+    """One panel for each axis: the accuracy of every point against its value."""
+    search = search_of(results)
+    if search is None:
+        return None
+    drawn = measured(with_begun(search), lambda point: point.accuracy)
+    if not drawn or not search.axes:
+        return None
+    kinds = by_kind(search, drawn)
+    panels = [
+        Panel(f"Validation accuracy (%) against {axis.label}", list(dots(axis, kinds, search)),
+              axis_layout(axis))
+        for axis in search.axes
+    ]  # fmt: skip
+    caption = (
+        "Each point of the search once in every panel. Open: stopped or unfinished, at the accuracy"
+        " and epoch that hovering tells; these do not compare with full trainings."
+    )
+    series = [kind for kind, points in kinds if points]
+    return Figure("axes", "Accuracy against each axis", caption, series, [View("", panels)])
+
+
+def by_kind(
+    search: Search, points: Sequence[SearchPoint]
+) -> list[tuple[Series, list[SearchPoint]]]:
+    """Return the points by how they are drawn: early ends first, the winner on top."""
+    full = [point for point in points if point.state == COMPLETED and point is not search.won]
+    audited = [point for point in points if point.audited]
+    early = [point for point in points if point.state != COMPLETED and not point.audited]
+    return [
+        (Series("early", "ended early", "@series-5", "circle"), early),
+        (AUDITED, audited),
+        (Series("full", "trained in full", "@series-0", "circle"), full),
+        (WINNER, [point for point in points if point is search.won]),
+    ]
+
+
+def dots(
+    axis: SpaceAxis, kinds: Sequence[tuple[Series, Sequence[SearchPoint]]], search: Search
+) -> Iterator[Trace]:
+    room = 0.0 if axis.continuous else 0.5 / len(axis.values)
+    for series, points in kinds:
+        open_ = "-open" if series.key == "early" else ""
+        yield trace_of(
+            series,
+            type="scatter",
+            mode="markers",
+            x=[axis.place(point.values) + room * ((place * GOLDEN) % 1 - 0.5)
+               for place, point in enumerate(points)],
+            y=[final_accuracy(point) if point.audited else point.accuracy for point in points],
+            marker={"color": series.colour, "symbol": series.symbol + open_,
+                    "size": 12 if series is WINNER else 8, "opacity": 0.75 if open_ else 1,
+                    "line": {"width": 1.2, "color": series.colour if open_ else "@paper"}},
+            customdata=[hover(search, point) for point in points],
+            hovertemplate="%{customdata}<extra></extra>",
+            cliponaxis=False,
+        )  # fmt: skip
+
+
+def axis_layout(axis: SpaceAxis) -> Layout:
+    low = -0.08 if axis.everywhere else ABSENT - 0.08
+    places, texts = zip(*axis.ticks, strict=True)
+    shown = {"range": [low, 1.08], "tickvals": list(places),
+             "ticktext": [plotly_text(text) for text in texts]}  # fmt: skip
+    scale = " (log scale)" if axis.continuous and axis.logarithmic else ""
+    return layout(plotly_text(axis.label) + scale, 260, xaxis=shown)
