@@ -11,7 +11,7 @@ from resray.errors import InputError, unknown
 from resray.search.points import Point, grid_size, points
 from resray.study.axes import point_layers
 from resray.study.expand import Options, PlannedTrial, chosen_seeds, chosen_variant, plan_trials
-from resray.study.layers import merge
+from resray.study.layers import Layer, leaf_paths, merge
 from resray.study.load import study_files
 from resray.study.mistakes import dotted, find_mistakes
 from resray.study.recipe_spec import Recipe
@@ -126,24 +126,35 @@ def _plan(
     study: Study, document: Mapping[str, Any], point: Point, options: Options, seed: int
 ) -> PlannedTrial:
     variant = chosen_variant(study, options)
-    own = _own_recipe(study, document, point, variant)
+    layers = _own_layers(study, document, point, variant)
+    own = _own_recipe(layers, point)
+    axes = (layer for layer in layers if layer.path[3:4] == ("axes",))
+    searched = [".".join(path) for layer in axes for path in leaf_paths(layer.changes)]
     # A search decides itself how long a trial is.
     whole = replace(options, stop_after=None)
-    (trial,) = plan_trials(study, point.name, own, whole, variant=variant, seeds=[seed])
+    (trial,) = plan_trials(
+        study, point.name, own, whole, variant=variant, seeds=[seed], searched=searched
+    )
     return trial
 
 
-def _own_recipe(study: Study, document: Mapping[str, Any], point: Point, variant: str) -> Recipe:
-    """Return a point's recipe as the study has it, before any option."""
+def _own_layers(
+    study: Study, document: Mapping[str, Any], point: Point, variant: str
+) -> list[Layer]:
+    """Return the layers of a point's recipe as the study has it, before any option."""
     space = search_of(study).spaces.get(point.space)
     if space is None:
         raise InputError(unknown("space", point.space, search_of(study).spaces))
     try:
-        layers = point_layers(document, point.space, space, point.values, variant)
-        return Recipe.model_validate(merge(layers))
+        return point_layers(document, point.space, space, point.values, variant)
     except LookupError as error:
         message = f"is none of space {point.space} as {study.name} has it now: {error.args[0]}"
         raise InputError(f"point {point.name} {message}") from None
+
+
+def _own_recipe(layers: list[Layer], point: Point) -> Recipe:
+    try:
+        return Recipe.model_validate(merge(layers))
     except ValidationError as error:
         lines = (f"point {point.name} of space {point.space}: {dotted(each.shown)}: {each.message}"
                  for each in find_mistakes(Recipe, error))  # fmt: skip

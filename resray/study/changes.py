@@ -1,10 +1,10 @@
 """What ``--quick`` and ``--set`` changed in a trial's recipe, for people to read."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from resray.study.layers import Layer, normalise
+from resray.study.layers import Layer, leaf_paths, normalise
 from resray.study.overrides import overlap
 from resray.study.recipe_spec import Recipe
 from resray.study.reductions import named_of_data, without_idle_limits
@@ -39,16 +39,8 @@ def changes(
 
 def _paths(layers: Iterable[Layer]) -> list[Path]:
     """Return what the layers change, each key once."""
-    found = (path for layer in layers for path in _leaves(normalise(layer.changes)))
+    found = (path for layer in layers for path in leaf_paths(normalise(layer.changes)))
     return list(dict.fromkeys(found))
-
-
-def _leaves(changes: Mapping[Any, Any]) -> Iterator[Path]:
-    for key, value in changes.items():
-        if isinstance(value, Mapping) and value:
-            yield from ((str(key), *rest) for rest in _leaves(value))
-        else:
-            yield (str(key),)
 
 
 def _is_named(own: Recipe, run: Recipe, path: Path) -> bool:

@@ -139,13 +139,21 @@ def _ablation_names(study: Study, forms: tuple[str, ...]) -> set[str]:
 
 
 def plan_trials(
-    study: Study, name: str, own: Recipe, options: Options, *, variant: str, seeds: Sequence[int]
+    study: Study,
+    name: str,
+    own: Recipe,
+    options: Options,
+    *,
+    variant: str,
+    seeds: Sequence[int],
+    searched: Sequence[str] = (),
 ) -> list[PlannedTrial]:
     """Return a trial for each seed, from the study's own recipe and what the options make of it.
 
-    Raises `InputError` for an option that does not fit the recipe.
+    ``searched`` are dotted keys that a search gives values, which ``--quick`` leaves alone. Raises
+    `InputError` for an option that does not fit the recipe.
     """
-    layers = _option_layers(study, own, options)
+    layers = _option_layers(study, own, options, searched)
     recipe = _recipe(layers)
     stop_after = _stop_after(options, recipe, name)
     quick = [layer for layer in layers if layer.label == QUICK]
@@ -173,12 +181,14 @@ def _recipe(layers: list[Layer]) -> Recipe:
         raise InputError("\n".join(mistake_message(layers, each) for each in mistakes)) from error
 
 
-def _option_layers(study: Study, own: Recipe, options: Options) -> list[Layer]:
+def _option_layers(
+    study: Study, own: Recipe, options: Options, searched: Sequence[str]
+) -> list[Layer]:
     sets = [set_layer(text) for text in options.overrides]
     _refuse_two_lengths(options, sets)
     layers = [Layer(without_phases(_rescaled(study, own, options).model_dump(), sets))]
     if options.quick:
-        layers += [quick_recipe_layer(study), *stand_in_layers(study, own.model)]
+        layers += [quick_recipe_layer(study, searched), *stand_in_layers(study, own.model)]
     layers += data_layers(study, own.data, sets, quick=options.quick, data_given=options.data_given)
     return layers + limit_layers(options.limit_train, options.limit_eval) + sets
 

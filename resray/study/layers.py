@@ -4,7 +4,7 @@ Each layer remembers where it came from, so that a mistake in the merged recipe 
 layer that brought it in.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +104,15 @@ def flatten(nested: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
         else:
             flat[key] = value
     return flat
+
+
+def leaf_paths(changes: Mapping[Any, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the path to each value of a layer's changes; an empty mapping is a value."""
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and value:
+            yield from ((str(key), *rest) for rest in leaf_paths(value))
+        else:
+            yield (str(key),)
 
 
 def layer_at_fault(layers: Sequence[Layer], path: Sequence[Key]) -> Layer:

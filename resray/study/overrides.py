@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from resray.errors import InputError
 from resray.study.datasets import CIFAR
-from resray.study.layers import Layer, flatten, layer_at_fault, merge, nested, section
+from resray.study.layers import Layer, flatten, layer_at_fault, leaf_paths, merge, nested, section
 from resray.study.mistakes import Mistake, dotted, find_mistakes
 from resray.study.recipe_spec import Data, Model
 from resray.study.spec import Study
@@ -85,10 +85,24 @@ def limit_layers(limit_train: int | None, limit_eval: int | None) -> list[Layer]
     ]
 
 
-def quick_recipe_layer(study: Study) -> Layer:
-    """Return what ``--quick`` changes in any recipe; its epochs rescale and are left out here."""
-    recipe = {key: value for key, value in study.quick.recipe.items() if key != "epochs"}
-    return Layer(recipe, label=QUICK)
+def quick_recipe_layer(study: Study, searched: Sequence[str] = ()) -> Layer:
+    """Return what ``--quick`` changes in any recipe; its epochs rescale and are left out here.
+
+    So are the dotted keys that a search gives values of its own: a point is trained as it says.
+    """
+    left_out = ("epochs", *searched)
+    kept = [
+        Layer(nested(".".join(path), _value_at(study.quick.recipe, path)))
+        for path in leaf_paths(study.quick.recipe)
+        if not any(overlap(".".join(path), key) for key in left_out)
+    ]
+    return Layer(merge(kept), label=QUICK)
+
+
+def _value_at(changes: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        changes = changes[key]
+    return changes
 
 
 def data_layers(

@@ -26,8 +26,9 @@ def recipe_mistakes_of_search(document: dict[Any, Any]) -> list[Mistake]:
             layers = point_layers(document, name, space, values, "")
             for mistake in _of_point(layers, name, point_name(values)):
                 found.setdefault(mistake.path, mistake)
-            if not found:
-                lengths.setdefault(merge(layers)["epochs"], point_name(values))
+            epochs = merge(layers).get("epochs")
+            if isinstance(epochs, int):
+                lengths.setdefault(epochs, point_name(values))
     return list(found.values()) or _late_grace(document, lengths)
 
 

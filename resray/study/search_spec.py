@@ -184,6 +184,7 @@ class SearchSettings(Strict):
 class QuickSearch(Strict):
     """What ``--quick`` changes in the settings."""
 
+    method: SearchMethod | None = None
     samples: Count | None = None
     grace: Count | None = None
     reduction_factor: Annotated[int, Field(ge=2)] | None = None
