@@ -82,6 +82,8 @@ def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 def reset_peak_memory(device: torch.device) -> None:
     """Start measuring anew: reused processes would else report an earlier trial's peak."""
     if device.type == "cuda":
+        # Nor may they keep what that trial took from those beside them.
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
         return
     try:
