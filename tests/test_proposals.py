@@ -113,8 +113,12 @@ def test_a_resumed_search_goes_on_with_the_draws_that_come_next() -> None:
     resumed = tpe()
     resumed.remember(whole[0], 50.0)
     resumed.remember(whole[1], None)
-    resumed.expect(whole[2])
+    resumed.expect("still open", whole[2])
     assert proposed(resumed, range(5)) == whole[3:]
+    before = [trial.value for trial in trials(resumed) if trial.value is not None]
+    resumed.tell("still open", 77.0)
+    after = [trial.value for trial in trials(resumed) if trial.value is not None]
+    assert (before.count(77.0), after.count(77.0)) == (0, 1)
 
 
 @pytest.mark.parametrize("are_told", [False, True])

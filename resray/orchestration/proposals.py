@@ -68,42 +68,28 @@ class TpeProposals:
             if is_new:
                 self._points[key] = point
                 return point
-            # Told the same again, Optuna turns away from what it has proposed before.
-            self._pass_on(point)
+            if _identity(point) in self._values:
+                # Told the same again, Optuna turns away from what it has proposed before.
+                self._learn(point, self._values[_identity(point)])
         return None
 
-    def tell(self, key: str, value: float | None) -> None:
-        """Learn the highest validation accuracy (%) that a proposed point's trial reached.
-
-        A stopped trial counts with what it had by then; None, a diverged or failed one, as 0 %.
-        """
-        point = self._points[key]
-        self._values[_identity(point)] = _percent(value)
-        self._pass_on(point)
-
-    def expect(self, point: Point) -> None:
-        """Never propose this point: an earlier command did, and its trial goes on now."""
+    def expect(self, key: str, point: Point) -> None:
+        """Take in a point that an earlier command proposed, whose trial goes on now."""
+        assert key not in self._points, key
+        self._points[key] = point
         self._waiting.setdefault(_identity(point), [])
 
-    def remember(self, point: Point, value: float | None) -> None:
-        """Learn the value of a point of an earlier command, as in `tell`.
+    def tell(self, key: str, value: float | None) -> None:
+        """Learn the highest validation accuracy (%) that the trial of a point has reached.
 
-        One that the spaces no longer hold teaches nothing.
+        To be told once, at its end. A stopped trial counts with what it had by then; None, a
+        diverged or failed one, as 0 %.
         """
-        from optuna.trial import create_trial
+        self._learn(self._points[key], 0.0 if value is None else value)
 
-        self._values[_identity(point)] = _percent(value)
-        self._pass_on(point)
-        if point.space not in self._spaces:
-            return
-        parameters, distributions = self._as_optuna(point)
-        try:
-            trial = create_trial(
-                value=_percent(value), params=parameters, distributions=distributions
-            )
-        except ValueError:  # The parameters are not those of the distributions, or outside them.
-            return
-        self._study.add_trial(trial)
+    def remember(self, point: Point, value: float | None) -> None:
+        """Learn the value of a point whose trial ended in an earlier command, as in `tell`."""
+        self._learn(point, 0.0 if value is None else value)
 
     def _ask(self, asked: str) -> Point:
         suggestion = self._searcher.suggest(asked)
@@ -114,12 +100,28 @@ class TpeProposals:
     def _is_new(self, point: Point) -> bool:
         return _identity(point) not in self._values.keys() | self._waiting.keys()
 
-    def _pass_on(self, point: Point) -> None:
-        """Tell Optuna a point's value for every proposal of it, once there is one."""
-        if _identity(point) in self._values:
-            result = {METRIC: self._values[_identity(point)]}
-            for asked in self._waiting.pop(_identity(point), []):
-                self._searcher.on_trial_complete(asked, result)
+    def _learn(self, point: Point, value: float) -> None:
+        """Tell Optuna a point's value: for its proposals that wait for it, else as a point more."""
+        assert math.isfinite(value), value
+        self._values[_identity(point)] = value
+        waiting = self._waiting.pop(_identity(point), [])
+        for asked in waiting:
+            self._searcher.on_trial_complete(asked, {METRIC: value})
+        if not waiting:
+            self._add(point, value)
+
+    def _add(self, point: Point, value: float) -> None:
+        """Add a point that Optuna did not propose; one outside the spaces teaches it nothing."""
+        from optuna.trial import create_trial
+
+        if point.space not in self._spaces:
+            return
+        parameters, distributions = self._as_optuna(point)
+        try:
+            trial = create_trial(value=value, params=parameters, distributions=distributions)
+        except ValueError:  # The parameters are not those of the distributions, or outside them.
+            return
+        self._study.add_trial(trial)
 
     def _suggest(self, trial: Any) -> dict[str, Point]:
         """Return a point whose values an Optuna trial suggests: Optuna's define-by-run function."""
@@ -188,9 +190,3 @@ def _texts(axis: Axis) -> list[str]:
 
 def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True, allow_nan=False)
-
-
-def _percent(value: float | None) -> float:
-    reached = 0.0 if value is None else value
-    assert math.isfinite(reached), reached
-    return reached
