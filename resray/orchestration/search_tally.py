@@ -22,7 +22,7 @@ Chances = Sequence[tuple[int, float]]
 ENDED = ("completed", "stopped", "failed")
 
 
-@dataclass
+@dataclass(eq=False)
 class Followed:
     """One trial: what is shown of it, what for it runs, and its row in the store."""
 
