@@ -163,6 +163,18 @@ def test_searches_with_other_keys_do_not_see_each_other(tmp_path: Path) -> None:
     assert referee.table() == [RungState(1, 1, 1, 1, 0, None)]
 
 
+def test_a_trial_of_two_searches_has_decisions_of_each(tmp_path: Path) -> None:
+    others = ASHA.model_copy(update={"grace": 2})
+    store = trained(tmp_path, {"a": [50, 60, 70, 80]})
+    for settings in (ASHA, others):
+        Referee(store, settings).after_epoch("a")
+    assert len(store.decisions("a")) == 3
+    epochs = [
+        [made.epoch for made in Referee(store, each).decisions("a")] for each in (ASHA, others)
+    ]
+    assert epochs == [[1, 3], [2]]
+
+
 def test_an_audited_trial_is_never_decided_on(tmp_path: Path) -> None:
     store = trained(tmp_path, {"a": [50], "b": [40]})
     referee = Referee(store, ASHA)
