@@ -6,7 +6,7 @@ from typing import Any
 
 from resray.errors import not_known
 from resray.study.entries import trial_names
-from resray.study.layers import Layer, base_layers, nested, normalise, recipe_layers, section
+from resray.study.layers import Layer, base_layers, nested, normalise, recipe_layers
 from resray.study.search_spec import TRIAL_AXIS, Axis, Space
 from resray.study.source import Key
 
@@ -57,7 +57,7 @@ def point_layers(
     before: dict[str, Any] = {}
     for axis_name in space.axes:
         if axis_name in values:
-            layers.append(_axis_layer(document, name, space, axis_name, before, values[axis_name]))
+            layers.append(_axis_layer(name, space, axis_name, before, values[axis_name]))
             before[axis_name] = values[axis_name]
     return layers
 
@@ -78,27 +78,32 @@ def _refuse_foreign(values: Mapping[str, Any], space: Space) -> None:
 
 
 def _axis_layer(
-    document: Any, name: str, space: Space, axis_name: str, before: Mapping[str, Any], value: Any
+    name: str, space: Space, axis_name: str, before: Mapping[str, Any], value: Any
 ) -> Layer:
     axis = applicable(space.axes[axis_name], before)
     if axis is None:
         raise LookupError(f"{axis_name} does not apply there")
     if axis.named and value not in axis.named:
         raise LookupError(f"{axis_name} {not_known(value, axis.named)}")
-    path = alternative_path(document, name, space, axis_name, axis)
-    place = axis.options.index(value) if value in axis.options else None
-    inner: tuple[Key, ...] = (value,) if axis.named else () if place is None else (place,)
-    return Layer(changes_of(axis_name, axis, value), (*path, axis.form, *inner))
+    path = (*alternative_path(name, space, axis_name, axis), axis.form)
+    written = values_of(axis)
+    if value in written:
+        path = (*path, value if axis.named else written.index(value))
+    return Layer(changes_of(axis_name, axis, value), path)
 
 
-def alternative_path(
-    document: Any, name: str, space: Space, axis_name: str, axis: Axis
-) -> tuple[Key, ...]:
+def alternative_path(name: str, space: Space, axis_name: str, axis: Axis) -> tuple[Key, ...]:
     """Return where one of an axis's alternatives stands; a single one needs no list around it."""
     path = ("search", "spaces", name, "axes", axis_name)
-    if not isinstance(section(document, *path[:-1]).get(axis_name), list | tuple):
+    alternatives = space.axes[axis_name]
+    if len(alternatives) == 1:
         return path
-    return (*path, next(index for index, each in enumerate(space.axes[axis_name]) if each is axis))
+    return (*path, next(index for index, each in enumerate(alternatives) if each is axis))
+
+
+def values_of(axis: Axis) -> list[Any]:
+    """Return what an axis lists, or the two bounds of its range."""
+    return axis.options or list(axis.bounds)
 
 
 def with_value(values: Mapping[str, Any], name: str, value: Any, space: Space) -> dict[str, Any]:

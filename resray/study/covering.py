@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from resray.study.axes import applicable
+from resray.study.axes import applicable, values_of
 from resray.study.search_spec import Axis, Space
 
 Setting = tuple[str, Axis, Any]
@@ -43,11 +43,6 @@ def _settings(space: Space) -> Iterator[Setting]:
     for name, alternatives in space.axes.items():
         for axis in alternatives:
             yield from ((name, axis, value) for value in values_of(axis))
-
-
-def values_of(axis: Axis) -> list[Any]:
-    """Return what an axis lists, or the two bounds of its range."""
-    return axis.options or list(axis.bounds)
 
 
 def _pair(*settings: tuple[str, Any]) -> frozenset[str]:

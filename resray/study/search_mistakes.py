@@ -43,7 +43,7 @@ def mistakes_of_space(document: Mapping[str, Any], name: str, space: Space) -> I
     """Yield each mistake in the axes of one space."""
     for axis_name, alternatives in space.axes.items():
         for axis in alternatives:
-            place = alternative_path(document, name, space, axis_name, axis)
+            place = alternative_path(name, space, axis_name, axis)
             yield from _mistakes_of_name(axis_name, axis, place, document)
             yield from _mistakes_of_conditions(axis_name, axis, place, space)
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from resray.study.axes import alternative_path, point_layers
-from resray.study.covering import covering_points, first_point, values_of
+from resray.study.axes import alternative_path, point_layers, values_of
+from resray.study.covering import covering_points, first_point
 from resray.study.entries import point_name
 from resray.study.layers import Layer, flatten, layer_at_fault, merge, section
 from resray.study.mistakes import Mistake, dotted, mistakes_in
@@ -21,7 +21,7 @@ def recipe_mistakes_of_search(document: dict[Any, Any]) -> list[Mistake]:
     found: dict[tuple[Key, ...], Mistake] = {}
     lengths: dict[int, str] = {}
     for name, space in _sound_spaces(document):
-        found |= {mistake.path: mistake for mistake in _never_applying(document, name, space)}
+        found |= {mistake.path: mistake for mistake in _never_applying(name, space)}
         for values in covering_points(space):
             layers = point_layers(document, name, space, values, "")
             for mistake in _of_point(layers, name, point_name(values)):
@@ -38,11 +38,11 @@ def _sound_spaces(document: dict[Any, Any]) -> Iterator[tuple[str, Space]]:
             yield name, space
 
 
-def _never_applying(document: Any, name: str, space: Space) -> Iterator[Mistake]:
+def _never_applying(name: str, space: Space) -> Iterator[Mistake]:
     for axis_name, alternatives in space.axes.items():
         for axis in alternatives:
             if first_point(space, {axis_name: (axis, values_of(axis)[0])}) is None:
-                place = alternative_path(document, name, space, axis_name, axis)
+                place = alternative_path(name, space, axis_name, axis)
                 message = "never applies: `when` cannot hold, or one before it always does"
                 yield Mistake(place, place, message)
 
@@ -54,7 +54,7 @@ def _of_point(layers: list[Layer], name: str, point: str) -> Iterator[Mistake]:
         return
     for mistake in _mistakes_of(merge(layers)):
         layer = layer_at_fault(layers, mistake.path)
-        alone = mistake in _mistakes_of(merge([*start, layer]))
+        alone = layer not in start and mistake in _mistakes_of(merge([*start, layer]))
         yield _in_document(layer, name, mistake, "" if alone else point)
 
 
