@@ -1,14 +1,32 @@
 """`resray tune` as users type it: mistakes are one line, and the help says what there is."""
 
 import re
+from io import StringIO
+from itertools import accumulate, product
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer
+import yaml
+from rich.console import Console
 
 from resray.cli import app
 from resray.cli.searching import SETTINGS
-from resray.study.search_spec import SearchSettings
+from resray.search.plan import plan_search, search_settings
+from resray.search.points import grid_size
+from resray.search.rules import rungs
+from resray.show.search import print_search
+from resray.study.expand import Options
+from resray.study.load import load_study, study_files
+from resray.study.search_spec import (
+    FORMS,
+    RungSchedule,
+    SchedulerName,
+    SearchMethod,
+    SearchSettings,
+    as_alternatives,
+)
 from tests.command_line import Resray, assert_refused
 
 STUDY = """
@@ -28,6 +46,10 @@ search:
         optimizer.lr: {grid: [0.05, 0.1]}
 """
 TUNE = ("tune", "./rates.yaml")
+DOCUMENTATION = Path(__file__).parent.parent / "docs" / "search.md"
+BLOCKS = re.findall(
+    r"^```yaml\n(name: .*?)^```", DOCUMENTATION.read_text(), re.DOTALL | re.MULTILINE
+)
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +116,78 @@ def test_every_setting_of_a_search_is_an_option_with_the_same_name() -> None:
     assert set(SETTINGS) == set(SearchSettings.model_fields) - {"evaluate"}
     for name in SETTINGS:
         assert options[name] == [f"--{re.sub('_', '-', name)}"]
+
+
+@pytest.mark.parametrize("text", BLOCKS, ids=[block.splitlines()[0] for block in BLOCKS])
+@pytest.mark.parametrize("quick", [False, True])
+def test_documented_searches_are_valid(tmp_path: Path, text: str, quick: bool) -> None:
+    (tmp_path / "documented.yaml").write_text(text)
+    study = load_study(str(tmp_path / "documented.yaml"))
+    plan = plan_search(study, search_settings(study, {}, quick=quick), (), Options(quick=quick))
+    assert plan.trials
+    assert plan.found == plan.wanted
+
+
+def test_documentation_has_every_form_setting_and_option() -> None:
+    text = DOCUMENTATION.read_text()
+    assert len(BLOCKS) == 1
+    spaces = yaml.safe_load(BLOCKS[0])["search"]["spaces"].values()
+    axes = [as_alternatives(axis) for space in spaces for axis in space["axes"].values()]
+    assert {key for alternatives in axes for axis in alternatives for key in axis} == {
+        *FORMS,
+        "when",
+    }
+    for setting in SETTINGS:
+        option = setting.replace("_", "-")
+        assert re.search(rf"(--{option}|\b{setting})\b", text), setting
+    for name in get_args(SchedulerName) + get_args(SearchMethod) + get_args(RungSchedule):
+        assert re.search(rf"`(--rung-schedule )?{name}`", text), name
+
+
+def test_a_rescaled_rung_costs_at_most_what_the_documentation_says() -> None:
+    for factor, grace, epochs in product((2, 3, 4), (1, 2, 5), range(2, 200)):
+        lengths = [*rungs(grace, factor, epochs), epochs]
+        costs = list(accumulate(lengths))
+        most = factor / (factor - 1)
+        assert all(cost < most * length for cost, length in zip(costs[:-1], lengths, strict=False))
+        assert costs[-1] < (1 + most) * epochs
+        if epochs in {grace * factor**power for power in range(9)}:
+            assert costs[-1] < most * epochs
+
+
+def test_show_tells_the_space(tmp_path: Path) -> None:
+    (tmp_path / "documented.yaml").write_text(BLOCKS[0])
+    study = load_study(str(tmp_path / "documented.yaml"))
+    console = Console(width=100, file=StringIO(), record=True)
+    print_search(study, console, quick=False)
+    print_search(study, console, quick=True)
+    told = " ".join(console.export_text().split())
+    for text in (
+        "22 points; method: grid, samples: 2, seed: 0, scheduler: asha, grace: 3",
+        "space optimizers: 8 combinations of grids",
+        "grid: 0.05, 0.1, 0.2 (when optimizer.name: sgd)",
+        "loguniform: 0.0003 to 0.01 (when optimizer.name: adamw)",
+        "label_smoothing uniform: 0 to 0.1",
+        "with {model: resnet18, optimizer: {lr: 0.1}}",
+        "policy grid: plain, auto, rand auto: {augmentation: {auto_augment: {}}}",
+        "int: 5 to 14 (when policy: rand)",
+        "11 points; method: grid, samples: 1, seed: 0, scheduler: asha, grace: 1",
+    ):
+        assert text in told
+
+
+def test_show_says_nothing_of_a_search_that_is_not_there(resray: Resray, tmp_path: Path) -> None:
+    (tmp_path / "rates.yaml").write_text(STUDY[: STUDY.index("search:")])
+    answer = resray("show", "./rates.yaml")
+    assert answer.code == 0, answer.err
+    assert "resray tune" not in answer.out
+    says = "rates has no search space; studies with one: .*depth-family"
+    assert_refused(resray(*TUNE), 2, says)
+
+
+def test_list_says_which_studies_can_be_searched(resray: Resray) -> None:
+    lines = {line.split()[1]: line for line in resray("list").out.splitlines() if "│" in line}
+    for name in study_files():
+        search = load_study(name).search
+        points = f"{grid_size(search, search, list(search.spaces))} points" if search else "–"
+        assert lines[name].endswith(f"│ {points:<9} │"), lines[name]

@@ -1,6 +1,6 @@
 """What `resray tune` searches in a study: spaces, their axes, and the settings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -25,7 +25,9 @@ def print_search(study: Study, console: Console, *, quick: bool) -> None:
     console.print(Text(settings_line(study.search, settings)))
     for name, space in study.search.spaces.items():
         console.print(Text(f"\nspace {name}: {size(space)}", style="bold"))
-        console.print(space_table(space))
+        if space.recipe:
+            console.print(Text(f"with {flow(space.recipe)}"))
+        console.print(axes_table(space))
 
 
 def settings_line(search: Search, settings: SearchSettings) -> str:
@@ -39,38 +41,44 @@ def settings_line(search: Search, settings: SearchSettings) -> str:
 
 def size(space: Space) -> str:
     """Return how many combinations the grids of a space have."""
+    forms = {axis.form for alternatives in space.axes.values() for axis in alternatives}
+    if "grid" not in forms:
+        return "no grid, points are drawn"
     found = sum(1 for _ in combinations(space))
-    return f"{found} combinations of grids" if found > 1 else "drawn, no grid"
+    return f"{found} combination{'' if found == 1 else 's'} of grids"
 
 
-def space_table(space: Space) -> Table:
+def axes_table(space: Space) -> Table:
     """Return a row for each alternative of each axis: its form, its values, when it applies."""
     table = list_table()
-    if space.recipe:
-        table.add_row(Text("always"), Text(""), Text(flow(space.recipe)), Text(""))
+    table.add_column(no_wrap=True)
+    table.add_column()
     for name, alternatives in space.axes.items():
         for index, axis in enumerate(alternatives):
-            cells = (axis.form, "\n".join(values_of(axis)), condition(axis))
-            table.add_row(Text("" if index else name, style="bold"), *map(Text, cells))
+            table.add_row(Text("" if index else name, style="bold"), Text(told(axis)))
     return table
 
 
-def values_of(axis: Axis) -> Iterator[str]:
-    """Yield the lines that say an axis's values; named ones have a line each."""
+def told(axis: Axis) -> str:
+    """Return ``grid: 0.1, 0.3 (when optimizer: sgd)``, and what named values change below it."""
+    changes = "".join(f"\n  {name}: {flow(each)}" for name, each in axis.named.items() if each)
+    return f"{axis.form}: {values_of(axis)}{condition(axis)}{changes}"
+
+
+def values_of(axis: Axis) -> str:
+    """Return an axis's values as a study file has them, those with names by these."""
     if axis.form in RANGES:
         low, high = axis.bounds
-        yield f"{low:g} to {high:g}"
-    elif axis.named:
-        yield from (f"{name}: {flow(changes)}" for name, changes in axis.named.items())
-    else:
-        yield ", ".join(written(value) for value in axis.options)
+        return f"{low:g} to {high:g}"
+    return ", ".join(written(value) for value in axis.options)
 
 
 def condition(axis: Axis) -> str:
-    """Return when an alternative applies: ``when optimizer.name: adam``."""
+    """Return when an alternative applies."""
     if not axis.when:
         return ""
-    return "when " + " and ".join(f"{name}: {written(value)}" for name, value in axis.when.items())
+    wishes = " and ".join(f"{name}: {written(value)}" for name, value in axis.when.items())
+    return f" (when {wishes})"
 
 
 def flow(changes: Mapping[str, Any]) -> str:
