@@ -282,9 +282,9 @@ def print_tuned(outcome: "TuneOutcome") -> None:
 
     for note in outcome.notes:
         print(note)
-    if outcome.best is not None:
-        accuracy = outcome.best["validation_accuracy"]
-        print(f"Best:    {outcome.best['name']}, validation accuracy {accuracy:.2f} %")
+    if (won := outcome.best) is not None:
+        values = ", ".join(f"{axis}: {value}" for axis, value in json.loads(won["point"]).items())
+        print(f"Best:    {values}\n         validation accuracy {won['validation_accuracy']:.2f} %")
     if tested := summarise(row["test_accuracy"] for row in outcome.confirmations):
         print(f"Test:    {mean_and_spread(tested)} with fresh seeds (n = {tested.n})")
     if (share := share_spent(outcome.trials)) is not None:
