@@ -25,8 +25,8 @@ class Proposals(Protocol):
     def next(self) -> Contender | None:
         """Return a new contender, or None when all have been proposed."""
 
-    def told(self, trial_id: str, row: Row) -> None:
-        """Take in how a contender's training has gone so far."""
+    def told(self, trial_id: str) -> None:
+        """Hear that a training of a contender has ended, and that it is decided what follows."""
 
 
 class NoProposals:
@@ -36,7 +36,7 @@ class NoProposals:
         """Nobody else comes."""
         return None
 
-    def told(self, trial_id: str, row: Row) -> None:
+    def told(self, trial_id: str) -> None:
         """Nothing is learnt from it."""
 
 
@@ -97,6 +97,8 @@ class Campaign:
         self._proposals = proposals
         self._queue: deque[Leg] = deque()
         self._active: dict[str, Leg] = {}
+        self._waiting: dict[str, int] = {}
+        """The rung of each trial that has come to one and is not yet decided on."""
 
     @property
     def over(self) -> bool:
@@ -183,11 +185,22 @@ class Campaign:
             return
         if row["status"] == "failed" and row["reason"] == "diverged":
             self._referee.lost(trial_id)
-        self._proposals.told(trial_id, row)
+        if leg.rung is not None:
+            self._waiting[trial_id] = leg.rung
         following = self._course.after(leg)
         for each in reversed(following):
             self._plan(each)
             self._queue.appendleft(each)
+        self._tell_what_was_decided()
+        self._proposals.told(trial_id)
+
+    def _tell_what_was_decided(self) -> None:
+        """Tell of the trials that waited at a rung and have been decided on since."""
+        for trial_id, rung in list(self._waiting.items()):
+            if any(made.rung == rung for made in self._referee.decisions(trial_id)):
+                del self._waiting[trial_id]
+                kind = "stopped" if self._referee.is_stopped(trial_id) else "judged"
+                self._tell(trial_id, {"kind": kind})
 
     def _row(self, trial_id: str) -> Row:
         row = self._recorder.store.trial(trial_id)

@@ -30,9 +30,12 @@ class Course(Protocol):
 class InFlight:
     """Each contender has one leg; the referee may stop it at any epoch (asha, median, none)."""
 
-    def __init__(self, contenders: Sequence[Contender], referee: Referee) -> None:
+    def __init__(
+        self, contenders: Sequence[Contender], referee: Referee, recorder: Recorder
+    ) -> None:
         self._contenders = contenders
         self._referee = referee
+        self._recorder = recorder
 
     def start(self) -> list[Leg]:
         """Return what has not ended: first what was begun, then the rest in its order."""
@@ -42,8 +45,12 @@ class InFlight:
     def add(self, contender: Contender) -> list[Leg]:
         """Return the contender's leg unless it has ended."""
         leg = contender.final
-        stopped = self._referee.is_stopped(leg.trial_id)
-        return [] if stopped or has_ended(self._referee.store, leg) else [leg]
+        if not self._referee.is_stopped(leg.trial_id):
+            return [] if has_ended(self._referee.store, leg) else [leg]
+        if not is_audited(self._referee.store, leg):
+            # A kill may have come between the decision and the row.
+            end_stopped(self._recorder, self._referee, leg)
+        return []
 
     def after(self, leg: Leg) -> list[Leg]:
         """Nothing follows."""
@@ -135,8 +142,7 @@ class Halving:
 
     def _has_come(self, leg: Leg) -> bool:
         """Whether a leg has come to its rung, or has failed on the way there."""
-        row = self._referee.store.trial(leg.trial_id)
-        assert row is not None, leg
+        row = self._referee.store.trial(leg.trial_id) or {"epochs_done": 0, "status": None}
         return row["epochs_done"] >= leg.work.epochs or row["status"] == "failed"
 
 
@@ -144,6 +150,11 @@ def has_ended(store: ResultStore, leg: Leg) -> bool:
     """Whether a leg's training has come to its recipe's end, or has failed for good."""
     row = store.trial(leg.trial_id)
     return row is not None and row["status"] in ("completed", "failed")
+
+
+def is_audited(store: ResultStore, leg: Leg) -> bool:
+    """Whether a leg goes on, or went on, although it was stopped."""
+    return bool((store.trial(leg.trial_id) or {}).get("audited"))
 
 
 def begun_first(store: ResultStore, legs: Iterable[Leg]) -> list[Leg]:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from resray.orchestration.course import has_ended
 from resray.orchestration.proposals import TpeProposals
 from resray.orchestration.resources import Allocation
 from resray.orchestration.search_plan import Contender, SearchPlanner
-from resray.results.store import ResultStore
+from resray.search.referee import Referee
 
 Row = dict[str, Any]
 
@@ -13,48 +14,65 @@ Row = dict[str, Any]
 class Proposed:
     """Turns proposed points into contenders, up to the number of samples.
 
-    What earlier commands found in the store is told to the method first; ``contenders`` holds those
-    of its points that were searched before, and grows.
+    ``contenders`` holds the points of earlier commands, and grows. The method knows them: it never
+    proposes one of them again, and learns from those that have ended.
     """
 
     def __init__(
         self,
         planner: SearchPlanner,
         allocation: Allocation,
-        store: ResultStore,
+        referee: Referee,
         contenders: list[Contender],
     ) -> None:
-        self._planner, self._allocation, self._store = planner, allocation, store
-        self._contenders = contenders
-        settings = planner.settings
+        self._planner, self._allocation = planner, allocation
+        self._referee, self._contenders = referee, contenders
         assert planner.study.search is not None
-        self._method = TpeProposals(planner.study.search, settings, planner.spaces)
-        self._keys: dict[str, str] = {}
-        self._left = settings.samples - len(contenders)
+        self._method = TpeProposals(planner.study.search, planner.settings, planner.spaces)
+        self._by_trial: dict[str, tuple[str, Contender]] = {}
+        self._left = planner.settings.samples - len(contenders)
         for contender in contenders:
-            rows = [row for leg in contender.legs if (row := store.trial(leg.trial_id))]
-            values = [v for row in rows if (v := row["validation_accuracy"]) is not None]
-            if values:
-                self._method.remember(contender.point, max(values))
-            else:
-                self._method.expect(contender.point)
+            key = f"before {contender.final.trial_id}"
+            self._method.expect(key, contender.point)
+            self._follow(key, contender)
 
     def next(self) -> Contender | None:
-        """Return the contender of a new point; a point that was searched before counts as well."""
+        """Return the contender of a new point, None if all have been proposed."""
         if self._left <= 0:
             return None
-        self._left -= 1
         key = str(self._left)
         point = self._method.propose(key)
         if point is None:
+            self._left = 0
             return None
+        self._left -= 1
         contender = self._planner.proposed(point, self._allocation)
-        self._keys.update({leg.trial_id: key for leg in contender.legs})
         self._contenders.append(contender)
+        self._follow(key, contender)
         return contender
 
-    def told(self, trial_id: str, row: Row) -> None:
-        """Tell the method how a point it proposed has done so far."""
-        if trial_id in self._keys:
-            failed = row["status"] == "failed"
-            self._method.tell(self._keys[trial_id], None if failed else row["validation_accuracy"])
+    def told(self, trial_id: str) -> None:
+        """Tell the method how good a point is, if nothing of it is left to train."""
+        key, contender = self._by_trial[trial_id]
+        if self._is_over(contender):
+            self._method.tell(key, self._value(contender))
+
+    def _follow(self, key: str, contender: Contender) -> None:
+        self._by_trial.update({leg.trial_id: (key, contender) for leg in contender.legs})
+        if self._is_over(contender):
+            self._method.tell(key, self._value(contender))
+
+    def _is_over(self, contender: Contender) -> bool:
+        rows = self._rows(contender)
+        stopped = any(self._referee.is_stopped(leg.trial_id) for leg in contender.legs)
+        failed = any(row["status"] == "failed" for row in rows)
+        return stopped or failed or has_ended(self._referee.store, contender.final)
+
+    def _value(self, contender: Contender) -> float | None:
+        """Return the accuracy at the last of the legs; None if training it failed."""
+        last = self._rows(contender)[-1]
+        return None if last["status"] == "failed" else last["validation_accuracy"]
+
+    def _rows(self, contender: Contender) -> list[Row]:
+        rows = (self._referee.store.trial(leg.trial_id) for leg in contender.legs)
+        return [row for row in rows if row is not None]

@@ -6,7 +6,14 @@ from typing import Any
 from rich.console import Console
 
 from resray.orchestration.campaign import NoProposals, Proposals
-from resray.orchestration.course import Course, Halving, InFlight, Promotions, has_ended
+from resray.orchestration.course import (
+    Course,
+    Halving,
+    InFlight,
+    Promotions,
+    has_ended,
+    is_audited,
+)
 from resray.orchestration.progress import TrialView
 from resray.orchestration.proposed import Proposed
 from resray.orchestration.recorder import Recorder, planned_row
@@ -32,7 +39,7 @@ class Search:
         self.contenders = planner.contenders(allocation)
         if planner.asked.force:
             forget(self.store, [leg.work for each in self.contenders for leg in each.legs])
-        self.referee = Referee(self.store, planner.settings)
+        self.referee = Referee(self.store, planner.settings, planner.changed)
         self.recorder = Recorder(self.store, gpus_per_trial=allocation.gpus_per_trial)
         self.spending = Spending(known_rows(self.store))
         self.board = SearchBoard(
@@ -47,7 +54,7 @@ class Search:
         self.course = self._course()
         self.proposals: Proposals = NoProposals()
         if planner.settings.method == "tpe":
-            self.proposals = Proposed(planner, allocation, self.store, self.contenders)
+            self.proposals = Proposed(planner, allocation, self.referee, self.contenders)
         self.confirmations: list[Leg] = []
         self._origin = provenance()
         self._on_board: dict[str, str] = {}
@@ -58,7 +65,7 @@ class Search:
             return Halving(self.contenders, self.referee, self.recorder)
         if settings.scheduler == "asha" and settings.rung_schedule == "rescaled":
             return Promotions(self.contenders, self.referee, self.recorder)
-        return InFlight(self.contenders, self.referee)
+        return InFlight(self.contenders, self.referee, self.recorder)
 
     @property
     def search_ids(self) -> list[str]:
@@ -71,7 +78,9 @@ class Search:
         self._reopen_failed()
         ended = sum(self._has_ended(each) for each in self.contenders)
         for contender in self.contenders:
-            self.plan(contender.legs[0])
+            first, *later = contender.legs
+            for leg in (first, *(each for each in later if self.store.trial(each.trial_id))):
+                self.plan(leg)
         return ended
 
     def left_to_run(self) -> str:
@@ -134,7 +143,7 @@ class Search:
         """Return the stopped trials, drawn at random, that are trained to their end after all."""
         settings = self._planner.settings
         stopped = [each for each in self.contenders if self._was_stopped(each)]
-        begun = [each for each in stopped if self._is_audited(each)]
+        begun = [each for each in stopped if is_audited(self.store, each.final)]
         rest = sorted((each for each in stopped if each not in begun), key=drawing_order)
         generator = random.Random(f"{settings.seed} audit")
         drawn = generator.sample(rest, min(len(rest), max(0, settings.audit - len(begun))))
@@ -145,10 +154,6 @@ class Search:
         """Whether a scheduler stopped the point, by its value."""
         decisions = [d for leg in contender.legs for d in self.referee.decisions(leg.trial_id)]
         return any(decision.stopped and decision.value is not None for decision in decisions)
-
-    def _is_audited(self, contender: Contender) -> bool:
-        row = self.store.trial(contender.final.trial_id)
-        return bool(row and row["audited"])
 
     def _rows(self) -> list[Row]:
         rows = (self.store.trial(trial_id) for trial_id in self.search_ids)

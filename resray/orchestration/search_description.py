@@ -16,7 +16,7 @@ SHOWN = 40
 def describe_search(planner: SearchPlanner, machine: Machine, console: Console) -> None:
     """Print what a search would run; nothing is downloaded, started or written."""
     allocation = planner.allocation(machine)
-    referee = Referee(planner.store, planner.settings)
+    referee = Referee(planner.store, planner.settings, planner.changed)
     contenders = planner.contenders(allocation)
     table = Table("point", "epochs", "rungs after", "id", "")
     for contender in contenders[:SHOWN]:

@@ -123,6 +123,19 @@ class SearchPlanner:
         return self.settings.samples if proposed else len(self.plan.trials)
 
     @property
+    def changed(self) -> tuple[str, ...]:
+        """What was typed that changes every trial: under other options nothing compares."""
+        options = self.asked.options
+        numbers = ("epochs", "limit_train", "limit_eval", "variant")
+        typed = [(name, value) for name in numbers if (value := getattr(options, name)) is not None]
+        data = " on given data" if options.data_given else ""
+        return (
+            *([f"quick{data}"] if options.quick else []),
+            *(f"{name}={value}" for name, value in typed),
+            *sorted(options.overrides),
+        )
+
+    @property
     def seed(self) -> int:
         """The seed of the search's trainings."""
         return (self.asked.options.seeds or tuple(self.study.seeds))[0]

@@ -4,7 +4,7 @@ The decisions table is all that it remembers, so a search goes on after a kill w
 """
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ Look = tuple[int | None, int]
 """A moment at which trials are judged: the rung's number (median: None) and its epoch."""
 
 
-def search_key(settings: SearchSettings) -> str:
+def search_key(settings: SearchSettings, changed: Sequence[str] = ()) -> str:
     """Return, as canonical JSON, what decides which trials are stopped.
 
-    Searches of one results folder with the same key share their rungs.
+    Searches of one results folder with the same key share their rungs. ``changed`` is what options
+    changed in every trial: a quick one does not compare with the study's own.
     """
     names = {
         "asha": ("scheduler", "grace", "reduction_factor", "rung_schedule"),
@@ -30,7 +31,9 @@ def search_key(settings: SearchSettings) -> str:
         "median": ("scheduler", "grace"),
         "none": ("scheduler",),
     }[settings.scheduler]
-    deciding = {name: getattr(settings, name) for name in names}
+    deciding: dict[str, Any] = {name: getattr(settings, name) for name in names}
+    if changed:
+        deciding["options"] = list(changed)
     return json.dumps(deciding, sort_keys=True, separators=(",", ":"))
 
 
@@ -56,10 +59,12 @@ class Referee:
     after the rows that it judges by are in the store.
     """
 
-    def __init__(self, store: ResultStore, settings: SearchSettings) -> None:
+    def __init__(
+        self, store: ResultStore, settings: SearchSettings, changed: Sequence[str] = ()
+    ) -> None:
         self.store = store
         self.settings = settings
-        self.key = search_key(settings)
+        self.key = search_key(settings, changed)
         self._decided: dict[Look, dict[str, Decision]] = {}
         for row in _recorded(store, self.key):
             made = {field.name: row[field.name] for field in fields(Decision)}
