@@ -1,87 +1,98 @@
 """A few points of a space that together hold each value, and each pair of values that can meet."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 from resray.study.axes import applicable, values_of
 from resray.study.search_spec import Axis, Space
 
-Setting = tuple[str, Axis, Any]
-"""An axis's name, one of its alternatives, and a value of it."""
-Pins = Mapping[str, tuple[Axis, Any]]
-Alternatives = Sequence[Axis]
+
+class Pin(NamedTuple):
+    """A value that an axis is to have, of one of its alternatives."""
+
+    axis: Axis
+    value: Any
 
 
-def covering_points(space: Space) -> Iterator[dict[str, Any]]:
+Point = dict[str, Any]
+Pins = Mapping[str, Pin]
+
+
+def covering_points(space: Space) -> Iterator[Point]:
     """Yield points in which each value (of a range, both bounds) occurs beside the others' first
-    ones, then points for the pairs of values that have not met yet."""
-    settings = list(_settings(space))
+    ones, then points for the pairs of values that have not met in these."""
+    pins = [
+        (name, Pin(axis, value))
+        for name, alternatives in space.axes.items()
+        for axis in alternatives
+        for value in values_of(axis)
+    ]
     met: set[frozenset[str]] = set()
-    pairs = combinations(settings, 2)
-    for turn, pinned in enumerate([*((each,) for each in settings), *pairs]):
-        if len(pinned) == 1 or _pair(*((name, value) for name, _, value in pinned)) not in met:
-            pins = {name: (axis, value) for name, axis, value in pinned}
-            # Pairs turn through the other axes' values, so that a point holds many new pairs.
-            values = first_point(space, pins, turn=0 if len(pinned) == 1 else turn)
-            if values is not None and len(pins) == len(pinned):
-                met |= {_pair(*two) for two in combinations(values.items(), 2)}
-                yield values
+    yield from _noted((first_point(space, dict([pin])) for pin in pins), met)
+    for turn, pair in enumerate(combinations(pins, 2)):
+        wanted = dict(pair)
+        if len(wanted) == 2 and not _meetings({name: pin.value for name, pin in pair}) <= met:
+            # The others' values turn, so that a point holds many new pairs.
+            yield from _noted([first_point(space, wanted, turn)], met)
 
 
-def first_point(space: Space, pins: Pins, turn: int = 0) -> dict[str, Any] | None:
-    """Return a point at which the pinned axes have these alternatives and values.
+def _noted(points: Iterable[Point | None], met: set[frozenset[str]]) -> Iterator[Point]:
+    """Pass on the points that there are, and note which values meet in them."""
+    for point in points:
+        if point is not None:
+            met |= _meetings(point)
+            yield point
 
-    The others have their first value, or ``turn`` values further; those that decide whether a
-    pinned one applies have one that lets it. None: there is no such point.
+
+def _meetings(point: Point) -> set[frozenset[str]]:
+    told = [f"{name}={value!r}" for name, value in point.items()]
+    return {frozenset(pair) for pair in combinations(told, 2)}
+
+
+def first_point(space: Space, pins: Pins, turn: int = 0) -> Point | None:
+    """Return a point that has the pinned values; None where there is none.
+
+    The other axes have their first value, or ``turn`` values further; those that decide whether a
+    pinned one applies have one that lets it.
     """
     deciding = _deciding(space, pins)
     return next(_completed(list(space.axes.items()), {}, pins, deciding, turn), None)
 
 
-def _settings(space: Space) -> Iterator[Setting]:
-    for name, alternatives in space.axes.items():
-        for axis in alternatives:
-            yield from ((name, axis, value) for value in values_of(axis))
-
-
-def _pair(*settings: tuple[str, Any]) -> frozenset[str]:
-    return frozenset(f"{name}={value!r}" for name, value in settings)
-
-
-def _deciding(space: Space, names: Iterator[str] | Pins) -> set[str]:
+def _deciding(space: Space, names: Iterable[str]) -> set[str]:
     """Return the axes on which, at any remove, it depends whether these axes apply."""
     found: set[str] = set()
-    open_names = list(names)
-    while open_names:
-        conditions = {other for axis in space.axes[open_names.pop()] for other in axis.when}
-        open_names += conditions - found
+    left = list(names)
+    while left:
+        conditions = {other for axis in space.axes[left.pop()] for other in axis.when}
+        left += conditions - found
         found |= conditions
     return found
 
 
 def _completed(
-    axes: Sequence[tuple[str, Alternatives]],
-    values: dict[str, Any],
+    axes: Sequence[tuple[str, Sequence[Axis]]],
+    values: Point,
     pins: Pins,
     deciding: set[str],
     turn: int,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Point]:
+    """Yield the points that begin with these values, trying all values of what decides."""
     if not axes:
         yield values
         return
     (name, alternatives), *rest = axes
     axis = applicable(alternatives, values)
-    for value in _candidates(name, axis, pins, turn)[: None if name in deciding else 1]:
+    for value in _candidates(axis, pins.get(name), turn)[: None if name in deciding else 1]:
         more = values if axis is None else {**values, name: value}
         yield from _completed(rest, more, pins, deciding, turn)
 
 
-def _candidates(name: str, axis: Axis | None, pins: Pins, turn: int) -> list[Any]:
+def _candidates(axis: Axis | None, pin: Pin | None, turn: int) -> list[Any]:
     """Return the values that an axis may take; of one that does not apply, a single None."""
-    if name in pins:
-        pinned, value = pins[name]
-        return [value] if axis is pinned else []
+    if pin is not None:
+        return [pin.value] if axis is pin.axis else []
     if axis is None:
         return [None]
     values = values_of(axis)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from resray.study.axes import alternative_path, point_layers, values_of
-from resray.study.covering import covering_points, first_point
+from resray.study.covering import Pin, covering_points, first_point
 from resray.study.entries import point_name
 from resray.study.layers import Layer, flatten, layer_at_fault, merge, section
 from resray.study.mistakes import Mistake, dotted, mistakes_in
@@ -41,7 +41,7 @@ def _sound_spaces(document: dict[Any, Any]) -> Iterator[tuple[str, Space]]:
 def _never_applying(name: str, space: Space) -> Iterator[Mistake]:
     for axis_name, alternatives in space.axes.items():
         for axis in alternatives:
-            if first_point(space, {axis_name: (axis, values_of(axis)[0])}) is None:
+            if first_point(space, {axis_name: Pin(axis, values_of(axis)[0])}) is None:
                 place = alternative_path(name, space, axis_name, axis)
                 message = "never applies: `when` cannot hold, or one before it always does"
                 yield Mistake(place, place, message)
