@@ -10,7 +10,6 @@ import pytest
 
 from resray.data.sources import open_dataset
 from resray.search.best import better_audited, confirmations_of, fresh_seeds, ranked, winner
-from resray.search.compute import share_spent, spent
 from resray.search.winner_file import (
     trial_name,
     winner_document,
@@ -128,18 +127,6 @@ def test_fresh_seeds_are_unused_and_stay_what_they_were(
     won = rows[0]
     rows += [confirmed(won, seed) for seed in confirmed_with]
     assert fresh_seeds(rows, won, count) == seeds
-
-
-def test_what_a_search_spent_counts_each_point_in_full_once() -> None:
-    sizes = {"multiply_adds": 10, "train_images": 5, "full_epochs": 8}
-    rungs = [
-        searched(f"rung-{epochs}", 50.0, epochs=epochs, epochs_done=epochs, point="a", **sizes)
-        for epochs in (2, 8)
-    ]
-    rows = [*rungs, searched("waiting", None, point="b", epochs_done=None, **sizes)]
-    assert spent(rungs[0]) == 3 * 10 * 5 * 2
-    assert share_spent([*rows, confirmed(rungs[1], 1)]) == (2 + 8) / (8 + 8)
-    assert share_spent([]) is None
 
 
 SHIPPED = [(name, variant) for name in study_files() for variant in load_study(name).variant_names]

@@ -32,16 +32,30 @@ from resray.cli.options import (
     study_options,
 )
 from resray.cli.outcomes import duplicate, outcome_facts, print_outcome
+from resray.cli.search_options import (
+    AuditOption,
+    ConfirmOption,
+    FailFastOption,
+    GraceOption,
+    MaxCostOption,
+    MaxGpuHoursOption,
+    MethodOption,
+    OneSeedOption,
+    PricePerGpuHourOption,
+    ReductionFactorOption,
+    RungScheduleOption,
+    SamplesOption,
+    SchedulerOption,
+    SearchSeedOption,
+    SpaceOption,
+    TimeBudgetOption,
+)
 from resray.errors import InputError
 
 if TYPE_CHECKING:
+    from resray.report.search import Search
     from resray.search.budget import Budget
     from resray.tune import Tune, TuneOutcome
-
-SEARCH = "What is searched"
-STOPPING = "What is stopped early"
-AFTER = "After the search"
-BUDGET = "Budget"
 
 SETTINGS = ("method", "samples", "seed", "scheduler", "grace", "reduction_factor", "rung_schedule",
             "confirm", "audit")  # fmt: skip
@@ -51,138 +65,21 @@ SETTINGS = ("method", "samples", "seed", "scheduler", "grace", "reduction_factor
 def tune(
     context: typer.Context,
     study: StudyArgument,
-    spaces: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--space",
-            metavar="GLOB",
-            help="Only spaces whose name matches (`resray show STUDY`); repeatable.",
-            rich_help_panel=SEARCH,
-        ),
-    ] = None,
-    method: Annotated[
-        str | None,
-        typer.Option(
-            "--method",
-            metavar="grid|random|tpe",
-            help="Every combination, points drawn at random, or proposed by Optuna.",
-            rich_help_panel=SEARCH,
-        ),
-    ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(
-            "--samples",
-            min=1,
-            help="grid: draws of what is no grid, for each combination; else: points in all.",
-            rich_help_panel=SEARCH,
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            "--seed",
-            min=0,
-            help="Of drawing, order and audit: the same seed searches the same points.",
-            rich_help_panel=SEARCH,
-        ),
-    ] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(
-            "--seeds",
-            metavar="SEED",
-            help="The one seed of all trainings (default: the study's first).",
-            rich_help_panel=SEARCH,
-        ),
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            "--scheduler",
-            metavar="asha|halving|median|none",
-            help="Who stops trials: see docs/search.md.",
-            rich_help_panel=STOPPING,
-        ),
-    ] = None,
-    grace: Annotated[
-        int | None,
-        typer.Option(
-            "--grace",
-            min=1,
-            help="Epochs before the first decision.",
-            rich_help_panel=STOPPING,
-        ),
-    ] = None,
-    reduction_factor: Annotated[
-        int | None,
-        typer.Option(
-            "--reduction-factor",
-            min=2,
-            help="One of so many goes on, to a rung that is so many times longer.",
-            rich_help_panel=STOPPING,
-        ),
-    ] = None,
-    rung_schedule: Annotated[
-        str | None,
-        typer.Option(
-            "--rung-schedule",
-            metavar="full|rescaled",
-            help="A rung looks into the full schedule, or trains one of its own length.",
-            rich_help_panel=STOPPING,
-        ),
-    ] = None,
-    confirm: Annotated[
-        int | None,
-        typer.Option(
-            "--confirm",
-            min=0,
-            help="Fresh seeds with which the winner is trained in full and tested.",
-            rich_help_panel=AFTER,
-        ),
-    ] = None,
-    audit: Annotated[
-        int | None,
-        typer.Option(
-            "--audit",
-            min=0,
-            help="Stopped trials, drawn at random, that are trained to the end after all.",
-            rich_help_panel=AFTER,
-        ),
-    ] = None,
-    time_budget: Annotated[
-        str | None,
-        typer.Option(
-            "--time-budget",
-            metavar="2h30m",
-            help="Of this command; what runs then is stopped.",
-            rich_help_panel=BUDGET,
-        ),
-    ] = None,
-    max_gpu_hours: Annotated[
-        float | None,
-        typer.Option(
-            "--max-gpu-hours",
-            help="Of the whole search, whichever command spent them.",
-            rich_help_panel=BUDGET,
-        ),
-    ] = None,
-    max_cost: Annotated[
-        float | None,
-        typer.Option(
-            "--max-cost",
-            help="The same in money; needs --price-per-gpu-hour.",
-            rich_help_panel=BUDGET,
-        ),
-    ] = None,
-    price_per_gpu_hour: Annotated[
-        float | None,
-        typer.Option(
-            "--price-per-gpu-hour",
-            help="What a GPU costs in an hour; shows what was spent.",
-            rich_help_panel=BUDGET,
-        ),
-    ] = None,
+    spaces: SpaceOption = None,
+    method: MethodOption = None,
+    samples: SamplesOption = None,
+    seed: SearchSeedOption = None,
+    seeds: OneSeedOption = None,
+    scheduler: SchedulerOption = None,
+    grace: GraceOption = None,
+    reduction_factor: ReductionFactorOption = None,
+    rung_schedule: RungScheduleOption = None,
+    confirm: ConfirmOption = None,
+    audit: AuditOption = None,
+    time_budget: TimeBudgetOption = None,
+    max_gpu_hours: MaxGpuHoursOption = None,
+    max_cost: MaxCostOption = None,
+    price_per_gpu_hour: PricePerGpuHourOption = None,
     variant: VariantOption = None,
     overrides: SetOption = None,
     quick: QuickOption = False,
@@ -196,9 +93,7 @@ def tune(
     workers_per_trial: WorkersPerTrialOption = None,
     cpus_per_trial: CpusPerTrialOption = None,
     max_failures: MaxFailuresOption = 3,
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="End the search when a trial fails for good.")
-    ] = False,
+    fail_fast: FailFastOption = False,
     address: AddressOption = None,
     out: OutOption = Path(),
     dry_run: DryRunOption = False,
@@ -263,22 +158,33 @@ def budget_from(typed: dict[str, Any]) -> "Budget":
 
 def tune_facts(outcome: "TuneOutcome") -> dict[str, Any]:
     """Return what came of a search for ``--json``."""
-    from resray.search.compute import share_spent
+    from resray.report.search_cost import DECIDED, spent_on
 
+    search = reported(outcome)
+    shares = spent_on(search.of_state(*DECIDED)).shares if search else None
     return {
         **outcome_facts(outcome),
         "best": outcome.best,
         "confirmations": outcome.confirmations,
-        "share_of_compute": share_spent(outcome.trials),
+        "share_of_compute": shares[1] if shares else None,
         "notes": list(outcome.notes),
     }
+
+
+def reported(outcome: "TuneOutcome") -> "Search | None":
+    """Return the search as its report has it."""
+    from resray.report.aggregate import load_results
+    from resray.report.search import search_of
+
+    rows = [*outcome.trials, *outcome.confirmations]
+    return search_of(load_results(outcome.results, [row["trial_id"] for row in rows]))
 
 
 def print_tuned(outcome: "TuneOutcome") -> None:
     """Print what came of a search, for people."""
     from resray.best import mean_and_spread
+    from resray.report.search_words import savings
     from resray.report.statistics import summarise
-    from resray.search.compute import share_spent
 
     for note in outcome.notes:
         print(note)
@@ -287,8 +193,9 @@ def print_tuned(outcome: "TuneOutcome") -> None:
         print(f"Best:    {values}\n         validation accuracy {won['validation_accuracy']:.2f} %")
     if tested := summarise(row["test_accuracy"] for row in outcome.confirmations):
         print(f"Test:    {mean_and_spread(tested)} with fresh seeds (n = {tested.n})")
-    if (share := share_spent(outcome.trials)) is not None:
-        print(f"Compute: {100 * share:.1f} % of training every point in full")
+    search = reported(outcome)
+    if search and (saved := savings(search)):
+        print(saved.replace("\u00a0", " "))
     print_outcome(outcome)
 
 
