@@ -44,7 +44,7 @@ def hash_of(point: Point) -> float:
 
 def ceiling(point: Point) -> float:
     """Return the accuracy that a point tends to: best near 0.1 for SGD, near 0.01 for Adam."""
-    lr = float(point.get("optimizer.lr", point.get("lr", 0.1)))
+    lr = point.get("optimizer.lr", 0.1)
     best = 0.1 if point.get("optimizer.name") != "adam" else 0.01
     depth = {"resnet18": 0.0, "resnet34": 1.5, "resnet50": 1.0}.get(str(point.get("trial")), 0.5)
     return 72 + depth - 9 * abs(math.log10(lr / best)) + math.sin(5e3 * hash_of(point))
@@ -183,6 +183,39 @@ class SearchBuilder:
         self.store.put_trial({"trial_id": trial_id, **ended})
         self.event(trial_id, status)
 
+    def run_rescaled(self, points: Iterable[Point]) -> None:
+        """Train each point anew for each rung that it reaches, one after the other (ASHA)."""
+        rungs = [*self.referee.rungs_of(self.epochs), self.epochs]
+        for point in points:
+            for rung, length in enumerate(rungs, 1):
+                trial_id = self.plan(point, epochs=length)
+                self.to_end(trial_id)
+                last = length == self.epochs
+                if not last and self.referee.arrive(trial_id, rung).stopped:
+                    break
+
+    def halve(self, points: Iterable[Point]) -> None:
+        """Train all points to each rung, whose better ones go on from there (halving)."""
+        alive = [self.plan(point) for point in points]
+        for rung, epoch in enumerate([*self.referee.rungs_of(self.epochs), self.epochs], 1):
+            for trial_id in alive:
+                self.to_end(trial_id, epoch)
+            if epoch < self.epochs:
+                kept = self.referee.close_rung(rung, alive)
+                for trial_id in set(alive) - kept:
+                    decision = self.referee.decisions(trial_id)[-1]
+                    self.end(trial_id, "stopped", self.referee.reason(decision))
+                alive = [trial_id for trial_id in alive if trial_id in kept]
+
+    def to_end(self, trial_id: str, epoch: int | None = None) -> None:
+        """Train a trial up to an epoch, or to its end."""
+        self.start(trial_id, 0)
+        while not self.over(trial_id) and self.row(trial_id)["epochs_done"] != epoch:
+            self.clock += self.seconds(trial_id)
+            self.step(trial_id, None)
+        if not self.over(trial_id):
+            self.end(trial_id, "interrupted", "waits for the others")
+
     def audit(self, count: int) -> None:
         """Train the first so many stopped trials to their end."""
         stopped = [row["trial_id"] for row in self.stored() if row["status"] == "stopped"]
@@ -198,7 +231,6 @@ class SearchBuilder:
         won = winner(self.stored())
         assert won
         for seed in range(1, seeds + 1):
-            self.clock += 60
             test = 70.4 + 0.3 * math.sin(seed)
             tested = {"test_accuracy": test, "test_accuracy_best": test + 0.2,
                       "test_accuracy_last": test, "test_images": 10000,
@@ -207,6 +239,9 @@ class SearchBuilder:
                                   "rung": None, "audited": None} | changes  # fmt: skip
             self.store.put_trial(row)
             self.store.put_epochs(row["trial_id"], epochs_of(row))
+            self.event(row["trial_id"], "started", pid=4000, epoch=0)
+            self.clock += 60
+            self.event(row["trial_id"], row["status"])
 
     def stored(self) -> list[dict[str, Any]]:
         return [self.row(row["trial_id"]) for row in self.rows]

@@ -143,15 +143,16 @@ def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Result
     searched = [row for row in rows if row["role"] == "search"]
     known = {row["trial_id"] for row in trials}
     epochs = read_epochs(folder)
+    events = plain_rows(read_table(folder, "events"))
     return Results(
         folder=folder,
         study=study,
         trials=tuple(trials),
         epochs={trial_id: rows for trial_id, rows in epochs.items() if trial_id in known},
-        events=tuple(plain_rows(read_table(folder, "events"), known)),
+        events=tuple(row for row in events if row["trial_id"] in known),
         groups=tuple(group_trials(trials, equal_variants(study) if study else {})),
         evaluations=read_evaluations(folder, known),
-        search=read_search(folder, searched, epochs),
+        search=read_search(folder, searched, epochs, events),
     )
 
 
@@ -289,7 +290,8 @@ def parsed_json(text: str | None, empty: Any) -> Any:
 def _trial_rows(frame: pd.DataFrame, chosen: set[str] | None) -> list[Row]:
     return [
         row | {"recipe": normalised(row["recipe"]), "role": row["role"] or "bench"}
-        for row in plain_rows(frame, chosen)
+        for row in plain_rows(frame)
+        if chosen is None or row["trial_id"] in chosen
     ]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from resray.report.aggregate import Results, Row, parsed_json
+from resray.report.aggregate import Results, Row, distinct, parsed_json
 from resray.report.search_axes import SpaceAxis, axes_of, point_text, short_names
 from resray.search.best import better_audited, confirmations_of, in_full, ranked, winner
 from resray.study.search_spec import Search as StudySearch
@@ -89,7 +89,7 @@ class SearchPoint:
         """Epochs of the point's recipe at its full length."""
         return self.rows[-1]["full_epochs"] or self.rows[-1]["epochs"] or 0
 
-    @property
+    @cached_property
     def rung(self) -> int:
         """The highest rung that the point was judged at, 0 if it was at none."""
         judged = [row["rung"] or 0 for row in self.decisions if row["value"] is not None]
@@ -105,6 +105,8 @@ class Search:
     """What the study file says of its spaces, if there is one."""
     settings: Mapping[str, Any]
     """The scheduler and its settings; empty where they are not recorded."""
+    others: int
+    """Trials of other searches in the same folder."""
     won: SearchPoint | None
     """The point with the highest validation accuracy of those trained in full."""
     confirmations: tuple[Row, ...]
@@ -125,6 +127,16 @@ class Search:
     def axes(self) -> list[SpaceAxis]:
         """The axes in which points differ."""
         return axes_of([point.values for point in self.points], self.study)
+
+    @cached_property
+    def highest_rung(self) -> int:
+        """The highest rung at which a point was stopped, 0 if none was."""
+        return max((point.rung for point in self.of_state(STOPPED)), default=0)
+
+    @property
+    def spaces(self) -> list[str]:
+        """The names of the spaces whose points compete."""
+        return distinct((point.rows[0] for point in self.points), "space")
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -170,6 +182,7 @@ def search_of(results: Results) -> Search | None:
         points=points,
         study=results.study.search if results.study else None,
         settings=parsed_json(record.trials[0]["search"], {}),
+        others=record.others,
         won=of_row[won["trial_id"]] if won else None,
         confirmations=tuple(confirmations(results, won)) if won else (),
         better=of_row[better["trial_id"]] if better else None,

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +15,8 @@ DECADE = 10
 """Numbers that differ by this factor or more, and are above 0, are shown on a logarithmic axis."""
 MANY = 8
 """More different numbers than these were drawn from a range, if no study says how."""
-LONGEST = 16
-"""Letters of a value's text beside an axis; hovering shows all of it."""
+LETTERS = 48
+"""Of all texts beside one axis, so that they fit on a phone; hovering shows them whole."""
 ABSENT = -0.14
 """Where points lie to which an axis does not apply; values lie from 0 to 1."""
 
@@ -28,7 +29,7 @@ class SpaceAxis:
     label: str
     """The key's last part, or all of it where another axis ends in the same."""
     values: tuple[Any, ...]
-    """The different values: numbers by size, others in the study's order."""
+    """The different values: numbers by size, others as the study has them; without it, by name."""
     continuous: bool
     """Whether the values were drawn from a range; else each has its own place."""
     logarithmic: bool
@@ -38,15 +39,17 @@ class SpaceAxis:
     @cached_property
     def places(self) -> dict[str, float]:
         """The place of each value's text, from 0 to 1."""
-        if self.continuous:
-            numbers = [self.scaled(value) for value in self.values]
-        else:
-            numbers = [float(place) for place in range(len(self.values))]
-        low, high = min(numbers), max(numbers)
-        span = (high - low) or 1.0
-        middle = 0.5 if low == high else 0.0
-        return {repr(value): middle + (number - low) / span
-                for value, number in zip(self.values, numbers, strict=True)}  # fmt: skip
+        if not self.continuous:
+            return {repr(value): (place + 0.5) / len(self.values)
+                    for place, value in enumerate(self.values)}  # fmt: skip
+        low, high = self.scaled(self.values[0]), self.scaled(self.values[-1])
+        return {repr(value): (self.scaled(value) - low) / ((high - low) or 1.0)
+                for value in self.values}  # fmt: skip
+
+    @property
+    def room(self) -> float:
+        """The width of the band in which points of one listed value lie side by side."""
+        return 0.0 if self.continuous else 0.7 / len(self.values)
 
     def scaled(self, value: float) -> float:
         return math.log10(value) if self.logarithmic else float(value)
@@ -59,7 +62,8 @@ class SpaceAxis:
     def ticks(self) -> list[tuple[float, str]]:
         """Places and their texts: every value, of a range its ends and middle."""
         if not self.continuous or len(self.values) < 4:
-            shown = [(self.places[repr(value)], short_text(value)) for value in self.values]
+            most = max(LETTERS // len(self.values), 5)
+            shown = [(self.places[repr(one)], short_text(one, most)) for one in self.values]
         else:
             low, high = self.scaled(self.values[0]), self.scaled(self.values[-1])
             middle = (low + high) / 2
@@ -89,6 +93,8 @@ def axis_of(
               if text in used]  # fmt: skip
     if numeric := all(map(is_number, values)):
         values.sort()
+    elif not known:
+        values.sort(key=natural_order)
     drawn = any(not form.options for form in forms) if forms else len(values) > MANY
     return SpaceAxis(
         key,
@@ -98,6 +104,13 @@ def axis_of(
         logarithmic=numeric and is_logarithmic(values, forms),
         everywhere=len(own) == len(points),
     )
+
+
+def natural_order(value: Any) -> list[tuple[bool, int, str]]:
+    """Return a key by which ``resnet18`` comes before ``resnet101``."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", value_text(value))
+    return [(part[0] in "0123456789", int(part) if part[0] in "0123456789" else 0, part)
+            for part in parts]  # fmt: skip
 
 
 def is_logarithmic(values: Sequence[float], forms: Iterable[Axis]) -> bool:
@@ -136,9 +149,9 @@ def value_text(value: Any) -> str:
     return f"{value:.4g}" if is_number(value) else json.dumps(value, default=str)
 
 
-def short_text(value: Any) -> str:
+def short_text(value: Any, most: int) -> str:
     text = value_text(value)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def point_text(values: dict[str, Any], labels: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ from resray.report.search import (
     Search,
     SearchPoint,
 )
-from resray.report.statistics import count_interval
+from resray.report.statistics import most_hits
 
 DECIDED = (COMPLETED, STOPPED, FAILED, DIVERGED)
 """States that came of the recipe and the scheduler, not of a budget or an interruption."""
@@ -149,9 +149,9 @@ class Audit:
         return sum(self.winner is not None and value > self.winner for value in self.values)
 
     @property
-    def interval(self) -> tuple[int, int]:
-        """Between what numbers of all stopped points would have won, with 95 % confidence."""
-        return count_interval(self.won, self.audited, self.stopped)
+    def most(self) -> int:
+        """How many of all stopped points would have won at most, with 95 % confidence."""
+        return most_hits(self.won, self.audited, self.stopped)
 
     @property
     def regret(self) -> float | None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
 
 import pandas as pd
 
-from resray.report.aggregate import Results, Row
+from resray.report.aggregate import Results
 from resray.report.plot import Figure, Layout, Panel, Trace, View, layout, time_unit, trace_of
 from resray.report.search import COMPLETED, Search, SearchPoint, search_of
 from resray.report.search_cost import own_epochs
@@ -22,9 +24,9 @@ CURVES = 200
 def rungs_figure(results: Results) -> Figure | None:
     """Validation accuracy over the epochs, coloured by the rung reached, with each stop marked."""
     search = search_of(results)
-    if search is None or not results.search.epochs:
+    drawn = with_begun(search) if search else []
+    if search is None or not drawn or not results.search.epochs:
         return None
-    drawn = with_begun(search)
     traces = [*curves(results, search, drawn), *audit_curves(results, search), stops(search, drawn)]
     longest = max(point.full_epochs for point in drawn)
     rungs = {int(row["rung"]): int(row["epoch"]) for point in drawn for row in point.decisions
@@ -143,27 +145,31 @@ class Step:
 
 def steps_of(results: Results, search: Search) -> list[Step]:
     """Return every epoch but the audit's, with what had been spent at its end."""
-    found = sorted(records(results, search), key=lambda record: str(record[2]["recorded"]))
     made: list[Step] = []
     seconds = work = 0.0
-    for point, row, record in found:
-        parts = (record["seconds_training"], record["seconds_evaluating"])
+    for _, point, row, epoch, accuracy, *parts in sorted(
+        records(results, search), key=itemgetter(0)
+    ):
         seconds += sum(part for part in parts if not pd.isna(part))
         work += float(row["multiply_adds"] or 0) * (row["train_images"] or 0)
-        if not pd.isna(record["validation_accuracy"]):
-            made.append(Step(point, int(record["epoch"]), float(record["validation_accuracy"]),
-                             seconds, work))  # fmt: skip
+        if not pd.isna(accuracy):
+            made.append(Step(point, int(epoch), float(accuracy), seconds, work))
     return made
 
 
-def records(results: Results, search: Search) -> Iterator[tuple[SearchPoint, Row, Row]]:
+RECORDED = ["epoch", "validation_accuracy", "seconds_training", "seconds_evaluating"]
+
+
+def records(results: Results, search: Search) -> Iterator[tuple[Any, ...]]:
+    """Yield for every epoch but the audit's when it ended, point, row, and what was recorded."""
     for point in search.points:
         for row in point.rows:
             rows = results.search.epochs.get(row["trial_id"])
             if rows is not None:
-                own = rows[rows["epoch"] <= own_epochs(point, row)]
-                for record in own.to_dict("records"):
-                    yield point, row, {str(key): value for key, value in record.items()}
+                own = rows[rows["epoch"] <= own_epochs(point, row)].dropna(subset=["recorded"])
+                recorded = zip(*(own[column] for column in RECORDED), strict=True)
+                for time, record in zip(own["recorded"], recorded, strict=True):
+                    yield time, point, row, *record
 
 
 def best_figure(results: Results) -> Figure | None:

@@ -11,6 +11,8 @@ from resray.report.text import fixed, plotly_text
 
 ROW = 72
 """Pixels between two axes of the parallel coordinates."""
+ABSENT_ROOM = 0.08
+"""The width of the band of points to which an axis does not apply."""
 GOLDEN = 0.618034
 """Steps of this length, modulo 1, spread evenly over a range however many there are."""
 
@@ -73,12 +75,11 @@ def spread_places(
 ) -> list[float]:
     """Return where lines cross an axis: those of one value side by side, the best to the right."""
     places = [axis.place(point.values) for point in points]
-    room = 0.0 if axis.continuous else 0.5 / len(axis.values)
     found = list(places)
     for place in set(places):
         same = [index for index, other in enumerate(places) if other == place]
         same.sort(key=lambda index: accuracies[index])
-        own = min(room, 0.08) if place == ABSENT else room
+        own = ABSENT_ROOM if place == ABSENT else axis.room
         for number, index in enumerate(same):
             found[index] = place + own * ((number + 0.5) / len(same) - 0.5)
     return found
@@ -159,18 +160,27 @@ def axes_figure(results: Results) -> Figure | None:
     drawn = measured(with_begun(search), lambda point: point.accuracy)
     if not drawn or not search.axes:
         return None
+    full = measured(drawn, final_accuracy)
     kinds = by_kind(search, drawn)
-    panels = [
-        Panel(f"Validation accuracy (%) against {axis.label}", list(dots(axis, kinds, search)),
-              axis_layout(axis))
-        for axis in search.axes
-    ]  # fmt: skip
+    views = [View("all points", axis_panels(search, kinds))]
+    if 1 < len(full) < len(drawn):
+        views.append(View("trained in full", axis_panels(search, by_kind(search, full))))
     caption = (
         "Each point of the search once in every panel. Open: stopped or unfinished, at the accuracy"
         " and epoch that hovering tells; these do not compare with full trainings."
     )
     series = [kind for kind, points in kinds if points]
-    return Figure("axes", "Accuracy against each axis", caption, series, [View("", panels)])
+    return Figure("axes", "Accuracy against each axis", caption, series, views)
+
+
+def axis_panels(
+    search: Search, kinds: Sequence[tuple[Series, Sequence[SearchPoint]]]
+) -> list[Panel]:
+    return [
+        Panel(f"Validation accuracy (%) against {axis.label}", list(dots(axis, kinds, search)),
+              axis_layout(axis))
+        for axis in search.axes
+    ]  # fmt: skip
 
 
 def by_kind(
@@ -191,14 +201,13 @@ def by_kind(
 def dots(
     axis: SpaceAxis, kinds: Sequence[tuple[Series, Sequence[SearchPoint]]], search: Search
 ) -> Iterator[Trace]:
-    room = 0.0 if axis.continuous else 0.5 / len(axis.values)
     for series, points in kinds:
         open_ = "-open" if series.key == "early" else ""
         yield trace_of(
             series,
             type="scatter",
             mode="markers",
-            x=[axis.place(point.values) + room * ((place * GOLDEN) % 1 - 0.5)
+            x=[axis.place(point.values) + axis.room * ((place * GOLDEN) % 1 - 0.5)
                for place, point in enumerate(points)],
             y=[final_accuracy(point) if point.audited else point.accuracy for point in points],
             marker={"color": series.colour, "symbol": series.symbol + open_,
@@ -215,5 +224,5 @@ def axis_layout(axis: SpaceAxis) -> Layout:
     places, texts = zip(*axis.ticks, strict=True)
     shown = {"range": [low, 1.08], "tickvals": list(places),
              "ticktext": [plotly_text(text) for text in texts]}  # fmt: skip
-    scale = " (log scale)" if axis.continuous and axis.logarithmic else ""
-    return layout(plotly_text(axis.label) + scale, 260, xaxis=shown)
+    scale = "log scale" if axis.continuous and axis.logarithmic else ""
+    return layout(scale, 250, xaxis=shown)

@@ -36,7 +36,7 @@ def look_of(search: Search, point: SearchPoint) -> Series:
     if point is search.won:
         return WINNER
     if point.state == STOPPED:
-        return stopped_look(point, highest_rung(search.points))
+        return stopped_look(point, search.highest_rung)
     return {COMPLETED: IN_FULL, FAILED: LOST, DIVERGED: LOST}.get(point.state, REST)
 
 
@@ -45,11 +45,6 @@ def stopped_look(point: SearchPoint, highest: int) -> Series:
         return Series("stopped", "stopped", "@scale-3", "circle")
     step = 1 + round(4 * (point.rung - 1) / max(highest - 1, 1))
     return Series(f"rung{point.rung}", f"stopped at rung {point.rung}", f"@scale-{step}", "circle")
-
-
-def highest_rung(points: Sequence[SearchPoint]) -> int:
-    """Return the highest rung at which a point was stopped."""
-    return max((point.rung for point in points if point.stop), default=0)
 
 
 def looks(search: Search, points: Sequence[SearchPoint]) -> list[Series]:

@@ -17,26 +17,35 @@ class SearchRecord:
     """The rows of a search's trials; all empty where nothing was searched."""
 
     trials: tuple[Row, ...]
+    """Those of one search: the one that was worked on last."""
+    others: int
+    """Trials of searches with other settings or options, which do not compare with these."""
     epochs: Mapping[str, pd.DataFrame]
     """Epoch rows by trial id, in order of epoch."""
     events: tuple[Row, ...]
     decisions: tuple[Row, ...]
-    """Oldest first. Those of a search with other settings, which was run before, are left out."""
+    """Oldest first."""
 
     def __bool__(self) -> bool:
         return bool(self.trials)
 
 
 def read_search(
-    folder: Path, trials: list[Row], epochs: Mapping[str, pd.DataFrame]
+    folder: Path, trials: list[Row], epochs: Mapping[str, pd.DataFrame], events: list[Row]
 ) -> SearchRecord:
-    """Read events and decisions of a search's trials from a results folder."""
-    settings = {row["trial_id"]: row["search"] for row in trials}
+    """Return what the tables hold of a search's trials; reads their decisions in a folder.
+
+    ``epochs`` and ``events`` may hold other trials' too. Of several searches the newest is taken.
+    """
+    newest = max(trials, key=lambda row: str(row["updated"] or ""), default=Row())
+    own = [row for row in trials if row["search"] == newest["search"]]
+    settings = {row["trial_id"]: row["search"] for row in own}
     made = plain_rows(read_table(folder, "decisions").sort_values("decided", kind="stable"))
     return SearchRecord(
-        trials=tuple(trials),
+        trials=tuple(own),
+        others=len(trials) - len(own),
         epochs={trial_id: rows for trial_id, rows in epochs.items() if trial_id in settings},
-        events=tuple(plain_rows(read_table(folder, "events"), set(settings))),
+        events=tuple(row for row in events if row["trial_id"] in settings),
         decisions=tuple(
             row
             for row in made
@@ -45,13 +54,8 @@ def read_search(
     )
 
 
-def plain_rows(frame: pd.DataFrame, chosen: set[str] | None = None) -> list[Row]:
-    """Return a table as rows of plain values, None where one is missing.
-
-    ``chosen`` restricts it to trials with these ids.
-    """
-    if chosen is not None:
-        frame = frame[frame["trial_id"].isin(chosen)]
+def plain_rows(frame: pd.DataFrame) -> list[Row]:
+    """Return a table as rows of plain values, None where one is missing."""
     # Through pandas' nullable types, so that a whole number beside a missing one stays whole.
     frame = frame.convert_dtypes().astype(object)
     plain = frame.where(frame.notna(), None)

@@ -1,7 +1,6 @@
 """The sections on a search: its outcome in words and tables, and the table of its points."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from resray.report import search_words as words
 from resray.report.aggregate import Results, Row
@@ -18,6 +17,7 @@ from resray.report.search import (
 from resray.report.search_axes import value_text
 from resray.report.search_cost import Spent, by_state, seconds_of, spent_on
 from resray.report.text import (
+    Column,
     Html,
     count,
     duration,
@@ -41,9 +41,9 @@ def search_section(results: Results) -> Html:
     return join(
         [
             tag("p", words.winner_words(search), class_="lead"),
+            paragraph(words.way_of_winner(search), words.HIGHEST if search.won else None),
             paragraph(words.outcome(search), words.spaces_words(search),
-                      words.way_of_winner(search)),
-            paragraph(words.HIGHEST if search.won else None),
+                      words.options_words(search)),
             tag("h3", "Confirmation"),
             paragraph(words.confirmation_words(search), words.optimism(search)),
             tag("h3", "What was spent"),
@@ -147,6 +147,15 @@ def span(numbers: Sequence[int]) -> str | None:
 
 # --- every point --------------------------------------------------------------------------------
 
+MOST, BEST = 60, 30
+"""Of more points than the first, only so many stand in sight."""
+
+RANKING = (
+    "The points, the best first: those trained in full by validation accuracy, those audited, then "
+    "by how far they came. No point is tested; accuracies after different numbers of epochs do not "
+    "compare. Audited: validation accuracy at the full length after all"
+)
+
 
 def points_section(results: Results) -> Html:
     """All points of a search, the best first, and the error of each that failed."""
@@ -157,55 +166,57 @@ def points_section(results: Results) -> Html:
     errors = [failed_item(search.name_of(point), point.row) for point in lost]
     return join(
         [
-            points_table(search),
+            points_tables(search),
             tag("h3", "Failed and diverged points") if errors else "",
             tag("ul", *errors, class_="failed") if errors else "",
         ]
     )
 
 
-def points_table(search: Search) -> Html:
-    columns = [
+def points_tables(search: Search) -> Html:
+    """Return a table of the best points and, closed, one of the others if they are many."""
+    rows = [point_row(search, place, point) for place, point in enumerate(search.points, 1)]
+    if len(rows) <= MOST:
+        return table(RANKING, point_columns(search), rows)
+    others = table(f"From rank {BEST + 1} on", point_columns(search), rows[BEST:])
+    return join(
+        [
+            table(RANKING, point_columns(search), rows[:BEST]),
+            tag("details", tag("summary", f"The other {len(rows) - BEST} points"), others),
+        ]
+    )
+
+
+def point_columns(search: Search) -> list[Column]:
+    return [
         number_column("Rank"),
-        text_column("Space", optional=True),
-        *(text_column(axis.label) for axis in search.axes),
-        text_column("State"),
-        text_column("Reason", optional=True),
-        number_column("Epochs"),
         number_column("Validation, %"),
-        text_column("In full, by the audit, %", optional=True),
+        text_column("State"),
+        number_column("Epochs"),
+        *(text_column(axis.label) for axis in search.axes),
+        text_column("Space", optional=True),
+        text_column("Reason", optional=True),
+        text_column("Audited, %", optional=True),
         number_column("Time"),
         text_column("Device"),
     ]
-    several = len({point.rows[0]["space"] for point in search.points}) > 1
-    rows = [
-        [
-            place,
-            point.rows[0]["space"] if several else None,
-            *(value_text(point.values[axis.key]) if axis.key in point.values else None
-              for axis in search.axes),
-            *fate(point),
-        ]
-        for place, point in enumerate(search.points, 1)
+
+
+def point_row(search: Search, place: int, point: SearchPoint) -> list[object]:
+    style = "stopped" if point.stop else point.row["status"]
+    return [
+        place,
+        tag("strong", fixed(point.accuracy)),
+        tag("span", STATES[point.state], class_=f"status {style}"),
+        f"{point.epochs} of {point.full_epochs}",
+        *(value_text(point.values[axis.key]) if axis.key in point.values else None
+          for axis in search.axes),
+        point.rows[0]["space"] if len(search.spaces) > 1 else None,
+        reason(point),
+        fixed(point.audited["validation_accuracy"]) if point.audited else None,
+        duration(seconds_of(point)),
+        point.row["device"],
     ]  # fmt: skip
-    caption = (
-        "All points, the best first: those trained in full by validation accuracy, those audited, "
-        "then by how far they came. None is tested; validation accuracies of different lengths do "
-        "not compare."
-    )
-    return table(caption, columns, rows)
-
-
-def fate(point: SearchPoint) -> Iterator[Any]:
-    """Yield the cells of a point from its state on."""
-    style = "completed" if point.state == "completed" else point.row["status"]
-    yield tag("span", STATES[point.state], class_=f"status {'stopped' if point.stop else style}")
-    yield reason(point)
-    yield f"{point.epochs} of {point.full_epochs}"
-    yield fixed(point.accuracy)
-    yield fixed(point.audited["validation_accuracy"]) if point.audited else None
-    yield duration(seconds_of(point))
-    yield point.row["device"]
 
 
 def reason(point: SearchPoint) -> str | None:

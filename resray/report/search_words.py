@@ -77,14 +77,18 @@ def optimism(search: Search) -> str | None:
 
 def savings(search: Search) -> str | None:
     """Return what the search spent of what all of its points would have cost in full."""
-    spent = spent_on(search.of_state(*DECIDED))
-    shares = share_words(spent)
+    decided = search.of_state(*DECIDED)
+    shares = share_words(spent_on(decided))
     if not shares:
         return None
     extra = audit_epochs(search.points)
     audit = f" The audit's {plural(extra, 'epoch')} come on top." if extra else ""
-    so_far = " so far" if search.of_state(UNFINISHED) else ""
-    return f"The search spent{so_far} {shares} of training these points in full.{audit}"
+    which = "all" if len(decided) == len(search.points) else "the"
+    known = "" if which == "all" else " whose fate is known"
+    return (
+        f"On {which} {plural(len(decided), 'point')}{known} the search spent {shares} that "
+        f"training them in full takes.{audit}"
+    )
 
 
 def share_words(spent: Spent) -> str:
@@ -116,18 +120,15 @@ def audit_words(search: Search) -> list[str]:
 
 def would_have_won(audit: Audit) -> str:
     """Return how many audited points beat the winner, and what that says of all stopped ones."""
-    low, high = audit.interval
     found = (
         f"Of {audit.stopped} stopped points {audit.audited}, drawn at random, were trained to the "
         f"end: {audit.won or 'none'} would have won."
     )
     if audit.audited == audit.stopped:
         return f"{found} These are all."
-    bounds = f"at most {high}" if audit.won == 0 else f"between {low} and {high}"
-    bounds = f"at least {low}" if audit.won == audit.audited else bounds
     return (
-        f"{found} With 95\u00a0% confidence {bounds} of all {audit.stopped} would have (exact, "
-        "hypergeometric)."
+        f"{found} With 95\u00a0% confidence at most {audit.most} of all {audit.stopped} would have "
+        "(exact hypergeometric bound)."
     )
 
 
@@ -188,7 +189,18 @@ def reduced_note(results: Results) -> str:
     return "Reduced runs. " if reduced else ""
 
 
+def options_words(search: Search) -> str | None:
+    """Return what options changed in every trial, and what else was searched in the same folder."""
+    changed = search.settings.get("options")
+    changes = f"Changed by options in every trial: {listed(changed, most=8)}." if changed else ""
+    others = (
+        f"{plural(search.others, 'trial')} of searches with other settings or options, which do "
+        "not compare with these, are left out."
+    )
+    return " ".join(part for part in (changes, others if search.others else "") if part) or None
+
+
 def spaces_words(search: Search) -> str | None:
     """Return the spaces that make up the union, if there are several."""
-    spaces = list(dict.fromkeys(point.rows[0]["space"] for point in search.points))
-    return f"Spaces: {listed(spaces, most=8)}." if len(spaces) > 1 else None
+    several = len(search.spaces) > 1
+    return f"Spaces: {listed(search.spaces, most=8)}." if several else None

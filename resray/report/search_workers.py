@@ -7,11 +7,14 @@ from datetime import datetime, timedelta
 from resray.report.aggregate import Results, Row, distinct
 from resray.report.plot import Figure, Panel, Series, Trace, View, layout, time_unit, trace_of
 from resray.report.search import Search, SearchPoint, search_of
+from resray.report.search_cost import own_epochs
 from resray.report.search_plot import AUDITED, hover, look_of, looks
 from resray.report.search_words import percent
 from resray.report.text import duration, plotly_text, plural
 
 BEGINS = ("started", "resumed")
+ENDS = ("completed", "stopped", "interrupted", "failed")
+"""Events that are written when they happen; a death may be noticed by the next command only."""
 PAUSE = timedelta(minutes=5)
 """Where nothing ran for longer than this, the command did not run: such time is left out."""
 CONFIRMATION = Series("confirmation", "confirmation", "@series-3", "pentagon")
@@ -25,6 +28,8 @@ class Stretch:
     host: str
     pid: int
     attempt: int
+    epoch: int
+    """Epochs that had been trained before."""
     start: datetime
     end: datetime
     outcome: str
@@ -47,17 +52,24 @@ def stretches(results: Results) -> list[Stretch]:
 
 
 def of_trial(results: Results, trial_id: str, events: Sequence[Row]) -> Iterator[Stretch]:
-    """Yield a trial's stretches; one that a kill cut off lasts to its last recorded epoch."""
+    """Yield a trial's stretches; what died or was killed lasts to its last recorded epoch."""
     ordered = sorted(events, key=lambda event: event["time"])
     for place, event in enumerate(ordered):
         if event["event"] not in BEGINS:
             continue
         after = ordered[place + 1] if place + 1 < len(ordered) else None
-        closed = after is not None and after["event"] not in BEGINS
-        end = after["time"] if after and closed else last_epoch(results, trial_id, event)
-        yield Stretch(trial_id, str(event["host"]), event["pid"] or 0, event["attempt"] or 0,
-                      event["time"], max(end, event["time"]),
-                      after["event"] if after and closed else "cut off")  # fmt: skip
+        ended = after if after and after["event"] in ENDS else None
+        end = ended["time"] if ended else last_epoch(results, trial_id, event)
+        yield Stretch(
+            trial_id,
+            host=str(event["host"] or "unknown host"),
+            pid=event["pid"] or 0,
+            attempt=event["attempt"] or 0,
+            epoch=event["epoch"] or 0,
+            start=event["time"],
+            end=max(end, event["time"]),
+            outcome=str(ended["event"]) if ended else "cut off",
+        )
 
 
 def last_epoch(results: Results, trial_id: str, start: Row) -> datetime:
@@ -171,8 +183,9 @@ def look_of_stretch(search: Search, points: dict[str, SearchPoint], one: Stretch
     point = points.get(one.trial_id)
     if point is None:
         return CONFIRMATION
-    after_stop = point.stop is not None and one.start >= point.stop["decided"]
-    return AUDITED if after_stop else look_of(search, point)
+    row = next(row for row in point.rows if row["trial_id"] == one.trial_id)
+    audits = point.stop and row["audited"] and one.epoch >= own_epochs(point, row)
+    return AUDITED if audits else look_of(search, point)
 
 
 def told(

@@ -82,28 +82,22 @@ def percentile_interval(*draws: np.ndarray) -> Interval:
     return Interval(float(min(low for low, _ in ends)), float(max(high for _, high in ends)))
 
 
-def count_interval(hits: int, drawn: int, total: int) -> tuple[int, int]:
-    """Return between what numbers the hits among ``total`` lie, with 95 % confidence, when
-    ``drawn`` of them were drawn at random without replacement and ``hits`` of those were hits.
+def most_hits(hits: int, drawn: int, total: int) -> int:
+    """Return the largest number of hits that there may be among ``total``, with 95 % confidence,
+    when ``drawn`` of them were drawn at random without replacement and ``hits`` of those were hits.
 
-    The exact interval from the hypergeometric distribution: Buonaccorsi, "A Note on Confidence
-    Intervals for Proportions in Finite Populations" (1987); for large totals that of Clopper and
-    Pearson (1934). Where no hit (or nothing else) was drawn there is only one bound, and all 5 %
-    are on its side, as in the rule of three.
+    The exact one-sided bound from the hypergeometric distribution: Buonaccorsi, "A Note on
+    Confidence Intervals for Proportions in Finite Populations" (1987). For large totals it is that
+    of Clopper and Pearson (1934), which for no hit is the rule of three.
     """
     assert 0 <= hits <= drawn <= total
     assert drawn > 0
-    tail = 0.05 if hits in (0, drawn) else TAILS[0]
     possible = range(hits, total - (drawn - hits) + 1)
-    few = [number for number in possible
-           if at_least(hits, drawn, number, total) > tail]  # fmt: skip
-    many = [number for number in possible
-            if at_least(drawn - hits, drawn, total - number, total) > tail]  # fmt: skip
-    return min(few), max(many)
+    return max(number for number in possible if at_most(hits, drawn, number, total) > 0.05)
 
 
-def at_least(hits: int, drawn: int, marked: int, total: int) -> float:
-    """Return how likely ``hits`` or more of the ``marked`` are among ``drawn`` of ``total``."""
+def at_most(hits: int, drawn: int, marked: int, total: int) -> float:
+    """Return how likely ``hits`` or fewer of the ``marked`` are among ``drawn`` of ``total``."""
     ways = sum(math.comb(marked, number) * math.comb(total - marked, drawn - number)
-               for number in range(hits, drawn + 1))  # fmt: skip
+               for number in range(hits + 1))  # fmt: skip
     return ways / math.comb(total, drawn)

@@ -148,7 +148,7 @@ def count(value: float | None) -> str:
     """Return a large number in four digits: ``11.17 M``."""
     if value is None or not math.isfinite(value):
         return MISSING
-    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
+    for size, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")):
         if abs(value) >= size:
             digits = 3 - len(str(int(abs(value) / size)))
             return f"{value / size:.{max(digits, 0) + 1}f}\u00a0{letter}"

@@ -9,6 +9,7 @@ import pytest
 
 from resray.report import write_report
 from tests.report_builder import trial, write_results
+from tests.search_builder import GRID, SearchBuilder, shuffled
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 STUDY = Path(__file__).parents[2] / "benchmarks" / "depth-family.yaml"
@@ -54,6 +55,20 @@ def test_every_figure_draws_without_an_error(full_page: Path) -> None:
     # Points of three groups in each of three cost panels; bars of three groups, thrice.
     assert len(re.findall(r'class="trace scatter', document)) > 9
     assert len(re.findall(r'<g class="point"', document)) >= 9
+
+
+def test_every_figure_of_a_search_draws(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path)
+    builder.run(shuffled(GRID)[:10], diverging=[3])
+    builder.audit(1)
+    builder.confirm(1)
+    document, log = browse(builder.report())
+    check_health(document, log)
+    figures = re.findall(r'data-figure="([a-z]+)"(.*?)<figcaption', document, re.DOTALL)
+    drawn = {name: body.count('class="main-svg"') for name, body in figures}
+    # Plotly draws each plot in three layers: of a space with three axes, three panels.
+    search = {name: drawn[name] // 3 for name in ("parallel", "axes", "rungs", "best", "workers")}
+    assert search == {"parallel": 1, "axes": 3, "rungs": 1, "best": 1, "workers": 1}
 
 
 def test_plots_follow_dark_mode(full_page: Path) -> None:

@@ -1,0 +1,356 @@
+"""What the report says of a search: points, cost, audit; and that none of it mixes with tests."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+
+from resray.report.aggregate import Results, load_results
+from resray.report.answer import answer
+from resray.report.matching import NotMatchedError, finished
+from resray.report.page import render
+from resray.report.search import Search, search_of
+from resray.report.search_cost import audit_of, spent_on
+from resray.report.search_section import points_section, search_section
+from resray.report.search_words import (
+    audit_words,
+    confirmation_words,
+    optimism,
+    outcome,
+    savings,
+    way_of_winner,
+    winner_words,
+)
+from resray.report.statistics import most_hits
+from resray.results.store import ResultStore
+from resray.study.search_spec import SearchSettings
+from tests.report_builder import trial
+from tests.search_builder import GRID, SearchBuilder, shuffled
+from tests.test_report_page import Outline, figures_of
+
+
+@pytest.fixture(scope="module")
+def asha(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """24 points under ASHA, one diverged, one failed, 4 audited; 3 confirmations, 2 of bench."""
+    builder = SearchBuilder(tmp_path_factory.mktemp("asha"))
+    builder.run(shuffled(GRID), diverging=[3], failing=[10])
+    builder.audit(4)
+    builder.confirm(3)
+    for seed in (0, 1):
+        builder.store.put_trial(trial("resnet18", seed, test_accuracy=90.0 + seed))
+    return load_results(builder.folder)
+
+
+def found(results: Results) -> Search:
+    search = search_of(results)
+    assert search is not None
+    return search
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"\s+", " ", " ".join(Outline(html).text)).replace("\xa0", " ")
+
+
+def page_of(results: Results) -> str:
+    """Return the page without Plotly's own code."""
+    from plotly.offline import get_plotlyjs
+
+    return render(results).replace(get_plotlyjs(), "")
+
+
+# --- apart from what is tested ------------------------------------------------------------------
+
+
+def test_a_searchs_trials_are_in_no_group_and_no_mean(asha: Results) -> None:
+    assert {row["role"] for row in asha.trials} == {"bench", "confirmation"}
+    assert len(asha.search.trials) == 24
+    assert not {row["trial_id"] for row in asha.search.trials} & asha.epochs.keys()
+    assert {group.label: len(group.trials) for group in asha.groups} == {
+        "resnet18": 2,
+        "resnet34-adam-0.01 · confirmed": 3,
+    }
+    assert "resnet18 has the highest test accuracy of 2 configurations" in answer(asha)[0]
+
+
+def test_a_confirmation_is_no_trial_of_the_study_to_a_claim(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    store.put_trial(trial("resnet18", role="confirmation", trial_id="c"))
+    with pytest.raises(NotMatchedError, match="resnet18 was not run"):
+        finished(load_results(tmp_path), ("resnet18", None))
+    store.put_trial(trial("resnet18", trial_id="b"))
+    (group,) = finished(load_results(tmp_path), ("resnet18", None))
+    assert group.label == "resnet18"
+
+
+def test_a_search_alone_opens_and_says_what_is_known(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path)
+    builder.run(shuffled(GRID)[:6])
+    html = page_of(load_results(tmp_path))
+    text = text_of(html)
+    assert "has not been confirmed, and only that is tested" in text
+    assert "Not confirmed with fresh seeds yet, so nothing is known of test." in text
+    assert "No finished trial" not in text
+    assert "No trial has been recorded" not in text
+    assert figures_of(html).keys() == {"parallel", "axes", "rungs", "best", "workers"}
+    assert "--audit K" in text
+
+
+def test_a_report_of_chosen_trials_leaves_the_search_out(asha: Results) -> None:
+    results = load_results(asha.folder, [row["trial_id"] for row in asha.trials])
+    assert not results.search
+    assert search_section(results) == points_section(results) == ""
+    assert "search" not in figures_of(page_of(results))
+
+
+# --- in words -----------------------------------------------------------------------------------
+
+
+def test_outcome_and_winner_in_words(asha: Results) -> None:
+    search = found(asha)
+    assert outcome(search) == (
+        "24 points: 4 trained in full, 18 stopped by the scheduler, 1 failed, 1 diverged."
+    )
+    assert winner_words(search).replace("\xa0", " ") == (
+        "The winner is trial=resnet34, optimizer=adam, lr=0.01, with a validation accuracy of "
+        "72.83 %."
+    )
+    way = way_of_winner(search)
+    assert way is not None
+    assert way.startswith("It was number 21 to start; at rung 1 (epoch 1) it had place 1 of 24")
+
+
+def test_confirmation_stands_apart_with_its_n_and_spread(asha: Results) -> None:
+    search = found(asha)
+    said = confirmation_words(search).replace("\xa0", " ")
+    assert said == "Confirmed with 3 fresh seeds: test 70.59 ± 0.13 % (n = 3)."
+    assert "validation" not in said
+    above = optimism(search)
+    assert above is not None
+    assert "test" not in above
+    assert "72.83\xa0% was 1.84 points above" in above
+
+
+def test_unfinished_confirmations_are_counted(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path)
+    builder.run(GRID[:2])
+    builder.confirm(1, status="running")
+    assert "(1 begun, none finished)" in confirmation_words(found(load_results(tmp_path)))
+
+
+def test_the_table_ranks_every_point_and_names_errors(asha: Results) -> None:
+    text = text_of(points_section(asha))
+    assert re.search(r"Rank .* 1 72.83 trained in full 9 of 9 resnet34 adam 0.01", text)
+    assert text.index("stopped by the scheduler") < text.index(" failed ") < text.index(" diverged")
+    assert re.search(r"rung \d, epoch \d: [\d.]+ %, cutoff [\d.]+ %", text)
+    assert "loss became nan" in text
+
+
+def test_rungs_hold_every_decision(asha: Results) -> None:
+    text = text_of(search_section(asha))
+    first, second = re.findall(r" ([12]) ([13]) (\d+) (\d+) (\d+) (\d) [\d.]+ → [\d.]+", text)
+    arrived = [int(rung[2]) for rung in (first, second)]
+    went_on = [int(rung[3]) for rung in (first, second)]
+    lost = [int(rung[5]) for rung in (first, second)]
+    assert arrived[0] == 24
+    assert arrived[1] + lost[1] == went_on[0]
+    assert went_on[1] == 4
+    assert sum(lost) == 2
+
+
+# --- cost and audit -----------------------------------------------------------------------------
+
+
+def test_cost_is_that_of_epochs_up_to_the_stop(asha: Results) -> None:
+    search = found(asha)
+    stopped = search.of_state("stopped")
+    spent = spent_on(stopped)
+    ends = [point.stop["epoch"] for point in stopped if point.stop]
+    sizes = [point.row["multiply_adds"] * 45000 for point in stopped]
+    assert spent.epochs == sum(ends)
+    assert spent.full_epochs == 9 * len(stopped)
+    assert spent.work == sum(end * size for end, size in zip(ends, sizes, strict=True))
+    assert spent.full_work == 9 * sum(sizes)
+    # Every epoch of a point takes as long, so full trainings cost in time what they do in work.
+    assert spent.shares[2] == pytest.approx(spent.shares[1])
+    assert spent_on(search.of_state("failed", "diverged")).shares[0] == 1.0
+    saved = savings(search)
+    assert saved is not None
+    assert saved.startswith("On all 24 points the search spent 33\xa0% of the epochs")
+    assert "The audit's 30 epochs come on top." in saved
+
+
+def test_unmeasured_cost_is_not_made_up(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path)
+    builder.run(GRID[:3])
+    unknown = {"multiply_adds": None, "seconds_training": None, "seconds_evaluating": None}
+    builder.store.put_trial({"trial_id": "t001", **unknown})
+    spent = spent_on(found(load_results(tmp_path)).points)
+    assert spent.shares[0] is not None
+    assert spent.shares[1:] == (None, None)
+
+
+def test_audit_gives_an_interval_and_a_regret(asha: Results) -> None:
+    audit = audit_of(found(asha))
+    assert (audit.audited, audit.won) == (4, 0)
+    sure, regret = audit_words(found(asha))
+    assert f"at most {audit.most} of all 18" in sure
+    assert "a regret of 0" in regret
+
+
+def test_an_audited_point_that_would_have_won_is_told_with_its_regret(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path)
+    builder.run(shuffled(GRID))
+    builder.audit(2)
+    before = found(load_results(tmp_path)).won
+    audited = next(row for row in builder.stored() if row["audited"])
+    builder.store.put_trial({"trial_id": audited["trial_id"], "validation_accuracy": 80.0})
+    search = found(load_results(tmp_path))
+    assert search.won is not None
+    assert before is not None
+    assert search.won.values == before.values
+    sure, regret = audit_words(search)
+    assert "trained to the end: 1 would have won" in sure
+    assert regret.startswith(f"Regret: {80 - (before.accuracy or 0):.2f} points.")
+
+
+@pytest.mark.parametrize(
+    ("hits", "drawn", "total", "most"),
+    [
+        (0, 4, 18, 8),
+        (4, 4, 18, 18),
+        (0, 18, 18, 0),
+        (3, 18, 18, 3),
+        # Of many, the bound of Clopper and Pearson: 34.4 % for 3 of 20, 9.5 % for 0 of 30.
+        (3, 20, 2000, 685),
+        (0, 30, 2000, 188),
+    ],
+)
+def test_most_hits(hits: int, drawn: int, total: int, most: int) -> None:
+    assert most_hits(hits, drawn, total) == most
+
+
+def test_most_hits_are_seldom_exceeded() -> None:
+    """Among all draws the bound holds in 95 of 100, whatever the truth is."""
+    drawn, total = 4, 18
+    for truth in range(total + 1):
+        ways = [math.comb(truth, hits) * math.comb(total - truth, drawn - hits)
+                for hits in range(drawn + 1)]  # fmt: skip
+        held = sum(way for hits, way in enumerate(ways)
+                   if way and truth <= most_hits(hits, drawn, total))  # fmt: skip
+        assert held / sum(ways) >= 0.95
+
+
+# --- other kinds of search ----------------------------------------------------------------------
+
+
+def test_rescaled_rungs_are_one_point_of_several_trainings(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path, SearchSettings(rung_schedule="rescaled"))
+    builder.run_rescaled(shuffled(GRID)[:9])
+    results = load_results(tmp_path)
+    search = found(results)
+    assert len(search.points) == 9 < len(results.search.trials)
+    assert search.won is not None
+    assert [row["epochs"] for row in search.won.rows] == [1, 3, 9]
+    assert spent_on([search.won]).epochs == 13
+    assert "rescaled to the rung's epochs" in text_of(search_section(results))
+    assert "rungs" in figures_of(page_of(results))
+
+
+def test_halving_judges_each_rung_together(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path, SearchSettings(scheduler="halving"))
+    builder.halve(shuffled(GRID)[:9])
+    results = load_results(tmp_path)
+    assert outcome(found(results)) == "9 points: 1 trained in full, 8 stopped by the scheduler."
+    text = text_of(search_section(results))
+    assert "The order of arrival decides nothing." in text
+    assert re.search(r" 1 1 9 3 6 0 ", text)
+
+
+def test_median_stopping_has_one_row_for_every_epoch(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path, SearchSettings(scheduler="median", grace=2))
+    builder.run(shuffled(GRID)[:9])
+    text = text_of(search_section(load_results(tmp_path)))
+    assert re.search(r"every epoch 2 to \d ", text)
+    assert "median of the others' running means" in text
+
+
+def test_an_ended_budget_and_waiting_points_are_no_savings(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path)
+    builder.run(shuffled(GRID), budget=20)
+    search = found(load_results(tmp_path))
+    assert outcome(search) == (
+        "24 points: 1 stopped by the scheduler, 2 ended by a budget, 21 waiting or unfinished."
+    )
+    assert winner_words(search) == "No winner: no point was trained in full yet."
+    assert str(savings(search)).startswith("On the 1 point whose fate is known")
+
+
+def test_of_several_searches_the_last_one_counts(tmp_path: Path) -> None:
+    """A trial that a search with other settings went on with is that search's."""
+    builder = SearchBuilder(tmp_path)
+    builder.run(shuffled(GRID)[:8])
+    other = {"search": '{"options":["epochs=9"],"scheduler":"none"}', "status": "completed"}
+    for row in builder.stored()[:5]:
+        builder.store.put_trial({"trial_id": row["trial_id"], "epochs_done": 9, **other})
+    results = load_results(tmp_path)
+    assert outcome(found(results)) == "5 points: 5 trained in full."
+    assert audit_words(found(results)) == []
+    text = text_of(search_section(results))
+    assert "Changed by options in every trial: epochs=9." in text
+    assert "3 trials of searches with other settings" in text
+
+
+# --- the page -----------------------------------------------------------------------------------
+
+
+def test_every_trace_is_valid_and_every_text_harmless(tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>%{x}"
+    points: list[dict[str, Any]] = [
+        {"trial": hostile, "lr": 0.1},
+        {"trial": "resnet18", "lr": 0.001, "nested.name": ["a", None]},
+        {"trial": "resnet18", "lr": 0.5, "nested.name": True},
+    ]
+    builder = SearchBuilder(tmp_path, SearchSettings(scheduler="none"), space=hostile)
+    builder.run(points)
+    html = page_of(load_results(tmp_path))
+    assert hostile not in html
+    assert hostile in Outline(html).text
+    style = dict(re.findall(r"--([a-z0-9-]+): ([^;]+);", html))
+    colour = re.compile(r'"@([a-z0-9-]+)"')
+    figures = json.loads(colour.sub(lambda m: f'"{style[m[1]]}"', json.dumps(figures_of(html))))
+    for views in figures.values():
+        for panel in (panel for view in views for panel in view):
+            go.Figure(panel["data"], panel["layout"])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"point": None, "space": None, "search": None},
+        {"point": "[1]", "search": "7", "recipe": "{"},
+        {"full_epochs": None, "epochs": None, "epochs_done": None, "status": "running"},
+        {"validation_accuracy": None, "started": None, "rung": None},
+    ],
+)
+def test_damaged_rows_still_make_a_page(tmp_path: Path, damage: dict[str, Any]) -> None:
+    builder = SearchBuilder(tmp_path)
+    builder.run(GRID[:3])
+    for row in builder.rows:
+        builder.store.put_trial({"trial_id": row["trial_id"], **damage})
+    text = text_of(page_of(load_results(tmp_path)))
+    assert "3 points" in text or "1 point:" in text
+    assert not {"nan", "NaN", "None"} & set(re.findall(r"\w+", text))
+
+
+def test_the_page_of_many_points_stays_short(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("resray.report.search_section.MOST", 10)
+    monkeypatch.setattr("resray.report.search_section.BEST", 5)
+    builder = SearchBuilder(tmp_path)
+    builder.run(GRID[:12])
+    html = points_section(load_results(tmp_path))
+    assert html.count("<tr>") == 2 + 12
+    assert "<summary>The other 7 points</summary>" in html

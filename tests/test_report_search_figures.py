@@ -1,0 +1,211 @@
+"""Where a search's figures put its points, its epochs and its workers."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resray.report.aggregate import load_results
+from resray.report.page import plots
+from resray.report.search import search_of
+from resray.report.search_axes import ABSENT, SpaceAxis, axes_of
+from resray.report.search_cost import spent_on
+from resray.report.search_course import best_figure, rungs_figure
+from resray.report.search_figures import axes_figure, parallel_figure
+from resray.report.search_plot import SHADES, shade
+from resray.report.search_workers import (
+    Stretch,
+    lanes,
+    stretches,
+    utilisation,
+    without_pauses,
+    workers_figure,
+)
+from resray.study.search_spec import Search, Space
+from tests.report_builder import START
+from tests.search_builder import GRID, SearchBuilder, shuffled
+
+
+def axis(points: list[dict[str, Any]], search: Search | None = None) -> SpaceAxis:
+    (one,) = axes_of(points, search)
+    return one
+
+
+# --- the axes -----------------------------------------------------------------------------------
+
+
+def test_listed_values_have_places_of_their_own() -> None:
+    depths = axis([{"trial": name} for name in ("resnet101", "resnet18", "resnet50")])
+    assert depths.values == ("resnet18", "resnet50", "resnet101")
+    assert [place for place, _ in depths.ticks] == pytest.approx([1 / 6, 1 / 2, 5 / 6])
+    rates = axis([{"lr": value} for value in (0.1, 0.01)])
+    assert rates.values == (0.01, 0.1)
+    assert not rates.continuous
+
+
+def test_drawn_numbers_lie_on_the_scale_that_the_study_says() -> None:
+    points = [{"lr": value} for value in (0.001, 0.01, 0.1)]
+    spaces = {form: Space.model_validate({"axes": {"lr": {form: [0.001, 0.1]}}})
+              for form in ("loguniform", "uniform")}  # fmt: skip
+    found = {form: axis(points, Search(spaces={"one": space})) for form, space in spaces.items()}
+    assert found["loguniform"].place({"lr": 0.01}) == pytest.approx(0.5)
+    assert found["uniform"].place({"lr": 0.01}) == pytest.approx(0.0909, abs=1e-3)
+    assert all(one.continuous for one in found.values())
+
+
+def test_an_axis_that_does_not_apply_has_a_place_for_that() -> None:
+    first, second = axes_of([{"name": "sgd", "momentum": 0.9}, {"name": "adam"}], None)
+    assert (first.everywhere, second.everywhere) == (True, False)
+    assert second.place({"name": "adam"}) == ABSENT
+    assert second.ticks[0] == (ABSENT, "–")
+
+
+def test_an_axis_with_one_value_everywhere_is_none() -> None:
+    assert axes_of([{"lr": 0.1, "epochs": 9}, {"lr": 0.2, "epochs": 9}], None)[0].key == "lr"
+    assert len(axes_of([{"epochs": 9}, {"epochs": 9}], None)) == 0
+
+
+def test_names_are_short_where_they_stay_different() -> None:
+    points = [{"optimizer.name": "sgd", "a.size": 1, "b.size": 1},
+              {"optimizer.name": "adam", "a.size": 2, "b.size": 2}]  # fmt: skip
+    assert [one.label for one in axes_of(points, None)] == ["optimizer", "a.size", "b.size"]
+
+
+def test_shades_go_from_the_lowest_to_the_highest() -> None:
+    assert shade(0, 0, 10) == "@scale-0"
+    assert shade(10, 0, 10) == f"@scale-{SHADES - 1}"
+    assert shade(5, 5, 5) == f"@scale-{SHADES - 1}"
+
+
+# --- points and epochs --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    builder = SearchBuilder(tmp_path_factory.mktemp("search"))
+    builder.run(shuffled(GRID)[:12], diverging=[3])
+    builder.audit(2)
+    builder.confirm(1)
+    return builder.folder
+
+
+def test_each_point_is_a_line_and_the_winner_lies_on_top(folder: Path) -> None:
+    figure = parallel_figure(load_results(folder))
+    assert figure is not None
+    full, everything = plots(figure)
+    (panel,) = everything
+    lines: Any = panel["data"]
+    assert len(lines) == 12
+    assert len(full[0]["data"]) < 12  # type: ignore[arg-type]
+    assert lines[-1]["line"]["color"] == "@series-1"
+    assert all(line["y"] == [3, 2, 1, 0] for line in lines)
+    assert lines[-1]["x"][-1] == 1.0
+
+
+def test_curves_end_at_the_stop_and_the_audit_goes_on_apart(folder: Path) -> None:
+    results = load_results(folder)
+    figure = rungs_figure(results)
+    assert figure is not None
+    traces: Any = plots(figure)[0][0]["data"]
+    by_key: dict[str, list[Any]] = {}
+    for trace in traces:
+        by_key.setdefault(trace.get("legendgroup", "stops"), []).append(trace)
+    assert {trace["x"][-1] for trace in by_key["rung1"]} == {1}
+    assert [(trace["x"][0], trace["x"][-1]) for trace in by_key["audited"]] in (
+        [(1, 9), (1, 9)], [(1, 9), (3, 9)], [(3, 9), (1, 9)], [(3, 9), (3, 9)])  # fmt: skip
+    (crosses,) = by_key["stops"]
+    stopped = [row for row in results.search.decisions if row["stopped"] and row["value"]]
+    assert sorted(crosses["x"]) == sorted(row["epoch"] for row in stopped)
+
+
+def test_best_so_far_only_rises_and_leaves_the_audit_out(folder: Path) -> None:
+    results = load_results(folder)
+    figure = best_figure(results)
+    assert figure is not None
+    time, work = (view[0]["data"][0] for view in plots(figure))  # type: ignore[index]
+    assert time["y"] == sorted(time["y"])
+    assert time["x"] == sorted(time["x"])
+    search = search_of(results)
+    assert search is not None
+    assert work["x"][-1] == pytest.approx(spent_on(search.points).work)
+
+
+def test_a_point_stands_in_every_panel(folder: Path) -> None:
+    figure = axes_figure(load_results(folder))
+    assert figure is not None
+    for panel in plots(figure)[0]:
+        traces: Any = panel["data"]
+        assert sum(len(trace["x"]) for trace in traces) == 12
+        (early,) = (trace for trace in traces if trace["legendgroup"] == "early")
+        assert early["marker"]["symbol"].endswith("-open")
+
+
+def test_hover_text_stays_text(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path)
+    builder.run([{"trial": "<b>x</b>%{y}"}, {"trial": "resnet18"}])
+    figure = parallel_figure(load_results(tmp_path))
+    assert figure is not None
+    text = json.dumps(plots(figure))
+    assert "<b>x</b>" not in text
+    assert "%{y}" not in text
+
+
+# --- workers ------------------------------------------------------------------------------------
+
+
+def stretch(start: float, end: float, *, pid: int = 1, host: str = "a") -> Stretch:
+    first, last = (START + timedelta(seconds=seconds) for seconds in (start, end))
+    return Stretch(f"t{start}", host, pid, 1, 0, first, last, "completed")
+
+
+def test_a_process_has_one_lane_and_a_later_one_may_take_it() -> None:
+    found = [stretch(0, 5, pid=1), stretch(1, 9, pid=2), stretch(6, 8, pid=1),
+             stretch(8, 9, pid=3), stretch(0, 1, pid=1, host="b")]  # fmt: skip
+    assert lanes(sorted(found, key=lambda one: one.start)) == {
+        ("a", 1): ("a", 1),
+        ("a", 2): ("a", 2),
+        ("a", 3): ("a", 1),
+        ("b", 1): ("b", 1),
+    }
+
+
+def test_pauses_in_which_nothing_ran_are_left_out() -> None:
+    moved, cut = without_pauses([stretch(0, 10), stretch(4000, 4010)])
+    assert cut == timedelta(seconds=3990)
+    assert moved[1].start == moved[0].end
+    assert utilisation(moved, 1) == 1.0
+
+
+def test_utilisation_is_the_share_of_the_workers_time() -> None:
+    assert utilisation([stretch(0, 10, pid=1), stretch(0, 5, pid=2)], 2) == 0.75
+    assert utilisation([stretch(0, 0)], 1) is None
+
+
+def test_what_a_kill_cut_off_lasts_to_its_last_epoch(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path, workers=1)
+    trial_id = builder.plan(GRID[0])
+    builder.start(trial_id, 0)
+    builder.clock = 30
+    builder.step(trial_id, None)
+    builder.clock = 9000
+    builder.event(trial_id, "died", detail="noticed by the next command")
+    builder.start(trial_id, 0)
+    builder.clock = 9007
+    builder.end(trial_id, "interrupted")
+    first, second = stretches(load_results(tmp_path))
+    assert (first.seconds, first.outcome) == (30, "cut off")
+    assert (second.seconds, second.outcome) == (7, "interrupted")
+
+
+def test_the_timeline_tells_audit_and_confirmation_apart(folder: Path) -> None:
+    figure = workers_figure(load_results(folder))
+    assert figure is not None
+    traces: Any = plots(figure)[0][0]["data"]
+    bars = {trace["legendgroup"]: len(trace["x"]) for trace in traces}
+    assert bars["audited"] == 2
+    assert bars["confirmation"] == 1
+    assert sum(bars.values()) == 12 + 2 + 1
+    assert "2 workers" in figure.caption
+    assert [entry.key for entry in figure.series][-2:] == ["audited", "confirmation"]
