@@ -22,30 +22,7 @@ from resray.study.recipe_spec import Recipe
 from resray.study.recipes import trial_id
 from tests.command_line import Resray, assert_refused
 from tests.report_builder import START, trial, write_results
-
-
-def searched(name: str, accuracy: float | None, **changes: Any) -> dict[str, Any]:
-    """Return the row of a search trial that was trained in full, with ``changes``."""
-    made = {
-        "trial_id": name,
-        "role": "search",
-        "space": "all",
-        "point": json.dumps({"optimizer.lr": name}),
-        "rung": 3,
-        "full_epochs": 20,
-        "audited": None,
-        "reason": None,
-        "validation_accuracy": accuracy,
-        "test_accuracy": None,
-        "test_accuracy_best": None,
-        "test_accuracy_last": None,
-    }
-    return trial("resnet18") | {"name": name} | made | changes
-
-
-def confirmed(won: dict[str, Any], seed: int, **changes: Any) -> dict[str, Any]:
-    made = {"trial_id": f"confirmation-{seed}", "role": "confirmation", "seed": seed}
-    return won | {"test_accuracy": 90.0 + seed, "rung": None, "full_epochs": None} | made | changes
+from tests.searched_study import STUDY, WINNING, confirmed, results_of_a_search, searched
 
 
 def names(rows: list[dict[str, Any]]) -> list[str]:
@@ -177,55 +154,6 @@ def test_a_written_recipe_leaves_out_defaults_but_not_what_a_reader_looks_for() 
 )
 def test_a_point_name_becomes_a_trial_name(name: str, allowed: str) -> None:
     assert trial_name(name) == allowed
-
-
-STUDY = """
-name: rates
-title: Two rates
-question: Which rate is the better one?
-recipe:
-  data: {name: embedded, images: 200, classes: 4, image_size: 8, validation_images: 40}
-  epochs: 4
-  augmentation: {crop_padding: 0, cutout: {probability: 0.5, size: 2}}
-trials:
-  - {name: narrow, recipe: {model: {name: resnet, blocks: [1], channels: [8]}}}
-variants:
-  smooth: {description: smoothed, recipe: {label_smoothing: 0.1}}
-search:
-  spaces:
-    rates:
-      axes:
-        trial: {grid: [narrow]}
-        optimizer.lr: {grid: [0.05, 0.2]}
-"""
-WINNING: dict[str, Any] = {
-    "model": {"name": "resnet", "blocks": [1], "channels": [8]},
-    "data": {"name": "embedded", "images": 200, "classes": 4, "image_size": 8,
-             "validation_images": 40},
-    "epochs": 4,
-    "optimizer": {"lr": 0.2},
-    "augmentation": {"crop_padding": 0, "cutout": {"probability": 0.5, "size": 2}},
-}  # fmt: skip
-
-
-def results_of_a_search(folder: Path, *more: dict[str, Any], confirmations: int = 3) -> None:
-    """Write the results of a search with a winner, as `resray tune` leaves them."""
-    recipe = Recipe.model_validate(WINNING).model_dump_json()
-    point = json.dumps({"trial": "narrow", "optimizer.lr": 0.2})
-    same = {
-        "study": "rates",
-        "recipe": recipe,
-        "point": point,
-        "space": "rates",
-        "epochs": 4,
-        "search": '{"grace":1,"reduction_factor":3,"rung_schedule":"full","scheduler":"asha"}',
-        "dataset_checksum": open_dataset(Recipe.model_validate(WINNING).data).checksum,
-    }
-    won = searched("narrow-0.2", 61.5, full_epochs=4, **same)
-    rows = [won, searched("narrow-0.05", 40.0, status="stopped", **same | {"point": "{}"})]
-    rows += [confirmed(won, seed) for seed in range(1, confirmations + 1)]
-    write_results(folder, [*rows, *more], epochs=[])
-    (folder / "study.yaml").write_text(STUDY)
 
 
 def test_best_prints_the_winner_and_writes_a_study_file(resray: Resray, tmp_path: Path) -> None:

@@ -1,18 +1,20 @@
 """`resray tune` as users type it: mistakes are one line, and the help says what there is."""
 
+import json
 import re
 from io import StringIO
 from itertools import accumulate, product
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import typer
 import yaml
 from rich.console import Console
 
+from resray.best import trial_rows
 from resray.cli import app
-from resray.cli.searching import SETTINGS
+from resray.cli.searching import SETTINGS, print_tuned, tune_facts
 from resray.search.plan import plan_search, search_settings
 from resray.search.points import grid_size
 from resray.search.rules import rungs
@@ -27,7 +29,9 @@ from resray.study.search_spec import (
     SearchSettings,
     as_alternatives,
 )
+from resray.tune import TuneOutcome
 from tests.command_line import Resray, assert_refused
+from tests.searched_study import results_of_a_search
 
 STUDY = """
 name: rates
@@ -191,3 +195,54 @@ def test_list_says_which_studies_can_be_searched(resray: Resray) -> None:
         search = load_study(name).search
         points = f"{grid_size(search, search, list(search.spaces))} points" if search else "–"
         assert lines[name].endswith(f"│ {points:<9} │"), lines[name]
+
+
+def outcome_of(folder: Path, **changes: Any) -> TuneOutcome:
+    results_of_a_search(folder)
+    table = {row["trial_id"]: row for row in trial_rows(folder)}
+    made = {
+        "results": folder,
+        "report": folder.parent / "rates.html",
+        "trials": [row for row in table.values() if row["role"] == "search"],
+        "confirmations": [row for row in table.values() if row["role"] == "confirmation"],
+        "best": table["narrow-0.2"],
+        "skipped": 1,
+        "notes": ("ended by time budget of 30 min",),
+    }
+    return TuneOutcome(**{**made, **changes})
+
+
+def test_what_came_of_a_search_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_tuned(outcome_of(tmp_path / "rates"))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [
+        "ended by time budget of 30 min",
+        "Best:    trial: narrow, optimizer.lr: 0.2",
+        "         validation accuracy 61.50 %",
+        "Test:    92.00 ± 1.00 % with fresh seeds (n = 3)",
+    ]
+    assert lines[4].startswith("On all 2 points the search spent ")
+    assert lines[5:] == [
+        "4 completed, 1 stopped (1 had ended before)",
+        f"Results: {tmp_path / 'rates'}",
+        f"Report:  {tmp_path / 'rates.html'}",
+    ]
+
+
+def test_what_came_of_a_search_without_a_winner(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_tuned(outcome_of(tmp_path / "rates", best=None, confirmations=[], notes=()))
+    told = capsys.readouterr().out
+    assert "Best" not in told
+    assert "Test" not in told
+
+
+def test_what_came_of_a_search_as_json(tmp_path: Path) -> None:
+    facts = tune_facts(outcome_of(tmp_path / "rates"))
+    assert facts["share_of_compute"] == 0.75
+    assert facts["best"]["name"] == "narrow-0.2"
+    assert len(facts["confirmations"]) == 3
+    assert facts["exit_code"] == 0
+    assert facts["notes"] == ["ended by time budget of 30 min"]
+    json.dumps(facts, default=str)
