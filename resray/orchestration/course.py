@@ -142,8 +142,11 @@ class Halving:
 
     def _has_come(self, leg: Leg) -> bool:
         """Whether a leg has come to its rung, or has failed on the way there."""
-        row = self._referee.store.trial(leg.trial_id) or {"epochs_done": 0, "status": None}
-        return row["epochs_done"] >= leg.work.epochs or row["status"] == "failed"
+        store, rung_epochs = self._referee.store, leg.work.job.stop_after
+        row = store.trial(leg.trial_id) or {"epochs_done": 0}
+        # A rung's own training has an end of its own.
+        is_there = rung_epochs is not None and row["epochs_done"] >= rung_epochs
+        return is_there or has_ended(store, leg)
 
 
 def has_ended(store: ResultStore, leg: Leg) -> bool:

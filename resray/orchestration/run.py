@@ -18,10 +18,12 @@ from resray.orchestration.cluster import (
 )
 from resray.orchestration.engine import run_jobs
 from resray.orchestration.feed import FixedList
+from resray.orchestration.memory import pack
 from resray.orchestration.plan import Planner, Work
 from resray.orchestration.progress import Board, TrialView
 from resray.orchestration.recorder import Recorder, planned_row
 from resray.orchestration.resources import Allocation, Machine, counted
+from resray.orchestration.storage import check_storage
 from resray.results.store import ResultStore, read_table, writer_lock
 from resray.study.load import study_text
 
@@ -59,9 +61,13 @@ def run_missing(
 ) -> None:
     """Start Ray, check, plan the missing trials in the store and run them."""
     bench, log = planner.bench, planner.results / "ray.log"
-    say(console, f"{counted(len(todo), 'trial')} to run, {allocation}. Ray's own output: {log}")
     with started(bench.address, machine, log, console):
+        if planner.request.gpus_per_trial == "auto":
+            todo, allocation = packed(planner, todo, machine, console)
+        say(console, f"{counted(len(todo), 'trial')} to run, {allocation}. Ray's own output: {log}")
         check_fits(allocation)
+        if bench.address is not None:
+            check_storage(planner.results / "checkpoints", bench.data_dir)
         # Nothing of the user's is replaced before it is sure that the trials can start.
         if bench.force:
             forget(planner.store, todo)
@@ -79,6 +85,16 @@ def run_missing(
                 storage=planner.results.resolve() / ".ray",
                 max_failures=bench.max_failures,
             )
+
+
+def packed(
+    planner: Planner, todo: Sequence[Work], machine: Machine, console: Console
+) -> tuple[list[Work], Allocation]:
+    """Plan again with as many trials on a GPU as measuring the largest of them allows."""
+    planner.request, found = pack(planner.request, [item.job for item in todo], machine)
+    say(console, found)
+    work, allocation = planner.plan(machine)
+    return [item for item in work if planner.is_todo(item.trial, item.job.trial_id)], allocation
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from resray.orchestration.campaign import NoProposals, Proposals
+from resray.orchestration.campaign import Campaign, Limits, NoProposals, Proposals
 from resray.orchestration.course import (
     Course,
     Halving,
@@ -19,7 +19,7 @@ from resray.orchestration.proposed import Proposed
 from resray.orchestration.recorder import Recorder, planned_row
 from resray.orchestration.resources import Allocation, counted
 from resray.orchestration.run import forget, provenance
-from resray.orchestration.search_plan import Contender, Leg, SearchPlanner
+from resray.orchestration.search_plan import Contender, Leg, SearchPlanner, Tune
 from resray.orchestration.search_progress import SearchBoard
 from resray.results.store import ResultStore, read_table
 from resray.search.best import fresh_seeds, winner
@@ -66,6 +66,19 @@ class Search:
         if settings.scheduler == "asha" and settings.rung_schedule == "rescaled":
             return Promotions(self.contenders, self.referee, self.recorder)
         return InFlight(self.contenders, self.referee, self.recorder)
+
+    def campaign(self, asked: Tune) -> Campaign:
+        """Return the feed that runs the search, then what confirms its winner, then the audit."""
+        return Campaign(
+            self.course,
+            [self.confirm, self.audit],
+            self.referee,
+            self.recorder,
+            Limits(asked.budget, self.spending, fail_fast=asked.fail_fast),
+            plan=self.plan,
+            listener=self.board.hear,
+            proposals=self.proposals,
+        )
 
     @property
     def search_ids(self) -> list[str]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from resray.orchestration.campaign import Campaign, Limits
 from resray.orchestration.cluster import check_fits
 from resray.orchestration.engine import run_jobs
 from resray.orchestration.memory import pack
@@ -74,17 +73,7 @@ def searched(planner: SearchPlanner, allocation: Allocation, console: Console) -
     ended_before = search.begin()
     log = planner.results / "ray.log"
     say(console, f"{search.left_to_run()}, {allocation}. Ray's own output: {log}")
-    limits = Limits(asked.budget, search.spending, fail_fast=asked.fail_fast)
-    campaign = Campaign(
-        search.course,
-        [search.confirm, search.audit],
-        search.referee,
-        search.recorder,
-        limits,
-        plan=search.plan,
-        listener=search.board.hear,
-        proposals=search.proposals,
-    )
+    campaign = search.campaign(asked)
     with search.board.live(), search.recorder.interrupting("the command was stopped"):
         run_jobs(
             campaign,
@@ -96,6 +85,6 @@ def searched(planner: SearchPlanner, allocation: Allocation, console: Console) -
         search_ids=search.search_ids,
         confirmation_ids=[leg.trial_id for leg in search.confirmations],
         ended_before=ended_before,
-        ended_by=limits.reached,
+        ended_by=campaign.limits.reached,
         complete=campaign.exhausted,
     )

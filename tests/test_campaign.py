@@ -1,0 +1,190 @@
+"""A search from its first trial to its audit: who runs, who is stopped, and what a kill leaves."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from resray.orchestration.search_plan import SearchPlanner
+from resray.search.budget import Budget
+from tests.inline_search import RATES, InlineSearch
+
+OUTCOME = ["name", "seed", "role", "status", "rung", "epochs_done", "validation_accuracy"]
+VERDICT = ["trial_id", "rung", "epoch", "value", "cutoff", "arrived", "stopped"]
+
+
+def outcome(search: InlineSearch) -> list[list[Any]]:
+    """Return what has come of the trials, without what depends on time."""
+    trials = search.table("trials").sort_values("trial_id")
+    return trials[OUTCOME].astype(object).where(trials[OUTCOME].notna(), None).values.tolist()
+
+
+def verdicts(search: InlineSearch) -> set[tuple[Any, ...]]:
+    decisions = search.table("decisions")
+    plain = decisions[VERDICT].astype(object).where(decisions[VERDICT].notna(), None)
+    return {tuple(row) for row in plain.values.tolist()}
+
+
+def assert_invariants(search: InlineSearch) -> None:
+    """Each epoch once, each rung decided once, every stop with its decision, none left over."""
+    epochs = search.table("epochs")
+    assert not epochs.duplicated(["trial_id", "epoch"]).any()
+    trials = search.table("trials").set_index("trial_id")
+    for trial_id, rows in epochs.groupby("trial_id"):
+        assert sorted(rows["epoch"]) == list(range(1, trials.loc[trial_id, "epochs_done"] + 1))
+    decisions = search.table("decisions")
+    assert not decisions.duplicated(["trial_id", "rung"]).any()
+    of_search = trials[trials["role"] == "search"]
+    assert set(of_search["status"]) <= {"completed", "stopped", "failed"}
+    stopped = set(of_search.index[of_search["status"] == "stopped"])
+    assert stopped == set(decisions.loc[decisions["stopped"], "trial_id"])
+
+
+def search_rows(search: InlineSearch) -> pd.DataFrame:
+    trials = search.table("trials")
+    return trials[trials["role"] == "search"]
+
+
+def test_asha_stops_most_and_only_the_winner_is_tested(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path)
+    campaign = search.run()
+    assert campaign.exhausted
+    assert_invariants(search)
+    trials = search_rows(search)
+    assert len(trials) == 9
+    assert trials["epochs_done"].sum() < 9 * 9
+    assert trials["test_accuracy"].isna().all(), "a search never sees test"
+    epochs = search.table("epochs").merge(search.table("trials")[["trial_id", "role"]])
+    assert epochs.loc[epochs["role"] == "search", "test_loss"].isna().all()
+    best = trials[trials["status"] == "completed"].nlargest(1, "validation_accuracy")
+    confirmed = search.table("trials").query("role == 'confirmation'")
+    assert list(confirmed["seed"].sort_values()) == [1, 2]
+    assert set(confirmed["name"]) == set(best["name"])
+    assert set(confirmed["status"]) == {"completed"}
+    assert confirmed["test_accuracy"].notna().all()
+    reasons = trials.loc[trials["status"] == "stopped", "reason"]
+    assert reasons.str.match(r"asha: rung \d after epoch \d, .* % is below .* %").all()
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "halving", "median", "none"])
+def test_the_same_command_ends_it_after_kills(tmp_path: Path, scheduler: str) -> None:
+    search = InlineSearch(tmp_path)
+    campaign = search.run_with_kills(1, 5, 2, 14, 3, scheduler=scheduler, confirm=0)
+    assert campaign.exhausted
+    if scheduler != "median":
+        assert_invariants(search)
+    rows = search_rows(search)
+    assert len(rows) == 9
+    ended = dict(zip(rows["trial_id"], rows["attempts"], strict=True))
+    assert max(ended.values()) <= 6
+    before = list(search.started)
+    search.run(scheduler=scheduler, confirm=0)
+    assert search.started == before, "nothing is run twice"
+
+
+@pytest.mark.parametrize("rung_schedule", ["full", "rescaled"])
+def test_halving_after_kills_is_halving_without(tmp_path: Path, rung_schedule: str) -> None:
+    settings = {"scheduler": "halving", "rung_schedule": rung_schedule, "confirm": 1}
+    whole, killed = InlineSearch(tmp_path / "a"), InlineSearch(tmp_path / "b")
+    whole.run(**settings)
+    killed.run_with_kills(2, 11, 1, 7, 20, 3, **settings)
+    assert outcome(killed) == outcome(whole)
+    assert verdicts(killed) == verdicts(whole)
+
+
+def test_a_kill_between_epoch_and_decision_is_made_good(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path)
+    search.run(kill_after=25, confirm=0)
+    decisions = search.folder / "results" / "small" / "decisions"
+    stopped = search.table("decisions").query("stopped").iloc[0]
+    (decisions / f"{stopped['trial_id']}.parquet").unlink()
+    row = search_rows(search).set_index("trial_id").loc[stopped["trial_id"]]
+    assert row["status"] == "stopped"
+    search.run(confirm=0)
+    assert_invariants(search)
+
+
+def test_a_growing_search_runs_only_what_is_new(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path)
+    search.run(confirm=0)
+    before = outcome(search)
+    done = set(search.started)
+    search.write(RATES.replace("[0.5,", "[0.3, 0.7, 0.5,"))
+    search.started.clear()
+    search.run(confirm=0)
+    assert len(search.started) == 2
+    assert not done & set(search.started)
+    assert all(row in outcome(search) for row in before)
+    assert_invariants(search)
+
+
+def test_rescaled_rungs_are_trainings_of_their_own(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path)
+    search.run_with_kills(7, 9, rung_schedule="rescaled")
+    rows = search_rows(search)
+    assert rows["point"].nunique() == 9
+    assert set(rows["epochs"]) == {1, 3, 9}
+    assert set(rows["full_epochs"]) == {9}
+    of_point = rows.groupby("point")["epochs"].apply(sorted)
+    assert all(list(epochs) in ([1], [1, 3], [1, 3, 9]) for epochs in of_point)
+    short = rows[rows["epochs"] == 3].iloc[0]
+    last = search.table("epochs").query("trial_id == @short.trial_id").iloc[-1]
+    assert last["learning_rate"] < 0.2 * short["learning_rate"], "its own cosine comes to its end"
+
+
+def test_audited_trials_are_trained_to_their_end_and_cannot_win(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path)
+    search.run_with_kills(60, confirm=0, audit=2)
+    rows = search_rows(search)
+    audited = rows[rows["audited"].fillna(False).astype(bool)]
+    assert len(audited) == 2
+    assert set(audited["epochs_done"]) == {9}
+    assert set(audited["status"]) == {"completed"}
+    stops = search.table("decisions").query("stopped")
+    assert set(audited["trial_id"]) <= set(stops["trial_id"]), "their stop is still on record"
+    assert set(search.table("epochs").groupby(["trial_id", "epoch"]).size()) == {1}
+
+
+def test_a_budget_stops_what_runs_and_more_of_it_goes_on(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path, budget=Budget(seconds=1e-6))
+    campaign = search.run()
+    assert campaign.limits.reached is not None
+    assert campaign.limits.reached.startswith("time budget of ")
+    assert not (search_rows(search)["status"] == "completed").any()
+    search.wishes = {}
+    assert search.run().exhausted
+    assert_invariants(search)
+
+
+def test_a_diverged_trial_ranks_last_and_the_rest_goes_on(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path, RATES.replace("[0.5,", "[1.0e+30, 0.5,"))
+    search.run(confirm=0)
+    rows = search_rows(search)
+    (diverged,) = rows[rows["reason"] == "diverged"].to_dict("records")
+    decision = search.table("decisions").query(f"trial_id == '{diverged['trial_id']}'")
+    assert decision["stopped"].tolist() == [True]
+    assert decision["value"].isna().all()
+    assert search.table("decisions")["cutoff"].dropna().between(0, 100).all()
+    assert (rows["status"] == "completed").any()
+
+
+def test_tpe_goes_on_with_what_it_knows(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path, "{optimizer.lr: {loguniform: [0.001, 0.5]}}")
+    search.run(kill_after=12, method="tpe", samples=4, confirm=0)
+    search.run(method="tpe", samples=4, confirm=0)
+    assert search_rows(search)["point"].nunique() == 4
+    assert_invariants(search)
+    done = list(search.started)
+    search.run(method="tpe", samples=6, confirm=0)
+    assert search_rows(search)["point"].nunique() == 6
+    assert len(search.started) == len(done) + 2
+
+
+def test_the_same_options_give_the_same_trials(tmp_path: Path) -> None:
+    first, second = (InlineSearch(tmp_path / name) for name in "ab")
+    axes = "{optimizer.lr: {loguniform: [0.001, 0.5]}}"
+    first.write(axes)
+    second.write(axes)
+    plans = [SearchPlanner(each.asked(samples=5)).plan.trials for each in (first, second)]
+    assert [each.point for each in plans[0]] == [each.point for each in plans[1]]
