@@ -214,7 +214,7 @@ class SearchBuilder:
             self.clock += self.seconds(trial_id)
             self.step(trial_id, None)
         if not self.over(trial_id):
-            self.end(trial_id, "interrupted", "waits for the others")
+            self.end(trial_id, "stopped", f"stop-after {epoch}")
 
     def audit(self, count: int) -> None:
         """Train the first so many stopped trials to their end."""

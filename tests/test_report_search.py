@@ -270,6 +270,13 @@ def test_halving_judges_each_rung_together(tmp_path: Path) -> None:
     assert re.search(r" 1 1 9 3 6 0 ", text)
 
 
+def test_a_trial_that_waits_at_a_rung_has_not_ended(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path, SearchSettings(scheduler="halving"))
+    for point in GRID[:2]:
+        builder.to_end(builder.plan(point), 1)
+    assert outcome(found(load_results(tmp_path))) == "2 points: 2 waiting or unfinished."
+
+
 def test_median_stopping_has_one_row_for_every_epoch(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path, SearchSettings(scheduler="median", grace=2))
     builder.run(shuffled(GRID)[:9])

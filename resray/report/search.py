@@ -66,7 +66,12 @@ class SearchPoint:
             return DIVERGED if self.row["reason"] == "diverged" else FAILED
         if self.row["status"] == "completed":
             return COMPLETED if in_full(self.row) else UNFINISHED
-        return ENDED if self.row["status"] == "stopped" else UNFINISHED
+        return ENDED if self.row["status"] == "stopped" and not self.waits else UNFINISHED
+
+    @property
+    def waits(self) -> bool:
+        """Whether the training ended at a rung at which all must arrive before one goes on."""
+        return str(self.row["reason"]).startswith("stop-after")
 
     @property
     def audited(self) -> Row | None:
