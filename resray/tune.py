@@ -14,6 +14,7 @@ from resray.orchestration.resources import Machine, allocate, local_machine
 from resray.orchestration.search_plan import SearchPlanner, Tune
 from resray.orchestration.signals import terminate_like_interrupt
 from resray.search.best import winner
+from resray.search.budget import Spending
 
 if TYPE_CHECKING:
     from resray.orchestration.search_run import Searched
@@ -38,6 +39,11 @@ class TuneOutcome:
     """Points that had ended before."""
     notes: tuple[str, ...]
     """What there is to say of the search as a whole, e.g. what ended it before its time."""
+
+    gpu_hours: float
+    """Of all search and confirmation trials; 0 on CPU."""
+    cost: float | None
+    """Of these GPU-hours, where a price was given."""
 
     @property
     def summary(self) -> dict[str, int]:
@@ -134,6 +140,7 @@ def conclude(planner: SearchPlanner, searched: "Searched") -> TuneOutcome:
     write_report(planner.results, report, trial_ids=ids)
     rows = [row for trial_id in ids if (row := planner.store.trial(trial_id)) is not None]
     trials = [row for row in rows if row["role"] == "search"]
+    hours = Spending(rows).gpu_hours
     ending = [f"ended by {searched.ended_by}"] if searched.ended_by else []
     return TuneOutcome(
         results=planner.results,
@@ -143,4 +150,6 @@ def conclude(planner: SearchPlanner, searched: "Searched") -> TuneOutcome:
         best=winner(trials),
         skipped=searched.ended_before,
         notes=(*planner.plan.notes, *ending),
+        gpu_hours=hours,
+        cost=planner.asked.budget.cost_of(hours),
     )

@@ -167,6 +167,8 @@ def tune_facts(outcome: "TuneOutcome") -> dict[str, Any]:
         "best": outcome.best,
         "confirmations": outcome.confirmations,
         "share_of_compute": shares[1] if shares else None,
+        "gpu_hours": outcome.gpu_hours,
+        "cost": outcome.cost,
         "notes": list(outcome.notes),
     }
 
@@ -196,6 +198,9 @@ def print_tuned(outcome: "TuneOutcome") -> None:
     search = reported(outcome)
     if search and (saved := savings(search)):
         print(saved.replace("\u00a0", " "))
+    if outcome.gpu_hours:
+        cost = "" if outcome.cost is None else f", {outcome.cost:.2f} at the given price"
+        print(f"Spent:   {outcome.gpu_hours:.2f} GPU-hours{cost}")
     print_outcome(outcome)
 
 
