@@ -17,8 +17,8 @@ from ray.util.placement_group import (
     remove_placement_group,
 )
 
-from resray.orchestration.cluster import first_line
 from resray.orchestration.feed import Feed
+from resray.orchestration.process_errors import note_memory, process_error
 from resray.orchestration.resources import Allocation
 from resray.orchestration.signals import terminate_like_interrupt
 from resray.orchestration.trainable import train_alone, train_together
@@ -89,14 +89,15 @@ class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
     ) -> None:
         """A trial's process died; Ray Tune starts it again."""
         self._free(job_id(trial))
-        self._feed.died(job_id(trial), *error_text(trial))
+        note_memory(trial)
+        self._feed.died(job_id(trial), *process_error(trial))
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """A trial's process died too often."""
         self._free(job_id(trial))
-        self._feed.failed(job_id(trial), *error_text(trial))
+        self._feed.failed(job_id(trial), *process_error(trial))
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -117,15 +118,6 @@ class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
 def job_id(trial: Trial) -> str:
     """Return resray's id of one of Ray Tune's trials."""
     return str(trial.config["job"]["trial_id"])
-
-
-def error_text(trial: Trial) -> tuple[str, str]:
-    """Return class and message of what ended a trial's process."""
-    error = trial.get_pickled_error() or trial.get_error()
-    cause = getattr(error, "cause", None) or error
-    if cause is None:
-        return "WorkerDied", "the trial's process ended without a word"
-    return type(cause).__name__, first_line(cause)
 
 
 def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures: int) -> None:

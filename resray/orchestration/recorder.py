@@ -10,6 +10,7 @@ from typing import Any
 from resray.results.store import ResultStore, now
 from resray.results.summary import summarise
 from resray.study.expand import PlannedTrial
+from resray.training.batch_note import REMARK
 from resray.training.trial import Job
 
 Row = dict[str, Any]
@@ -234,6 +235,11 @@ class Recorder:
 
 
 def noted(row: Row, note: str | None) -> Row:
-    """Return the trial's reductions with what was changed on the way, if anything was."""
-    known = json.loads(row["reductions"])
-    return {} if note is None or note in known else {"reductions": json.dumps([*known, note])}
+    """Return the trial's reductions with what was changed on the way, if anything was.
+
+    A later note takes the place of an earlier one: it says what both came to.
+    """
+    if note is None:
+        return {}
+    known = [text for text in json.loads(row["reductions"]) if not text.startswith(REMARK)]
+    return {"reductions": json.dumps([*known, note])}

@@ -24,6 +24,7 @@ from resray.study.expand import Options, PlannedTrial
 from resray.study.load import load_study
 from resray.study.recipes import rescale
 from resray.study.search_spec import SearchSettings
+from resray.training.trial import Job
 
 Row = dict[str, Any]
 
@@ -187,6 +188,14 @@ class SearchPlanner:
             for each, rung in zip(trials, numbers, strict=True)
         ]
         return Contender(searched.point, trial, tuple(legs))
+
+    def jobs_to_measure(self, allocation: Allocation) -> list[Job]:
+        """Return the jobs of all points, or of random ones where they are proposed one by one."""
+        trials = self.plan.trials
+        if self.settings.method == "tpe":
+            drawn = self.settings.model_copy(update={"method": "random"})
+            trials = plan_search(self.study, drawn, self.asked.spaces, self.asked.options).trials
+        return [self.contender(each, allocation).final.work.job for each in trials]
 
     def confirmation(self, contender: Contender, seed: int, allocation: Allocation) -> Leg:
         """Return a training of a contender's whole recipe, with another seed and with test."""

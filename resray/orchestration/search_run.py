@@ -60,8 +60,7 @@ def allocated(planner: SearchPlanner, machine: Machine, console: Console) -> All
     allocation = planner.allocation(machine)
     if planner.request.gpus_per_trial != "auto":
         return allocation
-    jobs = [each.final.work.job for each in planner.contenders(allocation)]
-    planner.request, found = pack(planner.request, jobs, machine)
+    planner.request, found = pack(planner.request, planner.jobs_to_measure(allocation), machine)
     say(console, found)
     return planner.allocation(machine)
 

@@ -18,6 +18,8 @@ from resray.training.checkpoints import write_json
 
 FILE = "batch.json"
 
+REMARK = "out of memory: "
+"""Begins what a trial's row says of its smaller batch."""
 KEYS = ("batch_size", "accumulation", "eval_batch_size")
 """What of a recipe the note replaces."""
 
@@ -110,6 +112,6 @@ def batch_remark(asked: Recipe, taken: Recipe) -> str | None:
         return None
     effect = ", so BatchNorm sees fewer images" if taken.model.norm == "batch" else ""
     return (
-        f"out of memory: batch {taken.batch_size} with accumulation {taken.accumulation} instead "
+        f"{REMARK}batch {taken.batch_size} with accumulation {taken.accumulation} instead "
         f"of {asked.batch_size} with {asked.accumulation}{effect}"
     )
