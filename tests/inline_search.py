@@ -87,6 +87,7 @@ class InlineSearch:
             pass
         finally:
             self.started += engine.started
+        campaign.stop_what_runs()
         return campaign
 
     def run_with_kills(self, *moments: int, **settings: Any) -> Campaign:

@@ -32,7 +32,7 @@ def assert_invariants(search: InlineSearch) -> None:
     assert not epochs.duplicated(["trial_id", "epoch"]).any()
     trials = search.table("trials").set_index("trial_id")
     for trial_id, rows in epochs.groupby("trial_id"):
-        assert sorted(rows["epoch"]) == list(range(1, trials.loc[trial_id, "epochs_done"] + 1))
+        assert sorted(rows["epoch"]) == list(range(1, trials["epochs_done"][str(trial_id)] + 1))
     decisions = search.table("decisions")
     assert not decisions.duplicated(["trial_id", "rung"]).any()
     of_search = trials[trials["role"] == "search"]
@@ -85,7 +85,11 @@ def test_the_same_command_ends_it_after_kills(tmp_path: Path, scheduler: str) ->
 
 @pytest.mark.parametrize("rung_schedule", ["full", "rescaled"])
 def test_halving_after_kills_is_halving_without(tmp_path: Path, rung_schedule: str) -> None:
-    settings = {"scheduler": "halving", "rung_schedule": rung_schedule, "confirm": 1}
+    settings: dict[str, Any] = {
+        "scheduler": "halving",
+        "rung_schedule": rung_schedule,
+        "confirm": 1,
+    }
     whole, killed = InlineSearch(tmp_path / "a"), InlineSearch(tmp_path / "b")
     whole.run(**settings)
     killed.run_with_kills(2, 11, 1, 7, 20, 3, **settings)

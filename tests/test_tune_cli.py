@@ -208,6 +208,8 @@ def outcome_of(folder: Path, **changes: Any) -> TuneOutcome:
         "best": table["narrow-0.2"],
         "skipped": 1,
         "notes": ("ended by time budget of 30 min",),
+        "gpu_hours": 0.0,
+        "cost": None,
     }
     return TuneOutcome(**{**made, **changes})
 

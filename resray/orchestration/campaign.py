@@ -179,8 +179,6 @@ class Campaign:
         """Go on after a leg's end: with the next rung, or with what others wait for."""
         leg = self._active.pop(trial_id)
         row = self._row(trial_id)
-        if row["status"] == "running" and self.limits.reached is not None:
-            self._stop(trial_id, self.limits.reached)
         if leg.role != "search" or leg.audited:
             return
         if row["status"] == "failed" and row["reason"] == "diverged":
@@ -201,6 +199,12 @@ class Campaign:
                 del self._waiting[trial_id]
                 kind = "stopped" if self._referee.is_stopped(trial_id) else "judged"
                 self._tell(trial_id, {"kind": kind})
+
+    def stop_what_runs(self) -> None:
+        """Record that a limit has stopped the trials that were running when it was reached."""
+        for trial_id in self._active:
+            if self.limits.reached is not None and self._row(trial_id)["status"] == "running":
+                self._stop(trial_id, self.limits.reached)
 
     def _row(self, trial_id: str) -> Row:
         row = self._recorder.store.trial(trial_id)

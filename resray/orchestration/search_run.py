@@ -80,6 +80,7 @@ def searched(planner: SearchPlanner, allocation: Allocation, console: Console) -
             storage=planner.results.resolve() / ".ray",
             max_failures=asked.max_failures,
         )
+        campaign.stop_what_runs()
     return Searched(
         search_ids=search.search_ids,
         confirmation_ids=[leg.trial_id for leg in search.confirmations],
