@@ -54,3 +54,13 @@ def test_a_search_spreads_over_nodes_and_outlives_one(cluster: RayCluster, tmp_p
     tables = Tables.read(tmp_path / "results" / "tiny")
     assert violations(tables, points=8) == []
     assert "died" in {event["event"] for events in tables.events.values() for event in events}
+
+
+@pytest.mark.slow
+def test_a_cluster_that_wants_its_token_says_so(cluster: RayCluster, tmp_path: Path) -> None:
+    # Ray itself tries for half a minute and then says only that it failed to connect.
+    address = ("--address", cluster.address)
+    unaware = {"RAY_AUTH_MODE": "disabled"}
+    with tune_command(tmp_path, *address, environment=unaware) as command:
+        assert command.finish() == 3, command.output
+    assert "RAY_AUTH_MODE=token" in command.output
