@@ -7,17 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import ray
 import ray.tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
-from ray.util.placement_group import (
-    PlacementGroup,
-    placement_group_table,
-    remove_placement_group,
-)
 
 from resray.orchestration.feed import Feed
+from resray.orchestration.orphans import OrphanWatch, remove_all_groups
 from resray.orchestration.process_errors import note_memory, process_error
 from resray.orchestration.resources import Allocation
 from resray.orchestration.signals import terminate_like_interrupt
@@ -68,16 +63,13 @@ class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._groups: dict[str, str] = {}
+        self._orphans = OrphanWatch()
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Pass a message on, or keep the placement group that a Ray Train run works in."""
+        """Pass a message on."""
         if result.get("done"):
             return False  # Ray Tune repeats the last result when a process has ended
         identity = str(result["config"]["job"]["trial_id"])
-        if result["kind"] == "group":
-            self._groups[identity] = result["placement_group"]
-            return False
         return self._feed.message(identity, result)
 
     def stop_all(self) -> bool:
@@ -88,7 +80,6 @@ class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """A trial's process died; Ray Tune starts it again."""
-        self._free(job_id(trial))
         note_memory(trial)
         self._feed.died(job_id(trial), *process_error(trial))
 
@@ -96,23 +87,17 @@ class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """A trial's process died too often."""
-        self._free(job_id(trial))
         self._feed.failed(job_id(trial), *process_error(trial))
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """A trial's process ended, or Ray Tune stopped it."""
-        self._free(job_id(trial))
         self._feed.ended(job_id(trial))
 
-    def _free(self, trial_id: str) -> None:
-        """Give back what a Ray Train run holds if its end did not: a dead trial cannot."""
-        group = self._groups.pop(trial_id, None)
-        if group is None:
-            return
-        if placement_group_table().get(group, {}).get("state") not in (None, "REMOVED"):
-            remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(group)))
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Ray Tune has looked around once."""
+        self._orphans.look()
 
 
 def job_id(trial: Trial) -> str:
@@ -133,6 +118,7 @@ def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures:
         with terminate_like_interrupt(), all_starting_at_once(allocation.side_by_side):
             tuner(feed, allocation, str(storage), max_failures).fit()
     finally:
+        remove_all_groups()
         shutil.rmtree(storage, ignore_errors=True)
 
 
@@ -158,7 +144,8 @@ def tuner(feed: Feed, allocation: Allocation, storage: str, max_failures: int) -
             search_alg=JobSource(feed),
             num_samples=-1,
             max_concurrent_trials=allocation.side_by_side,
-            reuse_actors=True,
+            # A stopped trial's Ray Train run ends with its process only.
+            reuse_actors=allocation.world_size == 1,
         ),
         run_config=ray.tune.RunConfig(
             name="trials",

@@ -89,12 +89,18 @@ def train_alone(config: Config) -> None:
 def train_rank(config: Config) -> None:
     """Ray Train's training function: one of several ranks, the process group is up."""
     job = Job(**config["job"])
-    group = ray.util.get_current_placement_group()
-    assert group is not None, "Ray Train works in a placement group"
-    context = TrainContext(job)
-    # The driver removes the group if this trial dies before Ray Train can.
-    context.report({"kind": "group", "epoch": 0, "placement_group": group.id.hex()})
-    run_trial(job, context)
+    run_trial(job, TrainContext(job))
+
+
+class DataParallelRun(ray.train.torch.TorchTrainer):
+    """A Ray Train run without Ray Train's cleaner, a process for each run that outlives a stopped
+    trial for good where Ray's dashboard is off; `resray.orchestration.orphans` does its work."""
+
+    def _create_default_callbacks(self) -> list[Any]:
+        callbacks = super()._create_default_callbacks()  # type: ignore[misc]  # chosen at import
+        return [
+            each for each in callbacks if type(each).__name__ != "PlacementGroupCleanerCallback"
+        ]
 
 
 def train_together(config: Config) -> None:
@@ -106,7 +112,7 @@ def train_together(config: Config) -> None:
     job = Job(**config["job"])
     cpus = max(1, job.threads)
     messages = TuneReportCallback()
-    trainer = ray.train.torch.TorchTrainer(
+    trainer = DataParallelRun(
         train_rank,
         train_loop_config={"job": config["job"]},
         torch_config=ray.train.torch.TorchConfig(backend="nccl" if job.use_gpu else "gloo"),
