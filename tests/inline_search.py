@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from rich.console import Console
+from torch import nn
 
 from resray.orchestration.campaign import Campaign
 from resray.orchestration.resources import Machine, Request
@@ -39,7 +41,23 @@ search:
   confirm: 2
 """
 
+NETWORK = "{name: resnet, blocks: [1], channels: [8]}"
 RATES = "{optimizer.lr: {grid: [0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001, 0.0001]}}"
+
+
+class Refusing(nn.Module):
+    """A network that can be counted and that no device can train."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, num_classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the logits, of images that only have a shape."""
+        if images.device.type != "meta":
+            raise RuntimeError(f"no kernel for batch {len(images)} at 0x{id(images):x}")
+        logits: torch.Tensor = self.head(images.mean((2, 3)))
+        return logits
 
 
 class Stopped(BaseException):

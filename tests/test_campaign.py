@@ -8,7 +8,7 @@ import pytest
 
 from resray.orchestration.search_plan import SearchPlanner
 from resray.search.budget import Budget
-from tests.inline_search import RATES, InlineSearch
+from tests.inline_search import NETWORK, RATES, InlineSearch
 
 OUTCOME = ["name", "seed", "role", "status", "rung", "epochs_done", "validation_accuracy"]
 VERDICT = ["trial_id", "rung", "epoch", "value", "cutoff", "arrived", "stopped"]
@@ -171,6 +171,25 @@ def test_a_diverged_trial_ranks_last_and_the_rest_goes_on(tmp_path: Path) -> Non
     assert decision["value"].isna().all()
     assert search.table("decisions")["cutoff"].dropna().between(0, 100).all()
     assert (rows["status"] == "completed").any()
+
+
+def test_when_the_first_trials_fail_the_same_way_the_search_ends(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path)
+    text = search.file.read_text()
+    search.file.write_text(text.replace(NETWORK, "'tests.inline_search:Refusing'"))
+    campaign = search.run()
+    assert campaign.limits.reached is not None
+    expected = "the first 3 trials all failed the same way: RuntimeError: no kernel for batch"
+    assert campaign.limits.reached.startswith(expected)
+    assert sorted(search_rows(search)["status"]) == ["failed"] * 3 + ["pending"] * 6
+
+
+def test_fail_fast_ends_the_search_with_the_first_failure(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path, fail_fast=True)
+    text = search.file.read_text()
+    search.file.write_text(text.replace(NETWORK, "'tests.inline_search:Refusing'"))
+    assert str(search.run().limits.reached).startswith("--fail-fast: ")
+    assert (search_rows(search)["status"] == "failed").sum() == 1
 
 
 def test_tpe_goes_on_with_what_it_knows(tmp_path: Path) -> None:
