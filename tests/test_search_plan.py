@@ -115,7 +115,7 @@ WRONG = {
     "method": ({"method": "gird"}, "--method gird: 'gird' is not known; did you mean 'grid'?"),
     "scheduler": ({"scheduler": "hyper"}, "--scheduler hyper: 'hyper' is not known (asha,"),
     "factor": ({"reduction_factor": 1}, "--reduction-factor 1: 1 must be at least 2"),
-    "grace": ({"grace": 40}, "--grace 40: must be below the 40 epochs of "),
+    "grace": ({"grace": 40}, "grace 40 is not below the 40 epochs of "),
 }
 
 

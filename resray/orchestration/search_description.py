@@ -1,11 +1,15 @@
 """What `resray tune --dry-run` prints."""
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from resray.errors import InputError
 from resray.orchestration.resources import Machine, counted
 from resray.orchestration.search_plan import Contender, SearchPlanner
+from resray.search.points import Point
 from resray.search.referee import Referee
 from resray.study.expand import all_reductions
 
@@ -16,31 +20,52 @@ SHOWN = 40
 def describe_search(planner: SearchPlanner, machine: Machine, console: Console) -> None:
     """Print what a search would run; nothing is downloaded, started or written."""
     allocation = planner.allocation(machine)
-    referee = Referee(planner.store, planner.settings, planner.changed)
-    contenders = planner.contenders(allocation)
-    table = Table("point", "epochs", "rungs after", "id", "")
-    for contender in contenders[:SHOWN]:
-        table.add_row(*cells(contender, referee))
-    if contenders:
-        console.print(table)
-    if more := len(contenders) - SHOWN:
-        console.print(f"... and {more} more", highlight=False) if more > 0 else None
-    for note in planner.plan.notes:
+    notes = list(planner.plan.notes)
+    try:
+        known = planner.contenders(allocation)
+        states = {key_of(each.point): state_of(each, planner) for each in known}
+    except InputError as error:
+        # What there is to search does not depend on the images; only what has ended does.
+        states = {}
+        notes.append(f"What has ended before is known with the data only: {error}")
+    if planner.plan.trials:
+        console.print(point_table(planner, states))
+    if reduced := all_reductions([each.trial for each in planner.plan.trials]):
+        notes.append(f"Reduced: {'; '.join(reduced)}")
+    for note in notes:
         console.print(Text(note, style="yellow"))
-    if reduced := all_reductions([each.trial for each in contenders]):
-        console.print(Text(f"Reduced: {'; '.join(reduced)}", style="yellow"))
+    console.print(f"{in_words(planner)}; {allocation}.", highlight=False)
+
+
+def point_table(planner: SearchPlanner, states: Mapping[str, str]) -> Table:
+    """Return the points in the order in which they would begin."""
+    referee = Referee(planner.store, planner.settings, planner.changed)
+    table = Table("point", "epochs", "rungs after", "")
+    for each in planner.plan.trials[:SHOWN]:
+        epochs = each.trial.recipe.epochs
+        rungs = ", ".join(map(str, referee.rungs_of(epochs))) or "none"
+        table.add_row(each.point.name, str(epochs), rungs, states.get(key_of(each.point), ""))
+    if more := len(planner.plan.trials[SHOWN:]):
+        table.add_row(f"... and {more} more")
+    return table
+
+
+def key_of(point: Point) -> str:
+    """Return what names a point among all of a search."""
+    return f"{point.space} {point.to_json()}"
+
+
+def state_of(contender: Contender, planner: SearchPlanner) -> str:
+    """Return what the results say of a point."""
+    row = planner.store.trial(contender.final.trial_id)
+    return str(row["status"]) if row else "to run"
+
+
+def in_words(planner: SearchPlanner) -> str:
+    """Return what would be searched, and what would follow."""
     settings = planner.settings
-    console.print(
-        f"{counted(planner.points, 'point')}, method {settings.method}, scheduler "
-        f"{settings.scheduler}; {allocation}; then {counted(settings.confirm, 'confirmation')}.",
-        highlight=False,
-    )
-
-
-def cells(contender: Contender, referee: Referee) -> list[str]:
-    """Return the row of one point: in the order in which they would begin."""
-    final = contender.final
-    rungs = ", ".join(map(str, referee.rungs_of(final.full_epochs))) or "none"
-    row = referee.store.trial(final.trial_id)
-    state = row["status"] if row else "to run"
-    return [contender.point.name, str(final.full_epochs), rungs, final.trial_id, state]
+    later = [counted(settings.confirm, "confirmation")] if settings.confirm else []
+    if settings.audit:
+        later.append(f"an audit of {counted(settings.audit, 'stopped trial')}")
+    points = f"{counted(planner.points, 'point')}, method {settings.method}"
+    return "; then ".join([f"{points}, scheduler {settings.scheduler}", *later])

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from resray.errors import InputError
 from resray.orchestration.plan import Resolver, Work, results_folder
 from resray.orchestration.resources import Allocation, Machine, Request, allocate
 from resray.results.store import ResultStore, read_table
 from resray.search.budget import Budget, check_budget
+from resray.search.contradictions import refuse_contradictions
 from resray.search.plan import (
     SearchTrial,
     plan_point,
@@ -23,7 +23,6 @@ from resray.search.rules import rungs
 from resray.study.expand import Options, PlannedTrial
 from resray.study.load import load_study
 from resray.study.recipes import rescale
-from resray.study.search_spec import SearchSettings
 from resray.training.trial import Job
 
 Row = dict[str, Any]
@@ -109,9 +108,10 @@ class SearchPlanner:
         self.asked = asked
         self.study = load_study(asked.study)
         self.settings = search_settings(self.study, asked.settings, quick=asked.options.quick)
-        refuse_contradictions(self.settings)
+        search = search_of(self.study)
+        self.spaces = selected_spaces(search, asked.spaces)
+        refuse_contradictions(search, self.settings, self.spaces, asked.settings)
         self.plan = plan_search(self.study, self.settings, asked.spaces, asked.options)
-        self.spaces = selected_spaces(search_of(self.study), asked.spaces)
         self.results = results_folder(asked.out, self.study.name)
         self.store = ResultStore(self.results)
         self.request = asked.request
@@ -218,17 +218,3 @@ class SearchPlanner:
         if self.settings.rung_schedule == "rescaled":
             return replace(trial, recipe=rescale(trial.recipe, epochs))
         return replace(trial, stop_after=epochs)
-
-
-def refuse_contradictions(settings: SearchSettings) -> None:
-    """Raise InputError for settings that mean nothing together."""
-    if settings.method == "tpe" and settings.scheduler == "halving":
-        raise InputError(
-            "--method tpe: proposes point after point, but --scheduler halving compares all at "
-            "each rung; choose --scheduler asha, median or none"
-        )
-    if settings.rung_schedule == "rescaled" and settings.scheduler in ("median", "none"):
-        raise InputError(
-            f"--rung-schedule rescaled: --scheduler {settings.scheduler} has no rungs; "
-            "choose --scheduler asha or halving"
-        )

@@ -103,7 +103,7 @@ class SearchBoard(Board):
         if kind == "judged" or self.tally.search_trials > FEW:
             return None
         if kind == "epoch":
-            return f"epoch {view.epoch}/{view.epochs}, {accuracies(trial)}"
+            return f"epoch {view.epoch}/{view.epochs}, {accuracies(trial, message['record'])}"
         verb = f"goes on after epoch {view.epoch}" if view.epoch else "started"
         return f"{verb} on {message['facts']['device']}"
 
@@ -209,11 +209,15 @@ def is_running(trial: Followed) -> bool:
     return trial.view.state in ("running", "starting again")
 
 
-def accuracies(trial: Followed) -> str:
-    """Return a trial's accuracy on validation, of a confirmation also on test."""
-    said = f"validation {percent(trial.row['validation_accuracy'])}"
+def accuracies(trial: Followed, of: Mapping[str, Any] | None = None) -> str:
+    """Return a trial's accuracy on validation, of a confirmation also on test.
+
+    At its best epoch so far, or of one epoch's record.
+    """
+    figures = trial.row if of is None else of
+    said = f"validation {percent(figures['validation_accuracy'])}"
     if trial.role == "confirmation":
-        said += f", test {percent(trial.row['test_accuracy'])}"
+        said += f", test {percent(figures['test_accuracy'])}"
     return said
 
 

@@ -11,9 +11,10 @@ from resray.errors import InputError, unknown
 from resray.search.points import Point, grid_size, points
 from resray.study.axes import point_layers
 from resray.study.expand import Options, PlannedTrial, chosen_seeds, chosen_variant, plan_trials
-from resray.study.layers import Layer, leaf_paths, merge
+from resray.study.layers import Layer, flatten, leaf_paths, merge
 from resray.study.load import study_files
 from resray.study.mistakes import dotted, find_mistakes
+from resray.study.overrides import overlap, set_layer
 from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import Search, SearchSettings
 from resray.study.source import parse, read_text
@@ -130,12 +131,24 @@ def _plan(
     own = _own_recipe(layers, point)
     axes = (layer for layer in layers if layer.path[3:4] == ("axes",))
     searched = [".".join(path) for layer in axes for path in leaf_paths(layer.changes)]
+    _refuse_set_axes(options, searched, point)
     # A search decides itself how long a trial is.
     whole = replace(options, stop_after=None)
     (trial,) = plan_trials(
         study, point.name, own, whole, variant=variant, seeds=[seed], searched=searched
     )
     return trial
+
+
+def _refuse_set_axes(options: Options, searched: Sequence[str], point: Point) -> None:
+    """Raise `InputError` for ``--set`` of what an axis sets: a point would not be what it says."""
+    for layer in map(set_layer, options.overrides):
+        for key in flatten(layer.changes):
+            if any(overlap(key, axis) for axis in searched):
+                raise InputError(
+                    f"{layer.label}: {key} is searched in space {point.space}; leave it out, or "
+                    "choose other spaces with --space"
+                )
 
 
 def _own_layers(
@@ -185,6 +198,7 @@ def _refuse_late_grace(settings: SearchSettings, trials: Sequence[SearchTrial]) 
     shortest = min(trials, key=lambda each: each.trial.recipe.epochs).trial
     if settings.scheduler != "none" and settings.grace >= shortest.recipe.epochs:
         raise InputError(
-            f"--grace {settings.grace}: must be below the {shortest.recipe.epochs} epochs of "
-            f"{shortest.name}, or nothing is ever stopped; or take --scheduler none"
+            f"grace {settings.grace} is not below the {shortest.recipe.epochs} epochs of "
+            f"{shortest.name}, so nothing is ever stopped; type a smaller --grace, more --epochs, "
+            "or --scheduler none"
         )
