@@ -140,7 +140,7 @@ def conclude(planner: SearchPlanner, searched: "Searched") -> TuneOutcome:
     write_report(planner.results, report, trial_ids=ids)
     rows = [row for trial_id in ids if (row := planner.store.trial(trial_id)) is not None]
     trials = [row for row in rows if row["role"] == "search"]
-    hours = Spending(rows).gpu_hours
+    hours = Spending(planner.store.trials()).gpu_hours
     ending = [f"ended by {searched.ended_by}"] if searched.ended_by else []
     return TuneOutcome(
         results=planner.results,

@@ -41,10 +41,15 @@ class NoProposals:
 
 
 class Limits:
-    """What ends a search before its time: budget, failures of one kind, ``--fail-fast``."""
+    """What ends a search before its time: budget, failures of one kind, ``--fail-fast``.
 
-    def __init__(self, budget: Budget, spending: Spending, *, fail_fast: bool) -> None:
-        self._began = time.monotonic()
+    ``began`` is when the command began, by `time.monotonic`.
+    """
+
+    def __init__(
+        self, budget: Budget, spending: Spending, *, fail_fast: bool, began: float
+    ) -> None:
+        self._began = began
         self._budget = budget
         self._spending = spending
         self._watch = FailureWatch()
@@ -88,7 +93,8 @@ class Campaign:
         proposals: Proposals,
     ) -> None:
         self._course = course
-        self._stages = deque([course.start, *stages])
+        self._stages = deque(stages)
+        self._begun = False
         self._referee = referee
         self._recorder = recorder
         self.limits = limits
@@ -108,7 +114,7 @@ class Campaign:
     @property
     def exhausted(self) -> bool:
         """Whether every stage is done."""
-        return not (self._queue or self._active or self._stages)
+        return self._begun and not (self._queue or self._active or self._stages)
 
     def next_job(self) -> Job | None:
         """Return the next leg's job; a stage begins when nothing of the one before it is left."""
@@ -120,6 +126,10 @@ class Campaign:
         return leg.work.job
 
     def _refill(self) -> None:
+        if not self._begun:
+            # What an earlier command began goes on before anything new is proposed.
+            self._begun = True
+            self._enqueue(self._course.start())
         while not self._queue:
             contender = self._proposals.next()
             if contender is not None:
@@ -185,6 +195,9 @@ class Campaign:
             self._referee.lost(trial_id)
         if leg.rung is not None:
             self._waiting[trial_id] = leg.rung
+        if self.over:
+            # What failed may be mended: nothing is decided on it now.
+            return
         following = self._course.after(leg)
         for each in reversed(following):
             self._plan(each)

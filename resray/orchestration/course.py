@@ -84,6 +84,9 @@ class Promotions:
         """Return the next rung's leg if the referee lets the contender go on."""
         if leg.rung is None or not has_ended(self._referee.store, leg):
             return []
+        if failed_by_error(self._referee.store, leg):
+            # Another command may try it again, so nothing is decided.
+            return []
         if self._referee.arrive(leg.trial_id, leg.rung).stopped:
             end_stopped(self._recorder, self._referee, leg)
             return []
@@ -153,6 +156,12 @@ def has_ended(store: ResultStore, leg: Leg) -> bool:
     """Whether a leg's training has come to its recipe's end, or has failed for good."""
     row = store.trial(leg.trial_id)
     return row is not None and row["status"] in ("completed", "failed")
+
+
+def failed_by_error(store: ResultStore, leg: Leg) -> bool:
+    """Whether a leg failed for another reason than a loss that was no longer finite."""
+    row = store.trial(leg.trial_id) or {}
+    return row.get("status") == "failed" and row["reason"] != "diverged"
 
 
 def is_audited(store: ResultStore, leg: Leg) -> bool:

@@ -91,7 +91,14 @@ class Resolver:
         self._datasets: dict[str, Dataset] = {}
         self._sizes: dict[str, Size] = {}
 
-    def identify(self, trial: PlannedTrial, world_size: int, *, tested: bool = True) -> str:
+    def identify(
+        self,
+        trial: PlannedTrial,
+        world_size: int,
+        *,
+        tested: bool = True,
+        rung_of: int | None = None,
+    ) -> str:
         """Return the trial's id."""
         return trial_id(
             trial.recipe,
@@ -99,6 +106,7 @@ class Resolver:
             dataset_checksum=self._dataset(trial.recipe.data).checksum,
             world_size=world_size,
             tested=tested,
+            rung_of=rung_of,
         )
 
     def work(

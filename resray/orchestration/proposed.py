@@ -6,6 +6,7 @@ from resray.orchestration.course import has_ended
 from resray.orchestration.proposals import TpeProposals
 from resray.orchestration.resources import Allocation
 from resray.orchestration.search_plan import Contender, SearchPlanner
+from resray.search.points import REPEATS
 from resray.search.referee import Referee
 
 Row = dict[str, Any]
@@ -15,7 +16,8 @@ class Proposed:
     """Turns proposed points into contenders, up to the number of samples.
 
     ``contenders`` holds the points of earlier commands, and grows. The method knows them: it never
-    proposes one of them again, and learns from those that have ended.
+    proposes one of them again, and learns from those that have ended. A point with the recipe of an
+    earlier one is no contender; the method learns of it what it learns of that one.
     """
 
     def __init__(
@@ -29,8 +31,9 @@ class Proposed:
         self._referee, self._contenders = referee, contenders
         assert planner.study.search is not None
         self._method = TpeProposals(planner.study.search, planner.settings, planner.spaces)
-        self._by_trial: dict[str, tuple[str, Contender]] = {}
+        self._by_trial: dict[str, tuple[list[str], Contender]] = {}
         self._left = planner.settings.samples - len(contenders)
+        self._asked = 0
         for contender in contenders:
             key = f"before {contender.final.trial_id}"
             self._method.expect(key, contender.point)
@@ -38,29 +41,43 @@ class Proposed:
 
     def next(self) -> Contender | None:
         """Return the contender of a new point, None if all have been proposed."""
-        if self._left <= 0:
-            return None
-        key = str(self._left)
-        point = self._method.propose(key)
-        if point is None:
-            self._left = 0
-            return None
-        self._left -= 1
-        contender = self._planner.proposed(point, self._allocation)
-        self._contenders.append(contender)
-        self._follow(key, contender)
-        return contender
+        while self._left > 0:
+            key = str(self._asked)
+            self._asked += 1
+            point = self._method.propose(key) if self._asked <= self._most() else None
+            if point is None:
+                self._left = 0
+                return None
+            contender = self._planner.proposed(point, self._allocation)
+            if self._follow(key, contender):
+                self._left -= 1
+                self._contenders.append(contender)
+                return contender
+        return None
+
+    def _most(self) -> int:
+        """Return after how many proposals there seem to be no more different recipes."""
+        return self._planner.settings.samples + REPEATS
 
     def told(self, trial_id: str) -> None:
         """Tell the method how good a point is, if nothing of it is left to train."""
-        key, contender = self._by_trial[trial_id]
+        keys, contender = self._by_trial[trial_id]
         if self._is_over(contender):
-            self._method.tell(key, self._value(contender))
+            for key in keys:
+                self._method.tell(key, self._value(contender))
 
-    def _follow(self, key: str, contender: Contender) -> None:
-        self._by_trial.update({leg.trial_id: (key, contender) for leg in contender.legs})
+    def _follow(self, key: str, contender: Contender) -> bool:
+        """Tell of a point's training when it is over; return whether it is a new training."""
+        final = contender.final.trial_id
+        is_new = final not in self._by_trial
+        if is_new:
+            followed = [key], contender
+            self._by_trial.update({leg.trial_id: followed for leg in contender.legs})
+        else:
+            self._by_trial[final][0].append(key)
         if self._is_over(contender):
             self._method.tell(key, self._value(contender))
+        return is_new
 
     def _is_over(self, contender: Contender) -> bool:
         rows = self._rows(contender)

@@ -19,7 +19,7 @@ from resray.orchestration.cluster import (
 from resray.orchestration.engine import run_jobs
 from resray.orchestration.feed import FixedList
 from resray.orchestration.memory import pack
-from resray.orchestration.plan import Planner, Work
+from resray.orchestration.plan import Planner, Work, checkpoint_folder
 from resray.orchestration.progress import Board, TrialView
 from resray.orchestration.recorder import Recorder, planned_row
 from resray.orchestration.resources import Allocation, Machine, counted
@@ -70,7 +70,8 @@ def run_missing(
             check_storage(planner.results / "checkpoints", bench.data_dir)
         # Nothing of the user's is replaced before it is sure that the trials can start.
         if bench.force:
-            forget(planner.store, todo)
+            for item in todo:
+                forget(planner.store, item.job.trial_id)
         recorder = Recorder(planner.store, gpus_per_trial=allocation.gpus_per_trial)
         origin = provenance()
         for item in todo:
@@ -149,11 +150,10 @@ def trial_view(item: Work, store: ResultStore) -> TrialView:
     )
 
 
-def forget(store: ResultStore, work: Sequence[Work]) -> None:
-    """Remove results and checkpoints of trials that ``--force`` runs anew."""
-    for item in work:
-        store.forget(item.job.trial_id)
-        shutil.rmtree(item.job.checkpoint_folder, ignore_errors=True)
+def forget(store: ResultStore, trial_id: str) -> None:
+    """Remove results and checkpoints of a trial that ``--force`` runs anew."""
+    store.forget(trial_id)
+    shutil.rmtree(checkpoint_folder(store.folder, trial_id), ignore_errors=True)
 
 
 def copy_study(study: str, results: Path) -> None:

@@ -1,6 +1,8 @@
 """One command's search: its contenders, and everybody who has a say about them."""
 
 import random
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +13,7 @@ from resray.orchestration.course import (
     Halving,
     InFlight,
     Promotions,
+    failed_by_error,
     has_ended,
     is_audited,
 )
@@ -21,7 +24,6 @@ from resray.orchestration.resources import Allocation, counted
 from resray.orchestration.run import forget, provenance
 from resray.orchestration.search_plan import Contender, Leg, SearchPlanner, Tune
 from resray.orchestration.search_progress import SearchBoard
-from resray.results.store import ResultStore, read_table
 from resray.search.best import fresh_seeds, winner
 from resray.search.budget import Spending
 from resray.search.referee import Referee
@@ -38,10 +40,12 @@ class Search:
         self.store = planner.store
         self.contenders = planner.contenders(allocation)
         if planner.asked.force:
-            forget(self.store, [leg.work for each in self.contenders for leg in each.legs])
-        self.referee = Referee(self.store, planner.settings, planner.changed)
+            self._forget()
+        self._adopt()
+        ids = [leg.trial_id for leg in self._legs()]
+        self.referee = Referee(self.store, planner.settings, planner.changed, ids)
         self.recorder = Recorder(self.store, gpus_per_trial=allocation.gpus_per_trial)
-        self.spending = Spending(known_rows(self.store))
+        self.spending = Spending(self.store.trials())
         self.board = SearchBoard(
             self.store,
             console,
@@ -59,6 +63,27 @@ class Search:
         self._origin = provenance()
         self._on_board: dict[str, str] = {}
 
+    def _legs(self) -> Iterator[Leg]:
+        return (leg for each in self.contenders for leg in each.legs)
+
+    def _forget(self) -> None:
+        """Remove what there is of the contenders, and what confirmed one of them (``--force``)."""
+        ids = {leg.trial_id for leg in self._legs()}
+        points = {drawing_order(each) for each in self.contenders}
+        for row in self.store.trials():
+            confirms = row["role"] == "confirmation" and f"{row['space']} {row['point']}" in points
+            if row["trial_id"] in ids or confirms:
+                forget(self.store, row["trial_id"])
+
+    def _adopt(self) -> None:
+        """Take over trials of another search: they are the same trainings, but it was that one's
+        to stop and to audit them."""
+        for leg in self._legs():
+            row = self.store.trial(leg.trial_id)
+            if row is not None and row["search"] != self._planner.key:
+                columns = {**leg.columns(self._planner.key), "rung": 0}
+                self.store.put_trial({"trial_id": leg.trial_id, **columns})
+
     def _course(self) -> Course:
         settings = self._planner.settings
         if settings.scheduler == "halving":
@@ -74,7 +99,12 @@ class Search:
             [self.confirm, self.audit],
             self.referee,
             self.recorder,
-            Limits(asked.budget, self.spending, fail_fast=asked.fail_fast),
+            Limits(
+                asked.budget,
+                self.spending,
+                fail_fast=asked.fail_fast,
+                began=self._planner.began,
+            ),
             plan=self.plan,
             listener=self.board.hear,
             proposals=self.proposals,
@@ -89,6 +119,8 @@ class Search:
     def begin(self) -> int:
         """Put a row of every known point into the store; return how many had ended before."""
         self._reopen_failed()
+        for trial_id in self._trained_elsewhere():
+            self.referee.take_in(trial_id)
         ended = sum(self._has_ended(each) for each in self.contenders)
         for contender in self.contenders:
             first, *later = contender.legs
@@ -106,17 +138,23 @@ class Search:
         stopped = any(self.referee.is_stopped(leg.trial_id) for leg in contender.legs)
         return stopped or has_ended(self.store, contender.final)
 
+    def _trained_elsewhere(self) -> list[str]:
+        """Return the trials that are trained to their end, in the order in which they began."""
+        rows = (self.store.trial(each.final.trial_id) for each in self.contenders)
+        trained = [row for row in rows if row is not None and row["status"] == "completed"]
+        return [row["trial_id"] for row in sorted(trained, key=lambda row: row["started"])]
+
     def _reopen_failed(self) -> None:
         """Let trials try again that failed in an earlier command; one that diverged would again."""
-        for leg in (leg for each in self.contenders for leg in each.legs):
-            row = self.store.trial(leg.trial_id) or {"status": None}
-            failed = row["status"] == "failed" and row["reason"] != "diverged"
-            if failed and not self.referee.is_stopped(leg.trial_id):
+        for leg in self._legs():
+            undecided = not self.referee.is_stopped(leg.trial_id)
+            if undecided and failed_by_error(self.store, leg):
                 self.store.put_trial({"trial_id": leg.trial_id, "status": "interrupted"})
 
     def plan(self, leg: Leg) -> None:
         """Put a leg's row into the store, unless it has ended there, and its trial on the board."""
         known = self.store.trial(leg.trial_id)
+        leg = replace(leg, audited=leg.audited or is_audited(self.store, leg))
         settled = known is not None and known["status"] in ("completed", "failed")
         stopped = self.referee.is_stopped(leg.trial_id) and not leg.audited
         if known is None or not (settled or stopped):
@@ -145,8 +183,8 @@ class Search:
         won = winner(self._rows())
         if won is None:
             return []
-        (contender,) = (each for each in self.contenders if each.final.trial_id == won["trial_id"])
-        seeds = fresh_seeds(known_rows(self.store), won, self._planner.settings.confirm)
+        contender = next(e for e in self.contenders if e.final.trial_id == won["trial_id"])
+        seeds = fresh_seeds(self.store.trials(), won, self._planner.settings.confirm)
         self.confirmations = [
             self._planner.confirmation(contender, seed, self._allocation) for seed in seeds
         ]
@@ -171,14 +209,6 @@ class Search:
     def _rows(self) -> list[Row]:
         rows = (self.store.trial(trial_id) for trial_id in self.search_ids)
         return [row for row in rows if row is not None]
-
-
-def known_rows(store: ResultStore) -> list[Row]:
-    """Return the rows of all trials in a results folder."""
-    if not (store.folder / "trials").is_dir():
-        return []
-    rows = (store.trial(str(each)) for each in read_table(store.folder, "trials")["trial_id"])
-    return [row for row in rows if row is not None]
 
 
 def drawing_order(contender: Contender) -> str:

@@ -1,10 +1,13 @@
 """From a study's search and the user's wishes to contenders, and the trainings each may need."""
 
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from resray.errors import InputError
 from resray.orchestration.plan import Resolver, Work, results_folder
 from resray.orchestration.resources import Allocation, Machine, Request, allocate
 from resray.results.store import ResultStore, read_table
@@ -19,6 +22,7 @@ from resray.search.plan import (
     selected_spaces,
 )
 from resray.search.points import Point
+from resray.search.referee import search_key
 from resray.search.rules import rungs
 from resray.study.expand import Options, PlannedTrial
 from resray.study.load import load_study
@@ -115,6 +119,7 @@ class SearchPlanner:
         self.results = results_folder(asked.out, self.study.name)
         self.store = ResultStore(self.results)
         self.request = asked.request
+        self.began = time.monotonic()
         self._resolver = Resolver(self.study, self.results, asked.data_dir, download=download)
 
     @property
@@ -137,6 +142,11 @@ class SearchPlanner:
         )
 
     @property
+    def key(self) -> str:
+        """What tells this search from others in the same results."""
+        return search_key(self.settings, self.changed)
+
+    @property
     def seed(self) -> int:
         """The seed of the search's trainings."""
         return (self.asked.options.seeds or tuple(self.study.seeds))[0]
@@ -154,15 +164,19 @@ class SearchPlanner:
         """
         if self.settings.method != "tpe":
             return [self.contender(each, allocation) for each in self.plan.trials]
-        known = [self.proposed(point, allocation) for point in self._proposed_before()]
+        known: list[Contender] = []
+        for point in self._proposed_before():
+            # A point that the file no longer has is no longer in the search.
+            with suppress(InputError):
+                known.append(self.proposed(point, allocation))
         return [each for each in known if any(self.store.trial(leg.trial_id) for leg in each.legs)]
 
     def _proposed_before(self) -> list[Point]:
-        """Return the points of the search's trials in the results, the oldest first."""
+        """Return the points that this search has proposed in earlier commands, oldest first."""
         if not (self.store.folder / "trials").is_dir():
             return []
         table = read_table(self.store.folder, "trials").sort_values("started", kind="stable")
-        found = table[(table["role"] == "search") & table["space"].isin(self.spaces)]
+        found = table[(table["search"] == self.key) & table["space"].isin(self.spaces)]
         texts = dict.fromkeys(zip(found["space"], found["point"], strict=True))
         return [Point.from_json(str(space), str(text)) for space, text in texts]
 
@@ -177,17 +191,23 @@ class SearchPlanner:
         looks = self._rungs_with_legs(full_epochs)
         trials = [*(self._up_to(trial, epochs) for epochs in looks), trial]
         numbers = [*range(1, len(looks) + 1), None]
+        works = [self._work(each, full_epochs, allocation) for each in trials]
         legs = [
-            Leg(
-                self._resolver.work(each, allocation, tested=False),
-                searched.point,
-                "search",
-                full_epochs,
-                rung,
-            )
-            for each, rung in zip(trials, numbers, strict=True)
+            Leg(work, searched.point, "search", full_epochs, rung)
+            for work, rung in zip(works, numbers, strict=True)
         ]
         return Contender(searched.point, trial, tuple(legs))
+
+    def _work(self, trial: PlannedTrial, full_epochs: int, allocation: Allocation) -> Work:
+        """Return the work of a leg; rungs of points of other lengths are trainings of their own."""
+        is_rung = trial.recipe.epochs != full_epochs
+        identity = self._resolver.identify(
+            trial,
+            allocation.world_size,
+            tested=False,
+            rung_of=full_epochs if is_rung else None,
+        )
+        return self._resolver.work(trial, allocation, tested=False, identity=identity)
 
     def jobs_to_measure(self, allocation: Allocation) -> list[Job]:
         """Return the jobs of all points, or of random ones where they are proposed one by one."""

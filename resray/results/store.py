@@ -59,6 +59,12 @@ class ResultStore:
             self._trials[trial_id] = rows[0]
         return dict(self._trials[trial_id])
 
+    def trials(self) -> list[Row]:
+        """Return the rows of all trials, in order of their ids."""
+        paths = sorted((self.folder / "trials").glob("[!._]*.parquet"))
+        rows = (self.trial(path.stem) for path in paths)
+        return [row for row in rows if row is not None]
+
     def epochs(self, trial_id: str) -> list[Row]:
         """Return a trial's epoch rows in order of epoch."""
         rows = self._epochs_by_number(trial_id)

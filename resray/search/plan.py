@@ -137,6 +137,8 @@ def _plan(
     (trial,) = plan_trials(
         study, point.name, own, whole, variant=variant, seeds=[seed], searched=searched
     )
+    if trial.recipe.data.validation_images == 0:
+        raise InputError("data.validation_images 0: leaves a search nothing to select by")
     return trial
 
 

@@ -23,7 +23,8 @@ def search_key(settings: SearchSettings, changed: Sequence[str] = ()) -> str:
     """Return, as canonical JSON, what decides which trials are stopped.
 
     Searches of one results folder with the same key share their rungs. ``changed`` is what options
-    changed in every trial: a quick one does not compare with the study's own.
+    changed in every trial: a quick one does not compare with the study's own. Points that were
+    proposed belong to the search that proposed them.
     """
     names = {
         "asha": ("scheduler", "grace", "reduction_factor", "rung_schedule"),
@@ -34,6 +35,8 @@ def search_key(settings: SearchSettings, changed: Sequence[str] = ()) -> str:
     deciding: dict[str, Any] = {name: getattr(settings, name) for name in names}
     if changed:
         deciding["options"] = list(changed)
+    if settings.method == "tpe":
+        deciding |= {"method": settings.method, "seed": settings.seed}
     return json.dumps(deciding, sort_keys=True, separators=(",", ":"))
 
 
@@ -55,21 +58,27 @@ class Referee:
     """Decides on the trials of one search, and knows what was decided before.
 
     What earlier commands decided with the same `search_key` in the store's folder counts: their
-    trials arrived before those of this one. Trials of other searches do not exist for it. Call it
-    after the rows that it judges by are in the store.
+    trials arrived before those of this one. Of these, ``trial_ids`` are the ones that are in the
+    search (None: all); others do not exist for it. Call it after the rows that it judges by are in
+    the store.
     """
 
     def __init__(
-        self, store: ResultStore, settings: SearchSettings, changed: Sequence[str] = ()
+        self,
+        store: ResultStore,
+        settings: SearchSettings,
+        changed: Sequence[str] = (),
+        trial_ids: Collection[str] | None = None,
     ) -> None:
         self.store = store
         self.settings = settings
         self.key = search_key(settings, changed)
         self._decided: dict[Look, dict[str, Decision]] = {}
-        for row in _recorded(store, self.key):
+        known = None if trial_ids is None else set(trial_ids)
+        for row in _recorded(store, self.key, known):
             made = {field.name: row[field.name] for field in fields(Decision)}
             self._remember(row["trial_id"], Decision(**made))
-        self._peers = _trials_of(store.folder, "trials", self.key)
+        self._peers = _trials_of(store.folder, "trials", self.key, known)
 
     def rungs_of(self, full_epochs: int) -> tuple[int, ...]:
         """Return the epochs of the rungs of a point with so many epochs; median and none: none."""
@@ -93,6 +102,16 @@ class Referee:
                 break
         return made
 
+    def take_in(self, trial_id: str) -> None:
+        """Let a trial that another search has trained to its end stand at each rung from now on.
+
+        It is compared with those that had arrived there, and stopped nowhere: it is trained.
+        """
+        self._peers.add(trial_id)
+        for rung, epoch in self._due(trial_id):
+            decision = self._compare(trial_id, rung, epoch, self._best(trial_id, epoch))
+            self._record(trial_id, replace(decision, stopped=False))
+
     def arrive(self, trial_id: str, rung: int) -> Decision:
         """Decide (ASHA) on a trial that was a training of its own for this rung and has ended."""
         if trial_id in self._made_at(rung):
@@ -105,8 +124,9 @@ class Referee:
         """Decide (halving) at a rung that all of these trials have reached, or failed before.
 
         They are ranked among all that were ever decided there; earlier decisions stay as they are,
-        so a search that grew, or a call that a kill cut off, ends as it would have. Returns those
-        of ``trial_ids`` that go on.
+        so a call that a kill cut off ends as it would have. In a search that grew, the new ones are
+        ranked among all, and nobody's earlier stop is taken back. Returns those of ``trial_ids``
+        that go on.
         """
         epoch = self._epoch_of_rung(rung)
         decided = {each: made.value for each, made in self._made_at(rung).items()}
@@ -122,8 +142,8 @@ class Referee:
     def lost(self, trial_id: str) -> None:
         """Record that a trial has diverged or failed for good, at its next rung if it has one.
 
-        The decision has no value and says stopped: the trial ranks last. Nobody is compared with
-        it, so ASHA's later cutoffs are as if it had never run. Nothing is written with halving,
+        The decision has no value and says stopped: the trial ranks last, and nobody is compared
+        with it there; what it had reached at earlier rungs stays. Nothing is written with halving,
         where `close_rung` ranks it once the rung is complete, nor with median stopping, which has
         no rungs.
         """
@@ -262,23 +282,24 @@ class Referee:
         return row
 
 
-def _recorded(store: ResultStore, key: str) -> list[Row]:
-    """Return the decisions of one search, oldest first."""
+def _recorded(store: ResultStore, key: str, known: set[str] | None) -> list[Row]:
+    """Return the decisions of one search on the known trials (None: on all), oldest first."""
     of_search = (
         row
-        for trial_id in _trials_of(store.folder, "decisions", key)
+        for trial_id in _trials_of(store.folder, "decisions", key, known)
         for row in store.decisions(trial_id)
         if row["search"] == key
     )
     return sorted(of_search, key=lambda row: (row["decided"], row["trial_id"]))
 
 
-def _trials_of(folder: Path, table: str, key: str) -> set[str]:
-    """Return the ids of a search's trials in one table of a results folder."""
+def _trials_of(folder: Path, table: str, key: str, known: set[str] | None) -> set[str]:
+    """Return the ids of a search's known trials in one table of a results folder."""
     if not (folder / table).is_dir():
         return set()
     frame = read_table(folder, table)
-    return set(frame.loc[frame["search"] == key, "trial_id"])
+    found = set(frame.loc[frame["search"] == key, "trial_id"])
+    return found if known is None else found & known
 
 
 def _state(look: Look, decisions: list[Decision]) -> RungState:

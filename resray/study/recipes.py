@@ -13,13 +13,19 @@ Part = TypeVar("Part", bound=SchedulePart)
 
 
 def trial_id(
-    recipe: Recipe, seed: int, *, dataset_checksum: str, world_size: int, tested: bool = True
+    recipe: Recipe,
+    seed: int,
+    *,
+    dataset_checksum: str,
+    world_size: int,
+    tested: bool = True,
+    rung_of: int | None = None,
 ) -> str:
     """Return 16 hex digits that name what determines a trial's result.
 
     A SHA-256 over canonical JSON. Fields at their default are left out, so that an id stays what it
     is when recipes later gain fields. A trial that never sees the test set (a search's) is another
-    one than the same training with it.
+    one than the same training with it; so is a rung's training on the way to ``rung_of`` epochs.
     """
     content = {
         "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
@@ -27,6 +33,7 @@ def trial_id(
         "dataset_checksum": dataset_checksum,
         "world_size": world_size,
         **({} if tested else {"tested": False}),
+        **({} if rung_of is None else {"rung_of": rung_of}),
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
