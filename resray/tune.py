@@ -2,14 +2,14 @@
 went."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from resray.bench import report_folder
-from resray.errors import InputError, RunInterrupted
+from resray.errors import DataError, InputError, RunInterrupted
 from resray.orchestration.resources import Machine, allocate, local_machine
 from resray.orchestration.search_plan import SearchPlanner, Tune
 from resray.orchestration.signals import terminate_like_interrupt
@@ -107,28 +107,37 @@ def search_and_report(
     from resray.orchestration.search_run import run_search
 
     searched = run_search(planner, machine, console)
-    if searched.complete and searched.confirmation_ids:
-        evaluate_confirmations(planner, searched.confirmation_ids, console)
     ended = searched.complete or searched.ended_by is not None
-    return conclude(planner, searched), ended
+    outcome = conclude(planner, searched)
+    confirmed = [row for row in outcome.confirmations if row["status"] == "completed"]
+    if not (searched.complete and confirmed and planner.settings.evaluate):
+        return outcome, ended
+    note = evaluate_confirmations(planner, confirmed, console)
+    outcome = conclude(planner, searched)
+    return replace(outcome, notes=(*outcome.notes, *note)), ended
 
 
 def evaluate_confirmations(
-    planner: SearchPlanner, trial_ids: Sequence[str], console: Console
-) -> None:
-    """Measure on the confirmations what the study's search asks for beside accuracy on test."""
+    planner: SearchPlanner, confirmed: Sequence[Row], console: Console
+) -> list[str]:
+    """Measure on the confirmations what the study's search asks for beside accuracy on test.
+
+    Returns what kept it from that, if anything did: the search is done in any case.
+    """
     from resray.evaluate.run import Evaluation, run_evaluation
 
-    if planner.settings.evaluate:
-        rows = [row for each in trial_ids if (row := planner.store.trial(each)) is not None]
-        asked = Evaluation(
-            results=planner.results,
-            kinds=planner.settings.evaluate,
-            select=tuple({row["name"] for row in rows}),
-            seeds=tuple(row["seed"] for row in rows),
-            data_dir=planner.asked.data_dir,
-        )
+    asked = Evaluation(
+        results=planner.results,
+        kinds=planner.settings.evaluate,
+        select=tuple({row["name"] for row in confirmed}),
+        seeds=tuple(row["seed"] for row in confirmed),
+        data_dir=planner.asked.data_dir,
+    )
+    try:
         run_evaluation(asked, console)
+    except (InputError, DataError) as error:
+        return [f"not evaluated further: {error}"]
+    return []
 
 
 def conclude(planner: SearchPlanner, searched: "Searched") -> TuneOutcome:

@@ -100,10 +100,17 @@ def test_what_is_told_leads_to_better_points_and_the_seed_to_the_same() -> None:
     assert learning(SETTINGS.model_copy(update={"seed": 2**32 + 6})) != points
 
 
-def test_what_is_remembered_counts_as_if_it_had_been_told() -> None:
+def known_before(source: TpeProposals, key: str, point: Point, value: float | None) -> None:
+    """Let the source know a point whose trial ended in an earlier command."""
+    source.expect(key, point)
+    source.tell(key, value)
+
+
+def test_what_was_known_before_counts_as_if_it_had_been_told() -> None:
     source = tpe()
-    for point in learning(SETTINGS):
-        source.remember(Point.from_json(point.space, point.to_json()), accuracy(point))
+    for number, point in enumerate(learning(SETTINGS)):
+        again = Point.from_json(point.space, point.to_json())
+        known_before(source, f"before {number}", again, accuracy(point))
     after, fresh = (sum(map(accuracy, proposed(each, range(20)))) / 20 for each in (source, tpe()))
     assert after > fresh + 10, "20 points at once, nothing told in between"
 
@@ -111,8 +118,8 @@ def test_what_is_remembered_counts_as_if_it_had_been_told() -> None:
 def test_a_resumed_search_goes_on_with_the_draws_that_come_next() -> None:
     whole = proposed(tpe(), range(8))
     resumed = tpe()
-    resumed.remember(whole[0], 50.0)
-    resumed.remember(whole[1], None)
+    known_before(resumed, "first", whole[0], 50.0)
+    known_before(resumed, "second", whole[1], None)
     resumed.expect("still open", whole[2])
     assert proposed(resumed, range(5)) == whole[3:]
     before = [trial.value for trial in trials(resumed) if trial.value is not None]
@@ -159,21 +166,21 @@ def test_a_point_that_the_spaces_no_longer_hold_teaches_nothing(
     space: str, values: dict[str, Any]
 ) -> None:
     source = tpe()
-    source.remember(Point(space, values), 99.0)
+    known_before(source, "before", Point(space, values), 99.0)
     assert trials(source) == []
-    source.remember(proposed(tpe(), "a")[0], 99.0)
+    known_before(source, "other", proposed(tpe(), "a")[0], 99.0)
     assert [trial.value for trial in trials(source)] == [99.0]
 
 
 def test_a_diverged_trial_is_the_worst_and_nan_never_gets_in() -> None:
     source = tpe()
-    points = proposed(source, "ab")
+    proposed(source, "ab")
     source.tell("a", None)
     assert trials(source)[0].value == 0
     with pytest.raises(AssertionError):
         source.tell("b", math.nan)
     with pytest.raises(AssertionError):
-        source.remember(points[0], math.inf)
+        source.tell("b", math.inf)
 
 
 def test_optuna_does_not_write_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:

@@ -49,7 +49,7 @@ class Limits:
     def __init__(
         self, budget: Budget, spending: Spending, *, fail_fast: bool, began: float
     ) -> None:
-        self._began = began
+        self.began = began
         self._budget = budget
         self._spending = spending
         self._watch = FailureWatch()
@@ -68,7 +68,7 @@ class Limits:
     def check(self) -> bool:
         """Return whether something has ended the search."""
         if self.reached is None:
-            elapsed = time.monotonic() - self._began
+            elapsed = time.monotonic() - self.began
             spent = self._budget.exhausted(elapsed, self._spending.gpu_hours)
             self.reached = self._failed or self._watch.verdict() or spent
         return self.reached is not None

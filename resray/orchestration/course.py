@@ -152,6 +152,15 @@ class Halving:
         return is_there or has_ended(store, leg)
 
 
+def is_over(contender: Contender, referee: Referee) -> bool:
+    """Whether nothing of a contender is left to train: it was stopped, has failed, or is done."""
+    store, legs = referee.store, contender.legs
+    rows = [row for leg in legs if (row := store.trial(leg.trial_id)) is not None]
+    stopped = any(referee.is_stopped(leg.trial_id) for leg in legs)
+    failed = any(row["status"] == "failed" for row in rows)
+    return stopped or failed or has_ended(store, contender.final)
+
+
 def has_ended(store: ResultStore, leg: Leg) -> bool:
     """Whether a leg's training has come to its recipe's end, or has failed for good."""
     row = store.trial(leg.trial_id)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import ray
 import ray.tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
@@ -118,8 +119,10 @@ def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures:
         with terminate_like_interrupt(), all_starting_at_once(allocation.side_by_side):
             tuner(feed, allocation, str(storage), max_failures).fit()
     finally:
-        remove_all_groups()
         shutil.rmtree(storage, ignore_errors=True)
+        # Trials of one rank have no groups of their own; and where Ray is gone, so are the groups.
+        if allocation.world_size > 1 and ray.is_initialized():
+            remove_all_groups()
 
 
 @contextmanager

@@ -57,7 +57,7 @@ class TpeProposals:
     def propose(self, key: str) -> Point | None:
         """Return a new point, whose value is told under ``key``; None if no more can be found.
 
-        A point that was proposed, expected or remembered is never proposed again.
+        A point that was proposed or expected is never proposed again.
         """
         assert key not in self._points, key
         for repeat in range(REPEATS):
@@ -86,10 +86,6 @@ class TpeProposals:
         diverged or failed one, as 0 %.
         """
         self._learn(self._points[key], 0.0 if value is None else value)
-
-    def remember(self, point: Point, value: float | None) -> None:
-        """Learn the value of a point whose trial ended in an earlier command, as in `tell`."""
-        self._learn(point, 0.0 if value is None else value)
 
     def _ask(self, asked: str) -> Point:
         suggestion = self._searcher.suggest(asked)

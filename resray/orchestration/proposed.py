@@ -1,15 +1,11 @@
 """Contenders that a search method proposes one by one, learning from those before."""
 
-from typing import Any
-
-from resray.orchestration.course import has_ended
+from resray.orchestration.course import is_over
 from resray.orchestration.proposals import TpeProposals
 from resray.orchestration.resources import Allocation
 from resray.orchestration.search_plan import Contender, SearchPlanner
 from resray.search.points import REPEATS
 from resray.search.referee import Referee
-
-Row = dict[str, Any]
 
 
 class Proposed:
@@ -62,7 +58,7 @@ class Proposed:
     def told(self, trial_id: str) -> None:
         """Tell the method how good a point is, if nothing of it is left to train."""
         keys, contender = self._by_trial[trial_id]
-        if self._is_over(contender):
+        if is_over(contender, self._referee):
             for key in keys:
                 self._method.tell(key, self._value(contender))
 
@@ -75,21 +71,12 @@ class Proposed:
             self._by_trial.update({leg.trial_id: followed for leg in contender.legs})
         else:
             self._by_trial[final][0].append(key)
-        if self._is_over(contender):
+        if is_over(contender, self._referee):
             self._method.tell(key, self._value(contender))
         return is_new
 
-    def _is_over(self, contender: Contender) -> bool:
-        rows = self._rows(contender)
-        stopped = any(self._referee.is_stopped(leg.trial_id) for leg in contender.legs)
-        failed = any(row["status"] == "failed" for row in rows)
-        return stopped or failed or has_ended(self._referee.store, contender.final)
-
     def _value(self, contender: Contender) -> float | None:
         """Return the accuracy at the last of the legs; None if training it failed."""
-        last = self._rows(contender)[-1]
-        return None if last["status"] == "failed" else last["validation_accuracy"]
-
-    def _rows(self, contender: Contender) -> list[Row]:
         rows = (self._referee.store.trial(leg.trial_id) for leg in contender.legs)
-        return [row for row in rows if row is not None]
+        *_, last = (row for row in rows if row is not None)
+        return None if last["status"] == "failed" else last["validation_accuracy"]

@@ -64,7 +64,7 @@ class Recorder:
         known = self.store.trial(row["trial_id"]) or {}
         fresh = {"status": "pending", "attempts": 0, "epochs_done": 0}
         self.planned.add(row["trial_id"])
-        self.store.put_trial({**fresh, **known, **row, "status": "pending"})
+        self.store.put_trial({**fresh, **known, **row, "status": "pending", "reason": None})
 
     def message(self, trial_id: str, message: Mapping[str, Any]) -> None:
         """Write down one message of `resray.training.trial.run_trial`."""

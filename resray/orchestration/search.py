@@ -16,6 +16,7 @@ from resray.orchestration.course import (
     failed_by_error,
     has_ended,
     is_audited,
+    is_over,
 )
 from resray.orchestration.progress import TrialView
 from resray.orchestration.proposed import Proposed
@@ -88,7 +89,7 @@ class Search:
         settings = self._planner.settings
         if settings.scheduler == "halving":
             return Halving(self.contenders, self.referee, self.recorder)
-        if settings.scheduler == "asha" and settings.rung_schedule == "rescaled":
+        if settings.rescaled:
             return Promotions(self.contenders, self.referee, self.recorder)
         return InFlight(self.contenders, self.referee, self.recorder)
 
@@ -121,7 +122,7 @@ class Search:
         self._reopen_failed()
         for trial_id in self._trained_elsewhere():
             self.referee.take_in(trial_id)
-        ended = sum(self._has_ended(each) for each in self.contenders)
+        ended = self._ended()
         for contender in self.contenders:
             first, *later = contender.legs
             for leg in (first, *(each for each in later if self.store.trial(each.trial_id))):
@@ -130,13 +131,12 @@ class Search:
 
     def left_to_run(self) -> str:
         """Return how many points there are to search, in words."""
-        ended = sum(self._has_ended(each) for each in self.contenders)
+        ended = self._ended()
         points = counted(self._planner.points, "point")
         return f"{points} to search" + (f", {ended} of them ended before" if ended else "")
 
-    def _has_ended(self, contender: Contender) -> bool:
-        stopped = any(self.referee.is_stopped(leg.trial_id) for leg in contender.legs)
-        return stopped or has_ended(self.store, contender.final)
+    def _ended(self) -> int:
+        return sum(is_over(each, self.referee) for each in self.contenders)
 
     def _trained_elsewhere(self) -> list[str]:
         """Return the trials that are trained to their end, in the order in which they began."""

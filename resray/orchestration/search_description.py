@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resray.errors import InputError
+from resray.orchestration.course import is_over
 from resray.orchestration.resources import Machine, counted
 from resray.orchestration.search_plan import Contender, SearchPlanner
 from resray.search.points import Point
@@ -23,8 +24,11 @@ def describe_search(planner: SearchPlanner, machine: Machine, console: Console) 
     notes = list(planner.plan.notes)
     try:
         known = planner.contenders(allocation)
-        states = {key_of(each.point): state_of(each, planner) for each in known}
+        referee = Referee(planner.store, planner.settings, planner.changed)
+        states = {key_of(each.point): state_of(each, referee) for each in known}
     except InputError as error:
+        if planner.asked.data_dir is not None:
+            raise
         # What there is to search does not depend on the images; only what has ended does.
         states = {}
         notes.append(f"What has ended before is known with the data only: {error}")
@@ -39,12 +43,11 @@ def describe_search(planner: SearchPlanner, machine: Machine, console: Console) 
 
 def point_table(planner: SearchPlanner, states: Mapping[str, str]) -> Table:
     """Return the points in the order in which they would begin."""
-    referee = Referee(planner.store, planner.settings, planner.changed)
     table = Table("point", "epochs", "rungs after", "")
     for each in planner.plan.trials[:SHOWN]:
         epochs = each.trial.recipe.epochs
-        rungs = ", ".join(map(str, referee.rungs_of(epochs))) or "none"
-        table.add_row(each.point.name, str(epochs), rungs, states.get(key_of(each.point), ""))
+        judged = ", ".join(map(str, planner.rungs_of(epochs))) or "none"
+        table.add_row(each.point.name, str(epochs), judged, states.get(key_of(each.point), ""))
     if more := len(planner.plan.trials[SHOWN:]):
         table.add_row(f"... and {more} more")
     return table
@@ -55,10 +58,9 @@ def key_of(point: Point) -> str:
     return f"{point.space} {point.to_json()}"
 
 
-def state_of(contender: Contender, planner: SearchPlanner) -> str:
+def state_of(contender: Contender, referee: Referee) -> str:
     """Return what the results say of a point."""
-    row = planner.store.trial(contender.final.trial_id)
-    return str(row["status"]) if row else "to run"
+    return "ended before" if is_over(contender, referee) else "to run"
 
 
 def in_words(planner: SearchPlanner) -> str:

@@ -188,7 +188,9 @@ class SearchPlanner:
     def contender(self, searched: SearchTrial, allocation: Allocation) -> Contender:
         """Return a point with the legs that its training takes under the settings."""
         trial, full_epochs = searched.trial, searched.trial.recipe.epochs
-        looks = self._rungs_with_legs(full_epochs)
+        # ASHA with full schedules decides in flight: its training ends at no rung.
+        in_flight = self.settings.scheduler == "asha" and not self.settings.rescaled
+        looks = () if in_flight else self.rungs_of(full_epochs)
         trials = [*(self._up_to(trial, epochs) for epochs in looks), trial]
         numbers = [*range(1, len(looks) + 1), None]
         works = [self._work(each, full_epochs, allocation) for each in trials]
@@ -223,18 +225,14 @@ class SearchPlanner:
         work = self._resolver.work(trial, allocation)
         return Leg(work, contender.point, "confirmation", trial.recipe.epochs)
 
-    def _rungs_with_legs(self, full_epochs: int) -> tuple[int, ...]:
-        """Return the epochs at which a training ends and another begins, for these settings.
-
-        ASHA with full schedules and median stopping decide in flight instead.
-        """
+    def rungs_of(self, full_epochs: int) -> tuple[int, ...]:
+        """Return the epochs at which a point of so many epochs is judged; median: none."""
         settings = self.settings
-        rescaled = settings.scheduler == "asha" and settings.rung_schedule == "rescaled"
-        if settings.scheduler == "halving" or rescaled:
-            return rungs(settings.grace, settings.reduction_factor, full_epochs)
-        return ()
+        if settings.scheduler not in ("asha", "halving"):
+            return ()
+        return rungs(settings.grace, settings.reduction_factor, full_epochs)
 
     def _up_to(self, trial: PlannedTrial, epochs: int) -> PlannedTrial:
-        if self.settings.rung_schedule == "rescaled":
+        if self.settings.rescaled:
             return replace(trial, recipe=rescale(trial.recipe, epochs))
         return replace(trial, stop_after=epochs)

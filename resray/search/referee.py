@@ -74,6 +74,9 @@ class Referee:
         self.settings = settings
         self.key = search_key(settings, changed)
         self._decided: dict[Look, dict[str, Decision]] = {}
+        self._stops: dict[str, int] = {}
+        """The epoch at which each stopped trial was stopped."""
+        self._means: dict[tuple[str, int], float] = {}
         known = None if trial_ids is None else set(trial_ids)
         for row in _recorded(store, self.key, known):
             made = {field.name: row[field.name] for field in fields(Decision)}
@@ -135,7 +138,8 @@ class Referee:
         kept, cutoff = rules.halving(values, self.settings.reduction_factor)
         for each in waiting:
             done = min(epoch, self._done(each))
-            verdict = (values[each], cutoff, len(values), each not in kept)
+            stopped = each not in kept and not self._is_trained(each)
+            verdict = (values[each], cutoff, len(values), stopped)
             self._record(each, Decision(rung, done, *verdict))
         return {each for each in trial_ids if not self._made_at(rung)[each].stopped}
 
@@ -155,7 +159,7 @@ class Referee:
 
     def is_stopped(self, trial_id: str) -> bool:
         """Whether it was decided that the trial does not go on; an audited one goes on anyway."""
-        return any(decision.stopped for decision in self.decisions(trial_id))
+        return trial_id in self._stops
 
     def decisions(self, trial_id: str) -> list[Decision]:
         """Return what this search decided on a trial, oldest first."""
@@ -183,7 +187,7 @@ class Referee:
         full_epochs = self._row(trial_id)["full_epochs"]
         if self.settings.scheduler == "median":
             yield from ((None, epoch) for epoch in range(self.settings.grace, full_epochs))
-        elif self.settings.scheduler == "asha" and self.settings.rung_schedule == "full":
+        elif self.settings.scheduler == "asha" and not self.settings.rescaled:
             yield from enumerate(self.rungs_of(full_epochs), 1)
 
     def _due(self, trial_id: str) -> list[Look]:
@@ -202,7 +206,7 @@ class Referee:
         rungs = enumerate(self.rungs_of(row["full_epochs"]), 1)
         if self.settings.scheduler != "asha":
             return None
-        if self.settings.rung_schedule == "rescaled":
+        if self.settings.rescaled:
             return next((look for look in rungs if look[1] == row["epochs"]), None)
         return next((look for look in rungs if trial_id not in self._decided.get(look, {})), None)
 
@@ -222,18 +226,21 @@ class Referee:
 
     def _running_means(self, trial_id: str, epoch: int) -> list[float]:
         """Return the mean accuracy up to an epoch of each other trial that has come this far."""
-        grace = self.settings.grace
         others = sorted(self._peers - {trial_id})
         return [
-            rules.running_mean(self._accuracies(each, epoch), grace)
-            for each in others
-            if self._judged_epochs(each) >= epoch
+            self._running_mean(each, epoch) for each in others if self._judged_epochs(each) >= epoch
         ]
+
+    def _running_mean(self, trial_id: str, epoch: int) -> float:
+        if (trial_id, epoch) not in self._means:
+            accuracies = self._accuracies(trial_id, epoch)
+            self._means[trial_id, epoch] = rules.running_mean(accuracies, self.settings.grace)
+        return self._means[trial_id, epoch]
 
     def _judged_epochs(self, trial_id: str) -> int:
         """Return how many epochs a trial has, leaving out what it was trained on for the audit."""
-        stops = [decision.epoch for decision in self.decisions(trial_id) if decision.stopped]
-        return min([self._done(trial_id), *stops])
+        done = self._done(trial_id)
+        return min(done, self._stops.get(trial_id, done))
 
     def _accuracies(self, trial_id: str, up_to: int) -> list[float]:
         rows = self.store.epochs(trial_id)
@@ -241,6 +248,11 @@ class Referee:
 
     def _best(self, trial_id: str, up_to: int) -> float:
         return max(self._accuracies(trial_id, up_to))
+
+    def _is_trained(self, trial_id: str) -> bool:
+        """Whether a trial is at the end of its full length: another search has seen to that."""
+        row = self._row(trial_id)
+        return bool(row["status"] == "completed" and row["epochs"] == row["full_epochs"])
 
     def _outcome(self, trial_id: str, up_to: int) -> float | None:
         """Return a trial's best accuracy at the end of a leg; None if it did not come to an end."""
@@ -275,6 +287,8 @@ class Referee:
         rung = decision.rung
         epoch = decision.epoch if rung is None else self._epoch_of_rung(rung)
         self._decided.setdefault((rung, epoch), {})[trial_id] = decision
+        if decision.stopped:
+            self._stops[trial_id] = decision.epoch
 
     def _row(self, trial_id: str) -> Row:
         row = self.store.trial(trial_id)

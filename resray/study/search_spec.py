@@ -180,6 +180,11 @@ class SearchSettings(Strict):
     evaluate: tuple[AfterSearch, ...] = ()
     """What `resray evaluate` measures on the confirmations at the end."""
 
+    @property
+    def rescaled(self) -> bool:
+        """Whether each rung is a training of its own."""
+        return self.rung_schedule == "rescaled" and self.scheduler in ("asha", "halving")
+
 
 class QuickSearch(Strict):
     """What ``--quick`` changes in the settings."""
