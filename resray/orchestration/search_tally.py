@@ -238,7 +238,7 @@ class Tally:
 
     @property
     def _rescaled(self) -> bool:
-        return self._referee.settings.rung_schedule == "rescaled"
+        return self._referee.settings.rescaled
 
     def chances(self) -> Chances:
         """Return the chance to go on at each rung (median: after each epoch judged so far).
