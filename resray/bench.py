@@ -130,6 +130,9 @@ def conclude(planner: Planner, work: list[Work], skipped: int) -> Outcome:
 
     trial_ids = [item.job.trial_id for item in work]
     report = report_folder(planner.bench.out) / f"{planner.study.name}.html"
-    write_report(planner.results, report, trial_ids=trial_ids)
+    # A search of the same study keeps its place in the report.
+    searched = [row for row in planner.store.trials() if row["role"] in ("search", "confirmation")]
+    shown = dict.fromkeys([*trial_ids, *(row["trial_id"] for row in searched)])
+    write_report(planner.results, report, trial_ids=list(shown))
     rows = [row for trial_id in trial_ids if (row := planner.store.trial(trial_id))]
     return Outcome(planner.results, report, rows, skipped)

@@ -95,7 +95,9 @@ def run_tune(asked: Tune, console: Console) -> TuneOutcome:
     except KeyboardInterrupt:
         raise RunInterrupted(f"interrupted. {safe}") from None
     if not complete:
-        raise RunInterrupted(f"interrupted: the search is unfinished. {safe}")
+        raise RunInterrupted(
+            f"interrupted: the search is unfinished. {safe}. Its report so far: {outcome.report}"
+        )
     return outcome
 
 
@@ -150,7 +152,8 @@ def conclude(planner: SearchPlanner, searched: "Searched") -> TuneOutcome:
     rows = [row for trial_id in ids if (row := planner.store.trial(trial_id)) is not None]
     trials = [row for row in rows if row["role"] == "search"]
     hours = Spending(planner.store.trials()).gpu_hours
-    ending = [f"ended by {searched.ended_by}"] if searched.ended_by else []
+    goes_on = "the same command goes on from there"
+    ending = [f"ended by {searched.ended_by}; {goes_on}"] if searched.ended_by else []
     return TuneOutcome(
         results=planner.results,
         report=report,

@@ -64,6 +64,13 @@ class Stopped(BaseException):
     """Ends a training from within its report, as Ray Tune does."""
 
 
+class Over(BaseException):
+    """Ends all trainings without a word, as Ray Tune does when a search is over."""
+
+
+DAY = 86400.0
+
+
 class Killed(BaseException):
     """Ends everything at once."""
 
@@ -89,8 +96,13 @@ class InlineSearch:
         wishes = {"request": Request(gpus=0, workers=1), **self.wishes}
         return Tune(study=str(self.file), settings=settings, out=self.folder, **wishes)
 
-    def run(self, *, kill_after: int | None = None, **settings: Any) -> Campaign:
-        """Run the command until it is done, or until so many messages were taken in."""
+    def run(
+        self, *, kill_after: int | None = None, late_after: int | None = None, **settings: Any
+    ) -> Campaign:
+        """Run the command until it is done, or until so many messages were taken in.
+
+        It is killed then, or finds that a day has passed.
+        """
         asked = self.asked(**settings)
         planner = SearchPlanner(asked)
         planner.results.mkdir(parents=True, exist_ok=True)
@@ -98,15 +110,21 @@ class InlineSearch:
         search = Search(planner, planner.allocation(Machine(1, 0)), Console(quiet=True))
         search.begin()
         campaign = search.campaign(asked)
-        engine = Engine(campaign, kill_after)
+        engine = Engine(campaign, kill_after, late_after)
         try:
             engine.run()
         except Killed:
             pass
         finally:
+            assert len(set(engine.started)) == len(engine.started) or self.has_legs(asked)
             self.started += engine.started
         campaign.stop_what_runs()
         return campaign
+
+    def has_legs(self, asked: Tune) -> bool:
+        """Return whether a trial may be handed out again: at each rung, or for the audit."""
+        settings = asked.settings
+        return settings.get("scheduler") == "halving" or settings.get("audit", 0) > 0
 
     def run_with_kills(self, *moments: int, **settings: Any) -> Campaign:
         """Run the command again and again, killed at these moments, then to its end."""
@@ -122,9 +140,9 @@ class InlineSearch:
 class Engine:
     """Takes jobs from a feed one after another."""
 
-    def __init__(self, campaign: Campaign, kill_after: int | None) -> None:
+    def __init__(self, campaign: Campaign, kill_after: int | None, late_after: int | None) -> None:
         self._campaign = campaign
-        self._left = kill_after
+        self._left, self._late = kill_after, late_after
         self.started: list[str] = []
 
     def run(self) -> None:
@@ -140,6 +158,8 @@ class Engine:
     def _train(self, job: Job) -> None:
         try:
             run_trial(job, InlineContext(job, self))
+        except Over:
+            return
         except Stopped:
             self._campaign.ended(job.trial_id)
         except Exception as error:  # Whatever ends a trial's process.
@@ -152,8 +172,13 @@ class Engine:
         if self._left == 0:
             raise Killed
         self._left = None if self._left is None else self._left - 1
-        if self._campaign.message(job.trial_id, message) or self._campaign.over:
+        self._late = None if self._late is None else self._late - 1
+        if self._late == 0:
+            self._campaign.limits.began -= DAY
+        if self._campaign.message(job.trial_id, message):
             raise Stopped
+        if self._campaign.over:
+            raise Over
 
 
 class InlineContext(LocalContext):

@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 
 from resray.orchestration.search_plan import SearchPlanner
+from resray.results.store import ResultStore
+from resray.search.best import winner
 from resray.search.budget import Budget
-from tests.inline_search import NETWORK, RATES, InlineSearch
+from resray.study.expand import Options
+from tests.inline_search import DAY, NETWORK, RATES, InlineSearch
 
 OUTCOME = ["name", "seed", "role", "status", "rung", "epochs_done", "validation_accuracy"]
 VERDICT = ["trial_id", "rung", "epoch", "value", "cutoff", "arrived", "stopped"]
@@ -151,14 +154,16 @@ def test_audited_trials_are_trained_to_their_end_and_cannot_win(tmp_path: Path) 
 
 
 def test_a_budget_stops_what_runs_and_more_of_it_goes_on(tmp_path: Path) -> None:
-    search = InlineSearch(tmp_path, budget=Budget(seconds=1e-6))
-    campaign = search.run()
-    assert campaign.limits.reached is not None
-    assert campaign.limits.reached.startswith("time budget of ")
-    assert not (search_rows(search)["status"] == "completed").any()
+    search = InlineSearch(tmp_path, budget=Budget(seconds=DAY))
+    campaign = search.run(late_after=4)
+    assert campaign.limits.reached == "time budget of 24 h"
+    (stopped,) = search_rows(search).query("status == 'stopped'").to_dict("records")
+    assert stopped["reason"] == "time budget of 24 h"
+    assert 0 < stopped["epochs_done"] < 9
     search.wishes = {}
     assert search.run().exhausted
     assert_invariants(search)
+    assert search.started[0] == search.started[1], "it goes on first"
 
 
 def test_a_diverged_trial_ranks_last_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -211,3 +216,74 @@ def test_the_same_options_give_the_same_trials(tmp_path: Path) -> None:
     second.write(axes)
     plans = [SearchPlanner(each.asked(samples=5)).plan.trials for each in (first, second)]
     assert [each.point for each in plans[0]] == [each.point for each in plans[1]]
+
+
+def test_another_scheduler_takes_over_what_is_trained(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path)
+    search.run(confirm=0, audit=1)
+    trained = set(search_rows(search).query("status == 'completed'")["trial_id"])
+    search.started.clear()
+    search.run(scheduler="none", confirm=0)
+    rows = search_rows(search)
+    assert set(rows["status"]) == {"completed"}
+    assert rows["search"].nunique() == 1
+    assert not rows["audited"].any(), "nobody was stopped"
+    assert not trained & set(search.started)
+    found = winner(ResultStore(search.folder / "results" / "small").trials())
+    assert found is not None
+    assert found["validation_accuracy"] == rows["validation_accuracy"].max()
+
+
+def test_asha_compares_with_what_another_search_has_trained(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path, RATES.replace("0.005, 0.001, 0.0001", "0.005"))
+    search.run(scheduler="none", confirm=0)
+    search.write(RATES)
+    search.run(confirm=0)
+    first = search.table("decisions").query("rung == 1")
+    assert first["arrived"].max() == 9
+    assert not first[first["arrived"] <= 7]["stopped"].any(), "what is trained is not stopped"
+
+
+def test_another_seed_is_another_search(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path)
+    search.run(scheduler="halving", confirm=0)
+    search.wishes = {"options": Options(seeds=(7,))}
+    assert search.run(scheduler="halving", confirm=0).exhausted
+    rows = search_rows(search).query("seed == 7")
+    assert (rows["status"] == "completed").sum() == 1
+    decisions = search.table("decisions")
+    assert decisions[decisions["trial_id"].isin(rows["trial_id"])]["arrived"].max() == 9
+
+
+def test_points_of_different_lengths_have_rungs_of_their_own(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path, "{epochs: {grid: [3, 9]}, optimizer.lr: {grid: [0.1, 0.01]}}")
+    search.run(rung_schedule="rescaled", confirm=0)
+    rows = search_rows(search)
+    assert rows.groupby("point")["full_epochs"].nunique().eq(1).all()
+    assert rows["point"].nunique() == 4
+
+
+def test_tpe_trains_points_of_one_recipe_once(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path)
+    text = search.file.read_text()
+    twice = "    again:\n      axes: {optimizer.lr: {grid: [0.5, 0.2]}}\n    rates:"
+    search.file.write_text(text.replace("    rates:", twice).replace(
+        RATES, "{optimizer.lr: {grid: [0.5, 0.2, 0.1]}}"))  # fmt: skip
+    campaign = search.run(method="tpe", samples=5, scheduler="none", confirm=1)
+    assert campaign.exhausted
+    assert search_rows(search)["trial_id"].nunique() == len(set(search.started)) - 1 == 3
+
+
+def test_what_failed_on_the_way_is_tried_again(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path, fail_fast=True)
+    ways: list[dict[str, Any]] = [{"scheduler": "halving"}, {"rung_schedule": "rescaled"}]
+    for settings in ({**way, "grace": 2} for way in ways):
+        search.run(kill_after=2, confirm=0, **settings)
+        begun = search_rows(search).query("attempts > 0")["trial_id"].iloc[0]
+        damaged = search.folder / "results" / "small" / "checkpoints" / begun / "last.pt"
+        whole = damaged.read_bytes()
+        damaged.write_bytes(b"no checkpoint")
+        assert search.run(confirm=0, **settings).limits.reached is not None
+        damaged.write_bytes(whole)
+        assert search.run(confirm=0, **settings).exhausted
+        assert (search_rows(search)["status"] != "failed").all()

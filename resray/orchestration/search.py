@@ -188,7 +188,13 @@ class Search:
         self.confirmations = [
             self._planner.confirmation(contender, seed, self._allocation) for seed in seeds
         ]
-        return [leg for leg in self.confirmations if not has_ended(self.store, leg)]
+        missing = [leg for leg in self.confirmations if not has_ended(self.store, leg)]
+        if missing:
+            trainings = counted(len(missing), "fresh seed")
+            self.board.say(
+                f"The search has ended. Its winner {won['name']} trains with {trainings}"
+            )
+        return missing
 
     def audit(self) -> list[Leg]:
         """Return the stopped trials, drawn at random, that are trained to their end after all."""
@@ -199,7 +205,10 @@ class Search:
         generator = random.Random(f"{settings.seed} audit")
         drawn = generator.sample(rest, min(len(rest), max(0, settings.audit - len(begun))))
         legs = [each.audited() for each in [*begun, *drawn]]
-        return [leg for leg in legs if not has_ended(self.store, leg)]
+        missing = [leg for leg in legs if not has_ended(self.store, leg)]
+        if missing:
+            self.board.say(f"{counted(len(missing), 'stopped trial')} trained on, as an audit")
+        return missing
 
     def _was_stopped(self, contender: Contender) -> bool:
         """Whether a scheduler stopped the point, by its value."""

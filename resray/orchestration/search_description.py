@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from resray.errors import InputError
@@ -43,7 +43,7 @@ def describe_search(planner: SearchPlanner, machine: Machine, console: Console) 
 
 def point_table(planner: SearchPlanner, states: Mapping[str, str]) -> Table:
     """Return the points in the order in which they would begin."""
-    table = Table("point", "epochs", "rungs after", "")
+    table = Table(Column("point", overflow="fold"), "epochs", "rungs after", "")
     for each in planner.plan.trials[:SHOWN]:
         epochs = each.trial.recipe.epochs
         judged = ", ".join(map(str, planner.rungs_of(epochs))) or "none"
@@ -69,5 +69,7 @@ def in_words(planner: SearchPlanner) -> str:
     later = [counted(settings.confirm, "confirmation")] if settings.confirm else []
     if settings.audit:
         later.append(f"an audit of {counted(settings.audit, 'stopped trial')}")
-    points = f"{counted(planner.points, 'point')}, method {settings.method}"
+    epochs = sum(each.trial.recipe.epochs for each in planner.plan.trials)
+    in_full = f" of {epochs:,} epochs in full" if epochs else ""
+    points = f"{counted(planner.points, 'point')}{in_full}, method {settings.method}"
     return "; then ".join([f"{points}, scheduler {settings.scheduler}", *later])
