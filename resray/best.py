@@ -1,7 +1,7 @@
 """`resray best`: the winner of a search, what confirms it, and its recipe as a study file."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from resray.errors import InputError, unknown
 from resray.report.statistics import Summary, summarise
+from resray.report.text import plural
 from resray.results.schema import table_schema
 from resray.results.store import read_table
 from resray.search.best import (
@@ -21,6 +22,8 @@ from resray.search.best import (
     confirmations_of,
     fresh_seeds,
     in_full,
+    of_latest,
+    points_of,
     winner,
 )
 from resray.search.changed import changed_settings, start_of
@@ -32,8 +35,6 @@ from resray.study.written import written
 
 Row = dict[str, Any]
 
-_IMAGES = ("dataset_checksum", "validation_images")
-"""What two trials must share for their validation accuracies to compare."""
 _MISSING = "–"
 
 
@@ -44,15 +45,15 @@ class Best:
     results: Path
     study: Study
     rows: list[Row]
-    """Of all trials whose validation accuracy compares with the winner's, whatever their role."""
+    """Of all trials in the folder, whatever their role."""
+    searched: list[Row]
+    """Those of the latest search."""
     won: Row
-    elsewhere: int
-    """Search trials of the folder that were validated on other images."""
 
-    @cached_property
-    def searched(self) -> list[Row]:
-        """The search's trials."""
-        return [row for row in self.rows if row["role"] == "search"]
+    @property
+    def elsewhere(self) -> int:
+        """Trials of other searches in the folder, which do not compare."""
+        return sum(row["role"] == "search" for row in self.rows) - len(self.searched)
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -73,7 +74,7 @@ class Best:
     @cached_property
     def better_audited(self) -> Row | None:
         """The best trial that was stopped and would have won."""
-        return better_audited(self.rows, self.won)
+        return better_audited(self.searched, self.won)
 
     def confirmed(self, column: str) -> Summary | None:
         """Return a column's mean and spread over the confirmations; None without any."""
@@ -87,19 +88,15 @@ def find_best(study: str, out: Path = Path()) -> Best:
     folder. Raises InputError if there is no search, or none of its trials is trained in full.
     """
     folder = results_of(study, out)
-    rows = [row for row in trial_rows(folder) if row["role"] in ("search", "confirmation")]
-    searched = [row for row in rows if row["role"] == "search"]
-    finished = [row for row in searched if in_full(row) and not row["audited"]]
-    if not finished:
+    rows = trial_rows(folder)
+    searched = of_latest(rows)
+    if not any(in_full(row) and not row["audited"] for row in searched):
         raise InputError(no_winner(folder, study, searched))
-    latest = max(finished, key=lambda row: row["updated"])
-    comparable = [row for row in rows if _compares(row, latest)]
-    won = winner(comparable)
+    won = winner(searched)
     if won is None:
         raise InputError(f"{folder}: the search has no winner, as nothing was validated; choose a "
                          "study with data.validation_images above 0")  # fmt: skip
-    left_out = len(searched) - sum(row["role"] == "search" for row in comparable)
-    return Best(folder, load_study(str(folder / "study.yaml")), comparable, won, left_out)
+    return Best(folder, load_study(str(folder / "study.yaml")), rows, searched, won)
 
 
 def results_of(study: str, out: Path) -> Path:
@@ -127,24 +124,23 @@ def trial_rows(folder: Path) -> list[Row]:
     return list(pa.Table.from_pandas(frame, schema=schema, preserve_index=False).to_pylist())
 
 
-def no_winner(folder: Path, study: str, searched: list[Row]) -> str:
+def no_winner(folder: Path, study: str, searched: Sequence[Row]) -> str:
     """Return what is missing for a winner, and what to type."""
     if not searched:
         return f"{folder}: no search here; type `resray tune {study}` first"
-    return (
-        f"{folder}: none of the search's {len(searched)} trials is trained in full yet; type "
-        f"`resray tune {study}` to go on"
-    )
-
-
-def _compares(row: Row, other: Row) -> bool:
-    """Whether two trials are validated on the same images; one that has not begun may be."""
-    return all(row[key] in (None, other[key]) for key in _IMAGES)
+    points = points_of(searched)
+    none = f"{folder}: none of the search's {plural(len(points), 'point')}"
+    if all(rows[-1]["status"] == "failed" for rows in points):
+        return (
+            f"{none} has won, as all diverged or failed; change the space, or type `resray tune "
+            f"{study} --force` to train them again"
+        )
+    return f"{none} is trained in full yet; type `resray tune {study}` to go on"
 
 
 def selection(best: Best) -> str:
     """Return how the winner was selected."""
-    points = {(row["space"], row["point"]) for row in best.searched}
+    points = points_of(best.searched)
     finished = [row for row in best.searched if in_full(row) and not row["audited"]]
     scheduler = json.loads(best.won["search"] or "{}").get("scheduler", "none")
     return (
@@ -192,7 +188,7 @@ def facts_of(best: Best) -> Iterator[tuple[str, str]]:
     if reduced := json.loads(best.won["reductions"] or "[]"):
         yield "reduced", "; ".join(reduced)
     if best.elsewhere:
-        yield "left out", f"{best.elsewhere} search trials that saw other validation images"
+        yield "left out", f"{best.elsewhere} trials of other searches in this folder"
 
 
 def confirmation(best: Best) -> str:

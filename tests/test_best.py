@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from resray.data.sources import open_dataset
-from resray.search.best import better_audited, confirmations_of, fresh_seeds, ranked, winner
+from resray.search.best import (
+    better_audited,
+    confirmations_of,
+    fresh_seeds,
+    points_of,
+    ranked,
+    winner,
+)
 from resray.search.winner_file import (
     trial_name,
     winner_document,
@@ -22,7 +29,7 @@ from resray.study.recipe_spec import Recipe
 from resray.study.recipes import trial_id
 from tests.command_line import Resray, assert_refused
 from tests.report_builder import START, trial, write_results
-from tests.searched_study import STUDY, WINNING, confirmed, results_of_a_search, searched
+from tests.searched_study import SEARCH, STUDY, WINNING, confirmed, results_of_a_search, searched
 
 
 def names(rows: list[dict[str, Any]]) -> list[str]:
@@ -81,6 +88,28 @@ def test_what_confirms_the_winner_is_its_recipe_with_other_seeds() -> None:
         searched("second", 80.0, seed=6),
     ]
     assert [row["seed"] for row in confirmations_of(rows, won)] == [1, 3]
+
+
+def test_a_benched_training_of_the_recipe_confirms_it_once_it_is_tested() -> None:
+    won = searched("first", 81.0, seed=0)
+    benched = [confirmed(won, seed, role="bench", trial_id=f"b{seed}") for seed in (0, 2, 7)]
+    half = confirmed(won, 1, role="bench", status="interrupted")
+    rows = [won, *benched, half]
+    assert [row["seed"] for row in confirmations_of(rows, won)] == [2, 7]
+    assert fresh_seeds(rows, won, 3) == [2, 7, 1], "the interrupted one is trained on"
+    rows = [won, *benched, confirmed(won, 1), confirmed(won, 9)]
+    assert fresh_seeds(rows, won, 3) == [1, 2, 9], "those run for it come first"
+    assert fresh_seeds(rows, won, 2) == [1, 9]
+
+
+def test_points_are_told_apart_by_their_recipe_but_not_by_its_length() -> None:
+    short = json.dumps({"epochs": 3, "schedule": {"warmup_epochs": 1}, "batch_size": 8})
+    long = json.dumps({"epochs": 9, "schedule": {"warmup_epochs": 3}, "batch_size": 8})
+    edited = json.dumps({"epochs": 9, "schedule": {"warmup_epochs": 3}, "batch_size": 16})
+    rungs = [searched("a", 1.0, recipe=long, epochs=9), searched("a", 1.0, recipe=short, epochs=3)]
+    points = points_of([*rungs, searched("a", 2.0, recipe=edited, epochs=9)])
+    assert [[row["epochs"] for row in point] for point in points] == [[3, 9], [9]]
+    assert len(points_of([searched("a", 1.0, recipe="{"), searched("b", 1.0, recipe="[1]")])) == 2
 
 
 @pytest.mark.parametrize(
@@ -214,8 +243,9 @@ def test_best_says_what_stays_open(resray: Resray, tmp_path: Path) -> None:
     recipe = Recipe.model_validate(WINNING).model_dump_json()
     images = {"dataset_checksum": "of others"}
     checksum = open_dataset(Recipe.model_validate(WINNING).data).checksum
-    audited = searched("narrow-0.05", 63.0, audited=True, recipe=recipe)
-    others = searched("on-others", 99.0, recipe=recipe, updated=START - timedelta(days=1), **images)
+    audited = searched("narrow-0.05", 63.0, audited=True, recipe=recipe, search=SEARCH)
+    earlier = START - timedelta(days=1)
+    others = searched("on-others", 99.0, recipe=recipe, updated=earlier, search=SEARCH, **images)
     more = (audited | {"trial_id": "audited", "dataset_checksum": checksum}, others)
     results_of_a_search(tmp_path / "results" / "rates", *more, confirmations=0)
     answer = resray("best", "rates")
@@ -223,22 +253,55 @@ def test_best_says_what_stays_open(resray: Resray, tmp_path: Path) -> None:
     assert "not confirmed yet" in answer.out
     assert "narrow-0.05 was stopped early" in answer.out
     assert "1.50 points better on validation" in answer.out
-    assert "1 search trials that saw other validation images" in answer.out
+    assert "1 trials of other searches in this folder" in answer.out
     assert load_study("./rates-best.yaml").seeds == [1, 2, 3]
+
+
+def test_best_is_that_of_the_latest_search(resray: Resray, tmp_path: Path) -> None:
+    """One with other settings or options left its trials in the same folder."""
+    earlier = {"updated": START - timedelta(days=1), "search": '{"scheduler":"none"}'}
+    recipe = Recipe.model_validate(WINNING).model_dump_json()
+    others = [searched(f"shorter-{n}", 90.0 + n, recipe=recipe, **earlier) for n in range(3)]
+    results_of_a_search(tmp_path / "results" / "rates", *others)
+    answer = resray("best", "rates")
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("narrow-0.2\n")
+    assert "of the 1 of 2 points that scheduler asha" in answer.out
+    assert "3 trials of other searches in this folder" in answer.out
+
+
+def test_a_study_file_that_trains_the_same_is_no_obstacle(resray: Resray, tmp_path: Path) -> None:
+    """The search grew, and the winner is still the same."""
+    folder = tmp_path / "results" / "rates"
+    results_of_a_search(folder)
+    assert resray("best", "rates").code == 0
+    images = {"dataset_checksum": open_dataset(Recipe.model_validate(WINNING).data).checksum}
+    more = searched("third", 20.0, status="stopped", search=SEARCH, **images)
+    results_of_a_search(folder, more)
+    assert resray("best", "rates").code == 0
+    assert "1 of 3 points" in load_study("./rates-best.yaml").description
+    results_of_a_search(folder, more, confirmations=2)
+    assert_refused(resray("best", "rates"), 2, "rates-best.yaml: is there already and differs")
 
 
 def test_best_refuses_what_has_no_winner(resray: Resray, tmp_path: Path) -> None:
     folder = tmp_path / "results"
     write_results(folder / "benched", [trial()])
     running = searched("running", 50.0, status="running", epochs_done=3)
-    write_results(folder / "begun", [running, running | {"trial_id": "other"}])
+    write_results(folder / "begun", [running, running | {"trial_id": "other", "point": "{}"}])
+    lost = [searched("one", None, status="failed"), searched("two", None, status="failed")]
+    write_results(folder / "lost", lost)
     for arguments, says in (
         (("best", "depth-famly"), "study: 'depth-famly' is not known; did you mean 'depth-family'"),
         (("best", "depth-family"), "results/depth-family: no results here; type `resray tune dep"),
         (("best", "some/where"), "some/where: no results here"),
         (("best", "./nowhere.yaml"), "nowhere.yaml: No such file"),
         (("best", "benched"), "results/benched: no search here; type `resray tune benched` first"),
-        (("best", "begun"), "results/begun: none of the search's 2 trials .* `resray tune begun`"),
+        (("best", "begun"), "results/begun: none of the search's 2 points .* `resray tune begun`"),
+        (
+            ("best", "lost"),
+            "lost: none of .* 2 points has won, as all diverged or failed;.*--force",
+        ),
     ):
         assert_refused(resray(*arguments), 2, says)
     assert not list(tmp_path.glob("*.yaml"))

@@ -8,6 +8,7 @@ from typing import Any
 from resray.report.aggregate import Results, Row, distinct, parsed_json
 from resray.report.search_axes import SpaceAxis, axes_of, point_text, short_names
 from resray.search.best import better_audited, confirmations_of, in_full, ranked, winner
+from resray.search.best import points_of as trainings_of_points
 from resray.study.search_spec import Search as StudySearch
 
 COMPLETED, STOPPED, ENDED = "completed", "stopped", "ended"
@@ -196,15 +197,11 @@ def search_of(results: Results) -> Search | None:
 
 def points_of(trials: Sequence[Row], decisions: Sequence[Row]) -> Iterator[SearchPoint]:
     """Yield the points, the best first: by their furthest training, as `ranked` has it."""
-    rows: dict[tuple[Any, ...], list[Row]] = {}
-    for row in trials:
-        rows.setdefault((row["space"], row["point"], row["seed"]), []).append(row)
     made: dict[str, list[Row]] = {}
     for decision in decisions:
         made.setdefault(decision["trial_id"], []).append(decision)
     points = {}
-    for own in rows.values():
-        own.sort(key=lambda row: (row["epochs"] or 0, row["rung"] or 0))
+    for own in trainings_of_points(trials):
         taken = [decision for row in own for decision in made.get(row["trial_id"], [])]
         point = SearchPoint(tuple(own), tuple(taken))
         points[(point.audited or point.row)["trial_id"]] = point

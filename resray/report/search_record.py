@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from resray.results.store import read_table
+from resray.search.best import of_latest
 
 Row = dict[str, Any]
 
@@ -19,7 +20,8 @@ class SearchRecord:
     trials: tuple[Row, ...]
     """Those of one search: the one that was worked on last."""
     others: int
-    """Trials of searches with other settings or options, which do not compare with these."""
+    """Trials of searches with other settings, options or images, which do not compare with
+    these."""
     epochs: Mapping[str, pd.DataFrame]
     """Epoch rows by trial id, in order of epoch."""
     events: tuple[Row, ...]
@@ -37,8 +39,7 @@ def read_search(
 
     ``epochs`` and ``events`` may hold other trials' too. Of several searches the newest is taken.
     """
-    newest = max(trials, key=lambda row: str(row["updated"] or ""), default=Row())
-    own = [row for row in trials if row["search"] == newest["search"]]
+    own = of_latest(trials)
     settings = {row["trial_id"]: row["search"] for row in own}
     made = plain_rows(read_table(folder, "decisions").sort_values("decided", kind="stable"))
     return SearchRecord(

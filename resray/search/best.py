@@ -13,6 +13,12 @@ from typing import Any
 
 Row = dict[str, Any]
 
+IMAGES = ("dataset_checksum", "validation_images")
+"""What two trials must share for their validation accuracies to compare."""
+
+RESCALED = ("epochs", "schedule", "phases")
+"""Parts of a recipe that differ between the rungs of one point."""
+
 _LOWEST = float("-inf")
 
 
@@ -23,6 +29,47 @@ def in_full(row: Row) -> bool:
         and row["status"] == "completed"
         and row["epochs"] == row.get("full_epochs")
     )
+
+
+def of_latest(rows: Iterable[Row]) -> list[Row]:
+    """Return the trials of the search that was worked on last: with its settings, on its images.
+
+    Trials of one results folder that others left there, with another `search_key` or other
+    validation images, do not compare with these.
+    """
+    searched = [row for row in rows if row["role"] == "search"]
+    latest = max(searched, key=lambda row: str(row["updated"] or ""), default=None)
+    return [row for row in searched if latest is not None and _of_one_search(row, latest)]
+
+
+def _of_one_search(row: Row, latest: Row) -> bool:
+    # One that has not begun has no images yet.
+    alike = all(len({row[key], latest[key]} - {None}) < 2 for key in IMAGES)
+    return bool(row["search"] == latest["search"] and alike)
+
+
+def points_of(rows: Iterable[Row]) -> list[list[Row]]:
+    """Return the search trials by point: one each, or its rungs' trainings, the shortest first.
+
+    A study whose recipe was changed has other points than before, whatever their axes say.
+    """
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (row["epochs"] or 0, row.get("rung") or 0)):
+        place = (row["space"], row["point"], row["seed"], row.get("full_epochs"))
+        found.setdefault((*place, _without_length(row["recipe"])), []).append(row)
+    return list(found.values())
+
+
+def _without_length(recipe: str | None) -> str | None:
+    """Return a recipe's text without what is rescaled to a rung's epochs."""
+    try:
+        settings = json.loads(recipe or "")
+    except ValueError:
+        return recipe
+    if not isinstance(settings, dict):
+        return recipe
+    kept = {key: value for key, value in settings.items() if key not in RESCALED}
+    return json.dumps(kept, sort_keys=True)
 
 
 def winner(rows: Iterable[Row]) -> Row | None:
@@ -78,13 +125,22 @@ def _value(row: Row) -> float:
 
 
 def confirmations_of(rows: Iterable[Row], won: Row) -> list[Row]:
-    """Return the trainings of the winner's recipe with other seeds than its own, by seed."""
+    """Return the trainings of the winner's recipe with other seeds than its own, by seed.
+
+    Those that were run to confirm it, and those of `resray bench` that are completed and tested:
+    they are the same training.
+    """
     confirming = [
         row
         for row in rows
-        if row["role"] == "confirmation" and row["seed"] != won["seed"] and _same_recipe(row, won)
+        if _confirms(row) and row["seed"] != won["seed"] and _same_recipe(row, won)
     ]
     return sorted(confirming, key=lambda row: row["seed"])
+
+
+def _confirms(row: Row) -> bool:
+    tested = row["status"] == "completed" and row.get("test_accuracy") is not None
+    return row["role"] == "confirmation" or (row["role"] != "search" and tested)
 
 
 def _same_recipe(row: Row, won: Row) -> bool:
@@ -95,11 +151,12 @@ def _same_recipe(row: Row, won: Row) -> bool:
 def fresh_seeds(rows: Iterable[Row], won: Row, count: int) -> list[int]:
     """Return seeds for ``count`` confirmations of the winner.
 
-    The seeds of its confirmations that are there already, then the smallest that no search trial
-    has: the same again when the command is repeated.
+    The seeds of its confirmations that are there already, those run for it before those of a bench,
+    then the smallest that no search trial has: the same again when the command is repeated.
     """
     known = list(rows)
-    kept = [row["seed"] for row in confirmations_of(known, won)][:count]
+    there = sorted(confirmations_of(known, won), key=lambda row: row["role"] != "confirmation")
+    kept = sorted(row["seed"] for row in there[:count])
     taken = {row["seed"] for row in known if row["role"] == "search"} | {won["seed"], *kept}
     unused = (seed for seed in whole_numbers() if seed not in taken)
     return [*kept, *islice(unused, count - len(kept))]

@@ -79,13 +79,14 @@ def trial_name(name: str) -> str:
 def write_study_file(document: Mapping[str, Any], path: Path, *, force: bool) -> Path:
     """Write a study file.
 
-    Raises InputError if something else stands there, unless ``force``, or if it cannot be written.
+    Raises InputError if one stands there that trains something else, unless ``force``, or if it
+    cannot be written.
     """
     text = yaml.safe_dump(
         dict(document), sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
     )
     try:
-        if not force and path.exists() and path.read_text() != text:
+        if not force and path.exists() and not _trains_the_same(path.read_text(), text):
             raise InputError(
                 f"{path}: is there already and differs; type --force to replace it, or "
                 "--out-file FILE for another place"
@@ -95,3 +96,15 @@ def write_study_file(document: Mapping[str, Any], path: Path, *, force: bool) ->
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise InputError(f"{path}: cannot be written ({reason})") from error
     return path
+
+
+def _trains_the_same(there: str, text: str) -> bool:
+    """Whether two study files differ at most in what they say of how the recipe was found."""
+    try:
+        documents = [yaml.safe_load(each) for each in (there, text)]
+    except yaml.YAMLError:
+        return False
+    if not all(isinstance(document, dict) for document in documents):
+        return False
+    before, now = ({**document, "description": None} for document in documents)
+    return before == now
