@@ -158,7 +158,7 @@ def conclude(planner: SearchPlanner, searched: "Searched") -> TuneOutcome:
         results=planner.results,
         report=report,
         trials=trials,
-        confirmations=[row for row in rows if row["role"] == "confirmation"],
+        confirmations=[row for row in rows if row["trial_id"] in searched.confirmation_ids],
         best=winner(trials),
         skipped=searched.ended_before,
         notes=(*planner.plan.notes, *ending),

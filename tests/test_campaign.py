@@ -287,3 +287,16 @@ def test_what_failed_on_the_way_is_tried_again(tmp_path: Path) -> None:
         damaged.write_bytes(whole)
         assert search.run(confirm=0, **settings).exhausted
         assert (search_rows(search)["status"] != "failed").all()
+
+
+def test_what_a_bench_has_trained_confirms_and_stays_the_benchs(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path, "{optimizer.lr: {grid: [0.02, 0.000001]}}")
+    search.run(scheduler="none", confirm=1)
+    (confirmed,) = search.table("trials").query("role == 'confirmation'")["trial_id"]
+    store = ResultStore(search.folder / "results" / "small")
+    store.put_trial({"trial_id": confirmed, "role": "bench", "space": None, "point": None})
+    search.started.clear()
+    campaign = search.run(scheduler="none", confirm=2)
+    assert campaign.exhausted
+    assert len(search.started) == 1
+    assert search.table("trials")["role"].value_counts()["confirmation"] == 1

@@ -158,7 +158,9 @@ class Search:
         settled = known is not None and known["status"] in ("completed", "failed")
         stopped = self.referee.is_stopped(leg.trial_id) and not leg.audited
         if known is None or not (settled or stopped):
-            columns = leg.columns(self.referee.key)
+            # A bench's training that confirms the winner stays the bench's.
+            benched = known is not None and known["role"] == "bench"
+            columns = {} if benched else leg.columns(self.referee.key)
             work = leg.work
             self.recorder.plan(planned_row(work.trial, work.job, self._origin, **columns))
         part = "audit" if leg.audited else leg.role
