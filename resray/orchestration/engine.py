@@ -62,9 +62,9 @@ class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
     process waits in its report meanwhile, so a stopped one has not begun another epoch.
     """
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, orphans: OrphanWatch | None) -> None:
         self._feed = feed
-        self._orphans = OrphanWatch()
+        self._orphans = orphans
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Pass a message on."""
@@ -98,7 +98,8 @@ class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Ray Tune has looked around once."""
-        self._orphans.look()
+        if self._orphans is not None:
+            self._orphans.look()
 
 
 def job_id(trial: Trial) -> str:
@@ -120,7 +121,7 @@ def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures:
             tuner(feed, allocation, str(storage), max_failures).fit()
     finally:
         shutil.rmtree(storage, ignore_errors=True)
-        # Trials of one rank have no groups of their own; and where Ray is gone, so are the groups.
+        # Where Ray is gone, so are the groups.
         if allocation.world_size > 1 and ray.is_initialized():
             remove_all_groups()
 
@@ -139,7 +140,8 @@ def all_starting_at_once(side_by_side: int) -> Iterator[None]:
 
 def tuner(feed: Feed, allocation: Allocation, storage: str, max_failures: int) -> ray.tune.Tuner:
     """Return the Tuner that runs what ``feed`` hands out."""
-    ear = Ear(feed)
+    # Trials of one rank have no placement groups of their own.
+    ear = Ear(feed, OrphanWatch() if allocation.world_size > 1 else None)
     return ray.tune.Tuner(
         trainable(allocation),
         param_space={"max_failures": max_failures, "ray_storage": storage},

@@ -10,8 +10,6 @@ import time
 from typing import Any
 
 import ray
-from ray._private.state import state as ray_state
-from ray.core.generated.gcs_pb2 import PlacementGroupTableData  # type: ignore[attr-defined]
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 LOOK_SECONDS = 1.0
@@ -54,6 +52,10 @@ def remove_all_groups(seconds: float = 10.0) -> None:
 def groups_of_actors() -> list[Any]:
     """Return this job's placement groups that an actor has created; Ray Tune's are the driver's."""
     # Ray's public table does not say who has created a group, nor whether that one is still alive.
+    # Imported where it is used: these are Ray's own, and only trials of several ranks need them.
+    from ray._private.state import state as ray_state
+    from ray.core.generated.gcs_pb2 import PlacementGroupTableData  # type: ignore[attr-defined]
+
     rows = ray_state._connect_and_get_accessor().get_placement_group_table()
     groups = [PlacementGroupTableData.FromString(row) for row in rows]
     job = ray.get_runtime_context().get_job_id()
