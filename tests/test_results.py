@@ -185,12 +185,30 @@ def test_an_older_file_lacks_a_column_and_still_reads(tmp_path: Path) -> None:
     assert row["parameters"] is None
 
 
+def test_files_of_several_versions_read_as_one_table(tmp_path: Path) -> None:
+    (tmp_path / "trials").mkdir()
+    first = pa.schema([("seed", pa.int32()), ("trial_id", pa.string())])
+    before = first.with_metadata({VERSION_KEY: str(VERSION - 1).encode()})
+    for number, schema in enumerate((first, before)):
+        old = pa.table({"seed": [number], "trial_id": [f"old-{number}"]}, schema=schema)
+        pq.write_table(old, tmp_path / "trials" / f"old-{number}.parquet")
+    ResultStore(tmp_path).put_trial({"trial_id": "new", "seed": 2, "name": "resnet18"})
+    trials = read_table(tmp_path, "trials").set_index("trial_id")
+    assert trials["seed"].to_dict() == {"new": 2, "old-0": 0, "old-1": 1}
+    assert trials["name"].isna().to_dict() == {"new": False, "old-0": True, "old-1": True}
+    rows = ResultStore(tmp_path).trials()
+    told = [(row["trial_id"], row["seed"], row["name"]) for row in rows]
+    assert told == [("new", 2, "resnet18"), ("old-0", 0, None), ("old-1", 1, None)]
+
+
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     (tmp_path / "trials").mkdir()
     schema = pa.schema([("trial_id", pa.string())], {VERSION_KEY: str(VERSION + 1).encode()})
     path = tmp_path / "trials" / "a.parquet"
     pq.write_table(pa.table({"trial_id": ["a"]}, schema=schema), path)
-    for read in (lambda: read_table(tmp_path, "trials"), lambda: ResultStore(tmp_path).trial("a")):
+    store = ResultStore(tmp_path)
+    store.put_trial({"trial_id": "b"})
+    for read in (lambda: read_table(tmp_path, "trials"), lambda: store.trial("a"), store.trials):
         with pytest.raises(InputError, match=f"{path}: schema version {VERSION + 1} is newer"):
             read()
 

@@ -61,9 +61,10 @@ class ResultStore:
 
     def trials(self) -> list[Row]:
         """Return the rows of all trials, in order of their ids."""
-        paths = sorted((self.folder / "trials").glob("[!._]*.parquet"))
-        rows = (self.trial(path.stem) for path in paths)
-        return [row for row in rows if row is not None]
+        unread = [file for file in _files(self.folder, "trials") if file.stem not in self._trials]
+        read = {row["trial_id"]: row for row in _read_files(unread, "trials").to_pylist()}
+        self._trials = {**read, **self._trials}
+        return [dict(self._trials[trial_id]) for trial_id in sorted(self._trials)]
 
     def epochs(self, trial_id: str) -> list[Row]:
         """Return a trial's epoch rows in order of epoch."""
@@ -153,7 +154,7 @@ class ResultStore:
         path = self._path(table, trial_id)
         if not path.exists():
             return []
-        return conform(pq.read_table(path), table, path).to_pylist()
+        return _read_file(path, table).to_pylist()
 
     def _write(self, table: str, trial_id: str, rows: list[Row]) -> None:
         schema = table_schema(table)
@@ -179,6 +180,8 @@ def conform(table: pa.Table, name: str, path: Path) -> pa.Table:
             "upgrade resray"
         )
     schema = table_schema(name)
+    if table.schema.equals(schema, check_metadata=True):
+        return table
     columns = [
         table[field.name].cast(field.type)
         if field.name in table.column_names
@@ -199,10 +202,23 @@ def read_table(folder: Path, table: str) -> pd.DataFrame:
             f"{folder}: no results here; expected a study's results folder, with trials/ and "
             "epochs/ in it (such as results/depth-family)"
         )
-    files = sorted((folder / table).glob("[!._]*.parquet"))
-    tables = [conform(pq.read_table(file), table, file) for file in files]
-    tables = tables or [table_schema(table).empty_table()]
-    return pa.concat_tables(tables).to_pandas()
+    return _read_files(_files(folder, table), table).to_pandas()
+
+
+def _files(folder: Path, table: str) -> list[Path]:
+    """Return a table's files by name, without those that are being written."""
+    return sorted((folder / table).glob("[!._]*.parquet"))
+
+
+def _read_files(files: Iterable[Path], name: str) -> pa.Table:
+    empty = table_schema(name).empty_table()
+    return pa.concat_tables([empty, *(_read_file(file, name) for file in files)])
+
+
+def _read_file(path: Path, name: str) -> pa.Table:
+    # pq.read_table plans a dataset's scan first, which takes longer than to read so small a file.
+    with pq.ParquetFile(path) as file:
+        return conform(file.read(use_threads=False), name, path)
 
 
 @contextmanager
