@@ -112,7 +112,8 @@ def test_a_report_of_chosen_trials_leaves_the_search_out(asha: Results) -> None:
 def test_outcome_and_winner_in_words(asha: Results) -> None:
     search = found(asha)
     assert outcome(search) == (
-        "24 points: 4 trained in full, 18 stopped by the scheduler, 1 failed, 1 diverged."
+        "24 points: 4 trained in full, 18 stopped by the scheduler (4 of these trained on for the "
+        "audit), 1 failed, 1 diverged."
     )
     assert winner_words(search).replace("\xa0", " ") == (
         "The winner is trial=resnet34, optimizer=adam, lr=0.01, with a validation accuracy of "
@@ -131,7 +132,27 @@ def test_confirmation_stands_apart_with_its_n_and_spread(asha: Results) -> None:
     above = optimism(search)
     assert above is not None
     assert "test" not in above
-    assert "72.83\xa0% was 1.84 points above" in above
+    assert "72.83\xa0% was 1.84 points above that, as the highest of many tends to be" in above
+    assert "tends to flatter" not in text_of(search_section(asha)), "it is known"
+
+
+def test_a_winner_that_fresh_seeds_exceed_flatters_nobody(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path)
+    builder.run(GRID[:3])
+    assert "tends to flatter" in text_of(search_section(load_results(tmp_path)))
+    builder.confirm(2, validation_accuracy=99.0)
+    text = text_of(search_section(load_results(tmp_path)))
+    assert re.search(r"points below that, so it does not flatter here\.", text)
+    assert "tends to flatter" not in text
+
+
+def test_what_a_bench_trained_of_the_winner_confirms_it(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path)
+    builder.run(GRID[:2])
+    builder.confirm(3)
+    builder.store.put_trial({"trial_id": "c1", "role": "bench"})
+    said = confirmation_words(found(load_results(tmp_path))).replace("\xa0", " ")
+    assert said.startswith("Confirmed with 3 fresh seeds (1 of them by resray bench): test")
 
 
 def test_unfinished_confirmations_are_counted(tmp_path: Path) -> None:
@@ -183,6 +204,15 @@ def test_cost_is_that_of_epochs_up_to_the_stop(asha: Results) -> None:
     assert "The audit's 30 epochs come on top." in saved
 
 
+def test_what_its_own_early_stopping_ended_was_not_saved(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path, SearchSettings(scheduler="none"))
+    builder.run(GRID[:2])
+    for row in builder.rows:
+        builder.store.put_trial({"trial_id": row["trial_id"], "epochs_done": 3})
+    search = found(load_results(tmp_path))
+    assert spent_on(search.points).shares == (1.0, 1.0, pytest.approx(1.0))
+
+
 def test_unmeasured_cost_is_not_made_up(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(GRID[:3])
@@ -215,6 +245,20 @@ def test_an_audited_point_that_would_have_won_is_told_with_its_regret(tmp_path: 
     sure, regret = audit_words(search)
     assert "trained to the end: 1 would have won" in sure
     assert regret.startswith(f"Regret: {80 - (before.accuracy or 0):.2f} points.")
+
+
+def test_an_audited_point_that_diverges_is_one_that_did_not_win(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path)
+    builder.run(shuffled(GRID))
+    builder.audit(2)
+    first, second = [row["trial_id"] for row in builder.stored() if row["audited"]]
+    lost = {"status": "failed", "reason": "diverged"}
+    builder.store.put_trial({"trial_id": first, **lost})
+    audit = audit_of(found(load_results(tmp_path)))
+    assert (audit.audited, audit.won, audit.diverged) == (2, 0, 1)
+    builder.store.put_trial({"trial_id": second, **lost})
+    (sure,) = audit_words(found(load_results(tmp_path)))
+    assert "none would have won. 2 of them diverged. With 95" in sure
 
 
 @pytest.mark.parametrize(
@@ -270,6 +314,18 @@ def test_halving_judges_each_rung_together(tmp_path: Path) -> None:
     assert re.search(r" 1 1 9 3 6 0 ", text)
 
 
+def test_a_changed_recipe_makes_other_points(tmp_path: Path) -> None:
+    """The study's batch size was edited between two searches: the axes are the same."""
+    builder = SearchBuilder(tmp_path, SearchSettings(scheduler="none"))
+    builder.run(GRID[:3])
+    edited = json.dumps({**json.loads(builder.rows[0]["recipe"]), "batch_size": 16})
+    trial_id = builder.plan(GRID[0], recipe=edited)
+    builder.to_end(trial_id)
+    search = found(load_results(tmp_path))
+    assert outcome(search) == "4 points: 4 trained in full."
+    assert {len(point.rows) for point in search.points} == {1}
+
+
 def test_a_trial_that_waits_at_a_rung_has_not_ended(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path, SearchSettings(scheduler="halving"))
     for point in GRID[:2]:
@@ -294,6 +350,7 @@ def test_an_ended_budget_and_waiting_points_are_no_savings(tmp_path: Path) -> No
     )
     assert winner_words(search) == "No winner: no point was trained in full yet."
     assert str(savings(search)).startswith("On the 1 point whose fate is known")
+    assert "known first, so that is too low for all" in str(savings(search))
 
 
 def test_of_several_searches_the_last_one_counts(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from resray.study.search_spec import (
 )
 from resray.tune import TuneOutcome
 from tests.command_line import Resray, assert_refused
+from tests.report_builder import write_results
 from tests.searched_study import results_of_a_search
 
 STUDY = """
@@ -214,6 +215,13 @@ def outcome_of(folder: Path, **changes: Any) -> TuneOutcome:
     return TuneOutcome(**{**made, **changes})
 
 
+def change(folder: Path, trial_id: str, **columns: Any) -> None:
+    """Write a trial's row with other columns."""
+    rows = trial_rows(folder)
+    write_results(folder, [row | columns if row["trial_id"] == trial_id else row for row in rows],
+                  epochs=[])  # fmt: skip
+
+
 def test_what_came_of_a_search_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     print_tuned(outcome_of(tmp_path / "rates"))
     lines = capsys.readouterr().out.splitlines()
@@ -221,14 +229,43 @@ def test_what_came_of_a_search_is_told(tmp_path: Path, capsys: pytest.CaptureFix
         "ended by time budget of 30 min",
         "Best:    trial: narrow, optimizer.lr: 0.2",
         "         validation accuracy 61.50 %",
-        "Test:    92.00 ± 1.00 % with fresh seeds (n = 3)",
+        "Confirmed with 3 fresh seeds: test 92.00 ± 1.00 % (n = 3).",
     ]
     assert lines[4].startswith("On all 2 points the search spent ")
     assert lines[5:] == [
-        "4 completed, 1 stopped (1 had ended before)",
+        "2 points: 1 trained in full, 1 stopped by the scheduler. 3 confirmations: 3 completed. "
+        "(1 had ended before)",
         f"Results: {tmp_path / 'rates'}",
         f"Report:  {tmp_path / 'rates.html'}",
     ]
+
+
+def test_an_unfinished_confirmation_is_in_no_mean(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = outcome_of(tmp_path / "rates")
+    change(outcome.results, "confirmation-3", status="stopped", reason="time budget of 1 min")
+    print_tuned(outcome)
+    told = capsys.readouterr().out
+    assert "Confirmed with 2 fresh seeds: test 91.50 ± 0.71 % (n = 2). 1 of 3 did not fin" in told
+    assert "3 confirmations: 2 completed, 1 stopped." in told
+
+
+def test_what_an_audit_found_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = outcome_of(tmp_path / "rates")
+    trained = {"status": "completed", "epochs_done": 4, "validation_accuracy": 70.0}
+    change(outcome.results, "narrow-0.05", audited=True, **trained)
+    print_tuned(outcome)
+    told = capsys.readouterr().out
+    assert "trained to the end: 1 would have won" in told
+    assert "Regret: 8.50 points" in told
+    assert tune_facts(outcome)["audit"] == {"trained": 1, "would_have_won": 1, "regret": 8.5}
+
+
+def test_spending_is_that_of_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_tuned(outcome_of(tmp_path / "rates", gpu_hours=0.4, cost=1.0))
+    told = capsys.readouterr().out
+    assert "0.40 GPU-hours, 1.00 at the given price, by all searches in this folder" in told
 
 
 def test_what_came_of_a_search_without_a_winner(
@@ -244,6 +281,10 @@ def test_what_came_of_a_search_as_json(tmp_path: Path) -> None:
     facts = tune_facts(outcome_of(tmp_path / "rates"))
     assert facts["share_of_compute"] == 0.75
     assert facts["best"]["name"] == "narrow-0.2"
+    assert facts["best"]["point"] == {"trial": "narrow", "optimizer.lr": 0.2}
+    assert facts["trials"][0]["recipe"]["epochs"] == 4
+    assert facts["points"]["completed"] == facts["points"]["stopped"] == 1
+    assert facts["audit"] is None
     assert len(facts["confirmations"]) == 3
     assert facts["exit_code"] == 0
     assert facts["notes"] == ["ended by time budget of 30 min"]

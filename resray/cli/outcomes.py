@@ -1,11 +1,17 @@
 """What `resray bench` and `resray tune` print of what came of a run."""
 
+import json
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from resray.bench import Outcome
     from resray.tune import TuneOutcome
+
+
+WRITTEN_AS_JSON = ("recipe", "reductions", "search", "point")
+"""Columns of trials whose text is JSON."""
 
 
 def duplicate(descriptor: int) -> TextIO:
@@ -25,9 +31,19 @@ def outcome_facts(outcome: "Outcome | TuneOutcome") -> dict[str, Any]:
     }
 
 
-def print_outcome(outcome: "Outcome | TuneOutcome") -> None:
-    """Print what came of a run, for people: failed trials, states, and where the results are."""
-    states = ", ".join(f"{count} {state}" for state, count in outcome.summary.items())
+def readable(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of the trials table with what it holds as JSON taken apart."""
+    parsed = {key: json.loads(row[key]) for key in WRITTEN_AS_JSON if row.get(key)}
+    return {**row, **parsed}
+
+
+def print_outcome(outcome: "Outcome | TuneOutcome", states: str | None = None) -> None:
+    """Print what came of a run, for people: failed trials, states, and where the results are.
+
+    ``states`` says what became of the trials; None counts them by state.
+    """
+    counts = (f"{count} {state}" for state, count in outcome.summary.items())
+    states = states or ", ".join(counts)
     skipped = f" ({outcome.skipped} had ended before)" if outcome.skipped else ""
     for row in outcome.trials:
         if row["status"] == "failed":

@@ -1,6 +1,7 @@
 """Commands about searches: tune, best."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +32,7 @@ from resray.cli.options import (
     run_request,
     study_options,
 )
-from resray.cli.outcomes import duplicate, outcome_facts, print_outcome
+from resray.cli.outcomes import duplicate, outcome_facts, print_outcome, readable
 from resray.cli.search_options import (
     AuditOption,
     ConfirmOption,
@@ -158,18 +159,30 @@ def budget_from(typed: dict[str, Any]) -> "Budget":
 
 def tune_facts(outcome: "TuneOutcome") -> dict[str, Any]:
     """Return what came of a search for ``--json``."""
-    from resray.report.search_cost import DECIDED, spent_on
-
     search = reported(outcome)
-    shares = spent_on(search.of_state(*DECIDED)).shares if search else None
     return {
         **outcome_facts(outcome),
-        "best": outcome.best,
-        "confirmations": outcome.confirmations,
-        "share_of_compute": shares[1] if shares else None,
+        "trials": [readable(row) for row in outcome.trials],
+        "best": readable(outcome.best) if outcome.best else None,
+        "confirmations": [readable(row) for row in outcome.confirmations],
+        **(search_facts(search) if search else {}),
         "gpu_hours": outcome.gpu_hours,
         "cost": outcome.cost,
         "notes": list(outcome.notes),
+    }
+
+
+def search_facts(search: "Search") -> dict[str, Any]:
+    """Return what became of a search's points, what they cost, and what its audit found."""
+    from resray.report.search import STATES
+    from resray.report.search_cost import DECIDED, audit_of, spent_on
+
+    audit = audit_of(search)
+    found = {"trained": audit.audited, "would_have_won": audit.won, "regret": audit.regret}
+    return {
+        "points": {state: len(search.of_state(state)) for state in STATES},
+        "share_of_compute": spent_on(search.of_state(*DECIDED)).shares[1],
+        "audit": found if audit.audited else None,
     }
 
 
@@ -184,24 +197,38 @@ def reported(outcome: "TuneOutcome") -> "Search | None":
 
 def print_tuned(outcome: "TuneOutcome") -> None:
     """Print what came of a search, for people."""
-    from resray.best import mean_and_spread
-    from resray.report.search_words import savings
-    from resray.report.statistics import summarise
-
+    search = reported(outcome)
     for note in outcome.notes:
         print(note)
     if (won := outcome.best) is not None:
         values = ", ".join(f"{axis}: {value}" for axis, value in json.loads(won["point"]).items())
         print(f"Best:    {values}\n         validation accuracy {won['validation_accuracy']:.2f} %")
-    if tested := summarise(row["test_accuracy"] for row in outcome.confirmations):
-        print(f"Test:    {mean_and_spread(tested)} with fresh seeds (n = {tested.n})")
-    search = reported(outcome)
-    if search and (saved := savings(search)):
-        print(saved.replace("\u00a0", " "))
+    for sentence in sentences(search) if search else ():
+        print(sentence.replace("\u00a0", " "))
     if outcome.gpu_hours:
         cost = "" if outcome.cost is None else f", {outcome.cost:.2f} at the given price"
-        print(f"Spent:   {outcome.gpu_hours:.2f} GPU-hours{cost}")
-    print_outcome(outcome)
+        print(f"Spent:   {outcome.gpu_hours:.2f} GPU-hours{cost}, by all searches in this folder")
+    print_outcome(outcome, states_of(search) if search else None)
+
+
+def sentences(search: "Search") -> Iterator[str]:
+    """Yield what the report says of the winner's confirmation, of the cost and of the audit."""
+    from resray.report import search_words as words
+    from resray.report.search_cost import audit_of
+
+    if search.won is not None:
+        yield words.confirmation_words(search)
+    if saved := words.savings(search):
+        yield saved
+    if search.won is not None and audit_of(search).audited:
+        yield from words.audit_words(search)
+
+
+def states_of(search: "Search") -> str:
+    """Return what became of the points and of the confirmations."""
+    from resray.report.search_words import confirmation_states, outcome
+
+    return " ".join(filter(None, (outcome(search), confirmation_states(search))))
 
 
 def best(
@@ -227,7 +254,10 @@ def best(
     found = library.find_best(study, out)
     if as_json:
         written = library.write_best(found, output, force=force)
-        facts = {**library.best_facts(found), "study_file": str(written)}
+        rows = {"confirmations": [readable(row) for row in found.confirmations]}
+        audited = found.better_audited and readable(found.better_audited)
+        told = {**library.best_facts(found), **rows, "better_audited": audited}
+        facts = {**told, "study_file": str(written)}
         print(json.dumps(facts, default=str, indent=2))
         return
     library.print_best(found, Console())

@@ -81,6 +81,17 @@ class SearchPoint:
         return next(ended, None) if self.stop else None
 
     @property
+    def audit_over(self) -> bool:
+        """Whether a training for the audit has come to an end: its last epoch, or a divergence."""
+        return self.audited is not None or self.audit_diverged
+
+    @property
+    def audit_diverged(self) -> bool:
+        """Whether a training for the audit diverged."""
+        lost = any(row["audited"] and row["reason"] == "diverged" for row in self.rows)
+        return self.stop is not None and lost
+
+    @property
     def accuracy(self) -> float | None:
         """Highest validation accuracy in percent, up to the stop if it was stopped."""
         return self.stop["value"] if self.stop else self.row["validation_accuracy"]

@@ -23,7 +23,8 @@ DECIDED = (COMPLETED, STOPPED, FAILED, DIVERGED)
 class Spent:
     """What some points cost, beside what they would have cost in full.
 
-    A failed point costs in full what it cost: no scheduler is needed to end it.
+    A failed point costs in full what it cost, and so does one that its own early stopping ended: no
+    scheduler is needed for that.
     """
 
     points: int
@@ -83,7 +84,10 @@ def epochs_of(point: SearchPoint) -> int:
 
 
 def full_epochs_of(point: SearchPoint) -> int:
-    return epochs_of(point) if point.state in (FAILED, DIVERGED) else point.full_epochs
+    """Return the epochs that a point takes without a scheduler."""
+    if point.state in (FAILED, DIVERGED):
+        return epochs_of(point)
+    return point.row["epochs_done"] or 0 if point.state == COMPLETED else point.full_epochs
 
 
 def audit_epochs(points: Iterable[SearchPoint]) -> int:
@@ -111,7 +115,7 @@ def full_seconds_of(point: SearchPoint) -> float | None:
     seconds, trained = seconds_of(point), epochs_of(point)
     if point.state in (FAILED, DIVERGED):
         return seconds
-    return seconds * point.full_epochs / trained if seconds is not None and trained else None
+    return seconds * full_epochs_of(point) / trained if seconds is not None and trained else None
 
 
 def seconds_per_epoch(row: Row) -> float | None:
@@ -137,11 +141,13 @@ class Audit:
     """All stopped points."""
     values: tuple[float, ...]
     """Final validation accuracies of those that were audited, in percent."""
+    diverged: int
+    """How many others of them diverged: these would not have won."""
     winner: float | None
 
     @property
     def audited(self) -> int:
-        return len(self.values)
+        return len(self.values) + self.diverged
 
     @property
     def won(self) -> int:
@@ -164,4 +170,5 @@ def audit_of(search: Search) -> Audit:
     rows = [point.audited for point in stopped if point.audited]
     values = tuple(row["validation_accuracy"] for row in rows
                    if row["validation_accuracy"] is not None)  # fmt: skip
-    return Audit(len(stopped), values, search.won.accuracy if search.won else None)
+    diverged = sum(point.audit_diverged for point in stopped)
+    return Audit(len(stopped), values, diverged, search.won.accuracy if search.won else None)

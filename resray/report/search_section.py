@@ -41,7 +41,7 @@ def search_section(results: Results) -> Html:
     return join(
         [
             tag("p", words.winner_words(search), class_="lead"),
-            paragraph(words.way_of_winner(search), words.HIGHEST if search.won else None),
+            paragraph(words.way_of_winner(search), words.highest(search)),
             paragraph(words.outcome(search), words.spaces_words(search),
                       words.options_words(search)),
             tag("h3", "Confirmation"),
@@ -78,8 +78,8 @@ def cost_table(search: Search) -> Html:
     caption = (
         "What the search spent, without its audit, and what share that is of training the same "
         "points in full; multiply-adds: forward passes over training images; time: training and "
-        "evaluating, in full at each point's measured speed. What failed would have failed in full "
-        "as well."
+        "evaluating, in full at each point's measured speed. What failed, or was ended by its own "
+        "early stopping, would have been so in full as well."
     )
     kinds = by_state(search)
     whole = [("all", spent_on(search.points))] if len(kinds) > 1 else []

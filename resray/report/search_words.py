@@ -10,19 +10,31 @@ from resray.report.statistics import summarise
 from resray.report.text import fixed, listed, plural, spread
 
 HIGHEST = (
-    "It is the highest of many, so it flatters: the same recipe with other seeds, or on other "
-    "images, is rather below it."
+    "It is the highest of many, so it tends to flatter: the same recipe with other seeds, or on "
+    "other images, is rather below it."
 )
 
 
 def outcome(search: Search) -> str:
     """Return what became of the points: ``24 points: 5 trained in full, 18 stopped ...``."""
-    parts = [(len(search.of_state(state)), words) for state, words in STATES.items()]
-    return (
-        f"{plural(len(search.points), 'point')}: "
-        + ", ".join(f"{number} {words}" for number, words in parts if number)
-        + "."
-    )
+    return f"{plural(len(search.points), 'point')}: {', '.join(state_counts(search))}."
+
+
+def state_counts(search: Search) -> Iterator[str]:
+    """Yield how many points are in each state that there is."""
+    for state, words in STATES.items():
+        points = search.of_state(state)
+        audited = sum(point.audit_over for point in points)
+        trained_on = f" ({audited} of these trained on for the audit)" if audited else ""
+        if points:
+            yield f"{len(points)} {words}{trained_on}"
+
+
+def confirmation_states(search: Search) -> str | None:
+    """Return ``2 confirmations: 2 completed.``, None if there are none."""
+    states = [row["status"] for row in search.confirmations]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    return f"{plural(len(states), 'confirmation')}: {counts}." if states else None
 
 
 def winner_words(search: Search) -> str:
@@ -57,8 +69,16 @@ def confirmation_words(search: Search) -> str:
         return f"Not confirmed with fresh seeds yet{started}, so nothing is known of test."
     seeds = plural(len(completed), "fresh seed")
     rest = len(search.confirmations) - len(completed)
+    benched = sum(row["role"] == "bench" for row in completed)
+    seeds += f" ({benched} of them by resray bench)" if benched else ""
     text = f"Confirmed with {seeds}: test {spread(tested)}\u00a0% (n\u00a0=\u00a0{tested.n})."
     return text + (f" {rest} of {len(search.confirmations)} did not finish." if rest else "")
+
+
+def highest(search: Search) -> str | None:
+    """Return what to think of the winner's accuracy while no fresh seed has said it."""
+    confirmed = any(row["status"] == "completed" for row in search.confirmations)
+    return HIGHEST if search.won and not confirmed else None
 
 
 def optimism(search: Search) -> str | None:
@@ -68,10 +88,14 @@ def optimism(search: Search) -> str | None:
     if own is None or search.won is None or search.won.accuracy is None:
         return None
     above = search.won.accuracy - own.mean
-    side = "above" if above >= 0 else "below"
+    side = (
+        "above that, as the highest of many tends to be"
+        if above > 0
+        else "below that, so it does not flatter here"
+    )
     return (
         f"On validation the fresh seeds reach {spread(own)}\u00a0% (n\u00a0=\u00a0{own.n}): the "
-        f"search's {fixed(search.won.accuracy)}\u00a0% was {fixed(abs(above))} points {side} that."
+        f"search's {fixed(search.won.accuracy)}\u00a0% was {fixed(abs(above))} points {side}."
     )
 
 
@@ -81,14 +105,12 @@ def savings(search: Search) -> str | None:
     shares = share_words(spent_on(decided))
     if not shares:
         return None
-    extra = audit_epochs(search.points)
+    extra, points = audit_epochs(search.points), plural(len(decided), "point")
     audit = f" The audit's {plural(extra, 'epoch')} come on top." if extra else ""
-    which = "all" if len(decided) == len(search.points) else "the"
-    known = "" if which == "all" else " whose fate is known"
-    return (
-        f"On {which} {plural(len(decided), 'point')}{known} the search spent {shares} that "
-        f"training them in full takes.{audit}"
-    )
+    whole = len(decided) == len(search.points)
+    which = f"all {points}" if whole else f"the {points} whose fate is known"
+    low = "" if whole else " What is stopped early is known first, so that is too low for all."
+    return f"On {which} the search spent {shares} that training them in full takes.{low}{audit}"
 
 
 def share_words(spent: Spent) -> str:
@@ -115,7 +137,8 @@ def audit_words(search: Search) -> list[str]:
             "Whether one of the stopped points would have won is not known: --audit K trains K of "
             "them, drawn at random, to the end."
         ]
-    return [would_have_won(audit), regret_words(search, audit)]
+    regret = [regret_words(search, audit)] if audit.values else []
+    return [would_have_won(audit), *regret]
 
 
 def would_have_won(audit: Audit) -> str:
@@ -124,6 +147,8 @@ def would_have_won(audit: Audit) -> str:
         f"Of {audit.stopped} stopped points {audit.audited}, drawn at random, were trained to the "
         f"end: {audit.won or 'none'} would have won."
     )
+    if audit.diverged:
+        found += f" {audit.diverged} of them diverged."
     if audit.audited == audit.stopped:
         return f"{found} These are all."
     return (
@@ -160,9 +185,10 @@ def scheduler_words(settings: Mapping[str, Any]) -> Iterator[str]:
     if name == "asha":
         yield (
             f"ASHA, stopping variant: {rungs}. A point stops there if its highest validation "
-            f"accuracy is below what one in {factor} of those that arrived before it reached; the "
-            "first goes on. So decisions depend on the order of arrival, which the seed shuffles "
-            "and the speed of trials that run at the same time changes."
+            f"accuracy is below the value that parts the best one in {factor} of those that "
+            "arrived before it from the rest (a quantile, interpolated between two of them, as in "
+            "Ray Tune); the first goes on. So decisions depend on the order of arrival, which the "
+            "seed shuffles and the speed of trials that run at the same time changes."
         )
     elif name == "halving":
         yield (

@@ -6,6 +6,8 @@ from resray.report import answer, comparison
 from resray.report.aggregate import Group, Results, Row, distinct
 from resray.report.metrics import stopped_early
 from resray.report.plot import SHARED, Figure, Series
+from resray.report.search import search_of
+from resray.report.search_words import outcome
 from resray.report.text import (
     Html,
     count,
@@ -49,12 +51,12 @@ def banner_section(results: Results) -> Html:
 
 def facts_section(results: Results) -> Html:
     """One line of facts: how many trials, on what data, on which device, when."""
-    rows = results.all_trials
+    rows, search = results.all_trials, search_of(results)
     started = [time for time in distinct(rows, "started") if time is not None]
     seconds = sum(row["seconds_training"] or 0.0 for row in rows)
     facts = [
         ("Trials", states(results.trials) if results.trials or not results.search else None),
-        ("Trials of the search", states(results.search.trials) if results.search else None),
+        ("Search", outcome(search) if search else None),
         ("Dataset", listed(distinct(rows, "dataset"))),
         ("Seeds", listed(sorted(distinct(rows, "seed")), most=8)),
         ("Device", listed(distinct(rows, "device"), most=2)),
