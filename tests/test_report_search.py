@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import plotly.graph_objects as go
 import pytest
 
 from resray.report.aggregate import Results, load_results
-from resray.report.answer import answer
+from resray.report.answer import answer, banners
 from resray.report.matching import NotMatchedError, finished
 from resray.report.page import render
 from resray.report.search import Search, search_of
@@ -21,6 +22,7 @@ from resray.report.search_words import (
     confirmation_words,
     optimism,
     outcome,
+    reduced_note,
     savings,
     way_of_winner,
     winner_words,
@@ -97,6 +99,9 @@ def test_a_search_alone_opens_and_says_what_is_known(tmp_path: Path) -> None:
     assert "No trial has been recorded" not in text
     assert figures_of(html).keys() == {"parallel", "axes", "rungs", "best", "workers"}
     assert "--audit K" in text
+    builder.confirm(2)
+    (said, *_) = answer(load_results(tmp_path))
+    assert re.match(r"The winner of the search, \S+, reaches a test accuracy of .*\(n.=.2\)", said)
 
 
 def test_a_report_of_chosen_trials_leaves_the_search_out(asha: Results) -> None:
@@ -166,8 +171,30 @@ def test_the_table_ranks_every_point_and_names_errors(asha: Results) -> None:
     text = text_of(points_section(asha))
     assert re.search(r"Rank .* 1 72.83 trained in full 9 of 9 resnet34 adam 0.01", text)
     assert text.index("stopped by the scheduler") < text.index(" failed ") < text.index(" diverged")
-    assert re.search(r"rung \d, epoch \d: [\d.]+ %, cutoff [\d.]+ %", text)
+    assert re.search(r"rung \d, cutoff [\d.]+ %", text)
+    assert "Device" not in text, "it is the same everywhere"
+    assert "Device" in text_of(points_section(on_two_devices(asha)))
     assert "loss became nan" in text
+
+
+def on_two_devices(results: Results) -> Results:
+    first, *rest = results.search.trials
+    search = replace(results.search, trials=(first | {"device": "Other GPU"}, *rest))
+    return replace(results, search=search)
+
+
+def test_a_longer_search_is_changed_and_not_reduced(tmp_path: Path) -> None:
+    longer = '["60 epochs in place of 9", "schedule rescaled: warmup_epochs 6"]'
+    shorter = '["3 epochs in place of 9"]'
+    for reductions, heading, note in (
+        (longer, "The search's recipes were changed", ""),
+        (shorter, "The search is reduced", "Reduced runs. "),
+    ):
+        builder = SearchBuilder(tmp_path / heading)
+        builder.to_end(builder.plan(GRID[0], reductions=reductions))
+        results = load_results(builder.folder)
+        assert [head for head, _ in banners(results) if "study" not in head] == [heading]
+        assert reduced_note(results) == note
 
 
 def test_rungs_hold_every_decision(asha: Results) -> None:
@@ -210,7 +237,7 @@ def test_what_its_own_early_stopping_ended_was_not_saved(tmp_path: Path) -> None
     for row in builder.rows:
         builder.store.put_trial({"trial_id": row["trial_id"], "epochs_done": 3})
     search = found(load_results(tmp_path))
-    assert spent_on(search.points).shares == (1.0, 1.0, pytest.approx(1.0))
+    assert list(spent_on(search.points).shares) == [1.0, 1.0, pytest.approx(1.0)]
 
 
 def test_unmeasured_cost_is_not_made_up(tmp_path: Path) -> None:

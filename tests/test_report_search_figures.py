@@ -13,8 +13,8 @@ from resray.report.search import search_of
 from resray.report.search_axes import ABSENT, SpaceAxis, axes_of
 from resray.report.search_cost import spent_on
 from resray.report.search_course import best_figure, rungs_figure
-from resray.report.search_figures import axes_figure, parallel_figure
-from resray.report.search_plot import SHADES, shade
+from resray.report.search_figures import aside, axes_figure, parallel_figure, places_on
+from resray.report.search_plot import SHADES, shade, with_begun
 from resray.report.search_workers import (
     Stretch,
     lanes,
@@ -23,7 +23,7 @@ from resray.report.search_workers import (
     without_pauses,
     workers_figure,
 )
-from resray.study.search_spec import Search, Space
+from resray.study.search_spec import Search, SearchSettings, Space
 from tests.report_builder import START
 from tests.search_builder import GRID, SearchBuilder, shuffled
 
@@ -120,6 +120,23 @@ def test_curves_end_at_the_stop_and_the_audit_goes_on_apart(folder: Path) -> Non
     assert sorted(crosses["x"]) == sorted(row["epoch"] for row in stopped)
 
 
+def test_a_cross_lies_at_the_end_of_its_curve(tmp_path: Path) -> None:
+    """A training whose last epoch was not its best is judged by its best."""
+    builder = SearchBuilder(tmp_path)
+    builder.run(shuffled(GRID)[:8])
+    (stop, *_) = [row for row in builder.stored() if row["status"] == "stopped"]
+    last = builder.store.epochs(stop["trial_id"])[-1]
+    builder.store.put_epochs(stop["trial_id"], [last | {"validation_accuracy": 12.5}])
+    figure = rungs_figure(load_results(tmp_path))
+    assert figure is not None
+    traces: Any = plots(figure)[0][0]["data"]
+    *curves, crosses = traces
+    ends = {(curve["x"][-1], curve["y"][-1]) for curve in curves}
+    assert set(zip(crosses["x"], crosses["y"], strict=True)) <= ends
+    assert 12.5 in crosses["y"]
+    assert any("highest so far" in text and ", cutoff " in text for text in crosses["customdata"])
+
+
 def test_best_so_far_only_rises_and_leaves_the_audit_out(folder: Path) -> None:
     results = load_results(folder)
     figure = best_figure(results)
@@ -140,6 +157,26 @@ def test_a_point_stands_in_every_panel(folder: Path) -> None:
         assert sum(len(trace["x"]) for trace in traces) == 12
         (early,) = (trace for trace in traces if trace["legendgroup"] == "early")
         assert early["marker"]["symbol"].endswith("-open")
+
+
+def test_points_stand_at_their_value_unless_one_covers_another(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path, SearchSettings(scheduler="none"))
+    builder.run({"trial": name, "optimizer.lr": lr} for name in ("resnet18", "resnet34")
+                for lr in (0.01, 0.03, 0.1))  # fmt: skip
+    accuracies = {"t000": 20.0, "t001": 20.4, "t002": 70.0, "t003": 40.0, "t004": 55.0, "t005": 90}
+    for trial_id, accuracy in accuracies.items():
+        builder.store.put_trial({"trial_id": trial_id, "validation_accuracy": accuracy})
+    search = search_of(load_results(tmp_path))
+    assert search is not None
+    depths = search.axes[0]
+    places = places_on(depths, with_begun(search))
+    at_home = {one: places[one] == depths.place(json.loads(builder.row(one)["point"]))
+               for one in accuracies}  # fmt: skip
+    assert at_home == {"t000": False, "t001": True, "t002": True, "t003": True, "t004": True,
+                       "t005": True}  # fmt: skip
+    assert abs(places["t000"] - places["t001"]) == pytest.approx(0.02)
+    assert [aside(number, 0.7) for number in range(4)] == pytest.approx([0, 0.02, -0.02, 0.04])
+    assert aside(99, 0.3) == 0.15, "it stays within the band of its value"
 
 
 def test_hover_text_stays_text(tmp_path: Path) -> None:
@@ -207,5 +244,5 @@ def test_the_timeline_tells_audit_and_confirmation_apart(folder: Path) -> None:
     assert bars["audited"] == 2
     assert bars["confirmation"] == 1
     assert sum(bars.values()) == 12 + 2 + 1
-    assert "2 workers" in figure.caption
+    assert "2 workers had a trial" in figure.caption
     assert [entry.key for entry in figure.series][-2:] == ["audited", "confirmation"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from resray.report.aggregate import Group, Results, distinct, reductions_of
 from resray.report.metrics import few_test_images
-from resray.report.reductions import follows_length, is_length, is_stand_in, without_old
+from resray.report.reductions import follows_length, is_length, is_stand_in, reduces, without_old
 from resray.report.text import count, fixed, join, listed, plural, spread, tag
 
 ONE_SEED = "Each configuration was trained once, so no spread can be given"
@@ -18,7 +18,8 @@ def answer(results: Results) -> list[str]:
     ranked = sorted(comparable(groups), key=accuracy_of, reverse=True)
     sentences = [single(ranked[0])] if len(ranked) == 1 else ranking(ranked)
     if ranked[0].reductions:
-        sentences.append("These are reduced runs, so this does not answer the study's question.")
+        kind = "reduced" if reduces(ranked[0].reductions) else "changed"
+        sentences.append(f"These are {kind} runs, so this does not answer the study's question.")
     if others := [group.label for group in groups if group not in ranked]:
         sentences.append(f"Not ranked, as data, length or variant differ: {listed(others)}.")
     return sentences
@@ -80,6 +81,11 @@ def measured(group: Group) -> str:
 
 def single(group: Group) -> str:
     alone = "" if len(group.finished) > 1 else " It was trained once, so no spread can be given."
+    if group.confirms:
+        return (
+            f"The winner of the search, {group.name}, reaches a test accuracy of {measured(group)} "
+            f"with seeds that the search did not use, on {listed(group.distinct('device'))}.{alone}"
+        )
     return (
         f"{group.label} reaches a test accuracy of {measured(group)} on "
         f"{listed(group.distinct('device'))}; there is nothing to compare it with.{alone}"
@@ -143,9 +149,12 @@ def banners(results: Results) -> list[tuple[str, list[str]]]:
     reduced = [group for group in results.groups if group.reductions]
     if reduced:
         share = "These are" if len(reduced) == len(results.groups) else "Some of these are"
-        found.append((f"{share} reduced runs", reduced_how(results.groups)))
+        less = any(reduces(group.reductions) for group in reduced)
+        kind = "reduced" if less else "changed"
+        found.append((f"{share} {kind} runs", reduced_how(results.groups)))
     if texts := [text for row in results.search.trials for text in reductions_of(row)]:
-        found.append(("The search is reduced", [f"{listed(texts, most=8)}."]))
+        heading = "The search is reduced" if reduces(texts) else "The search's recipes were changed"
+        found.append((heading, [f"{listed(texts, most=8)}."]))
     if results.study is None:
         lines = [f"{results.folder.name}/study.yaml is missing: the question, the published "
                  "figures and the claims cannot be shown."]  # fmt: skip

@@ -1,8 +1,10 @@
 """What the texts of a trial's reductions say; `resray.study.reductions` writes them."""
 
 import re
+from collections.abc import Collection
 
 _LENGTH = re.compile(r"\d+ of \d+ epochs|\d+ epochs in place of \d+")
+_GREW = re.compile(r"(\d+) epochs in place of (\d+)")
 _RESCALED = re.compile(r".+ rescaled: ")
 _SETTING = re.compile(
     r"(?:changed: )?(?!embedded images )([a-z_]+(?:\.[^ =]+)?)(?:=| .+ in place of )"
@@ -14,6 +16,18 @@ _OF_NETWORK = ("model", "data", "data.name", "data.classes")
 def is_length(text: str) -> bool:
     """Return whether a text says that another number of epochs was planned than the study's."""
     return _LENGTH.match(text) is not None
+
+
+def is_growth(text: str) -> bool:
+    """Return whether a text says that more epochs were planned than the study's."""
+    found = _GREW.match(text)
+    return found is not None and int(found[1]) > int(found[2])
+
+
+def reduces(texts: Collection[str]) -> bool:
+    """Return whether less was trained than the study says: not if it was longer and else alike."""
+    grew = any(map(is_growth, texts))
+    return any(not (is_growth(text) or (grew and follows_length(text))) for text in texts)
 
 
 def follows_length(text: str) -> bool:

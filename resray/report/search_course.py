@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from resray.report.aggregate import Results
+from resray.report.aggregate import Results, Row
 from resray.report.plot import Figure, Layout, Panel, Trace, View, layout, time_unit, trace_of
 from resray.report.search import COMPLETED, Search, SearchPoint, search_of
 from resray.report.search_cost import own_epochs
@@ -27,7 +27,11 @@ def rungs_figure(results: Results) -> Figure | None:
     drawn = with_begun(search) if search else []
     if search is None or not drawn or not results.search.epochs:
         return None
-    traces = [*curves(results, search, drawn), *audit_curves(results, search), stops(search, drawn)]
+    traces = [
+        *curves(results, search, drawn),
+        *audit_curves(results, search),
+        stops(results, search, drawn),
+    ]
     longest = max(point.full_epochs for point in drawn)
     rungs = {int(row["rung"]): int(row["epoch"]) for point in drawn for row in point.decisions
              if row["rung"] is not None and row["value"] is not None}  # fmt: skip
@@ -36,12 +40,13 @@ def rungs_figure(results: Results) -> Figure | None:
                                         rung_layout(rungs, longest, logarithmic=bool(scale)))])
         for scale in ("", ", log scale")
     ]  # fmt: skip
-    caption = (
-        "One line per training; the darker (on dark paper, the brighter), the further it came. A "
-        "cross marks a stop, a dotted line a rung"
-    )
     audited = any(point.audited for point in drawn)
-    caption += ", dots after a stop the audit's training." if audited else "."
+    marks = ["a cross marks a stop", *(["a dotted line a rung"] if rungs else []),
+             *(["dots after a stop the audit's training"] if audited else [])]  # fmt: skip
+    caption = (
+        "One line per training; the darker (on dark paper, the brighter), the further it came; "
+        f"{', '.join(marks)}."
+    )
     series = [*looks(search, drawn), *([AUDITED] if audited else [])]
     return Figure("rungs", "Learning curves by rung", caption, series, views)
 
@@ -89,22 +94,33 @@ def audit_curves(results: Results, search: Search) -> Iterator[Trace]:
                 yield line | {"line": style, "legendgroup": AUDITED.key}
 
 
-def stops(search: Search, points: Sequence[SearchPoint]) -> Trace:
-    """Return a cross at every stop."""
+def stops(results: Results, search: Search, points: Sequence[SearchPoint]) -> Trace:
+    """Return a cross at every stop, at the end of its curve."""
     found = [(point, point.stop) for point in points if point.stop]
     return {
         "type": "scatter",
         "mode": "markers",
         "x": [stop["epoch"] for _, stop in found],
-        "y": [stop["value"] for _, stop in found],
+        "y": [accuracy_at(results, stop) for _, stop in found],
         "marker": {"symbol": "x-thin", "size": 7, "line": {"width": 1.5, "color": "@ink"}},
         "customdata": [
-            f"{hover(search, point)}<br>stopped: below {fixed(stop['cutoff'])} %"
+            f"{hover(search, point)}<br>stopped: highest so far {fixed(stop['value'])} %, cutoff "
+            f"{fixed(stop['cutoff'])} %"
             for point, stop in found
         ],
         "hovertemplate": "%{customdata}<extra></extra>",
         "showlegend": False,
     }
+
+
+def accuracy_at(results: Results, stop: Row) -> float:
+    """Return the accuracy of the epoch after which a training was stopped.
+
+    Where that epoch was not recorded, the value that was judged: the highest so far.
+    """
+    rows = results.search.epochs.get(stop["trial_id"])
+    own = rows[rows["epoch"] == stop["epoch"]]["validation_accuracy"] if rows is not None else ()
+    return float(next(iter(own), stop["value"]))
 
 
 def rung_layout(rungs: dict[int, int], longest: int, *, logarithmic: bool) -> Layout:

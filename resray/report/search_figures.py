@@ -1,6 +1,6 @@
 """Figures of a searched space: parallel coordinates, and accuracy against each axis."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from resray.report.aggregate import Results
 from resray.report.plot import Figure, Layout, Panel, Series, Trace, View, layout, trace_of
@@ -13,8 +13,10 @@ ROW = 72
 """Pixels between two axes of the parallel coordinates."""
 ABSENT_ROOM = 0.08
 """The width of the band of points to which an axis does not apply."""
-GOLDEN = 0.618034
-"""Steps of this length, modulo 1, spread evenly over a range however many there are."""
+NEAR = 0.04
+"""Points of one value whose accuracies are nearer than this share of their range would overlap."""
+STEP = 0.02
+"""How far those are moved apart, where there is room."""
 
 Value = Callable[[SearchPoint], float | None]
 
@@ -95,7 +97,6 @@ def line_of(search: Search, point: SearchPoint, places: Sequence[float], colour:
         "y": list(range(len(places) - 1, -1, -1)),
         "line": {"color": colour, "width": 3.5 if won else 1.6, "shape": "linear"},
         "marker": {"color": colour, "size": 8 if won else 4},
-        "opacity": 1 if won else 0.8,
         "hovertemplate": f"{hover(search, point)}<extra></extra>",
         "showlegend": False,
         "cliponaxis": False,
@@ -166,7 +167,8 @@ def axes_figure(results: Results) -> Figure | None:
     if 1 < len(full) < len(drawn):
         views.append(View("trained in full", axis_panels(search, by_kind(search, full))))
     caption = (
-        "Each point of the search once in every panel. Open: stopped or unfinished, at the accuracy"
+        "Each point of the search once in every panel; points of one value that would cover each "
+        "other are moved apart a little. Open: stopped or unfinished, at the accuracy"
         " and epoch that hovering tells; these do not compare with full trainings."
     )
     series = [kind for kind, points in kinds if points]
@@ -177,7 +179,8 @@ def axis_panels(
     search: Search, kinds: Sequence[tuple[Series, Sequence[SearchPoint]]]
 ) -> list[Panel]:
     return [
-        Panel(f"Validation accuracy (%) against {axis.label}", list(dots(axis, kinds, search)),
+        Panel(f"Validation accuracy (%) against {axis.label}",
+              list(dots(kinds, places_on(axis, [one for _, own in kinds for one in own]), search)),
               axis_layout(axis))
         for axis in search.axes
     ]  # fmt: skip
@@ -198,8 +201,38 @@ def by_kind(
     ]
 
 
+def places_on(axis: SpaceAxis, points: Sequence[SearchPoint]) -> dict[str, float]:
+    """Return where points lie on an axis, by the id of their first trial.
+
+    Of those that would cover each other the last one, which is drawn on top, stays in its place.
+    """
+    heights = [drawn_accuracy(point) or 0.0 for point in points]
+    near = NEAR * ((max(heights) - min(heights)) or 1.0)
+    found: dict[str, float] = {}
+    taken: dict[float, list[float]] = {}
+    for point, height in zip(reversed(points), reversed(heights), strict=True):
+        place = axis.place(point.values)
+        others = taken.setdefault(place, [])
+        covering = sum(abs(height - other) < near for other in others)
+        others.append(height)
+        found[point.rows[0]["trial_id"]] = place + aside(covering, axis.room)
+    return found
+
+
+def aside(number: int, room: float) -> float:
+    """Return how far the n-th point over another is moved: to the right, left, right and so on."""
+    steps = (number + 1) // 2 * (-1) ** (number + 1)
+    return max(-room / 2, min(room / 2, steps * STEP))
+
+
+def drawn_accuracy(point: SearchPoint) -> float | None:
+    return final_accuracy(point) if point.audited else point.accuracy
+
+
 def dots(
-    axis: SpaceAxis, kinds: Sequence[tuple[Series, Sequence[SearchPoint]]], search: Search
+    kinds: Sequence[tuple[Series, Sequence[SearchPoint]]],
+    places: Mapping[str, float],
+    search: Search,
 ) -> Iterator[Trace]:
     for series, points in kinds:
         open_ = "-open" if series.key == "early" else ""
@@ -207,9 +240,8 @@ def dots(
             series,
             type="scatter",
             mode="markers",
-            x=[axis.place(point.values) + axis.room * ((place * GOLDEN) % 1 - 0.5)
-               for place, point in enumerate(points)],
-            y=[final_accuracy(point) if point.audited else point.accuracy for point in points],
+            x=[places[point.rows[0]["trial_id"]] for point in points],
+            y=[drawn_accuracy(point) for point in points],
             marker={"color": series.colour, "symbol": series.symbol + open_,
                     "size": 12 if series is WINNER else 8, "opacity": 0.75 if open_ else 1,
                     "line": {"width": 1.2, "color": series.colour if open_ else "@paper"}},

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from resray.report import search_words as words
-from resray.report.aggregate import Results, Row
+from resray.report.aggregate import Results, Row, distinct
 from resray.report.record import failed_item
 from resray.report.search import (
     DIVERGED,
@@ -196,9 +196,9 @@ def point_columns(search: Search) -> list[Column]:
         *(text_column(axis.label) for axis in search.axes),
         text_column("Space", optional=True),
         text_column("Reason", optional=True),
-        text_column("Audited, %", optional=True),
+        number_column("Audited, %", optional=True),
         number_column("Time"),
-        text_column("Device"),
+        text_column("Device", optional=True),
     ]
 
 
@@ -213,10 +213,24 @@ def point_row(search: Search, place: int, point: SearchPoint) -> list[object]:
           for axis in search.axes),
         point.rows[0]["space"] if len(search.spaces) > 1 else None,
         reason(point),
-        fixed(point.audited["validation_accuracy"]) if point.audited else None,
+        audited_cell(search, point),
         duration(seconds_of(point)),
-        point.row["device"],
+        point.row["device"] if len(devices(search)) > 1 else None,
     ]  # fmt: skip
+
+
+def audited_cell(search: Search, point: SearchPoint) -> Html | str | None:
+    """Return what an audited point reached, in bold if it would have won."""
+    if point.audited is None:
+        return None
+    reached = point.audited["validation_accuracy"]
+    best = search.won.accuracy if search.won else None
+    won = reached is not None and best is not None and reached > best
+    return tag("strong", fixed(reached)) if won else fixed(reached)
+
+
+def devices(search: Search) -> list[str]:
+    return distinct((point.row for point in search.points), "device")
 
 
 def reason(point: SearchPoint) -> str | None:
@@ -225,6 +239,4 @@ def reason(point: SearchPoint) -> str | None:
     if stop is None:
         return point.row["reason"]
     rung = "" if stop["rung"] is None else f"rung {stop['rung']}, "
-    return (
-        f"{rung}epoch {stop['epoch']}: {fixed(stop['value'])} %, cutoff {fixed(stop['cutoff'])} %"
-    )
+    return f"{rung}cutoff {fixed(stop['cutoff'])} %"

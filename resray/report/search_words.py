@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from resray.report.aggregate import Results, reductions_of
+from resray.report.reductions import reduces
 from resray.report.search import STATES, UNFINISHED, Search
 from resray.report.search_cost import DECIDED, Audit, Spent, audit_epochs, audit_of, spent_on
 from resray.report.statistics import summarise
@@ -211,7 +212,7 @@ def scheduler_words(settings: Mapping[str, Any]) -> Iterator[str]:
 
 def reduced_note(results: Results) -> str:
     """Return the words that mark a reduced search in a figure."""
-    reduced = any(reductions_of(row) for row in results.search.trials)
+    reduced = any(reduces(reductions_of(row)) for row in results.search.trials)
     return "Reduced runs. " if reduced else ""
 
 

@@ -138,9 +138,10 @@ def workers_figure(results: Results) -> Figure | None:
     used = len(set(lane_of.values()))
     share = percent(utilisation(moved, used))
     caption = (
-        f"{plural(used, 'worker')}; a bar is a trial from its start to its end, in the colour of "
-        f"what became of it. Utilisation: {share or 'not known'}, the share of the workers' time "
-        "from the first start to the last end in which they had a trial."
+        f"{plural(used, 'worker')} had a trial; a bar is a trial from its start to its end, in the "
+        f"colour of what became of it. Utilisation: {share or 'not known'}, the share of these "
+        "workers' time from the first start to the last end in which they had one; a worker that "
+        "never had one does not count."
     )
     if cut:
         caption += f" Pauses of {duration(cut.total_seconds())} with nothing running are left out."

@@ -6,6 +6,7 @@ from resray.report import answer, comparison
 from resray.report.aggregate import Group, Results, Row, distinct
 from resray.report.metrics import stopped_early
 from resray.report.plot import SHARED, Figure, Series
+from resray.report.reductions import reduces
 from resray.report.search import search_of
 from resray.report.search_words import outcome
 from resray.report.text import (
@@ -239,7 +240,7 @@ def figure_section(figure: Figure, note: str) -> Html:
 
 def reduced_note(results: Results) -> str:
     """Return the words that mark reduced runs in a figure, if there are any."""
-    reduced = [group.label for group in results.groups if group.reductions]
+    reduced = [group.label for group in results.groups if reduces(group.reductions)]
     if reduced and len(reduced) == len(results.groups):
         return "Reduced runs. "
     return f"Reduced runs: {listed(reduced, most=8)}. " if reduced else ""

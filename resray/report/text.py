@@ -61,9 +61,9 @@ def text_column(title: str, optional: bool = False) -> Column:
     return Column(title, optional=optional)
 
 
-def number_column(title: str) -> Column:
+def number_column(title: str, optional: bool = False) -> Column:
     # The unit after the comma stays with the last word.
-    return Column(title.replace(", ", ",\u00a0"), numeric=True)
+    return Column(title.replace(", ", ",\u00a0"), numeric=True, optional=optional)
 
 
 def table(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> Html:
