@@ -119,7 +119,7 @@ class Search:
     def row(self, label: str) -> list[str]:
         """Return the cells of the overview's row of a trial."""
         (line,) = [line for line in self.shown().splitlines() if f"│ {label} " in line]
-        return [cell.strip() for cell in line.strip("│").split("│")]
+        return [cell.strip() for cell in line.strip().strip("│").split("│")]
 
 
 def record(epoch: int, accuracy: float, test: float | None) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from resray.orchestration.search_progress import FEW
 from resray.search.budget import Budget
 from tests.search_case import Search
 
+FULL = "of the compute of training every point in full"
+
 
 def test_lines_tell_starts_epochs_rungs_and_ends(tmp_path: Path) -> None:
     search = Search(tmp_path)
@@ -18,11 +20,9 @@ def test_lines_tell_starts_epochs_rungs_and_ends(tmp_path: Path) -> None:
         search.board.say("[out] of memory: half the batch")
     assert search.lines() == [
         "point a: started on Some CPU",
-        "point a: goes on beyond rung 1, epoch 1, validation 50.00 %",
-        "point a: epoch 1/9, validation 50.00 %",
+        "point a: epoch 1/9, validation 50.00 %, goes on beyond rung 1",
         "point a: epoch 2/9, validation 52.00 %",
-        "point a: goes on beyond rung 2, epoch 3, validation 55.00 %",
-        "point a: epoch 3/9, validation 55.00 %",
+        "point a: epoch 3/9, validation 55.00 %, goes on beyond rung 2",
         "point b: started on Some CPU",
         "point b: epoch 1/9, validation 40.00 %",
         "point b: stopped (asha: rung 1 after epoch 1, 40.00 % is below 50.00 %), "
@@ -36,10 +36,30 @@ def test_every_line_ends_with_how_the_search_stands(tmp_path: Path) -> None:
     search.plan("a", "b", full=4)
     search.start("a")
     (line,) = search.printed()
-    assert line.endswith(" | 0.0 % of the full grid's compute, time left unknown")
+    assert line.endswith(
+        " | 0.0 % of the compute of training every point in full, time left unknown"
+    )
     search.train("a", 50)
     (line,) = search.printed()
-    assert " | best 50.00 % (point a), 12.5 % of the full grid's compute, about 1 min" in line
+    assert (
+        " | best 50.00 % (point a), 12.5 % of the compute of training every point in full, about 1 min"
+        in line
+    )
+
+
+def test_each_epochs_line_has_its_own_accuracy_and_an_audit_is_named(tmp_path: Path) -> None:
+    search = Search(tmp_path, scheduler="none")
+    search.plan("a")
+    assert "0 s so far, starting worker processes; " in search.shown()
+    search.start("a")
+    search.train("a", 50, 42.5)
+    assert search.lines()[-1] == "point a: epoch 2/9, validation 42.50 %", "not the best so far"
+    search.recorder.plan({"trial_id": "a", "audited": True})
+    search.follow("a", role="audit")
+    search.train("a", 90)
+    (line,) = search.printed()
+    assert line.startswith("point a (audit): epoch 3/9, validation 90.00 % | ")
+    assert "starting worker" not in search.shown()
 
 
 def test_with_many_trials_only_rungs_and_ends_have_lines(tmp_path: Path) -> None:
@@ -51,7 +71,7 @@ def test_with_many_trials_only_rungs_and_ends_have_lines(tmp_path: Path) -> None
     search.board.hear("b", {"kind": "died"})
     search.end("b", status="failed", reason="diverged", error_message="loss is [nan]")
     assert search.lines() == [
-        "point a: goes on beyond rung 1, epoch 1, validation 50.00 %",
+        "point a: epoch 1, validation 50.00 %, goes on beyond rung 1",
         "point b: its process died; it starts again from its last checkpoint",
         "point b: failed (loss is [nan])",
     ]
@@ -125,7 +145,7 @@ def test_halving_waits_at_rungs_and_tells_what_was_decided(tmp_path: Path) -> No
     search.board.hear("a", {"kind": "judged"})
     assert search.lines() == [
         "point b: stopped (halving: rung 1), validation 40.00 %",
-        "point a: goes on beyond rung 1, epoch 1, validation 50.00 %, cutoff 50.00 %",
+        "point a: epoch 1, validation 50.00 %, goes on beyond rung 1 (cutoff 50.00 %)",
     ]
     assert "search: 2 paused, 1 stopped" in search.shown()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from resray.orchestration.search_tally import epochs_left, epochs_left_rescaled
+from resray.orchestration.epochs_left import epochs_left, epochs_left_rescaled
 from tests.search_case import Search
 
 
@@ -22,7 +22,7 @@ def test_a_confirmation_shows_test_and_counts_as_no_search(tmp_path: Path) -> No
     assert search.lines() == ["point again: completed, validation 90.00 %, test 88.50 %"]
     text = search.shown()
     assert "best so far: 58.00 % on validation, point a" in text
-    assert "100.0 % of the full grid's compute" in text
+    assert "100.0 % of the compute of training every point in full" in text
     assert "confirmation: 1 completed" in text
     assert search.row("point again")[1] == "completed (confirmation)"
     assert search.row("point again")[-3:-1] == ["90.00 %", "88.50 %"]
@@ -70,6 +70,34 @@ def test_a_restart_shows_what_earlier_commands_did(tmp_path: Path) -> None:
     assert "search: 1 waiting, 1 completed, 1 stopped" in text
     assert "best so far: 60.00 % on validation, point c, epoch 1 of 4, rung 1" in text
     assert again.board.seconds_left() is not None, "the rows tell how long epochs take"
+
+
+def test_a_stopped_trial_is_no_best_and_what_ended_itself_was_not_saved(tmp_path: Path) -> None:
+    search = Search(tmp_path)
+    search.plan("a", "b", "c")
+    for name, accuracies in (("a", (50, 51, 52)), ("b", (49.9,))):
+        search.start(name)
+        search.train(name, *accuracies)
+    assert [trial.view.label for trial in search.board.tally.best(3)] == ["point a"]
+    search.end("a", reason="early stopping: no better validation accuracy for 1 epoch")
+    assert search.board.tally.share == pytest.approx(100 * 4 / (3 + 9 + 9))
+    search.start("c")
+    search.train("c", 60, 61)
+    search.end("c", status="failed", reason="diverged", error_class="DivergedError")
+    share = search.board.tally.share
+    assert share == pytest.approx(100 * 6 / (3 + 9 + 2))
+    again = Search(tmp_path)
+    for name in ("a", "b", "c"):
+        again.follow(name)
+    assert again.board.tally.share == pytest.approx(share)
+
+
+def test_only_rungs_have_trainings_of_their_own(tmp_path: Path) -> None:
+    """A study's rescaled rungs say nothing where the scheduler has no rungs."""
+    search = Search(tmp_path, rung_schedule="rescaled", scheduler="median")
+    search.plan("a", epochs=3)
+    search.start("a")
+    assert search.row("point a")[2] == "0 / 9"
 
 
 def test_rescaled_rungs_are_measured_against_one_full_training_of_a_point(tmp_path: Path) -> None:

@@ -76,12 +76,14 @@ class SearchBoard(Board):
         """
         decisions = self.tally.hear(trial_id, message)
         trial = self.tally.trials[trial_id]
-        for decision in decisions:
-            if decision.rung is not None and not decision.stopped:
-                self._line(f"{trial.view.label}: {went_on(decision)}{self._standing()}")
+        passed = [each for each in decisions if each.rung is not None and not each.stopped]
         text = self._news(trial, message)
+        lines = [went_on(decision) for decision in passed]
         if text is not None:
-            self._line(f"{trial.view.label}: {text}{self._standing()}")
+            lines = [", ".join([text, *map(beyond, passed)])]
+        audit = " (audit)" if trial.role == "audit" else ""
+        for line in lines:
+            self._line(f"{trial.view.label}{audit}: {line}{self._standing()}")
 
     def say(self, text: str) -> None:
         """Print a line that stays, above the overview if there is one."""
@@ -118,7 +120,7 @@ class SearchBoard(Board):
     def _compute(self) -> str:
         share = self.tally.share
         said = "none" if share is None else f"{share:.1f} %"
-        return f"{said} of the full grid's compute"
+        return f"{said} of the compute of training every point in full"
 
     def _left(self) -> str:
         seconds = self.seconds_left()
@@ -139,7 +141,8 @@ class SearchBoard(Board):
         return overview
 
     def _headlines(self) -> list[str]:
-        lines = [f"{self._elapsed()} so far, {self._left()}; {self._compute()}"]
+        left = self._left() if self.tally.begun else "starting worker processes"
+        lines = [f"{self._elapsed()} so far, {left}; {self._compute()}"]
         if spent := self._spent():
             lines.append(spent)
         for trial in self.tally.best(1):
@@ -171,7 +174,7 @@ class SearchBoard(Board):
 
     def _trial_table(self) -> Table:
         table = Table("trial", "state")
-        for column in ("epoch", "rung", "validation", "test", "to its end"):
+        for column in ("epoch", "rung", "best validation", "test", "to its end"):
             table.add_column(column, justify="right", no_wrap=True)
         best = self.tally.best(BEST_ROWS)
         self._add_rows(table, best)
@@ -230,12 +233,14 @@ def ending(trial: Followed) -> str:
 
 
 def went_on(decision: Decision) -> str:
+    """Return where and with what a trial goes on beyond a rung."""
+    return f"epoch {decision.epoch}, validation {percent(decision.value)}, {beyond(decision)}"
+
+
+def beyond(decision: Decision) -> str:
     """Return that a trial goes on beyond a rung."""
-    cutoff = "" if decision.cutoff is None else f", cutoff {percent(decision.cutoff)}"
-    return (
-        f"goes on beyond rung {decision.rung}, epoch {decision.epoch}, validation "
-        f"{percent(decision.value)}{cutoff}"
-    )
+    cutoff = "" if decision.cutoff is None else f" (cutoff {percent(decision.cutoff)})"
+    return f"goes on beyond rung {decision.rung}{cutoff}"
 
 
 def describe(trial: Followed) -> str:

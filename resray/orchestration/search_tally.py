@@ -2,12 +2,12 @@
 
 import heapq
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
+from resray.orchestration.epochs_left import Chances, epochs_left, epochs_left_rescaled
 from resray.orchestration.progress import TrialView
 from resray.results.schema import TABLES
 from resray.results.store import ResultStore
@@ -16,8 +16,8 @@ from resray.search.decision import Decision
 from resray.search.referee import Referee
 
 Row = dict[str, Any]
-Chances = Sequence[tuple[int, float]]
-"""Epochs after which trials are judged, in order, and the chance to go on there."""
+Point = tuple[str, str]
+"""A space and the values of its axes."""
 
 ENDED = ("completed", "stopped", "failed")
 
@@ -41,6 +41,11 @@ class Followed:
         return int(self.row["full_epochs"])
 
     @property
+    def point(self) -> Point:
+        """What it shares with the other rungs of its point."""
+        return self.row["space"], self.row["point"]
+
+    @property
     def unfinished(self) -> bool:
         """Whether the trial has not ended."""
         return self.view.state not in ENDED
@@ -59,8 +64,8 @@ class Tally:
         self._referee = referee
         self._spending = spending
         self._points = points
-        self._work_done = 0.0
-        self._full_work: dict[tuple[str, str], float] = {}
+        self._work_done: defaultdict[Point, float] = defaultdict(float)
+        self._full_work: dict[Point, float] = {}
         self._measured_before = Measured()
         self._measured = Measured()
         self._starts = Measured()
@@ -96,10 +101,11 @@ class Tally:
         seconds = (row["seconds_training"] or 0.0) + (row["seconds_evaluating"] or 0.0)
         self._measured_before.add(seconds, view.epoch * view.work_per_epoch)
         if trial.role != "confirmation":
-            self._full_work[row["space"], row["point"]] = trial.full_epochs * view.work_per_epoch
+            self._full_work[trial.point] = trial.full_epochs * view.work_per_epoch
             stopped_at = stops[0] if stops else 0
             audited = trial.role == "audit"
             self._count_epochs(trial, stopped_at if audited else view.epoch)
+            self._take_in_end(trial)
 
     def hear(self, trial_id: str, message: Mapping[str, Any]) -> list[Decision]:
         """Take in a message that has been recorded; return the decisions on the trial since."""
@@ -113,9 +119,20 @@ class Tally:
         elif kind != "judged":
             states = {"died": "starting again", "paused": "paused", "stopped": "stopped"}
             self._set_state(trial, states.get(kind) or trial.row["status"])
+            self._take_in_end(trial)
         made = self._referee.decisions(trial_id)
         fresh, trial.decisions = made[trial.decisions :], len(made)
         return fresh
+
+    def _take_in_end(self, trial: Followed) -> None:
+        """Take what a training cost as its full length if it needed no scheduler to end early."""
+        own_end = trial.view.state == "completed" and trial.view.epoch < trial.row["epochs"]
+        if trial.role != "search":
+            return
+        if own_end:
+            self._full_work[trial.point] = trial.view.epoch * trial.view.work_per_epoch
+        elif trial.view.state == "failed":
+            self._full_work[trial.point] = self._work_done[trial.point]
 
     def _row_of(self, trial_id: str) -> Row:
         row = self._store.trial(trial_id)
@@ -147,7 +164,8 @@ class Tally:
             self._count_epochs(trial, epoch)
 
     def _count_epochs(self, trial: Followed, epochs: int) -> None:
-        self._work_done += (epochs - trial.search_epochs) * trial.view.work_per_epoch
+        added = (epochs - trial.search_epochs) * trial.view.work_per_epoch
+        self._work_done[trial.point] += added
         trial.search_epochs = epochs
 
     @property
@@ -156,10 +174,15 @@ class Tally:
         return sum(number for (role, _), number in self.states.items() if role == "search")
 
     @property
+    def begun(self) -> bool:
+        """Whether a trial has started in this command."""
+        return self._starts.amount > 0
+
+    @property
     def share(self) -> float | None:
         """Percent of the compute of training every point in full that the search has spent."""
         full = sum(self._full_work.values()) * self._points_per_known_point()
-        return 100 * self._work_done / full if full else None
+        return 100 * sum(self._work_done.values()) / full if full else None
 
     def _points_per_known_point(self) -> float:
         known = len(self._full_work)
@@ -170,11 +193,16 @@ class Tally:
         return max(0, (self._points or 0) - len(self._full_work))
 
     def best(self, count: int) -> list[Followed]:
-        """Return the search's trials with the highest validation accuracy so far, no failed one."""
+        """Return the search's trials with the highest validation accuracy so far.
+
+        Of those that may still win: none that failed or that the scheduler stopped.
+        """
         measured = (
             trial
             for trial in self.of_role("search")
-            if trial.row.get("validation_accuracy") is not None and trial.view.state != "failed"
+            if trial.row.get("validation_accuracy") is not None
+            and trial.view.state != "failed"
+            and not self._referee.is_stopped(trial.view.job.trial_id)
         )
         return heapq.nlargest(count, measured, key=lambda each: each.row["validation_accuracy"])
 
@@ -270,26 +298,3 @@ class Measured:
     def mean(self) -> float | None:
         """Return the seconds per one, or None before the first measurement."""
         return self.seconds / self.amount if self.amount else None
-
-
-def epochs_left(epoch: int, full_epochs: int, chances: Chances) -> float:
-    """Return how many epochs a trial after ``epoch`` may be expected to train still.
-
-    ``chances`` are those of the rungs at which it was not judged yet.
-    """
-    left, likely = 0.0, 1.0
-    for rung, chance in chances:
-        if epoch <= rung < full_epochs:
-            left += likely * (rung - epoch)
-            likely, epoch = likely * chance, rung
-    return left + likely * (full_epochs - epoch)
-
-
-def epochs_left_rescaled(epoch: int, epochs: int, full_epochs: int, chances: Chances) -> float:
-    """Return the same where each rung is a training of its own, the present one of ``epochs``."""
-    left, likely = float(epochs - epoch), 1.0
-    ahead = [(rung, chance) for rung, chance in chances if epochs <= rung < full_epochs]
-    for (_, chance), (length, _) in pairwise([*ahead, (full_epochs, 0.0)]):
-        likely *= chance
-        left += likely * length
-    return left
