@@ -52,15 +52,15 @@ MISTAKEN = {
     ),
     "mapping without a name": (
         "schedule: {choice: [{name: linear}]}",
-        f"{SPACE}.schedule[0].choice[0]: a mapping needs a name: {{NAME: {{changes of the recipe}}",
+        f"{SPACE}.schedule.choice[0]: a mapping needs a name: {{NAME: {{changes of the recipe}}",
     ),
     "name for a value": (
         "mix: {choice: {some: 0.2}}",
-        f"{SPACE}.mix[0].choice.some: 0.2 must be a mapping, the recipe's changes",
+        f"{SPACE}.mix.choice.some: 0.2 must be a mapping, the recipe's changes",
     ),
     "name that is none": (
         "mix: {choice: {off: {}}}",
-        f"{SPACE}.mix[0].choice.False: False must be text; put it in quotes",
+        f"{SPACE}.mix.choice.False: False must be text; put it in quotes",
     ),
     "unknown trial": (
         "trial: {grid: [small, huge]}",
@@ -74,27 +74,43 @@ MISTAKEN = {
         "trial: {int: [0, 1]}",
         f"{SPACE}.trial.int: must be a list of the study's trials, as grid or choice",
     ),
-    "no value": ("epochs: {grid: []}", f"{SPACE}.epochs[0].grid: needs at least one value"),
+    "no value": ("epochs: {grid: []}", f"{SPACE}.epochs.grid: needs at least one value"),
     "value twice": (
         "optimizer.lr: {grid: [0.1, 1e-1]}",
-        f"{SPACE}.optimizer.lr[0].grid[1]: 0.1 stands there twice",
+        f"{SPACE}.optimizer.lr.grid[1]: 0.1 stands there twice",
     ),
     "two forms": (
         "epochs: {grid: [5], int: [3, 5]}",
-        f"{SPACE}.epochs[0]: needs exactly one of grid, choice, uniform, loguniform, int; it has "
+        f"{SPACE}.epochs: needs exactly one of grid, choice, uniform, loguniform, int; it has "
         "grid and int",
     ),
     "bounds": (
         "label_smoothing: {uniform: [0.2, 0.1]}",
-        f"{SPACE}.label_smoothing[0].uniform: 0.2 must be below 0.1",
+        f"{SPACE}.label_smoothing.uniform: 0.2 must be below 0.1",
     ),
     "logarithm of nothing": (
         "optimizer.lr: {loguniform: [0, 1]}",
-        f"{SPACE}.optimizer.lr[0].loguniform[0]: 0 must be above 0",
+        f"{SPACE}.optimizer.lr.loguniform[0]: 0 must be above 0",
     ),
     "value of the recipe": (
         "optimizer.lr: {grid: [0.1, -1]}",
         f"{SPACE}.optimizer.lr.grid[1]: -1 must be greater than 0",
+    ),
+    "values without a form": (
+        "optimizer.name: [sgd, adamw]",
+        f'{SPACE}.optimizer.name: values need a form around them: write {{grid: ["sgd", "adamw"]}}',
+    ),
+    "value without a form": (
+        "optimizer.lr: 0.1",
+        f"{SPACE}.optimizer.lr: values need a form around them: write {{grid: [0.1]}}",
+    ),
+    "value among forms": (
+        "optimizer.lr: [{grid: [1]}, 0.1]",
+        f"{SPACE}.optimizer.lr[1]: 0.1 must be a mapping of keys to values",
+    ),
+    "misspelt form": (
+        "optimizer.lr: {gird: [0.1]}",
+        f"{SPACE}.optimizer.lr: 'gird' is not known; did you mean 'grid'? (choice, grid, int,",
     ),
     "choice of the recipe": (
         "optimizer.name: {choice: [sgd, sgdd]}",
@@ -192,6 +208,46 @@ def test_what_axes_say_of_each_other_is_checked(tmp_path: Path, axis: str, expec
     assert message.startswith(f"18: {expected}")
 
 
+MISSPELT = {
+    "value": ("optimizer.name: {grid: [sgd, adamww]}", "optimizer.name", "adamw"),
+    "model": ("model: {grid: [resnet10, resnet81]}", "model", "resnet18"),
+    "trial": ("trial: {grid: [small, smal]}", "trial", "large"),
+    "key": ("optimizr.name: {grid: [sgd, adamw]}", "optimizer.name", "adamw"),
+    "axis of trials": ("trail: {grid: [small]}", "trial", "small"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("axis", "key", "value"), MISSPELT.values(), ids=MISSPELT.keys())
+@pytest.mark.parametrize("epochs", [9, -9])
+def test_not_the_condition_is_blamed_for_what_an_axis_misspells(
+    tmp_path: Path, axis: str, key: str, value: str, epochs: int
+) -> None:
+    text = STUDY.replace("epochs: 9", f"epochs: {epochs}").replace("validation_images: 0", "")
+    text += f"        {axis}\n        batch_size: {{when: {{{key}: {value}}}, grid: [8]}}\n"
+    text += "        accumulation: {when: {batch_size: 8}, grid: [2]}\n"
+    *of_recipe, message = read(tmp_path, text)
+    assert [each.split(": ")[:2] for each in of_recipe] == [["4", "recipe.epochs"]] * (epochs < 0)
+    assert message.startswith(f"15: {SPACE}.{axis.split(':')[0]}")
+    assert "is not known; did you mean '" in message
+
+
+def test_a_condition_on_a_sound_axis_is_blamed_beside_one_that_is_not(tmp_path: Path) -> None:
+    text = (
+        f"{STUDY}        optimizer.name: {{grid: [sgd, adamww]}}\n"
+        "        epochs: {grid: [9, 8]}\n"
+        "        batch_size: [{when: {epochs: 7}, grid: [8]}, {grid: [16]}]\n"
+        "        optimizer.lr: {when: {optimizer.name: adamw}, grid: [0.1]}\n"
+    )
+    assert [line.split("; ")[0] for line in read(tmp_path, text)] == [
+        f"15: {SPACE}.optimizer.name.grid[1]: 'adamww' is not known",
+        f"17: {SPACE}.batch_size[0].when.epochs: 7 is not known (8, 9)",
+    ]
+    text = text.replace("adamww", "adamw").replace("        epochs:", "        epoch:")
+    assert [line.split("; ")[0] for line in read(tmp_path, text)] == [
+        f"16: {SPACE}.epoch: 'epoch' is not known",
+    ]
+
+
 def test_mistakes_of_several_spaces_and_settings_come_together(tmp_path: Path) -> None:
     text = STUDY.replace("grace: 2", "grace: 0\n  metod: random").replace("first:", "a b:")
     text += "        batch_size: {grid: [0]}\n    second: {axes: {epochs: {grid: [9]}}}\n"
@@ -214,7 +270,8 @@ def test_a_first_rung_beyond_a_quick_training_is_a_mistake(tmp_path: Path) -> No
 
 
 def test_a_trial_that_is_wrong_is_reported_as_a_trial_only(tmp_path: Path) -> None:
-    text = STUDY.replace("model: resnet18", "model: resnet81")
+    text = STUDY.replace("resnet18, data: {validation_images: 0}", "resnet81")
+    text = text.replace("      recipe: {model: resnet10}\n", "")
     (message,) = read(tmp_path, f"{text}        trial: {{grid: [small, large]}}\n")
     assert message.startswith("7: trials[1].recipe.model.name: 'resnet81' is not known")
 

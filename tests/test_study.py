@@ -200,7 +200,7 @@ def test_what_does_not_fit_together_is_reported_beside_wrong_values(tmp_path: Pa
         "28: quick.stand_ins.resnet18: 'resnet1' is not known",
         "31: published[0].value: 'high' must be a number",
         "31: published[0].trial: 'tiny' is not known",
-        "33: claims[0].check[0]: 'lrage' is not known; did you mean 'large'?",
+        "33: claims[0].check: 'lrage' is not known; did you mean 'large'?",
         "34: claims[1].id: 'a' stands there twice",
         "37: claims[1].check[0]: [1] must be text",
         "38: claims[1].check[1]: 'shrot' is not known; did you mean 'short'?",

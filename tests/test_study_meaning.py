@@ -23,19 +23,19 @@ variants:
 ADDED = {
     "claim on an epoch of no variant": (
         "claims: [{id: a, text: t, check: 'test_accuracy[large, epoch=21] > 1'}]",
-        "claims[0].check[0]: epoch 21 is beyond the last one, 20",
+        "claims[0].check: epoch 21 is beyond the last one, 20",
     ),
     "claim on an epoch beyond its variant": (
         "claims: [{id: a, text: t, check: 'test_loss[small, epoch=11, variant=short] > 1'}]",
-        "claims[0].check[0]: epoch 11 is beyond the last one, 10",
+        "claims[0].check: epoch 11 is beyond the last one, 10",
     ),
     "claim on a value and itself": (
         "claims: [{id: a, text: t, check: 'test_accuracy[small] > test_accuracy[small]'}]",
-        "claims[0].check[0]: 'test_accuracy[small] > test_accuracy[small]' compares a value with",
+        "claims[0].check: 'test_accuracy[small] > test_accuracy[small]' compares a value with",
     ),
     "claim that is a number": (
         "claims: [{id: a, text: t, check: 5}]",
-        "claims[0].check[0]: 5 must be text; put it in quotes",
+        "claims[0].check: 5 must be text; put it in quotes",
     ),
     "checkpoint of no epoch": (
         "checkpoints: {at: [20, 21]}",
@@ -64,7 +64,7 @@ ADDED = {
     ),
     "form of an ablation": (
         "ablate: {forms: 5, changes: {x: {batch_size: 2}, z: {epochs: 10}}}",
-        "ablate.forms[0]: 5 is not known (add, chain, remove)",
+        "ablate.forms: 5 is not known (add, chain, remove)",
     ),
 }
 

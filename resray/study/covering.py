@@ -56,11 +56,11 @@ def first_point(space: Space, pins: Pins, turn: int = 0) -> Point | None:
     The other axes have their first value, or ``turn`` values further; those that decide whether a
     pinned one applies have one that lets it.
     """
-    deciding = _deciding(space, pins)
-    return next(_completed(list(space.axes.items()), {}, pins, deciding, turn), None)
+    axes = list(space.axes.items())
+    return next(_completed(axes, {}, pins, deciding(space, pins), turn), None)
 
 
-def _deciding(space: Space, names: Iterable[str]) -> set[str]:
+def deciding(space: Space, names: Iterable[str]) -> set[str]:
     """Return the axes on which, at any remove, it depends whether these axes apply."""
     found: set[str] = set()
     left = list(names)
@@ -75,18 +75,18 @@ def _completed(
     axes: Sequence[tuple[str, Sequence[Axis]]],
     values: Point,
     pins: Pins,
-    deciding: set[str],
+    tried: set[str],
     turn: int,
 ) -> Iterator[Point]:
-    """Yield the points that begin with these values, trying all values of what decides."""
+    """Yield the points that begin with these values; of the axes ``tried``, with every value."""
     if not axes:
         yield values
         return
     (name, alternatives), *rest = axes
     axis = applicable(alternatives, values)
-    for value in _candidates(axis, pins.get(name), turn)[: None if name in deciding else 1]:
+    for value in _candidates(axis, pins.get(name), turn)[: None if name in tried else 1]:
         more = values if axis is None else {**values, name: value}
-        yield from _completed(rest, more, pins, deciding, turn)
+        yield from _completed(rest, more, pins, tried, turn)
 
 
 def _candidates(axis: Axis | None, pin: Pin | None, turn: int) -> list[Any]:

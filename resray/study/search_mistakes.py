@@ -1,16 +1,17 @@
-"""What only a whole search shows: axes that are none, conditions that never hold.
+"""What only a whole search shows: axes that are none, conditions that cannot be asked.
 
 Works on a study file's raw content. Spaces that are not what they should be are passed over:
 validation reports them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 
 from resray.errors import not_known
-from resray.study.axes import alternative_path, is_same, wished
+from resray.study.axes import alternative_path
 from resray.study.entries import trial_names
 from resray.study.layers import section
 from resray.study.mistakes import first_unknown
@@ -41,11 +42,15 @@ def readable_spaces(document: Mapping[str, Any]) -> dict[str, Space]:
 
 def mistakes_of_space(document: Mapping[str, Any], name: str, space: Space) -> Iterator[Misplaced]:
     """Yield each mistake in the axes of one space."""
+    faulty: set[str] = set()
     for axis_name, alternatives in space.axes.items():
+        found: list[Misplaced] = []
         for axis in alternatives:
             place = alternative_path(name, space, axis_name, axis)
-            yield from _mistakes_of_name(axis_name, axis, place, document)
-            yield from _mistakes_of_conditions(axis_name, axis, place, space)
+            found += _mistakes_of_name(axis_name, axis, place, document)
+            yield from _mistakes_of_conditions(axis_name, axis, place, space, faulty)
+        faulty |= {axis_name for _ in found}
+        yield from found
 
 
 def _mistakes_of_name(
@@ -81,17 +86,21 @@ def _unknown_key(axis_name: str, place: Place) -> Iterator[Misplaced]:
 
 
 def _mistakes_of_conditions(
-    axis_name: str, axis: Axis, place: Place, space: Space
+    axis_name: str, axis: Axis, place: Place, space: Space, faulty: set[str]
 ) -> Iterator[Misplaced]:
     names = list(space.axes)
     before = names[: names.index(axis_name)]
-    for other, wishes in axis.when.items():
+    for other in axis.when:
         path = (*place, "when", other)
+        if faulty.intersection(get_close_matches(other, names, n=1)):
+            # The axis is what is misspelt; the condition may well be right.
+            continue
         if other not in before:
             yield Misplaced(path, _not_before(other, axis_name, names))
-            continue
-        yield from _never_taken(wished(wishes), space.axes[other], path)
-        if _has_grid(space.axes[axis_name]) and not _is_grid(space.axes[other]):
+        elif any(each.form in RANGES for each in space.axes[other]):
+            message = "is drawn from a range; a condition needs an axis that lists values"
+            yield Misplaced(path, message)
+        elif _has_grid(space.axes[axis_name]) and not _is_grid(space.axes[other]):
             message = f"is drawn, and {axis_name} has a grid: only a grid can decide about a grid"
             yield Misplaced(path, message)
 
@@ -109,15 +118,3 @@ def _has_grid(alternatives: Sequence[Axis]) -> bool:
 
 def _is_grid(alternatives: Sequence[Axis]) -> bool:
     return all(axis.form == "grid" for axis in alternatives)
-
-
-def _never_taken(
-    wishes: list[Any], alternatives: Sequence[Axis], path: Place
-) -> Iterator[Misplaced]:
-    if any(axis.form in RANGES for axis in alternatives):
-        yield Misplaced(path, "is drawn from a range; a condition needs an axis that lists values")
-        return
-    values = [value for axis in alternatives for value in axis.options]
-    for wish in wishes:
-        if not any(is_same(wish, value) for value in values):
-            yield Misplaced(path, not_known(wish, map(str, values)))

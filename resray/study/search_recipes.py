@@ -1,35 +1,38 @@
 """What is wrong in the recipes of a search's points, led to the line that brings it in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from resray.study.axes import alternative_path, point_layers, values_of
-from resray.study.covering import Pin, covering_points, first_point
+from resray.study.axes import point_layers
+from resray.study.covering import covering_points
 from resray.study.entries import point_name
 from resray.study.layers import Layer, flatten, layer_at_fault, merge, section
 from resray.study.mistakes import Mistake, dotted, mistakes_in
 from resray.study.recipe_spec import Recipe
+from resray.study.search_conditions import mistakes_of_conditions
 from resray.study.search_mistakes import mistakes_of_space, readable_spaces
 from resray.study.search_spec import FORMS, Space
 from resray.study.source import Key
+
+NamedLayers = tuple[str, list[Layer]]
+"""A point's name, and the layers of its recipe."""
 
 
 def recipe_mistakes_of_search(document: dict[Any, Any]) -> list[Mistake]:
     """Check points of each space that together hold each value, and each pair that can meet."""
     if not isinstance(document.get("recipe"), dict):
         return []
-    found: dict[tuple[Key, ...], Mistake] = {}
+    found: list[Mistake] = []
     lengths: dict[int, str] = {}
     for name, space in _sound_spaces(document):
-        found |= {mistake.path: mistake for mistake in _never_applying(name, space)}
-        for values in covering_points(space):
-            layers = point_layers(document, name, space, values, "")
-            for mistake in _of_point(layers, name, point_name(values)):
-                found.setdefault(mistake.path, mistake)
-            epochs = merge(layers).get("epochs")
-            if isinstance(epochs, int):
-                lengths.setdefault(epochs, point_name(values))
-    return list(found.values()) or _late_grace(document, lengths)
+        points = [
+            (point_name(values), point_layers(document, name, space, values, ""))
+            for values in covering_points(space)
+        ]
+        of_points = _of_points(points, name)
+        found += [*of_points, *mistakes_of_conditions(name, space, _axes_of(of_points))]
+        lengths = _lengths(points) | lengths
+    return found or _late_grace(document, lengths)
 
 
 def _sound_spaces(document: dict[Any, Any]) -> Iterator[tuple[str, Space]]:
@@ -38,21 +41,33 @@ def _sound_spaces(document: dict[Any, Any]) -> Iterator[tuple[str, Space]]:
             yield name, space
 
 
-def _never_applying(name: str, space: Space) -> Iterator[Mistake]:
-    for axis_name, alternatives in space.axes.items():
-        for axis in alternatives:
-            if first_point(space, {axis_name: Pin(axis, values_of(axis)[0])}) is None:
-                place = alternative_path(name, space, axis_name, axis)
-                message = "never applies: `when` cannot hold, or one before it always does"
-                yield Mistake(place, place, message)
+def _of_points(points: Sequence[NamedLayers], name: str) -> list[Mistake]:
+    """Return the mistakes in the recipes of points, each at the first one that has it."""
+    found: dict[tuple[Key, ...], Mistake] = {}
+    for point, layers in points:
+        for mistake in _of_point(layers, name, point):
+            found.setdefault(mistake.path, mistake)
+    return list(found.values())
+
+
+def _lengths(points: Sequence[NamedLayers]) -> dict[int, str]:
+    """Return how many epochs points train for, each with the first one that does."""
+    epochs = [(merge(layers).get("epochs"), point) for point, layers in points]
+    return {each: point for each, point in reversed(epochs) if isinstance(each, int)}
+
+
+def _axes_of(mistakes: Sequence[Mistake]) -> set[str]:
+    """Return the axes in which mistakes are: ``search.spaces.NAME.axes.AXIS``."""
+    return {str(each.path[4]) for each in mistakes if each.path[3:4] == ("axes",)}
 
 
 def _of_point(layers: list[Layer], name: str, point: str) -> Iterator[Mistake]:
     start = [layer for layer in layers if layer.path[0] != "search"]
-    if any(not mistake.missing for mistake in mistakes_in(Recipe, merge(start))):
-        # The trial's recipe, or the base's, is reported as such.
-        return
+    # The trial's recipe, or the base's, is reported as such.
+    known = [mistake for mistake in mistakes_in(Recipe, merge(start)) if not mistake.missing]
     for mistake in _mistakes_of(merge(layers)):
+        if mistake in known:
+            continue
         layer = layer_at_fault(layers, mistake.path)
         alone = layer not in start and mistake in _mistakes_of(merge([*start, layer]))
         yield _in_document(layer, name, mistake, "" if alone else point)

@@ -4,6 +4,7 @@ A *space* has axes; a *point* gives each axis that applies one value. A study's 
 each is searched on its own, and all of their points compete.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -30,8 +31,15 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
 
 
 def as_alternatives(value: Any) -> Any:
-    """Let a single form stand for a list of one."""
-    return value if isinstance(value, list | tuple) else [value]
+    """Let a single form stand for a list of one.
+
+    Raises ValueError for values without a form.
+    """
+    alternatives = value if isinstance(value, list | tuple) else [value]
+    plain = [each for each in alternatives if isinstance(each, str | float | int | None)]
+    if plain and len(plain) == len(alternatives):
+        raise ValueError(f"values need a form around them: write {{grid: {json.dumps(plain)}}}")
+    return alternatives
 
 
 def as_numbers(value: Any) -> Any:

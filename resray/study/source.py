@@ -34,6 +34,19 @@ class Source:
             line, node = child
         return line + 1
 
+    def as_written(self, path: Sequence[Key]) -> tuple[Key, ...]:
+        """Return ``path`` without the 0 of a list of one that the file does not write as a list."""
+        node, kept = self.root, list[Key]()
+        for depth, key in enumerate(path):
+            child = _child(node, key)
+            if child is None and key == 0 and not isinstance(node, yaml.SequenceNode):
+                continue
+            if child is None:
+                return (*kept, *path[depth:])
+            kept.append(key)
+            _, node = child
+        return tuple(kept)
+
 
 def read_text(path: Path) -> str:
     """Return a file's text.
