@@ -13,6 +13,7 @@ from resray.search.best import (
     better_audited,
     confirmations_of,
     fresh_seeds,
+    of_latest,
     points_of,
     ranked,
     winner,
@@ -100,6 +101,15 @@ def test_a_benched_training_of_the_recipe_confirms_it_once_it_is_tested() -> Non
     rows = [won, *benched, confirmed(won, 1), confirmed(won, 9)]
     assert fresh_seeds(rows, won, 3) == [1, 2, 9], "those run for it come first"
     assert fresh_seeds(rows, won, 2) == [1, 9]
+
+
+def test_a_point_counts_with_the_recipe_that_it_was_trained_with_last() -> None:
+    other = json.dumps({"batch_size": 16})
+    point = {"point": "{}", "search": "asha"}
+    before = searched("before", 90.0, recipe=other, updated=START - timedelta(days=1), **point)
+    rows = [searched("now", 50.0, **point), before, searched("else", 40.0, **point | {"point": ""})]
+    assert sorted(names(of_latest(rows))) == ["else", "now"]
+    assert of_latest([]) == []
 
 
 def test_points_are_told_apart_by_their_recipe_but_not_by_its_length() -> None:
@@ -261,7 +271,9 @@ def test_best_is_that_of_the_latest_search(resray: Resray, tmp_path: Path) -> No
     """One with other settings or options left its trials in the same folder."""
     earlier = {"updated": START - timedelta(days=1), "search": '{"scheduler":"none"}'}
     recipe = Recipe.model_validate(WINNING).model_dump_json()
-    others = [searched(f"shorter-{n}", 90.0 + n, recipe=recipe, **earlier) for n in range(3)]
+    others = [searched(f"shorter-{n}", 90.0 + n, recipe=recipe, **earlier) for n in range(2)]
+    before = {"recipe": recipe, "search": SEARCH, "updated": earlier["updated"]}
+    others.append(searched("other-seed", 99.0, seed=7, **before))
     results_of_a_search(tmp_path / "results" / "rates", *others)
     answer = resray("best", "rates")
     assert answer.code == 0, answer.err

@@ -349,8 +349,10 @@ def test_a_changed_recipe_makes_other_points(tmp_path: Path) -> None:
     trial_id = builder.plan(GRID[0], recipe=edited)
     builder.to_end(trial_id)
     search = found(load_results(tmp_path))
-    assert outcome(search) == "4 points: 4 trained in full."
+    assert outcome(search) == "3 points: 3 trained in full."
     assert {len(point.rows) for point in search.points} == {1}
+    assert search.others == 1
+    assert trial_id in {point.row["trial_id"] for point in search.points}
 
 
 def test_a_trial_that_waits_at_a_rung_has_not_ended(tmp_path: Path) -> None:

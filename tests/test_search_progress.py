@@ -41,10 +41,7 @@ def test_every_line_ends_with_how_the_search_stands(tmp_path: Path) -> None:
     )
     search.train("a", 50)
     (line,) = search.printed()
-    assert (
-        " | best 50.00 % (point a), 12.5 % of the compute of training every point in full, about 1 min"
-        in line
-    )
+    assert f" | best 50.00 % (point a), 12.5 % {FULL}, about 1 min" in line
 
 
 def test_each_epochs_line_has_its_own_accuracy_and_an_audit_is_named(tmp_path: Path) -> None:

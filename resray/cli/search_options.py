@@ -142,5 +142,6 @@ PricePerGpuHourOption = Annotated[
     ),
 ]
 FailFastOption = Annotated[
-    bool, typer.Option("--fail-fast", help="End the search when a trial fails for good.")
+    bool,
+    typer.Option("--fail-fast", help="End the search when a trial fails, other than by diverging."),
 ]

@@ -221,8 +221,8 @@ def options_words(search: Search) -> str | None:
     changed = search.settings.get("options")
     changes = f"Changed by options in every trial: {listed(changed, most=8)}." if changed else ""
     others = (
-        f"{plural(search.others, 'trial')} of searches with other settings or options, which do "
-        "not compare with these, are left out."
+        f"{plural(search.others, 'trial')} of searches with other settings, options or recipes, "
+        "which do not compare with these, are left out."
     )
     return " ".join(part for part in (changes, others if search.others else "") if part) or None
 

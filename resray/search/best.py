@@ -32,20 +32,31 @@ def in_full(row: Row) -> bool:
 
 
 def of_latest(rows: Iterable[Row]) -> list[Row]:
-    """Return the trials of the search that was worked on last: with its settings, on its images.
+    """Return the trials of the search that was worked on last: with its settings, seed and images.
 
-    Trials of one results folder that others left there, with another `search_key` or other
-    validation images, do not compare with these.
+    Trials of one results folder that others left there, with another `search_key`, another seed or
+    other validation images, do not compare with these. Nor do points that were trained with another
+    recipe before the study's was changed.
     """
-    searched = [row for row in rows if row["role"] == "search"]
-    latest = max(searched, key=lambda row: str(row["updated"] or ""), default=None)
-    return [row for row in searched if latest is not None and _of_one_search(row, latest)]
+    searched = sorted((row for row in rows if row["role"] == "search"), key=_updated)
+    own = [row for row in searched if _of_one_search(row, searched[-1])]
+    newest = {(row["space"], row["point"]): _recipe(row) for row in own}
+    return [row for row in own if _recipe(row) == newest[row["space"], row["point"]]]
+
+
+def _updated(row: Row) -> str:
+    return str(row["updated"] or "")
+
+
+def _recipe(row: Row) -> tuple[Any, ...]:
+    """Return what the rungs of one point share of their recipes."""
+    return row.get("full_epochs"), _without_length(row["recipe"])
 
 
 def _of_one_search(row: Row, latest: Row) -> bool:
     # One that has not begun has no images yet.
     alike = all(len({row[key], latest[key]} - {None}) < 2 for key in IMAGES)
-    return bool(row["search"] == latest["search"] and alike)
+    return alike and all(row[key] == latest[key] for key in ("search", "seed"))
 
 
 def points_of(rows: Iterable[Row]) -> list[list[Row]]:
@@ -55,8 +66,8 @@ def points_of(rows: Iterable[Row]) -> list[list[Row]]:
     """
     found: dict[tuple[Any, ...], list[Row]] = {}
     for row in sorted(rows, key=lambda row: (row["epochs"] or 0, row.get("rung") or 0)):
-        place = (row["space"], row["point"], row["seed"], row.get("full_epochs"))
-        found.setdefault((*place, _without_length(row["recipe"])), []).append(row)
+        place = (row["space"], row["point"], row["seed"])
+        found.setdefault((*place, *_recipe(row)), []).append(row)
     return list(found.values())
 
 
