@@ -149,6 +149,10 @@ def test_a_winner_that_fresh_seeds_exceed_flatters_nobody(tmp_path: Path) -> Non
     text = text_of(search_section(load_results(tmp_path)))
     assert re.search(r"points below that, so it does not flatter here\.", text)
     assert "tends to flatter" not in text
+    won = found(load_results(tmp_path)).won
+    assert won is not None
+    builder.confirm(2, validation_accuracy=won.accuracy)
+    assert "was the same, so" in str(optimism(found(load_results(tmp_path))))
 
 
 def test_what_a_bench_trained_of_the_winner_confirms_it(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_each_epochs_line_has_its_own_accuracy_and_an_audit_is_named(tmp_path: P
     search.follow("a", role="audit")
     search.train("a", 90)
     (line,) = search.printed()
-    assert line.startswith("point a (audit): epoch 3/9, validation 90.00 % | ")
+    assert line.startswith("point a (audit): epoch 3/9, validation 90.00 % | about ")
     assert "starting worker" not in search.shown()
 
 

@@ -83,7 +83,7 @@ class SearchBoard(Board):
             lines = [", ".join([text, *map(beyond, passed)])]
         audit = " (audit)" if trial.role == "audit" else ""
         for line in lines:
-            self._line(f"{trial.view.label}{audit}: {line}{self._standing()}")
+            self._line(f"{trial.view.label}{audit}: {line} | {self._standing(trial.role)}")
 
     def say(self, text: str) -> None:
         """Print a line that stays, above the overview if there is one."""
@@ -109,13 +109,16 @@ class SearchBoard(Board):
         verb = f"goes on after epoch {view.epoch}" if view.epoch else "started"
         return f"{verb} on {message['facts']['device']}"
 
-    def _standing(self) -> str:
-        """Return the end of every line: the best so far, compute spent and time left."""
+    def _standing(self, role: str) -> str:
+        """Return the end of every line: time left, and while it searches the best and what that
+        has cost so far."""
+        if role != "search":
+            return self._left()
         found = [
             f"best {percent(trial.row['validation_accuracy'])} ({trial.view.label})"
             for trial in self.tally.best(1)
         ]
-        return f" | {', '.join([*found, self._compute(), self._left()])}"
+        return ", ".join([*found, self._compute(), self._left()])
 
     def _compute(self) -> str:
         share = self.tally.share

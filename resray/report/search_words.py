@@ -89,14 +89,14 @@ def optimism(search: Search) -> str | None:
     if own is None or search.won is None or search.won.accuracy is None:
         return None
     above = search.won.accuracy - own.mean
-    side = (
-        "above that, as the highest of many tends to be"
-        if above > 0
-        else "below that, so it does not flatter here"
-    )
+    side = f"{fixed(abs(above))} points below that, so it does not flatter here"
+    if fixed(above) == fixed(0.0):
+        side = "the same, so it does not flatter here"
+    elif above > 0:
+        side = f"{fixed(above)} points above that, as the highest of many tends to be"
     return (
         f"On validation the fresh seeds reach {spread(own)}\u00a0% (n\u00a0=\u00a0{own.n}): the "
-        f"search's {fixed(search.won.accuracy)}\u00a0% was {fixed(abs(above))} points {side}."
+        f"search's {fixed(search.won.accuracy)}\u00a0% was {side}."
     )
 
 
