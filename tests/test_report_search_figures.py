@@ -102,6 +102,10 @@ def test_each_point_is_a_line_and_the_winner_lies_on_top(folder: Path) -> None:
     assert lines[-1]["line"]["color"] == "@series-1"
     assert all(line["y"] == [3, 2, 1, 0] for line in lines)
     assert lines[-1]["x"][-1] == 1.0
+    layout: Any = panel["layout"]
+    names = [note for note in layout["annotations"] if note.get("xref") == "paper"]
+    assert [note["xanchor"] for note in names] == ["right"] * 4, "no line passes under a name"
+    assert layout["margin"]["l"] > 7 * len("accuracy (%)")
 
 
 def test_curves_end_at_the_stop_and_the_audit_goes_on_apart(folder: Path) -> None:

@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from resray.report.aggregate import Results
 from resray.report.plot import Figure, Layout, Panel, Series, Trace, View, layout, trace_of
 from resray.report.search import COMPLETED, Search, SearchPoint, search_of
-from resray.report.search_axes import ABSENT, SpaceAxis
+from resray.report.search_axes import ABSENT, SpaceAxis, short_text
 from resray.report.search_plot import AUDITED, SHADES, WINNER, hover, shade, with_begun
 from resray.report.text import fixed, plotly_text
 
 ROW = 72
 """Pixels between two axes of the parallel coordinates."""
+NAME, LETTER = 16, 7
+"""Of axes' names beside the parallel coordinates: most letters, so that a phone has room for the
+lines, and pixels of one."""
 ABSENT_ROOM = 0.08
 """The width of the band of points to which an axis does not apply."""
 NEAR = 0.04
@@ -106,7 +109,7 @@ def line_of(search: Search, point: SearchPoint, places: Sequence[float], colour:
 def parallel_layout(axes: Sequence[SpaceAxis], low: float, high: float) -> Layout:
     """Return the layout: an axis in each row, the accuracy in the last, all with their ticks."""
     rows = len(axes)
-    names = [*(plotly_text(axis.label) for axis in axes), "validation accuracy (%)"]
+    names = [*(short_text(axis.label, NAME) for axis in axes), "accuracy (%)"]
     accuracies = [(place, fixed(low + place * (high - low), 1)) for place in (0.0, 0.5, 1.0)]
     ticks = [*(axis.ticks for axis in axes), accuracies]
     absent = any(not axis.everywhere for axis in axes)
@@ -115,6 +118,7 @@ def parallel_layout(axes: Sequence[SpaceAxis], low: float, high: float) -> Layou
     return layout(
         "",
         60 + ROW * (rows + 1),
+        margin={"l": 16 + LETTER * max(map(len, names)), "r": 14, "t": 10, "b": 8},
         xaxis=hidden,
         yaxis={"visible": False, "range": [-0.55, rows + 0.45], "fixedrange": True},
         shapes=[*(axis_line(rows - row) for row in range(rows)), *accuracy_line()],
@@ -139,10 +143,10 @@ def accuracy_line() -> Iterator[Layout]:
 
 
 def name_note(name: str, row: int) -> Layout:
-    """Return an axis's name, above its left end."""
-    return {"x": 0, "xref": "paper", "y": row, "text": f"<b>{name}</b>", "showarrow": False,
-            "xanchor": "left", "yshift": 17, "font": {"color": "@ink", "size": 12},
-            "bgcolor": "@veil"}  # fmt: skip
+    """Return an axis's name, in the margin, where no line passes."""
+    text = f"<b>{plotly_text(name)}</b>"
+    return {"x": 0, "xref": "paper", "xanchor": "right", "y": row, "text": text,
+            "showarrow": False, "font": {"color": "@ink", "size": 12}}  # fmt: skip
 
 
 def tick_note(place: float, text: str, row: int) -> Layout:
