@@ -37,7 +37,7 @@ def test_a_search_ends_in_a_tested_winner_and_grows(tmp_path: Path) -> None:
     assert confirmed["test_accuracy"] is not None
     assert all(row["test_accuracy"] is None for row in outcome.trials)
     assert [row["status"] for row in outcome.trials if row["audited"]] == ["completed"]
-    assert "of the full grid's compute" in output
+    assert "of the compute of training every point in full" in output
     page = outcome.report.read_text()
     assert "confirmed" in page
     starts = read_table(outcome.results, "events")["event"].isin(["started", "resumed"]).sum()
