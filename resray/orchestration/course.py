@@ -4,9 +4,9 @@ Everything is read from the results store, so a course that is begun again after
 where it was.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Protocol
 
 from resray.orchestration.recorder import Recorder
 from resray.orchestration.search_plan import Contender, Leg
@@ -14,21 +14,8 @@ from resray.results.store import ResultStore
 from resray.search.referee import Referee
 
 
-class Course(Protocol):
+class Course(ABC):
     """One scheduler's way through the legs."""
-
-    def start(self) -> list[Leg]:
-        """Return the legs to run, in their order, by what the store says."""
-
-    def add(self, contender: Contender) -> list[Leg]:
-        """Take in a contender that was proposed later; return its leg to run, if any."""
-
-    def after(self, leg: Leg) -> list[Leg]:
-        """Return the legs that follow now that ``leg`` has ended."""
-
-
-class InFlight:
-    """Each contender has one leg; the referee may stop it at any epoch (asha, median, none)."""
 
     def __init__(
         self, contenders: Sequence[Contender], referee: Referee, recorder: Recorder
@@ -36,6 +23,22 @@ class InFlight:
         self._contenders = contenders
         self._referee = referee
         self._recorder = recorder
+
+    @abstractmethod
+    def start(self) -> list[Leg]:
+        """Return the legs to run, in their order, by what the store says."""
+
+    @abstractmethod
+    def add(self, contender: Contender) -> list[Leg]:
+        """Take in a contender that was proposed later; return its leg to run, if any."""
+
+    @abstractmethod
+    def after(self, leg: Leg) -> list[Leg]:
+        """Return the legs that follow now that ``leg`` has ended."""
+
+
+class InFlight(Course):
+    """Each contender has one leg; the referee may stop it at any epoch (asha, median, none)."""
 
     def start(self) -> list[Leg]:
         """Return what has not ended: first what was begun, then the rest in its order."""
@@ -57,15 +60,13 @@ class InFlight:
         return []
 
 
-class Promotions:
+class Promotions(Course):
     """Each rung is a training of its own; who may go on begins the next (asha, rescaled)."""
 
     def __init__(
         self, contenders: Sequence[Contender], referee: Referee, recorder: Recorder
     ) -> None:
-        self._contenders = contenders
-        self._referee = referee
-        self._recorder = recorder
+        super().__init__(contenders, referee, recorder)
         self._next: dict[str, Leg] = {}
 
     def start(self) -> list[Leg]:
@@ -94,7 +95,7 @@ class Promotions:
         return self.after(following) if has_ended(self._referee.store, following) else [following]
 
 
-class Halving:
+class Halving(Course):
     """All come to a rung before any goes on (synchronous successive halving).
 
     What follows depends on nothing but the values at the rung, so neither on the order in which
@@ -104,9 +105,7 @@ class Halving:
     def __init__(
         self, contenders: Sequence[Contender], referee: Referee, recorder: Recorder
     ) -> None:
-        self._contenders = contenders
-        self._referee = referee
-        self._recorder = recorder
+        super().__init__(contenders, referee, recorder)
         self._out: set[str] = set()
 
     def start(self) -> list[Leg]:

@@ -64,20 +64,20 @@ class TpeProposals:
             asked = f"{key} {repeat}"
             point = self._ask(asked)
             is_new = self._is_new(point)
-            self._waiting.setdefault(_identity(point), []).append(asked)
+            self._waiting.setdefault(point.identity, []).append(asked)
             if is_new:
                 self._points[key] = point
                 return point
-            if _identity(point) in self._values:
+            if point.identity in self._values:
                 # Told the same again, Optuna turns away from what it has proposed before.
-                self._learn(point, self._values[_identity(point)])
+                self._learn(point, self._values[point.identity])
         return None
 
     def expect(self, key: str, point: Point) -> None:
         """Take in a point that an earlier command proposed, whose trial goes on now."""
         assert key not in self._points, key
         self._points[key] = point
-        self._waiting.setdefault(_identity(point), [])
+        self._waiting.setdefault(point.identity, [])
 
     def tell(self, key: str, value: float | None) -> None:
         """Learn the highest validation accuracy (%) that the trial of a point has reached.
@@ -94,13 +94,13 @@ class TpeProposals:
         return point
 
     def _is_new(self, point: Point) -> bool:
-        return _identity(point) not in self._values.keys() | self._waiting.keys()
+        return point.identity not in self._values.keys() | self._waiting.keys()
 
     def _learn(self, point: Point, value: float) -> None:
         """Tell Optuna a point's value: for its proposals that wait for it, else as a point more."""
         assert math.isfinite(value), value
-        self._values[_identity(point)] = value
-        waiting = self._waiting.pop(_identity(point), [])
+        self._values[point.identity] = value
+        waiting = self._waiting.pop(point.identity, [])
         for asked in waiting:
             self._searcher.on_trial_complete(asked, {METRIC: value})
         if not waiting:
@@ -140,10 +140,6 @@ class TpeProposals:
                 value = left.pop(name)
                 parameters[parameter] = _text(value) if axis.options else value
         return {**parameters, **left}, distributions
-
-
-def _identity(point: Point) -> Identity:
-    return point.space, point.to_json()
 
 
 def _in_turn(name: str, space: Space, values: Mapping[str, Any]) -> Iterator[tuple[str, str, Axis]]:

@@ -70,9 +70,9 @@ class Search:
     def _forget(self) -> None:
         """Remove what there is of the contenders, and what confirmed one of them (``--force``)."""
         ids = {leg.trial_id for leg in self._legs()}
-        points = {drawing_order(each) for each in self.contenders}
+        points = {each.point.identity for each in self.contenders}
         for row in self.store.trials():
-            confirms = row["role"] == "confirmation" and f"{row['space']} {row['point']}" in points
+            confirms = row["role"] == "confirmation" and (row["space"], row["point"]) in points
             if row["trial_id"] in ids or confirms:
                 forget(self.store, row["trial_id"])
 
@@ -203,7 +203,10 @@ class Search:
         settings = self._planner.settings
         stopped = [each for each in self.contenders if self._was_stopped(each)]
         begun = [each for each in stopped if is_audited(self.store, each.final)]
-        rest = sorted((each for each in stopped if each not in begun), key=drawing_order)
+        # In an order that depends on nothing but the points, so that a draw can be repeated.
+        rest = sorted(
+            (each for each in stopped if each not in begun), key=lambda each: each.point.identity
+        )
         generator = random.Random(f"{settings.seed} audit")
         drawn = generator.sample(rest, min(len(rest), max(0, settings.audit - len(begun))))
         legs = [each.audited() for each in [*begun, *drawn]]
@@ -220,8 +223,3 @@ class Search:
     def _rows(self) -> list[Row]:
         rows = (self.store.trial(trial_id) for trial_id in self.search_ids)
         return [row for row in rows if row is not None]
-
-
-def drawing_order(contender: Contender) -> str:
-    """Return what puts contenders into an order that depends on nothing but their points."""
-    return f"{contender.point.space} {contender.point.to_json()}"

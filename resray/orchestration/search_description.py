@@ -10,7 +10,6 @@ from resray.errors import InputError
 from resray.orchestration.course import is_over
 from resray.orchestration.resources import Machine, counted
 from resray.orchestration.search_plan import Contender, SearchPlanner
-from resray.search.points import Point
 from resray.search.referee import Referee
 from resray.study.expand import all_reductions
 
@@ -25,7 +24,7 @@ def describe_search(planner: SearchPlanner, machine: Machine, console: Console) 
     try:
         known = planner.contenders(allocation)
         referee = Referee(planner.store, planner.settings, planner.changed)
-        states = {key_of(each.point): state_of(each, referee) for each in known}
+        states = {each.point.identity: state_of(each, referee) for each in known}
     except InputError as error:
         if planner.asked.data_dir is not None:
             raise
@@ -41,21 +40,16 @@ def describe_search(planner: SearchPlanner, machine: Machine, console: Console) 
     console.print(f"{in_words(planner)}; {allocation}.", highlight=False)
 
 
-def point_table(planner: SearchPlanner, states: Mapping[str, str]) -> Table:
+def point_table(planner: SearchPlanner, states: Mapping[tuple[str, str], str]) -> Table:
     """Return the points in the order in which they would begin."""
     table = Table(Column("point", overflow="fold"), "epochs", "rungs after", "")
     for each in planner.plan.trials[:SHOWN]:
         epochs = each.trial.recipe.epochs
         judged = ", ".join(map(str, planner.rungs_of(epochs))) or "none"
-        table.add_row(each.point.name, str(epochs), judged, states.get(key_of(each.point), ""))
+        table.add_row(each.point.name, str(epochs), judged, states.get(each.point.identity, ""))
     if more := len(planner.plan.trials[SHOWN:]):
         table.add_row(f"... and {more} more")
     return table
-
-
-def key_of(point: Point) -> str:
-    """Return what names a point among all of a search."""
-    return f"{point.space} {point.to_json()}"
 
 
 def state_of(contender: Contender, referee: Referee) -> str:

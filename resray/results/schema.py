@@ -11,9 +11,6 @@ VERSION_KEY = b"resray_schema_version"
 
 UTC = pa.timestamp("us", tz="UTC")
 
-ROLES = ("bench", "search", "confirmation")
-"""What a trial was run for; null, in results of older versions, is bench."""
-
 STATUSES = ("pending", "running", "completed", "stopped", "interrupted", "failed")
 
 _TRIALS: dict[str, tuple[pa.DataType, str]] = {

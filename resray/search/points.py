@@ -28,6 +28,11 @@ class Point:
         """The values, joined as in the names of a grid's trials: ``resnet18-sgd-0.1``."""
         return point_name(self.values)
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What tells a point from the others of a search: the trials' columns space and point."""
+        return self.space, self.to_json()
+
     def to_json(self) -> str:
         """Return the values as compact JSON, in the space's order."""
         return json.dumps(dict(self.values), separators=(",", ":"), allow_nan=False)
