@@ -13,11 +13,14 @@ from resray.errors import InputError
 from resray.report.aggregate import Results, load_results, split_settings
 from resray.report.answer import answer
 from resray.report.comparison import Comparison, comparisons, signed_difference
+from resray.report.payload import packed
 from resray.report.statistics import Summary, summarise
-from resray.report.text import count, duration, plotly_text, script_json, spread, table, tag
-from resray.report.text import text_column as column
+from resray.report.tables import table
+from resray.report.tables import text_column as column
+from resray.report.text import count, duration, plotly_text, spread, tag
 from resray.report.verdicts import verdicts
 from resray.study.recipe_spec import Recipe
+from tests.page_reader import packed_in
 from tests.report_builder import RECIPE, trial, write_results
 
 TWO_VARIANTS = """
@@ -202,11 +205,11 @@ def test_numbers_as_text() -> None:
 
 def test_text_is_harmless_in_each_language() -> None:
     assert tag("p", "<b>&", title='"') == '<p title="&quot;">&lt;b&gt;&amp;</p>'
-    assert "<script>" not in table("<script>", [column("<script>")], [["<script>"]])
+    assert "<script>" not in table("<script>", [column("<script>")], [["<script>"]], id="a")
     assert plotly_text("<b>%{x}") == "&lt;b&gt;&#37;{x}"
-    text = script_json({"a": ["</script>\u2028", float("nan"), 0.1234567]})
-    assert not set("<>\u2028") & set(text)
-    assert json.loads(text) == {"a": ["</script>\u2028", None, 0.123457]}
+    html = packed("a", {"a": ["</script>\u2028", "\ud800"]})
+    assert not set("<>\u2028") & set(html.partition(">")[2].removesuffix("</script>"))
+    assert json.loads(packed_in(html)["a"]) == {"a": ["</script>\u2028", "\ud800"]}
 
 
 def test_seeds_that_an_older_version_wrote_join_the_newer_ones(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from resray.report.evaluations_section import evaluations_figure, evaluations_se
 from resray.report.page import render
 from resray.report.statistics import Summary
 from resray.results.schema import table_schema
+from tests.page_reader import packed_in
 from tests.report_builder import START, trial, write_results
 
 ROWS = [trial("resnet18", seed) for seed in (0, 1)]
@@ -143,7 +144,7 @@ def test_columns_without_a_value_are_left_out(tmp_path: Path) -> None:
 def test_figure_draws_accuracy_by_severity_from_the_uncorrupted_on(tmp_path: Path) -> None:
     figure = evaluations_figure(results_of(tmp_path, all_kinds(0)))
     assert figure is not None
-    panels = figure.views[0].panels
+    panels = figure.chosen()
     assert [panel.title for panel in panels] == [
         "Blur: test accuracy (%)",
         "Noise: test accuracy (%)",
@@ -187,4 +188,4 @@ def test_values_that_are_missing_leave_the_page_whole(tmp_path: Path) -> None:
     ]
     page = render(results_of(tmp_path, rows))
     assert 'id="evaluations"' in page
-    assert "NaN" not in page.split('id="figures">')[1].split("</script>")[0]
+    assert "NaN" not in packed_in(page)["figure-evaluations"]

@@ -8,7 +8,6 @@ from typing import Any
 
 import plotly.graph_objects as go
 import pytest
-from plotly.offline import get_plotlyjs
 
 from resray.errors import InputError
 from resray.report import write_report
@@ -17,6 +16,7 @@ from resray.report.figures import all_figures
 from resray.report.sections import SYMBOL_PATHS
 from resray.results.schema import TABLES
 from resray.study.recipe_spec import Recipe
+from tests.page_reader import figures_of, panels_of
 from tests.report_builder import START, epochs_of, trial, write_results
 
 STUDY = Path(__file__).parent.parent / "benchmarks" / "depth-family.yaml"
@@ -30,15 +30,9 @@ NO_FIGURES = dict.fromkeys(
 
 
 def page(folder: Path, **options: Any) -> str:
-    """Return a report's HTML without Plotly's own code."""
+    """Return a report's HTML."""
     path = write_report(folder, folder / "out" / "report.html", **options)
-    return path.read_text(encoding="utf-8").replace(get_plotlyjs(), "")
-
-
-def figures_of(html: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', html)
-    assert found
-    return dict(json.loads(found[1]))
+    return path.read_text(encoding="utf-8")
 
 
 class Outline(HTMLParser):
@@ -120,8 +114,8 @@ def test_every_trace_and_layout_is_valid_plotly(tmp_path: Path) -> None:
     colour = re.compile(r'"@([a-z0-9-]+)"')
     figures = json.loads(colour.sub(lambda m: f'"{style[m[1]]}"', json.dumps(figures_of(html))))
     assert set(figures) == {"cost", "curves", "phases", "gradients", "time"}
-    for views in figures.values():
-        for panel in (panel for view in views for panel in view):
+    for payload in figures.values():
+        for panel in panels_of(payload):
             assert panel["data"]
             go.Figure(panel["data"], panel["layout"])
 
@@ -134,7 +128,7 @@ def test_keys_can_draw_every_symbol(tmp_path: Path) -> None:
 
 def test_cost_panels_show_means_with_their_spread(tmp_path: Path) -> None:
     rows = [trial(seed=0, test_accuracy=90.0), trial(seed=1, test_accuracy=92.0)]
-    panels = figures_of(page(write_results(tmp_path, rows)))["cost"][0]
+    panels = panels_of(figures_of(page(write_results(tmp_path, rows)))["cost"])
     (point,) = panels[0]["data"]
     assert point["y"] == [91.0]
     assert point["error_y"]["array"] == [1.41421]

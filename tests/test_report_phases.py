@@ -40,7 +40,7 @@ def results_of(folder: Path, *rows: dict[str, Any], phased: bool = True) -> Resu
 def panels(results: Results) -> dict[str, list[dict[str, Any]]]:
     figure = phases_figure(results)
     assert figure is not None
-    return {panel.title: panel.traces for panel in figure.views[0].panels}
+    return {str(panel.title): panel.traces for panel in figure.chosen()}
 
 
 def test_each_setting_that_changes_has_a_panel_with_its_values(tmp_path: Path) -> None:

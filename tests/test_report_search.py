@@ -30,9 +30,10 @@ from resray.report.search_words import (
 from resray.report.statistics import most_hits
 from resray.results.store import ResultStore
 from resray.study.search_spec import SearchSettings
+from tests.page_reader import figures_of, panels_of
 from tests.report_builder import trial
 from tests.search_builder import GRID, SearchBuilder, shuffled
-from tests.test_report_page import Outline, figures_of
+from tests.test_report_page import Outline
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +60,7 @@ def text_of(html: str) -> str:
 
 def page_of(results: Results) -> str:
     """Return the page without Plotly's own code."""
-    from plotly.offline import get_plotlyjs
-
-    return render(results).replace(get_plotlyjs(), "")
+    return render(results)
 
 
 # --- apart from what is tested ------------------------------------------------------------------
@@ -419,8 +418,8 @@ def test_every_trace_is_valid_and_every_text_harmless(tmp_path: Path) -> None:
     style = dict(re.findall(r"--([a-z0-9-]+): ([^;]+);", html))
     colour = re.compile(r'"@([a-z0-9-]+)"')
     figures = json.loads(colour.sub(lambda m: f'"{style[m[1]]}"', json.dumps(figures_of(html))))
-    for views in figures.values():
-        for panel in (panel for view in views for panel in view):
+    for payload in figures.values():
+        for panel in panels_of(payload):
             go.Figure(panel["data"], panel["layout"])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from resray.report.aggregate import load_results
-from resray.report.page import plots
+from resray.report.payload import figure_payload
 from resray.report.search import search_of
 from resray.report.search_axes import ABSENT, SpaceAxis, axes_of
 from resray.report.search_cost import spent_on
@@ -94,15 +94,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_point_is_a_line_and_the_winner_lies_on_top(folder: Path) -> None:
     figure = parallel_figure(load_results(folder))
     assert figure is not None
-    full, everything = plots(figure)
-    (panel,) = everything
-    lines: Any = panel["data"]
+    (full,), (panel,) = (figure.chosen({"view": view}) for view in figure.switches[0].options)
+    lines = panel.traces
     assert len(lines) == 12
-    assert len(full[0]["data"]) < 12  # type: ignore[arg-type]
+    assert len(full.traces) < 12
     assert lines[-1]["line"]["color"] == "@series-1"
     assert all(line["y"] == [3, 2, 1, 0] for line in lines)
     assert lines[-1]["x"][-1] == 1.0
-    layout: Any = panel["layout"]
+    layout = panel.layout
     names = [note for note in layout["annotations"] if note.get("xref") == "paper"]
     assert [note["xanchor"] for note in names] == ["right"] * 4, "no line passes under a name"
     assert layout["margin"]["l"] > 7 * len("accuracy (%)")
@@ -112,7 +111,7 @@ def test_curves_end_at_the_stop_and_the_audit_goes_on_apart(folder: Path) -> Non
     results = load_results(folder)
     figure = rungs_figure(results)
     assert figure is not None
-    traces: Any = plots(figure)[0][0]["data"]
+    traces = figure.chosen()[0].traces
     by_key: dict[str, list[Any]] = {}
     for trace in traces:
         by_key.setdefault(trace.get("legendgroup", "stops"), []).append(trace)
@@ -133,7 +132,7 @@ def test_a_cross_lies_at_the_end_of_its_curve(tmp_path: Path) -> None:
     builder.store.put_epochs(stop["trial_id"], [last | {"validation_accuracy": 12.5}])
     figure = rungs_figure(load_results(tmp_path))
     assert figure is not None
-    traces: Any = plots(figure)[0][0]["data"]
+    traces = figure.chosen()[0].traces
     *curves, crosses = traces
     ends = {(curve["x"][-1], curve["y"][-1]) for curve in curves}
     assert set(zip(crosses["x"], crosses["y"], strict=True)) <= ends
@@ -145,7 +144,8 @@ def test_best_so_far_only_rises_and_leaves_the_audit_out(folder: Path) -> None:
     results = load_results(folder)
     figure = best_figure(results)
     assert figure is not None
-    time, work = (view[0]["data"][0] for view in plots(figure))  # type: ignore[index]
+    views = figure.switches[0].options
+    time, work = (figure.chosen({"view": view})[0].traces[0] for view in views)
     assert time["y"] == sorted(time["y"])
     assert time["x"] == sorted(time["x"])
     search = search_of(results)
@@ -156,8 +156,8 @@ def test_best_so_far_only_rises_and_leaves_the_audit_out(folder: Path) -> None:
 def test_a_point_stands_in_every_panel(folder: Path) -> None:
     figure = axes_figure(load_results(folder))
     assert figure is not None
-    for panel in plots(figure)[0]:
-        traces: Any = panel["data"]
+    for panel in figure.chosen():
+        traces = panel.traces
         assert sum(len(trace["x"]) for trace in traces) == 12
         (early,) = (trace for trace in traces if trace["legendgroup"] == "early")
         assert early["marker"]["symbol"].endswith("-open")
@@ -188,7 +188,7 @@ def test_hover_text_stays_text(tmp_path: Path) -> None:
     builder.run([{"trial": "<b>x</b>%{y}"}, {"trial": "resnet18"}])
     figure = parallel_figure(load_results(tmp_path))
     assert figure is not None
-    text = json.dumps(plots(figure))
+    text = json.dumps(figure_payload(figure))
     assert "<b>x</b>" not in text
     assert "%{y}" not in text
 
@@ -243,7 +243,7 @@ def test_what_a_kill_cut_off_lasts_to_its_last_epoch(tmp_path: Path) -> None:
 def test_the_timeline_tells_audit_and_confirmation_apart(folder: Path) -> None:
     figure = workers_figure(load_results(folder))
     assert figure is not None
-    traces: Any = plots(figure)[0][0]["data"]
+    traces = figure.chosen()[0].traces
     bars = {trace["legendgroup"]: len(trace["x"]) for trace in traces}
     assert bars["audited"] == 2
     assert bars["confirmation"] == 1

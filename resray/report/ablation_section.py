@@ -11,28 +11,16 @@ from resray.report.plot import (
     Panel,
     Series,
     Trace,
-    View,
     all_series,
     bar_layout,
     bars,
+    between,
 )
 from resray.report.record import setting
 from resray.report.sections import marks
 from resray.report.statistics import Summary, summarise
-from resray.report.text import (
-    MISSING,
-    Html,
-    fixed,
-    join,
-    listed,
-    number_column,
-    plotly_text,
-    signed,
-    spread,
-    table,
-    tag,
-    text_column,
-)
+from resray.report.tables import number_column, table, text_column
+from resray.report.text import MISSING, Html, fixed, join, listed, plotly_text, signed, spread, tag
 from resray.study.entries import FULL, PLAIN
 from resray.study.layers import flatten
 
@@ -57,23 +45,24 @@ AGAINST = {"chain": "the step before", "add": "plain", "remove": "full"}
 
 def ablation_section(results: Results) -> Html:
     """A table for each form of the ablation, with the product of its factors; nothing if none."""
-    parts = [form_part(results, ablation) for ablation in ablations(results)]
+    made = enumerate(ablations(results), 1)
+    parts = [form_part(results, ablation, place) for place, ablation in made]
     return join([tag("p", READING), *parts]) if parts else Html()
 
 
-def form_part(results: Results, ablation: Ablation) -> Html:
+def form_part(results: Results, ablation: Ablation, place: int) -> Html:
     title = TITLES[ablation.form] + (f" ({ablation.condition})" if ablation.condition else "")
     sentences = [*products(ablation), *cautions(ablation)]
     return join(
         [
             tag("h3", title),
             tag("p", " ".join(sentences)),
-            form_table(results, ablation),
+            form_table(results, ablation, f"ablation-{place}"),
         ]
     )
 
 
-def form_table(results: Results, ablation: Ablation) -> Html:
+def form_table(results: Results, ablation: Ablation, id: str) -> Html:
     ablate = results.study.ablate if results.study else None
     assert ablate is not None
     targets = [ablate.target_accuracy, ablation.common_accuracy]
@@ -92,7 +81,7 @@ def form_table(results: Results, ablation: Ablation) -> Html:
     rows = [
         step_row(ablation, place, ablate.changes, wanted) for place in range(len(ablation.steps))
     ]
-    return table(caption(ablation), columns, rows)
+    return table(caption(ablation), columns, rows, id=id)
 
 
 def step_row(
@@ -230,11 +219,11 @@ def ablation_figure(results: Results) -> Figure | None:
     if not made:
         return None
     look = all_series(results.groups)
-    views = [View(view_label(ablation), step_panels(results, ablation, look)) for ablation in made]
+    views = {view_label(ablation): step_panels(results, ablation, look) for ablation in made}
     text = "Steps from top to bottom. Bars start at zero; shorter is faster. "
     if any(ablation.obstacle for ablation in made):
         text += "Open bars: shared machine, times not compared."
-    return Figure("ablation", "Ablation", text, [], views)
+    return Figure("ablation", "Ablation", text, [], **between("Form", views))
 
 
 def view_label(ablation: Ablation) -> str:

@@ -20,12 +20,21 @@ from resray.study.spec import Study
 
 Identity = tuple[Any, ...]
 
-IDENTITY = ("name", "variant", "recipe", "stop_after", "dataset_checksum", "world_size", "role")
+IDENTITY = ("name", "variant", "recipe", "stop_after", "dataset_checksum", "world_size", "role",
+            "source")  # fmt: skip
 """Trials that agree in these differ in their seed only. Variants in which a trial has the same
 recipe count as one: the first of them. What confirms a search is averaged apart: its recipe was
-chosen among many."""
+chosen among many. The source is the results folder, where a report is of several."""
 
-LABEL_KEYS = ("variant", "stop_after", "epochs", "data.name", "data.limit_train", "world_size")
+LABEL_KEYS = (
+    "source",
+    "variant",
+    "stop_after",
+    "epochs",
+    "data.name",
+    "data.limit_train",
+    "world_size",
+)
 """What is tried first to tell configurations of one name apart; the rest follows by alphabet."""
 
 
@@ -243,8 +252,9 @@ def distinguish(configurations: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 def settings_of(identity: Identity) -> dict[str, Any]:
     """Return a configuration's recipe with dotted keys, and what else tells it from others."""
-    _, variant, recipe, stop_after, checksum, world_size, _ = identity
+    _, variant, recipe, stop_after, checksum, world_size, _, source = identity
     others = {
+        "source": source,
         "variant": variant,
         "stop_after": stop_after,
         "world_size": world_size,
@@ -289,7 +299,7 @@ def parsed_json(text: str | None, empty: Any) -> Any:
 
 def _trial_rows(frame: pd.DataFrame, chosen: set[str] | None) -> list[Row]:
     return [
-        row | {"recipe": normalised(row["recipe"]), "role": row["role"] or "bench"}
+        row | {"recipe": normalised(row["recipe"]), "role": row["role"] or "bench", "source": None}
         for row in plain_rows(frame)
         if chosen is None or row["trial_id"] in chosen
     ]

@@ -1,7 +1,8 @@
 """The table of what a study's sources leave unstated, with the values in force."""
 
 from resray.report.aggregate import Results, split_settings
-from resray.report.text import Html, listed, table, text_column
+from resray.report.tables import table, text_column
+from resray.report.text import Html, listed
 from resray.study.applicable import in_use
 from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe
@@ -23,7 +24,8 @@ def assumed_table(results: Results) -> Html:
         return Html()
     columns = [text_column("Setting"), text_column("Value"), text_column("Assumed, because")]
     rows = [[key, assumed_value(results, key), why] for key, why in results.study.assumed.items()]
-    return table("Assumed: what the study's sources leave unstated", columns, rows)
+    caption = "Assumed: what the study's sources leave unstated"
+    return table(caption, columns, rows, id="assumed")
 
 
 def assumed_value(results: Results, key: str) -> object:

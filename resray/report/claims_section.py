@@ -101,7 +101,7 @@ def held(left: float, right: float, margin: float) -> str:
 def number(value: float) -> str:
     """Return a number of any metric in four digits or, from a thousand on, whole."""
     if abs(value) >= 1e6:
-        text = count(value)
+        text = str(count(value))
     else:
         text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     return MISSING if text in ("nan", "inf", "-inf") else text.replace("-", "−", 1)

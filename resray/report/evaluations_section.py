@@ -11,23 +11,11 @@ from resray.report.evaluations import (
     ensembles,
     evaluated,
 )
-from resray.report.plot import Figure, Panel, Series, Trace, View, all_series, layout, trace_of
+from resray.report.plot import Figure, Panel, Series, Trace, all_series, layout, trace_of
 from resray.report.sections import marks
 from resray.report.statistics import Summary
-from resray.report.text import (
-    Column,
-    Html,
-    fixed,
-    join,
-    listed,
-    number_column,
-    plotly_text,
-    signed,
-    spread,
-    table,
-    tag,
-    text_column,
-)
+from resray.report.tables import Column, number_column, table, text_column
+from resray.report.text import Html, fixed, join, listed, plotly_text, signed, spread, tag
 
 
 def evaluations_section(results: Results) -> Html:
@@ -103,7 +91,7 @@ def views_table(found: Sequence[Evaluated]) -> Html:
         "test accuracy of the same checkpoints. Corrupted: mean over all kinds and severities"
     )
     rows = [views_row(one, views, with_images=len(images) > 1) for one in found]
-    return table(caption, columns, rows)
+    return table(caption, columns, rows, id="views")
 
 
 def amounts(counts: Sequence[int]) -> str:
@@ -152,7 +140,7 @@ def ensembles_table(results: Results) -> Html:
         text_column("Note", optional=True),
     ]
     caption = "Ensembles: one value each; the gain is in points against the members' mean"
-    return table(caption, columns, rows) if rows else Html()
+    return table(caption, columns, rows, id="ensembles") if rows else Html()
 
 
 def foreign_table(found: Sequence[Evaluated]) -> Html:
@@ -171,7 +159,7 @@ def foreign_table(found: Sequence[Evaluated]) -> Html:
         "Foreign files: no accuracy where a file has no labels; in brackets the difference, in "
         "points, to the test accuracy of the same checkpoints"
     )
-    return table(caption, columns, rows) if rows else Html()
+    return table(caption, columns, rows, id="foreign") if rows else Html()
 
 
 def foreign_row(one: Evaluated, condition: str) -> list[object]:
@@ -216,7 +204,7 @@ def corruptions_table(found: Sequence[Evaluated]) -> Html:
     ]
     where = "" if several else f" ({corrupted[0].checkpoint})"
     caption = f"Test accuracy{where} by kind of corruption, mean over its severities"
-    return table(caption, columns, rows)
+    return table(caption, columns, rows, id="corruptions")
 
 
 # --- the figure ---------------------------------------------------------------------------------
@@ -243,7 +231,7 @@ def evaluations_figure(results: Results) -> Figure | None:
     names = listed({one.checkpoint: None for one in found})
     caption = f"Means over trials at the checkpoint {names}; bars: standard deviation over seeds."
     series = [look[one.label] for one in found]
-    return Figure("evaluations", "Corruptions", caption, series, [View("", panels)])
+    return Figure("evaluations", "Corruptions", caption, series, panels)
 
 
 def common_range(lines: Sequence[Trace]) -> list[float]:

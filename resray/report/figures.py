@@ -15,10 +15,10 @@ from resray.report.plot import (
     Panel,
     Series,
     Trace,
-    View,
     all_series,
     bar_layout,
     bars,
+    between,
     epoch_axis,
     layout,
     series_with_epochs,
@@ -55,7 +55,7 @@ def cost_figure(results: Results) -> Figure | None:
         title="Test accuracy against cost",
         caption=caption,
         series=[look[group.label] for group in shown],
-        views=[View("", panels)],
+        panels=panels,
     )
 
 
@@ -103,14 +103,13 @@ def curve_figure(results: Results) -> Figure | None:
     """Learning curves of every trial: validation and test, each before the training curve."""
     if not results.epochs:
         return None
-    views = [
-        View(
-            f"{quantity} by {along}",
-            [curve_panel(results, split, quantity, along) for split in ("validation", "test")],
-        )
+    views = {
+        f"{quantity} by {along}": [
+            curve_panel(results, split, quantity, along) for split in ("validation", "test")
+        ]
         for quantity in ("accuracy", "loss")
         for along in ("epoch", "time")
-    ]
+    }
     caption = (
         "One line per trial; dotted and pale behind it, the same quantity on the augmented training"
         " images while training. Where the dotted line leaves the solid one, the model memorises. "
@@ -118,7 +117,8 @@ def curve_figure(results: Results) -> Figure | None:
     )
     if not all(group.exclusive for group in results.groups):
         caption += " Some trials shared their machine: their times are not compared."
-    return Figure("curves", "Learning curves", caption, series_with_epochs(results), views)
+    series = series_with_epochs(results)
+    return Figure("curves", "Learning curves", caption, series, **between("Quantity", views))
 
 
 def curve_panel(results: Results, split: str, quantity: str, along: str) -> Panel:
@@ -159,7 +159,7 @@ def gradient_figure(results: Results) -> Figure | None:
         "would fall from one depth to the next by far more than the last stage's."
     )
     series = series_with_epochs(results)
-    return Figure("gradients", "Gradient norms", caption, series, [View("", panels)])
+    return Figure("gradients", "Gradient norms", caption, series, panels)
 
 
 def log_ticks(traces: Sequence[Trace]) -> list[float]:
@@ -230,7 +230,7 @@ def time_figure(results: Results) -> Figure | None:
         Panel("Seconds per epoch", seconds, bar_layout("seconds", height, barmode="stack")),
         Panel("Images trained on per second", rates, bar_layout("images per second", height)),
     ]
-    return Figure("time", "Time", caption, [], [View("", panels)])
+    return Figure("time", "Time", caption, [], panels)
 
 
 def all_figures(results: Results) -> dict[str, Figure]:

@@ -15,10 +15,11 @@ from resray.report.aggregate import Results, load_results
 from resray.report.claims_section import claims_section
 from resray.report.evaluations_section import evaluations_section
 from resray.report.figures import MISSING_FIGURES, all_figures
+from resray.report.payload import figure_payload, packed
 from resray.report.phases import phases_section
 from resray.report.plot import Figure
 from resray.report.search_words import reduced_note as reduced_search
-from resray.report.text import Html, escape, join, script_json, tag
+from resray.report.text import Html, escape, join, tag
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,10 @@ def render(results: Results) -> str:
         version=escape(resray.__version__),
         style=resource("style.css"),
         script=resource("page.js"),
-        plotly=get_plotlyjs(),
-        figures=script_json({name: plots(figure) for name, figure in figures.items()}),
+        figures=join(
+            packed(f"figure-{name}", figure_payload(figure)) for name, figure in figures.items()
+        ),
+        plotly=packed("plotly", get_plotlyjs()),
     )
 
 
@@ -123,17 +126,6 @@ def content(part: Section, results: Results, figures: dict[str, Figure]) -> Html
 def section(part: Section, body: Html) -> Html:
     heading = tag("h2", part.title, id=f"{part.id}-heading")
     return tag("section", heading, body, id=part.id, aria_labelledby=f"{part.id}-heading")
-
-
-def plots(figure: Figure) -> list[list[dict[str, object]]]:
-    """Return what the page's script draws: for each view, for each panel, title and plot."""
-    return [
-        [
-            {"title": panel.title, "data": panel.traces, "layout": panel.layout}
-            for panel in view.panels
-        ]
-        for view in figure.views
-    ]
 
 
 def resource(name: str) -> str:

@@ -13,13 +13,13 @@ from resray.report.plot import (
     Panel,
     Series,
     Trace,
-    View,
     all_series,
     epoch_axis,
     layout,
     trace_of,
 )
-from resray.report.text import Html, listed, plotly_text, table, text_column
+from resray.report.tables import table, text_column
+from resray.report.text import Html, listed, plotly_text
 
 Values = tuple[float | None, ...]
 """A setting's value in each recorded epoch; None: off, or not recorded."""
@@ -122,7 +122,7 @@ def phases_section(results: Results) -> Html:
         return Html()
     columns = [text_column("Setting"), text_column("Value"), text_column("Configuration")]
     rows = [[name, text, listed(who, most=12)] for (name, text), who in labels.items()]
-    return table("Settings that change by epoch, as recorded", columns, rows)
+    return table("Settings that change by epoch, as recorded", columns, rows, id="phases")
 
 
 def in_words(values: Values) -> str:
@@ -161,7 +161,7 @@ def phases_figure(results: Results) -> Figure | None:
         "A line ends where the setting is off or the training ended. Where lines coincide, "
         "those beneath are wider."
     )
-    return Figure("phases", "Schedule and phases", caption, series, [View("", panels)])
+    return Figure("phases", "Schedule and phases", caption, series, panels)
 
 
 def step_lines(

@@ -1,11 +1,12 @@
-"""What every figure is made of: panels, views and series, in the house layout.
+"""What every figure is made of: panels, switches and series, in the house layout.
 
-A figure has views (what its switch chooses between), a view has panels side by side, a panel is
-one plot. Colours are tokens such as ``@series-0`` that the script replaces by the value of the
-style sheet's variable ``--series-0``, so that plots follow the page into dark mode and print.
+A figure has panels side by side; a panel is one plot. What depends on a switch of the figure is a
+`Choice`, wherever in the panels it stands. Colours are tokens such as ``@series-0`` that the script
+replaces by the value of the style sheet's variable ``--series-0``, so that plots follow the page
+into dark mode and print.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,19 +23,43 @@ Trace = dict[str, Any]
 Layout = dict[str, Any]
 
 
+class Choice(dict[str, Any]):
+    """A value that depends on a switch: the value for each of the switch's options."""
+
+    def __init__(self, switch: str, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
+        self.switch = switch
+
+
+class Curve(list[float | None]):
+    """A line's values, which the page needs only as exactly as the eye can see them.
+
+    They are sent rounded to less than a two-thousandth of their range, as differences, once for all
+    traces that hold the same `Curve`. None, and what is not finite, leaves a gap.
+    """
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A row of buttons that chooses between options; the first one is chosen at first."""
+
+    id: str
+    title: str
+    """What is chosen, for those who hear the page."""
+    options: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Panel:
     """One plot; its title says what the vertical axis shows, in which unit."""
 
-    title: str
+    title: str | Choice
     traces: list[Trace]
+    """Plotly's, with two keys of their own. ``legendgroup``: the key of the series that shows and
+    hides the trace. ``meta={"keys": [...]}``: the series of each of the trace's points, where they
+    differ; every list of that length then loses the points that are hidden."""
     layout: Layout
-
-
-@dataclass(frozen=True)
-class View:
-    label: str
-    panels: list[Panel]
+    """Plotly's. ``meta={"row": 38, "base": 90}``: the height follows from the categories shown."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +79,44 @@ class Figure:
     caption: str
     """What to read from the figure."""
     series: list[Series]
-    views: list[View]
+    panels: list[Panel] | Choice
+    switches: tuple[Switch, ...] = ()
+    scales: tuple[str, ...] = ()
+    """Axes, of ``x`` and ``y``, that the reader may switch to a logarithmic scale."""
+
+    def chosen(self, options: Mapping[str, str] | None = None) -> list[Panel]:
+        """Return the panels under some options, of switches left out under their first one."""
+        first = {switch.id: switch.options[0] for switch in self.switches}
+        chosen = {**first, **(options or {})}
+        return [
+            Panel(
+                resolved(panel.title, chosen),
+                resolved(panel.traces, chosen),
+                resolved(panel.layout, chosen),
+            )
+            for panel in resolved(self.panels, chosen)
+        ]
+
+
+def resolved(value: Any, chosen: Mapping[str, str]) -> Any:
+    """Return ``value`` with every `Choice` in it replaced by what was chosen.
+
+    A choice that lacks the option is worth its first one.
+    """
+    if isinstance(value, Choice):
+        option = chosen[value.switch]
+        return resolved(value[option if option in value else next(iter(value))], chosen)
+    if isinstance(value, dict):
+        return {key: resolved(item, chosen) for key, item in value.items()}
+    if isinstance(value, list):
+        return [resolved(item, chosen) for item in value]
+    return value
+
+
+def between(title: str, options: Mapping[str, list[Panel]]) -> dict[str, Any]:
+    """Return a figure's ``panels`` and ``switches`` where one switch changes all of it."""
+    switch = Switch("view", title, tuple(options))
+    return {"panels": Choice("view", options), "switches": (switch,) if len(options) > 1 else ()}
 
 
 def all_series(groups: Sequence[Group]) -> dict[str, Series]:

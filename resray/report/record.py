@@ -10,18 +10,8 @@ from resray.report.aggregate import (
     split_settings,
 )
 from resray.report.assumed import assumed_table, is_on, setting
-from resray.report.text import (
-    Html,
-    duration,
-    fixed,
-    join,
-    listed,
-    number_column,
-    plural,
-    table,
-    tag,
-    text_column,
-)
+from resray.report.tables import number_column, table, text_column
+from resray.report.text import Html, duration, fixed, join, listed, plural, tag
 from resray.study.applicable import in_use
 
 
@@ -66,7 +56,8 @@ def trials_table(results: Results) -> Html:
         text_column("Reduced", optional=True),
     ]
     caption = "All trials; best epoch on test selects on test and is the published protocol"
-    return table(caption, columns, [trial_cells(results, row) for row in results.trials])
+    rows = [trial_cells(results, row) for row in results.trials]
+    return table(caption, columns, rows, id="trials")
 
 
 def trial_cells(results: Results, row: Row) -> list[object]:
@@ -139,8 +130,8 @@ def early_table(results: Results, rows: Sequence[Row]) -> Html:
         ]
         for row in rows
     ]
-    return table("Trials that did not complete; they enter no mean of completed ones", columns,
-                 cells)  # fmt: skip
+    caption = "Trials that did not complete; they enter no mean of completed ones"
+    return table(caption, columns, cells, id="unfinished")
 
 
 def events_table(results: Results) -> Html:
@@ -167,7 +158,7 @@ def events_table(results: Results) -> Html:
         ]
         for event in sorted(events, key=lambda event: str(event["time"]))
     ]
-    return table("Interruptions and resumptions", columns, cells)
+    return table("Interruptions and resumptions", columns, cells, id="events")
 
 
 # --- what was run -------------------------------------------------------------------------------
@@ -219,7 +210,8 @@ def environment_table(results: Results) -> Html:
         seconds = [row[f"seconds_{column}"] for row in results.all_trials]
         total = sum(value for value in seconds if value is not None)
         rows.append([f"Time {column}, all trials", duration(total)])
-    return table("Data, machine and versions", [text_column("What"), text_column("Value")], rows)
+    columns = [text_column("What"), text_column("Value")]
+    return table("Data, machine and versions", columns, rows, id="environment")
 
 
 def shown(column: str, value: object) -> str:
@@ -234,8 +226,8 @@ def recipe_table(results: Results) -> Html:
     common, _ = split_settings(results.groups)
     rows = [[name, setting(value)] for name, value in common.items() if is_on(value)]
     columns = [text_column("Setting"), text_column("Value")]
-    content = table("Recipe that all configurations share (settings that are off are left out)",
-                    columns, rows)  # fmt: skip
+    caption = "Recipe that all configurations share (settings that are off are left out)"
+    content = table(caption, columns, rows, id="recipe")
     return tag("details", tag("summary", "The recipe in common"), content, open="")
 
 
@@ -248,4 +240,5 @@ def differences_table(results: Results) -> Html:
         [group.label, *(setting(in_use(group.settings).get(name)) for name in differing)]
         for group in results.groups
     ]
-    return table("Recipe differences: the settings that are not the same everywhere", columns, rows)
+    caption = "Recipe differences: the settings that are not the same everywhere"
+    return table(caption, columns, rows, id="differences")

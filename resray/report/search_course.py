@@ -8,7 +8,18 @@ from typing import Any
 import pandas as pd
 
 from resray.report.aggregate import Results, Row
-from resray.report.plot import Figure, Layout, Panel, Trace, View, layout, time_unit, trace_of
+from resray.report.plot import (
+    Choice,
+    Figure,
+    Layout,
+    Panel,
+    Switch,
+    Trace,
+    between,
+    layout,
+    time_unit,
+    trace_of,
+)
 from resray.report.search import COMPLETED, Search, SearchPoint, search_of
 from resray.report.search_cost import own_epochs
 from resray.report.search_plot import AUDITED, WINNER, hover, look_of, looks, with_begun
@@ -35,11 +46,9 @@ def rungs_figure(results: Results) -> Figure | None:
     longest = max(point.full_epochs for point in drawn)
     rungs = {int(row["rung"]): int(row["epoch"]) for point in drawn for row in point.decisions
              if row["rung"] is not None and row["value"] is not None}  # fmt: skip
-    views = [
-        View(f"by epoch{scale}", [Panel("Validation accuracy (%)", traces,
-                                        rung_layout(rungs, longest, logarithmic=bool(scale)))])
-        for scale in ("", ", log scale")
-    ]  # fmt: skip
+    layouts = {f"by epoch{scale}": rung_layout(rungs, longest, logarithmic=bool(scale))
+               for scale in ("", ", log scale")}  # fmt: skip
+    panel = Panel("Validation accuracy (%)", traces, Choice("scale", layouts))
     audited = any(point.audited for point in drawn)
     marks = ["a cross marks a stop", *(["a dotted line a rung"] if rungs else []),
              *(["dots after a stop the audit's training"] if audited else [])]  # fmt: skip
@@ -48,7 +57,8 @@ def rungs_figure(results: Results) -> Figure | None:
         f"{', '.join(marks)}."
     )
     series = [*looks(search, drawn), *([AUDITED] if audited else [])]
-    return Figure("rungs", "Learning curves by rung", caption, series, views)
+    switches = (Switch("scale", "Horizontal axis", tuple(layouts)),)
+    return Figure("rungs", "Learning curves by rung", caption, series, [panel], switches)
 
 
 def curves(results: Results, search: Search, points: Sequence[SearchPoint]) -> Iterator[Trace]:
@@ -195,17 +205,17 @@ def best_figure(results: Results) -> Figure | None:
     if search is None or not steps:
         return None
     divisor, unit = time_unit([steps[-1].seconds])
-    views = [
-        View("by time", [best_panel(search, steps, lambda step: step.seconds / divisor,
-                                    f"{unit} of training and evaluating, all workers")]),
-        View("by compute", [best_panel(search, steps, lambda step: step.work,
-                                       "multiply-adds of forward passes", tickformat="~s")]),
-    ]  # fmt: skip
+    views = {
+        "by time": [best_panel(search, steps, lambda step: step.seconds / divisor,
+                               f"{unit} of training and evaluating, all workers")],
+        "by compute": [best_panel(search, steps, lambda step: step.work,
+                                  "multiply-adds of forward passes", tickformat="~s")],
+    }  # fmt: skip
     caption = (
         "The highest validation accuracy of any epoch so far; each dot is an epoch that raised it. "
         "The audit is left out."
     )
-    return Figure("best", "Best so far", caption, [], views)
+    return Figure("best", "Best so far", caption, [], **between("Along", views))
 
 
 def best_panel(search: Search, steps: Sequence[Step], spent: Callable[[Step], float],

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from resray.report.aggregate import Results
-from resray.report.plot import Figure, Layout, Panel, Series, Trace, View, layout, trace_of
+from resray.report.plot import Figure, Layout, Panel, Series, Trace, between, layout, trace_of
 from resray.report.search import COMPLETED, Search, SearchPoint, search_of
 from resray.report.search_axes import ABSENT, SpaceAxis, short_text
 from resray.report.search_plot import AUDITED, SHADES, WINNER, hover, shade, with_begun
@@ -46,8 +46,8 @@ def parallel_figure(results: Results) -> Figure | None:
     drawn = with_begun(search)
     choices: list[tuple[str, Value]] = [("trained in full", final_accuracy),
                                         ("all points", lambda point: point.accuracy)]  # fmt: skip
-    views = [View(label, [parallel_panel(search, measured(drawn, value), value)])
-             for label, value in choices if len(measured(drawn, value)) > 1]  # fmt: skip
+    views = {label: [parallel_panel(search, measured(drawn, value), value)]
+             for label, value in choices if len(measured(drawn, value)) > 1}  # fmt: skip
     if not views:
         return None
     caption = (
@@ -57,7 +57,7 @@ def parallel_figure(results: Results) -> Figure | None:
     )
     if any(not axis.everywhere for axis in search.axes):
         caption += " “–”: the axis does not apply."
-    return Figure("parallel", "Parallel coordinates", caption, [], views)
+    return Figure("parallel", "Parallel coordinates", caption, [], **between("Points", views))
 
 
 def parallel_panel(search: Search, points: Sequence[SearchPoint], value: Value) -> Panel:
@@ -110,8 +110,8 @@ def parallel_layout(axes: Sequence[SpaceAxis], low: float, high: float) -> Layou
     """Return the layout: an axis in each row, the accuracy in the last, all with their ticks."""
     rows = len(axes)
     names = [*(short_text(axis.label, NAME) for axis in axes), "accuracy (%)"]
-    accuracies = [(place, fixed(low + place * (high - low), 1)) for place in (0.0, 0.5, 1.0)]
-    ticks = [*(axis.ticks for axis in axes), accuracies]
+    accuracies = [(place, str(fixed(low + place * (high - low), 1))) for place in (0.0, 0.5, 1.0)]
+    ticks: list[Sequence[tuple[float, str]]] = [*(axis.ticks for axis in axes), accuracies]
     absent = any(not axis.everywhere for axis in axes)
     hidden = {"visible": False, "range": [ABSENT - 0.06 if absent else -0.06, 1.06],
               "fixedrange": True}  # fmt: skip
@@ -167,16 +167,17 @@ def axes_figure(results: Results) -> Figure | None:
         return None
     full = measured(drawn, final_accuracy)
     kinds = by_kind(search, drawn)
-    views = [View("all points", axis_panels(search, kinds))]
+    views = {"all points": axis_panels(search, kinds)}
     if 1 < len(full) < len(drawn):
-        views.append(View("trained in full", axis_panels(search, by_kind(search, full))))
+        views["trained in full"] = axis_panels(search, by_kind(search, full))
     caption = (
         "Each point of the search once in every panel; points of one value that would cover each "
         "other are moved apart a little. Open: stopped or unfinished, at the accuracy"
         " and epoch that hovering tells; these do not compare with full trainings."
     )
     series = [kind for kind, points in kinds if points]
-    return Figure("axes", "Accuracy against each axis", caption, series, views)
+    title = "Accuracy against each axis"
+    return Figure("axes", title, caption, series, **between("Points", views))
 
 
 def axis_panels(

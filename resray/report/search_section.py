@@ -16,18 +16,8 @@ from resray.report.search import (
 )
 from resray.report.search_axes import value_text
 from resray.report.search_cost import Spent, by_state, seconds_of, spent_on
-from resray.report.text import (
-    Column,
-    Html,
-    count,
-    duration,
-    fixed,
-    join,
-    number_column,
-    table,
-    tag,
-    text_column,
-)
+from resray.report.tables import Column, Table, number_column, table, text_column
+from resray.report.text import Html, count, duration, fixed, join, tag
 
 
 def search_section(results: Results) -> Html:
@@ -83,7 +73,8 @@ def cost_table(search: Search) -> Html:
     )
     kinds = by_state(search)
     whole = [("all", spent_on(search.points))] if len(kinds) > 1 else []
-    return table(caption, columns, [cost_row(name, spent) for name, spent in [*kinds, *whole]])
+    rows = [cost_row(name, spent) for name, spent in [*kinds, *whole]]
+    return table(caption, columns, rows, id="search-cost")
 
 
 def cost_row(name: str, spent: Spent) -> list[object]:
@@ -118,7 +109,8 @@ def rung_table(search: Search) -> Html:
     ]
     ordered = sorted(rungs, key=lambda rung: (rung is None, rung))
     rows = [rung_row(rung, decisions_at(search.points, rung)) for rung in ordered]
-    return table("What was decided at each rung, from the first cutoff to the last", columns, rows)
+    caption = "What was decided at each rung, from the first cutoff to the last"
+    return table(caption, columns, rows, id="rungs")
 
 
 def rung_row(rung: int | None, decisions: Sequence[Row]) -> list[object]:
@@ -147,9 +139,6 @@ def span(numbers: Sequence[int]) -> str | None:
 
 # --- every point --------------------------------------------------------------------------------
 
-MOST, BEST = 60, 30
-"""Of more points than the first, only so many stand in sight."""
-
 RANKING = (
     "The points, the best first: those trained in full by validation accuracy, those audited, then "
     "by how far they came. No point is tested; accuracies after different numbers of epochs do not "
@@ -166,32 +155,23 @@ def points_section(results: Results) -> Html:
     errors = [failed_item(search.name_of(point), point.row) for point in lost]
     return join(
         [
-            points_tables(search),
+            points_table(search),
             tag("h3", "Failed and diverged points") if errors else "",
             tag("ul", *errors, class_="failed") if errors else "",
         ]
     )
 
 
-def points_tables(search: Search) -> Html:
-    """Return a table of the best points and, closed, one of the others if they are many."""
+def points_table(search: Search) -> Table:
     rows = [point_row(search, place, point) for place, point in enumerate(search.points, 1)]
-    if len(rows) <= MOST:
-        return table(RANKING, point_columns(search), rows)
-    others = table(f"From rank {BEST + 1} on", point_columns(search), rows[BEST:])
-    return join(
-        [
-            table(RANKING, point_columns(search), rows[:BEST]),
-            tag("details", tag("summary", f"The other {len(rows) - BEST} points"), others),
-        ]
-    )
+    return table(RANKING, point_columns(search), rows, id="points")
 
 
 def point_columns(search: Search) -> list[Column]:
     return [
         number_column("Rank"),
         number_column("Validation, %"),
-        text_column("State"),
+        text_column("State", facet=True),
         number_column("Epochs"),
         *(text_column(axis.label) for axis in search.axes),
         text_column("Space", optional=True),

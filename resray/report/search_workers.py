@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from resray.report.aggregate import Results, Row, distinct
-from resray.report.plot import Figure, Panel, Series, Trace, View, layout, time_unit, trace_of
+from resray.report.plot import Figure, Panel, Series, Trace, layout, time_unit, trace_of
 from resray.report.search import Search, SearchPoint, search_of
 from resray.report.search_cost import own_epochs
 from resray.report.search_plot import AUDITED, hover, look_of, looks
@@ -150,7 +150,7 @@ def workers_figure(results: Results) -> Figure | None:
     panel = timeline(results, search, moved, lane_of, points)
     drawn = {trace["legendgroup"] for trace in panel.traces}
     series = [one for one in series if one.key in drawn]
-    return Figure("workers", "Timeline", caption, series, [View("", [panel])])
+    return Figure("workers", "Timeline", caption, series, [panel])
 
 
 def timeline(

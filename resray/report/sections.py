@@ -5,22 +5,12 @@ from collections.abc import Sequence
 from resray.report import answer, comparison
 from resray.report.aggregate import Group, Results, Row, distinct
 from resray.report.metrics import stopped_early
-from resray.report.plot import SHARED, Figure, Series
+from resray.report.plot import SHARED, Figure, Series, Switch
 from resray.report.reductions import reduces
 from resray.report.search import search_of
 from resray.report.search_words import outcome
-from resray.report.text import (
-    Html,
-    count,
-    duration,
-    join,
-    listed,
-    number_column,
-    spread,
-    table,
-    tag,
-    text_column,
-)
+from resray.report.tables import number_column, table, text_column
+from resray.report.text import Html, count, duration, join, listed, spread, tag
 
 SYMBOL_PATHS = {
     "circle": "M6 1.2a4.8 4.8 0 1 0 .001 0z",
@@ -109,7 +99,7 @@ def means_table(groups: Sequence[Group]) -> Html:
         "Means over finished trials, ± sample standard deviation where n is 2 or more; test "
         "accuracy is that of the epoch with the highest validation accuracy"
     )
-    return table(caption, columns, [means_row(group) for group in groups])
+    return table(caption, columns, [means_row(group) for group in groups], id="means")
 
 
 def means_row(group: Group) -> list[object]:
@@ -165,10 +155,11 @@ def published_section(results: Results) -> Html:
     # Accuracies first, sources in the order of the study file.
     found.sort(key=lambda item: item.published.metric != "test_accuracy")
     tables = comparison.by_source(found).values()
-    return join([tag("p", PROTOCOLS), *(published_table(items) for items in tables)])
+    made = [published_table(items, f"published-{place}") for place, items in enumerate(tables, 1)]
+    return join([tag("p", PROTOCOLS), *made])
 
 
-def published_table(items: Sequence[comparison.Comparison]) -> Html:
+def published_table(items: Sequence[comparison.Comparison], id: str) -> Html:
     """One source's figures for one metric; what the rows have in common stands in the caption."""
     figure = items[0].published
     protocols = {item.published.protocol for item in items}
@@ -186,7 +177,7 @@ def published_table(items: Sequence[comparison.Comparison]) -> Html:
         columns += [number_column("Ours, best epoch on test"), number_column("Ours, last epoch")]
     columns += [text_column("Note", optional=True), text_column("Protocol", optional=True)]
     rows = [published_row(item, with_protocol=not shared) for item in items]
-    return table(f"{name} from {figure.source}{device}{shared}", columns, rows)
+    return table(f"{name} from {figure.source}{device}{shared}", columns, rows, id=id)
 
 
 def published_row(item: comparison.Comparison, with_protocol: bool) -> list[object]:
@@ -225,9 +216,10 @@ def figure_section(figure: Figure, note: str) -> Html:
             tag("div", class_="plot", role="img", aria_label=panel.title),
             class_="panel",
         )
-        for panel in figure.views[0].panels
+        for panel in figure.chosen()
     ]
-    controls = [part for part in (switch(figure), key(figure.series)) if part]
+    switches = (switch(choice) for choice in figure.switches)
+    controls = [part for part in (*switches, key(figure.series)) if part]
     return tag(
         "figure",
         tag("div", *controls, class_="controls") if controls else "",
@@ -246,16 +238,14 @@ def reduced_note(results: Results) -> str:
     return f"Reduced runs: {listed(reduced, most=8)}. " if reduced else ""
 
 
-def switch(figure: Figure) -> Html:
-    """Buttons that choose the view, if there is more than one."""
-    if len(figure.views) < 2:
-        return Html()
+def switch(choice: Switch) -> Html:
+    """Buttons that choose an option."""
     buttons = [
-        tag("button", view.label, type="button", data_view=place,
+        tag("button", option, type="button", data_switch=choice.id, data_option=option,
             aria_pressed="false" if place else "true")
-        for place, view in enumerate(figure.views)
+        for place, option in enumerate(choice.options)
     ]  # fmt: skip
-    return tag("div", *buttons, class_="switch", role="group", aria_label="What is shown")
+    return tag("div", *buttons, class_="switch", role="group", aria_label=choice.title)
 
 
 def key(series: Sequence[Series]) -> Html:

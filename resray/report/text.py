@@ -1,23 +1,39 @@
 """Values as text, and text made harmless for the three languages of the page.
 
 Every string that comes from results or a study file passes through `tag` (HTML), `plotly_text`
-(Plotly's own pseudo-HTML) or `script_json` (JSON inside a script element).
+(Plotly's own pseudo-HTML) or `resray.report.payload` (JSON for the script).
 """
 
 import html
-import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 
 from resray.report.statistics import Summary
 
 MISSING = "–"
 
 
+class Valued(str):
+    """A number as text, which keeps the number: tables are sorted by it."""
+
+    value: float | None
+
+    def __new__(cls, text: str, value: float | None) -> "Valued":
+        made = super().__new__(cls, text)
+        made.value = value
+        return made
+
+
 class Html(str):
     """Text that is markup already; everything else is escaped when it enters a tag."""
+
+    value: float | None = None
+    """The number that the markup shows, if it shows a single one."""
+    text: str | None = None
+    """What the markup reads as; None where it was not made by `tag` or `join`."""
+    tables: "tuple[Html, ...]" = ()
+    """The tables in it (`resray.report.tables.Table`), in order."""
 
 
 def escape(value: object) -> Html:
@@ -29,7 +45,16 @@ def escape(value: object) -> Html:
 
 def join(parts: Iterable[object]) -> Html:
     """Return the parts one after the other, each escaped unless it is markup."""
-    return Html("".join(escape(part) for part in parts))
+    parts = list(parts)
+    made = Html("".join(escape(part) for part in parts))
+    return with_parts(made, parts)
+
+
+def with_parts(made: Html, parts: Sequence[object]) -> Html:
+    """Let markup remember what it reads as and the tables in it."""
+    made.text = "".join(plain_text(part) for part in parts)
+    made.tables = tuple(table for part in parts if isinstance(part, Html) for table in part.tables)
+    return made
 
 
 def tag(name: str, *children: object, **attributes: object) -> Html:
@@ -42,68 +67,24 @@ def tag(name: str, *children: object, **attributes: object) -> Html:
         for key, value in attributes.items()
         if value is not None
     )
-    return Html(f"<{name}{written}>{join(children)}</{name}>")
+    made = Html(f"<{name}{written}>{join(children)}</{name}>")
+    if len(children) == 1:
+        made.value = value_of(children[0])
+    return with_parts(made, children)
 
 
-@dataclass(frozen=True)
-class Column:
-    """A table's column.
-
-    Numeric ones are set to the right; an optional one is left out where no row has a value.
-    """
-
-    title: str
-    numeric: bool = False
-    optional: bool = False
+def value_of(cell: object) -> float | None:
+    """Return the number that a cell shows, or None."""
+    if isinstance(cell, int | float) and not isinstance(cell, bool):
+        return float(cell) if math.isfinite(cell) else None
+    return cell.value if isinstance(cell, Valued | Html) else None
 
 
-def text_column(title: str, optional: bool = False) -> Column:
-    return Column(title, optional=optional)
-
-
-def number_column(title: str, optional: bool = False) -> Column:
-    # The unit after the comma stays with the last word.
-    return Column(title.replace(", ", ",\u00a0"), numeric=True, optional=optional)
-
-
-def table(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> Html:
-    """Return a table with a caption; the first cell of each row is the row's heading."""
-    kept = [
-        place
-        for place, column in enumerate(columns)
-        if not column.optional or any(row[place] for row in rows)
-    ]
-    head = [
-        tag("th", columns[place].title, scope="col", class_=kind(columns[place], ""))
-        for place in kept
-    ]
-    body = [
-        tag(
-            "tr",
-            tag("th", row[0], scope="row", class_=kind(columns[0], row[0])),
-            *(body_cell(columns[place], row[place]) for place in kept[1:]),
-        )
-        for row in rows
-    ]
-    content = tag(
-        "table",
-        tag("caption", tag("span", caption)),
-        tag("thead", tag("tr", *head)),
-        tag("tbody", *body),
-    )
-    return tag("div", content, class_="table", tabindex="0", role="region", aria_label=caption)
-
-
-def body_cell(column: Column, cell: object) -> Html:
-    shown = "" if column.optional and cell is None else cell
-    return tag("td", shown, class_=kind(column, cell))
-
-
-def kind(column: Column, cell: object) -> str | None:
-    """Return the style sheet's class of a cell: numbers, and texts long enough to be broken."""
-    if column.numeric:
-        return "number"
-    return "long" if len(str(cell)) > 30 and not isinstance(cell, Html) else None
+def plain_text(cell: object) -> str:
+    """Return what a cell reads as, without markup; None is a dash."""
+    if isinstance(cell, Html):
+        return cell.text if cell.text is not None else ""
+    return MISSING if cell is None else str(cell)
 
 
 def plotly_text(value: object) -> str:
@@ -114,40 +95,33 @@ def plotly_text(value: object) -> str:
     return html.escape(str(value), quote=False).replace("%{", "&#37;{")
 
 
-def script_json(value: Any) -> Html:
-    """Return JSON for a script element: no NaN, and nothing in it can end the element."""
-    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for letter in "<>&\u2028\u2029":
-        text = text.replace(letter, f"\\u{ord(letter):04x}")
-    # A lone surrogate is no character and could not be encoded; only hostile text holds one.
-    return Html(text.encode("utf-8", "replace").decode())
+def number(form: Callable[..., str]) -> Callable[..., Valued]:
+    """Make a function that writes a number keep it; a missing or infinite one is a dash."""
+
+    @wraps(form)
+    def written(value: float | None, *options: int) -> Valued:
+        if value is None or not math.isfinite(value):
+            return Valued(MISSING, None)
+        return Valued(form(value, *options), float(value))
+
+    return written
 
 
-def _finite(value: Any) -> Any:
-    """Return plain JSON values, floats to six significant digits and NaN as null."""
-    if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value
-
-
-def fixed(value: float | None, digits: int = 2) -> str:
+@number
+def fixed(value: float, digits: int = 2) -> str:
     """Return ``93.12``, or a dash for a missing value."""
-    return MISSING if value is None or not math.isfinite(value) else f"{value:,.{digits}f}"
+    return f"{value:,.{digits}f}"
 
 
-def signed(value: float | None) -> str:
+@number
+def signed(value: float, digits: int = 2) -> str:
     """Return ``+1.20`` or ``−0.35``, or a dash for a missing value."""
-    return MISSING if value is None else f"{value:+.2f}".replace("-", "−")
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
-def count(value: float | None) -> str:
+@number
+def count(value: float) -> str:
     """Return a large number in four digits: ``11.17 M``."""
-    if value is None or not math.isfinite(value):
-        return MISSING
     for size, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")):
         if abs(value) >= size:
             digits = 3 - len(str(int(abs(value) / size)))
@@ -155,10 +129,9 @@ def count(value: float | None) -> str:
     return f"{value:,.0f}"
 
 
-def duration(seconds: float | None) -> str:
+@number
+def duration(seconds: float) -> str:
     """Return ``4.2 s``, ``12 min 30 s`` or ``3 h 39 min``."""
-    if seconds is None or not math.isfinite(seconds):
-        return MISSING
     if seconds < 60:
         return f"{seconds:.2g}\u00a0s" if seconds < 10 else f"{seconds:.0f}\u00a0s"
     minutes, rest = divmod(round(seconds), 60)
@@ -167,14 +140,14 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60:,}\u00a0h {minutes % 60}\u00a0min"
 
 
-def spread(summary: Summary | None, digits: int = 2) -> str:
+def spread(summary: Summary | None, digits: int = 2) -> Valued:
     """Return ``93.12 ± 0.15``: mean and, from two values on, sample standard deviation."""
     if summary is None:
-        return MISSING
+        return Valued(MISSING, None)
     mean = fixed(summary.mean, digits)
     if summary.deviation is None:
         return mean
-    return f"{mean}\u00a0±\u00a0{fixed(summary.deviation, digits)}"
+    return Valued(f"{mean}\u00a0±\u00a0{fixed(summary.deviation, digits)}", summary.mean)
 
 
 def listed(values: Iterable[object], most: int = 4) -> str:

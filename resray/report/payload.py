@@ -1,0 +1,84 @@
+"""What the page's script is given: figures and long tables as compressed JSON."""
+
+import base64
+import gzip
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from resray.report.plot import Choice, Curve, Figure
+from resray.report.text import Html, tag
+
+STEPS = 2000
+"""Steps of a curve's range that are told apart: a plot is a few hundred pixels high."""
+
+
+def packed(name: str, value: Any) -> Html:
+    """Return a script element that holds ``value`` for the page's script, found by ``name``.
+
+    Compressed, so that a page of many trials can be sent by mail. In base64, nothing in it can end
+    the element.
+    """
+    # A lone surrogate is no character and could not be encoded; only hostile text holds one.
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    data = gzip.compress(text.encode("utf-8", "replace"), compresslevel=6, mtime=0)
+    # Not escaped: base64 has no letter that HTML reads.
+    content = Html(base64.b64encode(data).decode())
+    return tag("script", content, type="application/gzip", data_name=name)
+
+
+def figure_payload(figure: Figure) -> dict[str, Any]:
+    """Return a figure as the script reads it: plain JSON values, each `Curve` once."""
+    pool: list[Any] = []
+    places: dict[int, int] = {}
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Choice):
+            options = {option: plain(item) for option, item in value.items()}
+            return {"$switch": value.switch, "$options": options}
+        if isinstance(value, Curve):
+            if id(value) not in places:
+                places[id(value)] = len(pool)
+                pool.append(differences(value))
+            return {"$curve": places[id(value)]}
+        if isinstance(value, dict):
+            return {str(key): plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        return finite(value)
+
+    panels = figure.panels
+    if isinstance(panels, Choice):
+        content = Choice(panels.switch, {name: as_dicts(own) for name, own in panels.items()})
+        return {"panels": plain(content), "curves": pool}
+    return {"panels": plain(as_dicts(panels)), "curves": pool}
+
+
+def as_dicts(panels: Any) -> list[dict[str, Any]]:
+    return [{"title": one.title, "data": one.traces, "layout": one.layout} for one in panels]
+
+
+def differences(curve: Curve) -> dict[str, Any]:
+    """Return a curve as whole steps from each value to the next; null where there is none.
+
+    ``values[i] = unit * (steps[0] + ... + steps[i])``, where a null is passed over.
+    """
+    values = np.array([math.nan if value is None else value for value in curve], float)
+    known = np.isfinite(values)
+    span = float(np.ptp(values[known])) if known.any() else 0.0
+    largest = float(np.abs(values[known]).max()) if known.any() else 0.0
+    unit = 10.0 ** math.floor(math.log10((span or largest or 1.0) / STEPS))
+    whole = np.rint(values[known] / unit).astype(np.int64)
+    steps: list[int | None] = [None] * len(values)
+    for place, step in zip(np.flatnonzero(known), np.diff(whole, prepend=0).tolist(), strict=True):
+        steps[place] = step
+    return {"unit": unit, "steps": steps}
+
+
+def finite(value: Any) -> Any:
+    """Return a plain JSON value: floats to six significant digits, null for what is not finite."""
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,128 @@
+"""Tables: markup that keeps what it was made from, so that it can be sorted, filtered, exported."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from resray.report.payload import packed
+from resray.report.text import Html, plain_text, tag, value_of
+
+LONG = 100
+"""Rows that stand in the page itself; those beyond are compressed, and shown by the script."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A table's column.
+
+    Numeric ones are set to the right; an optional one is left out where no row has a value; by a
+    facet, whose values are few, the reader can filter.
+    """
+
+    title: str
+    numeric: bool = False
+    optional: bool = False
+    facet: bool = False
+
+
+def text_column(title: str, optional: bool = False, facet: bool = False) -> Column:
+    return Column(title, optional=optional, facet=facet)
+
+
+def number_column(title: str, optional: bool = False) -> Column:
+    # The unit after the comma stays with the last word.
+    return Column(title.replace(", ", ",\u00a0"), numeric=True, optional=optional)
+
+
+class Table(Html):
+    """A table as markup, with the caption, columns and rows that it was made from.
+
+    Only columns that are shown are kept.
+    """
+
+    id: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[object, ...], ...]
+
+
+def table(
+    caption: str, columns: Sequence[Column], rows: Sequence[Sequence[object]], id: str
+) -> Table:
+    """Return a table with a caption; the first cell of each row is the row's heading.
+
+    ``id`` names it in the page, in links and in exports: no two tables of a page share one.
+    """
+    kept = [
+        place
+        for place, column in enumerate(columns)
+        if not column.optional or any(row[place] for row in rows)
+    ]
+    shown = tuple(columns[place] for place in kept)
+    cells = tuple(tuple(row[place] for place in kept) for row in rows)
+    written = [table_row(shown, row) for row in cells]
+    made = Table(frame(id, caption, shown, cells, written))
+    made.id, made.caption, made.columns, made.rows = id, caption, shown, cells
+    made.tables = (made,)
+    return made
+
+
+def frame(
+    id: str,
+    caption: str,
+    columns: Sequence[Column],
+    cells: Sequence[Sequence[object]],
+    written: Sequence[Html],
+) -> Html:
+    """Return the table's element with its first rows, and the others packed behind it."""
+    head = [
+        tag("th", column.title, scope="col", class_=kind(column, ""),
+            data_facet="" if column.facet else None)
+        for column in columns
+    ]  # fmt: skip
+    content = tag(
+        "table",
+        tag("caption", tag("span", caption)),
+        tag("thead", tag("tr", *head)),
+        tag("tbody", *written[:LONG]),
+    )
+    scroller = tag("div", content, class_="scroll", tabindex="0", role="region",
+                   aria_label=caption)  # fmt: skip
+    rest = packed(f"table-{id}", long_rows(columns, cells, written)) if len(cells) > LONG else ""
+    return tag("div", scroller, rest, class_="table", id=f"table-{id}", data_rows=len(cells))
+
+
+def long_rows(
+    columns: Sequence[Column], cells: Sequence[Sequence[object]], written: Sequence[Html]
+) -> dict[str, object]:
+    """Return all rows for the script: as markup, as text, and by the numbers they show."""
+    values = {
+        place: [value_of(row[place]) for row in cells]
+        for place, column in enumerate(columns)
+        if column.numeric
+    }
+    texts = [[plain_text(cell) for cell in row] for row in cells]
+    return {"rows": list(written), "texts": texts, "values": values}
+
+
+def table_row(columns: Sequence[Column], cells: Sequence[object]) -> Html:
+    heading, *others = zip(columns, cells, strict=True)
+    column, cell = heading
+    return tag(
+        "tr",
+        tag("th", cell, scope="row", class_=kind(column, cell)),
+        *(body_cell(column, cell) for column, cell in others),
+    )
+
+
+def body_cell(column: Column, cell: object) -> Html:
+    shown = "" if column.optional and cell is None else cell
+    value = value_of(cell) if column.numeric else None
+    written = None if value is None else f"{value:.12g}"
+    return tag("td", shown, class_=kind(column, cell), data_value=written)
+
+
+def kind(column: Column, cell: object) -> str | None:
+    """Return the style sheet's class of a cell: numbers, and texts long enough to be broken."""
+    if column.numeric:
+        return "number"
+    return "long" if len(str(cell)) > 30 and not isinstance(cell, Html) else None
