@@ -7,7 +7,6 @@ import pandas as pd
 from resray.report.ablation_section import ablation_figure
 from resray.report.aggregate import Group, Results
 from resray.report.evaluations_section import evaluations_figure
-from resray.report.metrics import values_of
 from resray.report.phases import phases_figure
 from resray.report.plot import (
     SHARED,
@@ -16,8 +15,6 @@ from resray.report.plot import (
     Series,
     Trace,
     all_series,
-    bar_layout,
-    bars,
     between,
     epoch_axis,
     layout,
@@ -30,6 +27,7 @@ from resray.report.search_course import best_figure, rungs_figure
 from resray.report.search_figures import axes_figure, parallel_figure
 from resray.report.search_workers import workers_figure
 from resray.report.text import count, duration, plotly_text, spread
+from resray.report.throughput import time_figure
 
 # --- accuracy against what it costs -------------------------------------------------------------
 
@@ -198,39 +196,6 @@ def lines(
             hovertemplate=f"<b>{plotly_text(trial_label(results, row))}</b><br>{what}: %{{y:.4~g}}"
                           "<br>%{xaxis.title.text}: %{x:.4~g}<extra></extra>",
         )  # fmt: skip
-
-
-# --- time ---------------------------------------------------------------------------------------
-
-
-def time_figure(results: Results) -> Figure | None:
-    """Seconds per epoch, training and evaluating apart, and images per second."""
-    groups = [group for group in results.groups if group.summary("images_per_second")]
-    if not groups:
-        return None
-    look = all_series(results.groups)
-    seconds = [
-        bars(groups, look, "training",
-             lambda group: list(values_of(results, group, "seconds_per_epoch").values())),
-        bars(groups, look, "evaluating",
-             lambda group: results.per_epoch(group, "seconds_evaluating"), opacity=0.4),
-    ]  # fmt: skip
-    rates = [
-        bars(groups, look, "images/s",
-             lambda group: [row["images_per_second"] for row in group.finished], spread_bars=True)
-    ]  # fmt: skip
-    height = 90 + 38 * len(groups)
-    caption = (
-        "Bars start at zero. Full colour: training, without the first epoch of each start where "
-        "there are others; pale: evaluating validation and test. "
-    )
-    if not all(group.exclusive for group in groups):
-        caption += "Open bars: shared machine, times not compared."
-    panels = [
-        Panel("Seconds per epoch", seconds, bar_layout("seconds", height, barmode="stack")),
-        Panel("Images trained on per second", rates, bar_layout("images per second", height)),
-    ]
-    return Figure("time", "Time", caption, [], panels)
 
 
 def all_figures(results: Results) -> dict[str, Figure]:
