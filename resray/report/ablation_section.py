@@ -239,13 +239,14 @@ def step_panels(results: Results, ablation: Ablation, look: dict[str, Series]) -
         lambda group: list(values_of(results, group, "seconds_per_epoch").values()),
         spread_bars=True,
     )  # fmt: skip
-    seconds |= {"y": labels, "text": [seconds_text(step.seconds) for step in ablation.finished]}
+    # A step is not hidden with the configuration that it is of: the others follow from it.
+    seconds |= {"y": labels, "text": [seconds_text(step.seconds) for step in ablation.finished],
+                "meta": {}}  # fmt: skip
     accuracy = accuracy_trace(ablation.finished, labels, look)
     axis = {"range": accuracy_range(accuracy), "showgrid": True}
-    height = 90 + 34 * len(places)
     return [
-        Panel("Training seconds per epoch", [seconds], bar_layout("seconds", height)),
-        Panel("Test accuracy (%)", [accuracy], bar_layout("%", height, xaxis=axis)),
+        Panel("Training seconds per epoch", [seconds], bar_layout("seconds", len(places), 34)),
+        Panel("Test accuracy (%)", [accuracy], bar_layout("%", len(places), 34, xaxis=axis)),
     ]
 
 

@@ -11,13 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from resray.report.aggregate import Group, Results, Row
-from resray.report.statistics import summarise
+from resray.report.statistics import Summary, summarise
 from resray.report.text import fixed, plotly_text, spread
+
+BAR_BASE = 90
+"""Pixels of a plot of bars that are not its rows: the axis and its title."""
 
 SHARED = "shared machine: times not compared"
 
 COLOURS = 7
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon")
+
+MANY, DRAWN = 20, 12
+"""Of more groups than the first, figures show so many at first: lines of more are not told apart."""
 
 Trace = dict[str, Any]
 Layout = dict[str, Any]
@@ -120,16 +126,37 @@ def between(title: str, options: Mapping[str, list[Panel]]) -> dict[str, Any]:
 
 
 def all_series(groups: Sequence[Group]) -> dict[str, Series]:
-    """Return each group's look by its label; colour and symbol together repeat after 42 groups."""
-    return {
-        group.label: Series(
-            key=f"s{place}",
-            label=group.label,
-            colour=f"@series-{place % COLOURS}",
-            symbol=SYMBOLS[place % len(SYMBOLS)],
-        )
-        for place, group in enumerate(groups)
+    """Return each group's look by its label, in the groups' order.
+
+    Colour and symbol together repeat after 42 groups; of many groups those that the page draws at
+    first come first, so that these differ.
+    """
+    keys = {group.label: f"s{place}" for place, group in enumerate(groups)}
+    looks = {
+        group.label: (f"@series-{place % COLOURS}", SYMBOLS[place % len(SYMBOLS)])
+        for place, group in enumerate(by_prominence(groups))
     }
+    return {label: Series(key, label, *looks[label]) for label, key in keys.items()}
+
+
+def by_prominence(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups, of many the most accurate first."""
+    if len(groups) <= MANY:
+        return list(groups)
+    means = {group.label: group.summary("test_accuracy") for group in groups}
+    known = [group for group in groups if means[group.label]]
+    ranked = sorted(known, key=lambda group: -mean_of(means[group.label]))
+    return [*ranked, *(group for group in groups if means[group.label] is None)]
+
+
+def mean_of(summary: Summary | None) -> float:
+    assert summary is not None
+    return summary.mean
+
+
+def drawn_at_first(groups: Sequence[Group]) -> list[Group]:
+    """Return the groups that figures show until the reader chooses others: of many, a few."""
+    return by_prominence(groups)[: DRAWN if len(groups) > MANY else None]
 
 
 def layout(x_title: str, height: int = 320, **changes: Any) -> Layout:
@@ -223,6 +250,7 @@ def bars(
         "y": [plotly_text(group.label) + ("" if group.exclusive else " (shared)")
               for group in groups],
         "x": [summary and summary.mean for summary in summaries],
+        "meta": {"keys": [look[group.label].key for group in groups]},
         "error_x": {"type": "data", "array": deviations, "color": "@ink", "thickness": 1.2,
                     "visible": spread_bars and any(deviations)},
         "marker": {
@@ -242,10 +270,11 @@ def bars(
     }  # fmt: skip
 
 
-def bar_layout(x_title: str, height: int, **changes: Any) -> Layout:
-    """Return the layout of horizontal bars, the first group on top."""
+def bar_layout(x_title: str, rows: int, row: int = 38, **changes: Any) -> Layout:
+    """Return the layout of horizontal bars, the first group on top, each ``row`` pixels high."""
     x_axis = {"showgrid": True, "showline": False, "ticks": "", "nticks": 5, "tickangle": 0,
               **changes.pop("xaxis", {})}  # fmt: skip
     y_axis = {"autorange": "reversed", "showgrid": False, "type": "category", "nticks": 0,
               "ticksuffix": " "}  # fmt: skip
-    return layout(x_title, height, xaxis=x_axis, yaxis=y_axis, bargap=0.35, **changes)
+    return layout(x_title, BAR_BASE + row * rows, xaxis=x_axis, yaxis=y_axis, bargap=0.35,
+                  meta={"base": BAR_BASE, "row": row}, **changes)  # fmt: skip
