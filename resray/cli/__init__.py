@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from resray.cli import results, searching, studies, tools
+from resray.cli import exporting, results, searching, studies, tools
 from resray.errors import ResrayError
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ for command in (
     results.report,
     results.evaluate,
     results.predict,
-    results.export,
+    exporting.export,
     tools.model,
     tools.doctor,
 ):
