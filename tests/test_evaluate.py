@@ -5,6 +5,7 @@ import json
 import math
 import pickle
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,56 @@ def test_the_test_set_gives_what_training_recorded(results: Path) -> None:
     assert whole["accuracy"].to_dict() == epochs["test_accuracy"].to_dict()
     assert whole["loss"].to_dict() == pytest.approx(epochs["test_loss"].to_dict(), rel=1e-6)
     classes = found[found["class"].notna() & (found["name"] == "wide")]
+    classes = classes[classes["metric"] == "accuracy"]
     assert list(classes["class"]) == [f"pattern {label}" for label in range(4)]
     assert classes["images"].sum() == len(test_images())
     mean = (classes["value"] * classes["images"]).sum() / classes["images"].sum()
     assert mean == pytest.approx(whole["accuracy"]["wide", 0])
+
+
+def cells(results: Path, name: str) -> pd.DataFrame:
+    """The stored confusion matrix, true classes by predicted ones."""
+    found = table(results, kind="test", metric="count", name=name)
+    return found.pivot(index="class", columns="condition", values="value").fillna(0)
+
+
+def test_the_confusion_matrix_counts_what_was_taken_for_what(results: Path) -> None:
+    run(results, "test", select=("wide",))
+    images, names = test_images(), restored(results, "wide").class_names
+    predicted = predictor(results, "wide").probabilities(images.images).argmax(1)
+    pairs = zip(images.labels.tolist(), predicted.tolist(), strict=True)
+    expected = Counter((names[label], names[taken]) for label, taken in pairs)
+    found = table(results, metric="count")
+    stored = zip(found["class"], found["condition"], strict=True)
+    assert dict(zip(stored, found["value"], strict=True)) == expected, "no cell without an image"
+    whole = found.groupby("class")["value"].sum()
+    assert found.set_index("class")["images"].to_dict() == whole.to_dict()
+
+
+def test_results_without_counts_are_counted(results: Path) -> None:
+    """As an earlier version left them: accuracies known, nothing counted."""
+    run(results, "test", select=("wide",))
+    store, one = ResultStore(results), identity(results, "wide")
+    counted, rows = cells(results, "wide"), store.evaluations(one)
+    (results / "evaluations" / f"{one}.parquet").unlink()
+    store.put_evaluations(one, [row for row in rows if row["metric"] != "count"])
+    again = run(results, "test", select=("wide",))
+    assert not any(shown.new for shown in again.results)
+    pd.testing.assert_frame_equal(cells(results, "wide"), counted)
+
+
+def test_cells_that_were_counted_wrongly_are_emptied(results: Path) -> None:
+    run(results, "test", select=("wide",), limit=12)
+    assert cells(results, "wide").to_numpy().sum() == 12
+    store, one = ResultStore(results), identity(results, "wide")
+    cell = next(row for row in store.evaluations(one) if row["metric"] == "count")
+    store.put_evaluations(one, [{**cell, "class": "none such"}])
+    run(results, "test", select=("wide",), limit=12, force=True)
+    counted = cells(results, "wide")
+    assert counted.to_numpy().sum() == 12
+    assert (counted.loc["none such"] == 0).all()
+    run(results, "test", select=("wide",))
+    assert cells(results, "wide").to_numpy().sum() == len(test_images())
 
 
 def test_rows_say_what_was_evaluated_on_what(results: Path) -> None:
@@ -200,6 +247,7 @@ def test_nothing_is_measured_twice_for_one_checkpoint(results: Path) -> None:
     more = run(results, "test", select=("wide",))
     assert [one.new for one in more.results] == [True]
     assert set(table(results, kind="test")["images"]) >= {len(test_images())}
+    rows = table(results)
     forced = run(results, "calibration", select=("wide",), limit=12, force=True)
     assert forced.results[0].new
     assert len(table(results)) == len(rows), "new values take the place of the old ones"

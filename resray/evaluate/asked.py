@@ -9,7 +9,7 @@ from resray.errors import InputError, unknown
 from resray.results.store import ResultStore, Row, read_table
 
 KINDS = {
-    "test": "accuracy and loss on the test set, and the accuracy of each class",
+    "test": "accuracy and loss on the test set, also by class, and the confusion matrix",
     "tta": "test-time augmentation: the mean over 5 and 10 views of each test image",
     "ensemble": "the mean over the seeds of a trial",
     "corruptions": "six kinds of corrupted test images at five severities, and their mean",

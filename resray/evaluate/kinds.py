@@ -6,26 +6,38 @@ from functools import partial
 import torch
 
 from resray.data.corruptions import CONDITIONS, corrupt
-from resray.evaluate.ledger import Ledger, Values
+from resray.evaluate.ledger import Counts, Ledger, Values
 from resray.evaluate.subject import Subject
 from resray.training.prediction import VIEWS
-from resray.training.scores import calibration, class_accuracies, mean_confidence, scores
+from resray.training.scores import (
+    calibration,
+    class_accuracies,
+    confusion,
+    mean_confidence,
+    scores,
+)
 
 Say = Callable[[str], None]
 """Tells the user what is being done."""
 
 
 def evaluate_test(subject: Subject, ledger: Ledger, say: Say) -> None:
-    """Accuracy and loss on the test set, and the accuracy of each class."""
+    """Accuracy and loss on the test set, the accuracy of each class and the confusion matrix."""
+    names, test = subject.class_names, subject.test
 
     def measure() -> Values:
         say("test")
-        by_class = class_accuracies(subject.probabilities, subject.test.labels)
-        names = subject.class_names
+        by_class = class_accuracies(subject.probabilities, test.labels)
         ledger.put_classes("test", {names[label]: found for label, found in by_class.items()})
-        return scores(subject.probabilities, subject.test.labels)
+        return scores(subject.probabilities, test.labels)
 
-    ledger.once("test", None, len(subject.test), measure)
+    def count() -> Counts:
+        say("confusion")
+        counts = confusion(subject.probabilities, test.labels)
+        return {(names[label], names[taken]): count for (label, taken), count in counts.items()}
+
+    ledger.once("test", None, len(test), measure)
+    ledger.count_once("test", len(test), count)
 
 
 def evaluate_views(subject: Subject, ledger: Ledger, say: Say) -> None:

@@ -1,12 +1,16 @@
 """What the results hold of one checkpoint's evaluations, and where new values go."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from resray.results.store import ResultStore, Row
+from resray.results.store import ResultStore, Row, now
 
 Values = dict[str, float]
 """Metrics and their values."""
+
+Counts = Mapping[tuple[str, str], int]
+"""How many images of a class (first) were taken for a class (second)."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,34 @@ class Ledger:
         common = {"kind": kind, "metric": "accuracy"}
         self._put([{**common, "class": name, "value": value, "images": images}
                    for name, (value, images) in accuracies.items()])  # fmt: skip
+
+    def count_once(self, kind: str, images: int, measure: Callable[[], Counts]) -> None:
+        """Count and write down which classes were taken for which, unless that is known.
+
+        Known is what was counted on this checkpoint and these data, over as many images or more:
+        accuracies may be known from a time before anything was counted.
+        """
+        cells = [row for row in self._earlier if self._is_cell(row, kind)]
+        if sum(row["value"] for row in cells) < images:
+            self._put_counts(kind, measure())
+
+    def _put_counts(self, kind: str, counts: Counts) -> None:
+        """Write the counts; cells that were written before and are empty now become 0."""
+        written = self.store.evaluations(self.identity["trial_id"])
+        before = [(row["class"], row["condition"]) for row in written if self._is_cell(row, kind)]
+        totals: Counter[str] = Counter()
+        for (label, _), count in counts.items():
+            totals[label] += count
+        common = {"kind": kind, "metric": "count", "evaluated": now()}
+        cells = {**dict.fromkeys(before, 0), **counts}
+        self._put([{**common, "class": label, "condition": taken, "value": float(count),
+                    "images": totals[label]}
+                   for (label, taken), count in cells.items()])  # fmt: skip
+
+    def _is_cell(self, row: Row, kind: str) -> bool:
+        """Return whether a row is a cell of this checkpoint's confusion matrix."""
+        own = all(row[key] == self.identity[key] for key in ("checkpoint", "dataset_checksum"))
+        return own and row["kind"] == kind and row["metric"] == "count"
 
     def _put(self, rows: list[Row]) -> None:
         complete = [{**self.identity, **row} for row in rows]

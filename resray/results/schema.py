@@ -151,10 +151,14 @@ _EVALUATIONS: dict[str, tuple[pa.DataType, str]] = {
     "kind": (pa.string(), "test, tta, ensemble, corruptions, calibration or foreign"),
     "condition": (
         pa.string(),
-        "what distinguishes values of one kind: 10 views; blur 3; mean; a file's name",
+        "what distinguishes values of one kind: 10 views; blur 3; mean; a file's name; of a "
+        "count, the class predicted",
     ),
-    "class": (pa.string(), "the class that the value is of, null for all classes"),
-    "metric": (pa.string(), "accuracy (%), loss (nats), calibration_error (%), confidence (%)"),
+    "class": (pa.string(), "the (true) class that the value is of, null for all classes"),
+    "metric": (
+        pa.string(),
+        "accuracy (%), loss (nats), calibration_error (%), confidence (%), count (images)",
+    ),
     "value": (pa.float64(), "the value"),
     "images": (pa.int64(), "images behind the value"),
     "dataset_checksum": (pa.string(), "checksum of the trial's dataset, or of the foreign file"),
