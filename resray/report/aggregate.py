@@ -9,11 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from resray.report.epoch_table import EpochRows, EpochTable
 from resray.report.reductions import is_stand_in
 from resray.report.search_record import Row, SearchRecord, plain_rows, read_search
 from resray.report.statistics import Summary, summarise
 from resray.report.study_file import Variants, equal_variants, normalised, read_study
-from resray.results.store import read_table
+from resray.results.store import read_rows, read_table
 from resray.study.applicable import in_use
 from resray.study.layers import flatten
 from resray.study.spec import Study
@@ -102,7 +103,7 @@ class Results:
     study: Study | None
     trials: tuple[Row, ...]
     """Those that are tested: bench and confirmation."""
-    epochs: Mapping[str, pd.DataFrame]
+    epochs: EpochTable
     """Epoch rows by trial id, in order of epoch."""
     events: tuple[Row, ...]
     groups: tuple[Group, ...]
@@ -151,25 +152,18 @@ def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Result
     trials = [row for row in rows if row["role"] != "search"]
     searched = [row for row in rows if row["role"] == "search"]
     known = {row["trial_id"] for row in trials}
-    epochs = read_epochs(folder)
+    epochs = EpochTable(EpochRows(read_rows(folder, "epochs")))
     events = plain_rows(read_table(folder, "events"))
     return Results(
         folder=folder,
         study=study,
         trials=tuple(trials),
-        epochs={trial_id: rows for trial_id, rows in epochs.items() if trial_id in known},
+        epochs=epochs.of(known),
         events=tuple(row for row in events if row["trial_id"] in known),
         groups=tuple(group_trials(trials, equal_variants(study) if study else {})),
         evaluations=read_evaluations(folder, known),
         search=read_search(folder, searched, epochs, events),
     )
-
-
-def read_epochs(folder: Path) -> dict[str, pd.DataFrame]:
-    """Return the epoch rows of each trial, in order of epoch, each epoch once."""
-    epochs = read_table(folder, "epochs").sort_values(["trial_id", "epoch"], kind="stable")
-    epochs = epochs.drop_duplicates(["trial_id", "epoch"], keep="last")
-    return {str(trial_id): rows for trial_id, rows in epochs.groupby("trial_id")}
 
 
 def read_evaluations(folder: Path, known: set[str]) -> dict[str, pd.DataFrame]:

@@ -1,12 +1,12 @@
 """What the tables hold of a search, whose trials are compared with each other, never averaged."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from resray.report.epoch_table import EpochTable
 from resray.results.store import read_table
 from resray.search.best import of_latest
 
@@ -22,7 +22,7 @@ class SearchRecord:
     others: int
     """Trials of searches with other settings, seed, options, images or recipe, which do not compare
     with these."""
-    epochs: Mapping[str, pd.DataFrame]
+    epochs: EpochTable
     """Epoch rows by trial id, in order of epoch."""
     events: tuple[Row, ...]
     decisions: tuple[Row, ...]
@@ -33,7 +33,7 @@ class SearchRecord:
 
 
 def read_search(
-    folder: Path, trials: list[Row], epochs: Mapping[str, pd.DataFrame], events: list[Row]
+    folder: Path, trials: list[Row], epochs: EpochTable, events: list[Row]
 ) -> SearchRecord:
     """Return what the tables hold of a search's trials; reads their decisions in a folder.
 
@@ -45,7 +45,7 @@ def read_search(
     return SearchRecord(
         trials=tuple(own),
         others=len(trials) - len(own),
-        epochs={trial_id: rows for trial_id, rows in epochs.items() if trial_id in settings},
+        epochs=epochs.of(settings),
         events=tuple(row for row in events if row["trial_id"] in settings),
         decisions=tuple(
             row

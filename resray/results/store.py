@@ -197,12 +197,17 @@ def read_table(folder: Path, table: str) -> pd.DataFrame:
     A table that has no files yet is empty, with its columns. Raises InputError if ``folder`` holds
     no results at all.
     """
+    return read_rows(folder, table).to_pandas()
+
+
+def read_rows(folder: Path, table: str) -> pa.Table:
+    """Return the same as `read_table` does, in Arrow's form."""
     if not any((folder / name).is_dir() for name in TABLES):
         raise InputError(
             f"{folder}: no results here; expected a study's results folder, with trials/ and "
             "epochs/ in it (such as results/depth-family)"
         )
-    return _read_files(_files(folder, table), table).to_pandas()
+    return _read_files(_files(folder, table), table)
 
 
 def _files(folder: Path, table: str) -> list[Path]:
