@@ -1,7 +1,6 @@
 """What a claim is judged on: which trials, which of their values, and which interval."""
 
 import json
-import math
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 
 from resray.report.margins import HELD_FUNCTIONS, margins
 from resray.report.statistics import (
-    T_QUANTILES,
     Interval,
     percentile_interval,
     resampled_means,
@@ -250,17 +248,6 @@ def test_small_difference_is_not_contradicted_for_its_absolute_value() -> None:
         contradicted[True] += percentile_interval(each, held).high < 0
     assert contradicted[False] > 30
     assert contradicted[True] <= 10
-
-
-def test_quantiles_are_those_of_students_t() -> None:
-    u = (np.arange(20_000) + 0.5) / 20_000
-    for degrees, quantile in enumerate(T_QUANTILES, start=1):
-        # The density beyond the quantile, with u from 0 to 1 in place of quantile / x.
-        scale = (
-            math.gamma((degrees + 1) / 2) / math.gamma(degrees / 2) / math.sqrt(degrees * math.pi)
-        )
-        density = scale * (1 + (quantile / u) ** 2 / degrees) ** (-(degrees + 1) / 2)
-        assert float(np.mean(density * quantile / u**2)) == pytest.approx(0.025, rel=1e-4)
 
 
 def test_draws_that_are_not_finite_give_no_firm_interval() -> None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 
-from resray.report.statistics import Summary
+from resray.report.statistics import Summary, mean_interval
 
 MISSING = "–"
 
@@ -148,6 +148,16 @@ def spread(summary: Summary | None, digits: int = 2) -> Valued:
     if summary.deviation is None:
         return mean
     return Valued(f"{mean}\u00a0±\u00a0{fixed(summary.deviation, digits)}", summary.mean)
+
+
+def estimate(summary: Summary | None, digits: int = 2) -> Valued:
+    """Return ``93.12 ± 0.37 (n = 3)``: mean and, from two values on, half its 95 % interval."""
+    if summary is None:
+        return Valued(MISSING, None)
+    interval = mean_interval(summary)
+    half = "" if interval is None else f"\u00a0±\u00a0{fixed(interval.high - summary.mean, digits)}"
+    count_of = f"(n\u00a0=\u00a0{summary.n})"
+    return Valued(f"{fixed(summary.mean, digits)}{half} {count_of}", summary.mean)
 
 
 def listed(values: Iterable[object], most: int = 4) -> str:
