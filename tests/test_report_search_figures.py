@@ -1,7 +1,6 @@
 """Where a search's figures put its points, its epochs and its workers."""
 
 import json
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,8 @@ from resray.report.search_cost import spent_on
 from resray.report.search_course import best_figure, rungs_figure
 from resray.report.search_figures import aside, axes_figure, parallel_figure, places_on
 from resray.report.search_plot import SHADES, shade, with_begun
-from resray.report.search_workers import (
-    Stretch,
-    lanes,
-    stretches,
-    utilisation,
-    without_pauses,
-    workers_figure,
-)
+from resray.report.search_workers import stretches, workers_figure
 from resray.study.search_spec import Search, SearchSettings, Space
-from tests.report_builder import START
 from tests.search_builder import GRID, SearchBuilder, shuffled
 
 
@@ -194,34 +185,6 @@ def test_hover_text_stays_text(tmp_path: Path) -> None:
 
 
 # --- workers ------------------------------------------------------------------------------------
-
-
-def stretch(start: float, end: float, *, pid: int = 1, host: str = "a") -> Stretch:
-    first, last = (START + timedelta(seconds=seconds) for seconds in (start, end))
-    return Stretch(f"t{start}", host, pid, 1, 0, first, last, "completed")
-
-
-def test_a_process_has_one_lane_and_a_later_one_may_take_it() -> None:
-    found = [stretch(0, 5, pid=1), stretch(1, 9, pid=2), stretch(6, 8, pid=1),
-             stretch(8, 9, pid=3), stretch(0, 1, pid=1, host="b")]  # fmt: skip
-    assert lanes(sorted(found, key=lambda one: one.start)) == {
-        ("a", 1): ("a", 1),
-        ("a", 2): ("a", 2),
-        ("a", 3): ("a", 1),
-        ("b", 1): ("b", 1),
-    }
-
-
-def test_pauses_in_which_nothing_ran_are_left_out() -> None:
-    moved, cut = without_pauses([stretch(0, 10), stretch(4000, 4010)])
-    assert cut == timedelta(seconds=3990)
-    assert moved[1].start == moved[0].end
-    assert utilisation(moved, 1) == 1.0
-
-
-def test_utilisation_is_the_share_of_the_workers_time() -> None:
-    assert utilisation([stretch(0, 10, pid=1), stretch(0, 5, pid=2)], 2) == 0.75
-    assert utilisation([stretch(0, 0)], 1) is None
 
 
 def test_what_a_kill_cut_off_lasts_to_its_last_epoch(tmp_path: Path) -> None:

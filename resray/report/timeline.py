@@ -1,0 +1,219 @@
+"""The timeline of the trials: which process trained which when, and what became of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from resray.report.aggregate import Results, Row
+from resray.report.lanes import (
+    CUT_OFF,
+    Lane,
+    Process,
+    Stretch,
+    by_trial,
+    host_of,
+    in_time,
+    lane_bars,
+    lane_layout,
+    lanes,
+    of_trial,
+    span_of,
+    utilisation,
+    without_pauses,
+)
+from resray.report.plot import Figure, Panel, Series, Trace, time_unit
+from resray.report.text import duration, fixed, plotly_text, plural
+
+FATES = (
+    Series("fate-completed", "completed", "@series-0", "circle"),
+    Series("fate-stopped", "stopped early", "@series-4", "square"),
+    Series("fate-failed", "failed", "@bad", "triangle-down"),
+    Series("fate-interrupted", "interrupted or cut off", "@series-3", "diamond"),
+    Series("fate-running", "still running", "@series-2", "triangle-up"),
+)
+COMPLETED, STOPPED, FAILED, INTERRUPTED, RUNNING = FATES
+FATE_OF = {"completed": COMPLETED, "stopped": STOPPED, "failed": FAILED, "running": RUNNING}
+"""What becomes of a stretch by its outcome; of others it is `INTERRUPTED`."""
+
+MOST_BARS = 2000
+"""So many bars the page draws and moves at once."""
+MOST_NAMED = 120
+"""With more bars than these there is no room for names in them."""
+SEEN = 400
+"""Of the width, the part that is still seen."""
+TALL, LOW = 30, 8
+"""Pixels of a row, and the least of them."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Stretches of one lane with one fate that are drawn together."""
+
+    stretch: Stretch
+    """From the first start to the last end, with pauses left out."""
+    members: tuple[Stretch, ...]
+    """As they were recorded."""
+
+
+def timeline_figure(results: Results) -> Figure | None:
+    """A bar for each start of a trial, in the row of the process that trained it."""
+    found = trial_stretches(results)
+    if not found:
+        return None
+    lane_of = lanes(found)
+    moved, cut = without_pauses(found)
+    shortest = shortest_bar(moved, len(set(lane_of.values())))
+    bars = list(together(found, moved, lane_of, shortest))
+    panel = timeline_panel(results, bars, lane_of)
+    drawn = {trace["legendgroup"] for trace in panel.traces}
+    series = [fate for fate in FATES if fate.key in drawn]
+    text = caption(moved, lane_of, cut, shortest if len(bars) < len(found) else 0.0)
+    return Figure("timeline", "Timeline of the trials", text, series, [panel])
+
+
+def trial_stretches(results: Results) -> list[Stretch]:
+    """Return when the trials ran, the first first; none if a search's timeline shows them all."""
+    if results.search and all(row["role"] == "confirmation" for row in results.trials):
+        return []
+    events = by_trial(results.events)
+    return in_time(
+        each for row in results.trials for each in of_row(results, row, events.get(row["trial_id"]))
+    )
+
+
+def of_row(results: Results, row: Row, events: Sequence[Row] | None) -> list[Stretch]:
+    """Return a trial's stretches, of one whose starts were not recorded all as one."""
+    found = list(of_trial(row["trial_id"], events or [], results.epochs.get))
+    if not found and row["started"] and row["ended"]:
+        end = max(row["started"], row["ended"])
+        found = [Stretch(row["trial_id"], host_of(row), 0, row["attempts"] or 1, 0,
+                         row["started"], end, str(row["status"]))]  # fmt: skip
+    if found and row["status"] == "running" and found[-1].outcome == CUT_OFF:
+        found[-1] = replace(found[-1], outcome="running")
+    return found
+
+
+# --- many of them -------------------------------------------------------------------------------
+
+
+def shortest_bar(found: Sequence[Stretch], rows: int) -> float:
+    """Return the seconds below which neighbours share a bar: 0 unless there are too many.
+
+    Then a bar of that length is at most a thousandth of the whole width, which is a pixel, or as
+    long as it takes for all bars to be drawn at once.
+    """
+    if len(found) <= MOST_BARS:
+        return 0.0
+    return span_of(found) * max(1 / 1000, rows / MOST_BARS)
+
+
+def together(
+    found: Sequence[Stretch], moved: Sequence[Stretch], lane_of: Mapping[Process, Lane],
+    shortest: float,
+) -> Iterator[Bar]:  # fmt: skip
+    """Yield bars; neighbours of one fate share one for as long as it stays under ``shortest``."""
+    open_bars: dict[Lane, tuple[Stretch, list[Stretch]]] = {}
+    for recorded, one in zip(found, moved, strict=True):
+        lane = lane_of[one.process]
+        if lane in open_bars:
+            first, members = open_bars[lane]
+            whole = replace(first, end=max(first.end, one.end))
+            if fate_of(first) is fate_of(one) and whole.seconds < shortest:
+                members.append(recorded)
+                open_bars[lane] = (whole, members)
+                continue
+            yield Bar(first, tuple(members))
+        open_bars[lane] = (one, [recorded])
+    for stretch, members in open_bars.values():
+        yield Bar(stretch, tuple(members))
+
+
+def fate_of(one: Stretch) -> Series:
+    return FATE_OF.get(one.outcome, INTERRUPTED)
+
+
+# --- the figure ---------------------------------------------------------------------------------
+
+
+def timeline_panel(
+    results: Results, bars: Sequence[Bar], lane_of: Mapping[Process, Lane]
+) -> Panel:  # fmt: skip
+    zero = min(bar.stretch.start for bar in bars)
+    end = max(bar.stretch.end for bar in bars)
+    divisor, unit = time_unit([(end - zero).total_seconds()])
+    rows = {row["trial_id"]: row for row in results.trials}
+    named = len(bars) <= MOST_NAMED
+    traces = []
+    for fate in FATES:
+        if own := [bar for bar in bars if fate_of(bar.stretch) is fate]:
+            texts = [told(results, rows, bar) for bar in own]
+            stretches = [visible(bar.stretch, (end - zero) / SEEN) for bar in own]
+            trace = lane_bars(fate, stretches, zero, divisor, lane_of, texts, framed=named)
+            traces.append(trace | (names_in(results, rows, own) if named else {}))
+    height = max(min(TALL, 600 // len(set(lane_of.values()))), LOW)
+    made = lane_layout(unit, set(lane_of.values()), height)
+    return Panel("Trials over workers", traces, made | {"uniformtext": {"minsize": 10,
+                 "mode": "hide"}})  # fmt: skip
+
+
+def visible(one: Stretch, least: timedelta) -> Stretch:
+    """Return a stretch that is seen even if it was cut off before its first epoch."""
+    return replace(one, end=max(one.end, one.start + least))
+
+
+def names_in(results: Results, rows: Mapping[str, Row], bars: Sequence[Bar]) -> Trace:
+    """Return what writes a trial's name into its bar; Plotly hides what does not fit."""
+    return {
+        "text": [plotly_text(name_of(results, rows, bar.members[0])) for bar in bars],
+        "textposition": "inside",
+        "insidetextanchor": "start",
+        "insidetextfont": {"color": "@paper", "size": 11},
+        "textangle": 0,
+    }
+
+
+def name_of(results: Results, rows: Mapping[str, Row], one: Stretch) -> str:
+    return f"{results.labels[one.trial_id]}, seed {rows[one.trial_id]['seed']}"
+
+
+def told(results: Results, rows: Mapping[str, Row], bar: Bar) -> str:
+    """Return what is told of a bar that the mouse is over."""
+    first, last = bar.members[0], bar.members[-1]
+    begun = f"{first.start:%Y-%m-%d %H:%M:%S} UTC"
+    if len(bar.members) > 1:
+        spent = duration(sum(one.seconds for one in bar.members))
+        return (
+            f"<b>{plural(len(bar.members), 'start')}</b>, {fate_of(first).label}<br>"
+            f"{spent} from {begun}<br>{plotly_text(name_of(results, rows, first))} to "
+            f"{plotly_text(name_of(results, rows, last))}"
+        )
+    row = rows[first.trial_id]
+    attempt = f", attempt {first.attempt}" if first.attempt > 1 else ""
+    ranks = f", {row['world_size']} ranks" if (row["world_size"] or 1) > 1 else ""
+    process = f", process {first.pid}" if first.pid else ""
+    return (
+        f"<b>{plotly_text(name_of(results, rows, first))}</b><br>{plotly_text(first.outcome)} after"
+        f" {duration(first.seconds)}{attempt}<br>{row['epochs_done'] or 0} of "
+        f"{row['epochs'] or '?'} epochs in all<br>{begun}<br>{plotly_text(first.host)}"
+        f"{process}{ranks}"
+    )
+
+
+def caption(
+    moved: Sequence[Stretch], lane_of: Mapping[Process, Lane], cut: timedelta, shortest: float
+) -> str:
+    used = len(set(lane_of.values()))
+    share = utilisation(moved, used)
+    text = (
+        f"{plural(len(moved), 'start')} of {plural(len({one.trial_id for one in moved}), 'trial')} "
+        f"on {plural(used, 'worker')}: a bar lasts from a start to its end, or to the last epoch "
+        "where it was cut off or still runs; a trial of several ranks has the row of its first. "
+        f"Utilisation: {'not known' if share is None else f'{fixed(100 * share, 0)} %'}, the share "
+        "of these workers' time in which they had a trial."
+    )
+    if shortest:
+        text += (f" Neighbours with the same outcome share a bar where all of it is shorter than "
+                 f"{duration(shortest)}.")  # fmt: skip
+    if cut:
+        text += f" Pauses of {duration(cut.total_seconds())} with nothing running are left out."
+    return text
