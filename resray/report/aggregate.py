@@ -112,6 +112,8 @@ class Results:
     the hash that stands for an ensemble's members."""
     search: SearchRecord
     """The trials of a search, which are in none of the above."""
+    price_per_gpu_hour: float | None = None
+    """What a GPU costs in an hour, in any currency, where the reader wants costs as money."""
 
     @property
     def title(self) -> str:
