@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import resray
 from resray.report import record, search_section, sections
@@ -17,7 +18,7 @@ from resray.report.evaluations_section import evaluations_section
 from resray.report.figures import MISSING_FIGURES, all_figures
 from resray.report.payload import figure_payload, packed
 from resray.report.phases import phases_section
-from resray.report.plot import Figure
+from resray.report.plot import MANY, Figure, all_series, drawn_at_first
 from resray.report.search_words import reduced_note as reduced_search
 from resray.report.text import Html, escape, join, tag
 
@@ -60,15 +61,38 @@ SECTIONS = (
 )  # fmt: skip
 
 
-def write_report(
-    results_folder: Path, output: Path, *, trial_ids: Sequence[str] | None = None
-) -> Path:
-    """Write the HTML report of a study's results to ``output`` and return that path.
+SCRIPTS = ("payload", "state", "colours", "figures", "tables", "copies", "pictures", "chooser",
+           "views", "live", "start")  # fmt: skip
+"""The parts of the page's script, in their order."""
 
-    ``trial_ids`` restricts the report to those trials; None takes all. The file appears whole, by
-    rename. Raises InputError if ``results_folder`` holds no results.
+
+def write_report(
+    folders: Path | Sequence[Path],
+    output: Path,
+    *,
+    trial_ids: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
+    baseline: str | None = None,
+    price_per_gpu_hour: float | None = None,
+    live: float | None = None,
+) -> Path:
+    """Write the HTML report of results to ``output`` and return that path.
+
+    ``folders`` is a study's results folder, or several to lay beside each other, which ``names``
+    may name. ``trial_ids`` restricts the report of one folder to those trials; None takes all.
+    Differences are shown to the configuration whose label is ``baseline``; None takes the study's
+    first. ``price_per_gpu_hour`` adds money to the costs. ``live`` is after how many seconds an
+    open page loads itself again; None: never. The file appears whole, by rename.
+
+    Raises InputError if a folder holds no results or no configuration is called ``baseline``.
     """
-    page = render(load_results(results_folder, trial_ids))
+    if isinstance(folders, Path):
+        results = load_results(folders, trial_ids)
+    else:
+        from resray.report.several import load_several
+
+        results = load_several(folders, names)
+    page = render(replace(results, price_per_gpu_hour=price_per_gpu_hour), baseline, live)
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     # A lone surrogate, which only a hostile name holds, becomes a question mark.
@@ -77,7 +101,7 @@ def write_report(
     return output
 
 
-def render(results: Results) -> str:
+def render(results: Results, baseline: str | None = None, live: float | None = None) -> str:
     """Return the page."""
     # Plotly takes half a second to import, which only this function needs.
     from plotly.offline import get_plotlyjs
@@ -85,14 +109,17 @@ def render(results: Results) -> str:
     figures = all_figures(results)
     study = results.study
     shown = [(part, body) for part in SECTIONS if (body := content(part, results, figures))]
+    packs = {f"figure-{name}": figure_payload(figure) for name, figure in figures.items()}
+    source = results.folder / "study.yaml"
+    if study is not None:
+        packs["study"] = source.read_text(encoding="utf-8")
+    packs |= {"page": page_payload(results), "plotly": get_plotlyjs()}
     return Template(resource("page.html")).substitute(
         title=escape(results.title),
         question=tag("p", study.question, class_="question") if study else "",
-        description=tag("p", study.description, class_="description")
-        if study and study.description
-        else "",
+        live=live_note(live),
         banners=sections.banner_section(results),
-        facts=sections.facts_section(results),
+        downloads=downloads(results),
         navigation=join(
             tag("li", tag("a", part.short_title, href=f"#{part.id}")) for part, _ in shown
         ),
@@ -100,12 +127,45 @@ def render(results: Results) -> str:
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         version=escape(resray.__version__),
         style=resource("style.css"),
-        script=resource("page.js"),
-        figures=join(
-            packed(f"figure-{name}", figure_payload(figure)) for name, figure in figures.items()
-        ),
-        plotly=packed("plotly", get_plotlyjs()),
+        script="\n".join(resource(f"script/{name}.js") for name in SCRIPTS),
+        packed=join(packed(name, value) for name, value in packs.items()),
     )
+
+
+def page_payload(results: Results) -> dict[str, Any]:
+    """Return what the script must know of the page: its configurations, and which are drawn."""
+    look = all_series(results.groups)
+    return {
+        "name": results.folder.name,
+        "many": len(results.groups) > MANY,
+        "drawn": [look[group.label].key for group in drawn_at_first(results.groups)],
+        "series": [
+            {"key": series.key, "label": series.label, "button": sections.key_button(series)}
+            for series in look.values()
+        ],
+    }
+
+
+def live_note(seconds: float | None) -> Html:
+    """Tell that the page loads itself again, and let the reader stop that."""
+    if seconds is None:
+        return Html()
+    pause = tag("button", "Pause", type="button", aria_pressed="false")
+    text = f"Live: the study is running; this page is loaded again every {seconds:g} s. "
+    return tag("p", text, pause, id="live", data_seconds=f"{seconds:g}")
+
+
+def downloads(results: Results) -> Html:
+    """Buttons of the menu of downloads, as far as there is something behind them."""
+    found = {
+        "trials-csv": "All trials (CSV)" if results.trials else None,
+        "study": "Study file (YAML)" if results.study else None,
+        "system": "Copy system information" if results.all_trials else None,
+    }
+    return join(
+        tag("button", text, type="button", data_download=name)
+        for name, text in found.items() if text
+    )  # fmt: skip
 
 
 def content(part: Section, results: Results, figures: dict[str, Figure]) -> Html:

@@ -51,9 +51,15 @@ def figure_payload(figure: Figure) -> dict[str, Any]:
 
     panels = figure.panels
     if isinstance(panels, Choice):
-        content = Choice(panels.switch, {name: as_dicts(own) for name, own in panels.items()})
-        return {"panels": plain(content), "curves": pool}
-    return {"panels": plain(as_dicts(panels)), "curves": pool}
+        content: Any = Choice(panels.switch, {name: as_dicts(own) for name, own in panels.items()})
+    else:
+        content = as_dicts(panels)
+    return {
+        "panels": plain(content),
+        "curves": pool,
+        "switches": {switch.id: list(switch.options) for switch in figure.switches},
+        "series": [series.key for series in figure.series],
+    }
 
 
 def as_dicts(panels: Any) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from resray.report import answer, comparison
 from resray.report.aggregate import Group, Results, Row, distinct
 from resray.report.metrics import stopped_early
-from resray.report.plot import SHARED, Figure, Series, Switch
+from resray.report.plot import MANY, SHARED, Figure, Series, Switch
 from resray.report.reductions import reduces
 from resray.report.search import search_of
 from resray.report.search_words import outcome
@@ -21,6 +21,14 @@ SYMBOL_PATHS = {
     "pentagon": "M6 .8 11.4 4.7 9.3 11H2.7L.6 4.7z",
 }
 """Plotly's marker symbols, drawn in a box of 12 by 12 for the keys of figures."""
+
+SAVE_MENU = tag(
+    "details",
+    tag("summary", "Save"),
+    tag("div", *(tag("button", name, type="button", data_save=form) for form, name in
+                 {"png": "Picture (PNG)", "svg": "Drawing (SVG)", "csv": "Data (CSV)"}.items())),
+    class_="menu",
+)  # fmt: skip
 
 
 # --- the top ------------------------------------------------------------------------------------
@@ -205,7 +213,7 @@ def published_row(item: comparison.Comparison, with_protocol: bool) -> list[obje
 
 
 def figure_section(figure: Figure, note: str) -> Html:
-    """The places that the script draws a figure into, its switch, its key and its caption.
+    """The places that the script draws a figure into, its controls, its key and its caption.
 
     ``note`` is what must be known before the caption.
     """
@@ -218,11 +226,10 @@ def figure_section(figure: Figure, note: str) -> Html:
         )
         for panel in figure.chosen()
     ]
-    switches = (switch(choice) for choice in figure.switches)
-    controls = [part for part in (*switches, key(figure.series)) if part]
+    controls = [*map(switch, figure.switches), scales(figure), key(figure), SAVE_MENU]
     return tag(
         "figure",
-        tag("div", *controls, class_="controls") if controls else "",
+        tag("div", *controls, class_="controls"),
         tag("div", *panels, class_="panels"),
         tag("figcaption", tag("strong", note), figure.caption),
         id=f"figure-{figure.id}",
@@ -248,16 +255,32 @@ def switch(choice: Switch) -> Html:
     return tag("div", *buttons, class_="switch", role="group", aria_label=choice.title)
 
 
-def key(series: Sequence[Series]) -> Html:
-    """Buttons that name the series and show or hide them."""
-    if not series:
+def scales(figure: Figure) -> Html:
+    """Buttons that make an axis logarithmic."""
+    if not figure.scales:
         return Html()
+    names = {"x": "log →", "y": "log ↑"}
+    titles = {"x": "Logarithmic horizontal axis", "y": "Logarithmic vertical axis"}
     buttons = [
-        tag("button", swatch(entry), entry.label, type="button", data_series=entry.key,
-            aria_pressed="true")
-        for entry in series
+        tag("button", names[axis], type="button", data_scale=axis, aria_pressed="false",
+            aria_label=titles[axis], title=titles[axis])
+        for axis in figure.scales
     ]  # fmt: skip
-    return tag("div", *buttons, class_="key", role="group", aria_label="Show or hide")
+    return tag("div", *buttons, class_="switch", role="group", aria_label="Scales")
+
+
+def key(figure: Figure) -> Html:
+    """Buttons that name the series and show or hide them; of many the script lists those drawn."""
+    if not figure.series:
+        return Html()
+    buttons = [key_button(series) for series in figure.series[:MANY]]
+    return tag("div", *buttons, class_="key", role="group", aria_label="Show or hide",
+               title="Click: show or hide. Double-click: this one alone")  # fmt: skip
+
+
+def key_button(series: Series) -> Html:
+    return tag("button", swatch(series), series.label, type="button", data_series=series.key,
+               aria_pressed="true")  # fmt: skip
 
 
 def swatch(series: Series) -> Html:
