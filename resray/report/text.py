@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 
-from resray.report.statistics import Summary, mean_interval
+from resray.report.statistics import Interval, Summary, mean_interval
 
 MISSING = "–"
 
@@ -158,6 +158,19 @@ def estimate(summary: Summary | None, digits: int = 2) -> Valued:
     half = "" if interval is None else f"\u00a0±\u00a0{fixed(interval.high - summary.mean, digits)}"
     count_of = f"(n\u00a0=\u00a0{summary.n})"
     return Valued(f"{fixed(summary.mean, digits)}{half} {count_of}", summary.mean)
+
+
+def between(interval: Interval | None, digits: int = 2) -> Valued:
+    """Return ``−0.35 to +1.20``, or a dash; its number is the lower end."""
+    if interval is None or not math.isfinite(interval.high - interval.low):
+        return Valued(MISSING, None)
+    ends = (signed(end, digits) for end in (interval.low, interval.high))
+    return Valued("\u00a0to ".join(ends), interval.low)
+
+
+def chance(p: float | None) -> Valued:
+    """Return a p value to three digits after the point, one below as ``< 0.001``, or a dash."""
+    return Valued("<\u00a00.001", p) if p is not None and p < 0.001 else fixed(p, 3)
 
 
 def listed(values: Iterable[object], most: int = 4) -> str:

@@ -1,0 +1,170 @@
+"""Every configuration's test accuracy against a baseline: how far above it, and is that real."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from resray.errors import InputError, unknown
+from resray.report.aggregate import Group, Results
+from resray.report.alike import Condition, condition_of, obstacles
+from resray.report.answer import comparable
+from resray.report.metrics import values_of
+from resray.report.significance import LEVEL, Difference, Values, differences
+from resray.report.statistics import summarise
+from resray.report.tables import Table, number_column, table, text_column
+from resray.report.text import Html, Valued, between, chance, estimate, join, signed, tag
+
+METRIC = "test_accuracy"
+BASELINE = "baseline"
+MOST_ROWS = 1000
+"""Of the tables of all baselines together: half a kilobyte each stands in the page."""
+METHOD = (
+    "Behind a mean stands half its 95 % interval (Student 1908). Where two configurations share "
+    "two seeds or more, the differences within pairs of one seed are tested (Student's t), "
+    "elsewhere the two means (Welch 1947). The p values are two-sided; the second is raised for "
+    f"the number of comparisons in the table (Holm 1979), and where it is below {LEVEL}, the "
+    "difference is called real. “Not shown” does not say that there is none. Intervals are those "
+    "of one comparison alone. What was trained on other data, for another length or reduced "
+    "otherwise than the baseline is not tested."
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A group with its test accuracies, and what it must share to be compared."""
+
+    group: Group
+    values: Values
+    mean: Valued
+    condition: Condition
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A group beside the baseline."""
+
+    one: Measured
+    difference: Difference | None
+    """None where the two are not compared."""
+    obstacle: str | None
+    """Why they are not."""
+
+
+def differences_section(results: Results, baseline: str | None = None) -> Html:
+    """Return a table of differences to a baseline, and hidden ones to the others to choose from.
+
+    The baseline is a group's label, or a name that one group has; of none given, the first of those
+    that were trained alike. Nothing if fewer than two groups have a test accuracy. Raises
+    InputError if no group with one is called so.
+    """
+    groups = [measure(results, group) for group in results.groups]
+    measured = [one for one in groups if one.values]
+    chosen = None if baseline is None else named(measured, baseline)
+    if len(measured) < 2:
+        return Html()
+    offered = candidates(measured, chosen or default_baseline(measured), len(groups))
+    tables = [baseline_table(groups, one, place) for place, one in enumerate(offered, 1)]
+    return join(
+        [
+            tag("p", METHOD),
+            chooser(offered) if len(offered) > 1 else "",
+            *(
+                tag("div", made, data_baseline=one.group.label, hidden="" if place else None)
+                for place, (made, one) in enumerate(zip(tables, offered, strict=True))
+            ),
+        ]
+    )
+
+
+def measure(results: Results, group: Group) -> Measured:
+    values = values_of(results, group, METRIC)
+    return Measured(group, values, estimate(summarise(values.values())), condition_of(group))
+
+
+def named(measured: Sequence[Measured], baseline: str) -> Measured:
+    """Return what has this label, or this name if nothing else has it. Raises InputError if nothing
+    does, or several."""
+    of_label = [one for one in measured if one.group.label == baseline]
+    found = of_label or [one for one in measured if one.group.name == baseline]
+    if len(found) == 1:
+        return found[0]
+    if not measured:
+        raise InputError(f"--baseline {baseline!r}: no configuration has a test accuracy")
+    raise InputError(unknown("--baseline", baseline, (one.group.label for one in measured)))
+
+
+def default_baseline(measured: Sequence[Measured]) -> Measured:
+    """Return the first of the groups that were trained alike, in the study's order."""
+    first = comparable([one.group for one in measured])[0]
+    return next(one for one in measured if one.group is first)
+
+
+def candidates(measured: Sequence[Measured], chosen: Measured, rows: int) -> list[Measured]:
+    """Return the baselines that the page offers, the chosen one first: as many as `MOST_ROWS`
+    allows."""
+    others = [one for one in measured if one is not chosen]
+    return [chosen, *others[: max(MOST_ROWS // rows - 1, 0)]]
+
+
+def chooser(offered: Sequence[Measured]) -> Html:
+    """Return what the reader chooses the baseline by."""
+    labels = [one.group.label for one in offered]
+    options = (tag("option", label, value=label) for label in labels)
+    select = tag("select", *options, id="baseline", data_baselines="")
+    return tag("p", tag("label", "Baseline", for_="baseline"), " ", select)
+
+
+def baseline_table(groups: Sequence[Measured], baseline: Measured, place: int) -> Table:
+    columns = [
+        text_column("Configuration"),
+        number_column("Test accuracy, %"),
+        number_column("Difference, points"),
+        number_column("95 % interval"),
+        text_column("Seeds", optional=True),
+        number_column("p"),
+        number_column("p (Holm)"),
+        text_column("Effect", facet=True),
+        text_column("Why", optional=True),
+    ]
+    caption = (
+        f"Test accuracy against {baseline.group.label}: differences paired by seed (Student's t) "
+        "or between means (Welch's t), corrected for their number (Holm)"
+    )
+    rows = [row(contrast) for contrast in contrasts(groups, baseline)]
+    return table(caption, columns, rows, id=f"differences-to-{place}")
+
+
+def contrasts(groups: Sequence[Measured], baseline: Measured) -> list[Contrast]:
+    """Return each group beside the baseline, itself included; what compares is tested."""
+    why = [obstacle(one, baseline) for one in groups]
+    tested = [place for place, text in enumerate(why) if text is None]
+    pairs = [(baseline.values, groups[place].values) for place in tested]
+    found = dict(zip(tested, differences(pairs), strict=True))
+    return [Contrast(one, found.get(place), why[place]) for place, one in enumerate(groups)]
+
+
+def obstacle(one: Measured, baseline: Measured) -> str | None:
+    """Return why a group is not compared with the baseline, None if it is."""
+    if one is baseline:
+        return BASELINE
+    if not one.values:
+        return "not measured" if one.group.finished else "none finished"
+    return "; ".join(obstacles(baseline.condition, one.condition)) or None
+
+
+def row(contrast: Contrast) -> list[object]:
+    one, found = contrast.one, contrast.difference
+    first: list[object] = [one.group.label, one.mean]
+    if found is None:
+        own = contrast.obstacle == BASELINE
+        effect, why = (BASELINE, None) if own else ("not compared", contrast.obstacle)
+        return [*first, *[None] * 5, effect, why]
+    return [
+        *first,
+        signed(found.value),
+        between(found.interval),
+        found.samples,
+        chance(found.p),
+        chance(found.corrected),
+        found.verdict,
+        found.untested,
+    ]
