@@ -159,7 +159,7 @@ def drawn_at_first(groups: Sequence[Group]) -> list[Group]:
     return by_prominence(groups)[: DRAWN if len(groups) > MANY else None]
 
 
-def layout(x_title: str, height: int = 320, **changes: Any) -> Layout:
+def layout(x_title: str | Choice, height: int = 320, **changes: Any) -> Layout:
     """Return the house layout: horizontal hairlines, no frame, the unit in the panel's title."""
     axis = {
         "gridcolor": "@grid",
@@ -270,7 +270,7 @@ def bars(
     }  # fmt: skip
 
 
-def bar_layout(x_title: str, rows: int, row: int = 38, **changes: Any) -> Layout:
+def bar_layout(x_title: str | Choice, rows: int, row: int = 38, **changes: Any) -> Layout:
     """Return the layout of horizontal bars, the first group on top, each ``row`` pixels high."""
     x_axis = {"showgrid": True, "showline": False, "ticks": "", "nticks": 5, "tickangle": 0,
               **changes.pop("xaxis", {})}  # fmt: skip
