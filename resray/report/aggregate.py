@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,8 @@ class Results:
     """The trials of a search, which are in none of the above."""
     price_per_gpu_hour: float | None = None
     """What a GPU costs in an hour, in any currency, where the reader wants costs as money."""
+    sources: Mapping[str, "Results"] = field(default_factory=dict)
+    """The results of each folder by its name, where these are of several folders."""
 
     @property
     def title(self) -> str:

@@ -52,16 +52,17 @@ class Contrast:
 def differences_section(results: Results, baseline: str | None = None) -> Html:
     """Return a table of differences to a baseline, and hidden ones to the others to choose from.
 
-    The baseline is a group's label, or a name that one group has; of none given, the first of those
-    that were trained alike. Nothing if fewer than two groups have a test accuracy. Raises
-    InputError if no group with one is called so.
+    The baseline is a group's label, or a name that one group has; of none given, or while it has no
+    test accuracy, the first of those that were trained alike. Nothing if fewer than two groups have
+    one. Raises InputError if no group is called so.
     """
     groups = [measure(results, group) for group in results.groups]
+    chosen = named(groups, baseline) if groups and baseline is not None else None
     measured = [one for one in groups if one.values]
-    chosen = None if baseline is None else named(measured, baseline)
     if len(measured) < 2:
         return Html()
-    offered = candidates(measured, chosen or default_baseline(measured), len(groups))
+    first = chosen if chosen and chosen.values else default_baseline(measured)
+    offered = candidates(measured, first, len(groups))
     tables = [baseline_table(groups, one, place) for place, one in enumerate(offered, 1)]
     return join(
         [
@@ -80,16 +81,14 @@ def measure(results: Results, group: Group) -> Measured:
     return Measured(group, values, estimate(summarise(values.values())), condition_of(group))
 
 
-def named(measured: Sequence[Measured], baseline: str) -> Measured:
+def named(groups: Sequence[Measured], baseline: str) -> Measured:
     """Return what has this label, or this name if nothing else has it. Raises InputError if nothing
     does, or several."""
-    of_label = [one for one in measured if one.group.label == baseline]
-    found = of_label or [one for one in measured if one.group.name == baseline]
-    if len(found) == 1:
-        return found[0]
-    if not measured:
-        raise InputError(f"--baseline {baseline!r}: no configuration has a test accuracy")
-    raise InputError(unknown("--baseline", baseline, (one.group.label for one in measured)))
+    of_label = [one for one in groups if one.group.label == baseline]
+    found = of_label or [one for one in groups if one.group.name == baseline]
+    if len(found) != 1:
+        raise InputError(unknown("--baseline", baseline, (one.group.label for one in groups)))
+    return found[0]
 
 
 def default_baseline(measured: Sequence[Measured]) -> Measured:
