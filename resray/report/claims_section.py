@@ -2,11 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from resray.report.aggregate import Results
+from resray.report.published_claims import published_sides
+from resray.report.tables import Table, number_column, table, text_column
 from resray.report.text import MISSING, Html, count, join, plural, tag
 from resray.report.verdicts import Judgement, Outcome, Verdict, verdicts
+from resray.study.claims import check_statement
 
 SYMBOLS = {
     Outcome.SUPPORTED: "✓",
@@ -31,12 +34,33 @@ def claims_section(results: Results) -> Html:
     found = verdicts(results)
     if not found:
         return tag("p", "The study names no claims.", class_="missing")
+    summary = tag("summary", "The claims as a table")
     return join(
         [
             tag("p", tally(found), " ", METHOD),
-            tag("ol", *(claim_item(each) for each in found), class_="verdicts"),
+            tag("ol", *(claim_item(results, each) for each in found), class_="verdicts"),
+            tag("details", summary, claims_table(results, found)),
         ]
     )
+
+
+def glance(results: Results) -> Html:
+    """The verdicts alone, each with the beginning of its claim; nothing if there are no claims."""
+    found = verdicts(results)
+    if not found:
+        return Html()
+    items = [
+        tag("li", badge(each.outcome), " ",
+            tag("a", each.claim.text, href=f"#claim-{slug(each.claim.id)}"))
+        for each in found
+    ]  # fmt: skip
+    heading = tag("h3", "The claims, at a glance")
+    return tag("aside", heading, tag("ul", *items), class_="glance")
+
+
+def slug(id: str) -> str:
+    """Return a claim's id as a part of an address."""
+    return "".join(letter if letter.isalnum() else "-" for letter in id)
 
 
 def tally(found: Sequence[Verdict]) -> str:
@@ -46,16 +70,17 @@ def tally(found: Sequence[Verdict]) -> str:
     return f"{plural(len(found), 'claim')}: {', '.join(parts)}."
 
 
-def claim_item(found: Verdict) -> Html:
+def claim_item(results: Results, found: Verdict) -> Html:
     """A claim in its author's words, the verdict, the reason, and each comparison."""
     # Where all came out alike, the claim's own verdict says it.
     differ = len({(each.outcome, each.why) for each in found.judgements}) > 1
-    checks = [check_item(each, with_outcome=differ) for each in found.judgements]
+    checks = [check_item(results, each, with_outcome=differ) for each in found.judgements]
     return tag(
         "li",
         tag("p", tag("span", found.claim.id, class_="id"), " ", found.claim.text, class_="text"),
         tag("p", badge(found.outcome), " ", found.why, class_="why"),
         tag("ul", *checks, class_="checks") if checks else "",
+        id=f"claim-{slug(found.claim.id)}",
     )
 
 
@@ -65,30 +90,74 @@ def badge(outcome: Outcome) -> Html:
     return tag("strong", symbol, " ", outcome.value, class_=f"verdict {outcome.name.lower()}")
 
 
-def check_item(found: Judgement, with_outcome: bool) -> Html:
-    """A comparison as stated, what was measured for it and on which configurations."""
+def check_item(results: Results, found: Judgement, with_outcome: bool) -> Html:
+    """A comparison as stated, what was published and measured for it, on which configurations."""
     what = join([badge(found.outcome), " ", found.why]) if with_outcome else Html()
-    numbers = measured(found)
+    facts = {
+        "Published": published_text(results, found),
+        "Measured": both(found.left, found.right),
+        "Margin": margin_text(found),
+        "95 % interval": interval_text(found),
+        "n": seeds_text(found),
+        "On": ", ".join(found.groups) if found.margin is not None else "",
+    }
+    shown = [tag("div", tag("dt", name), tag("dd", text)) for name, text in facts.items() if text]
     return tag(
         "li",
         tag("code", found.text),
         tag("p", what, class_="why") if what else "",
-        tag("p", numbers, class_="numbers") if numbers else "",
+        tag("dl", *shown, class_="numbers") if shown else "",
     )
 
 
-def measured(found: Judgement) -> str:
-    """Return ``3.62 against 5; holds by 1.38 (95 % interval 0.9 to 1.9); 3 seeds; on a, b``."""
+def published_text(results: Results, found: Judgement) -> str:
+    """Return what the sides are by the author's figures: ``91.68 against 87.92``."""
+    figures = results.study.published if results.study else []
+    sides = published_sides(figures, check_statement(found.text))
+    return f"{both(sides.left, sides.right)} ({sides.source})" if sides else ""
+
+
+def both(left: float | None, right: float | None) -> str:
+    return "" if left is None or right is None else f"{number(left)} against {number(right)}"
+
+
+def margin_text(found: Judgement) -> str:
     if found.left is None or found.right is None or found.margin is None:
         return ""
-    both = f"{number(found.left)} against {number(found.right)}"
-    parts = [both, held(found.left, found.right, found.margin)]
-    if found.interval and not math.isclose(found.interval.low, found.interval.high):
-        low, high = number(found.interval.low), number(found.interval.high)
-        parts[-1] += f" (95\u00a0% interval {low} to {high})"
-    if found.seeds is not None:
-        parts.append(plural(found.seeds, "seed"))
-    return "; ".join([*parts, f"on {', '.join(found.groups)}"])
+    return held(found.left, found.right, found.margin)
+
+
+def interval_text(found: Judgement) -> str:
+    """Return the margin's interval, where seeds give it a width."""
+    if not found.interval or math.isclose(found.interval.low, found.interval.high):
+        return ""
+    return f"{number(found.interval.low)} to {number(found.interval.high)}"
+
+
+def seeds_text(found: Judgement) -> str:
+    return "" if found.seeds is None else plural(found.seeds, "seed")
+
+
+def claims_table(results: Results, found: Sequence[Verdict]) -> Table:
+    """The claims with a row for each comparison."""
+    columns = [text_column("Claim"), text_column("Text"), text_column("Comparison", optional=True)]
+    columns += [text_column(title, optional=True) for title in
+                ("Published", "Measured", "Margin", "95 % interval of the margin")]  # fmt: skip
+    columns += [number_column("n", optional=True), text_column("Verdict", facet=True),
+                text_column("Why")]  # fmt: skip
+    rows = [row for each in found for row in claim_rows(results, each)]
+    return table("Claims, published and measured, and what was made of each comparison",
+                 columns, rows, id="claims")  # fmt: skip
+
+
+def claim_rows(results: Results, found: Verdict) -> Iterator[list[object]]:
+    head = [found.claim.id, found.claim.text]
+    if not found.judgements:
+        yield [*head, None, None, None, None, None, None, found.outcome.value, found.why]
+    for each in found.judgements:
+        texts = (each.text, published_text(results, each), both(each.left, each.right),
+                 margin_text(each), interval_text(each))  # fmt: skip
+        yield [*head, *(text or None for text in texts), each.seeds, each.outcome.value, each.why]
 
 
 def held(left: float, right: float, margin: float) -> str:

@@ -41,6 +41,7 @@ class Section:
 
 SECTIONS = (
     Section("answer", "Answer", "Answer", sections.answer_section),
+    Section("claims", "Claims", "What the author claims", claims_section),
     Section("search", "Search", "Search", search_section.search_section),
     Section("space", "Space", "The space that was searched", figures=("parallel", "axes"),
             note=reduced_search),
@@ -55,7 +56,6 @@ SECTIONS = (
     Section("time", "Time", "Time and throughput"),
     Section("ablation", "Ablation", "Ablation", ablation_section),
     Section("evaluations", "Evaluations", "Beyond the test set", evaluations_section),
-    Section("claims", "Claims", "What the author claims", claims_section),
     Section("trials", "Trials", "All trials", record.trials_section),
     Section("run", "Set-up", "What was run, and on what", record.run_section),
 )  # fmt: skip

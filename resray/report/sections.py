@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from resray.report import answer, comparison
 from resray.report.aggregate import Group, Results, Row, distinct
+from resray.report.claims_section import glance
 from resray.report.metrics import stopped_early
 from resray.report.plot import MANY, SHARED, Figure, Series, Switch
 from resray.report.reductions import reduces
@@ -80,14 +81,28 @@ def answer_section(results: Results) -> Html:
     """The answer in words, what limits it, and the means behind it."""
     first, *rest = answer.answer(results)
     limits = answer.warnings(results)
+    words = tag(
+        "div",
+        tag("p", first, class_="lead"),
+        tag("p", " ".join(rest)) if rest else "",
+        tag("ul", *(tag("li", text) for text in limits), class_="limits") if limits else "",
+    )
     return join(
         [
-            tag("p", first, class_="lead"),
-            tag("p", " ".join(rest)) if rest else "",
-            tag("ul", *(tag("li", text) for text in limits), class_="limits") if limits else "",
+            tag("div", words, glance(results), class_="answer"),
             means_table(results.groups) if results.groups else "",
+            facts_section(results),
+            about(results),
         ]
     )
+
+
+def about(results: Results) -> Html:
+    """The study's own description, closed."""
+    if results.study is None or not results.study.description:
+        return Html()
+    text = tag("p", results.study.description, class_="description")
+    return tag("details", tag("summary", "About this study"), text)
 
 
 def means_table(groups: Sequence[Group]) -> Html:
