@@ -45,13 +45,10 @@ def gathered(
 
 def figure_of(figures: Sequence[Published], value: Value) -> Published | None:
     """Return the first figure of a value; one of a training's end is not that of an epoch."""
+    wanted = (value.metric, value.trial, value.epoch)
     for figure in figures:
-        same = (figure.metric, figure.trial, figure.epoch) == (
-            value.metric,
-            value.trial,
-            value.epoch,
-        )
-        if same and (value.variant is None or figure.variant in (None, value.variant)):
+        of_variant = value.variant is None or figure.variant in (None, value.variant)
+        if of_variant and (figure.metric, figure.trial, figure.epoch) == wanted:
             return figure
     return None
 
