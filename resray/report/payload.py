@@ -75,7 +75,9 @@ def differences(curve: Curve) -> dict[str, Any]:
     known = np.isfinite(values)
     span = float(np.ptp(values[known])) if known.any() else 0.0
     largest = float(np.abs(values[known]).max()) if known.any() else 0.0
-    unit = 10.0 ** math.floor(math.log10((span or largest or 1.0) / STEPS))
+    # What differs by rounding errors alone is a constant.
+    span = span if span > 1e-9 * largest else largest
+    unit = 10.0 ** math.floor(math.log10((span or 1.0) / STEPS))
     whole = np.rint(values[known] / unit).astype(np.int64)
     steps: list[int | None] = [None] * len(values)
     for place, step in zip(np.flatnonzero(known), np.diff(whole, prepend=0).tolist(), strict=True):
