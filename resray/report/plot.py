@@ -207,7 +207,7 @@ def series_with_epochs(results: Results) -> list[Series]:
 
 def epoch_axis(results: Results) -> Layout:
     """Return an axis on which epochs are whole numbers, with room around a single one."""
-    last = max((int(rows["epoch"].max()) for rows in results.epochs.values()), default=1)
+    last = int(max(results.epochs.numbers, default=1))
     room = 0.04 * max(last - 1, 1)
     return {"range": [1 - room, last + room]} | ({"dtick": 1} if last <= 10 else {"nticks": 8})
 
