@@ -1,35 +1,181 @@
 """Where the time of an epoch goes, and how many images a second that makes."""
 
-from resray.report.aggregate import Results
-from resray.report.metrics import values_of
-from resray.report.plot import Figure, Panel, all_series, bar_layout, bars
+from collections.abc import Sequence
+
+import numpy as np
+
+from resray.report.aggregate import Group, Results, Row
+from resray.report.breakdown import PARTS, breakdown, means_of
+from resray.report.plot import (
+    SHARED,
+    Choice,
+    Figure,
+    Panel,
+    Series,
+    Switch,
+    Trace,
+    all_series,
+    bar_layout,
+    bars,
+    trace_of,
+)
+from resray.report.sections import marks
+from resray.report.statistics import Summary, summarise
+from resray.report.tables import Table, number_column, table, text_column
+from resray.report.text import fixed, listed, plotly_text, spread
+
+SECONDS, SHARE = "seconds per epoch", "share of the time"
+LOOKS = {
+    "training": Series("part-training", "training", "@series-0", "square"),
+    "warming up": Series("part-warming", "warming up", "@series-5", "square"),
+    "evaluating": Series("part-evaluating", "evaluating", "@series-2", "square"),
+    "starting": Series("part-starting", "starting", "@series-4", "square"),
+    "other": Series("part-other", "waiting and other", "@series-6", "square"),
+}
+
+
+def timed_groups(results: Results) -> list[Group]:
+    """Return the groups with a finished trial that recorded its speed."""
+    return [group for group in results.groups if group.summary("images_per_second")]
+
+
+def members(groups: Sequence[Group]) -> tuple[list[Row], np.ndarray]:
+    """Return the finished trials of all groups, and for each its group's place."""
+    rows = [row for group in groups for row in group.finished]
+    lengths = [len(group.finished) for group in groups]
+    return rows, np.repeat(np.arange(len(groups)), lengths)
+
+
+# --- the figure ---------------------------------------------------------------------------------
 
 
 def time_figure(results: Results) -> Figure | None:
-    """Seconds per epoch, training and evaluating apart, and images per second."""
-    groups = [group for group in results.groups if group.summary("images_per_second")]
+    """Seconds per epoch, part by part, and images per second."""
+    groups = timed_groups(results)
     if not groups:
         return None
+    rows, owners = members(groups)
+    parts = means_of(breakdown(results, rows).parts, owners, len(groups))
+    known = [part for place, part in enumerate(PARTS) if np.nansum(parts[:, place]) > 0]
     look = all_series(results.groups)
-    seconds = [
-        bars(groups, look, "training",
-             lambda group: list(values_of(results, group, "seconds_per_epoch").values())),
-        bars(groups, look, "evaluating",
-             lambda group: results.per_epoch(group, "seconds_evaluating"), opacity=0.4),
+    rates = bars(groups, look, "images/s",
+                 lambda group: [row["images_per_second"] for row in group.finished],
+                 spread_bars=True)  # fmt: skip
+    switch = Switch("measure", "Measure", (SECONDS, SHARE))
+    titles = {SECONDS: "Seconds per epoch", SHARE: "Share of the time (%)"}
+    panels = [
+        Panel(
+            Choice("measure", titles),
+            [part_bars(part, parts, groups, look) for part in known],
+            bar_layout(Choice("measure", {SECONDS: "seconds", SHARE: "%"}), len(groups),
+                       barmode="stack"),
+        ),
+        Panel("Images trained on per second", [rates],
+              bar_layout("images per second", len(groups))),
     ]  # fmt: skip
-    rates = [
-        bars(groups, look, "images/s",
-             lambda group: [row["images_per_second"] for row in group.finished], spread_bars=True)
-    ]  # fmt: skip
-    height = 90 + 38 * len(groups)
-    caption = (
-        "Bars start at zero. Full colour: training, without the first epoch of each start where "
-        "there are others; pale: evaluating validation and test. "
+    series = [LOOKS[part] for part in known]
+    return Figure("time", "Where the time goes", caption(groups), series, panels, (switch,))
+
+
+def part_bars(
+    part: str, parts: np.ndarray, groups: Sequence[Group], look: dict[str, Series]
+) -> Trace:
+    """Return one part of the stacked bars of all groups; hatched where times are not compared."""
+    values = parts[:, PARTS.index(part)]
+    whole = np.nansum(parts, axis=1)
+    shares = 100 * values / np.where(whole > 0, whole, np.nan)
+    hover = [
+        f"<b>{plotly_text(group.label)}</b><br>{LOOKS[part].label}: {fixed(value)} s per epoch, "
+        f"{fixed(share, 1)} % (n = {len(group.finished)})"
+        + ("" if group.exclusive else f"<br>{SHARED}")
+        for group, value, share in zip(groups, values, shares, strict=True)
+    ]
+    colour = LOOKS[part].colour
+    return trace_of(
+        LOOKS[part],
+        type="bar",
+        orientation="h",
+        y=[plotly_text(group.label) + ("" if group.exclusive else " (shared)")
+           for group in groups],
+        x=Choice("measure", {SECONDS: values.tolist(), SHARE: shares.tolist()}),
+        meta={"keys": [look[group.label].key for group in groups]},
+        marker={
+            "color": colour,
+            "line": {"color": "@paper", "width": 1},
+            "pattern": {"shape": ["" if group.exclusive else "/" for group in groups],
+                        "fillmode": "replace", "bgcolor": "@clear", "fgcolor": colour, "size": 6},
+        },
+        customdata=hover,
+        hovertemplate="%{customdata}<extra></extra>",
+    )  # fmt: skip
+
+
+def caption(groups: Sequence[Group]) -> str:
+    text = (
+        "Means over finished trials; bars start at zero. Warming up is what the first epoch of "
+        "each start took beyond the others; starting, spread over the epochs, is opening data and "
+        "building the network; other is the rest of the time from start to end of trials that "
+        "were never resumed. "
     )
     if not all(group.exclusive for group in groups):
-        caption += "Open bars: shared machine, times not compared."
-    panels = [
-        Panel("Seconds per epoch", seconds, bar_layout("seconds", height, barmode="stack")),
-        Panel("Images trained on per second", rates, bar_layout("images per second", height)),
+        text += "Hatched and open bars: shared machine, times not compared."
+    return text
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+
+def time_table(results: Results) -> Table | None:
+    """Return the same in numbers, with the spread over seeds; None if no speed was recorded."""
+    groups = timed_groups(results)
+    if not groups:
+        return None
+    rows, owners = members(groups)
+    found = breakdown(results, rows)
+    columns = [
+        text_column("Configuration"),
+        number_column("n"),
+        number_column("Training, s/epoch"),
+        number_column("First epoch of a start, s"),
+        number_column("Evaluating, s/epoch"),
+        number_column("Starting, s"),
+        number_column("Images/s"),
+        number_column("Workers"),
+        number_column("Batch per worker"),
+        text_column("Device", facet=True),
+        text_column("Mark", optional=True),
     ]
-    return Figure("time", "Time", caption, [], panels)
+    ends = np.searchsorted(owners, np.arange(len(groups) + 1)).tolist()
+    evaluating = found.parts[:, PARTS.index("evaluating")]
+    cells = [
+        [
+            group.label,
+            len(group.finished),
+            seconds(summarise(found.later[start:end])),
+            seconds(summarise(found.first[start:end])),
+            seconds(summarise(evaluating[start:end])),
+            seconds(group.summary("seconds_starting")),
+            rate(group.summary("images_per_second")),
+            listed(group.distinct("world_size")),
+            listed(group.distinct("batch_per_rank")),
+            listed(group.distinct("device")),
+            marks(group),
+        ]
+        for group, start, end in zip(groups, ends, ends[1:], strict=False)
+    ]
+    text = (
+        "Time and throughput of finished trials, ± sample standard deviation where n is 2 or "
+        "more; training without the first epoch of each start where there are others"
+    )
+    return table(text, columns, cells, id="time")
+
+
+def seconds(summary: Summary | None) -> str:
+    """Return seconds with three digits or so that mean something."""
+    if summary is None or summary.mean >= 10:
+        return spread(summary, 1)
+    return spread(summary, 2 if summary.mean >= 1 else 3)
+
+
+def rate(summary: Summary | None) -> str:
+    return spread(summary, 0 if summary and summary.mean >= 100 else 1)

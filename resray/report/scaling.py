@@ -1,0 +1,250 @@
+"""How throughput grows with the workers of a trial, and with the images that each takes at once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from resray.report.aggregate import Group, Results
+from resray.report.breakdown import numbers
+from resray.report.plot import COLOURS, SYMBOLS, Figure, Panel, Series, Trace, layout, trace_of
+from resray.report.statistics import Summary, summarise
+from resray.report.tables import Table, number_column, table, text_column
+from resray.report.text import Valued, fixed, plotly_text, spread
+from resray.report.throughput import rate, timed_groups
+
+IDEAL = Series("scaling-ideal", "ideal", "@muted", "circle")
+WORKERS, BATCH = "world_size", "batch_per_rank"
+STRONG = "same batch over all workers"
+WEAK = "same batch on each worker"
+BATCHES = "batch varied"
+
+
+@dataclass(frozen=True)
+class Family:
+    """Configurations that differ in one thing, from the least of it to the most."""
+
+    label: str
+    groups: tuple[Group, ...]
+    places: tuple[float, ...]
+    """Of each group, the workers of a trial or the batch of each."""
+    note: str
+    """What is kept while the workers grow."""
+
+    @property
+    def compared(self) -> bool:
+        """Whether all trials had their devices, of one kind, to themselves."""
+        devices = {device for group in self.groups for device in group.distinct("device")}
+        return all(group.exclusive for group in self.groups) and len(devices) == 1
+
+    @property
+    def rates(self) -> list[Summary]:
+        """Images per second of each group, over its finished trials."""
+        found = [group.summary("images_per_second") for group in self.groups]
+        return [summary for summary in found if summary is not None]
+
+    def efficiency(self, place: int) -> Summary | None:
+        """Return a group's throughput in percent of the first's times the workers it has more."""
+        first = self.rates[0].mean
+        if first <= 0:
+            return None
+        ideal = first * self.places[place] / self.places[0] / 100
+        return summarise(numbers(self.groups[place].finished, "images_per_second") / ideal)
+
+
+def families(
+    results: Results, note: str, varied: str, free: Sequence[str], kept_columns: Sequence[str] = ()
+) -> list[Family]:  # fmt: skip
+    """Return the configurations that differ in ``varied`` only.
+
+    Settings in ``free`` may differ with it, the trials' columns ``kept_columns`` may not.
+    """
+    places = [(group.distinct(varied), group) for group in timed_groups(results)]
+    known = [(float(values[0]), group) for values, group in places if len(values) == 1]
+    if len({place for place, _ in known}) < 2:
+        return []
+    alike: dict[str, list[tuple[float, Group]]] = {}
+    for place, group in known:
+        kept = {key: value for key, value in group.settings.items() if key not in free}
+        columns = [group.distinct(column) for column in kept_columns]
+        key = repr((group.name, group.confirms, sorted(kept.items(), key=str), columns))
+        alike.setdefault(key, []).append((place, group))
+    made = (family_of(members, note) for members in alike.values())
+    return [family for family in made if len(set(family.places)) > 1]
+
+
+def family_of(members: Sequence[tuple[float, Group]], note: str) -> Family:
+    ordered = sorted(members, key=lambda member: member[0])
+    groups = tuple(group for _, group in ordered)
+    return Family(
+        shared_label([group.label for group in groups]),
+        groups,
+        tuple(place for place, _ in ordered),
+        note,
+    )
+
+
+def shared_label(labels: Sequence[str]) -> str:
+    """Return what the labels of configurations have in common: ``resnet18 · seeds``."""
+    first, *others = [label.split(" · ") for label in labels]
+    return " · ".join(part for part in first if all(part in other for other in others))
+
+
+def over_workers(results: Results) -> list[Family]:
+    """Return the configurations whose number of workers differs, with the batch of all workers
+    kept (strong scaling), then those with the batch of each kept (weak scaling)."""
+    strong = families(results, STRONG, WORKERS, free=(WORKERS,))
+    weak = families(results, WEAK, WORKERS, (WORKERS, "batch_size"), (BATCH,))
+    return strong + weak
+
+
+def over_batch(results: Results) -> list[Family]:
+    """Return the configurations whose batch differs."""
+    return families(results, BATCHES, BATCH, free=("batch_size",))
+
+
+# --- the figure ---------------------------------------------------------------------------------
+
+
+def scaling_figure(results: Results) -> Figure | None:
+    """Images per second and efficiency over workers; images per second over the batch."""
+    workers, batch = over_workers(results), over_batch(results)
+    if not workers and not batch:
+        return None
+    looks = [look_of(family, place) for place, family in enumerate([*workers, *batch])]
+    panels = list(worker_panels(workers, looks)) if workers else []
+    if batch:
+        made = rate_panel(batch, looks[len(workers) :], "batch per worker", "Images per second")
+        panels.append(made)
+    series = [*looks, IDEAL] if any(family.compared for family in workers) else looks
+    return Figure("scaling", "Scaling", caption(workers, batch), series, panels, scales=("x", "y"))
+
+
+def look_of(family: Family, place: int) -> Series:
+    """Return a look of the family's own: none of its configurations is all of it."""
+    colour, symbol = f"@series-{place % COLOURS}", SYMBOLS[place % len(SYMBOLS)]
+    return Series(f"scaling-{place}", f"{family.label} ({family.note})", colour, symbol)
+
+
+def worker_panels(found: Sequence[Family], looks: Sequence[Series]) -> Iterator[Panel]:
+    title = "workers of a trial"
+    panel = rate_panel(found, looks, title, "Images per second")
+    panel.traces[:0] = [ideal(family) for family in found if family.compared]
+    yield panel
+    traces = [
+        line(family, look, [family.efficiency(place) for place in range(len(family.groups))], "%")
+        for family, look in zip(found, looks, strict=False)
+        if family.compared
+    ]
+    if traces:
+        yield Panel("Efficiency (%)", traces, plot_layout(found, title))
+
+
+def rate_panel(found: Sequence[Family], looks: Sequence[Series], x_title: str, title: str) -> Panel:
+    traces = [line(family, look, family.rates, "images/s")
+              for family, look in zip(found, looks, strict=False)]  # fmt: skip
+    return Panel(title, traces, plot_layout(found, x_title))
+
+
+def plot_layout(found: Sequence[Family], x_title: str) -> dict[str, Any]:
+    ticks = sorted({place for family in found for place in family.places})
+    return layout(x_title, 300, xaxis={"tickvals": ticks, "range": around(ticks)},
+                  yaxis={"rangemode": "tozero"})  # fmt: skip
+
+
+def around(ticks: Sequence[float]) -> list[float]:
+    room = 0.08 * (ticks[-1] - ticks[0])
+    return [ticks[0] - room, ticks[-1] + room]
+
+
+def line(family: Family, look: Series, values: Sequence[Summary | None], unit: str) -> Trace:
+    """Return a family's means with their spread; dashed and open where they are not compared."""
+    points = [(place, summary) for place, summary in enumerate(values) if summary]
+    digits = 0 if unit == "images/s" else 1
+    return trace_of(
+        look,
+        type="scatter",
+        mode="lines+markers",
+        x=[family.places[place] for place, _ in points],
+        y=[summary.mean for _, summary in points],
+        error_y={"type": "data", "array": [summary.deviation for _, summary in points],
+                 "color": look.colour, "thickness": 1.5, "width": 4,
+                 "visible": any(summary.deviation for _, summary in points)},
+        line={"color": look.colour, "width": 2, "dash": "solid" if family.compared else "dash"},
+        marker={"color": look.colour, "size": 9,
+                "symbol": look.symbol + ("" if family.compared else "-open")},
+        customdata=[
+            f"<b>{plotly_text(family.groups[place].label)}</b><br>{spread(summary, digits)} {unit} "
+            f"(n = {summary.n})" for place, summary in points
+        ],
+        hovertemplate="%{customdata}<extra></extra>",
+        cliponaxis=False,
+    )  # fmt: skip
+
+
+def ideal(family: Family) -> Trace:
+    """Return the throughput if every worker added as much as the first."""
+    first = family.rates[0].mean / family.places[0]
+    return trace_of(
+        IDEAL,
+        type="scatter",
+        mode="lines",
+        x=[family.places[0], family.places[-1]],
+        y=[first * family.places[0], first * family.places[-1]],
+        line={"color": IDEAL.colour, "width": 1.2, "dash": "dot"},
+        hoverinfo="skip",
+    )
+
+
+def caption(workers: Sequence[Family], batch: Sequence[Family]) -> str:
+    text = "Means over finished trials; bars: standard deviation over seeds. "
+    if workers:
+        text += (
+            "A worker is one process with a device, or CPU cores, of its own. Dotted: each worker "
+            "adds as much as the first; efficiency is the throughput in percent of that. "
+        )
+    if not all(family.compared for family in [*workers, *batch]):
+        text += "Dashed and open: shared machine or several devices, so times are not compared."
+    return text
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+
+def scaling_table(results: Results) -> Table | None:
+    """Return throughput and efficiency by workers; None if no number of workers was varied."""
+    found = over_workers(results)
+    if not found:
+        return None
+    columns = [
+        text_column("Configuration"),
+        text_column("Kept", facet=True),
+        number_column("Workers"),
+        number_column("Batch per worker"),
+        number_column("n"),
+        number_column("Images/s"),
+        number_column("Times the first"),
+        number_column("Efficiency, %"),
+        text_column("Device"),
+        text_column("Mark", optional=True),
+    ]
+    rows = [row_of(family, place) for family in found for place in range(len(family.groups))]
+    text = "Throughput by workers of a trial, ± sample standard deviation where n is 2 or more"
+    return table(text, columns, rows, id="scaling")
+
+
+def row_of(family: Family, place: int) -> list[object]:
+    group, measured = family.groups[place], family.rates[place]
+    first = family.rates[0].mean
+    times: Valued = fixed(measured.mean / first if first and family.compared else None)
+    return [
+        family.label,
+        family.note,
+        fixed(family.places[place], 0),
+        fixed(summary.mean if (summary := group.summary(BATCH)) else None, 0),
+        measured.n,
+        rate(measured),
+        times,
+        spread(family.efficiency(place) if family.compared else None, 1),
+        ", ".join(str(device) for device in group.distinct("device")),
+        None if family.compared else "shared machine or several devices: not compared",
+    ]
