@@ -1,7 +1,9 @@
 """What stored checkpoints did beyond the test set, as the table `evaluations` has it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -11,8 +13,23 @@ from resray.report.statistics import Summary, summarise
 REPEATED = ["trial_id", "checkpoint", "kind", "condition", "class", "metric", "dataset_checksum"]
 """Rows that agree in these are repetitions: the newest counts."""
 
+COLUMNS = ["checkpoint", "trial_id", "epoch", "kind", "condition", "metric", "value", "images"]
+"""Those that `Value` holds, after the checkpoint that tells them apart."""
+
 MEAN = "mean"
 """The condition of a mean over all corruptions."""
+
+
+class Value(NamedTuple):
+    """One accuracy or other value of all classes together; None for what was not recorded."""
+
+    trial_id: str
+    epoch: int | None
+    kind: str
+    condition: str | None
+    metric: str
+    value: float
+    images: int | None
 
 
 @dataclass(frozen=True)
@@ -21,8 +38,8 @@ class Evaluated:
 
     group: Group
     checkpoint: str
-    rows: pd.DataFrame
-    """Of all classes together, each once for each trial."""
+    values: tuple[Value, ...]
+    """Each once for each trial."""
 
     @property
     def label(self) -> str:
@@ -30,38 +47,67 @@ class Evaluated:
 
     @property
     def n(self) -> int:
-        return int(self.rows["trial_id"].nunique())
+        return len({one.trial_id for one in self.values})
 
     @property
     def epochs(self) -> list[int]:
         """The checkpoints' epochs."""
-        return sorted({int(epoch) for epoch in self.rows["epoch"].dropna()})
+        return sorted({one.epoch for one in self.values if one.epoch is not None})
 
     @property
     def images(self) -> list[int]:
         """How many test images the values are of."""
-        own = self.rows[self.rows["kind"] != "foreign"]
-        return sorted({int(count) for count in own["images"].dropna()})
+        return self.images_of(one for one in self.values if one.kind != "foreign")
+
+    def of_file(self, condition: str) -> list[Value]:
+        """Return the values on a foreign file."""
+        return [one for one in self.values if (one.kind, one.condition) == ("foreign", condition)]
+
+    @staticmethod
+    def images_of(values: Iterable[Value]) -> list[int]:
+        return sorted({one.images for one in values if one.images is not None})
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, str | None, str], dict[str, float]]:
+        """The values by kind, condition and metric, then by trial."""
+        named: dict[tuple[str, str | None, str], dict[str, float]] = {}
+        for one in self.values:
+            own = named.setdefault((one.kind, one.condition, one.metric), {})
+            own[one.trial_id] = one.value
+        return named
 
     def conditions(self, kind: str) -> list[str]:
         """Return what values of a kind are there, in order."""
-        found = self.rows.loc[self.rows["kind"] == kind, "condition"].dropna()
-        return list(dict.fromkeys(found))
+        found = (condition for own, condition, _ in self._by_name if own == kind)
+        return list(dict.fromkeys(condition for condition in found if condition is not None))
+
+    def by_trial(
+        self, kind: str, condition: str | None = None, metric: str = "accuracy"
+    ) -> dict[str, float]:
+        """Return a value by trial id; no condition takes any, the last one where there are more."""
+        if condition is not None:
+            return self._by_name.get((kind, condition, metric), {})
+        found: dict[str, float] = {}
+        for (own, _, measured), values in self._by_name.items():
+            if (own, measured) == (kind, metric):
+                found |= values
+        return found
 
     def summary(
         self, kind: str, condition: str | None = None, metric: str = "accuracy"
     ) -> Summary | None:
         """Return a value's summary over the trials; no condition takes any."""
-        rows = self.rows[(self.rows["kind"] == kind) & (self.rows["metric"] == metric)]
-        if condition is not None:
-            rows = rows[rows["condition"] == condition]
-        return summarise(rows.drop_duplicates("trial_id", keep="last")["value"])
+        return summarise(self.by_trial(kind, condition, metric).values())
 
     def corruption(self, kind: str) -> Summary | None:
         """Return the mean accuracy over a corruption's severities, summarised over the trials."""
-        rows = self.rows[(self.rows["kind"] == "corruptions") & (self.rows["metric"] == "accuracy")]
-        rows = rows[[corruption_of(condition)[0] == kind for condition in rows["condition"]]]
-        return summarise(rows.groupby("trial_id")["value"].mean())
+        by_trial: dict[str, list[float]] = {}
+        for condition in self.conditions("corruptions"):
+            if corruption_of(condition)[0] == kind:
+                for trial_id, value in self.by_trial("corruptions", condition).items():
+                    by_trial.setdefault(trial_id, []).append(value)
+        means = [summarise(values) for values in by_trial.values()]
+        return summarise(mean.mean for mean in means if mean)
 
 
 @dataclass(frozen=True)
@@ -88,14 +134,37 @@ class Ensemble:
 
 def evaluated(results: Results) -> list[Evaluated]:
     """Return the evaluations of finished trials (of others only where a group has none)."""
-    found = []
-    for group in results.groups:
-        tables = [results.evaluations[row["trial_id"]] for row in group.finished or group.trials]
-        if any(len(rows) for rows in tables):
-            rows = newest(pd.concat(tables))
-            names = rows["checkpoint"].map(checkpoint_name)
-            found += [Evaluated(group, str(name), own) for name, own in rows.groupby(names)]
-    return found
+    groups = {row["trial_id"]: group for group in results.groups
+              for row in group.finished or group.trials}  # fmt: skip
+    tables = [table for one in groups if len(table := results.evaluations[one])]
+    found: dict[tuple[str, str], list[Value]] = {}
+    # Once for all trials: of a thousand tables, each costs milliseconds.
+    rows = newest(pd.concat(tables)) if tables else pd.DataFrame(columns=COLUMNS)
+    for checkpoint, *cells in zip(*(rows[column] for column in COLUMNS), strict=True):
+        value = value_of(*cells)
+        key = (groups[value.trial_id].label, checkpoint_name(checkpoint))
+        found.setdefault(key, []).append(value)
+    order = {group.label: place for place, group in enumerate(results.groups)}
+    by_label = {group.label: group for group in results.groups}
+    # The groups in their order, of each the checkpoints by name.
+    return [
+        Evaluated(by_label[label], name, tuple(found[label, name]))
+        for label, name in sorted(found, key=lambda key: (order[key[0]], key[1]))
+    ]
+
+
+def value_of(*cells: Any) -> Value:
+    """Return the cells of `COLUMNS`, in which pandas has NaN for what is missing, as plain ones."""
+    trial_id, epoch, kind, condition, metric, value, images = cells
+    return Value(
+        str(trial_id),
+        None if pd.isna(epoch) else int(epoch),
+        str(kind),
+        None if pd.isna(condition) else str(condition),
+        str(metric),
+        float(value),
+        None if pd.isna(images) else int(images),
+    )
 
 
 def newest(rows: pd.DataFrame) -> pd.DataFrame:

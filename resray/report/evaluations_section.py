@@ -22,7 +22,7 @@ def evaluations_section(results: Results) -> Html:
     """Tables of test-time views, corruptions, ensembles and foreign files, or how to get them."""
     found = evaluated(results)
     parts = [
-        views_table([one for one in found if not one.rows["kind"].eq("foreign").all()]),
+        views_table([one for one in found if not all(own.kind == "foreign" for own in one.values)]),
         ensembles_table(results),
         foreign_table(found),
         corruptions_table(found),
@@ -163,13 +163,13 @@ def foreign_table(found: Sequence[Evaluated]) -> Html:
 
 
 def foreign_row(one: Evaluated, condition: str) -> list[object]:
-    own = one.rows[(one.rows["kind"] == "foreign") & (one.rows["condition"] == condition)]
+    own = one.of_file(condition)
     return [
         one.label,
         condition,
         at_epochs(one),
-        own["trial_id"].nunique(),
-        amounts(sorted({int(count) for count in own["images"].dropna()})),
+        len({value.trial_id for value in own}),
+        amounts(one.images_of(own)),
         shown(one.summary("foreign", condition), one.summary("test")),
         shown(one.summary("foreign", condition, "confidence")),
         marks(one.group, timed=False),

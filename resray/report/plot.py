@@ -110,7 +110,7 @@ def resolved(value: Any, chosen: Mapping[str, str]) -> Any:
     A choice that lacks the option is worth its first one.
     """
     if isinstance(value, Choice):
-        option = chosen[value.switch]
+        option = chosen.get(value.switch)
         return resolved(value[option if option in value else next(iter(value))], chosen)
     if isinstance(value, dict):
         return {key: resolved(item, chosen) for key, item in value.items()}
