@@ -1,0 +1,105 @@
+"""Tables in LaTeX, with the rules of the package booktabs; text from results stays text."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from resray.export.sheets import Shown
+
+LONG = 40
+"""Rows that fit on a page; more are a ``longtable``."""
+WIDE = 34
+"""Letters of a cell beyond which a column's text is broken into lines."""
+
+_COMMANDS = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
+    "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "[": "{[}", "]": "{]}", "*": "{*}", "-": "{-}", "`": "{`}", "'": "{'}",
+    "\u00a0": "~", "\u202f": "~", "–": "--", "—": "---", "…": r"\ldots{}",
+    "‘": "`", "’": "'", "“": "``", "”": "''", "·": r"$\cdot$", "±": r"$\pm$", "−": "$-$",
+    "×": r"$\times$", "≤": r"$\le$", "≥": r"$\ge$", "≈": r"$\approx$", "→": r"$\to$",
+    "←": r"$\leftarrow$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "∞": r"$\infty$",
+    "Δ": r"$\Delta$", "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$", "ε": r"$\epsilon$",
+    "λ": r"$\lambda$", "μ": r"$\mu$", "µ": r"$\mu$", "σ": r"$\sigma$", "°": r"$^\circ$",
+    "²": "$^2$", "³": "$^3$", "√": r"$\surd$", "≠": r"$\neq$",
+}  # fmt: skip
+"""What is not itself in LaTeX, by character: among them what begins an option after a line's end,
+and hyphens and apostrophes, two of which would become one sign."""
+
+_LATIN = re.compile(r"[ -~\u00a1-\u00ff\u0100-\u017f]")
+_SPACE = re.compile(r"[ \t\r\n\f\v]+")
+
+
+def latex(shown: Shown, caption: str, label: str) -> str:
+    """Return a table with caption and label; it needs the packages that its first line names."""
+    wide = [broad(shown, place) for place in range(len(shown.titles))]
+    form = "".join(
+        "r" if numeric else r">{\raggedright\arraybackslash}p{0.3\linewidth}" if broken else "l"
+        for numeric, broken in zip(shown.numeric, wide, strict=True)
+    )
+    long = len(shown.rows) > LONG
+    packages = ["booktabs", *(["array"] if any(wide) else []), *(["longtable"] if long else [])]
+    head = f"\\caption{{{escaped(caption)}}}\\label{{tab:{label}}}"
+    body = [line(row) for row in shown.rows]
+    parts = long_parts(head, form, shown, body) if long else short_parts(head, form, shown, body)
+    return "\n".join([f"% \\usepackage{{{','.join(packages)}}}", *parts, ""])
+
+
+def short_parts(head: str, form: str, shown: Shown, body: list[str]) -> list[str]:
+    return [
+        r"\begin{table}",
+        r"\centering",
+        head,
+        f"\\begin{{tabular}}{{{form}}}",
+        r"\toprule",
+        line(shown.titles),
+        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+
+
+def long_parts(head: str, form: str, shown: Shown, body: list[str]) -> list[str]:
+    titles = [r"\toprule", line(shown.titles), r"\midrule"]
+    return [
+        f"\\begin{{longtable}}{{{form}}}",
+        head + r" \\",
+        *titles,
+        r"\endfirsthead",
+        *titles,
+        r"\endhead",
+        r"\bottomrule",
+        r"\endlastfoot",
+        *body,
+        r"\end{longtable}",
+    ]
+
+
+def broad(shown: Shown, place: int) -> bool:
+    """Return whether a column of text has cells too long for one line."""
+    return not shown.numeric[place] and any(len(row[place]) > WIDE for row in shown.rows)
+
+
+def line(cells: Iterable[str]) -> str:
+    return " & ".join(map(escaped, cells)) + r" \\"
+
+
+def escaped(text: str) -> str:
+    """Return text on one line that LaTeX sets as it stands.
+
+    Signs that pdfLaTeX has no letter for become their plain counterpart, or a question mark; Latin
+    letters with accents stay.
+    """
+    return "".join(map(letter, _SPACE.sub(" ", text).strip()))
+
+
+def letter(sign: str) -> str:
+    if sign in _COMMANDS:
+        return _COMMANDS[sign]
+    if _LATIN.fullmatch(sign):
+        return sign
+    plain = unicodedata.normalize("NFKD", sign)
+    return "".join(_COMMANDS.get(one, one) for one in plain if " " <= one <= "~") or "?"
