@@ -1,122 +1,178 @@
-"""Learning curves and gradient norms over the epochs."""
+"""Learning curves: how accuracy, error and loss develop over epochs, time, images and compute."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-import pandas as pd
+import numpy as np
 
 from resray.report.aggregate import Results
+from resray.report.curve_traces import Drawing, Quantities, choice
+from resray.report.epoch_lines import LineSet, mean_lines, trial_lines
 from resray.report.plot import (
     Figure,
+    Layout,
     Panel,
+    Switch,
     Trace,
-    all_series,
-    between,
     epoch_axis,
     layout,
     series_with_epochs,
     time_unit,
-    trace_of,
-    trial_label,
 )
-from resray.report.text import plotly_text
+from resray.report.text import plural
+from resray.report.thinning import most_points
+
+UNITS = {"accuracy": "%", "error": "%", "loss": "nats"}
+SPLITS = ("validation", "test")
+COLUMNS = [f"{split}_{kind}" for split in ("train", *SPLITS) for kind in ("accuracy", "loss")]
+
+MEANS, EACH = "mean over seeds", "each trial"
+EACH_UP_TO = 60
+"""Trials: of more, single lines are not told apart."""
+
+BUDGET = 1_500_000
+"""Numbers that the figure holds: some 3 MB of the page."""
+LINE_NUMBERS = 3 * len(UNITS) + 4
+"""Numbers that a point of a line adds to the figure: its heights and its places."""
+BAND_NUMBERS = 2 * (2 * len(UNITS) + 4)
+"""And that of a band, which has two edges."""
+
+TRAINED = 3
+"""Multiply-adds of training on an image, in those of its forward pass: the backward pass costs
+about two more (Amodei and Hernandez, "AI and Compute", 2018)."""
+
+
+@dataclass(frozen=True)
+class Along:
+    """What curves are drawn along: each line's places, (lines, epochs), and their axis."""
+
+    places: np.ndarray
+    title: str
+    axis: Layout
 
 
 def curve_figure(results: Results) -> Figure | None:
-    """Learning curves of every trial: validation and test, each before the training curve."""
-    if not results.epochs:
+    """Learning curves: validation and test, each before the training curve.
+
+    A configuration's line is the mean over its seeds, within the band from their lowest to their
+    highest value. Of long curves, or very many, each keeps the points that `kept_points` chooses,
+    so that the figure holds no more than about `BUDGET` numbers.
+    """
+    means = LineSet(results, list(mean_lines(results)))
+    if not means.lines:
         return None
-    views = {
-        f"{quantity} by {along}": [
-            curve_panel(results, split, quantity, along) for split in ("validation", "test")
-        ]
-        for quantity in ("accuracy", "loss")
-        for along in ("epoch", "time")
-    }
-    caption = (
-        "One line per trial; dotted and pale behind it, the same quantity on the augmented training"
-        " images while training. Where the dotted line leaves the solid one, the model memorises. "
-        "Drag to zoom, double-click to go back."
+    sets = {MEANS: means}
+    if any(len(line.rows) > 1 for line in means.lines) and len(results.epochs) <= EACH_UP_TO:
+        sets[EACH] = LineSet(results, list(trial_lines(results)))
+    most = most_points(sum(map(numbers_per_point, sets.values())), BUDGET)
+    along = {name: along_what(results, lines) for name, lines in sets.items()}
+    views = {name: panels(results, sets[name], along[name], most) for name in sets}
+    switches = (
+        Switch("quantity", "Quantity", tuple(UNITS)),
+        Switch("along", "Along", tuple(along[MEANS])),
+        Switch("lines", "Lines", tuple(sets)),
     )
-    if not all(group.exclusive for group in results.groups):
-        caption += " Some trials shared their machine: their times are not compared."
-    series = series_with_epochs(results)
-    return Figure("curves", "Learning curves", caption, series, **between("Quantity", views))
-
-
-def curve_panel(results: Results, split: str, quantity: str, along: str) -> Panel:
-    unit = {"accuracy": "%", "loss": "nats"}[quantity]
-    divisor, time_name = time_unit(
-        [float(rows["seconds_training"].sum()) for rows in results.epochs.values()]
-    )
-    x_title = "epoch" if along == "epoch" else f"{time_name} of training"
-
-    def x_values(rows: pd.DataFrame) -> pd.Series:
-        return rows["epoch"] if along == "epoch" else rows["seconds_training"].cumsum() / divisor
-
-    # The training curves first, so that they lie behind.
-    traces = [
-        *lines(results, x_values, f"train_{quantity}", "train", background=True),
-        *lines(results, x_values, f"{split}_{quantity}", split),
-    ]
-    axis = {"rangemode": "tozero"} if along == "time" else epoch_axis(results)
-    return Panel(
-        f"{split.capitalize()} {quantity} ({unit})", traces, layout(x_title, 340, xaxis=axis)
+    return Figure(
+        id="curves",
+        title="Learning curves",
+        caption=" ".join(caption(results, means, along[MEANS], most)),
+        series=series_with_epochs(results),
+        panels=choice("lines", views),
+        switches=tuple(switch for switch in switches if len(switch.options) > 1),
+        scales=("x", "y"),
     )
 
 
-def gradient_figure(results: Results) -> Figure | None:
-    """Gradient norms of the first and the last stage, epoch by epoch."""
-    panels = []
-    for stage in ("first", "last"):
-        column = f"gradient_norm_{stage}_stage"
-        traces = list(lines(results, lambda rows: rows["epoch"], column, f"{stage} stage"))
-        if traces:
-            axis = {"type": "log", "tickvals": log_ticks(traces), "tickformat": "~g"}
-            made = layout("epoch", 300, xaxis=epoch_axis(results), yaxis=axis)
-            panels.append(Panel(f"Gradient norm, {stage} stage (L2, log scale)", traces, made))
-    if not panels:
-        return None
-    caption = (
-        "Mean over the epoch's steps. Were gradients vanishing with depth, the first stage's norm "
-        "would fall from one depth to the next by far more than the last stage's."
-    )
-    series = series_with_epochs(results)
-    return Figure("gradients", "Gradient norms", caption, series, panels)
+def numbers_per_point(lines: LineSet) -> int:
+    """Return how many numbers the figure holds for each point that all these lines have."""
+    bands = sum(len(line.rows) > 1 for line in lines.lines)
+    return LINE_NUMBERS * len(lines.lines) + BAND_NUMBERS * bands
 
 
-def log_ticks(traces: Sequence[Trace]) -> list[float]:
-    """Return 1, 2 and 5 times the powers of ten; over more than three decades, only these."""
-    values = [value for trace in traces for value in trace["y"] if value > 0]
-    steps = (1, 2, 5) if values and max(values) < 1000 * min(values) else (1,)
-    return [step * 10.0**power for power in range(-12, 9) for step in steps]
+def along_what(results: Results, lines: LineSet) -> dict[str, Along]:
+    """Return what the lines can be drawn along, by its name."""
+    seconds = lines.over_trials(np.cumsum(lines.column("seconds_training"), axis=1)).mean
+    divisor, unit = time_unit(seconds[np.isfinite(seconds)].tolist())
+    images = lines.over_trials(np.cumsum(lines.column("images"), axis=1)).mean
+    costs = [[line.rows[0]["multiply_adds"] or np.nan] for line in lines.lines]
+    numbers = np.broadcast_to(lines.epochs.numbers.astype(float), seconds.shape)
+    wide = {"rangemode": "tozero", "tickformat": "~s", "hoverformat": ".4~s"}
+    found = {
+        "epoch": Along(numbers, "epoch", epoch_axis(results)),
+        "time": Along(seconds / divisor, f"{unit} of training",
+                      {"rangemode": "tozero", "hoverformat": ".4~g"}),
+        "images": Along(images, "images trained on", wide),
+        "compute": Along(TRAINED * images * np.array(costs, float), "multiply-adds of training",
+                         wide),
+    }  # fmt: skip
+    return {name: along for name, along in found.items() if np.isfinite(along.places).any()}
 
 
-def lines(
-    results: Results,
-    x_values: Callable[[pd.DataFrame], pd.Series],
-    column: str,
-    what: str,
-    background: bool = False,
-) -> Iterator[Trace]:
-    """Yield one line per trial that has a value in ``column``; NaN leaves a gap."""
-    look = all_series(results.groups)
-    for row in results.trials:
-        rows = results.epochs.get(row["trial_id"])
-        if rows is None or rows[column].isna().all():
-            continue
-        series = look[results.labels[row["trial_id"]]]
-        marked = len(rows) <= 12 and not background
-        yield trace_of(
-            series,
-            type="scatter",
-            mode="lines+markers" if marked or len(rows) == 1 else "lines",
-            x=x_values(rows).tolist(),
-            y=rows[column].tolist(),
-            opacity=0.45 if background else 1,
-            line={"color": series.colour, "width": 1.4 if background else 2,
-                  "dash": "dot" if background else "solid"},
-            marker={"color": series.colour, "size": 4 if background else 7,
-                    "symbol": series.symbol},
-            hovertemplate=f"<b>{plotly_text(trial_label(results, row))}</b><br>{what}: %{{y:.4~g}}"
-                          "<br>%{xaxis.title.text}: %{x:.4~g}<extra></extra>",
-        )  # fmt: skip
+def panels(results: Results, lines: LineSet, along: Mapping[str, Along], most: int) -> list[Panel]:
+    """Return a panel for each split of which some line has a value."""
+    places = {name: one.places for name, one in along.items()}
+    kept = lines.kept([lines.spread(name).mean for name in COLUMNS], most)
+    drawing = Drawing(results, lines, places, kept)
+    axes = choice("along", {
+        name: layout(one.title, 360, xaxis=one.axis, yaxis={"hoverformat": ".4~g"})
+        for name, one in along.items()
+    })  # fmt: skip
+    made = {split: traces(drawing, split) for split in SPLITS}
+    return [
+        Panel(
+            choice("quantity", {name: f"{split.capitalize()} {name} ({unit})"
+                                for name, unit in UNITS.items()}),
+            [*drawing.line_traces(quantities(lines, "train"), "train", background=True), *own],
+            axes,
+        )
+        for split, own in made.items() if own
+    ]  # fmt: skip
+
+
+def traces(drawing: Drawing, split: str) -> list[Trace]:
+    found = quantities(drawing.lines, split)
+    return [*drawing.lines_and_bands(found, split), *drawing.marks(found, split)]
+
+
+def quantities(lines: LineSet, split: str) -> Quantities:
+    """Return the lines' values of a split, for each quantity that the reader can choose."""
+    accuracy = lines.spread(f"{split}_accuracy")
+    return {"accuracy": accuracy, "error": accuracy.mirrored, "loss": lines.spread(f"{split}_loss")}
+
+
+# --- the caption --------------------------------------------------------------------------------
+
+
+def caption(results: Results, means: LineSet, along: Mapping[str, Along], most: int) -> list[str]:
+    """Return what to read from the figure, sentence by sentence."""
+    several = any(len(line.rows) > 1 for line in means.lines)
+    found = ["Line: mean over seeds; band: from the lowest to the highest of them." if several
+             else "One line per trial."]  # fmt: skip
+    found.append("Dotted and pale, the same on the augmented training images while training: where "
+                 "it leaves the solid line, the model memorises.")  # fmt: skip
+    if (means.selected >= 0).any():
+        found.append("Symbols on lines: the epoch that validation selects, for each seed.")
+    found += what_ended_early(results, means)
+    if "time" in along and not all(line.exclusive for line in means.lines):
+        found.append("Dashed along time: shared machine, times not compared.")
+    if "compute" in along:
+        found.append("Compute: images times multiply-adds of a forward pass, three times as a "
+                     "backward pass costs about two.")  # fmt: skip
+    if len(means.epochs.numbers) > most:
+        found.append(f"Of longer curves those {most} points are drawn that keep their shape best.")
+    return [*found, "Drag to zoom, double-click to go back."]
+
+
+def what_ended_early(results: Results, means: LineSet) -> list[str]:
+    """Return what is said of trials that did not finish, and of means over unequal lengths."""
+    found = []
+    lengths = means.epochs.lengths([row["trial_id"] for row in means.rows])
+    if any(np.ptp(lengths[means.trials_of(place)]) for place in range(len(means.lines))):
+        found.append("A mean ends with the shortest of its trials.")
+    thin = sum(not line.finished for line in means.lines)
+    if thin:
+        found.append("Thin: unfinished trials of configurations of which none has finished.")
+    if left_out := len(results.epochs) - len(means.rows):
+        found.append(f"{plural(left_out, 'unfinished trial')} of other configurations "
+                     f"{'is' if left_out == 1 else 'are'} in no mean.")  # fmt: skip
+    return found

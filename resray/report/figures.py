@@ -2,8 +2,9 @@
 
 from resray.report.ablation_section import ablation_figure
 from resray.report.aggregate import Results
-from resray.report.curves import curve_figure, gradient_figure
+from resray.report.curves import curve_figure
 from resray.report.evaluations_section import evaluations_figure
+from resray.report.gradients import gradient_figure
 from resray.report.pareto import cost_figure
 from resray.report.phases import phases_figure
 from resray.report.plot import Figure
