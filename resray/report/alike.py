@@ -67,4 +67,4 @@ def obstacles(first: Condition, second: Condition) -> Iterator[str]:
     if (first.length, first.stop_after) != (second.length, second.stop_after):
         yield "other length"
     if reduced := first.reduced ^ second.reduced:
-        yield f"only one is reduced: {listed(sorted(reduced))}"
+        yield f"reduced otherwise: {listed(sorted(reduced))}"

@@ -26,8 +26,9 @@ def load_several(folders: Sequence[Path], names: Sequence[str | None] | None = N
 
     ``names`` are what to call them; None, or None in its place, is the shortest part of the path
     that tells a folder from the others. A trial's id is then ``NAME/ID``, its ``source`` the name.
-    The study is that of the first folder that has one; of searches, the newest is taken. Of a single
-    folder nothing is renamed. Raises InputError if a folder holds no results, is named twice, or two have one name.
+    The study is that of the first folder that has one; of searches, the newest is taken. A single
+    folder is read as `load_results` does. Raises InputError if a folder holds no results, is named
+    twice, or two have one name.
     """
     if len(folders) == 1:
         return load_results(folders[0])
@@ -110,16 +111,18 @@ def in_study_order(study: Study | None, rows: Sequence[Row]) -> list[Row]:
 def evaluations_of_source(name: str, part: Results) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the evaluations of a folder's trials and ensembles by their new ids."""
     filled = [table for table in part.evaluations.values() if len(table)]
-    if filled:
-        rows = pd.concat(filled)
-        rows = rows.assign(
-            trial_id=[joined_id(name, one) for one in rows["trial_id"]],
-            members=[renamed_members(name, text) for text in rows["members"]],
-        )
-        tables = {str(key): table for key, table in rows.groupby("trial_id", sort=False)}
+    tables = by_new_id(name, pd.concat(filled)) if filled else {}
     for key, table in part.evaluations.items():
         new = joined_id(name, key)
         yield new, tables[new] if len(table) else table
+
+
+def by_new_id(name: str, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return evaluations by the new ids of what they are of, with these in their columns."""
+    trial_ids = pd.Series([joined_id(name, one) for one in rows["trial_id"]], rows.index)
+    members = pd.Series([renamed_members(name, text) for text in rows["members"]], rows.index)
+    renamed = rows.assign(trial_id=trial_ids, members=members)
+    return {str(key): table for key, table in renamed.groupby("trial_id", sort=False)}
 
 
 def renamed_members(name: str, members: object) -> str | None:

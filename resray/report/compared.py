@@ -1,0 +1,196 @@
+"""A metric of each configuration in two or more results folders: how it differs, is that real."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from resray.errors import InputError, unknown
+from resray.report.aggregate import Group, Results
+from resray.report.incomparable import incomparable
+from resray.report.metrics import uneven_epochs, value_of, values_of
+from resray.report.pairs import Matching, Pair, match
+from resray.report.significance import Difference, Values, differences, uncorrected
+from resray.report.statistics import Summary, summarise
+from resray.study.metrics import COUNTED, OF_DEVICE, TRIAL_METRICS
+
+LOSS = "train_loss"
+METRICS = {
+    **TRIAL_METRICS,
+    LOSS: "mean loss (nats) over the last epoch's images, while training",
+}
+"""What folders can be compared by."""
+USUAL = ("test_accuracy", "validation_accuracy", LOSS, "seconds_per_epoch", "images_per_second",
+         "peak_memory_bytes", "parameters")  # fmt: skip
+"""What they are compared by unless others are asked for."""
+NOT_JUDGED = "cannot be judged"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Two or more results folders by name, each but the first matched with the first."""
+
+    sources: Mapping[str, Results]
+    matchings: Mapping[str, Matching]
+
+    @property
+    def first(self) -> str:
+        return next(iter(self.sources))
+
+    @property
+    def pairs(self) -> list[tuple[str, Pair]]:
+        """Every pair with the name of its second folder, in the order of the first folder."""
+        found = [(name, pair) for name, matching in self.matchings.items()
+                 for pair in matching.pairs]  # fmt: skip
+        groups = self.sources[self.first].groups
+        order = {group.label: place for place, group in enumerate(groups)}
+        return sorted(found, key=lambda one: order[one[1].label])
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A metric of one configuration in the first folder and in another."""
+
+    pair: Pair
+    name: str
+    """Of the other folder."""
+    metric: str
+    first: Summary | None
+    second: Summary | None
+    difference: Difference | None
+    """Second minus first; None if one of them has no value."""
+    obstacle: str | None
+    """Why the two cannot be compared."""
+    remark: str | None
+    """What to bear in mind where they can."""
+
+    @property
+    def verdict(self) -> str:
+        """``real`` or ``not shown``; ``equal`` or ``differs`` of what no seed changes; or
+        `NOT_JUDGED`."""
+        if self.difference is None or self.obstacle:
+            return NOT_JUDGED
+        if self.metric in COUNTED:
+            return "differs" if self.difference.value else "equal"
+        return NOT_JUDGED if self.difference.untested else self.difference.verdict
+
+    @property
+    def why(self) -> str | None:
+        """Why it cannot be judged, or what to bear in mind."""
+        tested = self.difference is not None and self.metric not in COUNTED
+        untested = self.difference.untested if self.difference and tested else None
+        return self.obstacle or untested or self.remark
+
+    @property
+    def percent(self) -> float | None:
+        """The difference in percent of the first mean; None if that is 0 or there is none."""
+        if self.difference is None or self.first is None or not self.first.mean:
+            return None
+        return 100 * self.difference.value / abs(self.first.mean)
+
+
+def matched(sources: Mapping[str, Results], select: Sequence[str] = ()) -> Folders:
+    """Match the configurations of each folder with those of the first.
+
+    ``select`` keeps those whose name or label matches one of these patterns. Raises InputError if
+    one matches none.
+    """
+    first, *others = sources
+    kept = {name: tuple(selected(results.groups, select)) for name, results in sources.items()}
+    for pattern in select:
+        if not any(selected(groups, [pattern]) for groups in kept.values()):
+            names = (group.name for results in sources.values() for group in results.groups)
+            raise InputError(unknown("--select", pattern, names))
+    return Folders(sources, {name: match(kept[first], kept[name]) for name in others})
+
+
+def selected(groups: Iterable[Group], patterns: Sequence[str]) -> list[Group]:
+    """Return the groups whose name or label matches a pattern; without patterns all."""
+    return [
+        group
+        for group in groups
+        if not patterns
+        or any(fnmatchcase(text, each) for each in patterns for text in (group.name, group.label))
+    ]
+
+
+def compare(folders: Folders, metric: str) -> list[Compared]:
+    """Return a metric of each pair of configurations.
+
+    Of those that can be compared, p values are corrected over all pairs and folders.
+    """
+    pairs = folders.pairs
+    values = [values_of_pair(folders, name, pair, metric) for name, pair in pairs]
+    why = [
+        unmeasured(folders, name, pair, both) or obstacle(folders, name, pair, metric)
+        for (name, pair), both in zip(pairs, values, strict=True)
+    ]
+    both = [place for place, (one, other) in enumerate(values) if one and other]
+    alike = [place for place in both if why[place] is None]
+    found = dict(zip(both, uncorrected([values[place] for place in both]), strict=True))
+    found |= zip(alike, differences([values[place] for place in alike]), strict=True)
+    return [
+        Compared(
+            pair,
+            name,
+            metric,
+            first=summarise(values[place][0].values()),
+            second=summarise(values[place][1].values()),
+            difference=found.get(place),
+            obstacle=why[place],
+            remark=remark(folders, name, pair, metric),
+        )
+        for place, (name, pair) in enumerate(pairs)
+    ]
+
+
+def sides(folders: Folders, name: str, pair: Pair) -> list[tuple[str, Results, Group]]:
+    """Return the two folders of a pair, with their names and its groups."""
+    return [(folders.first, folders.sources[folders.first], pair.first),
+            (name, folders.sources[name], pair.second)]  # fmt: skip
+
+
+def values_of_pair(folders: Folders, name: str, pair: Pair, metric: str) -> tuple[Values, Values]:
+    """Return a metric's values by seed in the first folder and in another."""
+    first, second = (
+        last_losses(results, group) if metric == LOSS else values_of(results, group, metric)
+        for _, results, group in sides(folders, name, pair)
+    )
+    return first, second
+
+
+def last_losses(results: Results, group: Group) -> Values:
+    """Return each seed's training loss in the last epoch that it recorded."""
+    losses = {
+        row["seed"]: value_of(results, row, LOSS, row["epochs_done"])
+        for row in group.finished
+        if row["epochs_done"]
+    }
+    return {seed: loss for seed, loss in losses.items() if loss is not None}
+
+
+def unmeasured(
+    folders: Folders, name: str, pair: Pair, values: tuple[Values, Values]
+) -> str | None:
+    """Return in which folder a metric has no value, and why."""
+    missing = [
+        f"{'not measured' if group.finished else 'none finished'} in {called}"
+        for (called, _, group), known in zip(sides(folders, name, pair), values, strict=True)
+        if not known
+    ]
+    return "; ".join(missing) or None
+
+
+def obstacle(folders: Folders, name: str, pair: Pair, metric: str) -> str | None:
+    """Return what keeps the two values from being compared."""
+    (_, first, one), (_, second, other) = sides(folders, name, pair)
+    return "; ".join(incomparable(first, one, second, other, metric)) or None
+
+
+def remark(folders: Folders, name: str, pair: Pair, metric: str) -> str | None:
+    """Return what makes a time doubtful: in which folder the epochs of a training took different
+    times."""
+    if metric not in OF_DEVICE or metric == "peak_memory_bytes":
+        return None
+    found = [f"{called}: {text}" for called, results, group in sides(folders, name, pair)
+             if (text := uneven_epochs(results, group))]  # fmt: skip
+    return "; ".join(found) or None
