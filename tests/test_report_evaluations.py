@@ -137,7 +137,7 @@ def test_tables_hold_gains_losses_and_foreign_files(tmp_path: Path) -> None:
 def test_columns_without_a_value_are_left_out(tmp_path: Path) -> None:
     html = evaluations_section(results_of(tmp_path, [value("test", 90.0)]))
     assert "Test,\xa0%" in html
-    for absent in ("views", "Calibration", "Foreign", "by kind of corruption"):
+    for absent in (" views", "Calibration", "Foreign", "by kind of corruption"):
         assert absent not in html
 
 

@@ -110,8 +110,8 @@ def resolved(value: Any, chosen: Mapping[str, str]) -> Any:
     A choice that lacks the option is worth its first one.
     """
     if isinstance(value, Choice):
-        option = chosen.get(value.switch)
-        return resolved(value[option if option in value else next(iter(value))], chosen)
+        first = next(iter(value))
+        return resolved(value.get(chosen.get(value.switch, first), value[first]), chosen)
     if isinstance(value, dict):
         return {key: resolved(item, chosen) for key, item in value.items()}
     if isinstance(value, list):
