@@ -1,10 +1,9 @@
 """What is not the same about one configuration in two results folders, beside its figures."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from resray.report.aggregate import Group, distinct
+from resray.report.aggregate import Group, Row, distinct
 from resray.report.pairs import Pair
 from resray.report.text import MISSING, listed
 from resray.study.applicable import in_use
@@ -47,7 +46,7 @@ def differing(pair: Pair) -> Iterator[Differing]:
     if not (pair.first.finished and pair.second.finished):
         return
     for column, name in SURROUNDINGS.items():
-        values = [told(column, group) for group in (pair.first, pair.second)]
+        values = [told(column, group.finished) for group in (pair.first, pair.second)]
         yield from if_different(name, *values)
     reduced = [listed(group.reductions, most=8) for group in (pair.first, pair.second)]
     yield from if_different("reduced", *reduced)
@@ -70,9 +69,9 @@ def if_different(what: str, first: str, second: str) -> Iterator[Differing]:
         yield Differing(what, first, second)
 
 
-def told(column: str, group: Group) -> str:
-    """Return a column's different values in a group's finished trials."""
-    return listed(shown(column, value) for value in distinct(group.finished, column))
+def told(column: str, rows: Iterable[Row]) -> str:
+    """Return a column's different values in some trials."""
+    return listed(shown(column, value) for value in distinct(rows, column))
 
 
 def shown(column: str, value: object) -> str:
@@ -85,8 +84,15 @@ def seeds_of(group: Group) -> list[int]:
     return sorted(distinct(group.finished, "seed"))
 
 
-def everywhere(found: Sequence[Sequence[Differing]]) -> list[Differing]:
-    """Return what differs in the same way in all of several configurations."""
-    times = Counter(one for several in found for one in set(several))
-    first: Iterable[Differing] = found[0] if found else ()
-    return [one for one in first if times[one] == len(found)]
+def by_difference(pairs: Sequence[Pair]) -> dict[Differing, list[str]]:
+    """Return everything that differs, with the labels of the configurations in which it does."""
+    found: dict[Differing, list[str]] = {}
+    for pair in pairs:
+        for one in differing(pair):
+            found.setdefault(one, []).append(pair.label)
+    return found
+
+
+def where(labels: Sequence[str], pairs: Sequence[Pair]) -> str:
+    """Return in which of the configurations something differs, in words."""
+    return "all" if len(labels) == len(pairs) > 1 else listed(labels, most=6)

@@ -1,0 +1,113 @@
+"""Compared metrics in words: the same in the report and in the terminal."""
+
+import math
+from dataclasses import dataclass
+
+from resray.report.compared import Compared, Folders
+from resray.report.significance import Difference
+from resray.report.statistics import Interval, Summary
+from resray.report.text import Valued, between, chance, estimate, listed, signed
+from resray.study.metrics import COUNTED
+
+MEBIBYTE = 2**20
+METHOD = (
+    "Differences are the other folder's mean minus the first one's, within pairs of one seed where "
+    "both have two seeds or more in common (Student 1908), else between the means (Welch 1947); "
+    "intervals are of 95 %, each of one comparison; p is raised for the number of comparisons in "
+    "its table (Holm 1979)."
+)
+
+
+@dataclass(frozen=True)
+class Words:
+    """A comparison's numbers as text."""
+
+    first: Valued
+    second: Valued
+    difference: Valued
+    percent: Valued | None
+    interval: Valued
+    seeds: str | None
+    p: Valued
+    """After Holm."""
+
+
+def words(one: Compared) -> Words:
+    digits, size = digits_of(one.metric, one.first or one.second), scale(one.metric)
+    found = one.difference
+    return Words(
+        estimate(scaled(one.first, size), digits),
+        estimate(scaled(one.second, size), digits),
+        signed(found and found.value / size, digits),
+        percent(one),
+        between(scaled_interval(found, size), digits),
+        found.samples if found and not found.untested else None,
+        chance(found.corrected if found else None),
+    )
+
+
+def title(metric: str) -> str:
+    """Return ``Test accuracy, %``: a metric with its unit."""
+    name = metric.removesuffix("_bytes").replace("_", " ").capitalize().replace("Gpu", "GPU")
+    unit = "%" if is_accuracy(metric) else "MiB" if metric.endswith("_bytes") else ""
+    return f"{name}, {unit}" if unit else name
+
+
+def percent(one: Compared) -> Valued | None:
+    """Return the relative difference as ``−3.1 %``; None of accuracies, whose own unit that is."""
+    if one.percent is None or is_accuracy(one.metric):
+        return None
+    return Valued(f"{signed(one.percent, 1)}\u00a0%", one.percent)
+
+
+def is_accuracy(metric: str) -> bool:
+    return "accuracy" in metric
+
+
+def scale(metric: str) -> float:
+    """Return by what a metric is divided before it is shown."""
+    return MEBIBYTE if metric.endswith("_bytes") else 1
+
+
+def digits_of(metric: str, summary: Summary | None) -> int:
+    """Return how many digits after the point show about four in all."""
+    if is_accuracy(metric) or summary is None:
+        return 2
+    size = abs(summary.mean / scale(metric))
+    if metric in COUNTED or not size or not math.isfinite(size):
+        return 0
+    return min(max(3 - math.floor(math.log10(size)), 0), 8)
+
+
+def scaled(summary: Summary | None, size: float) -> Summary | None:
+    if summary is None:
+        return None
+    deviation = None if summary.deviation is None else summary.deviation / size
+    return Summary(summary.mean / size, deviation, summary.n)
+
+
+def scaled_interval(difference: Difference | None, size: float) -> Interval | None:
+    if difference is None or difference.interval is None:
+        return None
+    return Interval(difference.interval.low / size, difference.interval.high / size)
+
+
+def notes(folders: Folders) -> list[str]:
+    """Return what to know of the folders before their numbers: whether they are of one study, and
+    what only one of them has."""
+    found = []
+    studies = {name: results.title for name, results in folders.sources.items()}
+    if len(set(studies.values())) > 1:
+        called = "; ".join(f"{name}: {text}" for name, text in studies.items())
+        found.append(f"The folders are of different studies, so that one name may mean different "
+                     f"trainings ({called}).")  # fmt: skip
+    elif len({repr(results.study) for results in folders.sources.values()}) > 1:
+        found.append("The folders' study files differ.")
+    for name, matching in folders.matchings.items():
+        sides = ((folders.first, matching.only_first), (name, matching.only_second))
+        for own, groups in sides:
+            if groups:
+                other = name if own == folders.first else folders.first
+                labels = listed((group.label for group in groups), most=8)
+                found.append(f"Only in {own}, so not compared with {other}: {labels}.")
+    return found
