@@ -1,0 +1,143 @@
+"""What it took trials to reach an accuracy on validation: epochs, time, images, compute."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from resray.report.aggregate import Group, Results
+from resray.report.breakdown import finite, numbers
+
+EPOCHS, TIME, IMAGES, COMPUTE = "epoch", "time", "images", "compute"
+TRAINED = 3
+"""Multiply-adds of training on an image, in those of its forward pass: the backward pass costs
+about two more (Amodei and Hernandez, "AI and Compute", 2018)."""
+STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+"""Between round accuracies, in points."""
+NEAR = 0.9
+"""Of the highest accuracy: from there on thresholds tell something even if all end level."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What groups needed for one threshold: over their trials that reached it."""
+
+    mean: np.ndarray
+    """(groups,); NaN where no trial reached it."""
+    low: np.ndarray
+    high: np.ndarray
+    count: np.ndarray
+    """How many trials reached it."""
+
+
+class Reaching:
+    """The finished trials of some groups, and what each needed to reach an accuracy.
+
+    Only validation counts: the first epoch at which test reaches an accuracy would be selected on
+    test. Trials without a validation accuracy are left out, and groups without any such trial.
+    """
+
+    def __init__(self, results: Results, groups: Sequence[Group]) -> None:
+        groups = [group for group in groups if group.finished]
+        rows = [row for group in groups for row in group.finished]
+        owners = np.repeat(np.arange(len(groups)), [len(group.finished) for group in groups])
+        ids = [row["trial_id"] for row in rows]
+        best = np.fmax.accumulate(finite(results.epochs.arrays("validation_accuracy", ids)), axis=1)
+        known = np.isfinite(best).any(axis=1)
+        kept, self.owners = np.unique(owners[known], return_inverse=True)
+        self.results = results
+        self.groups: list[Group] = [groups[place] for place in kept]
+        self.rows = [rows[place] for place in np.flatnonzero(known)]
+        self.best = best[known]
+
+    @cached_property
+    def trials(self) -> np.ndarray:
+        """How many trials each group has."""
+        return np.bincount(self.owners, minlength=len(self.groups))
+
+    @cached_property
+    def finals(self) -> np.ndarray:
+        """The mean over each group's trials of their best validation accuracy."""
+        highest = np.nanmax(self.best, axis=1)
+        return np.bincount(self.owners, highest, len(self.groups)) / self.trials
+
+    @cached_property
+    def spent(self) -> dict[str, np.ndarray]:
+        """What each trial had spent by the end of each epoch, (trials, epochs), in each measure
+        that was recorded; NaN where it is not known."""
+        epochs = self.results.epochs
+        ids = [row["trial_id"] for row in self.rows]
+        seconds, images = (
+            np.cumsum(finite(epochs.arrays(column, ids)), axis=1)
+            for column in ("seconds_training", "images")
+        )
+        compute = TRAINED * images * numbers(self.rows, "multiply_adds")[:, None]
+        whole = np.broadcast_to(epochs.numbers.astype(float), seconds.shape)
+        found = {EPOCHS: whole, TIME: seconds, IMAGES: images, COMPUTE: compute}
+        return {name: values for name, values in found.items() if np.isfinite(values).any()}
+
+    def needed(self, along: str, thresholds: Sequence[float]) -> np.ndarray:
+        """Return what each trial needed, (trials, thresholds): infinite where it never got there,
+        NaN where it did but what it had spent is not known."""
+        spent, every = self.spent[along], np.arange(len(self.rows))
+        made = np.full((len(self.rows), len(thresholds)), np.inf)
+        for place, threshold in enumerate(thresholds):
+            there = self.best >= threshold
+            reached = there.any(axis=1)
+            made[reached, place] = spent[every, there.argmax(axis=1)][reached]
+        return made
+
+    def reached(self, needed: np.ndarray) -> Reached:
+        """Return what groups needed, from what their trials needed for one threshold."""
+        known = np.isfinite(needed)
+        own, values, size = self.owners[known], needed[known], len(self.groups)
+        count = np.bincount(own, minlength=size)
+        low, high = np.full(size, np.inf), np.full(size, -np.inf)
+        np.minimum.at(low, own, values)
+        np.maximum.at(high, own, values)
+        total = np.bincount(own, values, size)
+        with np.errstate(invalid="ignore"):
+            mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        return Reached(mean, low, high, count)
+
+    @cached_property
+    def timed(self) -> list[bool]:
+        """Whether each group's times may be compared: those that had devices to themselves, of the
+        kind that most of these groups ran on."""
+        devices = [group.distinct("device")[0] if group.exclusive else None
+                   for group in self.groups]  # fmt: skip
+        known = [device for device in devices if device is not None]
+        most = max(dict.fromkeys(known), key=known.count, default=None)
+        return [device is not None and device == most for device in devices]
+
+
+def thresholds_of(reaching: Reaching, most: int) -> list[float]:
+    """Return round accuracies between the lowest and the highest of the groups' final ones.
+
+    Where these lie close together, from `NEAR` times the highest.
+    """
+    if not reaching.groups:
+        return []
+    high = float(reaching.finals.max())
+    return round_numbers(min(float(reaching.finals.min()), NEAR * high), high, most)
+
+
+def round_numbers(low: float, high: float, most: int) -> list[float]:
+    """Return the multiples of the smallest of `STEPS` of which at most so many lie in between."""
+    for step in STEPS:
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last - first < most:
+            return [round(step * place, 1) for place in range(max(first, 1), last + 1)]
+    return []
+
+
+def target_of(results: Results) -> float | None:
+    """Return the accuracy that the study says is to be reached, if it does."""
+    ablate = results.study.ablate if results.study else None
+    return ablate.target_accuracy if ablate else None
+
+
+def with_target(thresholds: Sequence[float], target: float | None) -> list[float]:
+    return sorted({*thresholds, *([] if target is None else [target])})

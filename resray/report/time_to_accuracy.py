@@ -1,0 +1,248 @@
+"""Time to accuracy: how long each configuration trains until validation reaches an accuracy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from resray.report.aggregate import Group, Results
+from resray.report.plot import (
+    SHARED,
+    Choice,
+    Figure,
+    Layout,
+    Panel,
+    Series,
+    Switch,
+    Trace,
+    all_series,
+    layout,
+    time_unit,
+    trace_of,
+)
+from resray.report.reaching import (
+    COMPUTE,
+    EPOCHS,
+    IMAGES,
+    TIME,
+    Reached,
+    Reaching,
+    target_of,
+    thresholds_of,
+    with_target,
+)
+from resray.report.sections import marks
+from resray.report.tables import Table, number_column, table, text_column
+from resray.report.text import Valued, duration, fixed, plotly_text
+
+MOST = 6
+"""Thresholds, beside the study's own target."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is needed: epochs, time, images or compute, in a unit that suits its size."""
+
+    divisor: float
+    title: str
+    """Of the panel."""
+    unit: str
+    ticks: str
+    """Form of the axis's numbers."""
+
+    @property
+    def form(self) -> str:
+        return f".3{self.ticks}"
+
+
+def measures(reaching: Reaching, needed: dict[str, np.ndarray]) -> dict[str, Measure]:
+    """Return the measures that were recorded, first the one to show: time, if it is comparable."""
+    seconds = needed.get(TIME, np.array([]))
+    divisor, unit = time_unit(seconds[np.isfinite(seconds)].tolist())
+    found = {
+        TIME: Measure(divisor, f"{unit.capitalize()} of training until validation gets there",
+                      f"{unit} of training", "~g"),
+        EPOCHS: Measure(1, "Epochs until validation gets there", "epochs", "~g"),
+        IMAGES: Measure(1, "Images trained on until validation gets there", "images", "~s"),
+        COMPUTE: Measure(1, "Multiply-adds of training until validation gets there",
+                         "multiply-adds", "~s"),
+    }  # fmt: skip
+    order = [TIME, EPOCHS] if all(reaching.timed) else [EPOCHS, TIME]
+    return {name: found[name] for name in [*order, IMAGES, COMPUTE] if name in needed}
+
+
+# --- the figure ---------------------------------------------------------------------------------
+
+
+def time_to_accuracy_figure(results: Results) -> Figure | None:
+    """What each configuration needs to reach an accuracy on validation, over that accuracy."""
+    reaching = Reaching(results, results.groups)
+    target = target_of(results)
+    thresholds = with_target(thresholds_of(reaching, MOST), target)
+    if not thresholds or not (reaching.best >= thresholds[0]).any():
+        return None
+    needed = {along: reaching.needed(along, thresholds) for along in reaching.spent}
+    shown = measures(reaching, needed)
+    look = all_series(results.groups)
+    found = {along: [reaching.reached(values) for values in needed[along].T] for along in shown}
+    traces = [
+        line(reaching, place, look[group.label], thresholds, found, shown)
+        for place, group in enumerate(reaching.groups)
+        if any(reached.count[place] for reached in found[EPOCHS])
+    ]
+    drawn = {trace["legendgroup"] for trace in traces}
+    attained = [value for value in thresholds if (reaching.best >= value).any()]
+    return Figure(
+        id="time-to-accuracy",
+        title="Time to accuracy",
+        caption=caption(reaching, thresholds, target),
+        series=[series for series in look.values() if series.key in drawn],
+        panels=[Panel(Choice("along", {name: one.title for name, one in shown.items()}), traces,
+                      Choice("along", {name: plot_layout(attained, one)
+                                       for name, one in shown.items()}))],
+        switches=(Switch("along", "Along", tuple(shown)),),
+        scales=("y",),
+    )  # fmt: skip
+
+
+def plot_layout(thresholds: Sequence[float], measure: Measure) -> Layout:
+    room = 0.06 * (thresholds[-1] - thresholds[0] or 1)
+    x_axis = {"tickvals": thresholds, "ticktext": [f"{value:g}" for value in thresholds],
+              "range": [thresholds[0] - room, thresholds[-1] + room]}  # fmt: skip
+    y_axis = {"rangemode": "tozero", "tickformat": measure.ticks}
+    return layout("validation accuracy to reach (%)", 360, xaxis=x_axis, yaxis=y_axis)
+
+
+def line(
+    reaching: Reaching, place: int, series: Series, thresholds: Sequence[float],
+    found: dict[str, list[Reached]], shown: dict[str, Measure],
+) -> Trace:  # fmt: skip
+    """Return one configuration's means over the seeds that got there, from lowest to highest."""
+    counts = [int(reached.count[place]) for reached in found[EPOCHS]]
+    kept = [n for n, count in enumerate(counts) if count]
+    whole = int(reaching.trials[place])
+    open_ones = [series.symbol + ("" if counts[n] == whole else "-open") for n in kept]
+
+    def values(along: str, which: str) -> list[float]:
+        scaled = [getattr(found[along][n], which)[place] / shown[along].divisor for n in kept]
+        return [float(f"{value:.5g}") for value in scaled]
+
+    means = {along: values(along, "mean") for along in shown}
+    spans = {
+        along: {
+            "type": "data",
+            "symmetric": False,
+            "array": differences(values(along, "high"), means[along]),
+            "arrayminus": differences(means[along], values(along, "low")),
+            "visible": any(counts[n] > 1 for n in kept),
+            "color": series.colour,
+            "thickness": 1.2,
+            "width": 3,
+        }
+        for along in shown
+    }
+    solid = reaching.timed[place]
+    return trace_of(
+        series,
+        type="scatter",
+        mode="lines+markers",
+        x=[thresholds[n] for n in kept],
+        y=Choice("along", means),
+        error_y=Choice("along", spans),
+        line={"color": series.colour, "width": 2,
+              "dash": Choice("along", {along: "solid" if solid or along != TIME else "dash"
+                                       for along in shown})},
+        marker={"color": series.colour, "size": 8, "symbol": open_ones},
+        customdata=[f"{counts[n]} of {whole}" for n in kept],
+        hovertemplate=Choice("along", {
+            along: hover(reaching.groups[place], measure, solid or along != TIME)
+            for along, measure in shown.items()}),
+        cliponaxis=False,
+    )  # fmt: skip
+
+
+def differences(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    return [float(f"{high - low:.3g}") for high, low in zip(above, below, strict=True)]
+
+
+def hover(group: Group, measure: Measure, comparable: bool) -> str:
+    note = "" if comparable else f"<br>{SHARED}"
+    return (
+        f"<b>{plotly_text(group.label)}</b><br>%{{x}} % after %{{y:{measure.form}}} {measure.unit}"
+        f"<br>reached by %{{customdata}} seeds{note}<extra></extra>"
+    )
+
+
+def caption(reaching: Reaching, thresholds: Sequence[float], target: float | None) -> str:
+    text = (
+        "Down is faster. Training until the validation accuracy first reaches a threshold, at the "
+        "end of an epoch; test is never looked at, as that would select on it. Means over the "
+        "finished trials that got there, bars from the fastest to the slowest; open symbols: not "
+        "all of them did, so the mean leaves out the slowest. "
+    )
+    if target is not None:
+        never = "" if (reaching.best >= target).any() else "; no trial reached it"
+        text += f"The study's target is {target:g} %{never}. "
+    if not all(reaching.timed):
+        text += "Dashed along time: shared machine or another device, times not compared. "
+    below = int((np.nanmax(reaching.best, axis=1) < thresholds[0]).sum())
+    if below:
+        text += f"{below:,} of {len(reaching.rows):,} trials reached none of the thresholds."
+    return text
+
+
+# --- the tables ---------------------------------------------------------------------------------
+
+
+def time_to_accuracy_table(results: Results) -> Table | None:
+    """Return the training time that each configuration needs for each threshold; None if no trial
+    has a validation accuracy or no times were recorded."""
+    text = (
+        "Training time until the validation accuracy first reaches a threshold: mean over the "
+        "finished trials that got there, and how many did"
+    )
+    return reaching_table(results, TIME, text, "time-to-accuracy")
+
+
+def epochs_to_accuracy_table(results: Results) -> Table | None:
+    """Return the same in epochs, which do not depend on the machine."""
+    text = (
+        "Epochs until the validation accuracy first reaches a threshold: mean over the finished "
+        "trials that got there, and how many did"
+    )
+    return reaching_table(results, EPOCHS, text, "epochs-to-accuracy")
+
+
+def reaching_table(results: Results, along: str, text: str, id: str) -> Table | None:
+    reaching = Reaching(results, results.groups)
+    target = target_of(results)
+    thresholds = with_target(thresholds_of(reaching, MOST), target)
+    if not thresholds or along not in reaching.spent:
+        return None
+    found = [reaching.reached(values) for values in reaching.needed(along, thresholds).T]
+    columns = [
+        text_column("Configuration"),
+        *(number_column(f"{value:g}\u00a0%" + (" (target)" if value == target else ""))
+          for value in thresholds),
+        number_column("Best validation, %"),
+        text_column("Mark", optional=True),
+    ]  # fmt: skip
+    rows = [
+        [
+            group.label,
+            *(cell(reached, place, int(reaching.trials[place]), along) for reached in found),
+            fixed(float(reaching.finals[place])),
+            marks(group, timed=along == TIME),
+        ]
+        for place, group in enumerate(reaching.groups)
+    ]
+    return table(text, columns, rows, id=id)
+
+
+def cell(reached: Reached, place: int, trials: int, along: str) -> Valued | None:
+    """Return ``12 min 3 s (3 of 3)``; None where no trial got there."""
+    if not reached.count[place]:
+        return None
+    mean = float(reached.mean[place])
+    amount = duration(mean) if along == TIME else f"{mean:.3g}"
+    return Valued(f"{amount} ({int(reached.count[place])} of {trials})", mean)
