@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from resray.report.aggregate import Group, Results, distinct, reductions_of
 from resray.report.metrics import few_test_images
 from resray.report.reductions import follows_length, is_length, is_stand_in, reduces, without_old
-from resray.report.text import count, fixed, join, listed, plural, spread, tag
+from resray.report.text import count, fixed, join, listed, plural, tag, with_interval
 
 ONE_SEED = "Each configuration was trained once, so no spread can be given"
 
@@ -73,10 +73,10 @@ def accuracy_of(group: Group) -> float:
 
 
 def measured(group: Group) -> str:
-    """Return ``93.12 ± 0.15 % (n = 3)``."""
+    """Return ``93.12 ± 0.37 % (n = 3)``: mean, half of its 95 % interval, seeds."""
     summary = group.summary("test_accuracy")
     assert summary is not None
-    return f"{spread(summary)}\u00a0% (n\u00a0=\u00a0{summary.n})"
+    return f"{with_interval(summary)}\u00a0% (n\u00a0=\u00a0{summary.n})"
 
 
 def single(group: Group) -> str:
@@ -112,7 +112,8 @@ def ranking(ranked: Sequence[Group]) -> list[str]:
     return [
         *sentences,
         f"The next, {second.label}, is {fixed(lead)} points behind, where seeds of one "
-        f"configuration spread by up to ± {fixed(max(deviations))} (standard deviation).",
+        f"configuration spread by up to ± {fixed(max(deviations))} (standard deviation). The ± of a "
+        "mean is half of its 95 % interval over seeds.",
     ]
 
 

@@ -109,7 +109,11 @@ def render(results: Results, baseline: str | None = None, live: float | None = N
     figures = all_figures(results)
     study = results.study
     shown = [(part, body) for part in SECTIONS if (body := content(part, results, figures))]
-    packs: dict[str, Any] = {f"figure-{name}": figure_payload(figure) for name, figure in figures.items()}
+    packs: dict[str, Any] = {
+        f"figure-{id}": figure_payload(figure) for id, figure in figures.items()
+    }
+        f"figure-{name}": figure_payload(figure) for name, figure in figures.items()
+    }
     source = results.folder / "study.yaml"
     if study is not None:
         packs["study"] = source.read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from resray.report.aggregate import (
 )
 from resray.report.assumed import assumed_table, is_on, setting
 from resray.report.tables import number_column, table, text_column
-from resray.report.text import Html, duration, fixed, join, listed, plural, tag
+from resray.report.text import Html, Valued, duration, fixed, join, listed, plural, tag
 from resray.study.applicable import in_use
 
 
@@ -28,7 +28,7 @@ def trials_section(results: Results) -> Html:
         [
             trials_table(results),
             tag("h3", "Failed trials", id="failed"),
-            failed_list(results, failed),
+            failed_table(results, failed),
             tag("h3", "Stopped and unfinished trials", id="unfinished"),
             early_table(results, early),
             events_table(results),
@@ -39,9 +39,9 @@ def trials_section(results: Results) -> Html:
 def trials_table(results: Results) -> Html:
     columns = [
         text_column("Trial"),
-        text_column("Variant"),
+        text_column("Variant", facet=True),
         number_column("Seed"),
-        text_column("Status"),
+        text_column("Status", facet=True),
         number_column("Epochs"),
         number_column("Validation, %"),
         number_column("Test, %"),
@@ -52,7 +52,7 @@ def trials_table(results: Results) -> Html:
         number_column("Training time"),
         number_column("Images/s"),
         number_column("Attempts"),
-        text_column("Device"),
+        text_column("Device", facet=True),
         text_column("Reduced", optional=True),
     ]
     caption = "All trials; best epoch on test selects on test and is the published protocol"
@@ -74,11 +74,11 @@ def trial_cells(results: Results, row: Row) -> list[object]:
         f"{row['epochs_done'] or 0} of {planned(row)}",
         *(fixed(row[column]) for column in accuracies),
         *(
-            f"{row[column]:,}" if row[column] else None
+            Valued(f"{row[column]:,}", row[column]) if row[column] else None
             for column in ("parameters", "multiply_adds")
         ),
         duration(row["seconds_training"]),
-        fixed(rate, 0 if rate and rate >= 100 else 1) + shared,
+        Valued(fixed(rate, 0 if rate and rate >= 100 else 1) + shared, rate),
         row["attempts"],
         row["device"],
         "; ".join(reductions_of(row)) or None,
@@ -89,11 +89,32 @@ def planned(row: Row) -> object:
     return "?" if row["epochs"] is None else row["epochs"]
 
 
-def failed_list(results: Results, failed: Sequence[Row]) -> Html:
+def failed_table(results: Results, failed: Sequence[Row]) -> Html:
     if not failed:
         return tag("p", "None.", class_="missing")
-    items = [failed_item(results.labels[row["trial_id"]], row) for row in failed]
-    return tag("ul", *items, class_="failed")
+    columns = [
+        text_column("Trial"),
+        number_column("Seed"),
+        text_column("Error", facet=True),
+        text_column("Message"),
+        number_column("Epochs"),
+        number_column("Attempts"),
+        text_column("Reason", facet=True),
+    ]
+    rows = [failed_cells(results, row) for row in failed]
+    return table("Trials that failed; they enter no mean", columns, rows, id="failed")
+
+
+def failed_cells(results: Results, row: Row) -> list[object]:
+    return [
+        results.labels[row["trial_id"]],
+        row["seed"],
+        row["error_class"] or "no error recorded",
+        tag("pre", row["error_message"] or "no message", tabindex="0"),
+        f"{row['epochs_done'] or 0} of {planned(row)}",
+        row["attempts"],
+        row["reason"] or "unknown",
+    ]
 
 
 def failed_item(label: str, row: Row) -> Html:

@@ -11,7 +11,7 @@ from resray.report.reductions import reduces
 from resray.report.search import search_of
 from resray.report.search_words import outcome
 from resray.report.tables import number_column, table, text_column
-from resray.report.text import Html, count, duration, join, listed, spread, tag
+from resray.report.text import Html, count, duration, join, listed, spread, tag, with_interval
 
 SYMBOL_PATHS = {
     "circle": "M6 1.2a4.8 4.8 0 1 0 .001 0z",
@@ -119,8 +119,9 @@ def means_table(groups: Sequence[Group]) -> Html:
         text_column("Mark", optional=True),
     ]
     caption = (
-        "Means over finished trials, ± sample standard deviation where n is 2 or more; test "
-        "accuracy is that of the epoch with the highest validation accuracy"
+        "Means over finished trials; accuracies ± half of the mean's 95 % interval over seeds "
+        "(Student's t), images/s ± standard deviation, where n is 2 or more. Test accuracy is that "
+        "of the epoch with the highest validation accuracy"
     )
     return table(caption, columns, [means_row(group) for group in groups], id="means")
 
@@ -131,8 +132,8 @@ def means_row(group: Group) -> list[object]:
     return [
         group.label,
         len(group.finished),
-        tag("strong", spread(group.summary("test_accuracy"))),
-        spread(group.summary("validation_accuracy")),
+        tag("strong", with_interval(group.summary("test_accuracy"))),
+        with_interval(group.summary("validation_accuracy")),
         *(count(size.mean) if size else None for size in sizes),
         duration(seconds.mean) if seconds else None,
         spread(rate, 0 if rate and rate.mean >= 100 else 1),

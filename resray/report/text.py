@@ -150,14 +150,20 @@ def spread(summary: Summary | None, digits: int = 2) -> Valued:
     return Valued(f"{mean}\u00a0±\u00a0{fixed(summary.deviation, digits)}", summary.mean)
 
 
-def estimate(summary: Summary | None, digits: int = 2) -> Valued:
-    """Return ``93.12 ± 0.37 (n = 3)``: mean and, from two values on, half its 95 % interval."""
+def with_interval(summary: Summary | None, digits: int = 2) -> Valued:
+    """Return ``93.12 ± 0.37``: mean and, from two values on, half its 95 % interval."""
     if summary is None:
         return Valued(MISSING, None)
     interval = mean_interval(summary)
     half = "" if interval is None else f"\u00a0±\u00a0{fixed(interval.high - summary.mean, digits)}"
-    count_of = f"(n\u00a0=\u00a0{summary.n})"
-    return Valued(f"{fixed(summary.mean, digits)}{half} {count_of}", summary.mean)
+    return Valued(f"{fixed(summary.mean, digits)}{half}", summary.mean)
+
+
+def estimate(summary: Summary | None, digits: int = 2) -> Valued:
+    """Return ``93.12 ± 0.37 (n = 3)``: `with_interval`, and the number of values."""
+    if summary is None:
+        return Valued(MISSING, None)
+    return Valued(f"{with_interval(summary, digits)} (n\u00a0=\u00a0{summary.n})", summary.mean)
 
 
 def between(interval: Interval | None, digits: int = 2) -> Valued:

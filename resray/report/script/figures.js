@@ -101,11 +101,16 @@ class FigureView {
     if (name) own.options[name] = option;
     else if (scale) own.scales.has(scale) ? own.scales.delete(scale) : own.scales.add(scale);
     else if (series) return toggle(series);
-    else if (format) return savePicture(this, format);
+    else if (format) return this.save(button, format);
     else if (button.classList.contains("choose")) return chooser.open();
     else return;
     remember();
     this.draw();
+  }
+
+  save(button, format) {
+    button.closest("details").open = false;
+    return savePicture(this, format);
   }
 
   /** A double click on a series leaves it alone; another one brings the others back. */
