@@ -112,8 +112,8 @@ def ranking(ranked: Sequence[Group]) -> list[str]:
     return [
         *sentences,
         f"The next, {second.label}, is {fixed(lead)} points behind, where seeds of one "
-        f"configuration spread by up to ± {fixed(max(deviations))} (standard deviation). The ± of a "
-        "mean is half of its 95 % interval over seeds.",
+        f"configuration spread by up to ± {fixed(max(deviations))} (standard deviation). The ± of "
+        "a mean is half of its 95 % interval over seeds.",
     ]
 
 

@@ -112,8 +112,6 @@ def render(results: Results, baseline: str | None = None, live: float | None = N
     packs: dict[str, Any] = {
         f"figure-{id}": figure_payload(figure) for id, figure in figures.items()
     }
-        f"figure-{name}": figure_payload(figure) for name, figure in figures.items()
-    }
     source = results.folder / "study.yaml"
     if study is not None:
         packs["study"] = source.read_text(encoding="utf-8")
