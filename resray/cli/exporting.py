@@ -6,19 +6,74 @@ from typing import Annotated, Any
 import typer
 
 from resray.cli.options import SelectOption
-from resray.cli.results import CheckpointOption, ResultsArgument, TrustOption
+from resray.cli.results import CheckpointOption, TrustOption
 from resray.errors import InputError
+
+NETWORK = ("--hub-dir", "--hub")
+FILES = ("--output",)
 
 
 def export(
-    path: ResultsArgument,
+    context: typer.Context,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="A study's results, e.g. results/depth-family; several, as for report, for "
+            "tables and figures.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="Write a table or a figure to this file (--all: folder)."),
+    ] = None,
+    list_names: Annotated[
+        bool, typer.Option("--list", help="Name the tables and figures of these results.")
+    ] = False,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", metavar="NAME", help="The table to write (default: epochs)."),
+    ] = None,
+    figure: Annotated[
+        str | None, typer.Option("--figure", metavar="NAME", help="Write this figure.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Write all tables and figures into the folder --output.")
+    ] = False,
+    file_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Of tables: csv, json, markdown, latex; of figures: png, svg, json, csv "
+            "(default: by the suffix).",
+        ),
+    ] = None,
+    view: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--view",
+            metavar="SWITCH=OPTION",
+            help="Draw the figure with this switch so, e.g. quantity=loss; repeatable.",
+        ),
+    ] = None,
+    theme: Annotated[str, typer.Option("--theme", help="Of figures: light or dark.")] = "light",
+    width: Annotated[
+        int | None, typer.Option("--width", min=300, max=10000, help="Of a figure, in pixels.")
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option("--height", min=150, max=10000, help="Of a figure, in pixels.")
+    ] = None,
+    scale: Annotated[
+        float,
+        typer.Option("--scale", min=0.5, max=10, help="A PNG's pixels for one of its width."),
+    ] = 2.0,
+    select: SelectOption = None,
     hub: Annotated[
         str | None, typer.Option("--hub", metavar="OWNER/NAME", help="Upload a trained network.")
     ] = None,
     hub_dir: Annotated[
         Path | None, typer.Option("--hub-dir", help="Write the same folder without uploading.")
     ] = None,
-    select: SelectOption = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the network to share.")] = None,
     checkpoint: CheckpointOption = "best",
     license_name: Annotated[
@@ -28,57 +83,113 @@ def export(
     private: Annotated[
         bool, typer.Option("--private", help="A new repository is private.")
     ] = False,
-    file_format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="Of the table of epochs: csv, json, markdown, latex (default: by the suffix).",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="Write the table of all epochs to this file.")
-    ] = None,
 ) -> None:
-    """Share results: the epochs as a table, or a trained network as a folder or on the hub."""
-    targets = {"--output": output, "--hub-dir": hub_dir, "--hub": hub}
-    only_for = {
-        "--format": (file_format, ["--output"]),
-        "--private": (private, ["--hub"]),
-        "--seed": (seed, ["--hub-dir", "--hub"]),
-        "--license": (license_name, ["--hub-dir", "--hub"]),
-        "--trust": (trust, ["--hub-dir", "--hub"]),
-        "--checkpoint": (None if checkpoint == "best" else checkpoint, ["--hub-dir", "--hub"]),
-    }
-    check_export(targets, only_for)
-    if output is not None:
-        from resray.export.tables import export_table
+    """Share results: a table or a figure as a file, or a trained network as a folder or on the
+    hub."""
+    target = check_export(context.params)
+    if target == "--list":
+        from resray.export.everything import listing
 
-        print(export_table(path, output, format=file_format, select=select or ()))
-        return
-    if select is not None and len(select) > 1:
+        print("\n".join(listing(paths, select or ())))
+    elif target == "--output":
+        export_files(context.params)
+    else:
+        export_network(context.params)
+
+
+def export_files(typed: dict[str, Any]) -> None:
+    """Write a table, a figure, or all of them."""
+    from resray.export.everything import export_all
+    from resray.export.figures import Look, export_figure
+    from resray.export.tables import EPOCHS, export_table
+
+    paths, output = typed["paths"], typed["output"]
+    chosen = {"format": typed["file_format"], "select": tuple(typed["select"] or ())}
+    look = Look(
+        views=tuple(typed["view"] or ()),
+        **{key: typed[key] for key in ("theme", "width", "height", "scale")},
+    )
+    if typed["everything"]:
+        print(export_all(paths, output, look=look, **chosen))
+    elif typed["figure"] is not None:
+        path, caption = export_figure(paths, output, figure=typed["figure"], look=look, **chosen)
+        print(f"{path}\n{caption}")
+    else:
+        print(export_table(paths, output, table=typed["table"] or EPOCHS, **chosen))
+
+
+def export_network(typed: dict[str, Any]) -> None:
+    """Write a trained network to a folder, or upload it."""
+    paths, select = typed["paths"], typed["select"] or ()
+    if len(paths) > 1:
+        raise InputError("export: a network is shared from the results of one folder; name one")
+    if len(select) > 1:
         raise InputError("--select: a single trial is shared; name one")
     chosen: dict[str, Any] = {
         "select": select[0] if select else None,
-        "seed": seed,
-        "checkpoint": checkpoint,
-        "license_name": license_name,
-        "trusted": trust,
+        "seed": typed["seed"],
+        "checkpoint": typed["checkpoint"],
+        "license_name": typed["license_name"],
+        "trusted": typed["trust"],
     }
-    if hub is not None:
+    if typed["hub"] is not None:
         from resray.export.hub import export_to_hub
 
-        print(export_to_hub(path, hub, private=private, **chosen))
-    elif hub_dir is not None:
+        print(export_to_hub(paths[0], typed["hub"], private=typed["private"], **chosen))
+    else:
         from resray.export.folder import export_folder
 
-        print(export_folder(path, hub_dir, **chosen))
+        print(export_folder(paths[0], typed["hub_dir"], **chosen))
 
 
-def check_export(targets: dict[str, Any], only_for: dict[str, tuple[Any, list[str]]]) -> None:
-    """Raise InputError unless there is one target, and for options that mean nothing beside it."""
+def check_export(typed: dict[str, Any]) -> str:
+    """Return the target that was typed: --output, --list, --hub-dir or --hub.
+
+    Raises InputError unless there is one, and for options that mean nothing beside it.
+    """
+    targets = {"--output": typed["output"], "--hub-dir": typed["hub_dir"], "--hub": typed["hub"],
+               "--list": typed["list_names"] or None}  # fmt: skip
     chosen = [name for name, value in targets.items() if value is not None]
     if len(chosen) != 1:
-        raise InputError("export: type one of --output FILE, --hub-dir DIR and --hub OWNER/NAME")
-    for option, (value, meant_for) in only_for.items():
-        if value not in (None, False) and chosen[0] not in meant_for:
+        raise InputError(
+            "export: type one of --output FILE, --hub-dir DIR and --hub OWNER/NAME, or --list"
+        )
+    for option, (value, meant_for) in only_for(typed).items():
+        if value and chosen[0] not in meant_for:
             raise InputError(f"{option}: only for {' and '.join(meant_for)}, not for {chosen[0]}")
+    check_content(typed)
+    return chosen[0]
+
+
+def only_for(typed: dict[str, Any]) -> dict[str, tuple[Any, tuple[str, ...]]]:
+    """Return, for options that not every target has, whether they were typed, and the targets."""
+    return {
+        "--format": (typed["file_format"], FILES),
+        "--table": (typed["table"], FILES),
+        "--figure": (typed["figure"], FILES),
+        "--all": (typed["everything"], FILES),
+        "--private": (typed["private"], ("--hub",)),
+        "--seed": (typed["seed"] is not None, NETWORK),
+        "--license": (typed["license_name"], NETWORK),
+        "--trust": (typed["trust"], NETWORK),
+        "--checkpoint": (typed["checkpoint"] != "best", NETWORK),
+    }
+
+
+def check_content(typed: dict[str, Any]) -> None:
+    """Raise InputError for two contents of one file, and a look for what has none."""
+    contents = {
+        "--table": typed["table"],
+        "--figure": typed["figure"],
+        "--all": typed["everything"],
+    }
+    chosen = [name for name, value in contents.items() if value]
+    if len(chosen) > 1:
+        raise InputError(f"export: type one of {' and '.join(chosen)}")
+    look = {"--view": typed["view"], "--theme": typed["theme"] != "light",
+            "--width": typed["width"], "--height": typed["height"],
+            "--scale": typed["scale"] != 2}  # fmt: skip
+    for option, value in look.items():
+        drawn = ["--figure"] if option in ("--view", "--height") else ["--figure", "--all"]
+        if value and (not chosen or chosen[0] not in drawn):
+            raise InputError(f"{option}: only for {' and '.join(drawn)}")

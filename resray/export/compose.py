@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
 
+from resray.errors import InputError
 from resray.export.axes import Cell, placed
 from resray.report.palette import coloured, palette
 from resray.report.plot import Layout, Panel, Series, Trace
@@ -25,6 +26,8 @@ BELOW = 56
 """Below a panel's plot, for tick labels and the axis' title."""
 ABOVE = 14
 """Between a panel's title and its plot."""
+LOWEST = 60
+"""Of a plot."""
 LETTER = 0.58
 """A letter's mean width in font sizes, of a wide font: what fits by it fits in others."""
 LINE = 1.35
@@ -42,40 +45,53 @@ class Heading:
     series: Sequence[Series]
 
 
-def composed(panels: Sequence[Panel], heading: Heading, theme: str, width: int | None) -> Plot:
+def composed(
+    panels: Sequence[Panel], heading: Heading, theme: str, width: int | None, height: int | None
+) -> Plot:
     """Return one Plotly figure of all panels, in the colours of a theme.
 
     Panels stand side by side as the width (in pixels; None: what suits them) allows, those with
-    named rows below one another. The height follows from theirs.
+    named rows below one another. Without a ``height`` (in pixels) it follows from theirs. Raises
+    InputError if the height does not suffice.
     """
     across = columns_of(panels, width)
     width = width or (SINGLE if across == 1 else LEFT + EDGE + across * COLUMN)
     grid = Grid(panels, across, width)
     top = text_height(heading, width)
-    key = key_height(heading.series, width)
-    margin = {"l": LEFT, "r": EDGE, "t": top + key + grid.titles[0], "b": BELOW}
-    height = margin["t"] + grid.height + margin["b"]
+    margin = {
+        "l": LEFT,
+        "r": EDGE,
+        "t": top + key_height(heading.series, width) + grid.titles[0],
+        "b": BELOW,
+    }
+    if height is not None:
+        grid.stretch(height - margin["t"] - margin["b"])
+    whole_height = margin["t"] + grid.height + margin["b"]
+    frame = {
+        "width": width,
+        "height": whole_height,
+        "margin": margin,
+        # White, or the dark theme's panel. Were it transparent, dark text could meet a dark page.
+        "paper_bgcolor": "@panel",
+        "title": title_of(heading, width),
+        "showlegend": bool(heading.series),
+        "legend": key_layout(x=(EDGE - 10) / width, y=1 - top / whole_height),
+    }
+    traces, layout = joined(panels, grid)
+    plot = {"data": [*traces, *key_entries(heading.series)], "layout": layout | frame}
+    colours = palette(theme)
+    return dict(coloured(plot, colours | {"paper": colours["panel"]}))
+
+
+def joined(panels: Sequence[Panel], grid: "Grid") -> tuple[list[Trace], Layout]:
+    """Return the traces and the layout of all panels, each in its place."""
     traces: list[Trace] = []
     layout: Layout = {}
     for number, panel in enumerate(panels):
         own = placed(panel, number, grid.cell(number))
         traces += own.traces
         merge(layout, own.layout | {"annotations": [*own.annotations, grid.title(number)]})
-    frame = {
-        "width": width,
-        "height": height,
-        "margin": margin,
-        # White, or the dark theme's panel. Were it transparent, dark text could meet a dark page.
-        "paper_bgcolor": "@panel",
-        "title": title_of(heading, width),
-        "showlegend": bool(heading.series),
-        "legend": {"orientation": "h", "x": EDGE / width, "xref": "container", "xanchor": "left",
-                   "y": 1 - top / height, "yref": "container", "yanchor": "top",
-                   "font": {"size": KEY, "color": "@ink"}, "traceorder": "normal"},
-    }  # fmt: skip
-    whole = {"data": [*traces, *key_entries(heading.series)], "layout": layout | frame}
-    colours = palette(theme)
-    return dict(coloured(whole, colours | {"paper": colours["panel"]}))
+    return traces, layout
 
 
 def merge(layout: Layout, other: Layout) -> None:
@@ -112,7 +128,24 @@ class Grid:
         self.plots = [max(plot_height(panels[place]) for place in row) for row in rows]
         self.titles = [ABOVE + PANEL * LINE * max(len(self.texts[place]) for place in row)
                        for row in rows]  # fmt: skip
-        self.height = sum(self.plots) + sum(self.titles[1:]) + BELOW * (len(rows) - 1)
+        self.between = sum(self.titles[1:]) + BELOW * (len(rows) - 1)
+
+    @property
+    def height(self) -> float:
+        return sum(self.plots) + self.between
+
+    def stretch(self, height: float) -> None:
+        """Make the area as high as this, the plots in proportion.
+
+        Raises InputError if one of them would be lower than can be read.
+        """
+        factor = (height - self.between) / sum(self.plots)
+        lacking = LOWEST / min(self.plots) - factor
+        if lacking > 0:
+            raise InputError(
+                f"--height: {math.ceil(lacking * sum(self.plots))} pixels more are needed here"
+            )
+        self.plots = [factor * plot for plot in self.plots]
 
     def cell(self, number: int) -> Cell:
         """Return a panel's part of the area."""
@@ -136,7 +169,7 @@ class Grid:
 
 def plot_height(panel: Panel) -> float:
     """Return the height of a panel's plot without what stands below it."""
-    return max(float(panel.layout["height"]) - BELOW, 80)
+    return max(float(panel.layout["height"]) - BELOW, LOWEST)
 
 
 # --- what stands above them ---------------------------------------------------------------------
@@ -169,6 +202,15 @@ def key_height(series: Sequence[Series], width: float) -> float:
     entry = 48 + LETTER * KEY * max(len(one.label) for one in series)
     across = max(1, (width - 2 * EDGE) // entry)
     return math.ceil(len(series) / across) * 19 + 12
+
+
+def key_layout(x: float, y: float) -> Layout:
+    """Return the layout of the key, whose corner stands there in the picture."""
+    return {
+        "orientation": "h", "traceorder": "normal", "font": {"size": KEY, "color": "@ink"},
+        "x": x, "xref": "container", "xanchor": "left",
+        "y": y, "yref": "container", "yanchor": "top",
+    }  # fmt: skip
 
 
 def key_entries(series: Sequence[Series]) -> Iterator[Trace]:

@@ -14,8 +14,7 @@ WIDE = 34
 _COMMANDS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
     "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
-    "[": "{[}", "]": "{]}", "*": "{*}", "-": "{-}", "`": "{`}", "'": "{'}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''", "`": "{`}",
     "\u00a0": "~", "\u202f": "~", "–": "--", "—": "---", "…": r"\ldots{}",
     "‘": "`", "’": "'", "“": "``", "”": "''", "·": r"$\cdot$", "±": r"$\pm$", "−": "$-$",
     "×": r"$\times$", "≤": r"$\le$", "≥": r"$\ge$", "≈": r"$\approx$", "→": r"$\to$",
@@ -24,11 +23,12 @@ _COMMANDS = {
     "λ": r"$\lambda$", "μ": r"$\mu$", "µ": r"$\mu$", "σ": r"$\sigma$", "°": r"$^\circ$",
     "²": "$^2$", "³": "$^3$", "√": r"$\surd$", "≠": r"$\neq$",
 }  # fmt: skip
-"""What is not itself in LaTeX, by character: among them what begins an option after a line's end,
-and hyphens and apostrophes, two of which would become one sign."""
+"""What is not itself in LaTeX, by character."""
 
 _LATIN = re.compile(r"[ -~\u00a1-\u00ff\u0100-\u017f]")
 _SPACE = re.compile(r"[ \t\r\n\f\v]+")
+_JOINED = re.compile(r"-(?=-)|'(?=')|,(?=,)")
+"""Signs of which LaTeX makes one where two stand together."""
 
 
 def latex(shown: Shown, caption: str, label: str) -> str:
@@ -84,7 +84,9 @@ def broad(shown: Shown, place: int) -> bool:
 
 
 def line(cells: Iterable[str]) -> str:
-    return " & ".join(map(escaped, cells)) + r" \\"
+    """Return a row; one that begins with a bracket or a star is no option of the row before."""
+    text = " & ".join(map(escaped, cells)) + r" \\"
+    return "{}" + text if text.startswith(("[", "*")) else text
 
 
 def escaped(text: str) -> str:
@@ -93,7 +95,10 @@ def escaped(text: str) -> str:
     Signs that pdfLaTeX has no letter for become their plain counterpart, or a question mark; Latin
     letters with accents stay.
     """
-    return "".join(map(letter, _SPACE.sub(" ", text).strip()))
+    line = _SPACE.sub(" ", text).strip()
+    joined = {match.start() for match in _JOINED.finditer(line)}
+    return "".join(letter(sign) + ("{}" if place in joined else "")
+                   for place, sign in enumerate(line))  # fmt: skip
 
 
 def letter(sign: str) -> str:

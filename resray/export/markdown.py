@@ -23,11 +23,14 @@ def text(value: object) -> Markdown:
     return Markdown(_SPECIAL.sub(r"\\\1", html.escape(line, quote=False)))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
-    """Return a table in GitHub's Markdown."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    cells = [[Markdown(c) if c == "---" else text(c) for c in line] for line in lines]
-    return Markdown("\n".join(f"| {' | '.join(line)} |" for line in cells) + "\n")
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], numeric: Sequence[bool] = ()
+) -> Markdown:
+    """Return a table in GitHub's Markdown; columns that are ``numeric`` are set to the right."""
+    right = [*numeric, *[False] * (len(columns) - len(numeric))]
+    rule = [Markdown("---:" if one else "---") for one in right]
+    lines = [[text(cell) for cell in line] for line in (columns, rule, *rows)]
+    return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
 
 
 def bullets(lines: Iterable[object]) -> Markdown:

@@ -1,14 +1,18 @@
 """Tables on their way to a file: the report's by their id, and those that are stored."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from resray.errors import InputError, unknown
-from resray.report.aggregate import Results, Row, load_results
+from resray.report.aggregate import Results, load_results, parsed_json
+from resray.report.page import SECTIONS, content
+from resray.report.several import load_several
 from resray.report.tables import Table
 from resray.report.text import MISSING, plain_text, value_of
 from resray.results.schema import TABLES
@@ -42,8 +46,6 @@ class Sheet:
 
 def report_tables(results: Results) -> dict[str, Table]:
     """Return every table of the report by its id, in the page's order."""
-    from resray.report.page import SECTIONS, content
-
     parts = (content(part, results, {}) for part in SECTIONS)
     return {table.id: table for part in parts for table in part.tables if isinstance(table, Table)}
 
@@ -117,18 +119,34 @@ def is_number(text: str) -> bool:
 # --- stored tables ------------------------------------------------------------------------------
 
 
-def stored_sheets(folder: Path, trial_ids: Sequence[str] | None) -> Iterator[Sheet]:
-    """Yield the Parquet tables of a results folder, whole or the rows of some trials."""
+def stored_sheets(results: Results) -> Iterator[Sheet]:
+    """Yield the Parquet tables of the results' folders, of the trials that the results hold."""
+    known = {row["trial_id"] for row in results.all_trials}
     for name in TABLES:
+        caption = f"The stored table {name}, all its columns (docs/schema.md)"
+        yield frame_sheet(f"stored-{name}", caption, partial(stored, results, name, known))
 
-        def read(name: str = name) -> pd.DataFrame:
-            frame = read_table(folder, name)
-            if trial_ids is not None:
-                frame = frame[frame["trial_id"].isin(trial_ids)]
-            return frame.reset_index(drop=True)
 
-        caption = f"The stored table {name}: all its columns (docs/schema.md says what they mean)"
-        yield frame_sheet(f"stored-{name}", caption, read)
+def stored(results: Results, name: str, known: Collection[str]) -> pd.DataFrame:
+    """Return the rows of a stored table that are of known trials or of ensembles of them."""
+    if not results.sources:
+        frame = read_table(results.folder, name)
+        return frame[is_known(frame, known)].reset_index(drop=True)
+    parts = [
+        stored(part, name, {row["trial_id"] for row in part.all_trials}).assign(source=source)
+        for source, part in results.sources.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def is_known(frame: pd.DataFrame, known: Collection[str]) -> pd.Series:
+    """Return for each row whether it is of a known trial, or of nothing but such ones."""
+    if "members" not in frame:
+        return frame["trial_id"].isin(known)
+    members = frame["members"].where(frame["members"].notna(), None)
+    of_known = [all(one in known for one in parsed_json(text, [])) if text else False
+                for text in members]  # fmt: skip
+    return frame["trial_id"].isin(known) | pd.Series(of_known, index=frame.index, dtype=bool)
 
 
 def frame_sheet(id: str, caption: str, read: Callable[[], pd.DataFrame]) -> Sheet:
@@ -137,10 +155,7 @@ def frame_sheet(id: str, caption: str, read: Callable[[], pd.DataFrame]) -> Shee
 
 
 def shown_of_frame(frame: pd.DataFrame) -> Shown:
-    numeric = tuple(
-        pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
-        for kind in frame.dtypes
-    )
+    numeric = tuple(is_numeric_dtype(kind) and not is_bool_dtype(kind) for kind in frame.dtypes)
     known = frame.astype(object).where(frame.notna(), MISSING)
     rows = [[str(value) for value in row] for row in known.values.tolist()]
     return Shown(tuple(map(str, frame.columns)), numeric, rows)
@@ -149,12 +164,16 @@ def shown_of_frame(frame: pd.DataFrame) -> Shown:
 # --- which results ------------------------------------------------------------------------------
 
 
-def load_selected(folder: Path, select: Sequence[str]) -> Results:
-    """Read a results folder, of it only the trials whose name one of ``select`` matches.
+def load(folders: Sequence[Path], select: Sequence[str] = ()) -> Results:
+    """Read results folders, of a single one only the trials whose name one of ``select`` matches.
 
-    Raises InputError if the folder holds no results, or a name matches nothing.
+    Raises InputError if a folder holds no results, or a name matches nothing.
     """
-    return load_results(folder, selected_ids(folder, select))
+    if len(folders) > 1:
+        if select:
+            raise InputError("--select: only for the results of a single folder")
+        return load_several(folders)
+    return load_results(folders[0], selected_ids(folders[0], select))
 
 
 def selected_ids(folder: Path, select: Sequence[str]) -> list[str] | None:
@@ -163,11 +182,7 @@ def selected_ids(folder: Path, select: Sequence[str]) -> list[str] | None:
         return None
     rows = read_table(folder, "trials")
     matches = [str(trial_id) for trial_id, name in zip(rows["trial_id"], rows["name"], strict=True)
-               if fits({"name": name}, select)]  # fmt: skip
+               if any(fnmatchcase(str(name), glob) for glob in select)]  # fmt: skip
     if not matches:
         raise InputError(unknown("--select", ", ".join(select), set(map(str, rows["name"]))))
     return matches
-
-
-def fits(row: Row, select: Sequence[str]) -> bool:
-    return any(fnmatchcase(str(row["name"]), glob) for glob in select)

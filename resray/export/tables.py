@@ -1,14 +1,27 @@
-"""Metrics of every epoch as a table for spreadsheets, scripts and papers."""
+"""Tables for spreadsheets, scripts and papers: every epoch, or one of the report's."""
 
-import json
-from collections.abc import Callable, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from resray.errors import InputError, unknown
-from resray.report.aggregate import Results, Row, load_results, reductions_of
+from resray.export.formats import (
+    TABLE_FORMATS,
+    check_place,
+    format_of,
+    write_file,
+    written_sheet,
+)
+from resray.export.sheets import (
+    Sheet,
+    frame_sheet,
+    load,
+    report_sheet,
+    report_tables,
+    stored_sheets,
+)
+from resray.report.aggregate import Results, Row, reductions_of
 
 COLUMNS = {
     "model": None,
@@ -28,48 +41,69 @@ COLUMNS = {
 }
 """The columns with their decimal places; None is no measured figure."""
 
-SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex"}
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
+EPOCHS = "epochs"
+EPOCHS_CAPTION = (
+    "Every epoch of every trial: losses in nats, accuracies in percent, times in seconds; compare "
+    "times only where exclusive is true and the device is the same"
+)
 
 
 def export_table(
-    results: Path, output: Path, *, format: str | None = None, select: Sequence[str] = ()
+    folders: Path | Sequence[Path],
+    output: Path,
+    *,
+    table: str = EPOCHS,
+    format: str | None = None,
+    select: Sequence[str] = (),
 ) -> Path:
-    """Write one row per epoch of every trial whose name one of ``select`` matches; return the file.
+    """Write a table of the results in one or more folders to a file, and return the file.
 
-    Losses are in nats, accuracies in percent, times in seconds. ``iterations_per_second`` counts
-    batches of the training steps, whose time is ``epoch_seconds``; both may be compared only where
-    ``exclusive`` is true and ``device`` is the same. ``reduced`` says what was cut against the
-    study's recipe. Without a ``format`` the file's suffix says it, and csv is the default. Raises
-    InputError for an unknown format, a name that matches nothing, or a file that cannot be written.
+    ``table`` is the id of one of the report's tables, ``stored-NAME`` for one of the Parquet tables
+    as it is, or ``epochs``: one row per epoch. Of a single folder, ``select`` restricts it to the
+    trials whose name one of these matches. Without a ``format`` the file's suffix says it, and csv
+    is the default. Raises InputError for an unknown table or format, a name that matches nothing,
+    or a file that cannot be written.
     """
-    format = SUFFIXES.get(output.suffix.lower(), "csv") if format is None else format
-    if format not in WRITERS:
-        raise InputError(unknown("--format", format, WRITERS))
-    if not output.parent.is_dir():
-        raise InputError(f"--output {output}: must be a file in a folder that exists")
-    frame = epoch_table(load_results(results), select)
-    text = WRITERS[format](frame)
-    try:
-        output.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise InputError(f"--output {output}: cannot be written ({error.strerror})") from error
+    format = format_of(output, format, TABLE_FORMATS, "a table")
+    check_place(output)
+    results = load([folders] if isinstance(folders, Path) else folders, select)
+    write_file(output, written_sheet(find_sheet(results, table), format))
     return output
 
 
-def epoch_table(results: Results, select: Sequence[str] = ()) -> pd.DataFrame:
-    """Return the table that `export_table` writes; a value that was not measured is missing."""
-    chosen = [
-        row
-        for row in results.trials
-        if not select or any(fnmatchcase(str(row["name"]), glob) for glob in select)
-    ]
-    if not chosen and select:
-        names = {str(row["name"]) for row in results.trials}
-        raise InputError(unknown("--select", ", ".join(select), names))
-    parts = [trial_table(row, results.epochs[row["trial_id"]])
-             for row in chosen if row["trial_id"] in results.epochs]  # fmt: skip
-    whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+def find_sheet(results: Results, name: str) -> Sheet:
+    """Return a table by its id; raise InputError, with those there are, if there is no such one."""
+    # The table of epochs is asked for most, and needs nothing of the report.
+    if name == EPOCHS:
+        return epochs_sheet(results)
+    sheets = all_sheets(results)
+    if name not in sheets:
+        raise InputError(unknown("--table", name, sheets))
+    return sheets[name]
+
+
+def all_sheets(results: Results) -> dict[str, Sheet]:
+    """Return every table there is, by its id: of epochs, of the report, as stored."""
+    tables = [report_sheet(table) for table in report_tables(results).values()]
+    found = [epochs_sheet(results), *tables, *stored_sheets(results)]
+    return {sheet.id: sheet for sheet in found}
+
+
+def epochs_sheet(results: Results) -> Sheet:
+    return frame_sheet(EPOCHS, EPOCHS_CAPTION, lambda: epoch_table(results))
+
+
+def epoch_table(results: Results) -> pd.DataFrame:
+    """Return one row per epoch of every trial; a value that was not measured is missing.
+
+    ``iterations_per_second`` counts batches of the training steps, whose time is ``epoch_seconds``;
+    ``reduced`` says what was cut against the study's recipe. Results of several folders have a
+    column ``source`` with the folder's name.
+    """
+    columns = [*COLUMNS, *(["source"] if results.sources else [])]
+    parts = [trial_table(row, results.epochs[row["trial_id"]])[columns]
+             for row in results.trials if row["trial_id"] in results.epochs]  # fmt: skip
+    whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
     return whole.round({name: places for name, places in COLUMNS.items() if places is not None})
 
 
@@ -91,43 +125,6 @@ def trial_table(row: Row, epochs: pd.DataFrame) -> pd.DataFrame:
         "exclusive": row["exclusive"],
         "device": row["device"],
         "reduced": "; ".join(reductions_of(row)),
+        "source": row["source"],
     }
-    return pd.DataFrame(columns, index=epochs.index)[list(COLUMNS)]
-
-
-def as_csv(frame: pd.DataFrame) -> str:
-    """Return comma-separated values with a header row; no cell is a formula to a spreadsheet."""
-    return frame.map(harmless).to_csv(index=False, lineterminator="\r\n")
-
-
-def harmless(value: object) -> object:
-    """Return ``value``; text that a spreadsheet would run as a formula gets an apostrophe."""
-    if isinstance(value, str) and value.startswith(FORMULA_SIGNS):
-        return f"'{value}"
-    return value
-
-
-def as_json(frame: pd.DataFrame) -> str:
-    """Return a list of one object per epoch; what was not measured is null."""
-    return json.dumps(json.loads(frame.to_json(orient="records")), indent=2) + "\n"
-
-
-def as_markdown(frame: pd.DataFrame) -> str:
-    """Return a table in GitHub's Markdown."""
-    from resray.export.markdown import table
-
-    missing = frame.astype(object).where(frame.notna(), None)
-    return table(list(frame.columns), missing.values.tolist())
-
-
-def as_latex(frame: pd.DataFrame) -> str:
-    """Return a ``longtable`` with the rules of the LaTeX package booktabs."""
-    return frame.to_latex(index=False, escape=True, longtable=True, na_rep="--")
-
-
-WRITERS: dict[str, Callable[[pd.DataFrame], str]] = {
-    "csv": as_csv,
-    "json": as_json,
-    "latex": as_latex,
-    "markdown": as_markdown,
-}
+    return pd.DataFrame(columns, index=epochs.index)

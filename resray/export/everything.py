@@ -1,0 +1,101 @@
+"""All tables and figures of a report: as a list, or each in a file of one folder."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from textwrap import shorten
+
+from resray.errors import InputError, unknown
+from resray.export.drawing import view_choices
+from resray.export.figures import AS_SHOWN, Look, caption_of, write_figures
+from resray.export.formats import (
+    ENDINGS,
+    FIGURE_FORMATS,
+    TABLE_FORMATS,
+    write_file,
+    written_sheet,
+)
+from resray.export.markdown import bullets
+from resray.export.sheets import Sheet, load
+from resray.export.tables import all_sheets
+from resray.report.aggregate import Results
+from resray.report.figures import all_figures
+from resray.report.plot import Figure
+
+CONTENTS = "contents.md"
+WIDTH = 88
+
+
+def export_all(
+    folders: Sequence[Path],
+    output: Path,
+    *,
+    format: str | None = None,
+    select: Sequence[str] = (),
+    look: Look = AS_SHOWN,
+) -> Path:
+    """Write every table and figure of a report into a folder, and return the folder.
+
+    Tables are CSV and figures SVG, unless ``format`` is another one of theirs. ``tables/ID.csv``,
+    ``figures/ID.svg``, and contents.md with every caption. Stored tables are left out, as they
+    are Parquet already. Raises InputError for an unknown format, and where the folder cannot be
+    made or written to.
+    """
+    if format not in (None, *TABLE_FORMATS, *FIGURE_FORMATS):
+        raise InputError(unknown("--format", format, (*TABLE_FORMATS, *FIGURE_FORMATS)))
+    results = load(folders, select)
+    make_folders(output)
+    sheets = report_sheets(results)
+    table_format = format if format in TABLE_FORMATS else "csv"
+    for sheet in sheets:
+        write_file(output / table_path(sheet, table_format), written_sheet(sheet, table_format))
+    figures = list(all_figures(results).values())
+    figure_format = format if format in FIGURE_FORMATS else "svg"
+    places = {output / figure_path(one, figure_format): one for one in figures}
+    write_figures(results, places, figure_format, look)
+    lines = [
+        *(f"{table_path(sheet, table_format)}: {sheet.caption}" for sheet in sheets),
+        *(f"{figure_path(one, figure_format)}: {caption_of(results, one)}" for one in figures),
+    ]
+    write_file(output / CONTENTS, bullets(lines))
+    return output
+
+
+def make_folders(output: Path) -> None:
+    """Make the folder with those for tables and figures; the folder that it stands in exists."""
+    if not output.parent.is_dir() or (output.exists() and not output.is_dir()):
+        raise InputError(f"--output {output}: must be a folder, in a folder that exists")
+    try:
+        for folder in (output, output / "tables", output / "figures"):
+            folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be made ({error.strerror})") from error
+
+
+def report_sheets(results: Results) -> list[Sheet]:
+    """Return all tables but those that are stored."""
+    return [s for s in all_sheets(results).values() if not s.id.startswith("stored-")]
+
+
+def table_path(sheet: Sheet, format: str) -> str:
+    return f"tables/{sheet.id}{ENDINGS[format]}"
+
+
+def figure_path(figure: Figure, format: str) -> str:
+    return f"figures/{figure.id}{ENDINGS[format]}"
+
+
+def listing(folders: Sequence[Path], select: Sequence[str] = ()) -> Iterator[str]:
+    """Yield lines that name every table and every figure, with the switches of the latter."""
+    results = load(folders, select)
+    yield "Tables (--table NAME):"
+    for sheet in all_sheets(results).values():
+        yield f"  {sheet.id:<20} {shortened(sheet.caption)}"
+    yield "Figures (--figure NAME):"
+    for figure in all_figures(results).values():
+        yield f"  {figure.id:<20} {shortened(figure.title)}"
+        for switch, options in view_choices(figure).items():
+            yield f"  {'':<20}   --view {switch}={'|'.join(options)}"
+
+
+def shortened(text: str) -> str:
+    return shorten(text, WIDTH, placeholder=" …")

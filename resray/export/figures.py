@@ -1,0 +1,125 @@
+"""The report's figures as pictures, as Plotly's JSON, and as the numbers behind them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resray.errors import InputError, unknown
+from resray.export.compose import Heading, composed
+from resray.export.drawing import chosen_views, drawn_panels, hidden_series
+from resray.export.figure_data import figure_frame
+from resray.export.formats import (
+    FIGURE_FORMATS,
+    as_csv,
+    check_place,
+    format_of,
+    plain,
+    write_file,
+)
+from resray.export.images import IMAGE_FORMATS, draw_images
+from resray.export.sheets import load
+from resray.report.aggregate import Results
+from resray.report.figures import all_figures
+from resray.report.page import SECTIONS
+from resray.report.palette import THEMES
+from resray.report.plot import Figure
+from resray.report.text import plural
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a figure is drawn. Raises InputError for a theme that there is not."""
+
+    views: tuple[str, ...] = ()
+    """``switch=option``, as the buttons above the figure in the report."""
+    theme: str = "light"
+    width: int | None = None
+    """In pixels; None: what suits the panels."""
+    height: int | None = None
+    scale: float = 2.0
+    """A PNG's pixels for one of the width."""
+
+    def __post_init__(self) -> None:
+        if self.theme not in THEMES:
+            raise InputError(unknown("--theme", self.theme, THEMES))
+
+
+AS_SHOWN = Look()
+"""As the report shows it at first."""
+
+
+def export_figure(
+    folders: Path | Sequence[Path],
+    output: Path,
+    *,
+    figure: str,
+    format: str | None = None,
+    select: Sequence[str] = (),
+    look: Look = AS_SHOWN,
+) -> tuple[Path, str]:
+    """Write a figure of the report of one or more folders to a file; return it and its caption.
+
+    ``figure`` is the figure's id. Without a ``format`` (png, svg, json: a Plotly figure, csv: its
+    numbers) the file's suffix says it. Of a single folder, ``select`` restricts the report to the
+    trials whose name one of these matches. Raises InputError for an unknown figure, switch or
+    format, a file that cannot be written, and where what draws pictures is not installed.
+    """
+    format = format_of(output, format, FIGURE_FORMATS, "a figure")
+    check_place(output)
+    results = load([folders] if isinstance(folders, Path) else folders, select)
+    found = all_figures(results)
+    if figure not in found:
+        raise InputError(unknown("--figure", figure, found))
+    chosen_views(found[figure], look.views)
+    write_figures(results, {output: found[figure]}, format, look)
+    return output, caption_of(results, found[figure])
+
+
+def write_figures(
+    results: Results, figures: Mapping[Path, Figure], format: str, look: Look
+) -> None:
+    """Write each figure to its file, pictures in one browser."""
+    if format in IMAGE_FORMATS:
+        plots = ((str(path), plot_of(results, one, look)) for path, one in figures.items())
+        draw_images(plots, format, look.scale, lambda name, data: write_file(Path(name), data))
+        return
+    for path, figure in figures.items():
+        write_file(path, numbers_of(results, figure, look) if format == "csv" else
+                   json.dumps(plot_of(results, figure, look), indent=1) + "\n")  # fmt: skip
+
+
+def numbers_of(results: Results, figure: Figure, look: Look) -> str:
+    """Return the figure's points, of all series, as comma-separated values."""
+    panels = drawn_panels(figure, chosen_views(figure, look.views), hidden=())
+    return as_csv(figure_frame(figure, panels, results))
+
+
+def plot_of(results: Results, figure: Figure, look: Look) -> dict[str, Any]:
+    """Return a figure as one of Plotly's, with its key, under its title and its note."""
+    hidden = hidden_series(results)
+    panels = drawn_panels(figure, chosen_views(figure, look.views), hidden)
+    series = [one for one in figure.series if one.key not in hidden]
+    heading = Heading(figure.title, note_of(results, figure, len(series)), series)
+    plot = composed(panels, heading, look.theme, look.width, look.height)
+    return dict(plain(plot))
+
+
+def note_of(results: Results, figure: Figure, drawn: int) -> str:
+    """Return what must be known before a figure is read: of what it is, and what it leaves out."""
+    few = f"the {drawn} most accurate of {plural(len(figure.series), 'configuration')}"
+    parts = (results.title, reductions_note(results, figure).strip().rstrip("."),
+             few if drawn < len(figure.series) else "")  # fmt: skip
+    return " · ".join(part for part in parts if part)
+
+
+def caption_of(results: Results, figure: Figure) -> str:
+    """Return a figure's caption as the page has it."""
+    return f"{figure.title}. {reductions_note(results, figure)}{figure.caption}".strip()
+
+
+def reductions_note(results: Results, figure: Figure) -> str:
+    """Return the note of the figure's section on reduced runs."""
+    sections = (part for part in SECTIONS if figure.id in (part.figures or (part.id,)))
+    return next((part.note(results) for part in sections), "")

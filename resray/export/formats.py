@@ -1,0 +1,118 @@
+"""The forms that tables and figures are written in, and how a file is written."""
+
+import json
+import math
+from collections.abc import Callable, Collection
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from resray.errors import InputError, unknown
+from resray.export.images import IMAGE_FORMATS
+from resray.export.latex import latex
+from resray.export.sheets import Sheet, Shown
+
+SUFFIXES = {
+    ".csv": "csv",
+    ".json": "json",
+    ".md": "markdown",
+    ".tex": "latex",
+    ".png": "png",
+    ".svg": "svg",
+}
+ENDINGS = {format: suffix for suffix, format in SUFFIXES.items()}
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def format_of(output: Path, typed: str | None, formats: Collection[str], what: str) -> str:
+    """Return the format to write a file in: what was typed, else what its suffix says, else csv.
+
+    Raises InputError for a format that is not among ``formats``, which ``what`` (a table, say) has,
+    and where the suffix says another one than was typed.
+    """
+    meant = SUFFIXES.get(output.suffix.lower())
+    if typed is not None and typed not in {*SUFFIXES.values(), *formats}:
+        raise InputError(unknown("--format", typed, formats))
+    if typed is not None and meant not in (None, typed):
+        raise InputError(
+            f"--format {typed}: --output {output} ends as {meant}; leave out one of them"
+        )
+    format = typed or meant or "csv"
+    if format not in formats:
+        raise InputError(f"{what} is not written as {format}; choose {', '.join(sorted(formats))}")
+    return format
+
+
+def written_sheet(sheet: Sheet, format: str) -> str:
+    """Return a table in one of `TABLE_FORMATS`."""
+    return WRITERS[format](sheet)
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """Return comma-separated values with a header row; no cell is a formula to a spreadsheet."""
+    named = frame.rename(columns=harmless)
+    return named.map(harmless).to_csv(index=False, lineterminator="\r\n")
+
+
+def harmless(value: Any) -> Any:
+    """Return ``value``; text that a spreadsheet would run as a formula gets an apostrophe."""
+    if isinstance(value, str) and value.startswith(FORMULA_SIGNS):
+        return f"'{value}"
+    return value
+
+
+def as_json(frame: pd.DataFrame) -> str:
+    """Return a list of one object per row; what was not measured is null."""
+    titles = list(map(str, frame.columns))
+    known = frame.astype(object).where(frame.notna(), None).values.tolist()
+    rows = [dict(zip(titles, map(plain, row), strict=True)) for row in known]
+    return json.dumps(rows, indent=2) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """Return a value of JSON: null for what is not finite, ISO 8601 for a time."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def as_markdown(shown: Shown) -> str:
+    """Return a table in GitHub's Markdown, numbers set to the right."""
+    from resray.export.markdown import table
+
+    return table(shown.titles, shown.rows, shown.numeric)
+
+
+WRITERS: dict[str, Callable[[Sheet], str]] = {
+    "csv": lambda sheet: as_csv(sheet.values()),
+    "json": lambda sheet: as_json(sheet.values()),
+    "latex": lambda sheet: latex(sheet.shown(), sheet.caption, sheet.id),
+    "markdown": lambda sheet: as_markdown(sheet.shown()),
+}
+TABLE_FORMATS = tuple(WRITERS)
+FIGURE_FORMATS = (*IMAGE_FORMATS, "json", "csv")
+
+
+def check_place(output: Path) -> None:
+    """Raise InputError unless a file can be made there."""
+    if not output.parent.is_dir() or output.is_dir():
+        raise InputError(f"--output {output}: must be a file in a folder that exists")
+
+
+def write_file(output: Path, content: str | bytes) -> None:
+    """Write a file; raise InputError if it cannot be written."""
+    # A lone surrogate, which only a hostile name holds, becomes a question mark.
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be written ({error.strerror})") from error
