@@ -1,78 +1,303 @@
-"""Accuracy against what it costs."""
+"""Accuracy against what it costs, and the configurations that no other dominates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from resray.report.aggregate import Group, Results
+from resray.report.costs import Cost, Measured, costs_of, front, qualities_of, significant
+from resray.report.curve_traces import choice
+from resray.report.label_places import LONGEST, label_places
 from resray.report.plot import (
     SHARED,
+    Curve,
     Figure,
+    Layout,
     Panel,
     Series,
+    Switch,
+    Trace,
     all_series,
     layout,
-    time_unit,
-    trace_of,
 )
-from resray.report.text import count, duration, plotly_text, spread
+from resray.report.statistics import Summary
+from resray.report.tables import number_column, table, text_column
+from resray.report.text import Html, plotly_text, plural, signed, spread
+
+TESTED = "test accuracy"
+HEIGHT, INNER = 420, 340
+"""Pixels of the plot, and between its axes."""
+CLOUD_FROM, CLOUD_MOST = 40, 2000
+"""Of more configurations than the first, all stand as a grey cloud behind those that are drawn;
+of more than the second, that many of them."""
 
 
 def cost_figure(results: Results) -> Figure | None:
-    """Mean test accuracy against parameters, multiply-adds and training time."""
-    look = all_series(results.groups)
-    shown = [group for group in results.groups if group.summary("test_accuracy")]
-    if not shown:
+    """Accuracy against each cost, with the front of the configurations that no other dominates."""
+    qualities, costs = qualities_of(results), costs_of(results)
+    if TESTED not in qualities or not costs:
         return None
-    panels = [
-        cost_panel("parameters", "parameters", shown, look),
-        cost_panel("multiply_adds", "multiply-adds", shown, look),
-        cost_panel("seconds_training", "training time", shown, look),
-    ]
-    bars = any((summary := g.summary("test_accuracy")) and summary.n > 1 for g in shown)
-    caption = "Test accuracy at the epoch that validation selects: up is better, left is cheaper. "
-    caption += "Bars: standard deviation over seeds. " if bars else "One seed each, so no spread. "
-    if not all(group.exclusive for group in shown):
-        caption += "Open symbols: shared machine, times not compared."
+    look = all_series(results.groups)
+    scatter = Scatter(results.groups, qualities, costs, look)
+    switches = (
+        Switch("cost", "Cost", tuple(costs)),
+        Switch("quality", "Accuracy", tuple(qualities)),
+    )
+    title = choice("quality", {name: f"{name.capitalize()} (%)" for name in qualities})
     return Figure(
         id="cost",
-        title="Test accuracy against cost",
-        caption=caption,
-        series=[look[group.label] for group in shown],
-        panels=panels,
+        title="Accuracy against cost",
+        caption=" ".join(caption(scatter)),
+        series=[look[group.label] for group in scatter.groups],
+        panels=[Panel(title, list(scatter.traces()), scatter.layout())],
+        switches=tuple(switch for switch in switches if len(switch.options) > 1),
+        scales=("x",),
     )
 
 
-def cost_panel(column: str, name: str, groups: Sequence[Group], look: dict[str, Series]) -> Panel:
-    timed = column == "seconds_training"
-    costs = [(group, summary) for group in groups if (summary := group.summary(column))]
-    divisor, unit = time_unit([cost.mean for _, cost in costs]) if timed else (1.0, "")
-    traces = []
-    for group, cost in costs:
-        accuracy = group.summary("test_accuracy")
-        assert accuracy is not None
-        series = look[group.label]
-        amount = duration(cost.mean) if timed else count(cost.mean)
-        note = f"<br>{SHARED}" if timed and not group.exclusive else ""
-        measured = f"{spread(accuracy)} % (n = {accuracy.n})"
-        trace = trace_of(
-            series,
-            type="scatter",
-            mode="markers",
-            x=[cost.mean / divisor],
-            y=[accuracy.mean],
-            error_y={"type": "data", "array": [accuracy.deviation], "color": series.colour,
-                     "thickness": 1.5, "width": 4, "visible": accuracy.deviation is not None},
-            marker={"color": series.colour, "size": 13,
-                    "line": {"width": 1.5, "color": series.colour if note else "@paper"},
-                    "symbol": series.symbol + ("-open" if note else "")},
-            text=[f"<b>{plotly_text(group.label)}</b><br>{measured}<br>{amount}{note}"],
-            hovertemplate="%{text}<extra></extra>",
-            cliponaxis=False,
-        )  # fmt: skip
-        traces.append(trace)
-    axis = {"rangemode": "tozero", "nticks": 6} | ({} if timed else {"tickformat": "~s"})
-    titles = {"seconds_training": f"{unit} of training", "multiply_adds": "multiply-adds per image"}
-    return Panel(
-        f"Test accuracy (%) against {name}",
-        traces,
-        layout(titles.get(column, name), 300, xaxis=axis),
-    )
+class Scatter:
+    """Configurations as points: what they cost across, how good they are upwards."""
+
+    def __init__(
+        self,
+        groups: Sequence[Group],
+        qualities: Mapping[str, Measured],
+        costs: Mapping[str, Cost],
+        look: Mapping[str, Series],
+    ) -> None:
+        known = np.any([quality.n > 0 for quality in qualities.values()], axis=0)
+        self.places = np.flatnonzero(known)
+        self.groups = [groups[place] for place in self.places.tolist()]
+        self.all_groups = groups
+        self.qualities = qualities
+        self.costs = costs
+        self.look = look
+        self.labels = [plotly_text(group.label) for group in self.groups]
+
+    def by_cost(self, value: Callable[[Cost], Any]) -> Any:
+        return choice("cost", {name: value(cost) for name, cost in self.costs.items()})
+
+    def by_quality(self, value: Callable[[Measured], Any]) -> Any:
+        return choice("quality", {name: value(own) for name, own in self.qualities.items()})
+
+    def by_both(self, value: Callable[[Cost, Measured], Any]) -> Any:
+        return self.by_cost(lambda cost: self.by_quality(lambda quality: value(cost, quality)))
+
+    # --- traces ---
+
+    def traces(self) -> Iterator[Trace]:
+        if len(self.groups) > CLOUD_FROM:
+            yield self.cloud()
+        yield self.front_line()
+        yield self.points()
+
+    def cloud(self) -> Trace:
+        """Return all configurations in grey, drawn whether or not their series are."""
+        step = -(-len(self.groups) // CLOUD_MOST)
+        some = self.places[::step]
+        return {
+            "type": "scatter",
+            "mode": "markers",
+            "x": self.by_cost(lambda cost: Curve(cost.measured.mean[some].tolist())),
+            "y": self.by_quality(lambda quality: Curve(quality.mean[some].tolist())),
+            "marker": {"color": "@axis", "size": 5, "opacity": 0.55},
+            "hovertext": self.labels[::step],
+            "hovertemplate": "<b>%{hovertext}</b><extra></extra>",
+            "showlegend": False,
+        }
+
+    def points(self) -> Trace:
+        """Return the configurations in their colours; those off the front are paler."""
+        series = [self.look[group.label] for group in self.groups]
+        own = self.places
+        return {
+            "type": "scatter",
+            "mode": "markers",
+            "meta": {"keys": [one.key for one in series]},
+            "x": self.by_cost(lambda cost: cost.measured.mean[own].tolist()),
+            "y": self.by_quality(lambda quality: quality.mean[own].tolist()),
+            "error_x": self.by_cost(lambda cost: self.error_bars(cost.measured)),
+            "error_y": self.by_quality(self.error_bars),
+            "marker": {
+                "color": [one.colour for one in series],
+                "symbol": self.by_cost(lambda cost: self.symbols(cost, series)),
+                "size": 12,
+                "opacity": self.by_both(self.opacities),
+                "line": {"color": "@paper", "width": 1},
+            },
+            "hovertext": self.by_cost(self.names),
+            "customdata": self.by_quality(self.amounts),
+            "hovertemplate": "<b>%{hovertext}</b><br>%{customdata}<br>%{x} %{xaxis.title.text}"
+                             "<extra></extra>",
+            "showlegend": False,
+            "cliponaxis": False,
+        }  # fmt: skip
+
+    def front_line(self) -> Trace:
+        """Return the front as steps, with names beside its points where there is room."""
+        return self.by_both(self.steps)
+
+    def steps(self, cost: Cost, quality: Measured) -> Trace:
+        members = front(cost.measured.mean, quality.mean, cost.candidates)
+        x, y = cost.measured.mean[members].tolist(), quality.mean[members].tolist()
+        # The last step goes on to the edge: whoever pays more need not get less.
+        end = ([self.x_range(cost)[1]], y[-1:]) if x else ([], [])
+        texts, positions = self.beside(members, cost, quality)
+        return {
+            "type": "scatter",
+            "mode": "lines+markers+text",
+            "x": x + end[0],
+            "y": y + end[1],
+            "line": {"color": "@muted", "width": 1.5, "shape": "hv"},
+            "marker": {"color": "@muted", "size": [9] * len(x) + [0] * len(end[0]), "opacity": 1},
+            "text": texts,
+            "textposition": positions or "top left",
+            "textfont": {"color": "@ink", "size": 11},
+            "hoverinfo": "skip",
+            "showlegend": False,
+            "cliponaxis": False,
+        }
+
+    def symbols(self, cost: Cost, series: Sequence[Series]) -> list[str]:
+        return [one.symbol + ("-open" if cost.exclusive and not group.exclusive else "")
+                for one, group in zip(series, self.groups, strict=True)]  # fmt: skip
+
+    def names(self, cost: Cost) -> list[str]:
+        return [label + (f"<br>{SHARED}" if cost.exclusive and not group.exclusive else "")
+                for label, group in zip(self.labels, self.groups, strict=True)]  # fmt: skip
+
+    def amounts(self, quality: Measured) -> list[str]:
+        own = (summary_at(quality, place) for place in self.places.tolist())
+        return [f"{spread(one)} % (n = {one.n})" if one else "" for one in own]
+
+    def opacities(self, cost: Cost, quality: Measured) -> list[float]:
+        members = set(front(cost.measured.mean, quality.mean, cost.candidates).tolist())
+        return [1.0 if place in members else 0.5 for place in self.places.tolist()]
+
+    def error_bars(self, quantity: Measured) -> Layout:
+        deviations = quantity.deviation[self.places]
+        return {"type": "data", "array": deviations.tolist(), "color": "@muted", "thickness": 1,
+                "width": 3, "visible": bool(np.nansum(deviations) > 0)}  # fmt: skip
+
+    # --- room ---
+
+    def x_range(self, cost: Cost) -> list[float]:
+        return [0.0, 1.05 * self.span(cost.measured)[1]]
+
+    def y_range(self, quality: Measured) -> list[float]:
+        low, high = self.span(quality)
+        room = 0.07 * (high - low) or 1.0
+        return [low - room, high + room]
+
+    def span(self, quantity: Measured) -> tuple[float, float]:
+        """Return the lowest and the highest point, error bars included."""
+        mean, bar = quantity.mean[self.places], np.nan_to_num(quantity.deviation[self.places])
+        known = np.isfinite(mean)
+        ends = (mean - bar)[known], (mean + bar)[known]
+        return (float(ends[0].min()), float(ends[1].max())) if known.any() else (0.0, 1.0)
+
+    def beside(
+        self, members: np.ndarray, cost: Cost, quality: Measured
+    ) -> tuple[list[str], list[str]]:
+        """Return the names beside some points and where they stand, of all but these none."""
+        (left, right), (low, high) = self.x_range(cost), self.y_range(quality)
+        x = (cost.measured.mean - left) / (right - left)
+        y = (quality.mean - low) / (high - low)
+        at = list(zip(x.tolist(), y.tolist(), strict=True))
+        off = np.setdiff1d(self.places, members)
+        others = [at[place] for place in off[:CLOUD_FROM].tolist() if np.isfinite(at[place]).all()]
+        names = [shortened(self.all_groups[place].label) for place in members]
+        where = label_places([at[place] for place in members], names, others, INNER)
+        texts = [plotly_text(name) if own else "" for name, own in zip(names, where, strict=True)]
+        return texts, [own or "top left" for own in where]
+
+    def layout(self) -> Layout:
+        def made(cost: Cost) -> Layout:
+            y_axis = {"range": self.by_quality(self.y_range)}
+            x_axis = {"range": self.x_range(cost), "tickformat": "~s" if cost.counted else "~g",
+                      "hoverformat": ".4~s" if cost.counted else ".4~g"}  # fmt: skip
+            return layout(cost.axis, HEIGHT, xaxis=x_axis, yaxis=y_axis)
+
+        return self.by_cost(made)
+
+
+def shortened(label: str) -> str:
+    return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
+
+
+def summary_at(quantity: Measured, place: int) -> Summary | None:
+    """Return what is known of one group's quantity."""
+    n, deviation = int(quantity.n[place]), float(quantity.deviation[place])
+    return Summary(float(quantity.mean[place]), deviation if n > 1 else None, n) if n else None
+
+
+def caption(scatter: Scatter) -> Iterator[str]:
+    """Yield what to read from the figure, sentence by sentence."""
+    yield ("Up is better, left is cheaper. The stepped line is the Pareto front: those "
+           "configurations than which none that was trained alike is both cheaper and more "
+           "accurate; whatever is hidden, it is that of all.")  # fmt: skip
+    tested = scatter.qualities[TESTED]
+    if (tested.n > 1).any():
+        yield ("Bars: standard deviation over seeds; points within each other's bars are not told "
+               "apart.")  # fmt: skip
+    else:
+        yield "One seed each, so no spread: near points are not told apart."
+    if any(cost.exclusive for cost in scatter.costs.values()):
+        yield ("Times, energy and money compare between runs that had one device to themselves: "
+               "only these are on their front.")  # fmt: skip
+        if not all(group.exclusive for group in scatter.groups):
+            yield "Open symbols: shared machine."
+    if len(scatter.groups) > CLOUD_FROM:
+        shown = min(len(scatter.groups), CLOUD_MOST)
+        yield f"Grey: {plural(shown, 'configuration')} in all."
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+
+def front_section(results: Results) -> Html:
+    """A table of the front for each cost; nothing where no two configurations compare in any."""
+    qualities = qualities_of(results)
+    if TESTED not in qualities:
+        return Html()
+    compared = {name: cost for name, cost in costs_of(results).items()
+                if cost.candidates.sum() > 1}  # fmt: skip
+    rows = [row for name, cost in compared.items()
+            for row in front_rows(results.groups, name, cost, qualities[TESTED])]  # fmt: skip
+    if not rows:
+        return Html()
+    columns = [
+        text_column("Configuration"),
+        text_column("Cost", facet=True),
+        number_column("Amount"),
+        number_column("Test accuracy, %"),
+        number_column("n"),
+        number_column("Gain over the next cheaper, points"),
+        number_column("Times its cost"),
+    ]
+    caption = ("The Pareto fronts: configurations than which none that was trained alike is both "
+               "cheaper and more accurate in the mean over seeds")  # fmt: skip
+    return table(caption, columns, rows, id="front")
+
+
+def front_rows(
+    groups: Sequence[Group], name: str, cost: Cost, quality: Measured
+) -> Iterator[list[object]]:
+    """Yield a row for each configuration of a front, the cheapest first."""
+    before: int | None = None
+    for place in front(cost.measured.mean, quality.mean, cost.candidates).tolist():
+        summary = summary_at(quality, place)
+        amount = float(cost.measured.mean[place])
+        gain = None if before is None else float(quality.mean[place] - quality.mean[before])
+        times = None if before is None else amount / float(cost.measured.mean[before])
+        yield [
+            groups[place].label,
+            f"{name}, {cost.unit}" if cost.unit else name,
+            cost.words(amount),
+            spread(summary),
+            summary.n if summary else 0,
+            signed(gain),
+            None if times is None else significant(times),
+        ]
+        before = place

@@ -1,0 +1,155 @@
+"""What configurations cost and how good they are, over their seeds; which of them are the front."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from resray.report.aggregate import Group, Results, Row
+from resray.report.answer import comparable
+from resray.report.evaluations import MEAN, evaluated
+from resray.report.plot import time_unit
+from resray.report.text import Valued, count, duration
+
+GIB = 2**30
+KWH = 3.6e6
+"""Joules in a kilowatt-hour."""
+
+Words = Callable[[float], Valued]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A quantity of each group over its finished trials, each an array over the groups."""
+
+    mean: np.ndarray
+    """NaN where no trial has a value."""
+    deviation: np.ndarray
+    """Sample standard deviation (divisor n - 1), NaN where n is below 2."""
+    n: np.ndarray
+
+    def times(self, factor: float) -> "Measured":
+        return Measured(self.mean * factor, self.deviation * factor, self.n)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Something that configurations cost, in the unit that its axis names."""
+
+    measured: Measured
+    axis: str
+    words: Words
+    """Writes a mean."""
+    candidates: np.ndarray
+    """Which groups may be compared in it."""
+    exclusive: bool
+    """Whether only runs that had their device to themselves compare."""
+    unit: str
+    """Of what ``words`` writes, if it does not."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is a large number, counted in thousands, millions and so on."""
+        return self.words is count
+
+
+def significant(value: float) -> Valued:
+    """Return ``0.0123`` or ``12.3``: three digits that count."""
+    return Valued(f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}", value)
+
+
+def measured(groups: Sequence[Group], value: Callable[[Row], float | None]) -> Measured:
+    """Return what finished trials say of a quantity; values that are not finite count as none."""
+    rows = [(place, value(row)) for place, group in enumerate(groups) for row in group.finished]
+    owners = np.array([place for place, _ in rows], dtype=int)
+    values = np.array([own for _, own in rows], dtype=float)
+    known = np.isfinite(values)
+    owners, values = owners[known], values[known]
+    n = np.bincount(owners, minlength=len(groups))
+    sums = np.bincount(owners, values, minlength=len(groups))
+    mean = np.where(n > 0, sums / np.maximum(n, 1), np.nan)
+    squares = np.bincount(owners, (values - mean[owners]) ** 2, minlength=len(groups))
+    deviation = np.where(n > 1, np.sqrt(squares / np.maximum(n - 1, 1)), np.nan)
+    return Measured(mean, deviation, n)
+
+
+def qualities_of(results: Results) -> dict[str, Measured]:
+    """Return the accuracies that some group has, by name: that on the test set first."""
+    corrupted: dict[str, float] = {}
+    for one in evaluated(results):
+        if one.checkpoint == "best.pt":
+            corrupted |= one.by_trial("corruptions", MEAN)
+    found = {
+        "test accuracy": measured(results.groups, lambda row: row["test_accuracy"]),
+        "validation accuracy": measured(results.groups, lambda row: row["validation_accuracy"]),
+        "corruption accuracy": measured(
+            results.groups, lambda row: corrupted.get(row["trial_id"])
+        ),
+    }  # fmt: skip
+    return {name: one for name, one in found.items() if one.n.any()}
+
+
+def costs_of(results: Results) -> dict[str, Cost]:
+    """Return what some group is known to cost, by name; those in which several compare first."""
+    alike = trained_alike(results.groups)
+    alone = alike & on_one_device(results.groups, exclusive=True)
+    one_device = alike & on_one_device(results.groups, exclusive=False)
+
+    def cost(column: str, axis: str, factor: float = 1.0, words: Words = significant,
+             candidates: np.ndarray = alone) -> Cost:  # fmt: skip
+        values = measured(results.groups, lambda row: row[column]).times(factor)
+        unit = axis if words is significant else ""
+        return Cost(values, axis, words, candidates, exclusive=candidates is alone, unit=unit)
+
+    divisor, unit = time_unit([row["seconds_training"] or 0.0 for row in results.trials])
+    price = results.price_per_gpu_hour
+    found = {
+        "training time": cost("seconds_training", f"{unit} of training", 1 / divisor,
+                              lambda value: duration(value * divisor)),
+        "GPU-hours": cost("gpu_hours", "GPU-hours"),
+        "money": cost("gpu_hours", f"cost at {price or 0:g} per GPU-hour", price or 0.0),
+        "energy": cost("energy_joules", "kWh", 1 / KWH),
+        "multiply-adds": cost("multiply_adds", "multiply-adds per image", words=count,
+                              candidates=alike),
+        "parameters": cost("parameters", "parameters", words=count, candidates=alike),
+        "peak memory": cost("peak_memory_bytes", "GiB of memory", 1 / GIB, candidates=one_device),
+    }  # fmt: skip
+    known = {name: one for name, one in found.items() if np.nansum(one.measured.mean) > 0}
+    return dict(sorted(known.items(), key=lambda item: item[1].candidates.sum() < 2))
+
+
+def trained_alike(groups: Sequence[Group]) -> np.ndarray:
+    """Return which groups the report ranks together, as they differ in nothing that is no choice
+    of theirs: data, length, variant."""
+    tested = [group for group in groups if group.summary("test_accuracy")]
+    alike = {group.label for group in comparable(tested)} if tested else set()
+    return np.array([group.label in alike for group in groups], dtype=bool)
+
+
+def on_one_device(groups: Sequence[Group], exclusive: bool) -> np.ndarray:
+    """Return which groups ran on the device that most did, alone on it if it is to be so."""
+    devices = [
+        group.distinct("device")[0]
+        if group.finished and len(group.distinct("device")) == 1
+        and (group.exclusive or not exclusive) else None
+        for group in groups
+    ]  # fmt: skip
+    known = Counter(device for device in devices if device is not None)
+    most = known.most_common(1)[0][0] if known else ""
+    return np.array([device == most for device in devices], dtype=bool)
+
+
+def front(costs: np.ndarray, qualities: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """Return the places of the candidates that no other dominates, the cheapest first.
+
+    One dominates another that costs no less and is no better, and differs in one of the two: the
+    front is Pareto's. Of equals all are on it.
+    """
+    places = np.flatnonzero(candidates & np.isfinite(costs) & np.isfinite(qualities))
+    pairs = np.stack([costs[places], -qualities[places]], axis=1)
+    different, which = np.unique(pairs, axis=0, return_inverse=True)
+    best = np.minimum.accumulate(different[:, 1])
+    ahead = np.append(True, different[1:, 1] < best[:-1])[: len(different)]
+    members = places[ahead[which.ravel()]]
+    return members[np.argsort(costs[members], kind="stable")]
