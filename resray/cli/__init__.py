@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from resray.cli import exporting, results, searching, studies, tools
+from resray.cli import comparing, exporting, results, searching, studies, tools
 from resray.errors import ResrayError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ for command in (
     searching.tune,
     searching.best,
     results.report,
+    comparing.compare,
     results.evaluate,
     results.predict,
     exporting.export,

@@ -9,7 +9,7 @@ from resray.report.aggregate import Group, Results
 from resray.report.incomparable import incomparable
 from resray.report.metrics import uneven_epochs, value_of, values_of
 from resray.report.pairs import Matching, Pair, match
-from resray.report.significance import Difference, Values, differences, uncorrected
+from resray.report.significance import SAME, Difference, Values, differences, uncorrected
 from resray.report.statistics import Summary, summarise
 from resray.study.metrics import COUNTED, OF_DEVICE, TRIAL_METRICS
 
@@ -23,6 +23,7 @@ USUAL = ("test_accuracy", "validation_accuracy", LOSS, "seconds_per_epoch", "ima
          "peak_memory_bytes", "parameters")  # fmt: skip
 """What they are compared by unless others are asked for."""
 NOT_JUDGED = "cannot be judged"
+EQUAL, DIFFERS = "equal", "differs"
 
 
 @dataclass(frozen=True)
@@ -65,19 +66,20 @@ class Compared:
 
     @property
     def verdict(self) -> str:
-        """``real`` or ``not shown``; ``equal`` or ``differs`` of what no seed changes; or
-        `NOT_JUDGED`."""
+        """``real`` or ``not shown``; ``equal`` where all values are; ``differs`` of a network's
+        size, which no seed changes; or `NOT_JUDGED`."""
         if self.difference is None or self.obstacle:
             return NOT_JUDGED
         if self.metric in COUNTED:
-            return "differs" if self.difference.value else "equal"
+            return DIFFERS if self.difference.value else EQUAL
+        if self.difference.untested == SAME:
+            return EQUAL
         return NOT_JUDGED if self.difference.untested else self.difference.verdict
 
     @property
     def why(self) -> str | None:
         """Why it cannot be judged, or what to bear in mind."""
-        tested = self.difference is not None and self.metric not in COUNTED
-        untested = self.difference.untested if self.difference and tested else None
+        untested = self.difference and self.verdict == NOT_JUDGED and self.difference.untested
         return self.obstacle or untested or self.remark
 
     @property

@@ -4,17 +4,18 @@ import math
 from dataclasses import dataclass
 
 from resray.report.compared import Compared, Folders
-from resray.report.significance import Difference
+from resray.report.significance import LEVEL, Difference
 from resray.report.statistics import Interval, Summary
-from resray.report.text import Valued, between, chance, estimate, listed, signed
+from resray.report.text import Valued, between, chance, estimate, fixed, listed, signed
 from resray.study.metrics import COUNTED
 
 MEBIBYTE = 2**20
 METHOD = (
-    "Differences are the other folder's mean minus the first one's, within pairs of one seed where "
-    "both have two seeds or more in common (Student 1908), else between the means (Welch 1947); "
-    "intervals are of 95 %, each of one comparison; p is raised for the number of comparisons in "
-    "its table (Holm 1979)."
+    "Differences (of accuracies in points) are the other folder's mean minus the first one's, "
+    "within pairs of one seed where both have two seeds or more in common (Student 1908), else "
+    "between the means (Welch 1947). Intervals are of 95 %, behind a mean half of one; p is raised "
+    f"for the number of comparisons in its table (Holm 1979), and below {LEVEL} a difference is "
+    "called real."
 )
 
 
@@ -36,14 +37,21 @@ def words(one: Compared) -> Words:
     digits, size = digits_of(one.metric, one.first or one.second), scale(one.metric)
     found = one.difference
     return Words(
-        estimate(scaled(one.first, size), digits),
-        estimate(scaled(one.second, size), digits),
+        mean(one.metric, scaled(one.first, size), digits),
+        mean(one.metric, scaled(one.second, size), digits),
         signed(found and found.value / size, digits),
         percent(one),
         between(scaled_interval(found, size), digits),
         found.samples if found and not found.untested else None,
         chance(found.corrected if found else None),
     )
+
+
+def mean(metric: str, summary: Summary | None, digits: int) -> Valued:
+    """Return ``90.07 ± 0.63 (n = 3)``; of a network's size, which no seed changes, the number."""
+    if metric in COUNTED:
+        return fixed(summary and summary.mean, digits)
+    return estimate(summary, digits)
 
 
 def title(metric: str) -> str:
@@ -70,13 +78,14 @@ def scale(metric: str) -> float:
 
 
 def digits_of(metric: str, summary: Summary | None) -> int:
-    """Return how many digits after the point show about four in all."""
+    """Return how many digits after the point show four in all, three of what is below 1."""
     if is_accuracy(metric) or summary is None:
         return 2
     size = abs(summary.mean / scale(metric))
     if metric in COUNTED or not size or not math.isfinite(size):
         return 0
-    return min(max(3 - math.floor(math.log10(size)), 0), 8)
+    before = math.floor(math.log10(size))
+    return min(max(3 - before if size >= 1 else 2 - before, 0), 8)
 
 
 def scaled(summary: Summary | None, size: float) -> Summary | None:

@@ -3,14 +3,15 @@
 from resray.report.aggregate import Results, distinct
 from resray.report.compared import Compared, Folders, compare, matched
 from resray.report.compared_words import METHOD, notes, title, words
-from resray.report.differing import SURROUNDINGS, by_difference, told, where
+from resray.report.differing import by_difference, told, where
 from resray.report.sections import states
 from resray.report.tables import Table, number_column, table, text_column
 from resray.report.text import Html, join, tag
 
 SHOWN = ("test_accuracy", "seconds_per_epoch")
 """What the report compares folders by; `resray compare` takes any metric."""
-OF_FOLDER = ("device", "host", "torch_version", "ray_version", "resray_version", "git_commit")
+OF_FOLDER = {"device": "Device", "host": "Host", "torch_version": "PyTorch", "ray_version": "Ray",
+             "resray_version": "resray", "git_commit": "Commit"}  # fmt: skip
 
 
 def folders_section(results: Results) -> Html:
@@ -36,7 +37,7 @@ def folders_table(folders: Folders) -> Table:
         text_column("Study"),
         number_column("Configurations"),
         text_column("Trials"),
-        *(text_column(SURROUNDINGS[column].capitalize()) for column in OF_FOLDER),
+        *map(text_column, OF_FOLDER.values()),
         text_column("First start"),
     ]
     rows = [folder_row(name, results) for name, results in folders.sources.items()]

@@ -76,12 +76,13 @@ def short_names(folders: Sequence[Path]) -> list[str]:
 
 def combined(parts: Mapping[str, Results]) -> Results:
     """Return the results of several folders, by their names, as one."""
-    study = next((part.study for part in parts.values() if part.study), None)
+    leading = next((part for part in parts.values() if part.study), next(iter(parts.values())))
+    study = leading.study
     trials = in_study_order(study, [row for name, part in parts.items()
                                     for row in of_source(name, part.trials)])  # fmt: skip
     epochs = joined({name: part.epochs for name, part in parts.items()})
     return Results(
-        folder=next(iter(parts.values())).folder,
+        folder=leading.folder,
         study=study,
         trials=tuple(trials),
         epochs=epochs.of({row["trial_id"] for row in trials}),

@@ -20,10 +20,8 @@ LEVEL = 0.05
 """A difference is real where the corrected p value is below."""
 ROUNDING = 1e-9
 """A spread below this share of the values comes from rounding, not from seeds."""
-METHODS = (
-    "paired by seed (Student's t) where two or more seeds are shared, else Welch's t; p is "
-    "corrected for the number of comparisons (Holm), intervals are not"
-)
+SAME = "the same values"
+REAL = "real"
 
 Values = Mapping[int | None, float]
 """A metric's value by seed; None is the seed of what has none."""
@@ -53,7 +51,7 @@ class Difference:
         """``real``, ``not shown`` or ``no test``."""
         if self.corrected is None:
             return "no test"
-        return "real" if self.corrected < LEVEL else "not shown"
+        return REAL if self.corrected < LEVEL else "not shown"
 
     @property
     def samples(self) -> str:
@@ -179,5 +177,5 @@ def no_test(mean: float, error: float, rounding: float, fewest: int) -> str | No
     if fewest < 2:
         return "one seed"
     if error <= rounding:
-        return "the same values" if abs(mean) <= rounding else "no spread over seeds"
+        return SAME if abs(mean) <= rounding else "no spread over seeds"
     return None if np.isfinite(error) else "values too large"

@@ -1,0 +1,1 @@
+"""What `resray compare` has beside the report: conditions for CI, printed tables, JSON."""

@@ -1,0 +1,124 @@
+"""Conditions under which a comparison of folders fails, for use in CI."""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import ge, gt, le, lt
+
+from resray.errors import InputError, unknown
+from resray.report.compared import DIFFERS, METRICS, NOT_JUDGED, Compared
+from resray.report.compared_words import is_accuracy
+from resray.report.significance import REAL
+from resray.report.text import listed
+
+OPERATORS: Mapping[str, Callable[[float, float], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
+EXAMPLES = "write such as 'test_accuracy < -0.5' or 'images_per_second < -10%'"
+_CONDITION = re.compile(
+    r"\s*([A-Za-z_]\w*)\s*(<=|>=|<|>)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%?)\s*",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A limit to the difference of a metric, beyond which the comparison fails."""
+
+    option: str
+    """As which it was typed."""
+    metric: str
+    operator: str
+    limit: float
+    relative: bool
+    """In percent of the first folder's mean, not in the metric's own unit."""
+    only_real: bool
+    """Whether only differences count that are real."""
+
+    def __str__(self) -> str:
+        percent = "%" if self.relative else ""
+        return f"{self.option} '{self.metric} {self.operator} {self.limit:g}{percent}'"
+
+    def checkable(self, one: Compared) -> bool:
+        """Whether a comparison says if the condition holds of it."""
+        if one.difference is None or one.obstacle or self.value(one) is None:
+            return False
+        return not self.only_real or one.verdict != NOT_JUDGED
+
+    def holds(self, one: Compared) -> bool:
+        """Whether the condition holds of a comparison on which it can be checked."""
+        value = self.value(one)
+        beyond = value is not None and OPERATORS[self.operator](value, self.limit)
+        return beyond and (not self.only_real or one.verdict in (REAL, DIFFERS))
+
+    def value(self, one: Compared) -> float | None:
+        """Return what is held against the limit, None where that is no finite number."""
+        own = one.difference.value if one.difference else None
+        value = one.percent if self.relative else own
+        return value if value is not None and math.isfinite(value) else None
+
+
+def read_condition(text: str, only_real: bool = False) -> Condition:
+    """Read ``METRIC < NUMBER`` or ``METRIC < NUMBER%``, with one of < <= > >=.
+
+    Raises InputError that says what is wrong and what is possible.
+    """
+    option = "--fail-if-real" if only_real else "--fail-if"
+    found = _CONDITION.fullmatch(text)
+    if found is None:
+        raise InputError(f"{option} {text!r}: is no condition; {EXAMPLES}")
+    metric, operator, number, percent = found.groups()
+    if metric not in METRICS:
+        raise InputError(unknown(f"{option} {text!r}", metric, METRICS))
+    if percent and is_accuracy(metric):
+        raise InputError(f"{option} {text!r}: accuracies differ by points; leave out the %")
+    if not math.isfinite(float(number)):
+        raise InputError(f"{option} {text!r}: {number} is too large a number")
+    return Condition(option, metric, operator, float(number), bool(percent), only_real)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What became of a condition."""
+
+    condition: Condition
+    violations: tuple[Compared, ...]
+    """The comparisons of which it holds."""
+    checked: int
+    """On how many it could be checked."""
+    unchecked: tuple[Compared, ...]
+
+
+def check(condition: Condition, found: Iterable[Compared]) -> Check:
+    """Return of which comparisons of its metric a condition holds."""
+    rows = list(found)
+    checkable = [one for one in rows if condition.checkable(one)]
+    return Check(
+        condition,
+        tuple(one for one in checkable if condition.holds(one)),
+        len(checkable),
+        tuple(one for one in rows if not condition.checkable(one)),
+    )
+
+
+def exit_code(checks: Sequence[Check]) -> int:
+    """Return 1 if a condition holds of a comparison, 2 if one could be checked on none, else 0."""
+    if any(each.violations for each in checks):
+        return 1
+    return 2 if any(not each.checked for each in checks) else 0
+
+
+def never_checked(checks: Sequence[Check]) -> str:
+    """Return which conditions could be checked on no configuration, and why."""
+    return "; ".join(
+        f"{each.condition}: could be checked on no configuration ({reasons(each.unchecked)})"
+        for each in checks
+        if not each.checked
+    )
+
+
+def reasons(unchecked: Sequence[Compared]) -> str:
+    """Return ``resnet18: one seed``, each reason once."""
+    labels: dict[str, list[str]] = {}
+    for one in unchecked:
+        labels.setdefault(one.why or one.verdict, []).append(one.pair.label)
+    return "; ".join(f"{listed(who)}: {why}" for why, who in labels.items())
