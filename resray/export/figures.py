@@ -21,8 +21,8 @@ from resray.export.formats import (
 from resray.export.images import IMAGE_FORMATS, draw_images
 from resray.export.sheets import load
 from resray.report.aggregate import Results
+from resray.report.contents import SECTIONS
 from resray.report.figures import all_figures
-from resray.report.page import SECTIONS
 from resray.report.palette import THEMES
 from resray.report.plot import Figure
 from resray.report.text import plural

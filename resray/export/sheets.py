@@ -11,7 +11,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from resray.errors import InputError, unknown
 from resray.report.aggregate import Results, load_results, parsed_json
-from resray.report.page import SECTIONS, content
+from resray.report.contents import SECTIONS, content
 from resray.report.several import load_several
 from resray.report.tables import Table
 from resray.report.text import MISSING, plain_text, value_of

@@ -114,6 +114,8 @@ class Results:
     """The trials of a search, which are in none of the above."""
     price_per_gpu_hour: float | None = None
     """What a GPU costs in an hour, in any currency, where the reader wants costs as money."""
+    baseline: str | None = None
+    """Label or name of the configuration that others are compared with, where the reader says."""
     sources: Mapping[str, "Results"] = field(default_factory=dict)
     """The results of each folder by its name, where these are of several folders."""
 

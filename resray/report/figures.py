@@ -1,36 +1,53 @@
 """All figures, as plain Plotly data that the page's script draws."""
 
+from collections.abc import Callable
+
 from resray.report.ablation_section import ablation_figure
 from resray.report.aggregate import Results
+from resray.report.classes_section import classes_figure
+from resray.report.confusion import confusion_figure
 from resray.report.curves import curve_figure
 from resray.report.evaluations_section import evaluations_figure
+from resray.report.generalisation import generalisation_figure
 from resray.report.gradients import gradient_figure
 from resray.report.pareto import cost_figure
+from resray.report.performance_profile import profile_figure
 from resray.report.phases import phases_figure
 from resray.report.plot import Figure
+from resray.report.scaling import scaling_figure
 from resray.report.search_course import best_figure, rungs_figure
 from resray.report.search_figures import axes_figure, parallel_figure
 from resray.report.search_workers import workers_figure
 from resray.report.throughput import time_figure
+from resray.report.time_to_accuracy import time_to_accuracy_figure
+from resray.report.timeline import timeline_figure
+
+MAKERS: tuple[Callable[[Results], Figure | None], ...] = (
+    parallel_figure,
+    axes_figure,
+    rungs_figure,
+    best_figure,
+    workers_figure,
+    ablation_figure,
+    cost_figure,
+    curve_figure,
+    time_to_accuracy_figure,
+    profile_figure,
+    generalisation_figure,
+    evaluations_figure,
+    classes_figure,
+    confusion_figure,
+    phases_figure,
+    gradient_figure,
+    time_figure,
+    scaling_figure,
+    timeline_figure,
+)
 
 
 def all_figures(results: Results) -> dict[str, Figure]:
     """Return the figures that the results suffice for, by id."""
-    makers = (
-        parallel_figure,
-        axes_figure,
-        rungs_figure,
-        best_figure,
-        workers_figure,
-        cost_figure,
-        curve_figure,
-        phases_figure,
-        gradient_figure,
-        time_figure,
-        ablation_figure,
-        evaluations_figure,
-    )
-    made = (make(results) for make in makers)
+    made = (make(results) for make in MAKERS)
     return {figure.id: figure for figure in made if figure is not None}
 
 

@@ -1,8 +1,8 @@
 """Puts the report together: one HTML file that needs nothing else and asks nobody for anything."""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -10,56 +10,13 @@ from string import Template
 from typing import Any
 
 import resray
-from resray.report import record, search_section, sections
-from resray.report.ablation_section import ablation_section
+from resray.report import sections
 from resray.report.aggregate import Results, load_results
-from resray.report.claims_section import claims_section
-from resray.report.evaluations_section import evaluations_section
-from resray.report.figures import MISSING_FIGURES, all_figures
+from resray.report.contents import SECTIONS, Section, content
+from resray.report.figures import all_figures
 from resray.report.payload import figure_payload, packed
-from resray.report.phases import phases_section
-from resray.report.plot import MANY, Figure, all_series, drawn_at_first
-from resray.report.search_words import reduced_note as reduced_search
+from resray.report.plot import MANY, all_series, drawn_at_first
 from resray.report.text import Html, escape, join, tag
-
-
-@dataclass(frozen=True)
-class Section:
-    """One section of the page: its anchor, its heading, and what makes its content."""
-
-    id: str
-    short_title: str
-    """For the navigation."""
-    title: str
-    content: Callable[[Results], Html] | None = None
-    """What stands above the figures; None: these alone."""
-    figures: tuple[str, ...] = ()
-    """Ids of the figures; of none given, the one whose id is the section's."""
-    note: Callable[[Results], str] = sections.reduced_note
-    """What must be known before the figures' captions."""
-
-
-SECTIONS = (
-    Section("answer", "Answer", "Answer", sections.answer_section),
-    Section("claims", "Claims", "What the author claims", claims_section),
-    Section("search", "Search", "Search", search_section.search_section),
-    Section("space", "Space", "The space that was searched", figures=("parallel", "axes"),
-            note=reduced_search),
-    Section("course", "Course", "The course of the search", figures=("rungs", "best", "workers"),
-            note=reduced_search),
-    Section("points", "Points", "All points of the search", search_section.points_section),
-    Section("published", "Published", "Published and measured", sections.published_section),
-    Section("cost", "Cost", "Accuracy against cost"),
-    Section("curves", "Curves", "Learning curves"),
-    Section("phases", "Phases", "Schedule and phases", phases_section),
-    Section("gradients", "Gradients", "Gradient norms"),
-    Section("time", "Time", "Time and throughput"),
-    Section("ablation", "Ablation", "Ablation", ablation_section),
-    Section("evaluations", "Evaluations", "Beyond the test set", evaluations_section),
-    Section("trials", "Trials", "All trials", record.trials_section),
-    Section("run", "Set-up", "What was run, and on what", record.run_section),
-)  # fmt: skip
-
 
 SCRIPTS = ("payload", "state", "colours", "figures", "tables", "copies", "pictures", "chooser",
            "views", "live", "start")  # fmt: skip
@@ -92,7 +49,7 @@ def write_report(
         from resray.report.several import load_several
 
         results = load_several(folders, names)
-    page = render(replace(results, price_per_gpu_hour=price_per_gpu_hour), baseline, live)
+    page = render(replace(results, price_per_gpu_hour=price_per_gpu_hour, baseline=baseline), live)
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     # A lone surrogate, which only a hostile name holds, becomes a question mark.
@@ -101,7 +58,7 @@ def write_report(
     return output
 
 
-def render(results: Results, baseline: str | None = None, live: float | None = None) -> str:
+def render(results: Results, live: float | None = None) -> str:
     """Return the page."""
     # Plotly takes half a second to import, which only this function needs.
     from plotly.offline import get_plotlyjs
@@ -168,21 +125,6 @@ def downloads(results: Results) -> Html:
         tag("button", text, type="button", data_download=name)
         for name, text in found.items() if text
     )  # fmt: skip
-
-
-def content(part: Section, results: Results, figures: dict[str, Figure]) -> Html:
-    """Return what stands under a section's heading.
-
-    Nothing leaves the section out, also of the navigation.
-    """
-    text = part.content(results) if part.content else Html()
-    drawn = [figures[name] for name in part.figures or (part.id,) if name in figures]
-    if drawn:
-        note = part.note(results)
-        return join([text, *(sections.figure_section(figure, note) for figure in drawn)])
-    if part.id in MISSING_FIGURES and (results.trials or not results.search):
-        return tag("p", MISSING_FIGURES[part.id], class_="missing")
-    return text
 
 
 def section(part: Section, body: Html) -> Html:

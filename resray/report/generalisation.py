@@ -1,0 +1,245 @@
+"""How far training is from test: at the selected epoch, at the last one, and from epoch to epoch.
+
+The training images of an epoch are augmented, and seen while the network still learns.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from resray.report.aggregate import Results
+from resray.report.evaluations import MEAN, Evaluated, evaluated, first_checkpoints
+from resray.report.plot import (
+    Choice,
+    Curve,
+    Figure,
+    Panel,
+    Series,
+    Switch,
+    Trace,
+    all_series,
+    bar_layout,
+    epoch_axis,
+    layout,
+    trace_of,
+)
+from resray.report.sections import marks
+from resray.report.statistics import Summary, summarise
+from resray.report.tables import Column, number_column, table, text_column
+from resray.report.text import Html, fixed, plotly_text, signed, spread, tag
+from resray.report.thinning import kept_points, most_points
+from resray.report.train_test import EPOCHS, Splits, splits_of
+
+SYMBOLS = {"train": "circle-open", "validation": "diamond-open", "test": "circle"}
+"""What stands for each set of images."""
+UNITS = {"accuracy": "%", "loss": "nats"}
+DIFFERENCES = {
+    "accuracy": "Training accuracy minus test accuracy (points)",
+    "loss": "Test loss minus training loss (nats)",
+}
+NUMBERS = 120_000
+"""About how many numbers the curves may hold together."""
+MARKED = 12
+"""A line of no more points shows each of them."""
+
+
+def generalisation_section(results: Results) -> Html:
+    """A table of training, validation, test and corrupted accuracy; nothing if none finished."""
+    found = splits_of(results)
+    return gap_table(results, found) if found else Html()
+
+
+def gap_table(results: Results, found: Splits) -> Html:
+    corrupted = {one.label: one for one in first_checkpoints(evaluated(results))}
+    columns = [
+        text_column("Configuration"),
+        number_column("n"),
+        number_column("Train, %"),
+        number_column("Validation, %"),
+        number_column("Test, %"),
+        number_column("Gap, points"),
+        Column("Corrupted,\u00a0%", numeric=True, optional=True),
+        Column("Drop, points", numeric=True, optional=True),
+        text_column("Note", optional=True),
+    ]
+    caption = (
+        "At the epoch that validation selects: means over finished trials, ± sample standard "
+        "deviation where n is 2 or more. Train: augmented images, while training. Gap: train minus "
+        "test. Drop: what corruptions cost, against the uncorrupted images of the same evaluation"
+    )
+    return table(caption, columns, gap_rows(found, corrupted), id="gap")
+
+
+def gap_rows(found: Splits, corrupted: dict[str, Evaluated]) -> list[list[object]]:
+    accuracies = (found.along(split, "accuracy") for split in SYMBOLS)
+    values = [*accuracies, found.gap_along("accuracy")]
+    summaries = [found.summaries(found.chosen(one, EPOCHS[0])) for one in values]
+    return [
+        [
+            group.label,
+            len(rows),
+            *(spread(summary[place]) for summary in summaries[:2]),
+            tag("strong", spread(summaries[2][place])),
+            signed_spread(summaries[3][place]),
+            *corruption_cells(corrupted.get(group.label)),
+            marks(group, timed=False),
+        ]
+        for place, (group, rows) in enumerate(zip(found.groups, found.trials, strict=True))
+    ]
+
+
+def signed_spread(summary: Summary | None) -> Html:
+    """Return ``+12.30 ± 0.40``."""
+    mean = signed(summary.mean) if summary else fixed(None)
+    if summary is None or summary.deviation is None:
+        return tag("span", mean)
+    written = tag("span", mean, f"\u00a0±\u00a0{fixed(summary.deviation)}")
+    written.value = summary.mean
+    return written
+
+
+def corruption_cells(one: Evaluated | None) -> list[object]:
+    """Return corrupted accuracy, and its difference to the uncorrupted one of the same trials."""
+    clean = one.by_trial("test") if one else {}
+    corrupted = one.by_trial("corruptions", MEAN) if one else {}
+    pairs = [(clean[key], value) for key, value in corrupted.items() if key in clean]
+    drop = summarise(after - before for before, after in pairs)
+    mean = summarise(corrupted.values())
+    return [spread(mean) if mean else None, signed_spread(drop) if drop else None]
+
+
+# --- the figure ---------------------------------------------------------------------------------
+
+
+def generalisation_figure(results: Results) -> Figure | None:
+    """Train, validation and test of each configuration, and the gap from epoch to epoch."""
+    found = splits_of(results)
+    if found is None or not any(has_gap(found, quantity) for quantity in UNITS):
+        return None
+    quantities = [quantity for quantity in UNITS if has_gap(found, quantity)]
+    look = all_series(results.groups)
+    caption = (
+        "Left, a row per configuration: filled circle test, open diamond validation, open circle "
+        "train; bars: standard deviation over seeds. Right: the gap after each epoch, mean over "
+        "seeds; zero is no gap. Training images are augmented and seen while the network is still "
+        "learning, with dropout and the like switched on, so train may be worse than test and the "
+        "gap negative. Finished trials only."
+    )
+    panels = [ends_panel(found, look, quantities), gap_panel(found, look, quantities)]
+    switches = (
+        Switch("quantity", "Quantity", tuple(quantities)),
+        Switch("at", "Epoch", EPOCHS),
+    )
+    series = [look[group.label] for group in found.groups]
+    shown = tuple(one for one in switches if len(one.options) > 1)
+    return Figure("generalisation", "Generalisation gap", caption, series, panels, shown)
+
+
+def has_gap(found: Splits, quantity: str) -> bool:
+    return bool(np.isfinite(found.gap_along(quantity)).any())
+
+
+def ends_panel(found: Splits, look: dict[str, Series], quantities: Sequence[str]) -> Panel:
+    traces = {
+        quantity: Choice("at", {epoch: [ends_trace(found, look, quantity, epoch)]
+                                for epoch in EPOCHS})
+        for quantity in quantities
+    }  # fmt: skip
+    titles = {
+        quantity: Choice("at", {
+            epoch: f"{quantity.capitalize()} ({UNITS[quantity]}), {epoch} epoch"
+            if epoch == "last" else f"{quantity.capitalize()} ({UNITS[quantity]}), epoch {epoch}"
+            for epoch in EPOCHS})
+        for quantity in quantities
+    }  # fmt: skip
+    x_title = Choice("quantity", {one: f"{one} ({UNITS[one]})" for one in quantities})
+    return Panel(
+        Choice("quantity", titles),
+        Choice("quantity", traces),
+        bar_layout(x_title, len(found.groups)),  # type: ignore[arg-type]
+    )
+
+
+def ends_trace(found: Splits, look: dict[str, Series], quantity: str, epoch: str) -> Trace:
+    """Return a row for each configuration: a line from train to test, with validation between."""
+    summaries = {split: found.summaries(found.chosen(found.along(split, quantity), epoch))
+                 for split in SYMBOLS}  # fmt: skip
+    gaps = found.summaries(found.chosen(found.gap_along(quantity), epoch))
+    points = []
+    for place, group in enumerate(found.groups):
+        own = {split: summary[place] for split, summary in summaries.items()}
+        unit = "points" if quantity == "accuracy" else "nats"
+        gap = f"gap: {signed_spread(gaps[place]).text} {unit}"
+        points += [
+            (look[group.label], split, summary, hover(group.label, split, summary, quantity, gap))
+            for split, summary in own.items()
+        ]
+        # Nothing is drawn from one row to the next.
+        points.append((look[group.label], "test", None, ""))
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "y": [plotly_text(series.label) for series, *_ in points],
+        "x": [summary and summary.mean for _, _, summary, _ in points],
+        "error_x": {"type": "data", "array": [s and s.deviation for _, _, s, _ in points],
+                    "color": "@muted", "thickness": 1, "width": 4},
+        "line": {"color": "@axis", "width": 1.5},
+        "marker": {"color": [series.colour for series, *_ in points], "size": 10, "opacity": 1,
+                   "symbol": [SYMBOLS[split] for _, split, *_ in points],
+                   "line": {"width": 2, "color": [series.colour for series, *_ in points]}},
+        "customdata": [text for *_, text in points],
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "meta": {"keys": [series.key for series, *_ in points]},
+        "cliponaxis": False,
+    }  # fmt: skip
+
+
+def hover(label: str, split: str, summary: Summary | None, quantity: str, gap: str) -> str:
+    value = f"{spread(summary)} {UNITS[quantity]} (n = {summary.n if summary else 0})"
+    return f"<b>{plotly_text(label)}</b><br>{split}: {value}<br>{gap}"
+
+
+def gap_panel(found: Splits, look: dict[str, Series], quantities: Sequence[str]) -> Panel:
+    """Return the gap of each configuration from epoch to epoch."""
+    epochs = found.results.epochs.numbers
+    gaps = {quantity: found.means_along(found.gap_along(quantity)) for quantity in quantities}
+    kept = places_to_draw(list(gaps.values()))
+    shared: dict[bytes, Curve] = {}
+    traces = []
+    for place, group in enumerate(found.groups):
+        own = {quantity: gap[place] for quantity, gap in gaps.items()}
+        if not any(np.isfinite(gap).any() for gap in own.values()):
+            continue
+        where = kept[place]
+        along = shared.setdefault(where.tobytes(), Curve(epochs[where].tolist()))
+        heights = {quantity: Curve(gap[where].tolist()) for quantity, gap in own.items()}
+        count = len(found.trials[place])
+        traces.append(gap_line(look[group.label], along, heights, count))
+    zero = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0,
+            "line": {"color": "@axis", "width": 1, "dash": "dot"}}  # fmt: skip
+    title = Choice("quantity", {quantity: DIFFERENCES[quantity] for quantity in quantities})
+    axes = layout("epoch", 340, xaxis=epoch_axis(found.results), shapes=[zero])
+    return Panel(title, traces, axes)
+
+
+def places_to_draw(gaps: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the places of the epochs to draw of each line: (lines, points)."""
+    lines, _ = gaps[0].shape
+    spans = (np.nanmax(np.abs(gap), initial=1.0, where=np.isfinite(gap)) for gap in gaps)
+    shapes = np.stack([np.nan_to_num(gap) / span for gap, span in zip(gaps, spans, strict=True)],
+                      axis=2)  # fmt: skip
+    return kept_points(shapes, most_points(lines * len(gaps), NUMBERS))
+
+
+def gap_line(series: Series, along: Curve, heights: dict[str, Curve], count: int) -> Trace:
+    return trace_of(
+        series,
+        type="scatter",
+        mode="lines+markers" if len(along) <= MARKED else "lines",
+        x=along,
+        y=Choice("quantity", heights),
+        line={"color": series.colour, "width": 2},
+        marker={"color": series.colour, "symbol": series.symbol, "size": 6},
+        hovertemplate=f"<b>{plotly_text(series.label)}</b><br>gap: %{{y:+.4~g}} (mean, n = {count})"
+        "<br>epoch %{x}<extra></extra>",
+    )
