@@ -32,9 +32,11 @@ class Section:
     """For the navigation."""
     title: str
     content: Callable[[Results], Html] | None = None
-    """What stands above the figures; None: these alone."""
+    """What stands with the figures, above them unless `figures_first`; None: these alone."""
     figures: tuple[str, ...] = ()
     """Ids of the figures; of none given, the one whose id is the section's."""
+    figures_first: bool = False
+    """Whether the figures stand above the content, which then are tables of the same."""
     note: Callable[[Results], str] = sections.reduced_note
     """What must be known before the figures' captions."""
 
@@ -68,16 +70,20 @@ SECTIONS = (
     Section("published", "Published", "Published and measured", sections.published_section),
     Section("differences", "Differences", "Differences to a baseline", baseline_section),
     Section("ablation", "Ablation", "Ablation", ablation_section),
-    Section("cost", "Cost", "Accuracy against cost", front_section),
+    Section("cost", "Cost", "Accuracy against cost", front_section, figures_first=True),
     Section("curves", "Curves", "Learning curves"),
     Section("reaching", "Time to accuracy", "Time to accuracy", reaching_section,
-            ("time-to-accuracy", "profile")),
-    Section("generalisation", "Gap", "Generalisation gap", generalisation_section),
-    Section("evaluations", "Robustness", "Beyond the test set", evaluations_section),
-    Section("classes", "Classes", "Class by class", classes_section, ("classes", "confusion")),
+            ("time-to-accuracy", "profile"), figures_first=True),
+    Section("generalisation", "Gap", "Generalisation gap", generalisation_section,
+            figures_first=True),
+    Section("evaluations", "Robustness", "Beyond the test set", evaluations_section,
+            figures_first=True),
+    Section("classes", "Classes", "Class by class", classes_section, ("classes", "confusion"),
+            figures_first=True),
     Section("phases", "Phases", "Schedule and phases", phases_section),
     Section("gradients", "Gradients", "Gradient norms"),
-    Section("time", "Time", "Time and throughput", time_section, ("time", "scaling")),
+    Section("time", "Time", "Time and throughput", time_section, ("time", "scaling"),
+            figures_first=True),
     Section("timeline", "Timeline", "Timeline of the trials"),
     Section("trials", "Trials", "All trials", record.trials_section),
     Section("run", "Set-up", "What was run, and on what", record.run_section),
@@ -93,7 +99,8 @@ def content(part: Section, results: Results, figures: dict[str, Figure]) -> Html
     drawn = [figures[name] for name in part.figures or (part.id,) if name in figures]
     if drawn:
         note = part.note(results)
-        return join([text, *(sections.figure_section(figure, note) for figure in drawn)])
+        made = [sections.figure_section(figure, note) for figure in drawn]
+        return join([*made, text] if part.figures_first else [text, *made])
     if part.id in MISSING_FIGURES and (results.trials or not results.search):
         return tag("p", MISSING_FIGURES[part.id], class_="missing")
     return text

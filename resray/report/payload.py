@@ -73,16 +73,29 @@ def differences(curve: Curve) -> dict[str, Any]:
     """
     values = np.array([math.nan if value is None else value for value in curve], float)
     known = np.isfinite(values)
-    span = float(np.ptp(values[known])) if known.any() else 0.0
-    largest = float(np.abs(values[known]).max()) if known.any() else 0.0
-    # What differs by rounding errors alone is a constant.
-    span = span if span > 1e-9 * largest else largest
-    unit = 10.0 ** math.floor(math.log10((span or 1.0) / STEPS))
+    unit = step_of(values[known])
     whole = np.rint(values[known] / unit).astype(np.int64)
     steps: list[int | None] = [None] * len(values)
     for place, step in zip(np.flatnonzero(known), np.diff(whole, prepend=0).tolist(), strict=True):
         steps[place] = step
     return {"unit": unit, "steps": steps}
+
+
+def step_of(values: np.ndarray) -> float:
+    """Return the step, a power of ten, that the eye cannot see between two values of a curve.
+
+    Values that are all positive may stand on a logarithmic axis, where the small ones are as tall
+    as the large: they keep two digits.
+    """
+    if not len(values) or not (largest := float(np.abs(values).max())):
+        return 1.0
+    span = float(np.ptp(values)) / STEPS
+    # What differs by rounding errors alone is a constant.
+    step = span if span * STEPS > 1e-9 * largest else largest / STEPS
+    if (smallest := float(values.min())) > 0:
+        step = min(step, smallest / 100)
+    # Whole numbers of steps stay exact.
+    return float(10.0 ** math.floor(math.log10(max(step, 1e-9 * largest))))
 
 
 def finite(value: Any) -> Any:
