@@ -28,9 +28,10 @@ from resray.report.search_words import (
     winner_words,
 )
 from resray.report.statistics import most_hits
+from resray.report.tables import LONG, number_column, table, text_column
 from resray.results.store import ResultStore
 from resray.study.search_spec import SearchSettings
-from tests.page_reader import figures_of, panels_of
+from tests.page_reader import figures_of, packed_in, panels_of
 from tests.report_builder import trial
 from tests.search_builder import GRID, SearchBuilder, shuffled
 from tests.test_report_page import Outline
@@ -442,11 +443,13 @@ def test_damaged_rows_still_make_a_page(tmp_path: Path, damage: dict[str, Any]) 
     assert not {"nan", "NaN", "None"} & set(re.findall(r"\w+", text))
 
 
-def test_the_page_of_many_points_stays_short(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("resray.report.search_section.MOST", 10)
-    monkeypatch.setattr("resray.report.search_section.BEST", 5)
+def test_many_points_are_packed_behind_the_first(tmp_path: Path) -> None:
+    rows = [[place, str(place)] for place in range(LONG + 20)]
+    html = table("Points", [number_column("Rank"), text_column("State")], rows, id="points")
+    assert html.count("<tr>") == 1 + LONG
+    packed = json.loads(packed_in(html)["table-points"])
+    assert [cells[0] for cells in packed["texts"]] == [str(place) for place in range(LONG + 20)]
+    assert len(packed["rows"]) == LONG + 20
     builder = SearchBuilder(tmp_path)
     builder.run(GRID[:12])
-    html = points_section(load_results(tmp_path))
-    assert html.count("<tr>") == 2 + 12
-    assert "<summary>The other 7 points</summary>" in html
+    assert points_section(load_results(tmp_path)).count("<tr>") == 1 + 12
