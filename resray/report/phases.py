@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate, groupby
 from typing import Any
 
@@ -9,6 +10,9 @@ import pandas as pd
 
 from resray.report.aggregate import Group, Results, parsed_json
 from resray.report.plot import (
+    COLOURS,
+    MANY,
+    Curve,
     Figure,
     Panel,
     Series,
@@ -23,6 +27,8 @@ from resray.report.text import Html, listed, plotly_text
 
 Values = tuple[float | None, ...]
 """A setting's value in each recorded epoch; None: off, or not recorded."""
+Course = dict[str, Values]
+"""The settings of a training, each with its values."""
 
 NAMES = {
     "learning_rate": "Learning rate",
@@ -39,7 +45,7 @@ UNITS = {"size": "pixels", "shear": "degrees", "crop_padding": "pixels"}
 # --- the records --------------------------------------------------------------------------------
 
 
-def values_by_setting(rows: pd.DataFrame) -> dict[str, Values]:
+def values_by_setting(rows: pd.DataFrame) -> Course:
     """Return every setting that a trial's epochs recorded, with its values from epoch 1 on."""
     last = int(rows["epoch"].max())
     rows = rows.set_index("epoch").reindex(range(1, last + 1))
@@ -51,6 +57,7 @@ def values_by_setting(rows: pd.DataFrame) -> dict[str, Values]:
     return found
 
 
+@lru_cache(maxsize=4096)
 def numbers_in_force(text: Any) -> dict[str, float | None]:
     """Return an epoch's recorded settings that are numbers; pairs are limits.
 
@@ -79,21 +86,39 @@ def changes(key: str, values: Values) -> bool:
     return len(different - {None} if key.startswith("augmentation.") else different) > 1
 
 
-def courses(results: Results, group: Group) -> list[dict[str, Values]]:
-    """Return the different courses of a group's settings, longest first.
+def all_courses(results: Results) -> list[tuple[Group, list[Course]]]:
+    """Return the different courses of each group's settings, longest first.
 
-    Seeds mostly share one; a trial that ended early repeats the beginning of another.
+    Seeds mostly share one; a trial that ended early repeats the beginning of another. Of trials
+    that recorded the same, whatever their group, one is read.
     """
-    found: list[dict[str, Values]] = []
-    tables = [results.epochs[row["trial_id"]] for row in group.trials
-              if row["trial_id"] in results.epochs]  # fmt: skip
-    for course in map(values_by_setting, sorted(tables, key=len, reverse=True)):
-        if not any(begins_with(longer, course) for longer in found):
-            found.append(course)
+    ids = list(results.epochs)
+    codes, _ = results.epochs.codes("settings", ids)
+    columns = [codes, *(results.epochs.arrays(name, ids) for name in ("learning_rate", "momentum"))]
+    recorded = {trial_id: b"".join(column[place].tobytes() for column in columns)
+                for place, trial_id in enumerate(ids)}  # fmt: skip
+    read: dict[bytes, Course] = {}
+    found = []
+    for group in results.groups:
+        own = [row["trial_id"] for row in group.trials if row["trial_id"] in recorded]
+        different = {recorded[trial_id]: trial_id for trial_id in own}
+        for record, trial_id in different.items():
+            if record not in read:
+                read[record] = values_by_setting(results.epochs[trial_id])
+        found.append((group, without_beginnings([read[record] for record in different])))
     return found
 
 
-def begins_with(longer: dict[str, Values], course: dict[str, Values]) -> bool:
+def without_beginnings(courses: Sequence[Course]) -> list[Course]:
+    """Return the courses, longest first, without those that are the beginning of another."""
+    kept: list[Course] = []
+    for course in sorted(courses, key=lambda course: -len(course["learning_rate"])):
+        if not any(begins_with(longer, course) for longer in kept):
+            kept.append(course)
+    return kept
+
+
+def begins_with(longer: Course, course: Course) -> bool:
     return all(longer.get(key, ())[: len(values)] == values for key, values in course.items())
 
 
@@ -113,8 +138,8 @@ def setting_name(key: str) -> str:
 def phases_section(results: Results) -> Html:
     """A table of the settings that change, with their values and epochs; nothing if none does."""
     labels: dict[tuple[str, str], list[str]] = {}
-    for group in results.groups:
-        for course in courses(results, group)[:1]:
+    for group, courses in all_courses(results):
+        for course in courses[:1]:
             for key, values in course.items():
                 if key not in ("learning_rate", "momentum") and changes(key, values):
                     labels.setdefault((setting_name(key), in_words(values)), []).append(group.label)
@@ -139,7 +164,7 @@ def in_words(values: Values) -> str:
 
 def phases_figure(results: Results) -> Figure | None:
     """One panel for each setting that changes in some trial: its value over the epochs."""
-    found = [(group, course) for group in results.groups for course in courses(results, group)]
+    found = [(group, course) for group, own in all_courses(results) for course in own]
     keys = dict.fromkeys(key for _, course in found for key, values in course.items()
                          if changes(key, values))  # fmt: skip
     if not keys:
@@ -149,23 +174,25 @@ def phases_figure(results: Results) -> Figure | None:
     panels = [
         Panel(
             setting_name(key),
-            list(step_lines(key, found, look)),
+            list(step_lines(key, found, look) if len(look) <= MANY else shared_lines(key, found)),
             layout("epoch", 210, xaxis=axis, yaxis={"rangemode": "tozero", "nticks": 4}),
         )
         for key in keys
     ]
     drawn = {group.label for group, _ in found}
-    series = [one for label, one in look.items() if label in drawn]
+    few = len(look) <= MANY
+    series = [one for label, one in look.items() if label in drawn] if few else []
+    coinciding = ("Where lines coincide, those beneath are wider." if few else
+                  "One line for all configurations that share a course.")  # fmt: skip
     caption = (
         "Values as recorded in each epoch; learning rate and momentum are those of its last step. "
-        "A line ends where the setting is off or the training ended. Where lines coincide, "
-        "those beneath are wider."
+        f"A line ends where the setting is off or the training ended. {coinciding}"
     )
     return Figure("phases", "Schedule and phases", caption, series, panels)
 
 
 def step_lines(
-    key: str, found: Sequence[tuple[Group, dict[str, Values]]], look: dict[str, Series]
+    key: str, found: Sequence[tuple[Group, Course]], look: dict[str, Series]
 ) -> Iterator[Trace]:
     """Yield a line for each group, wider where later ones would hide it."""
     lines = [(group, course[key]) for group, course in found if any_number(course.get(key, ()))]
@@ -185,6 +212,27 @@ def step_lines(
                           "%{y:.4~g}<br>epoch: %{x}<extra></extra>",
             cliponaxis=False,
         )  # fmt: skip
+
+
+def shared_lines(key: str, found: Sequence[tuple[Group, Course]]) -> Iterator[Trace]:
+    """Yield a line for each different course of a setting, with the groups that share it."""
+    sharing: dict[Values, list[str]] = {}
+    for group, course in found:
+        if any_number(course.get(key, ())):
+            sharing.setdefault(course[key], []).append(group.label)
+    for place, (values, labels) in enumerate(sharing.items()):
+        yield {
+            "type": "scatter",
+            "mode": "lines",
+            "x": Curve(float(epoch) for epoch in range(1, len(values) + 1)),
+            "y": Curve(values),
+            "line": {"color": f"@series-{place % COLOURS}", "width": 2, "shape": "hvh"},
+            "hovertemplate": f"<b>{plotly_text(listed(labels, most=6))}</b>"
+                             f"<br>{plotly_text(setting_name(key))}: %{{y:.4~g}}"
+                             "<br>epoch: %{x}<extra></extra>",
+            "showlegend": False,
+            "cliponaxis": False,
+        }  # fmt: skip
 
 
 def any_number(values: Values) -> bool:
