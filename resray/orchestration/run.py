@@ -49,6 +49,7 @@ def run_study(planner: Planner, machine: Machine, console: Console) -> tuple[lis
             todo = [item for item in work if planner.is_todo(item.trial, item.job.trial_id)]
             if todo:
                 run_missing(planner, todo, whole, allocation, console)
+                planner.store.compact()
     return work, len(work) - len(todo)
 
 

@@ -52,7 +52,9 @@ def run_search(planner: SearchPlanner, machine: Machine, console: Console) -> Se
             check_fits(allocation)
             if asked.address is not None:
                 check_storage(planner.results / "checkpoints", asked.data_dir)
-            return searched(planner, allocation, console)
+            found = searched(planner, allocation, console)
+        planner.store.compact()
+        return found
 
 
 def allocated(planner: SearchPlanner, machine: Machine, console: Console) -> Allocation:

@@ -27,6 +27,9 @@ IDENTITY = ("name", "variant", "recipe", "stop_after", "dataset_checksum", "worl
 recipe count as one: the first of them. What confirms a search is averaged apart: its recipe was
 chosen among many. The source is the results folder, where a report is of several."""
 
+REPEATED_TEXTS = ("trial_id", "study", "name", "settings")
+"""Columns of the epochs with few different texts, a settings' text being longer than a row."""
+
 LABEL_KEYS = (
     "source",
     "variant",
@@ -158,7 +161,7 @@ def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Result
     trials = [row for row in rows if row["role"] != "search"]
     searched = [row for row in rows if row["role"] == "search"]
     known = {row["trial_id"] for row in trials}
-    epochs = EpochTable(EpochRows(read_rows(folder, "epochs")))
+    epochs = EpochTable(EpochRows(read_rows(folder, "epochs", REPEATED_TEXTS)))
     events = plain_rows(read_table(folder, "events"))
     return Results(
         folder=folder,

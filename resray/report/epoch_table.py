@@ -125,7 +125,7 @@ class EpochRows:
 
     def renamed(self, name: str) -> pa.Table:
         """Return the rows with the trial ids that `joined_id` gives."""
-        trial_ids = pc.binary_join_element_wise(name, self._rows["trial_id"], "/")
+        trial_ids = pc.binary_join_element_wise(name, self._rows["trial_id"].cast(pa.string()), "/")
         return self._rows.set_column(
             self._rows.column_names.index("trial_id"), "trial_id", trial_ids
         )
@@ -146,7 +146,9 @@ class EpochRows:
 
 def coded(texts: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
     """Return each text's place among the different ones, -1 if it is missing, and these."""
-    known = texts.combine_chunks().dictionary_encode()
+    known = texts.unify_dictionaries().combine_chunks()
+    if not pa.types.is_dictionary(known.type):
+        known = known.dictionary_encode()
     codes = pc.fill_null(known.indices, -1).to_numpy(zero_copy_only=False)
     return codes, known.dictionary.to_pylist()
 

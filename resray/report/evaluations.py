@@ -167,6 +167,14 @@ def value_of(*cells: Any) -> Value:
     )
 
 
+def first_checkpoints(found: list[Evaluated]) -> list[Evaluated]:
+    """Return for each group the evaluations of one checkpoint: the best one by name, if there."""
+    kept: dict[str, Evaluated] = {}
+    for one in sorted(found, key=lambda one: not one.checkpoint.startswith("best")):
+        kept.setdefault(one.label, one)
+    return [kept[label] for label in dict.fromkeys(one.label for one in found)]
+
+
 def newest(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of all classes together, of repetitions the newest, in their order."""
     own = rows[rows["class"].isna() & rows["members"].isna()]
@@ -193,7 +201,7 @@ def corruption_kinds(found: list[Evaluated]) -> list[str]:
 def ensembles(results: Results) -> Iterator[Ensemble]:
     """Yield the ensembles of trials that the report shows, of repetitions the newest."""
     trials = {row["trial_id"]: row for row in results.trials}
-    for rows in results.evaluations.values():
+    for rows in filter(len, results.evaluations.values()):
         own = rows[rows["kind"].eq("ensemble") & rows["metric"].eq("accuracy")]
         own = own[own["class"].isna()].drop_duplicates(REPEATED, keep="last")
         for row in own.dropna(subset=["members"]).to_dict("records"):

@@ -10,6 +10,7 @@ from resray.report.evaluations import (
     corruption_of,
     ensembles,
     evaluated,
+    first_checkpoints,
 )
 from resray.report.plot import Figure, Panel, Series, Trace, all_series, layout, trace_of
 from resray.report.sections import marks
@@ -244,14 +245,6 @@ def common_range(lines: Sequence[Trace]) -> list[float]:
     ] or [0.0, 100.0]
     room = 0.05 * max(max(values) - min(values), 1.0)
     return [min(values) - room, max(values) + room]
-
-
-def first_checkpoints(found: Sequence[Evaluated]) -> list[Evaluated]:
-    """Return for each group the evaluations of one checkpoint: the best one by name, if there."""
-    kept: dict[str, Evaluated] = {}
-    for one in sorted(found, key=lambda one: not one.checkpoint.startswith("best")):
-        kept.setdefault(one.label, one)
-    return [kept[label] for label in dict.fromkeys(one.label for one in found)]
 
 
 def severity_line(one: Evaluated, kind: str, series: Series) -> Trace:

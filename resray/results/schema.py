@@ -4,6 +4,8 @@ Accuracies are percentages (0 to 100), losses are mean cross-entropies in nats, 
 memory is in bytes. A value that was not measured is null, never 0.
 """
 
+from functools import cache
+
 import pyarrow as pa
 
 VERSION = 3
@@ -194,6 +196,7 @@ TABLES = {
 }
 
 
+@cache
 def table_schema(table: str) -> pa.Schema:
     """Return the Arrow schema of one of `TABLES`, marked with its version."""
     fields = [pa.field(name, kind) for name, (kind, _) in TABLES[table].items()]

@@ -7,7 +7,8 @@
     <results>/<study>/decisions/<trial_id>.parquet one row per decision of `resray tune`
 
 A reader sees either the old file or the new one, never half of one, so the folders can be read at
-any moment, also after a kill -9. One process writes (the driver); a lock keeps a second one out.
+any moment, also after a kill -9. At the end of a command the files of many trials become one
+(`resray.results.batches`). One process writes (the driver); a lock keeps a second one out.
 """
 
 import fcntl
@@ -21,10 +22,12 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from resray.errors import InputError
-from resray.results.schema import TABLES, VERSION, VERSION_KEY, table_schema
+from resray.results.batches import BATCHED, Batches, read_each_once
+from resray.results.files import read_file, write_file
+from resray.results.schema import TABLES, table_schema
 
 Row = dict[str, Any]
 
@@ -49,6 +52,11 @@ class ResultStore:
         self._epochs: dict[str, dict[int, Row]] = {}
         self._trials: dict[str, Row] = {}
         self._events: dict[str, list[Row]] = {}
+        self._batches = Batches(folder)
+
+    def compact(self) -> None:
+        """Put the files of many trials together; for the end of a command."""
+        self._batches.put_together()
 
     def trial(self, trial_id: str) -> Row | None:
         """Return a trial's row, or None if the trial is not in the store."""
@@ -61,8 +69,9 @@ class ResultStore:
 
     def trials(self) -> list[Row]:
         """Return the rows of all trials, in order of their ids."""
-        unread = [file for file in _files(self.folder, "trials") if file.stem not in self._trials]
-        read = {row["trial_id"]: row for row in _read_files(unread, "trials").to_pylist()}
+        rows = read_each_once(self.folder, "trials")
+        unread = pc.invert(pc.is_in(rows["trial_id"], pa.array([*self._trials], pa.string())))
+        read = {row["trial_id"]: row for row in rows.filter(unread).to_pylist()}
         self._trials = {**read, **self._trials}
         return [dict(self._trials[trial_id]) for trial_id in sorted(self._trials)]
 
@@ -118,6 +127,8 @@ class ResultStore:
     def forget(self, trial_id: str) -> None:
         """Remove everything that the tables hold of a trial (``--force``)."""
         for table in TABLES:
+            if table in BATCHED:
+                self._batches.take_apart(table, trial_id)
             self._path(table, trial_id).unlink(missing_ok=True)
         for rows in (self._epochs, self._trials, self._events):
             rows.pop(trial_id, None)
@@ -152,43 +163,17 @@ class ResultStore:
 
     def _read(self, table: str, trial_id: str) -> list[Row]:
         path = self._path(table, trial_id)
-        if not path.exists():
-            return []
-        return _read_file(path, table).to_pylist()
+        if path.exists():
+            return read_file(path, table_schema(table)).to_pylist()
+        return self._batches.rows(table, trial_id) if table in BATCHED else []
 
     def _write(self, table: str, trial_id: str, rows: list[Row]) -> None:
         schema = table_schema(table)
         unknown_columns = {key for row in rows for key in row} - set(schema.names)
         assert not unknown_columns, f"{table} has no columns {sorted(unknown_columns)}"
-        path = self._path(table, trial_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Readers of the folder pass over names that begin with a dot.
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
-        temporary.replace(path)
-
-
-def conform(table: pa.Table, name: str, path: Path) -> pa.Table:
-    """Bring a table of this or an older schema version to this version's columns.
-
-    Raises InputError if the file was written by a newer resray.
-    """
-    version = int((table.schema.metadata or {}).get(VERSION_KEY, b"1"))
-    if version > VERSION:
-        raise InputError(
-            f"{path}: schema version {version} is newer than this resray reads (up to {VERSION}); "
-            "upgrade resray"
-        )
-    schema = table_schema(name)
-    if table.schema.equals(schema, check_metadata=True):
-        return table
-    columns = [
-        table[field.name].cast(field.type)
-        if field.name in table.column_names
-        else pa.nulls(table.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
+        if table in BATCHED:
+            self._batches.take_apart(table, trial_id)
+        write_file(self._path(table, trial_id), pa.Table.from_pylist(rows, schema=schema))
 
 
 def read_table(folder: Path, table: str) -> pd.DataFrame:
@@ -200,30 +185,18 @@ def read_table(folder: Path, table: str) -> pd.DataFrame:
     return read_rows(folder, table).to_pandas()
 
 
-def read_rows(folder: Path, table: str) -> pa.Table:
-    """Return the same as `read_table` does, in Arrow's form."""
+def read_rows(folder: Path, table: str, coded: tuple[str, ...] = ()) -> pa.Table:
+    """Return the same as `read_table` does, in Arrow's form.
+
+    Of the text columns ``coded`` each different text is kept once, in a dictionary: a trial's
+    settings take more room than all of its numbers and repeat themselves.
+    """
     if not any((folder / name).is_dir() for name in TABLES):
         raise InputError(
             f"{folder}: no results here; expected a study's results folder, with trials/ and "
             "epochs/ in it (such as results/depth-family)"
         )
-    return _read_files(_files(folder, table), table)
-
-
-def _files(folder: Path, table: str) -> list[Path]:
-    """Return a table's files by name, without those that are being written."""
-    return sorted((folder / table).glob("[!._]*.parquet"))
-
-
-def _read_files(files: Iterable[Path], name: str) -> pa.Table:
-    empty = table_schema(name).empty_table()
-    return pa.concat_tables([empty, *(_read_file(file, name) for file in files)])
-
-
-def _read_file(path: Path, name: str) -> pa.Table:
-    # pq.read_table plans a dataset's scan first, which takes longer than to read so small a file.
-    with pq.ParquetFile(path) as file:
-        return conform(file.read(use_threads=False), name, path)
+    return read_each_once(folder, table, coded)
 
 
 @contextmanager
