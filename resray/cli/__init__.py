@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from resray.cli import comparing, exporting, results, searching, studies, tools
+from resray.cli import exporting, reporting, results, searching, studies, tools
 from resray.errors import ResrayError
 
 app = typer.Typer(
@@ -24,8 +24,8 @@ for command in (
     studies.bench,
     searching.tune,
     searching.best,
-    results.report,
-    comparing.compare,
+    reporting.report,
+    reporting.compare,
     results.evaluate,
     results.predict,
     exporting.export,

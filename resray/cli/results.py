@@ -1,4 +1,4 @@
-"""Commands about results and trained networks: report, evaluate, predict."""
+"""Commands about results and trained networks: evaluate, predict."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,27 +25,6 @@ TrustOption = Annotated[
     ),
 ]
 BatchSizeOption = Annotated[int, typer.Option("--batch-size", help="Images per forward pass.")]
-
-
-def report(
-    path: ResultsArgument,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", help="The HTML file (default: reports/STUDY.html)."),
-    ] = None,
-) -> None:
-    """Write the HTML report of all results in a folder."""
-    from resray.report.page import write_report
-
-    beside = path.resolve().parent.name == "results"
-    folder = path.resolve().parents[1] / "reports" if beside else Path("reports")
-    target = output or folder / f"{path.resolve().name}.html"
-    if output is not None and not output.parent.is_dir():
-        raise InputError(f"--output {output}: must be a file in a folder that exists")
-    try:
-        print(write_report(path, target))
-    except OSError as error:
-        raise InputError(f"--output {target}: cannot be written ({error.strerror})") from error
 
 
 def evaluate(

@@ -1,7 +1,11 @@
-"""The command about several results folders: compare."""
+"""Commands that show results: report and compare."""
 
 import json
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,13 +18,88 @@ from resray.errors import InputError
 if TYPE_CHECKING:
     from resray.compare.run import Comparison
 
+LONGEST_NAME = 100
+"""Letters of a file's name that follows from folders."""
+
 FoldersArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="[NAME=]PATH...",
-        help="Results folders; the others are compared with the first. NAME is what to call one.",
+        help="A study's results, e.g. results/depth-family; NAME is what to call one of several.",
     ),
 ]
+
+
+def report(
+    folders: FoldersArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="The HTML file (default: reports/STUDY.html)."),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline",
+            metavar="LABEL",
+            help="Show differences to this configuration (default: the study's first).",
+        ),
+    ] = None,
+    price_per_gpu_hour: Annotated[
+        float | None,
+        typer.Option("--price-per-gpu-hour", help="What a GPU costs in an hour; adds costs."),
+    ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Write it anew whenever results change, until the trials have ended."
+        ),
+    ] = False,
+) -> None:
+    """Write the HTML report of all results in a folder, or of several beside each other."""
+    from resray.report.page import write_report
+    from resray.report.several import called_names, check_different
+    from resray.report.watch import watch as watch_folders
+
+    names, paths = split_names(folders)
+    check_different(paths)
+    called = called_names(paths, names)
+    if price_per_gpu_hour is not None and not 0 <= price_per_gpu_hour < float("inf"):
+        raise InputError(f"--price-per-gpu-hour {price_per_gpu_hour:g}: must be 0 or more")
+    if output is not None:
+        check_output(output)
+    target = output or default_output(paths, called)
+    write = partial(
+        write_report,
+        paths[0] if len(paths) == 1 else paths,
+        target,
+        names=called,
+        baseline=baseline,
+        price_per_gpu_hour=price_per_gpu_hour,
+    )
+    with writing_to(target):
+        if watch:
+            watch_folders(paths, lambda live: write(live=live), partial(print, flush=True))
+        else:
+            print(write())
+
+
+def default_output(paths: list[Path], names: list[str]) -> Path:
+    """Return reports/STUDY.html beside the folder results/, or of several reports/A-B.html here."""
+    if len(paths) > 1:
+        name = re.sub(r"[^\w.-]+", "-", "-".join(names))[:LONGEST_NAME]
+        return Path("reports") / f"{name}.html"
+    folder = paths[0].resolve()
+    beside = folder.parent.name == "results"
+    return (folder.parents[1] / "reports" if beside else Path("reports")) / f"{folder.name}.html"
+
+
+@contextmanager
+def writing_to(target: Path) -> Iterator[None]:
+    """Raise InputError where the file system refuses a page."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"--output {target}: cannot be written ({error.strerror})") from error
 
 
 def compare(
@@ -70,7 +149,12 @@ def compare(
     found = run_comparison(Asked(paths, names, metric or (), select or (), conditions))
     print_found(found, as_json)
     if output is not None:
-        write_page(paths, list(found.folders.sources), output, quiet=as_json)
+        from resray.report.page import write_report
+
+        with writing_to(output):
+            written = write_report(paths, output, names=list(found.folders.sources))
+        if not as_json:
+            print(written)
     end(found)
 
 
@@ -102,17 +186,6 @@ def print_found(found: "Comparison", as_json: bool) -> None:
         print(json.dumps(comparison_facts(found), indent=2))
     else:
         print_comparison(found, Console())
-
-
-def write_page(paths: list[Path], names: list[str], output: Path, quiet: bool) -> None:
-    from resray.report.page import write_report
-
-    try:
-        written = write_report(paths, output, names=names)
-    except OSError as error:
-        raise InputError(f"--output {output}: cannot be written ({error.strerror})") from error
-    if not quiet:
-        print(written)
 
 
 def end(found: "Comparison") -> None:

@@ -1,0 +1,117 @@
+"""Writes a report anew whenever the results change, for as long as they may."""
+
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from resray.errors import InputError, unknown
+from resray.results.schema import TABLES
+from resray.results.store import read_table
+
+LEAST_PAUSE = 5.0
+"""Seconds between two pages."""
+SHARE = 10
+"""Pages are so many times as far apart as one takes to write, which is a tenth of a core."""
+LOOK = 1.0
+"""Seconds between two looks at the folders, which cost microseconds."""
+GOING_ON = ("pending", "running")
+
+
+def watch(
+    folders: Sequence[Path],
+    write: Callable[[int | None], Path],
+    say: Callable[[str], None],
+    least_pause: float = LEAST_PAUSE,
+) -> None:
+    """Write a report of the folders whenever one of them changes, until their trials have ended.
+
+    ``write`` writes a page that loads itself again after so many seconds, or never, for None: that
+    is the last one, when no trial waits or runs and no resray writes to a folder. ``say`` gets a
+    line for each page. Interrupted, it writes the last page and returns. A folder that is empty is
+    waited for. Raises InputError if one does not exist, or `write` does.
+    """
+    check_there(folders)
+    try:
+        follow(folders, write, say, least_pause)
+    except KeyboardInterrupt:
+        if not any(map(is_empty, folders)):
+            say(f"Interrupted; the last page is {write(None)}")
+
+
+def check_there(folders: Sequence[Path]) -> None:
+    """Raise InputError unless all folders exist: one that was mistyped would never be filled."""
+    for folder in folders:
+        if not folder.is_dir():
+            beside = folder.absolute().parent
+            names = sorted(path.name for path in beside.glob("*/")) if beside.is_dir() else []
+            known = f"; {unknown(str(beside), folder.name, names)}" if names else ""
+            raise InputError(f"{folder}: no such folder{known}; start the run, then --watch it")
+
+
+def follow(
+    folders: Sequence[Path],
+    write: Callable[[int | None], Path],
+    say: Callable[[str], None],
+    least_pause: float,
+) -> None:
+    pause, seen = least_pause, None
+    while True:
+        # Taken before the tables are read, so that what changes meanwhile is seen the next time.
+        found = stamp(folders)
+        if found == seen:
+            time.sleep(min(LOOK, least_pause))
+        elif empty := [str(folder) for folder in folders if is_empty(folder)]:
+            say(f"Waiting for the first results in {', '.join(empty)}")
+            seen = found
+        else:
+            began, seen = time.perf_counter(), found
+            states = states_of(folders)
+            going_on = any(map(states.get, GOING_ON)) or any(map(is_written_to, folders))
+            path = write(math.ceil(pause) if going_on else None)
+            seconds = time.perf_counter() - began
+            say(f"{datetime.now():%H:%M:%S} {path}: {in_words(states)} ({seconds:.1f} s)")
+            if not going_on:
+                return
+            pause = max(least_pause, SHARE * seconds)
+            time.sleep(pause)
+
+
+def stamp(folders: Sequence[Path]) -> list[object]:
+    """Return what changes when a table does: a file put into a folder by rename changes its time.
+
+    Also whether a run writes there, so that its end is seen.
+    """
+    tables = [folder / table for folder in folders for table in TABLES]
+    times = [table.stat().st_mtime_ns if table.is_dir() else None for table in tables]
+    return [*times, *map(is_written_to, folders)]
+
+
+def is_empty(folder: Path) -> bool:
+    """Return whether a folder holds nothing but what a run leaves before its first table."""
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    return names <= {"study.yaml"}
+
+
+def is_written_to(folder: Path) -> bool:
+    """Return whether the process that locked the folder last is alive on this machine."""
+    try:
+        process = int((folder / ".lock").read_text())
+        os.kill(process, 0)
+    except (OSError, ValueError, OverflowError) as error:
+        return isinstance(error, PermissionError)
+    return process != os.getpid()
+
+
+def states_of(folders: Sequence[Path]) -> Counter[str]:
+    """Return how many trials are in each state."""
+    return Counter(
+        str(state) for folder in folders for state in read_table(folder, "trials")["status"]
+    )
+
+
+def in_words(states: Counter[str]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in states.items()) or "no trial yet"
