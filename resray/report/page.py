@@ -14,7 +14,6 @@ from resray.report import sections
 from resray.report.aggregate import Results, load_results
 from resray.report.contents import SECTIONS, Section, content
 from resray.report.figures import all_figures
-from resray.report.pareto import front_section
 from resray.report.payload import figure_payload, packed
 from resray.report.plot import MANY, all_series, drawn_at_first
 from resray.report.text import Html, escape, join, tag
