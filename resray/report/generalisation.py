@@ -141,7 +141,7 @@ def has_gap(found: Splits, quantity: str) -> bool:
 
 def ends_panel(found: Splits, look: dict[str, Series], quantities: Sequence[str]) -> Panel:
     traces = {
-        quantity: Choice("at", {epoch: [ends_trace(found, look, quantity, epoch)]
+        quantity: Choice("at", {epoch: ends_trace(found, look, quantity, epoch)
                                 for epoch in EPOCHS})
         for quantity in quantities
     }  # fmt: skip
@@ -155,8 +155,8 @@ def ends_panel(found: Splits, look: dict[str, Series], quantities: Sequence[str]
     x_title = Choice("quantity", {one: f"{one} ({UNITS[one]})" for one in quantities})
     return Panel(
         Choice("quantity", titles),
-        Choice("quantity", traces),
-        bar_layout(x_title, len(found.groups)),  # type: ignore[arg-type]
+        [Choice("quantity", traces)],
+        bar_layout(x_title, len(found.groups)),
     )
 
 
