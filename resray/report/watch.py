@@ -5,6 +5,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from resray.results.store import read_table
 
 LEAST_PAUSE = 5.0
 """Seconds between two pages."""
-SHARE = 10
-"""Pages are so many times as far apart as one takes to write, which is a tenth of a core."""
 LOOK = 1.0
-"""Seconds between two looks at the folders, which cost microseconds."""
+"""Seconds between two looks at the folders."""
+SHARE = 10
+"""Pages and looks are so many times as far apart as one takes, so that a tenth of a core does."""
 GOING_ON = ("pending", "running")
 
 
@@ -61,33 +62,56 @@ def follow(
     pause, seen = least_pause, None
     while True:
         # Taken before the tables are read, so that what changes meanwhile is seen the next time.
+        began = time.perf_counter()
         found = stamp(folders)
         if found == seen:
-            time.sleep(min(LOOK, least_pause))
+            look = time.perf_counter() - began
+            time.sleep(max(min(LOOK, least_pause), SHARE * look))
         elif empty := [str(folder) for folder in folders if is_empty(folder)]:
             say(f"Waiting for the first results in {', '.join(empty)}")
             seen = found
         else:
-            began, seen = time.perf_counter(), found
-            states = states_of(folders)
-            going_on = any(map(states.get, GOING_ON)) or any(map(is_written_to, folders))
-            path = write(math.ceil(pause) if going_on else None)
-            seconds = time.perf_counter() - began
-            say(f"{datetime.now():%H:%M:%S} {path}: {in_words(states)} ({seconds:.1f} s)")
-            if not going_on:
+            seen = found
+            if not write_page(folders, write, say, math.ceil(pause)):
                 return
-            pause = max(least_pause, SHARE * seconds)
+            pause = max(least_pause, SHARE * (time.perf_counter() - began))
             time.sleep(pause)
 
 
+def write_page(
+    folders: Sequence[Path],
+    write: Callable[[int | None], Path],
+    say: Callable[[str], None],
+    pause: int,
+) -> bool:
+    """Write a page and return whether another one may follow."""
+    began = time.perf_counter()
+    states = states_of(folders)
+    going_on = any(map(states.get, GOING_ON)) or any(map(is_written_to, folders))
+    path = write(pause if going_on else None)
+    seconds = time.perf_counter() - began
+    say(f"{datetime.now():%H:%M:%S} {path}: {in_words(states)} ({seconds:.1f} s)")
+    return going_on
+
+
 def stamp(folders: Sequence[Path]) -> list[object]:
-    """Return what changes when a table does: a file put into a folder by rename changes its time.
+    """Return what changes when a table does: how many files it has, and when one last changed.
 
     Also whether a run writes there, so that its end is seen.
     """
     tables = [folder / table for folder in folders for table in TABLES]
-    times = [table.stat().st_mtime_ns if table.is_dir() else None for table in tables]
-    return [*times, *map(is_written_to, folders)]
+    return [*map(files_of, tables), *map(is_written_to, folders)]
+
+
+def files_of(table: Path) -> tuple[int, int]:
+    """Return the number of a table's files and the newest one's time of change."""
+    times = []
+    with suppress(FileNotFoundError), os.scandir(table) as entries:
+        for entry in entries:
+            # One that is being replaced may be gone.
+            with suppress(FileNotFoundError):
+                times.append(entry.stat().st_mtime_ns)
+    return len(times), max(times, default=0)
 
 
 def is_empty(folder: Path) -> bool:
