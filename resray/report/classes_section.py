@@ -101,7 +101,7 @@ def classes_figure(results: Results) -> Figure | None:
     order = "Hardest class first" if upright else "Hardest class on the left"
     caption = (
         f"{order}, by the mean over configurations; {checkpoints(found)}. Each point is a mean over"
-        " trials" + ("; bars: standard deviation over seeds. " if upright else ". ")
+        " trials" + ("; bars: from the lowest seed to the highest. " if upright else ". ")
         + "Where configurations part on a class, they have learnt different things, however close "
         "their overall accuracies are."
     )  # fmt: skip
@@ -120,15 +120,30 @@ def column_layout(names: Sequence[str]) -> Layout:
     return layout(f"{len(names)} classes, from the hardest to the easiest", 380, xaxis=axis)
 
 
+def distances(one: ByClass, order: Sequence[str]) -> tuple[list[float], list[float]]:
+    """Return how far the highest and the lowest trial of each class are from the mean, 0 if none.
+
+    Standard deviations would leave the range of 0 to 100 %.
+    """
+    values = dict(zip(one.classes, one.accuracies.T, strict=True))
+    means = {name: summary.mean for name, summary in zip(one.classes, one.summaries, strict=True)
+             if summary}  # fmt: skip
+    above = [float(np.nanmax(values[name])) - means[name] if name in means else 0.0
+             for name in order]  # fmt: skip
+    below = [means[name] - float(np.nanmin(values[name])) if name in means else 0.0
+             for name in order]  # fmt: skip
+    return above, below
+
+
 def class_trace(one: ByClass, series: Series, order: Sequence[str], upright: bool) -> Trace:
     summaries = dict(zip(one.classes, one.summaries, strict=True))
     known = [summaries.get(name) for name in order]
     means = [summary and summary.mean for summary in known]
-    deviations = [summary and summary.deviation for summary in known]
     rows = [plotly_text(name) for name in order]
     along = {"x": means, "y": rows} if upright else {"x": list(range(len(order))), "y": means}
-    bars = {"type": "data", "array": deviations, "color": series.colour, "thickness": 1.2,
-            "width": 0, "visible": any(deviations)}  # fmt: skip
+    above, below = distances(one, order)
+    bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "width": 0,
+            "color": f"{series.colour}/50", "thickness": 1.5, "visible": one.n > 1}  # fmt: skip
     return trace_of(
         series,
         type="scatter",

@@ -15,7 +15,7 @@ from resray.report.text import Html, fixed, plotly_text, spread, tag
 
 NAMED = 20
 """With more classes than these, cells bear no numbers and axes no names."""
-PAIRS = 60
+PAIRS = 40
 """Rows of the table of confused pairs, shared among the configurations."""
 STEPS = [(step / 6) ** 2 for step in range(7)]
 """Where the shades stand on the scale from 0 to 1: evenly by square root, so that errors of a few
@@ -24,7 +24,7 @@ percent differ beside a diagonal of ninety."""
 
 def confused_table(found: Sequence[Confusion]) -> Html:
     """The pairs of classes that each configuration confuses most."""
-    most = max(PAIRS // len(found), 5) if found else 0
+    most = min(max(PAIRS // len(found), 5), 20) if found else 0
     rows = [row for one in found for row in confused_rows(one, most)]
     columns = [
         text_column("Configuration", facet=len(found) > 1),

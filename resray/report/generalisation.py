@@ -39,6 +39,7 @@ DIFFERENCES = {
 }
 NUMBERS = 120_000
 """About how many numbers the curves may hold together."""
+SPIKE = 5
 MARKED = 12
 """A line of no more points shows each of them."""
 
@@ -59,13 +60,13 @@ def gap_table(results: Results, found: Splits) -> Html:
         number_column("Test, %"),
         number_column("Gap, points"),
         Column("Corrupted,\u00a0%", numeric=True, optional=True),
-        Column("Drop, points", numeric=True, optional=True),
+        Column("Corrupted minus test, points", numeric=True, optional=True),
         text_column("Note", optional=True),
     ]
     caption = (
         "At the epoch that validation selects: means over finished trials, ± sample standard "
         "deviation where n is 2 or more. Train: augmented images, while training. Gap: train minus "
-        "test. Drop: what corruptions cost, against the uncorrupted images of the same evaluation"
+        "test. Corrupted: mean over all corruptions, minus test on the images of that evaluation"
     )
     return table(caption, columns, gap_rows(found, corrupted), id="gap")
 
@@ -125,6 +126,8 @@ def generalisation_figure(results: Results) -> Figure | None:
         "learning, with dropout and the like switched on, so train may be worse than test and the "
         "gap negative. Finished trials only."
     )
+    if any(without_spikes(found.means_along(found.gap_along(one))) for one in quantities):
+        caption += " The right axis leaves out spikes; a double click shows them."
     panels = [ends_panel(found, look, quantities), gap_panel(found, look, quantities)]
     switches = (
         Switch("quantity", "Quantity", tuple(quantities)),
@@ -215,11 +218,29 @@ def gap_panel(found: Splits, look: dict[str, Series], quantities: Sequence[str])
         heights = {quantity: Curve(gap[where].tolist()) for quantity, gap in own.items()}
         count = len(found.trials[place])
         traces.append(gap_line(look[group.label], along, heights, count))
+    ranges = {quantity: without_spikes(gap) for quantity, gap in gaps.items()}
     zero = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0,
             "line": {"color": "@axis", "width": 1, "dash": "dot"}}  # fmt: skip
     title = Choice("quantity", {quantity: DIFFERENCES[quantity] for quantity in quantities})
-    axes = layout("epoch", 340, xaxis=epoch_axis(found.results), shapes=[zero])
+    axes = layout("epoch", 340, xaxis=epoch_axis(found.results), shapes=[zero],
+                  yaxis={"range": Choice("quantity", ranges)})  # fmt: skip
     return Panel(title, traces, axes)
+
+
+def without_spikes(gaps: np.ndarray) -> list[float] | None:
+    """Return an axis that leaves out spikes, such as the loss of a diverging epoch; None: all fit.
+
+    Spikes are beyond `SPIKE` times the span of the middle 90 % of the values.
+    """
+    values = gaps[np.isfinite(gaps)]
+    low, high = np.quantile(values, (0.05, 0.95)) if len(values) else (0.0, 0.0)
+    room = SPIKE * (high - low)
+    near = values[(values >= low - room) & (values <= high + room)]
+    if len(near) == len(values):
+        return None
+    low, high = min(near.min(), 0.0), max(near.max(), 0.0)
+    room = 0.06 * (high - low)
+    return [float(low - room), float(high + room)]
 
 
 def places_to_draw(gaps: Sequence[np.ndarray]) -> np.ndarray:

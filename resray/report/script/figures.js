@@ -152,7 +152,8 @@ function resolved(value, key, chosen, curves) {
   if (value === null || typeof value !== "object") return value;
   if ("$curve" in value) return curves[value.$curve];
   if (Array.isArray(value))
-    return typeof value[0] === "number" ? value
+    // Only numbers, but for a colour scale's [0.5, "@scale-3"].
+    return typeof value[0] === "number" && !COLOUR_KEY.test(key) ? value
       : value.map((item) => resolved(item, key, chosen, curves));
   return Object.fromEntries(Object.entries(value)
     .map(([name, item]) => [name, resolved(item, name, chosen, curves)]));
