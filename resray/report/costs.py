@@ -113,7 +113,7 @@ def costs_of(results: Results) -> dict[str, Cost]:
         "multiply-adds": cost("multiply_adds", "multiply-adds per image", words=count,
                               candidates=alike),
         "parameters": cost("parameters", "parameters", words=count, candidates=alike),
-        "peak memory": cost("peak_memory_bytes", "GiB of memory", 1 / GIB, candidates=one_device),
+        "peak memory": cost("peak_memory_bytes", "GiB", 1 / GIB, candidates=one_device),
     }  # fmt: skip
     known = {name: one for name, one in found.items() if np.nansum(one.measured.mean) > 0}
     return dict(sorted(known.items(), key=lambda item: item[1].candidates.sum() < 2))

@@ -293,7 +293,7 @@ def front_rows(
         times = None if before is None else amount / float(cost.measured.mean[before])
         yield [
             groups[place].label,
-            f"{name}, {cost.unit}" if cost.unit else name,
+            f"{name}, {cost.unit}" if cost.unit not in ("", name) else name,
             cost.words(amount),
             spread(summary),
             summary.n if summary else 0,
