@@ -82,7 +82,7 @@ class Configuration:
 
 def configurations(epochs: int) -> Iterator[Configuration]:
     """Yield up to 10,000 different configurations; the first hundred differ in three settings."""
-    smoothings = ({}, {"label_smoothing": phases(epochs)} if epochs > 1 else {})
+    smoothings: tuple[dict[str, Any], ...] = ({}, {"label_smoothing": phases(epochs)} if epochs > 1 else {})
     axes = product(BATCHES, CUTMIX, smoothings, DECAYS, RATES, NETWORKS)
     for place, (batch, cutmix, smoothing, decay, rate, network) in enumerate(axes):
         recipe = Recipe.model_validate(

@@ -95,7 +95,13 @@ class Group:
 
     def summary(self, column: str) -> Summary | None:
         """Return the summary of a numeric column over the finished trials."""
-        return summarise(row[column] for row in self.finished)
+        if column not in self._summaries:
+            self._summaries[column] = summarise(row[column] for row in self.finished)
+        return self._summaries[column]
+
+    @cached_property
+    def _summaries(self) -> dict[str, Summary | None]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,7 @@ def read_evaluations(folder: Path, known: set[str]) -> dict[str, pd.DataFrame]:
     of_known = {
         key: table for key, table in tables.items() if known.issuperset(members_of(key, table))
     }
-    return {trial_id: rows.iloc[:0] for trial_id in known} | of_known
+    return dict.fromkeys(known, rows.iloc[:0]) | of_known
 
 
 def members_of(trial_id: str, table: pd.DataFrame) -> list[str]:

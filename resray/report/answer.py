@@ -20,7 +20,8 @@ def answer(results: Results) -> list[str]:
     if ranked[0].reductions:
         kind = "reduced" if reduces(ranked[0].reductions) else "changed"
         sentences.append(f"These are {kind} runs, so this does not answer the study's question.")
-    if others := [group.label for group in groups if group not in ranked]:
+    of_ranked = {group.label for group in ranked}
+    if others := [group.label for group in groups if group.label not in of_ranked]:
         sentences.append(f"Not ranked, as data, length or variant differ: {listed(others)}.")
     return sentences
 

@@ -8,6 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+KEPT = 4
+"""Questions whose answers are kept."""
 NOWHERE = (0, 0)
 """Where the rows of a trial stand that has none."""
 
@@ -25,6 +27,7 @@ class EpochTable(Mapping[str, pd.DataFrame]):
         self._places = {
             one: place for one, place in places.items() if trial_ids is None or one in trial_ids
         }
+        self._known: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = {}
 
     def __getitem__(self, trial_id: str) -> pd.DataFrame:
         start, end = self._places[trial_id]
@@ -92,13 +95,26 @@ class EpochTable(Mapping[str, pd.DataFrame]):
         return owners, np.arange(len(owners)) + (starts - firsts)[owners]
 
     def _spread(self, values: np.ndarray, trial_ids: Collection[str], missing: float) -> np.ndarray:
-        owners, positions = self._positions(trial_ids)
-        epochs = self._rows.numeric("epoch")[positions]
-        spread = np.full((len(trial_ids), len(self.numbers)), missing, dtype=values.dtype)
-        known = np.isfinite(epochs)
-        columns = np.searchsorted(self.numbers, epochs[known])
-        spread[owners[known], columns] = values[positions][known]
-        return spread
+        positions, targets = self._targets(tuple(trial_ids))
+        spread = np.full(len(trial_ids) * len(self.numbers), missing, dtype=values.dtype)
+        spread[targets] = values[positions]
+        return spread.reshape(len(trial_ids), len(self.numbers))
+
+    def _targets(self, trial_ids: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Return where the rows of these trials stand, and where in what `arrays` returns.
+
+        The answers to the last few questions are kept: of all trials, most columns are asked for.
+        """
+        if trial_ids not in self._known:
+            owners, positions = self._positions(trial_ids)
+            epochs = self._rows.numeric("epoch")[positions]
+            known = np.isfinite(epochs)
+            columns = np.searchsorted(self.numbers, epochs[known])
+            targets = owners[known] * len(self.numbers) + columns
+            if len(self._known) >= KEPT:
+                self._known.pop(next(iter(self._known)))
+            self._known[trial_ids] = positions[known], targets
+        return self._known[trial_ids]
 
 
 class EpochRows:

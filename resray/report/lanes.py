@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from heapq import heappop, heappush
 
 import pandas as pd
 
@@ -17,6 +18,8 @@ CUT_OFF = "cut off"
 """What became of a stretch after which none of these was written."""
 PAUSE = timedelta(minutes=5)
 """Where nothing ran for longer than this, the command did not run: such time is left out."""
+OVERLAP = timedelta(seconds=1)
+"""By which an end may be written after the next start."""
 
 Lane = tuple[str, int]
 """A host, and a number from 1."""
@@ -93,8 +96,20 @@ def last_epoch(epochs: pd.DataFrame | None, start: Row) -> datetime:
 
 
 def in_time(found: Iterable[Stretch]) -> list[Stretch]:
-    """Return stretches by their start, the first first."""
-    return sorted(found, key=lambda one: (one.start, one.trial_id))
+    """Return stretches by their start, the first first.
+
+    A process trains one trial at a time: what runs while its number is at work is another process,
+    such as one of another container with the same host name, and counts as not known.
+    """
+    busy: dict[Process, datetime] = {}
+    ordered = []
+    for one in sorted(found, key=lambda one: (one.start, one.trial_id)):
+        until = busy.get(one.process, one.start)
+        apart = one.start >= until - OVERLAP
+        ordered.append(one if apart else replace(one, pid=0))
+        if apart:
+            busy[one.process] = max(until, one.end)
+    return ordered
 
 
 def lanes(found: Sequence[Stretch]) -> dict[Process, Lane]:
@@ -106,15 +121,33 @@ def lanes(found: Sequence[Stretch]) -> dict[Process, Lane]:
     ends: dict[Process, datetime] = {}
     for one in found:
         ends[one.process] = max(ends.get(one.process, one.end), one.end)
-    free: dict[str, list[datetime]] = {}
+    hosts: dict[str, Lanes] = {}
     taken: dict[Process, Lane] = {}
     for one in found:
         if one.process not in taken:
-            own = free.setdefault(one.host, [])
-            lane = next((n for n, until in enumerate(own) if until <= one.start), len(own))
-            own[lane : lane + 1] = [ends[one.process]]
-            taken[one.process] = (one.host, lane + 1)
+            own = hosts.setdefault(one.host, Lanes())
+            taken[one.process] = (one.host, own.take(one.start, ends[one.process]))
     return taken
+
+
+class Lanes:
+    """The lanes of one host: those in use by the time until which they are, and those free."""
+
+    def __init__(self) -> None:
+        self._busy: list[tuple[datetime, int]] = []
+        self._free: list[int] = []
+        self._count = 0
+
+    def take(self, start: datetime, end: datetime) -> int:
+        """Return the lowest lane that is free from ``start`` on, and use it until ``end``."""
+        while self._busy and self._busy[0][0] <= start:
+            heappush(self._free, heappop(self._busy)[1])
+        if not self._free:
+            self._count += 1
+            self._free.append(self._count)
+        lane = heappop(self._free)
+        heappush(self._busy, (end, lane))
+        return lane
 
 
 def without_pauses(found: Sequence[Stretch]) -> tuple[list[Stretch], timedelta]:
@@ -147,12 +180,12 @@ def lane_name(lane: Lane) -> str:
     return plotly_text(f"{lane[0]} · {lane[1]}")
 
 
-def lane_layout(unit: str, rows: Iterable[Lane], row: int = 30) -> Layout:
+def lane_layout(unit: str, rows: Iterable[Lane], row: float = 30) -> Layout:
     """Return the layout of bars in lanes, the first lane on top, each ``row`` pixels high."""
     names = [lane_name(lane) for lane in sorted(rows, reverse=True)]
     y_axis = {"type": "category", "categoryorder": "array", "categoryarray": names,
               "showgrid": False, "nticks": 0 if row >= 14 else 20, "ticksuffix": " "}  # fmt: skip
-    return layout(f"{unit} since the first start", 80 + row * len(names), yaxis=y_axis,
+    return layout(f"{unit} since the first start", round(80 + row * len(names)), yaxis=y_axis,
                   barmode="overlay", bargap=0.25)  # fmt: skip
 
 

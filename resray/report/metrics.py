@@ -1,7 +1,7 @@
 """The values of the metrics that published figures and claims name (`resray.study.metrics`)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
@@ -42,19 +42,17 @@ def summary_of(
 
 def value_of(results: Results, row: Row, metric: str, epoch: int | None = None) -> float | None:
     """Return one trial's value of a metric, None if it was not measured or is not finite."""
-    epochs = results.epochs.get(row["trial_id"])
     if epoch is not None:
-        return _finite(_of_epoch(row, epochs, metric, epoch))
+        return _finite(_of_epoch(row, results.epochs.get(row["trial_id"]), metric, epoch))
     if metric in EVALUATED:
         stored = stored_value(results, row, metric)
         return _finite(stored.row["value"]) if stored else None
-    if metric == "seconds_per_epoch":
-        return None if epochs is None else seconds_per_epoch(epochs)
     if metric == "iterations_per_second":
         return _ratio(row["images_per_second"], row["batch_size"])
-    if metric == "gradient_ratio":
-        return None if epochs is None else gradient_ratio(epochs)
-    return _finite(row[metric])
+    if metric not in OF_EPOCHS:
+        return _finite(row[metric])
+    epochs = results.epochs.get(row["trial_id"])
+    return None if epochs is None else OF_EPOCHS[metric](epochs)
 
 
 def seconds_per_epoch(epochs: pd.DataFrame) -> float | None:
@@ -137,6 +135,13 @@ def is_short(row: Row) -> bool:
 def foreign_files(results: Results, group: Group) -> dict[str, str]:
     """Return the files that a group's ``hidden_accuracy`` is of, with what to call them."""
     return dict(stored.foreign_file for stored in stored_values(results, group, "hidden_accuracy"))
+
+
+OF_EPOCHS: dict[str, Callable[[pd.DataFrame], float | None]] = {
+    "seconds_per_epoch": seconds_per_epoch,
+    "gradient_ratio": gradient_ratio,
+}
+"""Metrics of a whole training that its epochs tell."""
 
 
 def _of_epoch(row: Row, epochs: pd.DataFrame | None, metric: str, epoch: int) -> float | None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import accumulate, groupby
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from resray.report.aggregate import Group, Results, parsed_json
 from resray.report.plot import (
@@ -45,13 +45,17 @@ UNITS = {"size": "pixels", "shear": "degrees", "crop_padding": "pixels"}
 # --- the records --------------------------------------------------------------------------------
 
 
-def values_by_setting(rows: pd.DataFrame) -> Course:
+def in_order(
+    epochs: Sequence[int], rates: Sequence[float], momenta: Sequence[float], texts: Sequence[object]
+) -> Course:
     """Return every setting that a trial's epochs recorded, with its values from epoch 1 on."""
-    last = int(rows["epoch"].max())
-    rows = rows.set_index("epoch").reindex(range(1, last + 1))
-    columns = {name: rows[name].astype(object) for name in ("learning_rate", "momentum")}
-    found = {name: tuple(map(number, column)) for name, column in columns.items()}
-    settings = [numbers_in_force(text) for text in rows["settings"]]
+    places = {epoch: place for place, epoch in enumerate(epochs)}
+    every = [places.get(epoch) for epoch in range(1, max(epochs, default=0) + 1)]
+    found = {
+        name: tuple(None if place is None else number(values[place]) for place in every)
+        for name, values in (("learning_rate", rates), ("momentum", momenta))
+    }
+    settings = [numbers_in_force(None if place is None else texts[place]) for place in every]
     for key in dict.fromkeys(key for setting in settings for key in setting):
         found[key] = tuple(setting.get(key) for setting in settings)
     return found
@@ -92,21 +96,47 @@ def all_courses(results: Results) -> list[tuple[Group, list[Course]]]:
     Seeds mostly share one; a trial that ended early repeats the beginning of another. Of trials
     that recorded the same, whatever their group, one is read.
     """
-    ids = list(results.epochs)
-    codes, _ = results.epochs.codes("settings", ids)
-    columns = [codes, *(results.epochs.arrays(name, ids) for name in ("learning_rate", "momentum"))]
-    recorded = {trial_id: b"".join(column[place].tobytes() for column in columns)
-                for place, trial_id in enumerate(ids)}  # fmt: skip
-    read: dict[bytes, Course] = {}
+    records = Records(results)
     found = []
     for group in results.groups:
-        own = [row["trial_id"] for row in group.trials if row["trial_id"] in recorded]
-        different = {recorded[trial_id]: trial_id for trial_id in own}
-        for record, trial_id in different.items():
-            if record not in read:
-                read[record] = values_by_setting(results.epochs[trial_id])
-        found.append((group, without_beginnings([read[record] for record in different])))
+        own = [row["trial_id"] for row in group.trials if row["trial_id"] in records.places]
+        different = {records.content(trial_id): trial_id for trial_id in own}
+        courses = [records.course(trial_id) for trial_id in different.values()]
+        found.append((group, without_beginnings(courses)))
     return found
+
+
+class Records:
+    """What the trials' epochs recorded of their settings; equal records are read once."""
+
+    def __init__(self, results: Results) -> None:
+        ids = list(results.epochs)
+        self.places = {trial_id: place for place, trial_id in enumerate(ids)}
+        self._epochs = results.epochs.numbers
+        self._recorded = np.isfinite(results.epochs.arrays("epoch", ids))
+        self._rates = results.epochs.arrays("learning_rate", ids)
+        self._momenta = results.epochs.arrays("momentum", ids)
+        self._codes, self._texts = results.epochs.codes("settings", ids)
+        self._courses: dict[bytes, Course] = {}
+
+    def content(self, trial_id: str) -> bytes:
+        """Return what is equal for trials that recorded the same."""
+        place = self.places[trial_id]
+        columns = (self._recorded, self._rates, self._momenta, self._codes)
+        return b"".join(column[place].tobytes() for column in columns)
+
+    def course(self, trial_id: str) -> Course:
+        content = self.content(trial_id)
+        if content not in self._courses:
+            place = self.places[trial_id]
+            kept = self._recorded[place] & (self._epochs > 0)
+            rates, momenta = (
+                column[place][kept].tolist() for column in (self._rates, self._momenta)
+            )
+            texts = [self._texts[code] if code >= 0 else None for code in self._codes[place][kept]]
+            epochs = self._epochs[kept].tolist()
+            self._courses[content] = in_order(epochs, rates, momenta, texts)
+        return self._courses[content]
 
 
 def without_beginnings(courses: Sequence[Course]) -> list[Course]:

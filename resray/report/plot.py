@@ -23,7 +23,7 @@ COLOURS = 7
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon")
 
 MANY, DRAWN = 20, 12
-"""Of more groups than the first, figures show so many at first: lines of more are not told apart."""
+"""Of more groups than the first, figures show so many at first: more cannot be told apart."""
 
 Trace = dict[str, Any]
 Layout = dict[str, Any]
@@ -102,6 +102,11 @@ class Figure:
             )
             for panel in resolved(self.panels, chosen)
         ]
+
+    def titles(self) -> list[str]:
+        """Return the titles of the panels that are shown at first."""
+        first = {switch.id: switch.options[0] for switch in self.switches}
+        return [resolved(panel.title, first) for panel in resolved(self.panels, first)]
 
 
 def resolved(value: Any, chosen: Mapping[str, str]) -> Any:

@@ -236,11 +236,11 @@ def figure_section(figure: Figure, note: str) -> Html:
     panels = [
         tag(
             "div",
-            tag("h3", panel.title),
-            tag("div", class_="plot", role="img", aria_label=panel.title),
+            tag("h3", title),
+            tag("div", class_="plot", role="img", aria_label=title),
             class_="panel",
         )
-        for panel in figure.chosen()
+        for title in figure.titles()
     ]
     controls = [*map(switch, figure.switches), scales(figure), key(figure), SAVE_MENU]
     return tag(

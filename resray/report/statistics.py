@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev
+from statistics import NormalDist, fmean
 
 import numpy as np
 
@@ -27,7 +27,12 @@ def summarise(values: Iterable[float | None]) -> Summary | None:
     finite = [float(value) for value in values if value is not None and math.isfinite(value)]
     if not finite:
         return None
-    return Summary(fmean(finite), stdev(finite) if len(finite) > 1 else None, len(finite))
+    mean = fmean(finite)
+    if len(finite) == 1:
+        return Summary(mean, None, 1)
+    # `statistics.stdev` works in fractions, which thousands of configurations make felt.
+    squares = math.fsum((value - mean) ** 2 for value in finite)
+    return Summary(mean, math.sqrt(squares / (len(finite) - 1)), len(finite))
 
 
 @dataclass(frozen=True)

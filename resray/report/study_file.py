@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def with_reasons(content: Any) -> Any:
     return {**content, "claims": told}
 
 
+@lru_cache(maxsize=20_000)
 def normalised(recipe: str | None) -> str | None:
     """Return a recipe's JSON with every key that this version knows; what is no recipe stays.
 
