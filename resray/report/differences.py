@@ -53,8 +53,8 @@ def differences_section(results: Results, baseline: str | None = None) -> Html:
     """Return a table of differences to a baseline, and hidden ones to the others to choose from.
 
     The baseline is a group's label, or a name that one group has; of none given, or while it has no
-    test accuracy, the first of those that were trained alike. Nothing if fewer than two groups have
-    one. Raises InputError if no group is called so.
+    test accuracy, `default_baseline`. Nothing if fewer than two groups have one. Raises InputError
+    if no group is called so.
     """
     groups = [measure(results, group) for group in results.groups]
     chosen = named(groups, baseline) if groups and baseline is not None else None
@@ -92,9 +92,11 @@ def named(groups: Sequence[Measured], baseline: str) -> Measured:
 
 
 def default_baseline(measured: Sequence[Measured]) -> Measured:
-    """Return the first of the groups that were trained alike, in the study's order."""
-    first = comparable([one.group for one in measured])[0]
-    return next(one for one in measured if one.group is first)
+    """Return the first, in the study's order, of the groups that were trained alike: with two seeds
+    or more, if there is one."""
+    alike = {group.label for group in comparable([one.group for one in measured])}
+    found = [one for one in measured if one.group.label in alike]
+    return next((one for one in found if len(one.values) > 1), found[0])
 
 
 def candidates(measured: Sequence[Measured], chosen: Measured, rows: int) -> list[Measured]:

@@ -1,0 +1,158 @@
+"""The table of differences to a baseline, and the baselines to choose from."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resray.errors import InputError
+from resray.report.aggregate import Results, load_results
+from resray.report.differences import MOST_ROWS, differences_section
+from resray.report.tables import Table
+from resray.report.text import Html
+from tests.report_builder import trial, write_results
+
+Rows = list[dict[str, Any]]
+
+
+def seeds_of(name: str, *accuracies: float, first: int = 0, **changes: Any) -> Rows:
+    return [
+        trial(name, seed, test_accuracy=value, trial_id=f"{name}-{seed}-{changes}", **changes)
+        for seed, value in enumerate(accuracies, first)
+    ]
+
+
+def load(folder: Path, *rows: Rows) -> Results:
+    return load_results(write_results(folder, [row for some in rows for row in some], epochs=[]))
+
+
+def first_table(section: Html) -> dict[object, dict[str, object]]:
+    """Return the rows of the table that is shown at first, by configuration and column."""
+    shown = section.tables[0]
+    assert isinstance(shown, Table)
+    titles = [column.title.replace("\xa0", " ") for column in shown.columns]
+    return {row[0]: dict(zip(titles, row, strict=True)) for row in shown.rows}
+
+
+NOISE = (0.1, -0.1, 0.2)
+
+
+def near(mean: float, *shifts: float) -> tuple[float, ...]:
+    """Return accuracies around a mean: the noise of the seeds, and what is a trial's own."""
+    return tuple(mean + noise + own for noise, own in zip(NOISE, shifts, strict=True))
+
+
+def test_pairs_of_seeds_show_what_their_spread_would_hide(tmp_path: Path) -> None:
+    rows = first_table(differences_section(load(
+        tmp_path,
+        seeds_of("resnet18", *near(90, 0, 0, 0)),
+        seeds_of("resnet34", *near(90.2, 0.01, 0, -0.01)),
+        seeds_of("resnet50", *near(90, 0.3, -0.4, 0.2)),
+        seeds_of("resnet101", 91.0),
+    )))  # fmt: skip
+    assert rows["resnet18"]["Effect"] == "baseline"
+    assert rows["resnet18"]["Test accuracy, %"] == "90.07\xa0±\xa00.38 (n\xa0=\xa03)"
+    better = rows["resnet34"]
+    assert (better["Difference, points"], better["Seeds"]) == ("+0.20", "3 pairs")
+    assert better["95 % interval"] == "+0.18\xa0to +0.22"
+    # t = 0.2 / (0.01 / sqrt 3) with 2 degrees of freedom, and twice that for the second test.
+    assert (better["p"], better["p (Holm)"], better["Effect"]) == ("<\xa00.001", "0.002", "real")
+    assert rows["resnet50"]["Effect"] == "not shown"
+    assert (rows["resnet101"]["Effect"], rows["resnet101"]["Why"]) == ("no test", "one seed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"reductions": '["2 of 20 epochs"]'}, "other length"),
+        ({"reductions": '["500 training images"]'}, "reduced otherwise: 500 training images"),
+        ({"dataset_checksum": "00"}, "other data"),
+        ({"test_images": 500}, "other test images"),
+        ({"status": "failed"}, "none finished"),
+    ],
+)
+def test_what_was_trained_otherwise_is_shown_and_not_compared(
+    tmp_path: Path, changes: dict[str, Any], why: str
+) -> None:
+    other = seeds_of("resnet50", *near(60, 0, 0.1, 0), **changes)
+    rows = first_table(
+        differences_section(
+            load(
+                tmp_path, seeds_of("resnet18", 90, 91, 92), seeds_of("resnet34", 90, 92, 92), other
+            )
+        )
+    )
+    assert rows["resnet50"]["Effect"] == "not compared"
+    assert rows["resnet50"]["Why"] == why
+    assert rows["resnet50"]["p"] is None
+    assert rows["resnet34"]["Effect"] == "not shown"
+
+
+def test_what_the_user_changed_by_hand_is_a_difference_to_test(tmp_path: Path) -> None:
+    changed: dict[str, Any] = {"reductions": '["changed: optimizer.lr=0.2"]'}
+    rows = first_table(
+        differences_section(
+            load(
+                tmp_path,
+                seeds_of("resnet18", 90, 91, 92),
+                seeds_of("resnet34", *near(95, 0, 0.1, 0), **changed),
+            )
+        )
+    )
+    assert rows["resnet34"]["Seeds"] == "3 pairs"
+
+
+def test_each_configuration_can_be_chosen_as_the_baseline(tmp_path: Path) -> None:
+    results = load(tmp_path, *(seeds_of(name, 90, 91) for name in ("a", "b", "<script>")))
+    section = differences_section(results, "b")
+    # The trials of no study are in the order of their names.
+    assert section.count('<div data-baseline="b">') == 1
+    for other in ("a", "&lt;script&gt;"):
+        assert f'<div data-baseline="{other}" hidden="">' in section
+        assert f'<option value="{other}">{other}</option>' in section
+    assert [made.id for made in section.tables if isinstance(made, Table)] == [
+        "differences-to-1", "differences-to-2", "differences-to-3",
+    ]  # fmt: skip
+    assert first_table(section)["b"]["Effect"] == "baseline"
+    assert all(f"{name} 1" in section for name in ("Student", "Welch", "Holm")), "cited"
+
+
+def test_baselines_that_would_make_the_page_long_are_left_out(tmp_path: Path) -> None:
+    number = 60
+    results = load(tmp_path, *(seeds_of(f"net{place:02}", 90, 91) for place in range(number)))
+    section = differences_section(results)
+    assert len(section.tables) == MOST_ROWS // number
+
+
+def test_unknown_baseline_is_refused(tmp_path: Path) -> None:
+    results = load(tmp_path, seeds_of("resnet18", 90, 91), seeds_of("resnet34", 90, 91))
+    with pytest.raises(InputError, match=r"--baseline: 'resnet35' is not known; did you mean"):
+        differences_section(results, "resnet35")
+
+
+def test_a_name_of_several_configurations_is_no_baseline(tmp_path: Path) -> None:
+    results = load(
+        tmp_path, seeds_of("resnet18", 90, 91), seeds_of("resnet18", 90, 91, dataset_checksum="00")
+    )
+    with pytest.raises(InputError, match="resnet18 · checksum=00"):
+        differences_section(results, "resnet18")
+
+
+def test_baseline_that_has_not_finished_is_waited_for(tmp_path: Path) -> None:
+    waits = seeds_of("resnet50", 1, status="running")
+    results = load(tmp_path, seeds_of("resnet18", 90, 91), seeds_of("resnet34", 90, 91), waits)
+    rows = first_table(differences_section(results, "resnet50"))
+    assert rows["resnet18"]["Effect"] == "baseline"
+    assert rows["resnet50"]["Why"] == "none finished"
+
+
+def test_reduced_runs_are_no_baseline_of_whole_ones(tmp_path: Path) -> None:
+    reduced = seeds_of("a", 50, 51, reductions='["2 of 20 epochs"]')
+    section = differences_section(load(tmp_path, reduced, seeds_of("b", 9, 8), seeds_of("c", 9, 7)))
+    assert first_table(section)["b"]["Effect"] == "baseline"
+
+
+@pytest.mark.parametrize("rows", [[], seeds_of("resnet18", 90, 91)])
+def test_nothing_to_compare_is_no_section(tmp_path: Path, rows: Rows) -> None:
+    assert differences_section(load(tmp_path, rows)) == ""
+    assert differences_section(load(tmp_path, rows), "resnet18") == ""
