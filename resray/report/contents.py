@@ -77,7 +77,7 @@ SECTIONS = (
     Section("generalisation", "Gap", "Generalisation gap", generalisation_section,
             figures_first=True),
     Section("evaluations", "Robustness", "Beyond the test set", evaluations_section,
-            figures_first=True),
+            ("robustness", "evaluations"), figures_first=True),
     Section("classes", "Classes", "Class by class", classes_section, ("classes", "confusion"),
             figures_first=True),
     Section("phases", "Phases", "Schedule and phases", phases_section),

@@ -124,6 +124,8 @@ class Ensemble:
     images: int | None
     reduced: bool
     """Whether a member's training was reduced."""
+    configuration: str | None
+    """The label of the configuration that all members are of, if it is one."""
 
     @property
     def gain(self) -> float | None:
@@ -201,11 +203,15 @@ def corruption_kinds(found: list[Evaluated]) -> list[str]:
 def ensembles(results: Results) -> Iterator[Ensemble]:
     """Yield the ensembles of trials that the report shows, of repetitions the newest."""
     trials = {row["trial_id"]: row for row in results.trials}
-    for rows in filter(len, results.evaluations.values()):
+    for key, rows in results.evaluations.items():
+        # What an ensemble reached stands under the hash of its members, under no trial.
+        if key in trials:
+            continue
         own = rows[rows["kind"].eq("ensemble") & rows["metric"].eq("accuracy")]
         own = own[own["class"].isna()].drop_duplicates(REPEATED, keep="last")
         for row in own.dropna(subset=["members"]).to_dict("records"):
             members = [str(one) for one in parsed_json(row["members"], []) if one in trials]
+            labels = {results.labels[one] for one in members}
             yield Ensemble(
                 label=str(row["name"]),
                 members=tuple(
@@ -216,6 +222,7 @@ def ensembles(results: Results) -> Iterator[Ensemble]:
                 members_accuracy=members_accuracy(results, members, row["checkpoint"]),
                 images=None if pd.isna(row["images"]) else int(row["images"]),
                 reduced=any(reductions_of(trials[one]) for one in members),
+                configuration=labels.pop() if len(labels) == 1 else None,
             )
 
 

@@ -14,6 +14,7 @@ from resray.report.pareto import cost_figure
 from resray.report.performance_profile import profile_figure
 from resray.report.phases import phases_figure
 from resray.report.plot import Figure
+from resray.report.robustness import robustness_figure
 from resray.report.scaling import scaling_figure
 from resray.report.search_course import best_figure, rungs_figure
 from resray.report.search_figures import axes_figure, parallel_figure
@@ -34,6 +35,7 @@ MAKERS: tuple[Callable[[Results], Figure | None], ...] = (
     time_to_accuracy_figure,
     profile_figure,
     generalisation_figure,
+    robustness_figure,
     evaluations_figure,
     classes_figure,
     confusion_figure,
