@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from resray.report.aggregate import load_results
-from resray.report.lanes import Stretch, lanes, utilisation, without_pauses
+from resray.report.lanes import Stretch, in_time, lanes, utilisation, without_pauses
 from resray.report.payload import figure_payload
 from resray.report.plot import Figure
 from resray.report.timeline import (
@@ -69,6 +69,14 @@ def test_trials_whose_process_is_not_known_share_a_lane_only_in_turn() -> None:
     found = [stretch(0, 5, pid=0), stretch(1, 3, pid=0), stretch(4, 6, pid=0)]
     lane_of = lanes(found)
     assert [lane_of[one.process] for one in found] == [("a", 1), ("a", 2), ("a", 2)]
+
+
+def test_what_overlaps_in_one_process_is_of_another() -> None:
+    found = in_time([stretch(0, 10), stretch(9.5, 30), stretch(20, 25), stretch(31, 40)])
+    lane_of = lanes(found)
+    assert [one.pid for one in found] == [1, 1, 0, 1]
+    assert [lane_of[one.process][1] for one in found] == [1, 1, 2, 1]
+    assert utilisation(found, 2) == pytest.approx((10 + 20.5 + 5 + 9) / 80)
 
 
 def test_pauses_in_which_nothing_ran_are_left_out() -> None:

@@ -41,8 +41,8 @@ MOST_NAMED = 120
 """With more bars than these there is no room for names in them."""
 SEEN = 400
 """Of the width, the part that is still seen."""
-TALL, LOW = 30, 8
-"""Pixels of a row, and the least of them."""
+TALL, WHOLE = 30, 640
+"""Pixels of a row, and of all rows where there are many."""
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,8 @@ def timeline_panel(
             stretches = [visible(bar.stretch, (end - zero) / SEEN) for bar in own]
             trace = lane_bars(fate, stretches, zero, divisor, lane_of, texts, framed=named)
             traces.append(trace | (names_in(results, rows, own) if named else {}))
-    height = max(min(TALL, 600 // len(set(lane_of.values()))), LOW)
-    made = lane_layout(unit, set(lane_of.values()), height)
+    used = set(lane_of.values())
+    made = lane_layout(unit, used, min(TALL, WHOLE / len(used)))
     return Panel("Trials over workers", traces, made | {"uniformtext": {"minsize": 10,
                  "mode": "hide"}})  # fmt: skip
 
