@@ -100,7 +100,7 @@ def costs_of(results: Results) -> dict[str, Cost]:
              candidates: np.ndarray = alone) -> Cost:  # fmt: skip
         values = measured(results.groups, lambda row: row[column]).times(factor)
         unit = axis if words is significant else ""
-        return Cost(values, axis, words, candidates, exclusive=candidates is alone, unit=unit)
+        return Cost(values, axis, words, candidates & (values.n > 0), candidates is alone, unit)
 
     divisor, unit = time_unit([row["seconds_training"] or 0.0 for row in results.trials])
     price = results.price_per_gpu_hour
