@@ -61,17 +61,18 @@ def called_names(folders: Sequence[Path], names: Sequence[str | None] | None = N
 
 
 def short_names(folders: Sequence[Path]) -> list[str]:
-    """Return the last part of each path in which all differ, without what they end alike in.
+    """Return the last part of each path in which all differ, or else the fewest parts.
 
     ``a/results/depth`` and ``b/results/depth`` are ``a`` and ``b``.
     """
     parts = [Path(os.path.abspath(folder)).parts[1:][::-1] for folder in folders]
-    deepest = max(map(len, parts), default=0)
-    for depth in range(deepest):
-        level = [path[depth] if depth < len(path) else "" for path in parts]
-        if all(level) and len(set(level)) == len(level):
-            return level
-    return [str(folder) for folder in folders]
+    deepest = max(map(len, parts))
+    single = [(depth, depth + 1) for depth in range(deepest)]
+    for first, last in [*single, *((0, depth) for depth in range(2, deepest + 1))]:
+        names = ["/".join(path[first:last][::-1]) for path in parts]
+        if all(names) and len(set(names)) == len(names):
+            return names
+    return list(map(str, folders))
 
 
 def combined(parts: Mapping[str, Results]) -> Results:

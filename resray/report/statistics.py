@@ -10,6 +10,8 @@ import numpy as np
 RESAMPLES = 10_000
 TAILS = (0.025, 0.975)
 """Of a 95 % interval."""
+LARGEST = 1e150
+"""Nothing that is measured comes near; beyond, a square is no finite number."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class Summary:
 
 
 def summarise(values: Iterable[float | None]) -> Summary | None:
-    """Return the summary of the finite values, or None if there are none."""
-    finite = [float(value) for value in values if value is not None and math.isfinite(value)]
+    """Return the summary of the values below `LARGEST`, or None if there are none."""
+    finite = [float(value) for value in values if value is not None and abs(value) < LARGEST]
     if not finite:
         return None
     mean = fmean(finite)
