@@ -16,12 +16,19 @@ const chooser = {
     const words = query.toLowerCase().split(/\s+/).filter(Boolean);
     const found = page.series.filter(({ label }) =>
       words.every((word) => label.toLowerCase().includes(word)));
-    this.dialog.querySelector(".found").textContent =
-      `${found.length.toLocaleString("en")} of ${page.series.length.toLocaleString("en")} fit, ` +
-      `${state.drawn.size} are drawn`;
+    this.found = found.length;
+    this.tell();
     this.dialog.querySelector(".list").replaceChildren(...found.slice(0, MOST_LISTED)
       .map(({ key, label }) => make("label", {}, make("input", { type: "checkbox", value: key,
         checked: state.drawn.has(key) }), ` ${label}`)));
+  },
+
+  /** Say how many fit what was typed, and how many are drawn. */
+  tell() {
+    const number = (value) => value.toLocaleString("en");
+    const first = this.found > MOST_LISTED ? ` (the first ${MOST_LISTED} are listed)` : "";
+    this.dialog.querySelector(".found").textContent = `${number(this.found)} of ` +
+      `${number(page.series.length)} fit${first}, ${number(state.drawn.size)} are drawn`;
   },
 };
 
@@ -30,6 +37,8 @@ if (chooser.dialog) {
     chooser.list(event.target.value));
   chooser.dialog.querySelector(".list").addEventListener("change", ({ target }) => {
     state.drawn[target.checked ? "add" : "delete"](target.value);
+    if (target.checked) state.hidden.delete(target.value);
+    chooser.tell();
     redraw();
   });
   chooser.dialog.querySelector(".reset").addEventListener("click", () => {

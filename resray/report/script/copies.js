@@ -8,17 +8,16 @@ function csvCell(table, row, place) {
   const value = table.values[place]?.[row];
   const text = table.texts[row][place];
   if (value !== undefined && value !== null) return String(value);
-  const harmless = /^[=+\-@\t\r]/.test(text) && text.length > 1 ? `'${text}` : text;
-  return csvText(harmless === "–" ? "" : harmless);
+  return text === "–" ? "" : csvText(text);
 }
 
 function csvText(text) {
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const harmless = /^[=+\-@\t\r]/.test(text) && text.length > 1 ? `'${text}` : text;
+  return /[",\n\r]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }
 
 function latexText(text) {
-  return text.replace(/[\\~^±−×–\u00a0]/g, (letter) => LATEX[letter])
-    .replace(/[&%$#_{}](?![^$]*\$(?:\\pm|-|\\times)?)/g, "\\$&");
+  return text.replace(/[\\~^±−×–\u00a0&%$#_{}]/g, (letter) => LATEX[letter] ?? `\\${letter}`);
 }
 
 function markdownText(text) {

@@ -88,6 +88,9 @@ class FigureView {
     const key = this.element.querySelector(".key");
     if (!key || !this.payload.series.some((name) => seriesByKey.has(name))) return;
     const names = this.payload.series.filter((name) => state.drawn.has(name));
+    // Buttons that stay keep the focus, and notice the second click of two.
+    if (this.named === String(names)) return;
+    this.named = String(names);
     key.innerHTML = names.map((name) => seriesByKey.get(name).button).join("");
     const text = `Choose from ${this.payload.series.length.toLocaleString("en")} …`;
     key.append(make("button", { type: "button", className: "choose", textContent: text }));
@@ -105,7 +108,7 @@ class FigureView {
     else if (button.classList.contains("choose")) return chooser.open();
     else return;
     remember();
-    this.draw();
+    due(this, true);
   }
 
   save(button, format) {
@@ -119,7 +122,8 @@ class FigureView {
     if (!series) return;
     const others = this.payload.series.filter((key) => key !== series);
     const alone = others.every((key) => !shown(key)) && shown(series);
-    for (const key of others) state.hidden[alone ? "delete" : "add"](key);
+    for (const key of alone ? others : others.filter(shown))
+      state.hidden[alone ? "delete" : "add"](key);
     state.hidden.delete(series);
     redraw();
   }
@@ -187,32 +191,39 @@ function logarithmic(layout, axis) {
 
 const near = new IntersectionObserver((entries) => {
   for (const entry of entries)
-    if (entry.isIntersecting) due(figures.get(entry.target.dataset.figure));
+    if (entry.isIntersecting && !entry.target.dataset.drawn)
+      due(figures.get(entry.target.dataset.figure));
 }, { rootMargin: "400px" });
 
-const waiting = new Set();
+const onPaper = matchMedia("print");
+let waiting = [];
 let working = null;
 
-/** Draw a figure as soon as those before it are drawn. */
-function due(figure) {
-  waiting.add(figure);
+/** Draw a figure in its turn: one at a time, so that none is drawn from two states at once. */
+function due(figure, first = false) {
+  figure.element.setAttribute("aria-busy", "true");
+  waiting = waiting.filter((other) => other !== figure);
+  waiting[first ? "unshift" : "push"](figure);
   working ??= work().finally(() => { working = null; });
   return working;
 }
 
 async function work() {
-  for (const figure of waiting) {
-    waiting.delete(figure);
-    await figure.draw();
-    // Between two figures the page answers.
-    await new Promise((resolve) => setTimeout(resolve));
+  while (waiting.length) {
+    const figure = waiting.shift();
+    // One that cannot be drawn does not keep the others from it.
+    await figure.draw().catch(note);
+    if (!waiting.includes(figure)) figure.element.removeAttribute("aria-busy");
+    // Between two figures the page answers. Paper does not wait for what is drawn later.
+    if (!onPaper.matches) await new Promise((resolve) => setTimeout(resolve));
   }
 }
 
 /** Draw again what is drawn, the figures in sight first. */
 function redraw() {
   remember();
-  const drawn = [...figures.values()].filter((figure) => figure.element.dataset.drawn);
+  const drawn = [...figures.values()].filter(({ element }) =>
+    element.dataset.drawn || element.ariaBusy);
   const inSight = (figure) => {
     const { top, bottom } = figure.element.getBoundingClientRect();
     return bottom > 0 && top < innerHeight;

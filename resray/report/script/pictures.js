@@ -66,19 +66,26 @@ function bitmapOf(svg) {
 
 /** Return the points of a figure as comma-separated values, a line each. */
 function numbersOf(figure) {
-  const lines = [["panel", "series", "point", "x", "y"]];
+  const lines = [["panel", "series", "point", "x", "y", "value"]];
   for (const panel of figure.panels.filter((panel) => !panel.hidden)) {
     const title = panel.querySelector("h3").textContent;
     for (const trace of panel.querySelector(".plot").data) lines.push(...pointsOf(trace, title));
   }
-  return lines.map((line) => line.map((cell) => csvText(String(cell ?? ""))).join(","))
-    .join("\r\n") + "\r\n";
+  return lines.map((line) => line.map(csvOf).join(",")).join("\r\n") + "\r\n";
+}
+
+/** Return a value as a cell; text is as Plotly shows it, without its marks and entities. */
+function csvOf(value) {
+  if (typeof value !== "string") return String(value ?? "");
+  const plain = /[<&]/.test(value)
+    ? new DOMParser().parseFromString(value, "text/html").body.textContent : value;
+  return csvText(plain);
 }
 
 function pointsOf(trace, title) {
   if (trace.z)
     return trace.z.flatMap((row, y) => row.map((value, x) =>
-      [title, value, "", trace.x?.[x] ?? x, trace.y?.[y] ?? y]));
+      [title, trace.name, "", trace.x?.[x] ?? x, trace.y?.[y] ?? y, value]));
   const count = Math.max(trace.x?.length ?? 0, trace.y?.length ?? 0);
   return Array.from({ length: count }, (_, place) => {
     const key = trace.meta?.keys?.[place] ?? trace.legendgroup;

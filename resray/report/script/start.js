@@ -6,10 +6,15 @@ async function follow() {
   for (const table of tables.values()) await table.restore();
   showBaseline();
   const target = section && document.getElementById(section);
-  if (target) {
-    target.closest("details")?.setAttribute("open", "");
-    target.scrollIntoView();
-  }
+  if (target) reveal(target);
+}
+
+/** Bring a part of the page into sight, and the keyboard with it. */
+function reveal(target) {
+  target.closest("details")?.setAttribute("open", "");
+  target.scrollIntoView();
+  target.tabIndex = -1;
+  target.focus({ preventScroll: true });
 }
 
 async function start() {
@@ -45,11 +50,9 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   history.pushState(null, "", `#${written(link.hash.slice(1))}`);
   const target = document.getElementById(link.hash.slice(1));
-  target?.closest("details")?.setAttribute("open", "");
-  target?.scrollIntoView();
+  if (target) reveal(target);
 });
 addEventListener("hashchange", async () => { await follow(); redraw(); });
-addEventListener("popstate", async () => { await follow(); redraw(); });
 
 document.getElementById("theme").addEventListener("click", () => {
   setTheme(THEMES[(THEMES.indexOf(root.dataset.theme) + 1) % THEMES.length]);
@@ -64,7 +67,7 @@ function recolour() {
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
 // Paper is white, whatever the screen was.
-matchMedia("print").addEventListener("change", recolour);
+onPaper.addEventListener("change", recolour);
 const chosenTheme = stored("resray-theme");
 setTheme(THEMES.includes(chosenTheme) ? chosenTheme : "auto");
 start().catch(note);

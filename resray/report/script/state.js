@@ -6,7 +6,10 @@ const page = JSON.parse(await unpacked("page"));
 const seriesByKey = new Map(page.series.map((series) => [series.key, series]));
 const keyByLabel = new Map(page.series.map((series) => [series.label, series.key]));
 
-const state = { hidden: new Set(), drawn: new Set(page.drawn), figures: {}, tables: {} };
+/** Objects without a prototype: their keys come from addresses, and "constructor" is one. */
+const nothingChosen = () => ({ figures: Object.create(null), tables: Object.create(null) });
+
+const state = { hidden: new Set(), drawn: new Set(page.drawn), ...nothingChosen() };
 
 /** Return whether what belongs to a series is drawn. */
 function shown(key) {
@@ -51,7 +54,7 @@ function written(section = "") {
 function read(hash) {
   const [section, text = ""] = splitOnce(hash.replace(/^#/, ""), "?");
   const params = new URLSearchParams(text);
-  Object.assign(state, { hidden: new Set(), figures: {}, tables: {}, baseline: null });
+  Object.assign(state, { hidden: new Set(), ...nothingChosen(), baseline: null });
   state.drawn = new Set(params.has("draw") ? params.getAll("draw").map(keyOf) : page.drawn);
   for (const [name, value] of params) {
     if (name === "hide") state.hidden.add(keyOf(value));

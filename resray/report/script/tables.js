@@ -138,7 +138,8 @@ class TableView {
     const { query, facets, sort } = tableState(this.id);
     const words = query.toLowerCase().split(/\s+/).filter(Boolean);
     const wanted = Object.entries(facets).filter(([, value]) => value)
-      .map(([title, value]) => [this.titles.indexOf(title), value]);
+      .map(([title, value]) => [this.titles.indexOf(title), value])
+      .filter(([place]) => place >= 0);
     const found = this.rows.flatMap((_, row) =>
       words.every((word) => word[0] === "-" && word.length > 1
         ? !this.words[row].includes(word.slice(1)) : this.words[row].includes(word)) &&

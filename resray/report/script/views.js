@@ -7,7 +7,9 @@ const savedViews = () => JSON.parse(stored(VIEWS) ?? "{}");
 function listViews() {
   const list = document.getElementById("saved");
   list.replaceChildren(...Object.entries(savedViews()).map(([name, hash]) => {
-    const open = make("a", { href: `#${hash}`, textContent: name });
+    // With a question mark also where nothing was chosen: it is a view, not a link to a section.
+    const href = `#${hash.includes("?") ? hash : `${hash}?`}`;
+    const open = make("a", { href, textContent: name });
     const remove = make("button", { type: "button", textContent: "×",
       ariaLabel: `Delete the view ${name}` });
     remove.addEventListener("click", () => {
