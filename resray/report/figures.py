@@ -14,6 +14,7 @@ from resray.report.pareto import cost_figure
 from resray.report.performance_profile import profile_figure
 from resray.report.phases import phases_figure
 from resray.report.plot import Figure
+from resray.report.published_figure import published_figure
 from resray.report.robustness import robustness_figure
 from resray.report.scaling import scaling_figure
 from resray.report.search_course import best_figure, rungs_figure
@@ -29,6 +30,7 @@ MAKERS: tuple[Callable[[Results], Figure | None], ...] = (
     rungs_figure,
     best_figure,
     workers_figure,
+    published_figure,
     ablation_figure,
     cost_figure,
     curve_figure,
