@@ -61,7 +61,7 @@ def composed(
     margin = {
         "l": LEFT,
         "r": EDGE,
-        "t": top + key_height(heading.series, width) + grid.titles[0],
+        "t": top + key_height(heading.series, width - EDGE - left_of(panels)) + grid.titles[0],
         "b": BELOW,
     }
     if height is not None:
@@ -195,13 +195,23 @@ def text_height(heading: Heading, width: float) -> float:
     return EDGE + LINE * (TITLE * len(title) + NOTE * len(note)) + 12
 
 
-def key_height(series: Sequence[Series], width: float) -> float:
-    """Return the height of the key: Plotly sets its entries in columns if a row is too short."""
+def left_of(panels: Sequence[Panel]) -> float:
+    """Return about how much Plotly leaves for the labels of a panel's rows."""
+    named = (panel for panel in panels if panel.layout.get("yaxis", {}).get("type") == "category")
+    rows = {str(row) for panel in named for trace in panel.traces for row in trace.get("y") or []}
+    return max([LEFT, *(LETTER * KEY * len(row) + 24 for row in rows)])
+
+
+def key_height(series: Sequence[Series], room: float) -> float:
+    """Return the height of the key, for which Plotly leaves the width of the plots.
+
+    It sets the entries in columns if a row is too short for them.
+    """
     if not series:
         return 0
-    entry = 48 + LETTER * KEY * max(len(one.label) for one in series)
-    across = max(1, (width - 2 * EDGE) // entry)
-    return math.ceil(len(series) / across) * 19 + 12
+    entries = [44 + LETTER * KEY * len(one.label) for one in series]
+    rows = 1 if sum(entries) <= room else math.ceil(len(series) / max(1, room // max(entries)))
+    return rows * 19 + 12
 
 
 def key_layout(x: float, y: float) -> Layout:

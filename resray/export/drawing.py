@@ -75,7 +75,8 @@ def logarithmic(layout: Layout, axis: str) -> Layout:
     """Return an axis of a layout with a logarithmic scale, whose range follows from the data."""
     linear = {"range", "rangemode", "dtick", "tickvals"}
     kept = {key: value for key, value in layout.get(axis, {}).items() if key not in linear}
-    return {axis: kept | {"type": "log", "nticks": 6}}
+    # Without a format Plotly would write 40 as a small 4.
+    return {axis: {"tickformat": "~g", **kept, "type": "log", "nticks": 6}}
 
 
 def chosen_views(figure: Figure, typed: Sequence[str]) -> dict[str, str]:
