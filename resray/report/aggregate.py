@@ -57,6 +57,11 @@ class Group:
     def name(self) -> str:
         return str(self.trials[0]["name"])
 
+    @cached_property
+    def used(self) -> dict[str, Any]:
+        """The settings that have an effect beside the others."""
+        return in_use(self.settings)
+
     @property
     def confirms(self) -> bool:
         """Whether the trials confirm a search's winner."""
@@ -147,6 +152,11 @@ class Results:
         """Return the mean of an epoch column for each finished trial of a group."""
         tables = (self.epochs.get(row["trial_id"]) for row in group.finished)
         return [float(rows[column].mean()) for rows in tables if rows is not None]
+
+    @cached_property
+    def split_settings(self) -> tuple[dict[str, Any], list[str]]:
+        """The settings in use that all groups share, and the keys in which some differ."""
+        return split_settings(self.groups)
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -274,7 +284,7 @@ def settings_of(identity: Identity) -> dict[str, Any]:
 
 def split_settings(groups: Sequence[Group]) -> tuple[dict[str, Any], list[str]]:
     """Return the settings in use that all groups share, and the keys in which some differ."""
-    used = [in_use(group.settings) for group in groups]
+    used = [group.used for group in groups]
     keys = list(dict.fromkeys(key for settings in used for key in settings))
     differing = [key for key in keys if len({repr(settings.get(key)) for settings in used}) > 1]
     common = {key: used[0].get(key) for key in keys if key not in differing}

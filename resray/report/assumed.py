@@ -1,9 +1,8 @@
 """The table of what a study's sources leave unstated, with the values in force."""
 
-from resray.report.aggregate import Results, split_settings
+from resray.report.aggregate import Results
 from resray.report.tables import table, text_column
 from resray.report.text import Html, listed
-from resray.study.applicable import in_use
 from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe
 from resray.study.written import written
@@ -30,7 +29,7 @@ def assumed_table(results: Results) -> Html:
 
 def assumed_value(results: Results, key: str) -> object:
     """Return the value in force of a setting, or the values of a group of settings."""
-    common, differing = split_settings(results.groups)
+    common, differing = results.split_settings
     if key in differing:
         return values_in_use(results, key)
     if any(name.startswith(f"{key}.") for name in differing):
@@ -48,7 +47,7 @@ def values_in_use(results: Results, key: str) -> str:
     """Return ``0.5 (a), 0.1 (b, c)`` for a setting that is not the same everywhere."""
     labels: dict[str, list[str]] = {}
     for group in results.groups:
-        settings = in_use(group.settings)
+        settings = group.used
         if key in settings:
             value = setting(settings[key]) or OF_DATASET.get(key, "off")
             labels.setdefault(value, []).append(group.label)

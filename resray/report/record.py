@@ -7,12 +7,10 @@ from resray.report.aggregate import (
     Row,
     distinct,
     reductions_of,
-    split_settings,
 )
 from resray.report.assumed import assumed_table, is_on, setting
 from resray.report.tables import number_column, table, text_column
 from resray.report.text import Html, Valued, duration, fixed, join, listed, plural, tag
-from resray.study.applicable import in_use
 
 
 def trials_section(results: Results) -> Html:
@@ -244,7 +242,7 @@ def shown(column: str, value: object) -> str:
 
 
 def recipe_table(results: Results) -> Html:
-    common, _ = split_settings(results.groups)
+    common, _ = results.split_settings
     rows = [[name, setting(value)] for name, value in common.items() if is_on(value)]
     columns = [text_column("Setting"), text_column("Value")]
     caption = "Recipe that all configurations share (settings that are off are left out)"
@@ -253,12 +251,12 @@ def recipe_table(results: Results) -> Html:
 
 
 def differences_table(results: Results) -> Html:
-    _, differing = split_settings(results.groups)
+    _, differing = results.split_settings
     if not differing:
         return tag("p", "All trials share one configuration.", class_="missing")
     columns = [text_column("Configuration"), *(text_column(name) for name in differing)]
     rows = [
-        [group.label, *(setting(in_use(group.settings).get(name)) for name in differing)]
+        [group.label, *(setting(group.used.get(name)) for name in differing)]
         for group in results.groups
     ]
     caption = "Recipe differences: the settings that are not the same everywhere"
