@@ -68,9 +68,9 @@ def metric_panel(items: Sequence[Comparison], look: Mapping[str, Series]) -> Pan
     """Return the rows of one metric."""
     metric = items[0].published.metric
     divisor, unit = unit_of(items)
-    reasons = {reason(item) for item in items}
+    reasons = {reason(item) for item in items if item.measured}
     shared = reasons.pop() if len(reasons) == 1 else None
-    names = row_names(items, with_reason=shared is None)
+    names = row_names(items, known=shared)
     rows = Rows(items, names, look, divisor)
     name = metric.replace("_", " ")
     plain = metric.startswith("seconds") or "accuracy" in metric
@@ -104,11 +104,11 @@ def reason(item: Comparison) -> str | None:
     return first if inner == first else inner.removesuffix(")")
 
 
-def row_names(items: Sequence[Comparison], with_reason: bool) -> list[str]:
+def row_names(items: Sequence[Comparison], known: str | None) -> list[str]:
     """Return a name for each row that no other has, as Plotly takes it.
 
     On the second line stands what tells rows of one configuration apart, and why one may not be
-    compared, unless that is the same for all.
+    compared, unless that is ``known`` of all.
     """
     firsts = [title_of(item) for item in items]
     repeated = {name for name, times in Counter(firsts).items() if times > 1}
@@ -118,7 +118,8 @@ def row_names(items: Sequence[Comparison], with_reason: bool) -> list[str]:
         figure = item.published
         several = sourced[first, figure.source] > 1
         told = (figure.protocol if several else figure.source) if first in repeated else None
-        parts = [short(text) for text in (told, reason(item) if with_reason else None) if text]
+        obstacle = reason(item)
+        parts = [short(text) for text in (told, obstacle) if text and text != known]
         name = plotly_text(first)
         if parts:
             second = "<br>".join(plotly_text(part) for part in parts)
@@ -167,7 +168,9 @@ class Rows:
     def published(self) -> Trace:
         """Return the published values; this trace has all rows, and so gives their order."""
         values = [item.published.value for item in self.items]
-        return self.points(values, {"symbol": "diamond", "color": "@ink", "size": 10})
+        marker = {"symbol": "diamond", "color": "@ink", "size": 8,
+                  "line": {"color": "@paper", "width": 1}}  # fmt: skip
+        return self.points(values, marker, zorder=1)
 
     def ours(self) -> Trace:
         summaries = [item.measured for item in self.items]
@@ -205,6 +208,8 @@ class Rows:
             "x": [value for _, value, _ in ends],
             "line": {"color": "@axis", "width": 1.5, "dash": dash},
             "hoverinfo": "skip",
+            # Below the points, whose first trace must come first: it has every row.
+            "zorder": -1,
             "meta": {"keys": [key for _, _, key in ends]},
         }
 
