@@ -36,7 +36,12 @@ def read_files(files: Sequence[Path], table: str, coded: Collection[str] = ()) -
 def read_file(path: Path, schema: pa.Schema, coded: Collection[str] = ()) -> pa.Table:
     """Return the rows of one file with the columns of ``schema``."""
     # pq.read_table plans a dataset's scan first, which takes longer than to read so small a file.
-    with pq.ParquetFile(path, read_dictionary=coded) as file:
+    try:
+        opened = pq.ParquetFile(path, read_dictionary=coded)
+    except KeyError:
+        # An older version's file has not all of these columns.
+        opened = pq.ParquetFile(path)
+    with opened as file:
         return conform(file.read(use_threads=False), schema, path)
 
 
