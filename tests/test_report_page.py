@@ -113,7 +113,7 @@ def test_every_trace_and_layout_is_valid_plotly(tmp_path: Path) -> None:
     rows.append(trial("resnet34", exclusive=False))
     html = page(write_results(tmp_path, rows, study=STUDY))
     style = dict(re.findall(r"--([a-z0-9-]+): ([^;]+);", html))
-    colour = re.compile(r'"@([a-z0-9-]+)"')
+    colour = re.compile(r'"@([a-z0-9-]+)(?:/[0-9]+)?"')
     figures = json.loads(colour.sub(lambda m: f'"{style[m[1]]}"', json.dumps(figures_of(html))))
     assert set(figures) == {"cost", "curves", "published", "time-to-accuracy", "profile",
                             "generalisation", "phases", "gradients", "time", "timeline"}  # fmt: skip

@@ -417,7 +417,7 @@ def test_every_trace_is_valid_and_every_text_harmless(tmp_path: Path) -> None:
     assert hostile not in html
     assert hostile in Outline(html).text
     style = dict(re.findall(r"--([a-z0-9-]+): ([^;]+);", html))
-    colour = re.compile(r'"@([a-z0-9-]+)"')
+    colour = re.compile(r'"@([a-z0-9-]+)(?:/[0-9]+)?"')
     figures = json.loads(colour.sub(lambda m: f'"{style[m[1]]}"', json.dumps(figures_of(html))))
     for payload in figures.values():
         for panel in panels_of(payload):

@@ -30,7 +30,7 @@ MEANS, EACH = "mean over seeds", "each trial"
 EACH_UP_TO = 60
 """Trials: of more, single lines are not told apart."""
 
-BUDGET = 1_500_000
+BUDGET = 800_000
 """Numbers that the figure holds: some 3 MB of the page."""
 LINE_NUMBERS = 3 * len(UNITS) + 4
 """Numbers that a point of a line adds to the figure: its heights and its places."""

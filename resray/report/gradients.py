@@ -17,7 +17,7 @@ from resray.report.plot import (
 from resray.report.thinning import most_points
 
 COLUMNS = {stage: f"gradient_norm_{stage}_stage" for stage in ("first", "last")}
-BUDGET = 500_000
+BUDGET = 250_000
 """Numbers that the figure holds."""
 LINE_NUMBERS, BAND_NUMBERS = 6, 12
 """Numbers that a point of a line adds to the figure, and that of a band."""

@@ -136,7 +136,8 @@ def seeds_in_common(reaching: Reaching) -> set[int]:
     """Return the seeds that most of the groups have."""
     sets = [frozenset(seeds_of(reaching, place)) for place in range(len(reaching.groups))]
     numbers = Counter(sets)
-    return set(max(numbers, key=lambda seeds: (numbers[seeds], len(seeds))))
+    ranked = sorted(numbers.items(), key=lambda item: (item[1], len(item[0])))
+    return set(ranked[-1][0])
 
 
 def rows_of(reaching: Reaching, kept: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
