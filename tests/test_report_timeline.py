@@ -147,7 +147,7 @@ def test_trials_without_events_last_from_their_start_to_their_end(tmp_path: Path
     figure = figure_of(write_results(tmp_path, [trial(seed=0), trial(seed=1)]))
     (panel,) = figure.chosen()
     assert panel.traces[0]["y"] == ["node-1 · 1", "node-1 · 2"]
-    assert "Utilisation: 100 %" in figure.caption
+    assert "Utilisation: 100\u00a0%" in figure.caption
 
 
 def test_there_is_no_timeline_of_what_never_started(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from resray.report.differences import differences_section
 from resray.report.evaluations_section import evaluations_section
 from resray.report.figures import MISSING_FIGURES
 from resray.report.folders_section import folders_section
+from resray.report.front_table import front_section
 from resray.report.generalisation import generalisation_section
-from resray.report.pareto import front_section
 from resray.report.phases import phases_section
 from resray.report.plot import Figure
 from resray.report.scaling import scaling_table
@@ -83,7 +83,7 @@ SECTIONS = (
             figures_first=True),
     Section("phases", "Phases", "Schedule and phases", phases_section),
     Section("gradients", "Gradients", "Gradient norms"),
-    Section("time", "Time", "Time and throughput", time_section, ("time", "scaling"),
+    Section("time", "Time", "Time and throughput", time_section, ("time", "scaling", "batch"),
             figures_first=True),
     Section("timeline", "Timeline", "Timeline of the trials"),
     Section("trials", "Trials", "All trials", record.trials_section),

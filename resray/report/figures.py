@@ -16,7 +16,7 @@ from resray.report.phases import phases_figure
 from resray.report.plot import Figure
 from resray.report.published_figure import published_figure
 from resray.report.robustness import robustness_figure
-from resray.report.scaling import scaling_figure
+from resray.report.scaling import batch_figure, scaling_figure
 from resray.report.search_course import best_figure, rungs_figure
 from resray.report.search_figures import axes_figure, parallel_figure
 from resray.report.search_workers import workers_figure
@@ -45,6 +45,7 @@ MAKERS: tuple[Callable[[Results], Figure | None], ...] = (
     gradient_figure,
     time_figure,
     scaling_figure,
+    batch_figure,
     timeline_figure,
 )
 

@@ -9,11 +9,9 @@ import numpy as np
 
 from resray.report.aggregate import Group, Results
 from resray.report.breakdown import finite, numbers
+from resray.report.curves import TRAINED
 
 EPOCHS, TIME, IMAGES, COMPUTE = "epoch", "time", "images", "compute"
-TRAINED = 3
-"""Multiply-adds of training on an image, in those of its forward pass: the backward pass costs
-about two more (Amodei and Hernandez, "AI and Compute", 2018)."""
 STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 """Between round accuracies, in points."""
 NEAR = 0.9

@@ -1,12 +1,22 @@
 """How throughput grows with the workers of a trial, and with the images that each takes at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from resray.report.aggregate import Group, Results
 from resray.report.breakdown import numbers
-from resray.report.plot import COLOURS, SYMBOLS, Figure, Panel, Series, Trace, layout, trace_of
+from resray.report.plot import (
+    COLOURS,
+    SYMBOLS,
+    Figure,
+    Panel,
+    Series,
+    Trace,
+    between,
+    layout,
+    trace_of,
+)
 from resray.report.statistics import Summary, summarise
 from resray.report.tables import Table, number_column, table, text_column
 from resray.report.text import Valued, fixed, plotly_text, spread
@@ -42,13 +52,20 @@ class Family:
         found = [group.summary("images_per_second") for group in self.groups]
         return [summary for summary in found if summary is not None]
 
-    def efficiency(self, place: int) -> Summary | None:
-        """Return a group's throughput in percent of the first's times the workers it has more."""
-        first = self.rates[0].mean
-        if first <= 0:
-            return None
-        ideal = first * self.places[place] / self.places[0] / 100
-        return summarise(numbers(self.groups[place].finished, "images_per_second") / ideal)
+    @property
+    def key(self) -> str:
+        return f"{self.note}: {self.groups[0].label}"
+
+    @property
+    def efficiencies(self) -> list[Summary | None]:
+        """Each group's throughput in percent of what the first's would grow to."""
+        each = self.rates[0].mean / self.places[0]
+        if each <= 0:
+            return [None] * len(self.groups)
+        return [
+            summarise(100 * numbers(group.finished, "images_per_second") / (each * place))
+            for group, place in zip(self.groups, self.places, strict=True)
+        ]
 
 
 def families(
@@ -58,8 +75,8 @@ def families(
 
     Settings in ``free`` may differ with it, the trials' columns ``kept_columns`` may not.
     """
-    places = [(group.distinct(varied), group) for group in timed_groups(results)]
-    known = [(float(values[0]), group) for values, group in places if len(values) == 1]
+    places = [(group.distinct(varied) or [0], group) for group in timed_groups(results)]
+    known = [(float(one), group) for (one, *more), group in places if not more and one > 0]
     if len({place for place, _ in known}) < 2:
         return []
     alike: dict[str, list[tuple[float, Group]]] = {}
@@ -89,12 +106,14 @@ def shared_label(labels: Sequence[str]) -> str:
     return " · ".join(part for part in first if all(part in other for other in others))
 
 
-def over_workers(results: Results) -> list[Family]:
-    """Return the configurations whose number of workers differs, with the batch of all workers
-    kept (strong scaling), then those with the batch of each kept (weak scaling)."""
-    strong = families(results, STRONG, WORKERS, free=(WORKERS,))
-    weak = families(results, WEAK, WORKERS, (WORKERS, "batch_size"), (BATCH,))
-    return strong + weak
+def strong_scaling(results: Results) -> list[Family]:
+    """Return the configurations whose workers share one batch, whatever their number."""
+    return families(results, STRONG, WORKERS, free=(WORKERS,))
+
+
+def weak_scaling(results: Results) -> list[Family]:
+    """Return the configurations whose batch grows with their workers, as each keeps its own."""
+    return families(results, WEAK, WORKERS, (WORKERS, "batch_size"), (BATCH,))
 
 
 def over_batch(results: Results) -> list[Family]:
@@ -102,46 +121,89 @@ def over_batch(results: Results) -> list[Family]:
     return families(results, BATCHES, BATCH, free=("batch_size",))
 
 
-# --- the figure ---------------------------------------------------------------------------------
+# --- the figures --------------------------------------------------------------------------------
 
 
 def scaling_figure(results: Results) -> Figure | None:
-    """Images per second and efficiency over workers; images per second over the batch."""
-    workers, batch = over_workers(results), over_batch(results)
-    if not workers and not batch:
+    """Images per second and efficiency over the workers of a trial."""
+    kinds = {STRONG: strong_scaling(results), WEAK: weak_scaling(results)}
+    found = [family for families in kinds.values() for family in families]
+    if not found:
         return None
-    looks = [look_of(family, place) for place, family in enumerate([*workers, *batch])]
-    panels = list(worker_panels(workers, looks)) if workers else []
-    if batch:
-        made = rate_panel(batch, looks[len(workers) :], "batch per worker", "Images per second")
-        panels.append(made)
-    series = [*looks, IDEAL] if any(family.compared for family in workers) else looks
-    return Figure("scaling", "Scaling", caption(workers, batch), series, panels, scales=("x", "y"))
+    looks = looks_of(found, noted=all(kinds.values()))
+    views = {kind: list(worker_panels(own, looks)) for kind, own in kinds.items() if own}
+    series = list(looks.values())
+    if any(family.compared for family in found):
+        series.append(IDEAL)
+    kept = f"The {next(iter(views))} is kept. " if len(views) == 1 else ""
+    return Figure(
+        id="scaling",
+        title="Scaling over workers",
+        caption=WORKERS_CAPTION + kept + caution(found),
+        series=series,
+        scales=("x", "y"),
+        **between("What is kept", views),
+    )
 
 
-def look_of(family: Family, place: int) -> Series:
-    """Return a look of the family's own: none of its configurations is all of it."""
-    colour, symbol = f"@series-{place % COLOURS}", SYMBOLS[place % len(SYMBOLS)]
-    return Series(f"scaling-{place}", f"{family.label} ({family.note})", colour, symbol)
+def batch_figure(results: Results) -> Figure | None:
+    """Images per second over the images that each worker takes at once."""
+    found = over_batch(results)
+    if not found:
+        return None
+    looks = looks_of(found, noted=False)
+    return Figure(
+        id="batch",
+        title="Throughput by batch",
+        caption=SPREAD_CAPTION + caution(found),
+        series=list(looks.values()),
+        panels=[rate_panel(found, looks, "batch per worker", "Images per second")],
+        scales=("x", "y"),
+    )
 
 
-def worker_panels(found: Sequence[Family], looks: Sequence[Series]) -> Iterator[Panel]:
+SPREAD_CAPTION = "Means over finished trials; bars: standard deviation over seeds. "
+WORKERS_CAPTION = SPREAD_CAPTION + (
+    "A worker is one process with a device, or CPU cores, of its own. Dotted: each worker adds as "
+    "much as the first; efficiency is the throughput in percent of that. "
+)
+
+
+def caution(found: Sequence[Family]) -> str:
+    if all(family.compared for family in found):
+        return ""
+    return "Dashed and open: shared machine or several devices, so times are not compared."
+
+
+def looks_of(found: Sequence[Family], noted: bool) -> dict[str, Series]:
+    """Return each family's look by its key: none of its configurations is all of it."""
+    return {
+        family.key: Series(
+            key=f"scaling-{place}",
+            label=f"{family.label} ({family.note})" if noted else family.label,
+            colour=f"@series-{place % COLOURS}",
+            symbol=SYMBOLS[place % len(SYMBOLS)],
+        )
+        for place, family in enumerate(found)
+    }
+
+
+def worker_panels(found: Sequence[Family], looks: Mapping[str, Series]) -> Iterator[Panel]:
     title = "workers of a trial"
     panel = rate_panel(found, looks, title, "Images per second")
-    panel.traces[:0] = [ideal(family) for family in found if family.compared]
+    compared = [family for family in found if family.compared]
+    panel.traces[:0] = [ideal(family.places, per_worker(family)) for family in compared]
     yield panel
-    traces = [
-        line(family, look, [family.efficiency(place) for place in range(len(family.groups))], "%")
-        for family, look in zip(found, looks, strict=False)
-        if family.compared
-    ]
-    if traces:
-        yield Panel("Efficiency (%)", traces, plot_layout(found, title))
+    if compared:
+        places = sorted({place for family in compared for place in family.places})
+        lines = [line(family, looks[family.key], family.efficiencies, "%") for family in compared]
+        yield Panel("Efficiency (%)", [ideal(places), *lines], plot_layout(found, title))
 
 
-def rate_panel(found: Sequence[Family], looks: Sequence[Series], x_title: str, title: str) -> Panel:
-    traces = [line(family, look, family.rates, "images/s")
-              for family, look in zip(found, looks, strict=False)]  # fmt: skip
+def rate_panel(
+    found: Sequence[Family], looks: Mapping[str, Series], x_title: str, title: str
+) -> Panel:
+    traces = [line(family, looks[family.key], family.rates, "images/s") for family in found]
     return Panel(title, traces, plot_layout(found, x_title))
 
 
@@ -181,30 +243,22 @@ def line(family: Family, look: Series, values: Sequence[Summary | None], unit: s
     )  # fmt: skip
 
 
-def ideal(family: Family) -> Trace:
-    """Return the throughput if every worker added as much as the first."""
-    first = family.rates[0].mean / family.places[0]
+def per_worker(family: Family) -> float:
+    return family.rates[0].mean / family.places[0]
+
+
+def ideal(places: Sequence[float], each: float | None = None) -> Trace:
+    """Return the throughput if every worker added ``each``; without it, an efficiency of 100 %."""
+    ends = [places[0], places[-1]]
     return trace_of(
         IDEAL,
         type="scatter",
         mode="lines",
-        x=[family.places[0], family.places[-1]],
-        y=[first * family.places[0], first * family.places[-1]],
+        x=ends,
+        y=[100.0, 100.0] if each is None else [each * place for place in ends],
         line={"color": IDEAL.colour, "width": 1.2, "dash": "dot"},
         hoverinfo="skip",
     )
-
-
-def caption(workers: Sequence[Family], batch: Sequence[Family]) -> str:
-    text = "Means over finished trials; bars: standard deviation over seeds. "
-    if workers:
-        text += (
-            "A worker is one process with a device, or CPU cores, of its own. Dotted: each worker "
-            "adds as much as the first; efficiency is the throughput in percent of that. "
-        )
-    if not all(family.compared for family in [*workers, *batch]):
-        text += "Dashed and open: shared machine or several devices, so times are not compared."
-    return text
 
 
 # --- the table ----------------------------------------------------------------------------------
@@ -212,7 +266,7 @@ def caption(workers: Sequence[Family], batch: Sequence[Family]) -> str:
 
 def scaling_table(results: Results) -> Table | None:
     """Return throughput and efficiency by workers; None if no number of workers was varied."""
-    found = over_workers(results)
+    found = strong_scaling(results) + weak_scaling(results)
     if not found:
         return None
     columns = [
@@ -244,7 +298,7 @@ def row_of(family: Family, place: int) -> list[object]:
         measured.n,
         rate(measured),
         times,
-        spread(family.efficiency(place) if family.compared else None, 1),
+        spread(family.efficiencies[place] if family.compared else None, 1),
         ", ".join(str(device) for device in group.distinct("device")),
         None if family.compared else "shared machine or several devices: not compared",
     ]

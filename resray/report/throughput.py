@@ -71,7 +71,7 @@ def time_figure(results: Results) -> Figure | None:
                        barmode="stack"),
         ),
         Panel("Images trained on per second", [rates],
-              bar_layout("images per second", len(groups))),
+              bar_layout("images per second", len(groups), xaxis={"tickformat": "~s"})),
     ]  # fmt: skip
     series = [LOOKS[part] for part in known]
     return Figure("time", "Where the time goes", caption(groups), series, panels, (switch,))

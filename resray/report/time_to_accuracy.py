@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -37,6 +38,8 @@ from resray.report.text import Valued, duration, fixed, plotly_text
 
 MOST = 6
 """Thresholds, beside the study's own target."""
+SIDE_BY_SIDE = 12
+"""Configurations whose spreads stand beside each other rather than on each other."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +139,8 @@ def line(
             "arrayminus": differences(means[along], values(along, "low")),
             "visible": any(counts[n] > 1 for n in kept),
             "color": series.colour,
-            "thickness": 1.2,
-            "width": 3,
+            "thickness": 1.5,
+            "width": 0,
         }
         for along in shown
     }
@@ -146,19 +149,26 @@ def line(
         series,
         type="scatter",
         mode="lines+markers",
-        x=[thresholds[n] for n in kept],
+        x=[thresholds[n] + aside(place, len(reaching.groups), thresholds) for n in kept],
         y=Choice("along", means),
         error_y=Choice("along", spans),
         line={"color": series.colour, "width": 2,
               "dash": Choice("along", {along: "solid" if solid or along != TIME else "dash"
                                        for along in shown})},
         marker={"color": series.colour, "size": 8, "symbol": open_ones},
-        customdata=[f"{counts[n]} of {whole}" for n in kept],
+        customdata=[[f"{thresholds[n]:g}", f"{counts[n]} of {whole}"] for n in kept],
         hovertemplate=Choice("along", {
             along: hover(reaching.groups[place], measure, solid or along != TIME)
             for along, measure in shown.items()}),
         cliponaxis=False,
     )  # fmt: skip
+
+
+def aside(place: int, groups: int, thresholds: Sequence[float]) -> float:
+    """Return how far a configuration's points stand beside their thresholds."""
+    gaps = [after - before for before, after in pairwise(thresholds)]
+    beside = min(groups, SIDE_BY_SIDE)
+    return 0.3 * min(gaps, default=1.0) * ((place % beside + 0.5) / beside - 0.5)
 
 
 def differences(above: Sequence[float], below: Sequence[float]) -> list[float]:
@@ -168,8 +178,8 @@ def differences(above: Sequence[float], below: Sequence[float]) -> list[float]:
 def hover(group: Group, measure: Measure, comparable: bool) -> str:
     note = "" if comparable else f"<br>{SHARED}"
     return (
-        f"<b>{plotly_text(group.label)}</b><br>%{{x}} % after %{{y:{measure.form}}} {measure.unit}"
-        f"<br>reached by %{{customdata}} seeds{note}<extra></extra>"
+        f"<b>{plotly_text(group.label)}</b><br>%{{customdata[0]}} % after %{{y:{measure.form}}} "
+        f"{measure.unit}<br>reached by %{{customdata[1]}} seeds{note}<extra></extra>"
     )
 
 
@@ -182,7 +192,7 @@ def caption(reaching: Reaching, thresholds: Sequence[float], target: float | Non
     )
     if target is not None:
         never = "" if (reaching.best >= target).any() else "; no trial reached it"
-        text += f"The study's target is {target:g} %{never}. "
+        text += f"The study's target is {target:g}\u00a0%{never}. "
     if not all(reaching.timed):
         text += "Dashed along time: shared machine or another device, times not compared. "
     below = int((np.nanmax(reaching.best, axis=1) < thresholds[0]).sum())

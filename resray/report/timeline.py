@@ -204,12 +204,12 @@ def caption(
 ) -> str:
     used = len(set(lane_of.values()))
     share = utilisation(moved, used)
+    busy = "not known" if share is None else f"{fixed(100 * share, 0)}\u00a0%"
     text = (
         f"{plural(len(moved), 'start')} of {plural(len({one.trial_id for one in moved}), 'trial')} "
         f"on {plural(used, 'worker')}: a bar lasts from a start to its end, or to the last epoch "
         "where it was cut off or still runs; a trial of several ranks has the row of its first. "
-        f"Utilisation: {'not known' if share is None else f'{fixed(100 * share, 0)} %'}, the share "
-        "of these workers' time in which they had a trial."
+        f"Utilisation: {busy}, the share of these workers' time in which they had a trial."
     )
     if shortest:
         text += (f" Neighbours with the same outcome share a bar where all of it is shorter than "
