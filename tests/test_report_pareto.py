@@ -10,9 +10,10 @@ import pytest
 
 from resray.report.aggregate import Results, load_results
 from resray.report.costs import front
+from resray.report.front_table import front_section
 from resray.report.label_places import LETTER, WIDTH, boxes, label_places, overlap
 from resray.report.page import render
-from resray.report.pareto import CLOUD_FROM, cost_figure, front_section
+from resray.report.pareto import CLOUD_FROM, cost_figure
 from resray.report.plot import Figure, Trace
 from resray.report.tables import Table
 from tests.report_builder import evaluation, trial, write_results
@@ -119,14 +120,19 @@ def test_each_cost_has_its_own_front(tmp_path: Path) -> None:
 
 
 def test_shared_machines_are_open_and_on_no_front_of_times(tmp_path: Path) -> None:
-    rows = [trial("a", exclusive=False, multiply_adds=10), trial("b"), trial("c")]
+    rows = [
+        trial("a", exclusive=False, multiply_adds=10, seconds_training=1.0),
+        trial("b"),
+        trial("c"),
+    ]
     results = results_of(tmp_path, *rows)
     line, points = traces(results, cost="training time")
     assert [symbol.endswith("-open") for symbol in points["marker"]["symbol"]] == [True] + [
         False
     ] * 2
     assert "shared machine" in points["hovertext"][0]
-    assert points["marker"]["opacity"][0] == 0.5
+    assert len(line["x"]) == 3
+    assert min(line["x"]) * 60 > 1
     line, points = traces(results, cost="multiply-adds")
     assert not any(symbol.endswith("-open") for symbol in points["marker"]["symbol"])
     assert line["x"][0] == 10
@@ -237,8 +243,8 @@ def test_table_holds_the_fronts_with_what_each_step_gains(tmp_path: Path) -> Non
     assert isinstance(found, Table)
     rows = [[str(cell) for cell in row] for row in found.rows if row[1] == "multiply-adds"]
     assert rows == [
-        ["a", "multiply-adds", "10", "80.50\u00a0±\u00a00.71", "2", "–", "None"],
-        ["c", "multiply-adds", "30", "85.50\u00a0±\u00a00.71", "2", "+5.00", "3"],
+        ["a", "multiply-adds", "10", "80.50\u00a0±\u00a00.71", "2", "–", "–"],
+        ["c", "multiply-adds", "30", "85.50\u00a0±\u00a00.71", "2", "+5.00", "3.00"],
         ["d", "multiply-adds", "40", "90.50\u00a0±\u00a00.71", "2", "+5.00", "1.33"],
     ]
     assert {row[1] for row in found.rows} == {"training time", "multiply-adds", "parameters"}

@@ -10,8 +10,10 @@ from resray.report.aggregate import Group, Results, Row
 from resray.report.answer import comparable
 from resray.report.evaluations import MEAN, evaluated
 from resray.report.plot import time_unit
+from resray.report.statistics import Summary
 from resray.report.text import Valued, count, duration
 
+TESTED = "test accuracy"
 GIB = 2**30
 KWH = 3.6e6
 """Joules in a kilowatt-hour."""
@@ -31,6 +33,12 @@ class Measured:
 
     def times(self, factor: float) -> "Measured":
         return Measured(self.mean * factor, self.deviation * factor, self.n)
+
+    def summary(self, place: int) -> Summary | None:
+        """Return what is known of one group."""
+        n = int(self.n[place])
+        deviation = float(self.deviation[place]) if n > 1 else None
+        return Summary(float(self.mean[place]), deviation, n) if n else None
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ def qualities_of(results: Results) -> dict[str, Measured]:
         if one.checkpoint == "best.pt":
             corrupted |= one.by_trial("corruptions", MEAN)
     found = {
-        "test accuracy": measured(results.groups, lambda row: row["test_accuracy"]),
+        TESTED: measured(results.groups, lambda row: row["test_accuracy"]),
         "validation accuracy": measured(results.groups, lambda row: row["validation_accuracy"]),
         "corruption accuracy": measured(
             results.groups, lambda row: corrupted.get(row["trial_id"])

@@ -7,7 +7,7 @@ import numpy as np
 
 from resray.report.aggregate import Results
 from resray.report.epoch_lines import Line, LineSet, Spread, outline
-from resray.report.plot import Choice, Curve, Series, Trace, all_series, trace_of, trial_label
+from resray.report.plot import MANY, Choice, Curve, Series, Trace, all_series, trace_of, trial_label
 from resray.report.text import plotly_text
 
 MARKED = 12
@@ -107,7 +107,8 @@ class Drawing:
                 x=self.places(place, selected),
                 y=choice("quantity", {name: self.curve(spread.selected[trials])
                                       for name, spread in found.items()}),
-                marker={"color": series.colour, "symbol": series.symbol, "size": 8,
+                marker={"color": series.colour, "symbol": series.symbol,
+                        "size": 8 if len(self.look) <= MANY else 6,
                         "line": {"color": "@paper", "width": 1}},
                 customdata=[row["seed"] for row in line.rows],
                 hovertemplate=f"<b>{plotly_text(line.group.label)} (seed %{{customdata}})</b><br>"

@@ -36,12 +36,13 @@ def label_places(points: Sequence[Point], labels: Sequence[str], others: Sequenc
 
 
 def boxes(x: float, y: float, width: float) -> Iterator[tuple[str, Box]]:
-    """Yield where a label may stand: above to the left first, where nothing better is."""
-    right = (x + AWAY, x + AWAY + width)
+    """Yield where a label may stand: above to the left first, where nothing better is.
+
+    Not at the right, where the front goes on.
+    """
     yield "top left", (x - AWAY - width, x - AWAY, y + AWAY, y + AWAY + LINE)
-    yield "bottom right", (*right, y - AWAY - LINE, y - AWAY)
+    yield "bottom right", (x + AWAY, x + AWAY + width, y - AWAY - LINE, y - AWAY)
     yield "top center", (x - width / 2, x + width / 2, y + AWAY, y + AWAY + LINE)
-    yield "middle right", (*right, y - LINE / 2, y + LINE / 2)
 
 
 def around(x: float, y: float) -> Box:

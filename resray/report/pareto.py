@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from resray.report.aggregate import Group, Results
-from resray.report.costs import Cost, Measured, costs_of, front, qualities_of, significant
+from resray.report.costs import TESTED, Cost, Measured, costs_of, front, qualities_of
 from resray.report.curve_traces import choice
 from resray.report.label_places import LONGEST, label_places
 from resray.report.plot import (
@@ -21,11 +21,8 @@ from resray.report.plot import (
     all_series,
     layout,
 )
-from resray.report.statistics import Summary
-from resray.report.tables import number_column, table, text_column
-from resray.report.text import Html, plotly_text, plural, signed, spread
+from resray.report.text import plotly_text, plural, spread
 
-TESTED = "test accuracy"
 HEIGHT, INNER = 420, 340
 """Pixels of the plot, and between its axes."""
 CLOUD_FROM, CLOUD_MOST = 40, 2000
@@ -160,20 +157,22 @@ class Scatter:
         }
 
     def symbols(self, cost: Cost, series: Sequence[Series]) -> list[str]:
-        return [one.symbol + ("-open" if cost.exclusive and not group.exclusive else "")
+        return [one.symbol + ("-open" if is_open(cost, group) else "")
                 for one, group in zip(series, self.groups, strict=True)]  # fmt: skip
 
     def names(self, cost: Cost) -> list[str]:
-        return [label + (f"<br>{SHARED}" if cost.exclusive and not group.exclusive else "")
+        return [label + (f"<br>{SHARED}" if is_open(cost, group) else "")
                 for label, group in zip(self.labels, self.groups, strict=True)]  # fmt: skip
 
     def amounts(self, quality: Measured) -> list[str]:
-        own = (summary_at(quality, place) for place in self.places.tolist())
+        own = (quality.summary(place) for place in self.places.tolist())
         return [f"{spread(one)} % (n = {one.n})" if one else "" for one in own]
 
     def opacities(self, cost: Cost, quality: Measured) -> list[float]:
         members = set(front(cost.measured.mean, quality.mean, cost.candidates).tolist())
-        return [1.0 if place in members else 0.5 for place in self.places.tolist()]
+        own = zip(self.places.tolist(), self.groups, strict=True)
+        # Open symbols are pale enough.
+        return [1.0 if place in members or is_open(cost, group) else 0.5 for place, group in own]
 
     def error_bars(self, quantity: Measured) -> Layout:
         deviations = quantity.deviation[self.places]
@@ -222,14 +221,13 @@ class Scatter:
         return self.by_cost(made)
 
 
+def is_open(cost: Cost, group: Group) -> bool:
+    """Whether a group's symbol is open: it shared its machine, so that its cost is no measure."""
+    return cost.exclusive and not group.exclusive
+
+
 def shortened(label: str) -> str:
     return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
-
-
-def summary_at(quantity: Measured, place: int) -> Summary | None:
-    """Return what is known of one group's quantity."""
-    n, deviation = int(quantity.n[place]), float(quantity.deviation[place])
-    return Summary(float(quantity.mean[place]), deviation if n > 1 else None, n) if n else None
 
 
 def caption(scatter: Scatter) -> Iterator[str]:
@@ -251,53 +249,3 @@ def caption(scatter: Scatter) -> Iterator[str]:
     if len(scatter.groups) > CLOUD_FROM:
         shown = min(len(scatter.groups), CLOUD_MOST)
         yield f"Grey: {plural(shown, 'configuration')} in all."
-
-
-# --- the table ----------------------------------------------------------------------------------
-
-
-def front_section(results: Results) -> Html:
-    """A table of the front for each cost; nothing where no two configurations compare in any."""
-    qualities = qualities_of(results)
-    if TESTED not in qualities:
-        return Html()
-    compared = {name: cost for name, cost in costs_of(results).items()
-                if cost.candidates.sum() > 1}  # fmt: skip
-    rows = [row for name, cost in compared.items()
-            for row in front_rows(results.groups, name, cost, qualities[TESTED])]  # fmt: skip
-    if not rows:
-        return Html()
-    columns = [
-        text_column("Configuration"),
-        text_column("Cost", facet=True),
-        number_column("Amount"),
-        number_column("Test accuracy, %"),
-        number_column("n"),
-        number_column("Gain over the next cheaper, points"),
-        number_column("Times its cost"),
-    ]
-    caption = ("The Pareto fronts: configurations than which none that was trained alike is both "
-               "cheaper and more accurate in the mean over seeds")  # fmt: skip
-    return table(caption, columns, rows, id="front")
-
-
-def front_rows(
-    groups: Sequence[Group], name: str, cost: Cost, quality: Measured
-) -> Iterator[list[object]]:
-    """Yield a row for each configuration of a front, the cheapest first."""
-    before: int | None = None
-    for place in front(cost.measured.mean, quality.mean, cost.candidates).tolist():
-        summary = summary_at(quality, place)
-        amount = float(cost.measured.mean[place])
-        gain = None if before is None else float(quality.mean[place] - quality.mean[before])
-        times = None if before is None else amount / float(cost.measured.mean[before])
-        yield [
-            groups[place].label,
-            f"{name}, {cost.unit}" if cost.unit not in ("", name) else name,
-            cost.words(amount),
-            spread(summary),
-            summary.n if summary else 0,
-            signed(gain),
-            None if times is None else significant(times),
-        ]
-        before = place
