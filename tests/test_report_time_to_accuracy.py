@@ -1,0 +1,219 @@
+"""Time to accuracy and the performance profile: thresholds, means, what is and is not compared."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from resray.report.aggregate import Results, load_results
+from resray.report.payload import figure_payload
+from resray.report.performance_profile import grid, problems_of, profile_figure, shares_within
+from resray.report.reaching import Reaching, round_numbers, thresholds_of
+from resray.report.time_to_accuracy import (
+    epochs_to_accuracy_table,
+    time_to_accuracy_figure,
+    time_to_accuracy_table,
+)
+from tests.report_builder import epochs_of, trial, write_results
+
+Curve = list[float | None]
+
+
+def written(folder: Path, curves: dict[tuple[str, int], Curve], **changes: Any) -> Results:
+    """Write trials with these validation accuracies, by name and seed; an epoch takes 30 s."""
+    rows, epochs = [], []
+    for (name, seed), curve in curves.items():
+        own = changes.get(name, {})
+        row = trial(name, seed, epochs=len(curve), seconds_training=30.0 * len(curve), **own)
+        rows.append(row)
+        epochs += [epoch | {"validation_accuracy": value}
+                   for epoch, value in zip(epochs_of(row), curve, strict=True)]  # fmt: skip
+    return load_results(write_results(folder, rows, epochs=epochs))
+
+
+# --- thresholds ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (12.2, 39.9, [15, 20, 25, 30, 35]),
+        (93.0, 95.1, [93, 93.5, 94, 94.5, 95]),
+        (94.0, 94.0, [94]),
+        (0.0, 0.04, []),
+        (0.0, 100.0, [20, 40, 60, 80, 100]),
+    ],
+)
+def test_thresholds_are_round(low: float, high: float, expected: list[float]) -> None:
+    assert round_numbers(low, high, 6) == expected
+
+
+def test_thresholds_lie_between_the_final_accuracies(tmp_path: Path) -> None:
+    results = written(tmp_path, {("a", 0): [10, 50.0], ("b", 0): [10, 71.0]})
+    assert thresholds_of(Reaching(results, results.groups), 6) == [50, 55, 60, 65, 70]
+
+
+# --- reaching -----------------------------------------------------------------------------------
+
+
+def test_the_first_epoch_that_gets_there_counts(tmp_path: Path) -> None:
+    results = written(tmp_path, {("a", 0): [30, 52, 40, None, 61]})
+    reaching = Reaching(results, results.groups)
+    assert reaching.needed("epoch", [30, 50, 60, 70]).tolist() == [[1, 2, 5, np.inf]]
+    assert reaching.needed("time", [50])[0, 0] == pytest.approx(60)
+    assert reaching.needed("images", [50])[0, 0] == 90_000
+
+
+def test_test_accuracy_is_never_looked_at(tmp_path: Path) -> None:
+    row = trial("a", epochs=3)
+    epochs = [epoch | {"validation_accuracy": None, "test_accuracy": 99.0}
+              for epoch in epochs_of(row)]  # fmt: skip
+    results = load_results(write_results(tmp_path, [row], epochs=epochs))
+    assert time_to_accuracy_figure(results) is None
+    assert time_to_accuracy_table(results) is None
+    assert profile_figure(results) is None
+
+
+def test_stopped_trials_enter_no_mean(tmp_path: Path) -> None:
+    curves: dict[tuple[str, int], Curve] = {("a", 0): [50, 60], ("b", 0): [60, 70]}
+    results = written(tmp_path, curves, b={"status": "stopped", "epochs_done": 2})
+    assert [group.label for group in Reaching(results, results.groups).groups] == ["a"]
+
+
+# --- the figure and the tables ------------------------------------------------------------------
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    return written(tmp_path, {
+        ("fast", 0): [50, 60, 70, 72],
+        ("fast", 1): [60, 70, 71, 72],
+        ("slow", 0): [40, 50, 60, 71],
+        ("slow", 1): [40, 45, 50, 59],
+    })  # fmt: skip
+
+
+def test_means_are_over_the_seeds_that_got_there(results: Results) -> None:
+    figure = time_to_accuracy_figure(results)
+    assert figure is not None
+    (panel,) = figure.chosen({"along": "epoch"})
+    fast, slow = panel.traces
+    assert [text for text, _ in slow["customdata"]] == ["66", "68", "70"]
+    assert [count for _, count in slow["customdata"]] == ["1 of 2"] * 3
+    assert fast["y"] == [2.5, 2.5, 2.5, 4.0]
+    assert fast["error_y"]["array"] == [0.5, 0.5, 0.5, 0.0]
+    assert slow["y"] == [4, 4, 4]
+    assert all(symbol.endswith("-open") for symbol in slow["marker"]["symbol"])
+    assert not any(symbol.endswith("-open") for symbol in fast["marker"]["symbol"])
+
+
+def test_spreads_stand_beside_each_other(results: Results) -> None:
+    figure = time_to_accuracy_figure(results)
+    assert figure is not None
+    fast, slow = figure.chosen()[0].traces
+    assert fast["x"][0] < 66 < slow["x"][0]
+
+
+def test_time_comes_first_where_it_can_be_compared(results: Results, tmp_path: Path) -> None:
+    figure = time_to_accuracy_figure(results)
+    assert figure is not None
+    assert figure.switches[0].options == ("time", "epoch", "images", "compute")
+    curves: dict[tuple[str, int], Curve] = {("a", 0): [50, 70], ("b", 0): [50, 71]}
+    shared = written(tmp_path / "shared", curves, b={"exclusive": False})
+    figure = time_to_accuracy_figure(shared)
+    assert figure is not None
+    assert figure.switches[0].options[0] == "epoch"
+    dashes = {along: [trace["line"]["dash"] for trace in figure.chosen({"along": along})[0].traces]
+              for along in ("time", "epoch")}  # fmt: skip
+    assert dashes == {"time": ["solid", "dash"], "epoch": ["solid", "solid"]}
+    assert "not compared" in figure.caption
+
+
+def test_the_tables_say_how_many_got_there(results: Results) -> None:
+    made = time_to_accuracy_table(results)
+    assert made is not None
+    fast, slow = made.rows
+    assert fast[1:3] == ("1\u00a0min 15\u00a0s (2 of 2)",) * 2
+    assert slow[1] == "2\u00a0min 0\u00a0s (1 of 2)"
+    epochs = epochs_to_accuracy_table(results)
+    assert epochs is not None
+    assert epochs.rows[0][1] == "2.5 (2 of 2)"
+
+
+def test_a_threshold_that_nobody_reached_is_a_dash(tmp_path: Path) -> None:
+    curves: dict[tuple[str, int], Curve] = {("a", 0): [20, 30], ("b", 0): [20, 70]}
+    made = epochs_to_accuracy_table(written(tmp_path, curves))
+    assert made is not None
+    assert made.rows[0][-1] == "30.00"
+    assert made.rows[0][2] is None
+
+
+def test_the_target_of_the_study_is_a_threshold(tmp_path: Path) -> None:
+    study = Path(__file__).parents[1] / "benchmarks" / "resnet10-speed.yaml"
+    rows = [trial("plain", 0, epochs=4), trial("full", 0, epochs=4)]
+    epochs = [epoch | {"validation_accuracy": 10.0 * epoch["epoch"]}
+              for row in rows for epoch in epochs_of(row)]  # fmt: skip
+    made = write_results(tmp_path, rows, epochs=epochs, study=study)
+    table = time_to_accuracy_table(load_results(made))
+    assert table is not None
+    titles = [column.title for column in table.columns]
+    assert "60\u00a0% (target)" in titles
+    figure = time_to_accuracy_figure(load_results(made))
+    assert figure is not None
+    assert "no trial reached it" in figure.caption
+    assert figure.chosen()[0].layout["xaxis"]["tickvals"][-1] == 40
+
+
+# --- the profile --------------------------------------------------------------------------------
+
+
+def test_shares_within_factors_of_the_best() -> None:
+    ratios = np.array([[1.0, 1.0, 2.0, 1.0], [2.0, 4.0, 1.0, np.inf]])
+    shares = shares_within(ratios, np.array([0.0, 1.0, 2.0]))
+    assert shares.tolist() == [[75, 100, 100], [25, 50, 75]]
+    assert grid(ratios)[0] == 0
+    assert grid(ratios)[-1] >= 2
+
+
+def test_the_profile_rises_and_the_better_one_lies_above(results: Results) -> None:
+    figure = profile_figure(results)
+    assert figure is not None
+    (panel,) = figure.chosen({"along": "epoch"})
+    fast, slow = (trace["y"] for trace in panel.traces)
+    assert fast == [100.0] * len(fast)
+    # Both get to 71 % in the fourth epoch, and no other problem is solved as soon by the slow one.
+    assert slow[0] == pytest.approx(100 / 15)
+    assert 0 < slow[-1] < 100
+    assert all(before <= after for before, after in pairwise(slow))
+
+
+def test_problems_are_of_the_seeds_that_most_configurations_share(tmp_path: Path) -> None:
+    curve: Curve = [50, 60, 70, 80]
+    both = {(name, seed): curve for name in ("a", "b") for seed in (0, 1)}
+    problems = problems_of(written(tmp_path, {**both, ("c", 0): curve}))
+    assert problems is not None
+    assert [group.label for group in problems.groups] == ["a", "b"]
+    assert [group.label for group in problems.left_out] == ["c"]
+    assert problems.costs["epoch"].shape == (2, problems.thresholds * 2)
+
+
+def test_times_are_no_problem_where_they_are_not_compared(tmp_path: Path) -> None:
+    curves: dict[tuple[str, int], Curve] = {("a", 0): [40, 80], ("b", 0): [50, 81]}
+    problems = problems_of(written(tmp_path, curves, b={"exclusive": False}))
+    assert problems is not None
+    assert list(problems.costs) == ["epoch", "images", "compute"]
+
+
+def test_one_configuration_has_no_profile(tmp_path: Path) -> None:
+    assert profile_figure(written(tmp_path, {("a", 0): [50, 60, 70]})) is None
+
+
+def test_names_are_text(tmp_path: Path) -> None:
+    name = "<b>%{y}</b>"
+    found = written(tmp_path, {(name, 0): [20, 30, 70], ("b", 0): [20, 50, 80]})
+    for figure in (time_to_accuracy_figure(found), profile_figure(found)):
+        assert figure is not None
+        assert name not in json.dumps(figure_payload(figure)["panels"])
