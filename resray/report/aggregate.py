@@ -1,13 +1,14 @@
 """Reads a results folder and gathers the trials that may be averaged: they differ in seed only."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from resray.report.epoch_table import EpochRows, EpochTable
 from resray.report.reductions import is_stand_in
@@ -172,13 +173,13 @@ def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Result
     chosen = None if trial_ids is None else set(trial_ids)
     study = read_study(folder / "study.yaml")
     order = {name: place for place, name in enumerate(study.trial_names)} if study else {}
-    rows = _trial_rows(read_table(folder, "trials"), chosen)
+    rows = _trial_rows(read_rows(folder, "trials"), chosen)
     rows.sort(key=lambda row: (order.get(row["name"], len(order)), *_sort_key(row)))
     trials = [row for row in rows if row["role"] != "search"]
     searched = [row for row in rows if row["role"] == "search"]
     known = {row["trial_id"] for row in trials}
     epochs = EpochTable(EpochRows(read_rows(folder, "epochs", REPEATED_TEXTS)))
-    events = plain_rows(read_table(folder, "events"))
+    events = plain_rows(read_rows(folder, "events"))
     return Results(
         folder=folder,
         study=study,
@@ -256,17 +257,22 @@ def distinguish(configurations: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     keys = sorted({key for settings in configurations for key in settings})
     keys = [key for key in LABEL_KEYS if key in keys] + [k for k in keys if k not in LABEL_KEYS]
     chosen: list[str] = []
-
-    def kinds(candidate: Sequence[str]) -> int:
-        return len({tuple(repr(s.get(key)) for key in candidate) for s in configurations})
-
+    kinds = [0] * len(configurations)
     for key in keys:
-        if kinds([*chosen, key]) > kinds(chosen):
+        finer = numbered(zip(kinds, (repr(s.get(key)) for s in configurations), strict=True))
+        if max(finer, default=0) > max(kinds, default=0):
             chosen.append(key)
+            kinds = finer
     return [
         [f"{key.rpartition('.')[2]}={s[key]}" for key in chosen if s.get(key) is not None]
         for s in configurations
     ]
+
+
+def numbered(values: Iterable[Hashable]) -> list[int]:
+    """Return a number for each value, equal where the values are: the first is 0."""
+    numbers: dict[Hashable, int] = {}
+    return [numbers.setdefault(value, len(numbers)) for value in values]
 
 
 def settings_of(identity: Identity) -> dict[str, Any]:
@@ -316,10 +322,10 @@ def parsed_json(text: str | None, empty: Any) -> Any:
     return value if isinstance(value, type(empty)) else empty
 
 
-def _trial_rows(frame: pd.DataFrame, chosen: set[str] | None) -> list[Row]:
+def _trial_rows(table: pa.Table, chosen: set[str] | None) -> list[Row]:
     return [
         row | {"recipe": normalised(row["recipe"]), "role": row["role"] or "bench", "source": None}
-        for row in plain_rows(frame)
+        for row in plain_rows(table)
         if chosen is None or row["trial_id"] in chosen
     ]
 

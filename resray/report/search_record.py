@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from resray.report.epoch_table import EpochTable
-from resray.results.store import read_table
+from resray.results.store import read_rows
 from resray.search.best import of_latest
 
 Row = dict[str, Any]
@@ -41,7 +42,8 @@ def read_search(
     """
     own = of_latest(trials)
     settings = {row["trial_id"]: row["search"] for row in own}
-    made = plain_rows(read_table(folder, "decisions").sort_values("decided", kind="stable"))
+    made = plain_rows(read_rows(folder, "decisions"))
+    made.sort(key=lambda row: (row["decided"] is None, row["decided"] or 0))
     return SearchRecord(
         trials=tuple(own),
         others=len(trials) - len(own),
@@ -55,9 +57,13 @@ def read_search(
     )
 
 
-def plain_rows(frame: pd.DataFrame) -> list[Row]:
-    """Return a table as rows of plain values, None where one is missing."""
-    # Through pandas' nullable types, so that a whole number beside a missing one stays whole.
-    frame = frame.convert_dtypes().astype(object)
-    plain = frame.where(frame.notna(), None)
-    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+def plain_rows(table: pa.Table) -> list[Row]:
+    """Return a table as rows of plain values, None where one is missing or not a number."""
+    columns = [plain_column(column) for column in table.columns]
+    return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def plain_column(column: pa.ChunkedArray) -> list[Any]:
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
+    return list(column.to_pylist())

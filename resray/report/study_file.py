@@ -17,6 +17,8 @@ from resray.study.spec import Study
 Variants = Mapping[tuple[str, str], tuple[str, ...]]
 """By a trial's name and variant, the variants in which it has the same recipe, in order."""
 
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's, ten times as fast, where PyYAML was built with it."""
 WITHOUT_CHECK = "this study file states no check"
 
 
@@ -28,7 +30,7 @@ def read_study(path: Path) -> Study | None:
     if not path.exists():
         return None
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), SAFE_LOADER)
         return Study.model_validate(with_reasons(content))
     except (yaml.YAMLError, pydantic.ValidationError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
