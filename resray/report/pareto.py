@@ -147,7 +147,12 @@ class Scatter:
             "x": x + end[0],
             "y": y + end[1],
             "line": {"color": "@muted", "width": 1.5, "shape": "hv"},
-            "marker": {"color": "@muted", "size": [9] * len(x) + [0] * len(end[0]), "opacity": 1},
+            "marker": {
+                "color": "@muted",
+                "size": [9] * len(x) + [0] * len(end[0]),
+                "opacity": 1,
+                "line": {"width": 0},
+            },
             "text": texts,
             "textposition": positions or "top left",
             "textfont": {"color": "@ink", "size": 11},
