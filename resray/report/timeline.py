@@ -158,7 +158,7 @@ def timeline_panel(
 
 def visible(one: Stretch, least: timedelta) -> Stretch:
     """Return a stretch that is seen even if it was cut off before its first epoch."""
-    return replace(one, end=max(one.end, one.start + least))
+    return one if one.end - one.start >= least else replace(one, end=one.start + least)
 
 
 def names_in(results: Results, rows: Mapping[str, Row], bars: Sequence[Bar]) -> Trace:
