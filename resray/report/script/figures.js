@@ -1,7 +1,7 @@
 // --- figures ------------------------------------------------------------------------------------
 
 const COLOUR_KEY = /color(scale)?$/i;
-const NOT_OF_POINTS = new Set(["colorscale", "range", "domain", "meta"]);
+const NOT_OF_POINTS = new Set(["colorscale", "range", "domain"]);
 const figures = new Map();
 // A finger that moves over a plot scrolls the page.
 const finger = matchMedia("(pointer: coarse)").matches;
@@ -91,9 +91,12 @@ class FigureView {
     // Buttons that stay keep the focus, and notice the second click of two.
     if (this.named === String(names)) return;
     this.named = String(names);
-    key.innerHTML = names.map((name) => seriesByKey.get(name).button).join("");
     const text = `Choose from ${this.payload.series.length.toLocaleString("en")} …`;
-    key.append(make("button", { type: "button", className: "choose", textContent: text }));
+    // The same button again: the dialog that it opens gives the focus back to it.
+    const choose = key.querySelector(".choose") ??
+      make("button", { type: "button", className: "choose", textContent: text });
+    key.innerHTML = names.map((name) => seriesByKey.get(name).button).join("");
+    key.append(choose);
   }
 
   press(event) {
@@ -104,16 +107,11 @@ class FigureView {
     if (name) own.options[name] = option;
     else if (scale) own.scales.has(scale) ? own.scales.delete(scale) : own.scales.add(scale);
     else if (series) return toggle(series);
-    else if (format) return this.save(button, format);
+    else if (format) return savePicture(this, format);
     else if (button.classList.contains("choose")) return chooser.open();
     else return;
     remember();
     due(this, true);
-  }
-
-  save(button, format) {
-    button.closest("details").open = false;
-    return savePicture(this, format);
   }
 
   /** A double click on a series leaves it alone; another one brings the others back. */

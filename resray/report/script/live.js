@@ -8,7 +8,9 @@ if (liveNote) {
   const pause = liveNote.querySelector("button");
   pause.addEventListener("click", () => press(pause, pause.getAttribute("aria-pressed") !== "true"));
   setInterval(() => {
-    const busy = pause.getAttribute("aria-pressed") === "true" || document.hidden ||
+    // What is still being drawn would never be done if it began anew each time.
+    const busy = !root.dataset.drawn || pause.getAttribute("aria-pressed") === "true" ||
+      document.hidden ||
       document.querySelector("dialog[open], details.menu[open]") ||
       document.activeElement?.matches("input, select") || String(getSelection());
     if (busy) return;

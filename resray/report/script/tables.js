@@ -97,14 +97,12 @@ class TableView {
       const button = make("button", { type: "button", textContent: name });
       button.addEventListener("click", async () => {
         copy(form(this, await this.chosen()), `The table as ${name}`);
-        menu.open = false;
       });
       items.append(button);
     }
     const file = make("button", { type: "button", textContent: "Download CSV" });
     file.addEventListener("click", async () => {
       save(`${page.name}-${this.id}.csv`, FORMS.CSV(this, await this.chosen()), "text/csv");
-      menu.open = false;
     });
     items.append(file);
     menu.append(items);
@@ -196,6 +194,7 @@ class TableView {
   /** Bring the table to what the address says. */
   async restore() {
     const { query, facets, sort } = tableState(this.id);
+    this.limit = PAGE;
     if (this.query) this.query.value = query;
     for (const list of this.facets ?? []) {
       const value = facets[this.titles[list.dataset.place]];

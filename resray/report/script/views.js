@@ -32,6 +32,12 @@ function saveView(event) {
   say(`View “${name}” saved in this browser.`);
 }
 
+/** Close a menu, and leave the keyboard where it was opened. */
+function close(menu) {
+  menu.open = false;
+  menu.querySelector("summary").focus();
+}
+
 /** Return the page to how it was when it was opened for the first time. */
 function resetView() {
   location.hash = "#?";
@@ -59,13 +65,16 @@ document.getElementById("reset").addEventListener("click", resetView);
 document.getElementById("save-view").addEventListener("submit", saveView);
 for (const button of document.querySelectorAll("[data-download]"))
   button.addEventListener("click", () => DOWNLOADS[button.dataset.download]());
-// A menu closes when something else is pressed, and with Escape.
-document.addEventListener("click", (event) => {
-  for (const menu of document.querySelectorAll("details.menu[open]"))
-    if (!menu.contains(event.target)) menu.open = false;
+// A menu closes when one of its entries or something else is pressed, and with Escape.
+document.addEventListener("click", ({ target }) => {
+  const entry = target.closest(".menu > div > button, .menu a");
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (menu.contains(entry)) close(menu);
+    else if (!menu.contains(target)) menu.open = false;
+  }
 });
-document.addEventListener("keydown", (event) => {
-  const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
-  if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
+document.addEventListener("keydown", ({ key }) => {
+  const menu = key === "Escape" && document.querySelector("details.menu[open]");
+  if (menu) close(menu);
 });
 listViews();

@@ -1,0 +1,246 @@
+"""Tables in the browser: filtered, sorted, paged, copied; each against what Python put into them."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from resray.report.aggregate import load_results
+from resray.report.record import trials_section
+from resray.report.tables import Table
+from resray.report.text import plain_text, value_of
+from tests.chromium import Page, Visitor, expect, settle, table_rows
+
+Texts = list[list[str]]
+
+
+def trials_table(page: Path) -> Table:
+    """Return the table of trials as Python makes it from the results beside the page."""
+    table = trials_section(load_results(page.parent / "results")).tables[0]
+    assert isinstance(table, Table)
+    return table
+
+
+def texts(table: Table) -> Texts:
+    """Return a table's cells as they read; what an optional column lacks is left blank."""
+    return [
+        ["" if column.optional and cell is None else plain_text(cell)
+         for column, cell in zip(table.columns, row, strict=True)]
+        for row in table.rows
+    ]  # fmt: skip
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """Return a key that puts texts in order as people do: ``net2`` before ``net10``."""
+    parts = re.findall(r"\d+|\D+", text)
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part.lower()) for part in parts]
+
+
+def in_order(table: Table, place: int, falling: bool) -> list[int]:
+    """Return the numbers of a table's rows sorted by a column, those without a value last."""
+    cells = [row[place] for row in table.rows]
+    rows = range(len(cells))
+    if not table.columns[place].numeric:
+        return sorted(rows, key=lambda row: natural(plain_text(cells[row])), reverse=falling)
+    values = [value_of(cell) for cell in cells]
+    known = [row for row in rows if values[row] is not None]
+    sign = -1 if falling else 1
+    ordered = sorted(known, key=lambda row: sign * (values[row] or 0.0))
+    return ordered + [row for row in rows if values[row] is None]
+
+
+@pytest.fixture(scope="module")
+def opened(browser: object, many_page: Path) -> Iterator[tuple[Visitor, Page]]:
+    visitor = Visitor(browser)  # type: ignore[arg-type]
+    yield visitor, visitor.open(many_page, permissions=["clipboard-read", "clipboard-write"])
+    visitor.close()
+
+
+@pytest.fixture
+def many(opened: tuple[Visitor, Page]) -> Iterator[Page]:
+    """The page of 250 trials, as it is at first."""
+    from tests.browser.conftest import reset
+
+    visitor, page = opened
+    reset(page)
+    yield page
+    visitor.check()
+
+
+def search_field(page: Page, table: str = "trials"):  # type: ignore[no-untyped-def]
+    return page.locator(f"#table-{table} input[type=search]")
+
+
+def count_of(page: Page, table: str = "trials"):  # type: ignore[no-untyped-def]
+    return page.locator(f"#table-{table} output")
+
+
+def test_words_filter_rows(page: Page) -> None:
+    search_field(page).fill("resnet101 node")
+    expect(count_of(page)).to_have_text("0 of 13 rows")
+    assert table_rows(page, "trials") == []
+    search_field(page).fill("RESNET101 completed")
+    expect(count_of(page)).to_have_text("2 of 13 rows")
+    assert [row[0] for row in table_rows(page, "trials")] == ["resnet101", "resnet101"]
+
+
+def test_a_word_after_a_minus_excludes_rows(page: Page, study_page: Path) -> None:
+    search_field(page).fill("-resnet18 -failed")
+    expect(count_of(page)).to_have_text("9 of 13 rows")
+    expected = [row for row in texts(trials_table(study_page))
+                if row[0] != "resnet18" and "failed" not in row[3]]  # fmt: skip
+    assert [row[0] for row in table_rows(page, "trials")] == [row[0] for row in expected]
+
+
+def test_a_column_of_few_values_is_filtered_by_choice(page: Page) -> None:
+    choice = page.get_by_label("Only where Status is").first
+    choice.focus()
+    expect(choice.locator("option")).to_have_text(
+        ["Status: all", "completed", "failed (diverged)", "stopped (stop-after)"]
+    )
+    choice.select_option("failed (diverged)")
+    expect(count_of(page)).to_have_text("1 of 13 rows")
+    assert table_rows(page, "trials")[0][3] == "failed (diverged)"
+    choice.select_option("")
+    expect(count_of(page)).to_have_text("13 rows")
+
+
+def test_every_column_is_sorted_up_down_and_back(page: Page, study_page: Path) -> None:
+    table = trials_table(study_page)
+    rows = texts(table)
+    for place, column in enumerate(table.columns):
+        heading = page.locator("#table-trials thead th").nth(place)
+        falling = column.numeric
+        for direction in (falling, not falling):
+            heading.locator("button").click()
+            expect(heading).to_have_attribute(
+                "aria-sort", "descending" if direction else "ascending"
+            )
+            expected = [rows[row] for row in in_order(table, place, direction)]
+            assert table_rows(page, "trials") == expected, (column.title, direction)
+        heading.locator("button").click()
+        expect(heading).not_to_have_attribute("aria-sort", re.compile("."))
+        assert table_rows(page, "trials") == rows
+
+
+def test_a_long_table_is_shown_in_pages(many: Page, many_page: Path) -> None:
+    rows = texts(trials_table(many_page))
+    assert len(rows) == 250
+    more = many.locator("#table-trials .more")
+    expect(more).to_have_text("150 more rows: show 150")
+    assert table_rows(many, "trials") == rows[:100]
+    more.click()
+    expect(more).to_be_hidden()
+    assert table_rows(many, "trials") == rows
+
+
+def test_a_long_table_is_sorted_and_filtered_as_a_whole(many: Page, many_page: Path) -> None:
+    table = trials_table(many_page)
+    place = [column.title for column in table.columns].index("Test,\u00a0%")
+    heading = many.locator("#table-trials thead th").nth(place)
+    heading.locator("button").click()
+    expect(heading).to_have_attribute("aria-sort", "descending")
+    rows = texts(table)
+    falling = [rows[row] for row in in_order(table, place, falling=True)]
+    assert table_rows(many, "trials") == falling[:100]
+    search_field(many).fill("net2")
+    expect(count_of(many)).to_have_text("50 of 250 rows")
+    kept = [row for row in falling if "net2" in row[0]]
+    assert table_rows(many, "trials") == kept
+    # What has no test accuracy comes last, whatever the direction.
+    assert {row[place] for row in kept[-5:]} == {"–"}
+
+
+def test_figures_draw_only_what_a_filter_leaves(many: Page) -> None:
+    search_field(many).fill("net03")
+    many.locator("#table-trials").get_by_role("button", name="Draw only these").click()
+    settle(many)
+    key = many.locator("[data-figure='curves'] [data-series]")
+    expect(key).to_have_text(["net03"])
+    expect(many.locator("#status")).to_have_text("The figures draw one configuration.")
+
+
+def test_figures_of_few_configurations_hide_what_a_filter_leaves_out(page: Page) -> None:
+    search_field(page).fill("resnet34")
+    page.locator("#table-trials").get_by_role("button", name="Draw only these").click()
+    settle(page)
+    pressed = page.locator("[data-figure='cost'] [data-series][aria-pressed=true]")
+    expect(pressed).to_have_text(["resnet34"])
+
+
+def copied(page: Page, form: str, table: str = "trials") -> str:
+    """Copy a table through its menu, and return what the clipboard holds."""
+    page.locator(f"#table-{table} summary", has_text="Copy").click()
+    page.locator(f"#table-{table} .menu").get_by_role("button", name=form, exact=True).click()
+    expect(page.locator("#status")).to_have_text(f"The table as {form} copied.")
+    return str(page.evaluate("() => navigator.clipboard.readText()"))
+
+
+def check_csv(content: str, table: Table, rows: Texts) -> None:
+    """Compare CSV with a table: numbers in full, other cells as they read, no dash."""
+    head, *lines = csv.reader(io.StringIO(content))
+    assert head == [column.title for column in table.columns]
+    assert len(lines) == len(rows)
+    for line, row, cells in zip(lines, rows, table.rows, strict=True):
+        for got, text, cell, column in zip(line, row, cells, table.columns, strict=True):
+            value = value_of(cell) if column.numeric else None
+            if value is None:
+                assert got == ("" if text == "–" else text)
+            else:
+                assert float(got) == pytest.approx(value, rel=1e-11)
+
+
+def test_a_table_is_copied_as_csv_in_full(many: Page, many_page: Path) -> None:
+    table = trials_table(many_page)
+    check_csv(copied(many, "CSV"), table, texts(table))
+
+
+def test_a_copy_holds_the_rows_that_pass_the_filter(many: Page) -> None:
+    search_field(many).fill("net07")
+    expect(count_of(many)).to_have_text("10 of 250 rows")
+    assert len(list(csv.reader(io.StringIO(copied(many, "CSV"))))) == 11
+
+
+def test_a_table_is_copied_as_markdown(many: Page, many_page: Path) -> None:
+    table = trials_table(many_page)
+    head, rule, *lines = copied(many, "Markdown").splitlines()
+    assert head.count("|") == rule.count("|") == len(table.columns) + 1
+    assert rule.split("|")[1:4] == [" --- ", " --- ", " ---: "]
+    assert [line.split("|")[1].strip() for line in lines] == [row[0] for row in texts(table)]
+
+
+def test_a_table_is_copied_as_latex(many: Page) -> None:
+    text = copied(many, "LaTeX", "means")
+    assert text.count("\\\\\n") == 26
+    assert "Test accuracy,~\\%" in text
+    assert "$\\pm$" in text
+    body = text.split("\\midrule")[1]
+    # Every special sign is escaped, beside a plus-minus sign too.
+    assert not re.search(r"(?<!\\)[%#_]", body)
+    assert text.count("{") == text.count("}")
+
+
+def test_a_table_is_downloaded_as_csv(page: Page, study_page: Path) -> None:
+    table = trials_table(study_page)
+    page.locator("#table-trials summary", has_text="Copy").click()
+    with page.expect_download() as download:
+        page.locator("#table-trials").get_by_role("button", name="Download CSV").click()
+    assert download.value.suggested_filename == "results-trials.csv"
+    content = download.value.path().read_bytes().decode("utf-8")
+    check_csv(content, table, texts(table))
+
+
+def test_all_trials_and_the_study_file_are_downloaded(page: Page, study_page: Path) -> None:
+    search_field(page).fill("resnet18")
+    found = {}
+    for name in ("trials-csv", "study"):
+        page.locator("summary", has_text="Download").click()
+        with page.expect_download() as download:
+            page.locator(f"[data-download='{name}']").click()
+        found[name] = download.value.path().read_bytes()
+    assert found["study"] == (study_page.parent / "results" / "study.yaml").read_bytes()
+    table = trials_table(study_page)
+    check_csv(found["trials-csv"].decode(), table, texts(table))
