@@ -207,13 +207,22 @@ def test_times_are_no_problem_where_they_are_not_compared(tmp_path: Path) -> Non
     assert list(problems.costs) == ["epoch", "images", "compute"]
 
 
+def test_what_costs_all_the_same_has_no_profile(tmp_path: Path) -> None:
+    curves: dict[tuple[str, int], Curve] = {("a", 0): [20, 70], ("b", 0): [20, 80]}
+    sizes = {"a": {"multiply_adds": 10**9}, "b": {"multiply_adds": 2 * 10**9}}
+    figure = profile_figure(written(tmp_path, curves, **sizes))
+    assert figure is not None
+    # Both need both epochs; only a's are cheaper.
+    assert figure.switches[0].options == ("compute",)
+
+
 def test_one_configuration_has_no_profile(tmp_path: Path) -> None:
     assert profile_figure(written(tmp_path, {("a", 0): [50, 60, 70]})) is None
 
 
 def test_names_are_text(tmp_path: Path) -> None:
     name = "<b>%{y}</b>"
-    found = written(tmp_path, {(name, 0): [20, 30, 70], ("b", 0): [20, 50, 80]})
+    found = written(tmp_path, {(name, 0): [20, 30, 70], ("b", 0): [20, 75, 80]})
     for figure in (time_to_accuracy_figure(found), profile_figure(found)):
         assert figure is not None
         assert name not in json.dumps(figure_payload(figure)["panels"])

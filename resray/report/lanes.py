@@ -180,13 +180,17 @@ def lane_name(lane: Lane) -> str:
     return plotly_text(f"{lane[0]} · {lane[1]}")
 
 
-def lane_layout(unit: str, rows: Iterable[Lane], row: float = 30) -> Layout:
-    """Return the layout of bars in lanes, the first lane on top, each ``row`` pixels high."""
+def lane_layout(unit: str, length: float, rows: Iterable[Lane], row: float = 30) -> Layout:
+    """Return the layout of bars in lanes, the first lane on top, each ``row`` pixels high.
+
+    ``length`` is that of the whole time, in ``unit``.
+    """
     names = [lane_name(lane) for lane in sorted(rows, reverse=True)]
     y_axis = {"type": "category", "categoryorder": "array", "categoryarray": names,
               "showgrid": False, "nticks": 0 if row >= 14 else 20, "ticksuffix": " "}  # fmt: skip
-    return layout(f"{unit} since the first start", round(80 + row * len(names)), yaxis=y_axis,
-                  barmode="overlay", bargap=0.25)  # fmt: skip
+    x_axis = {"range": [0, 1.01 * length or 1]}
+    return layout(f"{unit} since the first start", round(80 + row * len(names)), xaxis=x_axis,
+                  yaxis=y_axis, barmode="overlay", bargap=0.25)  # fmt: skip
 
 
 def lane_bars(

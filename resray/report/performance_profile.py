@@ -59,7 +59,8 @@ def profile_figure(results: Results) -> Figure | None:
     if problems is None or len(problems.groups) < 2:
         return None
     ratios = {name: costs / costs.min(axis=0) for name, costs in problems.costs.items()}
-    if min(values.shape[1] for values in ratios.values()) < FEWEST:
+    ratios = {name: values for name, values in ratios.items() if tells_apart(values)}
+    if not ratios:
         return None
     grids = {name: grid(values) for name, values in ratios.items()}
     shares = {name: shares_within(ratios[name], grids[name]) for name in ratios}
@@ -148,14 +149,18 @@ def rows_of(reaching: Reaching, kept: Sequence[int], seeds: Sequence[int]) -> np
     return np.array([[where[group, seed] for seed in seeds] for group in kept], dtype=int)
 
 
+def tells_apart(ratios: np.ndarray) -> bool:
+    """Return whether there are enough problems, and some that cost one group more than another."""
+    return ratios.shape[1] >= FEWEST and bool((ratios[np.isfinite(ratios)] > 1).any())
+
+
 # --- the profile --------------------------------------------------------------------------------
 
 
 def grid(ratios: np.ndarray) -> np.ndarray:
     """Return factors on a logarithmic scale, as powers of 2: from 1 to the largest ratio."""
     solved = ratios[np.isfinite(ratios)]
-    highest = max(float(np.log2(solved.max())), 0.1) if len(solved) else 0.1
-    return np.linspace(0.0, 1.02 * highest, POINTS)
+    return np.linspace(0.0, 1.02 * max(float(np.log2(solved.max())), 0.1), POINTS)
 
 
 def shares_within(ratios: np.ndarray, factors: np.ndarray) -> np.ndarray:

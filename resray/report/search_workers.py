@@ -80,7 +80,8 @@ def timeline(
                   [told(results, search, points, one) for one in own])
         for look, own in by_look.items()
     ]  # fmt: skip
-    return Panel("Trials over workers", traces, lane_layout(unit, set(lane_of.values())))
+    made = lane_layout(unit, span_of(found) / divisor, set(lane_of.values()))
+    return Panel("Trials over workers", traces, made)
 
 
 def look_of_stretch(search: Search, points: dict[str, SearchPoint], one: Stretch) -> Series:

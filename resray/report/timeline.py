@@ -151,7 +151,8 @@ def timeline_panel(
             trace = lane_bars(fate, stretches, zero, divisor, lane_of, texts, framed=named)
             traces.append(trace | (names_in(results, rows, own) if named else {}))
     used = set(lane_of.values())
-    made = lane_layout(unit, used, min(TALL, WHOLE / len(used)))
+    length = (end - zero).total_seconds() / divisor
+    made = lane_layout(unit, length, used, min(TALL, WHOLE / len(used)))
     return Panel("Trials over workers", traces, made | {"uniformtext": {"minsize": 10,
                  "mode": "hide"}})  # fmt: skip
 
