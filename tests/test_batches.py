@@ -1,6 +1,7 @@
 """Files of many trials become one, and one again for each when a trial is written anew."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -105,3 +106,19 @@ def test_a_batch_is_never_larger_than_stated(
     assert len(names(tmp_path)) == 2 + 40
     assert len(Batches(tmp_path).members("trials")) == COUNT - 40
     assert LARGEST > FEWEST
+
+
+def test_a_reader_sees_every_trial_once_while_files_are_put_together(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+
+    def rewrite() -> None:
+        for trial in range(4):
+            store.compact()
+            store.put_trial(row(trial, status="running"))
+
+    with ThreadPoolExecutor(1) as writer:
+        done = writer.submit(rewrite)
+        while not done.done():
+            trials = read_table(tmp_path, "trials")["trial_id"]
+            assert len(trials) == trials.nunique() == COUNT
+    done.result()

@@ -8,6 +8,7 @@ process that is killed on the way leaves rows twice, never other ones and never 
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from resray.results.schema import table_schema
 FEWEST, LARGEST = 100, 1000
 """Trials of a batch."""
 PREFIX = "batch-"
+TRIES = 10
+"""How often files that vanish while they are read are looked for again."""
 BATCHED = ("trials", "epochs", "events", "decisions")
 """Tables that have a file for every trial; of evaluations there are few."""
 
@@ -107,13 +110,21 @@ def of_trial(rows: pa.Table, trial_id: str) -> pa.Table:
 
 def read_each_once(folder: Path, table: str, coded: tuple[str, ...] = ()) -> pa.Table:
     """Return all rows of a table; of a trial in a batch that has a file of its own, those of it."""
-    files = table_files(folder, table)
-    batches = [file for file in files if is_batch(file)]
+    for _ in range(TRIES):
+        try:
+            return rows_of(table_files(folder, table), table, coded)
+        except FileNotFoundError:
+            # Since the files were listed, a command put some together or took a batch apart.
+            continue
+    return rows_of(table_files(folder, table), table, coded)
+
+
+def rows_of(files: Sequence[Path], table: str, coded: tuple[str, ...]) -> pa.Table:
     own = [file for file in files if not is_batch(file)]
-    rows = read_files(own, table, coded)
-    if not batches:
-        return rows
-    batched = read_files(batches, table, coded)
-    twice = pc.is_in(batched["trial_id"].cast(pa.string()), pa.array([file.stem for file in own],
-                     pa.string()))  # fmt: skip
-    return pa.concat_tables([batched.filter(pc.invert(twice)), rows]).unify_dictionaries()
+    batched = read_files([file for file in files if is_batch(file)], table, coded)
+    if not own:
+        return batched
+    named = pa.array([file.stem for file in own], pa.string())
+    twice = pc.is_in(batched["trial_id"].cast(pa.string()), named)
+    others = batched.filter(pc.invert(twice))
+    return pa.concat_tables([others, read_files(own, table, coded)]).unify_dictionaries()

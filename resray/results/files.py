@@ -13,6 +13,8 @@ from resray.results.schema import VERSION, VERSION_KEY, table_schema
 
 READERS = min(8, os.cpu_count() or 1)
 """How many files are read at the same time."""
+ROWS_TOGETHER = 50_000
+"""Rows that are written, and so read, at a time: a reader holds that many twice."""
 
 
 def table_files(folder: Path, table: str) -> list[Path]:
@@ -50,7 +52,7 @@ def write_file(path: Path, rows: pa.Table) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Readers of the folder pass over names that begin with a dot.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(rows, temporary)
+    pq.write_table(rows, temporary, row_group_size=ROWS_TOGETHER)
     temporary.replace(path)
 
 
