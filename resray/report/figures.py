@@ -1,6 +1,6 @@
 """All figures, as plain Plotly data that the page's script draws."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from resray.report.ablation_section import ablation_figure
 from resray.report.aggregate import Results
@@ -52,8 +52,12 @@ MAKERS: tuple[Callable[[Results], Figure | None], ...] = (
 
 def all_figures(results: Results) -> dict[str, Figure]:
     """Return the figures that the results suffice for, by id."""
-    made = (make(results) for make in MAKERS)
-    return {figure.id: figure for figure in made if figure is not None}
+    return {figure.id: figure for figure in made_figures(results)}
+
+
+def made_figures(results: Results) -> Iterator[Figure]:
+    """Yield the figures that the results suffice for, one after the other."""
+    return filter(None, (make(results) for make in MAKERS))
 
 
 MISSING_FIGURES = {

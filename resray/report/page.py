@@ -16,9 +16,9 @@ import resray
 from resray.report import sections
 from resray.report.aggregate import Results, load_results
 from resray.report.contents import SECTIONS, Section, content
-from resray.report.figures import all_figures
+from resray.report.figures import made_figures
 from resray.report.payload import figure_payload, packed
-from resray.report.plot import MANY, all_series, drawn_at_first
+from resray.report.plot import MANY, Figure, all_series, drawn_at_first, outline
 from resray.report.text import Html, escape, join, tag
 
 SCRIPTS = ("payload", "state", "colours", "figures", "tables", "copies", "pictures", "chooser",
@@ -73,11 +73,10 @@ def render(results: Results, live: float | None = None) -> str:
     # Compression works outside of Python's lock: figures are packed while sections are written.
     with ThreadPoolExecutor(PACKERS) as pool:
         packs = [pool.submit(packed, "plotly", get_plotlyjs())]
-        figures = all_figures(results)
-        packs += [
-            pool.submit(packed, f"figure-{id}", figure_payload(figure))
-            for id, figure in figures.items()
-        ]
+        figures: dict[str, Figure] = {}
+        for figure in made_figures(results):
+            packs.append(pool.submit(packed, f"figure-{figure.id}", figure_payload(figure)))
+            figures[figure.id] = outline(figure)
         packs.append(pool.submit(packed, "page", page_payload(results)))
         if results.study is not None:
             source = results.folder / "study.yaml"

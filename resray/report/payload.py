@@ -33,35 +33,46 @@ def packed(name: str, value: Any) -> Html:
 
 def figure_payload(figure: Figure) -> dict[str, Any]:
     """Return a figure as the script reads it: plain JSON values, each `Curve` once."""
-    pool: list[Any] = []
-    places: dict[int, int] = {}
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Choice):
-            options = {option: plain(item) for option, item in value.items()}
-            return {"$switch": value.switch, "$options": options}
-        if isinstance(value, Curve):
-            if id(value) not in places:
-                places[id(value)] = len(pool)
-                pool.append(differences(value))
-            return {"$curve": places[id(value)]}
-        if isinstance(value, dict):
-            return {str(key): plain(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [plain(item) for item in value]
-        return finite(value)
-
     panels = figure.panels
     if isinstance(panels, Choice):
         content: Any = Choice(panels.switch, {name: as_dicts(own) for name, own in panels.items()})
     else:
         content = as_dicts(panels)
+    curves = Curves()
     return {
-        "panels": plain(content),
-        "curves": pool,
+        "panels": plain(content, curves),
+        "curves": curves.written,
         "switches": {switch.id: list(switch.options) for switch in figure.switches},
         "series": [series.key for series in figure.series],
     }
+
+
+class Curves:
+    """The different curves of a figure, in the order in which they are met."""
+
+    def __init__(self) -> None:
+        self.written: list[dict[str, Any]] = []
+        self._places: dict[int, int] = {}
+
+    def place(self, curve: Curve) -> int:
+        if id(curve) not in self._places:
+            self._places[id(curve)] = len(self.written)
+            self.written.append(differences(curve))
+        return self._places[id(curve)]
+
+
+def plain(value: Any, curves: Curves) -> Any:
+    """Return plain JSON values; a curve is its place among the figure's."""
+    if isinstance(value, Choice):
+        options = {option: plain(item, curves) for option, item in value.items()}
+        return {"$switch": value.switch, "$options": options}
+    if isinstance(value, Curve):
+        return {"$curve": curves.place(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item, curves) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, curves) for item in value]
+    return finite(value)
 
 
 def as_dicts(panels: Any) -> list[dict[str, Any]]:

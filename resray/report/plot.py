@@ -7,7 +7,7 @@ into dark mode and print.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from resray.report.aggregate import Group, Results, Row
@@ -107,6 +107,20 @@ class Figure:
         """Return the titles of the panels that are shown at first."""
         first = {switch.id: switch.options[0] for switch in self.switches}
         return [resolved(panel.title, first) for panel in resolved(self.panels, first)]
+
+
+def outline(figure: Figure) -> Figure:
+    """Return a figure without its traces, which hold nearly all of its memory."""
+
+    def bare(panels: list[Panel]) -> list[Panel]:
+        return [replace(panel, traces=[]) for panel in panels]
+
+    panels = figure.panels
+    if isinstance(panels, Choice):
+        shells: Any = Choice(panels.switch, {name: bare(own) for name, own in panels.items()})
+    else:
+        shells = bare(panels)
+    return replace(figure, panels=shells)
 
 
 def resolved(value: Any, chosen: Mapping[str, str]) -> Any:

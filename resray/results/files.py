@@ -32,7 +32,10 @@ def read_files(files: Sequence[Path], table: str, coded: Collection[str] = ()) -
     with ThreadPoolExecutor(READERS) as pool:
         parts = pool.map(lambda file: read_file(file, schema, coded), files)
         whole = pa.concat_tables([schema.empty_table(), *parts])
-    return whole.unify_dictionaries().combine_chunks()
+    rows = whole.unify_dictionaries().combine_chunks()
+    # What decoding took, twice the size of the rows, is kept for the next time otherwise.
+    pa.default_memory_pool().release_unused()
+    return rows
 
 
 def read_file(path: Path, schema: pa.Schema, coded: Collection[str] = ()) -> pa.Table:
