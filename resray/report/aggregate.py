@@ -54,7 +54,7 @@ class Group:
     variants: tuple[str, ...]
     """The variants in which the trials have this recipe; one of them was run."""
 
-    @property
+    @cached_property
     def name(self) -> str:
         return str(self.trials[0]["name"])
 
@@ -89,7 +89,7 @@ class Group:
         found = [text for row in self.trials for text in reductions_of(row)]
         return tuple(dict.fromkeys(found))
 
-    @property
+    @cached_property
     def exclusive(self) -> bool:
         """Whether times may be compared: each finished trial had one same device to itself."""
         alone = all(row["exclusive"] is True for row in self.finished)

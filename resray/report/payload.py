@@ -15,6 +15,8 @@ LEVEL = 5
 """Of compression: the highest takes twice the time for a twentieth of the size."""
 STEPS = 2000
 """Steps of a curve's range that are told apart: a plot is a few hundred pixels high."""
+PLAIN = (str, int, bool)
+"""What JSON writes as it is."""
 
 
 def packed(name: str, value: Any) -> Html:
@@ -63,6 +65,9 @@ class Curves:
 
 def plain(value: Any, curves: Curves) -> Any:
     """Return plain JSON values; a curve is its place among the figure's."""
+    # Most of a figure's values are texts, whose turn would come last.
+    if value is None or type(value) in PLAIN:
+        return value
     if isinstance(value, Choice):
         options = {option: plain(item, curves) for option, item in value.items()}
         return {"$switch": value.switch, "$options": options}

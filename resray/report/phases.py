@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate, groupby
+from itertools import accumulate, chain, groupby, repeat
 from typing import Any
 
 import numpy as np
@@ -55,9 +55,12 @@ def in_order(
         name: tuple(None if place is None else number(values[place]) for place in every)
         for name, values in (("learning_rate", rates), ("momentum", momenta))
     }
-    settings = [numbers_in_force(None if place is None else texts[place]) for place in every]
-    for key in dict.fromkeys(key for setting in settings for key in setting):
-        found[key] = tuple(setting.get(key) for setting in settings)
+    told = groupby(None if place is None else texts[place] for place in every)
+    # Of thousands of epochs few differ from the one before.
+    runs = [(numbers_in_force(text), len(list(equal))) for text, equal in told]
+    for key in dict.fromkeys(key for setting, _ in runs for key in setting):
+        parts = (repeat(setting.get(key), length) for setting, length in runs)
+        found[key] = tuple(chain.from_iterable(parts))
     return found
 
 
