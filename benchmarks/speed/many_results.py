@@ -82,7 +82,10 @@ class Configuration:
 
 def configurations(epochs: int) -> Iterator[Configuration]:
     """Yield up to 10,000 different configurations; the first hundred differ in three settings."""
-    smoothings: tuple[dict[str, Any], ...] = ({}, {"label_smoothing": phases(epochs)} if epochs > 1 else {})
+    smoothings: tuple[dict[str, Any], ...] = (
+        {},
+        {"label_smoothing": phases(epochs)} if epochs > 1 else {},
+    )
     axes = product(BATCHES, CUTMIX, smoothings, DECAYS, RATES, NETWORKS)
     for place, (batch, cutmix, smoothing, decay, rate, network) in enumerate(axes):
         recipe = Recipe.model_validate(
@@ -265,17 +268,19 @@ def made_trials(trials: int, epochs: int, seeds: int) -> Iterator[MadeTrial]:
         yield MadeTrial(place, seed, configuration)
 
 
-def write_many(folder: Path, trials: int, epochs: int, seeds: int) -> Path:
+def write_many(folder: Path, trials: int, epochs: int, seeds: int, *, apart: bool = False) -> Path:
     """Write so many trials as a command leaves them, and the study; return the folder.
 
-    A folder that holds as many trials already is left as it is.
+    With ``apart`` each trial keeps files of its own, as while a command runs. A folder that holds
+    as many trials already is left as it is.
     """
     if not (folder / "trials").is_dir() or read_rows(folder, "trials").num_rows != trials:
         for table in ("trials", "epochs", "events"):
             (folder / table).mkdir(parents=True, exist_ok=True)
         for one in made_trials(trials, epochs, seeds):
             write_trial(folder, one)
-        ResultStore(folder).compact()
+        if not apart:
+            ResultStore(folder).compact()
         (folder / "study.yaml").write_text(study_text(STUDY), encoding="utf-8")
     return folder
 
