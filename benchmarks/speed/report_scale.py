@@ -5,10 +5,12 @@
 
 Results are made up (many_results.py) in ``--folder``, which is used again if it holds them, with
 ``--apart`` in a file per trial, as while a command runs. Each page is made by its command in a
-process of its own: wall seconds from its start to its end, the peak of its memory (resident), and
-the size of the file. ``--benchopt`` names the command of an installed benchopt, which takes turns;
-its page holds ``--columns`` of the six learning curves and loads Plotly from the network, resray's
-all six and Plotly. ``--chromium`` opens resray's page (report_in_browser.py; needs playwright).
+process of its own: wall seconds from its start to its end, seconds of all cores, the peak of its
+memory (resident), and the size of the file.
+
+``--benchopt`` names the command of an installed benchopt, which takes turns; its page holds the
+first ``--columns`` of six learning curves and loads Plotly from the network, resray's holds all six
+and Plotly. ``--chromium`` opens resray's page (report_in_browser.py; needs playwright).
 """
 
 import argparse
@@ -33,6 +35,8 @@ class Made:
     """What it took to make a page."""
 
     seconds: float
+    work: float
+    """Seconds of all cores together, which other processes beside this one change less."""
     peak: float
     """Resident memory, in megabytes."""
     size: float
@@ -49,7 +53,8 @@ def make(command: Sequence[str | Path], page: Path) -> Made:
     if process.returncode:
         raise SystemExit(f"{' '.join(map(str, command))}: exit code {process.returncode}")
     # Linux counts the peak in KiB.
-    return Made(seconds, usage.ru_maxrss * 1024 / 1e6, page.stat().st_size / 1e6)
+    work = usage.ru_utime + usage.ru_stime
+    return Made(seconds, work, usage.ru_maxrss * 1024 / 1e6, page.stat().st_size / 1e6)
 
 
 def tell(what: str, values: Sequence[float], unit: str) -> None:
@@ -61,6 +66,7 @@ def tell(what: str, values: Sequence[float], unit: str) -> None:
 def tell_made(tool: str, made: Sequence[Made]) -> None:
     """Print what a tool's pages took."""
     tell(f"{tool}, wall", [one.seconds for one in made], "s")
+    tell(f"{tool}, all cores", [one.work for one in made], "s")
     tell(f"{tool}, peak memory", [one.peak for one in made], "MB")
     tell(f"{tool}, page", [one.size for one in made], "MB")
 
