@@ -81,8 +81,8 @@ def confusion_figure(results: Results) -> Figure | None:
         for one in found
     }
     caption = (
-        "Rows are true classes and add up to 100 %, columns what they were taken for: the outlined "
-        "diagonal is what was right. Shades follow the square root, so that small shares of errors "
+        "Rows are true classes and add up to 100 %, columns what they were taken for: the diagonal "
+        "is what was right. Shades follow the square root, so that small shares of errors "
         f"differ; where nothing is drawn, no image fell. Checkpoint {found[0].checkpoint}; means "
         "over trials."
         + (f" These are the {MOST} most accurate configurations." if len(found) == MOST else "")
@@ -108,15 +108,22 @@ def matrix_trace(one: Confusion) -> Trace:
         "xgap": 1 if labelled else 0,
         "ygap": 1 if labelled else 0,
         "hoverongaps": False,
-        "colorscale": [[step, f"@scale-{place}"] for place, step in enumerate(STEPS)],
+        "colorscale": shades(labelled),
         "showscale": not labelled,
-        "colorbar": {"thickness": 10, "len": 0.6, "outlinewidth": 0, "ticksuffix": " %",
-                     "tickvals": [0, 10, 25, 50, 100], "tickfont": {"color": "@muted"}},
+        "colorbar": {"orientation": "h", "yanchor": "top", "y": -0.06, "thickness": 10, "len": 0.5,
+                     "outlinewidth": 0, "tickvals": [3, 11, 25, 44, 69, 100],
+                     "tickfont": {"color": "@muted"}},
         "texttemplate": "%{z:.0f}" if labelled else None,
         "textfont": {"size": 11},
         "hovertemplate": f"<b>{plotly_text(one.group.label)}</b><br>%{{y}} taken for %{{x}}: "
                          f"%{{z:.1f}} % (n = {one.n})<extra></extra>",
     }  # fmt: skip
+
+
+def shades(labelled: bool) -> list[list[object]]:
+    """Return the colour scale; where cells are tiny, it begins with the page's own colour."""
+    names = [f"scale-{place}" if place or labelled else "panel" for place in range(len(STEPS))]
+    return [[step, f"@{name}"] for step, name in zip(STEPS, names, strict=True)]
 
 
 def shade(value: float) -> float | None:
@@ -144,7 +151,7 @@ def matrix_layout(one: Confusion) -> Layout:
         "constraintoward": "top",
     }
     columns = {**axis, "tickangle": -45}
-    height = 150 + 32 * size if labelled else 620
+    height = 150 + 28 * size if labelled else 620
     return layout("taken for", height, xaxis=columns, yaxis=rows,
                   shapes=[outline(place) for place in range(size)] if labelled else [])  # fmt: skip
 

@@ -82,8 +82,19 @@ def scatter_panel(corrupted: Mapping[str, Pairs], look: Mapping[str, Series]) ->
     """Return a point for each configuration, with lines along which equally much is lost."""
     lines = [line_of_change(0.0, "solid"), line_of_change(mean_change(corrupted), "dot")]
     traces = [scatter_point(look[label], pairs) for label, pairs in corrupted.items()]
-    axes = layout("test accuracy, uncorrupted (%)", 320, xaxis={"nticks": 6}, shapes=lines)
+    values = [pair for pairs in corrupted.values() for pair in pairs.values()]
+    before, after = zip(*values, strict=True)
+    axes = layout("test accuracy, uncorrupted (%)", 320, shapes=lines,
+                  xaxis={"nticks": 6, "range": with_room(before)},
+                  yaxis={"range": with_room(after)})  # fmt: skip
     return Panel("Test accuracy under corruption (%)", traces, axes)
+
+
+def with_room(values: Sequence[float]) -> list[float]:
+    """Return an axis for these values: the lines, which go on for ever, would stretch it."""
+    low, high = min(values), max(values)
+    room = 0.08 * max(high - low, 1.0)
+    return [low - room, high + room]
 
 
 def line_of_change(change: float, dash: str) -> dict[str, Any]:
