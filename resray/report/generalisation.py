@@ -230,10 +230,10 @@ def gap_panel(found: Splits, look: dict[str, Series], quantities: Sequence[str])
 def without_spikes(gaps: np.ndarray) -> list[float] | None:
     """Return an axis that leaves out spikes, such as the loss of a diverging epoch; None: all fit.
 
-    Spikes are beyond `SPIKE` times the span of the middle 90 % of the values.
+    Spikes are further than `SPIKE` times the span of the middle half of the values outside it.
     """
     values = gaps[np.isfinite(gaps)]
-    low, high = np.quantile(values, (0.05, 0.95)) if len(values) else (0.0, 0.0)
+    low, high = np.quantile(values, (0.25, 0.75)) if len(values) else (0.0, 0.0)
     room = SPIKE * (high - low)
     near = values[(values >= low - room) & (values <= high + room)]
     if len(near) == len(values):
