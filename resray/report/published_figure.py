@@ -27,12 +27,13 @@ from resray.report.text import plotly_text
 
 LONGEST = 30
 """Letters of a row's second line: on a phone, names and points share the width."""
-UNITS = {
-    "images_per_second": "images/s",
-    "iterations_per_second": "iterations/s",
-    "peak_memory_bytes": "bytes",
-    "gpu_hours": "hours",
+NAMES = {
+    "seconds_training": "training time",
+    "seconds_per_epoch": "time of an epoch",
+    "peak_memory_bytes": "peak memory",
+    "gpu_hours": "GPU-hours",
 }
+"""Of metrics whose own name is that of a unit."""
 
 
 def published_figure(results: Results) -> Figure | None:
@@ -57,11 +58,20 @@ def published_figure(results: Results) -> Figure | None:
 def by_metric(found: Sequence[Comparison]) -> dict[str, list[Comparison]]:
     """Return the comparisons by metric, those of single epochs apart; test accuracy comes first."""
     groups: dict[str, list[Comparison]] = {}
-    for item in sorted(found, key=lambda item: item.published.metric != "test_accuracy"):
-        name = item.published.metric.replace("_", " ")
+    for item in sorted(found, key=order):
+        name = name_of(item.published.metric)
         epochs = "" if item.published.epoch is None else " by epoch"
         groups.setdefault(name if "epoch" in name else name + epochs, []).append(item)
     return groups
+
+
+def order(item: Comparison) -> tuple[bool, bool]:
+    figure = item.published
+    return figure.metric != "test_accuracy", figure.epoch is not None
+
+
+def name_of(metric: str) -> str:
+    return NAMES.get(metric, metric.replace("_", " "))
 
 
 def metric_panel(items: Sequence[Comparison], look: Mapping[str, Series]) -> Panel:
@@ -72,15 +82,16 @@ def metric_panel(items: Sequence[Comparison], look: Mapping[str, Series]) -> Pan
     shared = reasons.pop() if len(reasons) == 1 else None
     names = row_names(items, known=shared)
     rows = Rows(items, names, look, divisor)
-    name = metric.replace("_", " ")
+    name = name_of(metric)
     plain = metric.startswith("seconds") or "accuracy" in metric
-    title = f"{name.capitalize()} ({unit})" if unit else name.capitalize()
+    title = f"{name} ({unit})" if unit else name
     axes = bar_layout(
-        f"{name} ({unit})" if unit else name,
+        title,
         len(items),
         row=46 if any("<br>" in name for name in names) else 34,
         xaxis={} if plain else {"tickformat": "~s"},
     )
+    title = title[0].upper() + title[1:]
     return Panel(f"{title}: {shared}, not to be compared" if shared else title, rows.traces(), axes)
 
 
@@ -92,7 +103,7 @@ def unit_of(items: Sequence[Comparison]) -> tuple[float, str]:
         return time_unit([*(item.published.value for item in items), *ours])
     if "accuracy" in metric:
         return 1.0, "%"
-    return 1.0, "nats" if "loss" in metric else UNITS.get(metric, "")
+    return 1.0, {"peak_memory_bytes": "bytes"}.get(metric, "nats" if "loss" in metric else "")
 
 
 def reason(item: Comparison) -> str | None:
