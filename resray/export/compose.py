@@ -8,6 +8,7 @@ from typing import Any
 
 from resray.errors import InputError
 from resray.export.axes import Cell, placed
+from resray.export.figure_data import LINE_END, as_read
 from resray.report.palette import coloured, palette
 from resray.report.plot import Layout, Panel, Series, Trace
 from resray.report.text import plotly_text
@@ -199,7 +200,8 @@ def left_of(panels: Sequence[Panel]) -> float:
     """Return about how much Plotly leaves for the labels of a panel's rows."""
     named = (panel for panel in panels if panel.layout.get("yaxis", {}).get("type") == "category")
     rows = {str(row) for panel in named for trace in panel.traces for row in trace.get("y") or []}
-    return max([LEFT, *(LETTER * KEY * len(row) + 24 for row in rows)])
+    lines = (line for row in rows for line in as_read(row).split(LINE_END))
+    return max([LEFT, *(LETTER * KEY * len(line) + 24 for line in lines)])
 
 
 def key_height(series: Sequence[Series], room: float) -> float:

@@ -94,7 +94,7 @@ def listing(folders: Sequence[Path], select: Sequence[str] = ()) -> Iterator[str
     for figure in all_figures(results).values():
         yield f"  {figure.id:<20} {shortened(figure.title)}"
         for switch, options in view_choices(figure).items():
-            yield f"  {'':<20}   --view {switch}={'|'.join(options)}"
+            yield f"  {'':<20}   --view '{switch}={' | '.join(options)}'"
 
 
 def shortened(text: str) -> str:

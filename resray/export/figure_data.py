@@ -1,6 +1,7 @@
 """The numbers that a figure is drawn from, one line for each point."""
 
 import html
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -12,6 +13,11 @@ from resray.report.plot import Figure, Panel, Trace, all_series
 
 COLUMNS = ("panel", "axis", "series", "trace", "kind", "x", "y", "z", "error_x", "error_y", "text")
 """``trace`` counts a panel's lines, bars and clouds of points; ``axis`` is what ``x`` is."""
+
+LINE_END = "; "
+"""Stands where Plotly begins a new line."""
+
+_TAG = re.compile(r"</?[a-z][^<>]*>")
 
 
 def figure_frame(figure: Figure, panels: Sequence[Panel], results: Results) -> pd.DataFrame:
@@ -80,6 +86,4 @@ def as_read(value: Any) -> Any:
     """Return what Plotly shows for a text: its few tags and all entities resolved."""
     if not isinstance(value, str):
         return value
-    for markup in ("<b>", "</b>", "<extra></extra>"):
-        value = value.replace(markup, "")
-    return html.unescape(value.replace("<br>", "; "))
+    return html.unescape(_TAG.sub("", value.replace("<br>", LINE_END)))

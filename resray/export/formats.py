@@ -73,11 +73,13 @@ def as_json(frame: pd.DataFrame) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a value of JSON: null for what is not finite, ISO 8601 for a time."""
+    """Return a value of JSON in plain types: None for what is not finite, ISO 8601 for a time."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
         return [plain(item) for item in value]
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
