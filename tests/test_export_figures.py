@@ -223,7 +223,10 @@ def test_a_panels_axes_and_shapes_move_together() -> None:
         "shapes": [{"x0": 1, "yref": "paper"}, {"xref": "x2", "yref": "y domain"}],
         "annotations": [{"text": "a"}],
     }
-    traces = [{"x": [1], "y": [2]}, {"x": [1], "y": [2], "xaxis": "x2", "meta": {"keys": ["s0"]}}]
+    traces: list[dict[str, Any]] = [
+        {"x": [1], "y": [2]},
+        {"x": [1], "y": [2], "xaxis": "x2", "meta": {"keys": ["s0"]}},
+    ]
     made = placed(Panel("t", traces, layout), 2, Cell((0.5, 1), (0, 0.5)))
     assert made.layout["xaxis3"] == {"anchor": "y3", "domain": [0.5, 0.9]}
     assert made.layout["xaxis103"]["domain"] == pytest.approx([0.9, 1])

@@ -52,8 +52,8 @@ def test_a_picture_has_the_asked_size_and_the_themes_paper(results: Path, tmp_pa
         path, _ = export_figure(results, tmp_path / f"{theme}.png", figure="cost", look=look)
         with Image.open(path) as picture:
             assert picture.size == (1050, 750)
-            corner = picture.convert("RGB").getpixel((3, 3))
-        assert "#{:02x}{:02x}{:02x}".format(*corner) == palette(theme)["panel"]
+            corner = picture.convert("RGB").crop((3, 3, 4, 4)).tobytes()
+        assert f"#{corner.hex()}" == palette(theme)["panel"]
 
 
 def test_all_figures_are_drawn(resray: Resray, results: Path, tmp_path: Path) -> None:
