@@ -37,7 +37,7 @@ DIFFERENCES = {
     "accuracy": "Training accuracy minus test accuracy (points)",
     "loss": "Test loss minus training loss (nats)",
 }
-NUMBERS = 120_000
+NUMBERS = 100_000
 """About how many numbers the curves may hold together."""
 SPIKE = 5
 MARKED = 12
@@ -143,63 +143,61 @@ def has_gap(found: Splits, quantity: str) -> bool:
 
 
 def ends_panel(found: Splits, look: dict[str, Series], quantities: Sequence[str]) -> Panel:
-    traces = {
-        quantity: Choice("at", {epoch: ends_trace(found, look, quantity, epoch)
-                                for epoch in EPOCHS})
-        for quantity in quantities
-    }  # fmt: skip
-    titles = {
-        quantity: Choice("at", {
-            epoch: f"{quantity.capitalize()} ({UNITS[quantity]}), {epoch} epoch"
-            if epoch == "last" else f"{quantity.capitalize()} ({UNITS[quantity]}), epoch {epoch}"
-            for epoch in EPOCHS})
-        for quantity in quantities
-    }  # fmt: skip
-    x_title = Choice("quantity", {one: f"{one} ({UNITS[one]})" for one in quantities})
-    return Panel(
-        Choice("quantity", titles),
-        [Choice("quantity", traces)],
-        bar_layout(x_title, len(found.groups)),
-    )
-
-
-def ends_trace(found: Splits, look: dict[str, Series], quantity: str, epoch: str) -> Trace:
     """Return a row for each configuration: a line from train to test, with validation between."""
-    summaries = {split: found.summaries(found.chosen(found.along(split, quantity), epoch))
-                 for split in SYMBOLS}  # fmt: skip
-    gaps = found.summaries(found.chosen(found.gap_along(quantity), epoch))
-    points = []
-    for place, group in enumerate(found.groups):
-        own = {split: summary[place] for split, summary in summaries.items()}
-        unit = "points" if quantity == "accuracy" else "nats"
-        gap = f"gap: {signed_spread(gaps[place]).text} {unit}"
-        points += [
-            (look[group.label], split, summary, hover(group.label, split, summary, quantity, gap))
-            for split, summary in own.items()
-        ]
-        # Nothing is drawn from one row to the next.
-        points.append((look[group.label], "test", None, ""))
-    return {
+    rows = {quantity: {epoch: Ends(found, quantity, epoch) for epoch in EPOCHS}
+            for quantity in quantities}  # fmt: skip
+
+    def choice(what: str) -> Choice:
+        return Choice("quantity", {
+            quantity: Choice("at", {epoch: getattr(own, what) for epoch, own in by_epoch.items()})
+            for quantity, by_epoch in rows.items()
+        })  # fmt: skip
+
+    # After each row a point that is not drawn, so that no line leads to the next.
+    looks = [look[group.label] for group in found.groups for _ in range(len(SYMBOLS) + 1)]
+    colours = [series.colour for series in looks]
+    trace = {
         "type": "scatter",
         "mode": "lines+markers",
-        "y": [plotly_text(series.label) for series, *_ in points],
-        "x": [summary and summary.mean for _, _, summary, _ in points],
-        "error_x": {"type": "data", "array": [s and s.deviation for _, _, s, _ in points],
-                    "color": "@muted", "thickness": 1, "width": 4},
+        "y": [plotly_text(series.label) for series in looks],
+        "x": choice("means"),
+        "error_x": {"type": "data", "array": choice("deviations"), "color": "@muted",
+                    "thickness": 1, "width": 4},
         "line": {"color": "@axis", "width": 1.5},
-        "marker": {"color": [series.colour for series, *_ in points], "size": 10, "opacity": 1,
-                   "symbol": [SYMBOLS[split] for _, split, *_ in points],
-                   "line": {"width": 2, "color": [series.colour for series, *_ in points]}},
-        "customdata": [text for *_, text in points],
-        "hovertemplate": "%{customdata}<extra></extra>",
-        "meta": {"keys": [series.key for series, *_ in points]},
+        "marker": {"color": colours, "size": 10, "line": {"width": 2, "color": colours},
+                   "symbol": [*SYMBOLS.values(), "circle"] * len(found.groups)},
+        "customdata": choice("hover"),
+        "hovertemplate": "<b>%{y}</b><br>%{customdata}<extra></extra>",
+        "meta": {"keys": [series.key for series in looks]},
         "cliponaxis": False,
     }  # fmt: skip
+    x_title = Choice("quantity", {one: f"{one} ({UNITS[one]})" for one in quantities})
+    return Panel(choice("title"), [trace], bar_layout(x_title, len(found.groups)))
 
 
-def hover(label: str, split: str, summary: Summary | None, quantity: str, gap: str) -> str:
+class Ends:
+    """Train, validation and test of each configuration at one epoch, row after row."""
+
+    def __init__(self, found: Splits, quantity: str, epoch: str) -> None:
+        when = f"{epoch} epoch" if epoch == "last" else f"epoch {epoch}"
+        self.title = f"{quantity.capitalize()} ({UNITS[quantity]}), {when}"
+        splits = [found.summaries(found.chosen(found.along(split, quantity), epoch))
+                  for split in SYMBOLS]  # fmt: skip
+        self.means: list[float | None] = []
+        self.deviations: list[float | None] = []
+        self.hover: list[str] = []
+        gaps = found.summaries(found.chosen(found.gap_along(quantity), epoch))
+        for gap, *row in zip(gaps, *splits, strict=True):
+            self.means += [*(one and one.mean for one in row), None]
+            self.deviations += [*(one and one.deviation for one in row), None]
+            self.hover += [hover(split, one, quantity, gap)
+                           for split, one in zip(SYMBOLS, row, strict=True)]  # fmt: skip
+            self.hover.append("")
+
+
+def hover(split: str, summary: Summary | None, quantity: str, gap: Summary | None) -> str:
     value = f"{spread(summary)} {UNITS[quantity]} (n = {summary.n if summary else 0})"
-    return f"<b>{plotly_text(label)}</b><br>{split}: {value}<br>{gap}"
+    return f"{split}: {value}" + (f"<br>gap: {signed_spread(gap).text}" if split == "test" else "")
 
 
 def gap_panel(found: Splits, look: dict[str, Series], quantities: Sequence[str]) -> Panel:

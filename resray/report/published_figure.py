@@ -170,7 +170,6 @@ class Rows:
         divisor: float,
     ) -> None:
         self.items, self.names, self.look, self.divisor = items, names, look, divisor
-        self.hover = [hover(item) for item in items]
 
     def traces(self) -> list[Trace]:
         own = [self.line("solid", compared=True), self.line("dot", compared=False)]
@@ -181,7 +180,8 @@ class Rows:
         values = [item.published.value for item in self.items]
         marker = {"symbol": "diamond", "color": "@ink", "size": 8,
                   "line": {"color": "@paper", "width": 1}}  # fmt: skip
-        return self.points(values, marker, zorder=1)
+        told = [hover_of_published(item) for item in self.items]
+        return self.points(values, marker, told, zorder=1)
 
     def ours(self) -> Trace:
         summaries = [item.measured for item in self.items]
@@ -197,13 +197,15 @@ class Rows:
         bars = {"type": "data", "array": halves, "color": "@muted", "thickness": 1.2, "width": 4,
                 "visible": any(halves)}  # fmt: skip
         values = [None if summary is None else summary.mean for summary in summaries]
-        return self.points(values, marker, error_x=bars)
+        return self.points(values, marker, [hover(item) for item in self.items], error_x=bars)
 
     def best_on_test(self) -> Trace:
         """Return our best epochs on test, where the published figure is of a whole training."""
         values = [best_of(item) for item in self.items]
         colours = [f"{self.colour(item)}/45" for item in self.items]
-        return self.points(values, {"symbol": "circle", "color": colours, "size": 8})
+        told = ["" if value is None else f"ours, best epoch on test: {value:.2f} %"
+                for value in values]  # fmt: skip
+        return self.points(values, {"symbol": "circle", "color": colours, "size": 8}, told)
 
     def line(self, dash: str, *, compared: bool) -> Trace:
         """Return a line from each published value to ours, in the rows of one kind."""
@@ -225,7 +227,11 @@ class Rows:
         }
 
     def points(
-        self, values: Sequence[float | None], marker: dict[str, Any], **others: Any
+        self,
+        values: Sequence[float | None],
+        marker: dict[str, Any],
+        told: Sequence[str],
+        **others: Any,
     ) -> Trace:
         return {
             "type": "scatter",
@@ -233,7 +239,7 @@ class Rows:
             "y": list(self.names),
             "x": [self.drawn(value) for value in values],
             "marker": marker,
-            "customdata": self.hover,
+            "customdata": list(told),
             "hovertemplate": "%{customdata}<extra></extra>",
             "meta": {"keys": [self.key(item) for item in self.items]},
             "cliponaxis": False,
@@ -265,21 +271,33 @@ def best_of(item: Comparison) -> float | None:
     return summary.mean if summary else None
 
 
-def hover(item: Comparison) -> str:
-    """Return what is told of a row: both values with how they came about, and what is between."""
-    figure, measured = item.published, item.measured
-    ours = f"{amount(figure.metric, measured)} (n = {measured.n})" if measured else "not measured"
-    best = best_of(item)
-    lines = [
+def hover_of_published(item: Comparison) -> str:
+    """Return what is told of a published value: whose it is and how it came about."""
+    figure = item.published
+    return lines(
         f"<b>{plotly_text(title_of(item))}</b>",
         f"published: {plotly_text(published_amount(figure))}, {plotly_text(figure.source)}",
         plotly_text(figure.protocol),
-        f"ours: {ours}",
-        f"ours, best epoch on test: {best:.2f} %" if best is not None else "",
+        plotly_text(item.notes or ""),
+    )
+
+
+def hover(item: Comparison) -> str:
+    """Return what is told of our value: how far it is from the published one, or why not."""
+    figure, measured = item.published, item.measured
+    if measured is None:
+        return ""
+    return lines(
+        f"<b>{plotly_text(title_of(item))}</b>",
+        f"ours: {amount(figure.metric, measured)} (n = {measured.n})",
+        f"published: {plotly_text(published_amount(figure))}",
         f"difference: {signed_difference(item)}" if item.difference is not None else "",
         plotly_text(item.notes or ""),
-    ]
-    return "<br>".join(wrapped(line) for line in lines if line)
+    )
+
+
+def lines(*texts: str) -> str:
+    return "<br>".join(wrapped(text) for text in texts if text)
 
 
 def wrapped(line: str, width: int = 60) -> str:
