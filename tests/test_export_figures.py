@@ -106,8 +106,9 @@ def test_of_many_configurations_the_most_accurate_are_drawn(tmp_path: Path) -> N
     curves = written(folder, tmp_path / "c.json", "curves")
     named = [trace["name"] for trace in curves["data"] if trace["showlegend"]]
     assert sorted(named) == sorted(labels)
-    note = curves["layout"]["title"]["subtitle"]["text"]
-    assert note.endswith("the 12 most accurate of 25 configurations")
+    for drawn in (plot, curves):
+        note = drawn["layout"]["title"]["subtitle"]["text"]
+        assert note.endswith("of 25 configurations the 12 most accurate")
     # The numbers are those of all.
     path, _ = export_figure(folder, tmp_path / "time.csv", figure="time")
     assert pd.read_csv(path)["y"].nunique() == 25

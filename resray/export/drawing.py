@@ -42,6 +42,13 @@ def hidden_series(results: Results) -> frozenset[str]:
     return frozenset(series.key for label, series in look.items() if label not in drawn)
 
 
+def series_in(panels: Sequence[Panel]) -> set[str]:
+    """Return the keys of the series that traces or their points are of."""
+    traces = [trace for panel in panels for trace in panel.traces]
+    keys = {key for trace in traces for key in (trace.get("meta") or {}).get("keys", ())}
+    return keys | {trace["legendgroup"] for trace in traces if "legendgroup" in trace}
+
+
 def visible_points(trace: Trace, hidden: Collection[str]) -> Trace:
     """Return a trace without the points of series that are hidden."""
     keys = (trace.get("meta") or {}).get("keys")

@@ -6,7 +6,7 @@ from textwrap import shorten
 
 from resray.errors import InputError, unknown
 from resray.export.drawing import view_choices
-from resray.export.figures import AS_SHOWN, Look, caption_of, write_figures
+from resray.export.figures import AS_SHOWN, Look, caption_of, drawable_figures, write_figures
 from resray.export.formats import (
     ENDINGS,
     FIGURE_FORMATS,
@@ -18,7 +18,6 @@ from resray.export.markdown import bullets
 from resray.export.sheets import Sheet, load
 from resray.export.tables import all_sheets
 from resray.report.aggregate import Results
-from resray.report.figures import all_figures
 from resray.report.plot import Figure
 
 CONTENTS = "contents.md"
@@ -48,7 +47,7 @@ def export_all(
     table_format = format if format in TABLE_FORMATS else "csv"
     for sheet in sheets:
         write_file(output / table_path(sheet, table_format), written_sheet(sheet, table_format))
-    figures = list(all_figures(results).values())
+    figures = list(drawable_figures(results).values())
     figure_format = format if format in FIGURE_FORMATS else "svg"
     places = {output / figure_path(one, figure_format): one for one in figures}
     write_figures(results, places, figure_format, look)
@@ -91,7 +90,7 @@ def listing(folders: Sequence[Path], select: Sequence[str] = ()) -> Iterator[str
     for sheet in all_sheets(results).values():
         yield f"  {sheet.id:<20} {shortened(sheet.caption)}"
     yield "Figures (--figure NAME):"
-    for figure in all_figures(results).values():
+    for figure in drawable_figures(results).values():
         yield f"  {figure.id:<20} {shortened(figure.title)}"
         for switch, options in view_choices(figure).items():
             yield f"  {'':<20}   --view '{switch}={' | '.join(options)}'"

@@ -8,7 +8,7 @@ from typing import Any
 
 from resray.errors import InputError, unknown
 from resray.export.compose import Heading, composed
-from resray.export.drawing import chosen_views, drawn_panels, hidden_series
+from resray.export.drawing import chosen_views, drawn_panels, hidden_series, series_in
 from resray.export.figure_data import figure_frame
 from resray.export.formats import (
     FIGURE_FORMATS,
@@ -69,12 +69,17 @@ def export_figure(
     format = format_of(output, format, FIGURE_FORMATS, "a figure")
     check_place(output)
     results = load([folders] if isinstance(folders, Path) else folders, select)
-    found = all_figures(results)
+    found = drawable_figures(results)
     if figure not in found:
         raise InputError(unknown("--figure", figure, found))
     chosen_views(found[figure], look.views)
     write_figures(results, {output: found[figure]}, format, look)
     return output, caption_of(results, found[figure])
+
+
+def drawable_figures(results: Results) -> dict[str, Figure]:
+    """Return the report's figures by id, without those that came out empty."""
+    return {name: figure for name, figure in all_figures(results).items() if figure.chosen()}
 
 
 def write_figures(
@@ -99,18 +104,23 @@ def numbers_of(results: Results, figure: Figure, look: Look) -> str:
 def plot_of(results: Results, figure: Figure, look: Look) -> dict[str, Any]:
     """Return a figure as one of Plotly's, with its key, under its title and its note."""
     hidden = hidden_series(results)
-    panels = drawn_panels(figure, chosen_views(figure, look.views), hidden)
+    views = chosen_views(figure, look.views)
+    panels = drawn_panels(figure, views, hidden)
+    if not panels:
+        raise InputError(f"--view: nothing of the figure {figure.id} is left to draw")
+    few = ""
+    if hidden & series_in(figure.chosen(views)):
+        drawn = len(results.groups) - len(hidden)
+        few = f"of {plural(len(results.groups), 'configuration')} the {drawn} most accurate"
     series = [one for one in figure.series if one.key not in hidden]
-    heading = Heading(figure.title, note_of(results, figure, len(series)), series)
+    heading = Heading(figure.title, note_of(results, figure, few), series)
     plot = composed(panels, heading, look.theme, look.width, look.height)
     return dict(plain(plot))
 
 
-def note_of(results: Results, figure: Figure, drawn: int) -> str:
+def note_of(results: Results, figure: Figure, few: str) -> str:
     """Return what must be known before a figure is read: of what it is, and what it leaves out."""
-    few = f"the {drawn} most accurate of {plural(len(figure.series), 'configuration')}"
-    parts = (results.title, reductions_note(results, figure).strip().rstrip("."),
-             few if drawn < len(figure.series) else "")  # fmt: skip
+    parts = (results.title, reductions_note(results, figure).strip().rstrip("."), few)
     return " · ".join(part for part in parts if part)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from resray.errors import InputError, unknown
 from resray.export.images import IMAGE_FORMATS
@@ -54,7 +55,10 @@ def written_sheet(sheet: Sheet, format: str) -> str:
 def as_csv(frame: pd.DataFrame) -> str:
     """Return comma-separated values with a header row; no cell is a formula to a spreadsheet."""
     named = frame.rename(columns=harmless)
-    return named.map(harmless).to_csv(index=False, lineterminator="\r\n")
+    for title, kind in named.dtypes.items():
+        if not is_numeric_dtype(kind):
+            named[title] = named[title].map(harmless)
+    return named.to_csv(index=False, lineterminator="\r\n")
 
 
 def harmless(value: Any) -> Any:

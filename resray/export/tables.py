@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from resray.errors import InputError, unknown
@@ -101,30 +102,27 @@ def epoch_table(results: Results) -> pd.DataFrame:
     column ``source`` with the folder's name.
     """
     columns = [*COLUMNS, *(["source"] if results.sources else [])]
-    parts = [trial_table(row, results.epochs[row["trial_id"]])[columns]
-             for row in results.trials if row["trial_id"] in results.epochs]  # fmt: skip
-    whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    trials = [row for row in results.trials if row["trial_id"] in results.epochs]
+    if not trials:
+        return pd.DataFrame(columns=columns)
+    parts = [results.epochs[row["trial_id"]] for row in trials]
+    described = pd.DataFrame(map(trial_columns, trials), dtype=object).infer_objects()
+    places = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    whole = described.iloc[places].reset_index(drop=True)
+    epochs = pd.concat(parts, ignore_index=True)
+    whole = whole.assign(
+        epoch=epochs["epoch"],
+        train_loss=epochs["train_loss"],
+        test_accuracy=epochs["test_accuracy"],
+        iterations_per_second=epochs["images_per_second"] / whole["batch_size"].astype(float),
+        epoch_seconds=epochs["seconds_training"],
+        validation_accuracy=epochs["validation_accuracy"],
+    )[columns]
     return whole.round({name: places for name, places in COLUMNS.items() if places is not None})
 
 
-def trial_table(row: Row, epochs: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of one trial."""
-    batch_size = row["batch_size"] or float("nan")
-    columns = {
-        "model": row["model"],
-        "epoch": epochs["epoch"],
-        "train_loss": epochs["train_loss"],
-        "test_accuracy": epochs["test_accuracy"],
-        "iterations_per_second": epochs["images_per_second"] / batch_size,
-        "epoch_seconds": epochs["seconds_training"],
-        "trial": row["name"],
-        "seed": row["seed"],
-        "variant": row["variant"],
-        "validation_accuracy": epochs["validation_accuracy"],
-        "status": row["status"],
-        "exclusive": row["exclusive"],
-        "device": row["device"],
-        "reduced": "; ".join(reductions_of(row)),
-        "source": row["source"],
-    }
-    return pd.DataFrame(columns, index=epochs.index)
+def trial_columns(row: Row) -> dict[str, object]:
+    """Return what is the same in all rows of a trial."""
+    same = ("model", "seed", "variant", "status", "exclusive", "device", "source", "batch_size")
+    reduced = "; ".join(reductions_of(row))
+    return {"trial": row["name"], "reduced": reduced} | {name: row[name] for name in same}
