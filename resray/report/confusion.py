@@ -110,8 +110,8 @@ def matrix_trace(one: Confusion) -> Trace:
         "hoverongaps": False,
         "colorscale": shades(labelled),
         "showscale": not labelled,
-        "colorbar": {"orientation": "h", "yanchor": "top", "y": -0.06, "thickness": 10, "len": 0.5,
-                     "outlinewidth": 0, "tickvals": [3, 11, 25, 44, 69, 100],
+        "colorbar": {"orientation": "h", "yanchor": "bottom", "y": 1.01, "len": 0.6,
+                     "thickness": 10, "outlinewidth": 0, "tickvals": [3, 11, 25, 50, 100], "tickangle": 0,
                      "tickfont": {"color": "@muted"}},
         "texttemplate": "%{z:.0f}" if labelled else None,
         "textfont": {"size": 11},
@@ -151,8 +151,9 @@ def matrix_layout(one: Confusion) -> Layout:
         "constraintoward": "top",
     }
     columns = {**axis, "tickangle": -45}
-    height = 150 + 28 * size if labelled else 620
-    return layout("taken for", height, xaxis=columns, yaxis=rows,
+    height = 150 + 28 * size if labelled else 520
+    # Without names on the axes the title would stand in the matrix; the caption says it too.
+    return layout("taken for" if labelled else "", height, xaxis=columns, yaxis=rows,
                   shapes=[outline(place) for place in range(size)] if labelled else [])  # fmt: skip
 
 

@@ -37,7 +37,7 @@ DIFFERENCES = {
     "accuracy": "Training accuracy minus test accuracy (points)",
     "loss": "Test loss minus training loss (nats)",
 }
-NUMBERS = 100_000
+NUMBERS = 60_000
 """About how many numbers the curves may hold together."""
 SPIKE = 5
 MARKED = 12

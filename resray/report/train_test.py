@@ -36,10 +36,17 @@ class Splits:
         """Which group each trial is of."""
         return np.repeat(np.arange(len(self.groups)), [len(rows) for rows in self.trials])
 
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        return {}
+
     def along(self, split: str, quantity: str) -> np.ndarray:
         """Return a quantity of each trial after each epoch, (trials, epochs), NaN where unknown."""
-        values = self.results.epochs.arrays(f"{split}_{quantity}", self.trial_ids)
-        return np.where(np.isfinite(values), values, np.nan)
+        column = f"{split}_{quantity}"
+        if column not in self._columns:
+            values = self.results.epochs.arrays(column, self.trial_ids)
+            self._columns[column] = np.where(np.isfinite(values), values, np.nan)
+        return self._columns[column]
 
     def gap_along(self, quantity: str) -> np.ndarray:
         """Return by how much train is better than test: (trials, epochs)."""
