@@ -204,6 +204,26 @@ def test_a_hostile_name_is_shown_letter_by_letter(tmp_path: Path) -> None:
     assert {HOSTILE, "'@ink"} <= set(pd.read_csv(path)["y"])
 
 
+def test_a_long_name_leaves_room_for_the_plot(tmp_path: Path) -> None:
+    long = "net-" + "long&" * 40
+    folder = write_results(tmp_path / "r", [trial(name, epochs=2) for name in (long, "short")])
+    axis = written(folder, tmp_path / "t.json", "time")["layout"]["yaxis"]
+    assert axis["tickvals"] == [long.replace("&", "&amp;"), "short"]
+    assert axis["ticktext"] == [long[:43].replace("&", "&amp;") + "…", "short"]
+    curves = written(folder, tmp_path / "c.json", "curves")
+    names = [trace["name"] for trace in curves["data"] if trace["showlegend"]]
+    assert names[0].endswith("…")
+    assert names[1] == "short"
+
+
+def test_a_figure_without_anything_to_draw_is_none(tmp_path: Path) -> None:
+    row = trial(epochs=2)
+    blank = {key: None for key in epochs_of(row)[0] if "loss" in key or "accuracy" in key}
+    folder = write_results(tmp_path / "r", [row], epochs=[e | blank for e in epochs_of(row)])
+    with pytest.raises(InputError, match="--figure: 'curves' is not known"):
+        export_figure(folder, tmp_path / "c.svg", figure="curves")
+
+
 def test_values_that_are_not_finite_are_gaps(tmp_path: Path) -> None:
     row = trial(epochs=3)
     epochs = epochs_of(row)

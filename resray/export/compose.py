@@ -1,24 +1,35 @@
 """A figure's panels as one Plotly figure, with title and key: what the page shows around them."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from textwrap import wrap
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from resray.errors import InputError
 from resray.export.axes import Cell, placed
-from resray.export.figure_data import LINE_END, as_read
+from resray.export.heading import (
+    EDGE,
+    LINE,
+    PANEL,
+    Heading,
+    has_rows,
+    key_entries,
+    key_height,
+    key_layout,
+    label_width,
+    row_labels,
+    text_height,
+    title_of,
+    wrapped,
+)
 from resray.report.palette import coloured, palette
-from resray.report.plot import Layout, Panel, Series, Trace
-from resray.report.text import plotly_text
+from resray.report.plot import Layout, Panel, Trace
 
 Plot = dict[str, Any]
 """Plotly's ``{"data": [...], "layout": {...}}``."""
 
 COLUMN, SINGLE = 440, 760
 """Widths in pixels: of each of several panels, and of one alone."""
-EDGE = 24
 LEFT = 64
 """Left of the first panel; more where its labels need it."""
 BETWEEN = 70
@@ -29,21 +40,6 @@ ABOVE = 14
 """Between a panel's title and its plot."""
 LOWEST = 60
 """Of a plot."""
-LETTER = 0.58
-"""A letter's mean width in font sizes, of a wide font: what fits by it fits in others."""
-LINE = 1.35
-"""From one line to the next, in font sizes."""
-TITLE, PANEL, NOTE, KEY = 18, 14, 12, 12
-"""Font sizes."""
-
-
-@dataclass(frozen=True)
-class Heading:
-    """What stands above the panels: two texts, and the series that the key names."""
-
-    title: str
-    note: str
-    series: Sequence[Series]
 
 
 def composed(
@@ -59,12 +55,10 @@ def composed(
     width = width or (SINGLE if across == 1 else LEFT + EDGE + across * COLUMN)
     grid = Grid(panels, across, width)
     top = text_height(heading, width)
-    margin = {
-        "l": LEFT,
-        "r": EDGE,
-        "t": top + key_height(heading.series, width - EDGE - left_of(panels)) + grid.titles[0],
-        "b": BELOW,
-    }
+    left = max([LEFT, *(panel.layout.get("margin", {}).get("l", 0) for panel in panels)])
+    room = width - EDGE - max(left, label_width(panels))
+    key = key_height(heading.series, width, room)
+    margin = {"l": left, "r": EDGE, "t": top + key + grid.titles[0], "b": BELOW}
     if height is not None:
         grid.stretch(height - margin["t"] - margin["b"])
     whole_height = margin["t"] + grid.height + margin["b"]
@@ -79,7 +73,7 @@ def composed(
         "legend": key_layout(x=(EDGE - 10) / width, y=1 - top / whole_height),
     }
     traces, layout = joined(panels, grid)
-    plot = {"data": [*traces, *key_entries(heading.series)], "layout": layout | frame}
+    plot = {"data": [*traces, *key_entries(heading.series, width)], "layout": layout | frame}
     colours = palette(theme)
     return dict(coloured(plot, colours | {"paper": colours["panel"]}))
 
@@ -89,10 +83,20 @@ def joined(panels: Sequence[Panel], grid: "Grid") -> tuple[list[Trace], Layout]:
     traces: list[Trace] = []
     layout: Layout = {}
     for number, panel in enumerate(panels):
-        own = placed(panel, number, grid.cell(number))
+        own = placed(with_short_rows(panel), number, grid.cell(number))
         traces += own.traces
         merge(layout, own.layout | {"annotations": [*own.annotations, grid.title(number)]})
     return traces, layout
+
+
+def with_short_rows(panel: Panel) -> Panel:
+    """Return a panel in which no row's label takes more than its share of the width."""
+    labels = row_labels(panel)
+    if all(row == label for row, label in labels.items()):
+        return panel
+    ticks = {"tickmode": "array", "tickvals": [*labels], "ticktext": [*labels.values()]}
+    axis = {**panel.layout["yaxis"], **ticks}
+    return replace(panel, layout={**panel.layout, "yaxis": axis})
 
 
 def merge(layout: Layout, other: Layout) -> None:
@@ -109,7 +113,7 @@ def merge(layout: Layout, other: Layout) -> None:
 
 def columns_of(panels: Sequence[Panel], width: int | None) -> int:
     """Return how many panels stand side by side."""
-    if any(panel.layout.get("yaxis", {}).get("type") == "category" for panel in panels):
+    if any(map(has_rows, panels)):
         return 1
     most = 3 if width is None else max(1, int((width - LEFT - EDGE) // (COLUMN * 0.75)))
     rows = math.ceil(len(panels) / most)
@@ -171,77 +175,3 @@ class Grid:
 def plot_height(panel: Panel) -> float:
     """Return the height of a panel's plot without what stands below it."""
     return max(float(panel.layout["height"]) - BELOW, LOWEST)
-
-
-# --- what stands above them ---------------------------------------------------------------------
-
-
-def title_of(heading: Heading, width: float) -> Layout:
-    """Return the figure's title, with the note below it in smaller letters."""
-    title = "<br>".join(wrapped(heading.title, width - 2 * EDGE, TITLE))
-    note = "<br>".join(wrapped(heading.note, width - 2 * EDGE, NOTE))
-    return {
-        "text": f"<b>{title}</b>",
-        "subtitle": {"text": note, "font": {"size": NOTE, "color": "@muted"}},
-        "font": {"size": TITLE, "color": "@ink"},
-        "x": 0, "xref": "container", "xanchor": "left",
-        "y": 1, "yref": "container", "yanchor": "top", "pad": {"l": EDGE, "t": EDGE},
-    }  # fmt: skip
-
-
-def text_height(heading: Heading, width: float) -> float:
-    """Return the height of title and note."""
-    title = wrapped(heading.title, width - 2 * EDGE, TITLE)
-    note = wrapped(heading.note, width - 2 * EDGE, NOTE)
-    return EDGE + LINE * (TITLE * len(title) + NOTE * len(note)) + 12
-
-
-def left_of(panels: Sequence[Panel]) -> float:
-    """Return about how much Plotly leaves for the labels of a panel's rows."""
-    named = (panel for panel in panels if panel.layout.get("yaxis", {}).get("type") == "category")
-    rows = {str(row) for panel in named for trace in panel.traces for row in trace.get("y") or []}
-    lines = (line for row in rows for line in as_read(row).split(LINE_END))
-    return max([LEFT, *(LETTER * KEY * len(line) + 24 for line in lines)])
-
-
-def key_height(series: Sequence[Series], room: float) -> float:
-    """Return the height of the key, for which Plotly leaves the width of the plots.
-
-    It sets the entries in columns if a row is too short for them.
-    """
-    if not series:
-        return 0
-    entries = [44 + LETTER * KEY * len(one.label) for one in series]
-    rows = 1 if sum(entries) <= room else math.ceil(len(series) / max(1, room // max(entries)))
-    return rows * 19 + 12
-
-
-def key_layout(x: float, y: float) -> Layout:
-    """Return the layout of the key, whose corner stands there in the picture."""
-    return {
-        "orientation": "h", "traceorder": "normal", "font": {"size": KEY, "color": "@ink"},
-        "x": x, "xref": "container", "xanchor": "left",
-        "y": y, "yref": "container", "yanchor": "top",
-    }  # fmt: skip
-
-
-def key_entries(series: Sequence[Series]) -> Iterator[Trace]:
-    """Yield a trace without points for each series, for the key to show."""
-    for one in series:
-        yield {
-            "type": "scatter",
-            "mode": "markers",
-            "x": [None],
-            "y": [None],
-            "name": plotly_text(one.label),
-            "legendgroup": one.key,
-            "showlegend": True,
-            "hoverinfo": "skip",
-            "marker": {"color": one.colour, "symbol": one.symbol, "size": 9},
-        }
-
-
-def wrapped(text: str, width: float, size: float) -> list[str]:
-    """Return the lines that a text takes in a width, each harmless to Plotly."""
-    letters = max(int(width / (LETTER * size)), 8)
-    return [plotly_text(line) for line in wrap(text, letters)]

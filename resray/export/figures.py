@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from resray.errors import InputError, unknown
-from resray.export.compose import Heading, composed
+from resray.export.compose import composed
 from resray.export.drawing import chosen_views, drawn_panels, hidden_series, series_in
 from resray.export.figure_data import figure_frame
 from resray.export.formats import (
@@ -18,6 +18,7 @@ from resray.export.formats import (
     plain,
     write_file,
 )
+from resray.export.heading import Heading
 from resray.export.images import IMAGE_FORMATS, draw_images
 from resray.export.sheets import load
 from resray.report.aggregate import Results
