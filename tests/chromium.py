@@ -89,6 +89,8 @@ def settle(page: Page) -> None:
 
 
 def table_rows(page: Page, name: str) -> list[list[str]]:
-    """Return the texts of the rows that a table shows."""
+    """Return the texts of the rows that stand in a table of the page."""
     rows = page.locator(f"#table-{name} tbody").first
-    return list(rows.evaluate("body => [...body.rows].map(r => [...r.cells].map(c => c.innerText))"))
+    return list(
+        rows.evaluate("body => [...body.rows].map(r => [...r.cells].map(c => c.textContent))")
+    )

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+from html.parser import HTMLParser
 from typing import Any
 
 PACKED = re.compile(
@@ -56,3 +57,34 @@ def values_of(curve: dict[str, Any]) -> list[float | None]:
         total += step or 0
         values.append(None if step is None else curve["unit"] * total)
     return values
+
+
+class Outline(HTMLParser):
+    """Collects ids, addresses and elements, and notices elements that are closed wrongly."""
+
+    EMPTY = frozenset({"meta", "link", "br", "input"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.text: list[str] = []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        for key, value in attrs:
+            if key == "id":
+                self.ids.append(str(value))
+            if key in ("src", "href"):
+                self.addresses.append(str(value))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.text.append(data)

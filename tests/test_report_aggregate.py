@@ -1,6 +1,7 @@
 """What enters a mean, what configurations are called, and what may be compared."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ from resray.report.text import count, duration, plotly_text, spread, tag
 from resray.report.verdicts import verdicts
 from resray.study.recipe_spec import Recipe
 from tests.page_reader import packed_in
-from tests.report_builder import RECIPE, trial, write_results
+from tests.report_builder import RECIPE, START, trial, write_results
 
 TWO_VARIANTS = """
 name: two
@@ -264,3 +265,13 @@ def test_stand_in_for_a_model_is_part_of_the_label(tmp_path: Path) -> None:
         "b": "session-02",
         "c": "resnet18",
     }
+
+
+def test_rows_are_plain_values(tmp_path: Path) -> None:
+    rows = [trial(seed=0, stop_after=7, test_accuracy=math.nan), trial(seed=1, stop_after=None)]
+    first, second = load_results(write_results(tmp_path, rows)).trials
+    assert first["test_accuracy"] is None, "what is no number was not measured"
+    assert (first["stop_after"], second["stop_after"]) == (7, None)
+    assert type(first["stop_after"]) is int, "beside a missing one, too"
+    assert first["started"] == START
+    assert second["exclusive"] is True

@@ -73,3 +73,8 @@ def test_warnings_name_what_limits_the_numbers(tmp_path: Path) -> None:
     assert "CIFAR-10 (Parquet folder, JPEG): the images were re-encoded" in text
     assert "1 trial failed" in text
     assert "not compared" in text
+
+
+def test_where_all_cost_the_same_none_is_the_cheapest(tmp_path: Path) -> None:
+    rows = [trial("a", test_accuracy=80.0), trial("b", test_accuracy=81.0)]
+    assert "cheapest" not in " ".join(answer(load(tmp_path, *rows)))

@@ -2,7 +2,6 @@
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from resray.report.figures import all_figures
 from resray.report.sections import SYMBOL_PATHS
 from resray.results.schema import TABLES
 from resray.study.recipe_spec import Recipe
-from tests.page_reader import figures_of, panels_of
+from tests.page_reader import Outline, figures_of, panels_of
 from tests.report_builder import START, epochs_of, trial, write_results
 
 STUDY = Path(__file__).parent.parent / "benchmarks" / "depth-family.yaml"
@@ -33,37 +32,6 @@ def page(folder: Path, **options: Any) -> str:
     """Return a report's HTML."""
     path = write_report(folder, folder / "out" / "report.html", **options)
     return path.read_text(encoding="utf-8")
-
-
-class Outline(HTMLParser):
-    """Collects ids, addresses and elements, and notices elements that are closed wrongly."""
-
-    EMPTY = frozenset({"meta", "link", "br", "input"})
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.ids: list[str] = []
-        self.addresses: list[str] = []
-        self.text: list[str] = []
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in self.EMPTY:
-            self.open.append(tag)
-        for key, value in attrs:
-            if key == "id":
-                self.ids.append(str(value))
-            if key in ("src", "href"):
-                self.addresses.append(str(value))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] not in ("script", "style"):
-            self.text.append(data)
 
 
 def test_page_holds_answer_evidence_and_record(tmp_path: Path) -> None:
@@ -116,7 +84,8 @@ def test_every_trace_and_layout_is_valid_plotly(tmp_path: Path) -> None:
     colour = re.compile(r'"@([a-z0-9-]+)(?:/[0-9]+)?"')
     figures = json.loads(colour.sub(lambda m: f'"{style[m[1]]}"', json.dumps(figures_of(html))))
     assert set(figures) == {"cost", "curves", "published", "time-to-accuracy", "profile",
-                            "generalisation", "phases", "gradients", "time", "timeline"}  # fmt: skip
+                            "generalisation", "phases", "gradients", "time",
+                            "timeline"}  # fmt: skip
     for payload in figures.values():
         for panel in panels_of(payload):
             assert panel["data"]

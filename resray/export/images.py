@@ -1,7 +1,8 @@
 """Plotly figures as PNG or SVG, drawn by the machine's Chrome or Chromium through kaleido."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any
 
@@ -32,7 +33,7 @@ def draw_images(
 
     options = {"format": format, "scale": scale}
     try:
-        asyncio.run(_draw(plots, options, use))
+        _run(_draw(plots, options, use))
     except errors.ChromeNotFoundError:
         raise InputError(
             "pictures need Chrome or Chromium, which is not found; install it (Debian's package "
@@ -42,6 +43,17 @@ def draw_images(
             KaleidoError, TimeoutError) as error:  # fmt: skip
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ClusterError(f"the browser that draws pictures failed: {reason}; {HINT}") from error
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, also where an event loop is running already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
 
 
 async def _draw(

@@ -129,7 +129,7 @@ def against_cheapest(ranked: Sequence[Group]) -> str | None:
     costs = {group.label: group.summary("multiply_adds") for group in ranked}
     means = {label: summary.mean for label, summary in costs.items() if summary}
     level = level_with_best(ranked)
-    if len(means) < 2 or any(group.label not in means for group in level):
+    if len(set(means.values())) < 2 or any(group.label not in means for group in level):
         return None
     known = [group for group in ranked if group.label in means]
     best, cheapest = (min(some, key=lambda group: means[group.label]) for some in (level, known))

@@ -1,7 +1,7 @@
 """A metric of each configuration in two or more results folders: how it differs, is that real."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from resray.errors import InputError, unknown
@@ -126,10 +126,9 @@ def compare(folders: Folders, metric: str) -> list[Compared]:
         unmeasured(folders, name, pair, both) or obstacle(folders, name, pair, metric)
         for (name, pair), both in zip(pairs, values, strict=True)
     ]
-    both = [place for place, (one, other) in enumerate(values) if one and other]
-    alike = [place for place in both if why[place] is None]
-    found = dict(zip(both, uncorrected([values[place] for place in both]), strict=True))
-    found |= zip(alike, differences([values[place] for place in alike]), strict=True)
+    found = tested([None if text else both for text, both in zip(why, values, strict=True)])
+    found |= {place: shown(both) for place, both in enumerate(values)
+              if place not in found and all(both)}  # fmt: skip
     return [
         Compared(
             pair,
@@ -143,6 +142,18 @@ def compare(folders: Folders, metric: str) -> list[Compared]:
         )
         for place, (name, pair) in enumerate(pairs)
     ]
+
+
+def tested(pairs: Sequence[tuple[Values, Values] | None]) -> dict[int, Difference]:
+    """Return the difference of each pair, by its place; None is a pair that does not compare."""
+    alike = {place: pair for place, pair in enumerate(pairs) if pair is not None}
+    return dict(zip(alike, differences(list(alike.values())), strict=True))
+
+
+def shown(pair: tuple[Values, Values]) -> Difference:
+    """Return the difference of a pair that does not compare: without a p value."""
+    (found,) = uncorrected([pair])
+    return replace(found, p=None)
 
 
 def sides(folders: Folders, name: str, pair: Pair) -> list[tuple[str, Results, Group]]:

@@ -111,8 +111,8 @@ def matrix_trace(one: Confusion) -> Trace:
         "colorscale": shades(labelled),
         "showscale": not labelled,
         "colorbar": {"orientation": "h", "yanchor": "bottom", "y": 1.01, "len": 0.6,
-                     "thickness": 10, "outlinewidth": 0, "tickvals": [3, 11, 25, 50, 100], "tickangle": 0,
-                     "tickfont": {"color": "@muted"}},
+                     "thickness": 10, "outlinewidth": 0, "tickvals": [3, 11, 25, 50, 100],
+                     "tickangle": 0, "tickfont": {"color": "@muted"}},
         "texttemplate": "%{z:.0f}" if labelled else None,
         "textfont": {"size": 11},
         "hovertemplate": f"<b>{plotly_text(one.group.label)}</b><br>%{{y}} taken for %{{x}}: "

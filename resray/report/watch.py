@@ -124,6 +124,8 @@ def is_written_to(folder: Path) -> bool:
     """Return whether the process that locked the folder last is alive on this machine."""
     try:
         process = int((folder / ".lock").read_text())
+        if process < 1:
+            return False  # to the system, a group of processes
         os.kill(process, 0)
     except (OSError, ValueError, OverflowError) as error:
         return isinstance(error, PermissionError)

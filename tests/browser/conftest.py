@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.chromium import Browser, Page, Visitor
 
 STUDY = Path(__file__).parents[2] / "benchmarks" / "depth-family.yaml"
-UNTESTED = dict.fromkeys(("test_accuracy", "validation_accuracy"))
+UNTESTED: dict[str, Any] = dict.fromkeys(("test_accuracy", "validation_accuracy"))
 CLASSES = ("cat", "dog", "ship")
 
 

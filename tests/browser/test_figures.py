@@ -71,8 +71,10 @@ def test_every_figure_of_a_search_draws_under_every_option(
 
 def keys_drawn(page: Page) -> set[str]:
     """Return the keys of all series that any plot of the page draws."""
-    return set(page.locator(".plot").evaluate_all("""(plots) => plots.flatMap((plot) =>
-        (plot.data ?? []).flatMap((trace) => trace.meta?.keys ?? [trace.legendgroup]))"""))
+    return set(
+        page.locator(".plot").evaluate_all("""(plots) => plots.flatMap((plot) =>
+        (plot.data ?? []).flatMap((trace) => trace.meta?.keys ?? [trace.legendgroup]))""")
+    )
 
 
 def series(page: Page, figure: str, key: str) -> Any:

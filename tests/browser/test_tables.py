@@ -1,4 +1,4 @@
-"""Tables in the browser: filtered, sorted, paged, copied; each against what Python put into them."""
+"""Tables in the browser: filtered, sorted, paged, copied; each against what Python wrote."""
 
 import csv
 import io
@@ -41,15 +41,16 @@ def natural(text: str) -> list[tuple[int, int, str]]:
 
 def in_order(table: Table, place: int, falling: bool) -> list[int]:
     """Return the numbers of a table's rows sorted by a column, those without a value last."""
-    cells = [row[place] for row in table.rows]
-    rows = range(len(cells))
-    if not table.columns[place].numeric:
-        return sorted(rows, key=lambda row: natural(plain_text(cells[row])), reverse=falling)
-    values = [value_of(cell) for cell in cells]
-    known = [row for row in rows if values[row] is not None]
-    sign = -1 if falling else 1
-    ordered = sorted(known, key=lambda row: sign * (values[row] or 0.0))
-    return ordered + [row for row in rows if values[row] is None]
+    numeric = table.columns[place].numeric
+    cells = dict(enumerate(row[place] for row in table.rows))
+    without = [row for row, cell in cells.items()
+               if (value_of(cell) if numeric else cell) is None]  # fmt: skip
+    known = [row for row in cells if row not in without]
+    if numeric:
+        known.sort(key=lambda row: value_of(cells[row]) or 0.0, reverse=falling)
+    else:
+        known.sort(key=lambda row: natural(plain_text(cells[row])), reverse=falling)
+    return known + without
 
 
 @pytest.fixture(scope="module")

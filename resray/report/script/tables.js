@@ -147,15 +147,13 @@ class TableView {
 
   /** Sort rows; what has no value comes last in either direction. */
   sorted(rows, place, falling) {
-    const values = this.values[place];
+    const values = this.values[place] ?? this.texts.map((cells) => wordsIn(cells[place]));
+    const compare = this.values[place] ? (one, other) => one - other : inOrder;
     const direction = falling ? -1 : 1;
-    if (!values)
-      return rows.sort((one, other) =>
-        direction * inOrder(this.texts[one][place], this.texts[other][place]));
     return rows.sort((one, other) => {
-      const [left, right] = [values[one], values[other]];
+      const [left, right] = [values[one] ?? null, values[other] ?? null];
       if (left === null || right === null) return (left === null) - (right === null);
-      return direction * (left - right);
+      return direction * compare(left, right);
     });
   }
 
@@ -208,6 +206,8 @@ class TableView {
 
 const collator = new Intl.Collator("en", { numeric: true });
 const inOrder = (one, other) => collator.compare(one, other);
+
+const wordsIn = (text) => (text === "" || text === "–" ? null : text);
 
 function numberIn(cell) {
   const text = cell.dataset.value ?? (cell.tagName === "TH" ? cell.textContent : "");
