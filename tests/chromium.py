@@ -71,7 +71,7 @@ class Visitor:
         """Fail if any page did what none may do."""
         noted = [page.locator("html").get_attribute("data-errors") for page in self.pages]
         assert [text for text in noted if text] == []
-        assert self.faults == []
+        assert self.faults == [], self.faults
 
     def close(self) -> None:
         for context in self.contexts:

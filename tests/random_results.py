@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ HOSTILE = (
     "<!--",
     "]]>",
     "a'\"&amp;%{y}&%$#_\\",
+    "$x^2$",
     "=HYPERLINK(1)",
     "__proto__",
     "constructor",
@@ -73,12 +74,12 @@ def changes(table: str) -> st.SearchStrategy[Row]:
 
 @dataclass(frozen=True)
 class RandomResults:
-    """Rows of every table, and whether the study's file lies beside them."""
+    """Rows of every table, too many to be printed, and whether a study file lies beside."""
 
-    trials: list[Row]
-    epochs: list[Row]
-    events: list[Row]
-    evaluations: list[Row]
+    trials: list[Row] = field(repr=False)
+    epochs: list[Row] = field(repr=False)
+    events: list[Row] = field(repr=False)
+    evaluations: list[Row] = field(repr=False)
     with_study: bool
 
     def write(self, folder: Path, study: Path) -> Path:

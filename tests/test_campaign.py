@@ -70,7 +70,13 @@ def test_asha_stops_most_and_only_the_winner_is_tested(tmp_path: Path) -> None:
     assert reasons.str.match(r"asha: rung \d after epoch \d, .* % is below .* %").all()
 
 
-@pytest.mark.parametrize("scheduler", ["asha", "halving", "median", "none"])
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        "asha",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("halving", "median", "none")),
+    ],
+)
 def test_the_same_command_ends_it_after_kills(tmp_path: Path, scheduler: str) -> None:
     search = InlineSearch(tmp_path)
     campaign = search.run_with_kills(1, 5, 2, 14, 3, scheduler=scheduler, confirm=0)
@@ -86,7 +92,9 @@ def test_the_same_command_ends_it_after_kills(tmp_path: Path, scheduler: str) ->
     assert search.started == before, "nothing is run twice"
 
 
-@pytest.mark.parametrize("rung_schedule", ["full", "rescaled"])
+@pytest.mark.parametrize(
+    "rung_schedule", [pytest.param("full", marks=pytest.mark.slow), "rescaled"]
+)
 def test_halving_after_kills_is_halving_without(tmp_path: Path, rung_schedule: str) -> None:
     settings: dict[str, Any] = {
         "scheduler": "halving",

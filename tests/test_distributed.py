@@ -69,11 +69,17 @@ def tensors(folder: Path, what: str, world_size: int, rank: int) -> dict[str, to
 
 @pytest.mark.parametrize(
     ("images", "batch_size", "changes"),
-    [(96, 32, {}), (63, 16, {"accumulation": 3, "ema_decay": 0.5}), (49, 16, {})],
-    ids=[
-        "whole batches",
-        "steps of three batches and of an odd one, averaged weights",
-        "a last batch of one image: a rank has none",
+    [
+        pytest.param(96, 32, {}, id="whole batches", marks=pytest.mark.slow),
+        pytest.param(
+            63,
+            16,
+            {"accumulation": 3, "ema_decay": 0.5},
+            id="steps of three batches and of an odd one, averaged weights",
+        ),
+        pytest.param(
+            49, 16, {}, id="a last batch of one image: a rank has none", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_two_ranks_equal_one(

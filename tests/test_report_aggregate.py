@@ -208,6 +208,7 @@ def test_text_is_harmless_in_each_language() -> None:
     assert tag("p", "<b>&", title='"') == '<p title="&quot;">&lt;b&gt;&amp;</p>'
     assert "<script>" not in table("<script>", [column("<script>")], [["<script>"]], id="a")
     assert plotly_text("<b>%{x}") == "&lt;b&gt;&#37;{x}"
+    assert plotly_text("$x$") == "&#36;x&#36;"
     html = packed("a", {"a": ["</script>\u2028", "\ud800"]})
     assert not set("<>\u2028") & set(html.partition(">")[2].removesuffix("</script>"))
     assert json.loads(packed_in(html)["a"]) == {"a": ["</script>\u2028", "\ud800"]}

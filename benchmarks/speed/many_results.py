@@ -5,12 +5,14 @@
 Configurations are recipes of five networks that differ in learning rate, weight decay, label
 smoothing (one with phases), CutMix, batch size; each is trained with ``--seeds`` seeds. Accuracies
 level off, losses fall, both wobble; in twenty trials one diverges, one is interrupted and one is
-stopped. Every tenth configuration ran on another device, every seventh beside others. The same
+stopped. Every tenth configuration ran on another device, every seventh beside others; 64 workers
+of four machines take the trials in turns. The same
 arguments give the same files, byte by byte but for Parquet's own header.
 """
 
 import argparse
 import hashlib
+import heapq
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -36,6 +38,7 @@ Row = dict[str, Any]
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 STUDY = "depth-family"
 TEST_IMAGES, TRAIN_IMAGES = 10_000, 45_000
+WORKERS, MACHINES = 64, 4
 NETWORKS = {
     "resnet18": (11_173_962, 556_651_520),
     "resnet34": (21_282_122, 1_161_000_000),
@@ -166,6 +169,8 @@ class MadeTrial:
     place: int
     seed: int
     configuration: Configuration
+    worker: int
+    started: datetime
 
     @cached_property
     def identity(self) -> Row:
@@ -189,9 +194,14 @@ class MadeTrial:
         if status == "failed" and done:
             columns["train_loss"][-1] = np.nan
         took = np.cumsum(columns["seconds_training"] * 1.12)
-        recorded = [START + timedelta(seconds=float(seconds)) for seconds in took]
+        recorded = [self.started + timedelta(seconds=float(seconds)) for seconds in took]
         fixed = {key: [value] * done for key, value in self.identity.items()}
         return pa.table({**fixed, **columns, "recorded": recorded}, schema=table_schema("epochs"))
+
+    @property
+    def ended(self) -> datetime:
+        recorded: list[datetime] = self.epochs["recorded"].to_pylist()
+        return recorded[-1] if recorded else self.started
 
     @cached_property
     def trial(self) -> Row:
@@ -234,7 +244,7 @@ class MadeTrial:
             "parameters": parameters,
             "multiply_adds": work,
             "world_size": 1,
-            "host": f"node-{self.place % 4}",
+            "host": f"node-{self.worker % MACHINES}",
             "device": self.configuration.device,
             "exclusive": self.configuration.exclusive,
             "python_version": "3.11.7",
@@ -243,29 +253,34 @@ class MadeTrial:
             "resray_version": "0.1.0",
             "git_commit": "6625cf9ffb1f14c1ddd2528f0ef662dafc192d0a",
             "git_dirty": False,
-            "started": START,
-            "ended": rows[-1]["recorded"] if rows else START,
+            "started": self.started,
+            "ended": self.ended,
             "seconds_starting": 4.0,
             "gpu_hours": sum(row["seconds_training"] * 1.12 for row in rows) / 3600,
-            "updated": START,
+            "updated": self.ended,
             **summarise(rows),
         }
 
     @property
     def events(self) -> list[Row]:
-        place = {**self.identity, "attempt": 1, "host": self.trial["host"], "pid": 4000}
-        begins = {**place, "time": START, "event": "started", "epoch": 0}
-        ends = {"time": self.trial["ended"], "event": self.trial["status"], "epoch": self.fate[2]}
+        place = {**self.identity, "attempt": 1, "host": self.trial["host"],
+                 "pid": 4000 + self.worker}  # fmt: skip
+        begins = {**place, "time": self.started, "event": "started", "epoch": 0}
+        ends = {"time": self.ended, "event": self.trial["status"], "epoch": self.fate[2]}
         return [begins, {**place, **ends}]
 
 
 def made_trials(trials: int, epochs: int, seeds: int) -> Iterator[MadeTrial]:
-    """Yield trials, configuration by configuration."""
+    """Yield trials, configuration by configuration; each starts when a worker is free."""
     if trials > 10_000 * seeds:
         raise SystemExit(f"--trials: at most {10_000 * seeds} with {seeds} seeds each")
     members = ((one, seed) for one in configurations(epochs) for seed in range(seeds))
+    free = [(START, worker) for worker in range(WORKERS)]
     for place, (configuration, seed) in enumerate(islice(members, trials)):
-        yield MadeTrial(place, seed, configuration)
+        started, worker = free[0]
+        one = MadeTrial(place, seed, configuration, worker, started)
+        heapq.heapreplace(free, (one.ended, worker))
+        yield one
 
 
 def write_many(folder: Path, trials: int, epochs: int, seeds: int, *, apart: bool = False) -> Path:

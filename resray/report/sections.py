@@ -115,7 +115,7 @@ def means_table(groups: Sequence[Group]) -> Html:
         number_column("Multiply-adds"),
         number_column("Training time"),
         number_column("Images/s"),
-        text_column("Device"),
+        text_column("Device", optional=True),
         text_column("Mark", optional=True),
     ]
     caption = (
@@ -123,10 +123,14 @@ def means_table(groups: Sequence[Group]) -> Html:
         "(Student's t), images/s ± standard deviation, where n is 2 or more. Test accuracy is that "
         "of the epoch with the highest validation accuracy"
     )
-    return table(caption, columns, [means_row(group) for group in groups], id="means")
+    devices = [listed(group.distinct("device")) for group in groups]
+    # The facts below the table name one that all share.
+    told = devices if len(set(devices)) > 1 else [None] * len(groups)
+    rows = [means_row(group, device) for group, device in zip(groups, told, strict=True)]
+    return table(caption, columns, rows, id="means")
 
 
-def means_row(group: Group) -> list[object]:
+def means_row(group: Group, device: str | None) -> list[object]:
     seconds, rate = group.summary("seconds_training"), group.summary("images_per_second")
     sizes = (group.summary(column) for column in ("parameters", "multiply_adds"))
     return [
@@ -137,7 +141,7 @@ def means_row(group: Group) -> list[object]:
         *(count(size.mean) if size else None for size in sizes),
         duration(seconds.mean) if seconds else None,
         spread(rate, 0 if rate and rate.mean >= 100 else 1),
-        listed(group.distinct("device")),
+        device,
         marks(group),
     ]
 

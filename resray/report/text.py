@@ -90,9 +90,11 @@ def plain_text(cell: object) -> str:
 def plotly_text(value: object) -> str:
     """Return ``value`` so that Plotly shows it letter by letter.
 
-    Plotly reads some tags and all entities in labels, and ``%{...}`` in hover templates.
+    Plotly reads some tags and all entities in labels, ``%{...}`` in hover templates, and takes what
+    stands between two ``$`` for LaTeX.
     """
-    return html.escape(str(value), quote=False).replace("%{", "&#37;{")
+    escaped = html.escape(str(value), quote=False)
+    return escaped.replace("%{", "&#37;{").replace("$", "&#36;")
 
 
 def number(form: Callable[..., str]) -> Callable[..., Valued]:

@@ -25,10 +25,17 @@ def check_access(page: Page) -> None:
     assert told == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(
+    ("width", "theme"),
+    [
+        (1280, "light"),
+        (390, "dark"),
+        pytest.param(1280, "dark", marks=pytest.mark.slow),
+        pytest.param(390, "light", marks=pytest.mark.slow),
+    ],
+)
 def test_a_study_is_open_to_everyone(
-    visitor: Visitor, study_page: Path, theme: str, width: int
+    visitor: Visitor, study_page: Path, width: int, theme: str
 ) -> None:
     viewport = {"width": width, "height": 900}
     check_access(visitor.open(study_page, color_scheme=theme, viewport=viewport))
@@ -55,7 +62,7 @@ def open_the_dialog(page: Page) -> None:
     page.locator("[data-figure='curves'] .choose").click()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_every_state_of_a_page_is_open_to_everyone(
     visitor: Visitor, many_page: Path, theme: str
 ) -> None:

@@ -7,6 +7,12 @@ import pytest
 
 from tests.chromium import Page, Visitor, expect
 
+
+def slow(value: int) -> object:
+    """Return a parameter of a test that is slow with it."""
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 FIRST_SERIES = {"light": "rgb(0, 103, 165)", "dark": "rgb(86, 169, 232)"}
 PAPER = {"light": "rgb(253, 253, 251)", "dark": "rgb(20, 23, 26)"}
 
@@ -51,7 +57,7 @@ def test_the_readers_choice_of_theme_stays(visitor: Visitor, study_page: Path) -
     check_theme(again, "light")
 
 
-@pytest.mark.parametrize("width", [320, 390, 768])
+@pytest.mark.parametrize("width", [slow(320), 390, slow(768)])
 def test_a_narrow_screen_shows_all_of_the_page(
     visitor: Visitor, study_page: Path, width: int
 ) -> None:

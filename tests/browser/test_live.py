@@ -41,6 +41,7 @@ def test_the_page_comes_back_with_what_is_new(visitor: Visitor, live: Path) -> N
     expect(page.locator("#trials-heading")).to_be_in_viewport()
 
 
+@pytest.mark.slow
 def test_a_paused_page_stays_until_it_goes_on(visitor: Visitor, live: Path) -> None:
     page = visitor.open(live)
     pause = page.locator("#live button")

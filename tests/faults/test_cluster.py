@@ -25,6 +25,7 @@ def trains_on(command: RunningCommand, node: RayNode) -> bool:
     return bool(len(events)) and any(node.runs(int(pid)) for pid in events["pid"].dropna())
 
 
+@pytest.mark.slow
 def test_a_node_that_lacks_the_checkpoints_folder_is_refused(
     cluster: RayCluster, tmp_path: Path
 ) -> None:

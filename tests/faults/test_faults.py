@@ -32,6 +32,7 @@ def test_a_killed_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
         assert "raylet" not in command.output, "Ray's chatter belongs in the log"
 
 
+@pytest.mark.slow
 def test_a_trial_that_may_not_fail_fails_alone(tmp_path: Path) -> None:
     with bench_command(tmp_path, "--workers", "2", "--max-failures", "0") as command:
         command.wait_for_epoch(1)
@@ -67,7 +68,13 @@ def test_after_a_killed_command_the_next_one_finishes_what_is_missing(tmp_path: 
         assert trials.loc["second", "attempts"] == 2
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize(
+    "ending",
+    [
+        pytest.param(signal.SIGINT, id="Ctrl-C"),
+        pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow),
+    ],
+)
 def test_a_polite_end_is_safe_and_the_same_command_goes_on(
     tmp_path: Path, ending: signal.Signals
 ) -> None:
@@ -88,6 +95,7 @@ def test_a_polite_end_is_safe_and_the_same_command_goes_on(
         assert_every_epoch_once(command)
 
 
+@pytest.mark.slow
 def test_a_killed_rank_of_a_ray_train_run_goes_on(tmp_path: Path) -> None:
     options = ("--workers", "2", "--workers-per-trial", "2", "--select", "first")
     with bench_command(tmp_path, *options) as command:

@@ -35,9 +35,8 @@ def search(folder: Path, scheduler: str, kill_after: tuple[int, ...] = ()) -> Ta
 THREE_KILLS = (3, 10, 16)
 
 
-@pytest.mark.parametrize(
-    "kill_after", [(8,), pytest.param(THREE_KILLS, marks=pytest.mark.slow)], ids=str
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kill_after", [(8,), THREE_KILLS], ids=str)
 def test_asha_goes_on_after_kills(tmp_path: Path, kill_after: tuple[int, ...]) -> None:
     tables = search(tmp_path, "asha", kill_after)
     assert violations(tables, POINTS) == []

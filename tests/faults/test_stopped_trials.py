@@ -53,7 +53,8 @@ def cores_become_free(cores: int, seconds: float = 30) -> bool:
 
 # If a single group or process kept its cores, the next trial would wait for ever.
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 20])
 def test_stopped_trials_leave_every_core_free(tmp_path: Path, count: int) -> None:
     planner, work, allocation = two_rank_trials(tmp_path, count)
     recorder = Recorder(planner.store)
