@@ -13,7 +13,7 @@ from resray.report.aggregate import REPEATED_TEXTS, load_results
 from resray.report.epoch_table import EpochRows, EpochTable
 from resray.results.schema import table_schema
 from resray.results.store import ResultStore, read_rows
-from tests.report_builder import trial, write_results
+from tests.report_builder import epochs_of, trial, write_results
 
 
 def row(trial_id: str | None, epoch: int | None, accuracy: float | None = None, **more: Any) -> Any:
@@ -99,3 +99,11 @@ def test_files_of_an_older_version_have_no_settings(tmp_path: Path) -> None:
     assert rows.column_names == table_schema("epochs").names
     assert rows["settings"].to_pylist() == [None]
     assert rows["trial_id"].to_pylist() == ["a"]
+
+
+def test_what_no_float_can_square_was_not_measured(tmp_path: Path) -> None:
+    row = trial(epochs=2)
+    first, second = epochs_of(row)
+    epochs = [first | {"test_loss": 1e300}, second | {"test_loss": math.inf}]
+    found = load_results(write_results(tmp_path, [row], epochs=epochs)).epochs
+    assert str(found.arrays("test_loss", [row["trial_id"]])[0].tolist()) == "[nan, inf]"

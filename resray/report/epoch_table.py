@@ -8,6 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from resray.report.statistics import LARGEST
+
 KEPT = 4
 """Questions whose answers are kept."""
 NOWHERE = (0, 0)
@@ -67,8 +69,8 @@ class EpochTable(Mapping[str, pd.DataFrame]):
     def arrays(self, column: str, trial_ids: Collection[str]) -> np.ndarray:
         """Return a numeric column as floats: one row per trial, one column per epoch of `numbers`.
 
-        NaN stands where a trial has no such epoch or the value was not measured; infinite values
-        stay. Raises KeyError if the table has no such column.
+        NaN stands where a trial has no such epoch, the value was not measured or is too large to be
+        a measurement; infinite values stay. Raises KeyError if the table has no such column.
         """
         return self._spread(self._rows.numeric(column), trial_ids, np.nan)
 
@@ -147,10 +149,12 @@ class EpochRows:
         )
 
     def numeric(self, column: str) -> np.ndarray:
-        """Return a column of numbers as floats, NaN where one is missing."""
+        """Return a column of numbers as floats, NaN where one is missing or cannot be squared."""
         if column not in self._numeric:
             values = self._rows[column].cast(pa.float64(), safe=False)
-            self._numeric[column] = pc.fill_null(values, np.nan).to_numpy()
+            numbers = pc.fill_null(values, np.nan).to_numpy()
+            beyond = np.isfinite(numbers) & (np.abs(numbers) >= LARGEST)
+            self._numeric[column] = np.where(beyond, np.nan, numbers) if beyond.any() else numbers
         return self._numeric[column]
 
     def coded(self, column: str) -> tuple[np.ndarray, list[str]]:
