@@ -265,3 +265,11 @@ def test_norms_that_no_logarithm_can_show_are_gaps(tmp_path: Path) -> None:
     (first,) = figure.chosen()
     np.testing.assert_equal(solid(first)[0]["y"], [2.0])
     assert gradients(tmp_path / "none", ([0.0, NAN], [None, math.inf])) is None
+
+
+def test_gradients_too_small_to_divide_by_are_left_out(tmp_path: Path) -> None:
+    row = trial(epochs=2)
+    first, second = epochs_of(row)
+    epochs = [first | {"gradient_norm_last_stage": 1e-300}, second]
+    figure = gradient_figure(load_results(write_results(tmp_path, [row], epochs=epochs)))
+    assert figure is not None
