@@ -183,7 +183,8 @@ def test_page_without_evaluations_says_what_to_type(tmp_path: Path) -> None:
 def test_values_that_are_missing_leave_the_page_whole(tmp_path: Path) -> None:
     rows = [
         value("corruptions", float("nan"), condition="blur ²", checkpoint=None),
-        value("corruptions", float("nan"), condition="blur 2", checkpoint=None, images=None),
+        value("corruptions", float("inf"), condition="blur 1", checkpoint=None),
+        value("corruptions", 40.0, condition="blur 2", checkpoint=None, images=None),
         value("ensemble", 50.0, members="{", trial_id="hash"),
     ]
     page = render(results_of(tmp_path, rows))

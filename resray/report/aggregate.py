@@ -9,13 +9,14 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from resray.report.epoch_table import EpochRows, EpochTable
 from resray.report.reductions import is_stand_in
-from resray.report.search_record import Row, SearchRecord, plain_rows, read_search
+from resray.report.search_record import Row, SearchRecord, measured, plain_rows, read_search
 from resray.report.statistics import Summary, summarise
 from resray.report.study_file import Variants, equal_variants, normalised, read_study
-from resray.results.store import read_rows, read_table
+from resray.results.store import read_rows
 from resray.study.applicable import in_use
 from resray.study.layers import flatten
 from resray.study.spec import Study
@@ -193,8 +194,12 @@ def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Result
 
 
 def read_evaluations(folder: Path, known: set[str]) -> dict[str, pd.DataFrame]:
-    """Return the evaluations of each known trial, and of ensembles of nothing but these."""
-    rows = read_table(folder, "evaluations")
+    """Return the evaluations of each known trial that have a value, and of ensembles of nothing but
+    these."""
+    table = read_rows(folder, "evaluations")
+    values = measured(table["value"])
+    table = table.set_column(table.column_names.index("value"), "value", values)
+    rows = table.filter(pc.is_valid(values)).to_pandas()
     rows = rows.sort_values("evaluated", kind="stable", na_position="first")
     tables = {str(key): table for key, table in rows.groupby("trial_id")}
     of_known = {

@@ -149,12 +149,16 @@ class EpochRows:
         )
 
     def numeric(self, column: str) -> np.ndarray:
-        """Return a column of numbers as floats, NaN where one is missing or cannot be squared."""
+        """Return a column of numbers as floats, NaN where one is missing or cannot be squared, 0
+        where its square would be."""
         if column not in self._numeric:
             values = self._rows[column].cast(pa.float64(), safe=False)
             numbers = pc.fill_null(values, np.nan).to_numpy()
-            beyond = np.isfinite(numbers) & (np.abs(numbers) >= LARGEST)
-            self._numeric[column] = np.where(beyond, np.nan, numbers) if beyond.any() else numbers
+            sizes = np.abs(numbers)
+            beyond = np.isfinite(numbers) & (sizes >= LARGEST)
+            numbers = np.where(beyond, np.nan, numbers) if beyond.any() else numbers
+            lost = (sizes < 1 / LARGEST) & (sizes > 0)
+            self._numeric[column] = np.where(lost, 0.0, numbers) if lost.any() else numbers
         return self._numeric[column]
 
     def coded(self, column: str) -> tuple[np.ndarray, list[str]]:

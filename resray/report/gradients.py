@@ -14,7 +14,6 @@ from resray.report.plot import (
     layout,
     series_with_epochs,
 )
-from resray.report.statistics import LARGEST
 from resray.report.thinning import most_points
 
 COLUMNS = {stage: f"gradient_norm_{stage}_stage" for stage in ("first", "last")}
@@ -53,8 +52,8 @@ def gradient_figure(results: Results) -> Figure | None:
 
 
 def positive(values: np.ndarray) -> np.ndarray:
-    """Return the values that a logarithmic axis can show, and that can be divided by each other."""
-    return np.where(values > 1 / LARGEST, values, np.nan)
+    """Return the values that a logarithmic axis can show."""
+    return np.where(values > 0, values, np.nan)
 
 
 def has_values(spread: Spread) -> bool:

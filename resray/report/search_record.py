@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from resray.report.epoch_table import EpochTable
+from resray.report.statistics import LARGEST
 from resray.results.store import read_rows
 from resray.search.best import of_latest
 
@@ -58,12 +59,18 @@ def read_search(
 
 
 def plain_rows(table: pa.Table) -> list[Row]:
-    """Return a table as rows of plain values, None where one is missing or not a number."""
+    """Return a table as rows of plain values, None where one is missing or no measurement."""
     columns = [plain_column(column) for column in table.columns]
     return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def plain_column(column: pa.ChunkedArray) -> list[Any]:
-    if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), None, column)
-    return list(column.to_pylist())
+    return list((measured(column) if pa.types.is_floating(column.type) else column).to_pylist())
+
+
+def measured(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of floats without what no measurement gives: NaN, and what is too large, or
+    too close to 0, for its square to be told from infinity, or from 0."""
+    size = pc.abs(column)
+    kept = pc.if_else(pc.less(size, LARGEST), column, None)
+    return pc.if_else(pc.less(size, 1 / LARGEST), 0.0, kept)
