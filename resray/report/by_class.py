@@ -80,10 +80,11 @@ def class_accuracies(results: Results) -> list[ByClass]:
         trials = list(dict.fromkeys(own["trial_id"]))
         values = np.full((len(trials), len(classes)), np.nan)
         values[places(own["trial_id"], trials), places(own["class"], classes)] = own["value"]
-        images = int(own.groupby("trial_id")["images"].sum().max())
+        images = own["images"].fillna(0).groupby(own["trial_id"]).sum()
         known = np.isfinite(values).any(axis=0)
         named = tuple(name for name, is_known in zip(classes, known, strict=True) if is_known)
-        found.append(ByClass(group, name_of(own), named, values[:, known], images))
+        most = int(images.max()) if len(images) else 0
+        found.append(ByClass(group, name_of(own), named, values[:, known], most))
     return found
 
 
@@ -91,6 +92,8 @@ def confusions(results: Results) -> list[Confusion]:
     """Return the confusion matrices of the `MOST` most accurate configurations that have one."""
     rows = of_classes(results, results.groups)
     counts = rows[(rows["metric"] == "count") & rows["condition"].notna()]
+    # What is below 0 is no number of images; infinite ones are left out where they are read.
+    counts = counts[counts["value"] >= 0]
     found = dict(enumerate(by_group(results.groups, counts)))
     best = sorted(found, key=lambda place: -accuracy_of(found[place][0]))[:MOST]
     return [confusion(*found[place]) for place in sorted(best)]
@@ -107,7 +110,7 @@ def confusion(group: Group, rows: pd.DataFrame) -> Confusion:
         places(rows["class"], classes),
         places(rows["condition"], classes),
     )
-    np.add.at(counts, place, rows["value"].fillna(0.0).to_numpy())
+    np.add.at(counts, place, rows["value"].to_numpy())
     return Confusion(group, name_of(rows), classes, counts)
 
 
