@@ -191,3 +191,14 @@ def test_odd_values_and_hostile_names_leave_the_page_whole(tmp_path: Path) -> No
     assert names[0] == "&lt;script&gt;alert(1)&lt;/script&gt;"
     assert "%{" not in "".join(names)
     assert panels_of(figures["classes"])[0]["data"]
+
+
+@pytest.mark.parametrize("wrong", [-3.0, float("inf"), float("-inf"), float("nan")])
+def test_what_is_no_number_of_images_was_not_measured(tmp_path: Path, wrong: float) -> None:
+    row = trial("resnet18")
+    cells = rows_of(row)
+    cells[1]["value"] = wrong
+    results = results_of(tmp_path, [row], cells)
+    (one,) = confusions(results)
+    assert one.counts.sum() == 24
+    assert confusion_figure(results) is not None

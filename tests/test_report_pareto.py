@@ -243,12 +243,29 @@ def test_table_holds_the_fronts_with_what_each_step_gains(tmp_path: Path) -> Non
     assert isinstance(found, Table)
     rows = [[str(cell) for cell in row] for row in found.rows if row[1] == "multiply-adds"]
     assert rows == [
-        ["a", "multiply-adds", "10", "80.50\u00a0±\u00a00.71", "2", "–", "–"],
-        ["c", "multiply-adds", "30", "85.50\u00a0±\u00a00.71", "2", "+5.00", "3.00"],
-        ["d", "multiply-adds", "40", "90.50\u00a0±\u00a00.71", "2", "+5.00", "1.33"],
+        ["a", "multiply-adds", "10", "80.50\u00a0±\u00a06.35", "2", "–", "–"],
+        ["c", "multiply-adds", "30", "85.50\u00a0±\u00a06.35", "2", "+5.00", "3.00"],
+        ["d", "multiply-adds", "40", "90.50\u00a0±\u00a06.35", "2", "+5.00", "1.33"],
     ]
     assert {row[1] for row in found.rows} == {"training time", "multiply-adds", "parameters"}
 
 
 def test_one_configuration_has_no_table(tmp_path: Path) -> None:
     assert front_section(results_of(tmp_path, trial())) == ""
+
+
+@pytest.mark.parametrize(
+    "column", ["seconds_training", "gpu_hours", "energy_joules", "peak_memory_bytes"]
+)
+def test_what_costs_nothing_has_no_multiple(tmp_path: Path, column: str) -> None:
+    costs = {"a": 0, "b": 3600}
+    rows = [trial(name, test_accuracy=80.0 + cost, **{column: cost}) for name, cost in
+            costs.items()]  # fmt: skip
+    results = results_of(tmp_path, *rows)
+    (found,) = front_section(results).tables
+    assert isinstance(found, Table)
+    names = {"seconds_training": "training time", "gpu_hours": "GPU-hours",
+             "energy_joules": "energy", "peak_memory_bytes": "peak memory"}  # fmt: skip
+    of_cost = [row for row in found.rows if str(row[1]).startswith(names[column])]
+    assert [(row[0], str(row[-1])) for row in of_cost] == [("a", "–"), ("b", "–")]
+    render(results)

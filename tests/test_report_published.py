@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from resray.report.aggregate import load_results
+from resray.report.answer import answer
 from resray.report.comparison import Comparison, comparisons, signed_difference
 from resray.report.sections import means_table, published_section
 from tests.report_builder import epochs_of, evaluation, trial, write_results
@@ -212,3 +213,14 @@ def test_figure_of_a_variant_stands_beside_a_recipe_that_it_shares(tmp_path: Pat
     figure = {"metric": "test_accuracy", "value": 90.0, "variant": "same"}
     (item,) = compared(tmp_path, figure, [trial("a", test_accuracy=91.0)])
     assert item.difference == pytest.approx(1.0)
+
+
+def test_mean_has_the_interval_that_the_answer_gives_it(tmp_path: Path) -> None:
+    figure = {"metric": "test_accuracy", "value": 90.0, "epochs": 20}
+    rows = [trial("a", seed, test_accuracy=90.0 + seed) for seed in range(3)]
+    study = write_study(tmp_path / "written.yaml", figure)
+    results = load_results(write_results(tmp_path, rows, study=study))
+    html = published_section(results)
+    assert "91.00\u00a0±\u00a02.48" in html
+    assert "91.00\u00a0±\u00a02.48" in answer(results)[0]
+    assert "± half of a mean's 95 % interval" in html.replace("&#x27;", "'")

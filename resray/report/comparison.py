@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from resray.report.aggregate import Group, Results
 from resray.report.metrics import foreign_files, limits, stopped_early, summary_of
 from resray.report.statistics import Summary
-from resray.report.text import MISSING, count, duration, fixed, listed, spread
+from resray.report.text import MISSING, count, duration, fixed, listed, with_interval
 from resray.study.metrics import COUNTED, OF_DEVICE
 from resray.study.spec import Published
 
@@ -142,7 +142,7 @@ def by_source(items: Sequence[Comparison]) -> dict[tuple[str, str, str], list[Co
 
 
 def amount(metric: str, summary: Summary | None) -> str:
-    """Return a metric's mean (with its spread where the metric has one) in its unit."""
+    """Return a metric's mean in its unit, where it has one with half its 95 % interval."""
     if summary is None:
         return MISSING
     if metric in (*COUNTED, "peak_memory_bytes"):
@@ -150,7 +150,7 @@ def amount(metric: str, summary: Summary | None) -> str:
     if metric.startswith("seconds"):
         return duration(summary.mean)
     unit = "\u00a0%" if "accuracy" in metric else ""
-    return spread(summary) + unit
+    return with_interval(summary) + unit
 
 
 def published_amount(figure: Published) -> str:

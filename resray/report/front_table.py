@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from resray.report.aggregate import Group, Results
 from resray.report.costs import TESTED, Cost, Measured, costs_of, front, qualities_of
 from resray.report.tables import number_column, table, text_column
-from resray.report.text import Html, fixed, signed, spread
+from resray.report.text import Html, fixed, signed, with_interval
 
 
 def front_section(results: Results) -> Html:
@@ -29,7 +29,8 @@ def front_section(results: Results) -> Html:
         number_column("Times its cost"),
     ]
     caption = ("The Pareto fronts: configurations than which none that was trained alike is both "
-               "cheaper and more accurate in the mean over seeds")  # fmt: skip
+               "cheaper and more accurate in the mean over seeds; ± half of a mean's 95 % interval "
+               "over seeds (Student's t), where n is 2 or more")  # fmt: skip
     return table(caption, columns, rows, id="front")
 
 
@@ -42,12 +43,14 @@ def front_rows(
         summary = quality.summary(place)
         amount = float(cost.measured.mean[place])
         gain = None if before is None else float(quality.mean[place] - quality.mean[before])
-        times = None if before is None else amount / float(cost.measured.mean[before])
+        cheaper = None if before is None else float(cost.measured.mean[before])
+        # Nothing is so many times what costs nothing.
+        times = amount / cheaper if cheaper else None
         yield [
             groups[place].label,
             f"{name}, {cost.unit}" if cost.unit not in ("", name) else name,
             cost.words(amount),
-            spread(summary),
+            with_interval(summary),
             summary.n if summary else 0,
             signed(gain),
             fixed(times),

@@ -242,8 +242,8 @@ def caption(scatter: Scatter) -> Iterator[str]:
            "accurate; whatever is hidden, it is that of all.")  # fmt: skip
     tested = scatter.qualities[TESTED]
     if (tested.n > 1).any():
-        yield ("Bars: standard deviation over seeds; points within each other's bars are not told "
-               "apart.")  # fmt: skip
+        yield ("Bars, and ± beside a point: standard deviation over seeds; points within each "
+               "other's bars are not told apart.")  # fmt: skip
     else:
         yield "One seed each, so no spread: near points are not told apart."
     if any(cost.exclusive for cost in scatter.costs.values()):

@@ -205,7 +205,10 @@ def published_table(items: Sequence[comparison.Comparison], id: str) -> Html:
         columns += [number_column("Ours, best epoch on test"), number_column("Ours, last epoch")]
     columns += [text_column("Note", optional=True), text_column("Protocol", optional=True)]
     rows = [published_row(item, with_protocol=not shared) for item in items]
-    return table(f"{name} from {figure.source}{device}{shared}", columns, rows, id=id)
+    several = any("±" in comparison.amount(figure.metric, item.measured) for item in items)
+    behind = "; ± half of a mean's 95 % interval over seeds (Student's t)" if several else ""
+    caption = f"{name} from {figure.source}{device}{shared}{behind}"
+    return table(caption, columns, rows, id=id)
 
 
 def published_row(item: comparison.Comparison, with_protocol: bool) -> list[object]:
