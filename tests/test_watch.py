@@ -12,10 +12,19 @@ import pytest
 
 from resray.errors import InputError
 from resray.report.watch import watch
+from resray.results.store import is_held, writer_lock
 from tests.report_builder import trial, write_results
 
 SOON = 0.02
 """Seconds between pages."""
+HOLD_LOCK = """
+import sys
+from pathlib import Path
+from resray.results.store import writer_lock
+with writer_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    input()
+"""
 
 
 class Watcher:
@@ -72,6 +81,7 @@ def test_ended_results_are_one_page(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_waited_for(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("name: x")
+    (tmp_path / "ray.log").write_text("INFO: Started a local Ray instance")
     (tmp_path / ".lock").write_text("")
 
     def begin() -> None:
@@ -85,23 +95,48 @@ def test_an_empty_folder_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_between_two_rungs_all_have_ended_and_the_search_goes_on(tmp_path: Path) -> None:
-    """While the process that wrote there lives, more trials may follow; its end is a change."""
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    (tmp_path / ".lock").write_text(str(process.pid))
+    """While a process holds the folder, more trials may follow; its end is a change."""
     states(tmp_path, "completed")()
-    watcher = Watcher(tmp_path, lambda: process.communicate(b"\n"))
-    watcher.run()
+    command = [sys.executable, "-c", HOLD_LOCK, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        watcher = Watcher(tmp_path, lambda: process.communicate(b"\n"))
+        watcher.run()
     assert watcher.pages == [1, None]
 
 
-@pytest.mark.parametrize("left", ["", "no number", "-1", str(2**40), "its own"])
-def test_a_lock_that_names_no_other_process_does_not_keep_the_page_live(
-    tmp_path: Path, left: str
-) -> None:
-    (tmp_path / ".lock").write_text(left.replace("its own", str(os.getpid())))
+@pytest.mark.parametrize("left", ["", "no number", "-1", "its own", "another one"])
+def test_a_lock_that_nobody_holds_does_not_keep_the_page_live(tmp_path: Path, left: str) -> None:
+    """The number of a process that has ended may be another one's: here the parent's."""
+    numbers = {"its own": os.getpid(), "another one": os.getppid()}
+    (tmp_path / ".lock").write_text(str(numbers.get(left, left)))
     watcher = Watcher(states(tmp_path, "completed")())
     watcher.run()
     assert watcher.pages == [None]
+
+
+def test_looking_never_keeps_a_writer_out(tmp_path: Path) -> None:
+    with writer_lock(tmp_path):
+        assert is_held(tmp_path)
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            is_held(tmp_path)
+            # A thousand times as often as --watch does.
+            stop.wait(SOON / 20)
+
+    lookers = [threading.Thread(target=look, daemon=True) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    for _ in range(100):
+        with writer_lock(tmp_path):
+            pass
+    stop.set()
+    for looker in lookers:
+        looker.join()
+    assert not is_held(tmp_path)
 
 
 def test_interrupted_it_writes_the_last_page(tmp_path: Path) -> None:

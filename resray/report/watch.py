@@ -11,7 +11,7 @@ from pathlib import Path
 
 from resray.errors import InputError, unknown
 from resray.results.schema import TABLES
-from resray.results.store import read_table
+from resray.results.store import is_held, read_table
 
 LEAST_PAUSE = 5.0
 """Seconds between two pages."""
@@ -87,7 +87,7 @@ def write_page(
     """Write a page and return whether another one may follow."""
     began = time.perf_counter()
     states = states_of(folders)
-    going_on = any(map(states.get, GOING_ON)) or any(map(is_written_to, folders))
+    going_on = any(map(states.get, GOING_ON)) or any(map(is_held, folders))
     path = write(pause if going_on else None)
     seconds = time.perf_counter() - began
     say(f"{datetime.now():%H:%M:%S} {path}: {in_words(states)} ({seconds:.1f} s)")
@@ -100,7 +100,7 @@ def stamp(folders: Sequence[Path]) -> list[object]:
     Also whether a run writes there, so that its end is seen.
     """
     tables = [folder / table for folder in folders for table in TABLES]
-    return [*map(files_of, tables), *map(is_written_to, folders)]
+    return [*map(files_of, tables), *map(is_held, folders)]
 
 
 def files_of(table: Path) -> tuple[int, int]:
@@ -117,19 +117,7 @@ def files_of(table: Path) -> tuple[int, int]:
 def is_empty(folder: Path) -> bool:
     """Return whether a folder holds nothing but what a run leaves before its first table."""
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
-    return names <= {"study.yaml"}
-
-
-def is_written_to(folder: Path) -> bool:
-    """Return whether the process that locked the folder last is alive on this machine."""
-    try:
-        process = int((folder / ".lock").read_text())
-        if process < 1:
-            return False  # to the system, a group of processes
-        os.kill(process, 0)
-    except (OSError, ValueError, OverflowError) as error:
-        return isinstance(error, PermissionError)
-    return process != os.getpid()
+    return names <= {"study.yaml", "ray.log"}
 
 
 def states_of(folders: Sequence[Path]) -> Counter[str]:

@@ -14,11 +14,12 @@ any moment, also after a kill -9. At the end of a command the files of many tria
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pandas as pd
 import pyarrow as pa
@@ -33,6 +34,8 @@ Row = dict[str, Any]
 
 EVALUATION_KEY = ("checkpoint", "kind", "condition", "dataset_checksum", "class", "metric")
 """What tells the values of one trial's (or ensemble's) evaluations apart."""
+LOCK_TRIES, LOCK_PAUSE = 5, 0.05
+"""How often the writer's lock is tried, and the seconds between two tries."""
 
 
 def now() -> datetime:
@@ -214,14 +217,42 @@ def writer_lock(folder: Path) -> Iterator[None]:
             f"{folder}: cannot be written ({error.strerror}); choose another folder with --out DIR"
         ) from error
     with os.fdopen(descriptor, "r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not is_taken(file):
             raise InputError(
                 f"{folder}: another resray (process {file.read().strip() or 'unknown'}) is writing "
                 "here; wait for it, or give this run a folder of its own with --out DIR"
-            ) from None
+            )
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def is_taken(file: TextIO) -> bool:
+    """Lock a file for this process and return whether that succeeded.
+
+    Who asks whether it is held (`is_held`) holds it for some microseconds, hence several tries.
+    """
+    for _ in range(LOCK_TRIES):
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(LOCK_PAUSE)
+    return False
+
+
+def is_held(folder: Path) -> bool:
+    """Return whether a process writes to a study's results folder.
+
+    The lock is asked, not the process number in its file: that one stays there when the process has
+    ended, and may be another process's by now.
+    """
+    try:
+        with (folder / ".lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        # Nobody has written here yet, or the file system has no locks.
+        return False
+    return False
