@@ -3,8 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from resray.report.aggregate import Results, load_results
 from resray.report.answer import answer, banners, warnings
+from resray.report.differences import differences_section
+from resray.report.tables import Table
 from tests.report_builder import trial, write_results
 
 STUDY = Path(__file__).parent.parent / "benchmarks" / "depth-family.yaml"
@@ -40,7 +44,7 @@ def test_answer_with_seeds_gives_the_spread(tmp_path: Path) -> None:
     rows = [trial(name, seed) for name in ("resnet18", "resnet50") for seed in range(3)]
     text = " ".join(answer(load(tmp_path, *rows)))
     assert "n\xa0=\xa03" in text
-    assert "standard deviation" in text
+    assert "half of its 95 % interval over seeds" in text
     assert "trained once" not in text
 
 
@@ -78,3 +82,70 @@ def test_warnings_name_what_limits_the_numbers(tmp_path: Path) -> None:
 def test_where_all_cost_the_same_none_is_the_cheapest(tmp_path: Path) -> None:
     rows = [trial("a", test_accuracy=80.0), trial("b", test_accuracy=81.0)]
     assert "cheapest" not in " ".join(answer(load(tmp_path, *rows)))
+
+
+def seeds(name: str, *accuracies: float, **changes: Any) -> list[dict[str, Any]]:
+    return [trial(name, seed, test_accuracy=value, **changes)
+            for seed, value in enumerate(accuracies)]  # fmt: skip
+
+
+def test_next_best_stands_with_the_interval_of_the_table_of_differences(tmp_path: Path) -> None:
+    rows = [*seeds("a", 90.0, 95.0, 100.0), *seeds("b", 89.0, 92.0, 92.0)]
+    results = load(tmp_path, *rows)
+    text = " ".join(answer(results))
+    assert "The next, b, differs from it by −4.00 points (95 % interval −12.96\xa0to +4.96" in text
+    assert "3 pairs by seed): not shown to be real." in text
+    table, *_ = differences_section(results, "a").tables
+    assert isinstance(table, Table)
+    (row,) = [row for row in table.rows if row[0] == "b"]
+    assert row[3] == "−12.96\xa0to +4.96"
+    assert f"p {row[6]} after Holm" in text
+
+
+def test_a_real_lead_is_called_so(tmp_path: Path) -> None:
+    rows = [*seeds("a", 90.0, 90.1, 90.3), *seeds("b", 80.0, 80.2, 80.1)]
+    text = " ".join(answer(load(tmp_path, *rows)))
+    assert "by seed): real." in text
+    assert "others" not in text
+
+
+def test_answer_says_how_many_are_not_told_from_the_best(tmp_path: Path) -> None:
+    rows = [*seeds("a", 90.0, 95.0, 100.0), *seeds("b", 89.0, 92.0, 92.0),
+            *seeds("c", 10.0, 15.1, 19.8), *seeds("d", 91.0)]  # fmt: skip
+    text = " ".join(answer(load(tmp_path, *rows)))
+    assert "Not shown to differ from it: 1 of 3 others (b). Not tested: 1." in text
+
+
+def test_gain_over_the_cheapest_has_its_interval(tmp_path: Path) -> None:
+    rows = [*seeds("a", 90.0, 95.0, 100.0, multiply_adds=20),
+            *seeds("b", 89.0, 92.0, 92.0, multiply_adds=10)]  # fmt: skip
+    text = " ".join(answer(load(tmp_path, *rows)))
+    gain = "it gains +4.00 points (95 % interval −4.96\xa0to +12.96, not shown) for 2.0 times"
+    assert gain in text
+
+
+def test_cheapest_that_costs_nothing_has_no_multiple(tmp_path: Path) -> None:
+    rows = [trial("a", test_accuracy=90.0, multiply_adds=20),
+            trial("b", test_accuracy=80.0, multiply_adds=0)]  # fmt: skip
+    assert "cheapest" not in " ".join(answer(load(tmp_path, *rows)))
+
+
+def test_ranking_of_an_unfinished_study_is_called_preliminary(tmp_path: Path) -> None:
+    rows = [trial("a"), trial("b"), *(
+        trial("c", seed, status="running" if seed < 2 else "pending", test_accuracy=None)
+        for seed in range(4))]  # fmt: skip
+    first, *rest = warnings(load(tmp_path, *rows))
+    assert "4 of 6 trials" in first
+    assert "are not done (2 running, 2 pending), so every ranking" in first
+    assert not any("did not complete" in text for text in rest)
+
+
+def test_published_hardware_is_named_beside_ours(tmp_path: Path) -> None:
+    study = yaml.safe_load(STUDY.read_text(encoding="utf-8"))
+    figure = {"trial": "resnet18", "metric": "seconds_training", "value": 100.0}
+    origin = {"protocol": "one run", "device": "Tesla T4", "source": "a paper"}
+    study["published"] = [figure | origin]
+    path = tmp_path / "written.yaml"
+    path.write_text(yaml.safe_dump(study), encoding="utf-8")
+    results = load_results(write_results(tmp_path, [trial("resnet18")], study=path))
+    assert "other hardware (Tesla T4) than these runs (NVIDIA H200)" in warnings(results)[0]

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 from resray.report.aggregate import Group, Results, distinct, reductions_of
+from resray.report.comparison import OTHER_DEVICE, comparisons
+from resray.report.lead import Lead
 from resray.report.metrics import few_test_images
 from resray.report.reductions import follows_length, is_length, is_stand_in, reduces, without_old
 from resray.report.text import count, fixed, join, listed, plural, tag, with_interval
 
+GOING_ON = ("running", "pending", "interrupted")
+NO_DEVICE = ("any", "unstated")
 ONE_SEED = "Each configuration was trained once, so no spread can be given"
 
 
@@ -16,7 +20,7 @@ def answer(results: Results) -> list[str]:
     if not groups:
         return [no_answer(results)]
     ranked = sorted(comparable(groups), key=accuracy_of, reverse=True)
-    sentences = [single(ranked[0])] if len(ranked) == 1 else ranking(ranked)
+    sentences = [single(ranked[0])] if len(ranked) == 1 else ranking(results, ranked)
     if ranked[0].reductions:
         kind = "reduced" if reduces(ranked[0].reductions) else "changed"
         sentences.append(f"These are {kind} runs, so this does not answer the study's question.")
@@ -93,28 +97,31 @@ def single(group: Group) -> str:
     )
 
 
-def ranking(ranked: Sequence[Group]) -> list[str]:
+def ranking(results: Results, ranked: Sequence[Group]) -> list[str]:
     """Return what separates the best of several groups from the next, the last and the cheapest."""
-    best, second, last = ranked[0], ranked[1], ranked[-1]
+    level, last = level_with_best(ranked), ranked[-1]
+    best = cheapest_of(level) or ranked[0]
     devices = listed(device for group in ranked for device in group.distinct("device"))
-    level = [group.label for group in level_with_best(ranked)]
     have = "has" if len(level) == 1 else "share"
     sentences = [
-        f"{listed(level)} {have} the highest test accuracy of {len(ranked)} configurations, "
-        f"{measured(best)}; {last.label} has the lowest, {measured(last)}. Device: {devices}."
+        f"{listed(group.label for group in level)} {have} the highest test accuracy of "
+        f"{len(ranked)} configurations, {measured(best)}; {last.label} has the lowest, "
+        f"{measured(last)}. Device: {devices}."
     ]
-    if (price := against_cheapest(ranked)) is not None:
+    lead = Lead.of(results, best, [group for group in ranked if group is not best])
+    it = "it" if len(level) == 1 else best.label
+    if (price := against_cheapest(ranked, lead, it)) is not None:
         sentences.append(price)
     summaries = [group.summary("test_accuracy") for group in ranked]
     if all(summary and summary.n == 1 for summary in summaries):
         return [*sentences, f"{ONE_SEED}, and another seed can change the order."]
-    lead = accuracy_of(best) - accuracy_of(second)
-    deviations = [s.deviation for s in summaries if s and s.deviation is not None]
+    several = [lead.apart(it)] if len(ranked) > 2 else []
+    second = next((group for group in ranked if group not in level), lead.others[0])
     return [
         *sentences,
-        f"The next, {second.label}, is {fixed(lead)} points behind, where seeds of one "
-        f"configuration spread by up to ± {fixed(max(deviations))} (standard deviation). The ± of "
-        "a mean is half of its 95 % interval over seeds.",
+        lead.next(second, it),
+        *several,
+        "The ± of a mean is half of its 95 % interval over seeds.",
     ]
 
 
@@ -123,24 +130,31 @@ def level_with_best(ranked: Sequence[Group]) -> list[Group]:
     return [group for group in ranked if accuracy_of(group) == accuracy_of(ranked[0])]
 
 
-def against_cheapest(ranked: Sequence[Group]) -> str | None:
-    """Return what the best group (of several the cheapest) costs and gains against the one with
-    the fewest multiply-adds."""
+def cheapest_of(groups: Sequence[Group]) -> Group | None:
+    """Return the group with the fewest multiply-adds, None if those of some are not known."""
+    costs = [group.summary("multiply_adds") for group in groups]
+    known = [(cost.mean, place) for place, cost in enumerate(costs) if cost]
+    return groups[min(known)[1]] if len(known) == len(groups) else None
+
+
+def against_cheapest(ranked: Sequence[Group], lead: Lead, it: str) -> str | None:
+    """Return what the best group costs and gains against the one with the fewest multiply-adds."""
     costs = {group.label: group.summary("multiply_adds") for group in ranked}
     means = {label: summary.mean for label, summary in costs.items() if summary}
-    level = level_with_best(ranked)
-    if len(set(means.values())) < 2 or any(group.label not in means for group in level):
+    if len(set(means.values())) < 2 or cheapest_of(level_with_best(ranked)) is None:
         return None
     known = [group for group in ranked if group.label in means]
-    best, cheapest = (min(some, key=lambda group: means[group.label]) for some in (level, known))
+    best, cheapest = lead.best, min(known, key=lambda group: means[group.label])
     least = f"{count(means[cheapest.label])} multiply-adds per image"
-    it = "it" if len(level) == 1 else best.label
     if means[best.label] == means[cheapest.label]:
         return f"{'It' if it == 'it' else it} is also the cheapest, with {least}."
-    gain = fixed(accuracy_of(best) - accuracy_of(cheapest))
-    times = means[best.label] / means[cheapest.label]
+    # What costs nothing has no multiple.
+    times = means[best.label] / means[cheapest.label] if means[cheapest.label] else None
+    gain = lead.gain(cheapest)
+    if times is None or gain is None:
+        return None
     return (
-        f"Against the cheapest, {cheapest.label} ({least}), {it} gains {gain} points for "
+        f"Against the cheapest, {cheapest.label} ({least}), {it} gains {gain} for "
         f"{fixed(times, 2 if times < 2 else 1)} times the multiply-adds."
     )
 
@@ -175,17 +189,43 @@ def reduced_how(groups: Sequence[Group]) -> list[str]:
     return [f"{who}: {what}." for what, who in parts.items()]
 
 
+def unfinished(results: Results) -> list[str]:
+    """Return that the study is not at its end, if so: whatever is ranked may change."""
+    if not (going_on := results.with_status(*GOING_ON)):
+        return []
+    numbers = {state: sum(row["status"] == state for row in going_on) for state in GOING_ON}
+    states = ", ".join(f"{number:,} {state}" for state, number in numbers.items() if number)
+    link = tag("a", f"{len(going_on):,} of {plural(len(results.trials), 'trial')}",
+               href="#unfinished")  # fmt: skip
+    are = "is" if len(going_on) == 1 else "are"
+    return [join(["The study has not ended: ", link, f" {are} not done ({states}), so every "
+                  "ranking and comparison here is preliminary."])]  # fmt: skip
+
+
+def other_devices(results: Results) -> list[str]:
+    """Return whose hardware published figures of time and memory are from, if it is not ours."""
+    pairs = [(item.published.device, item.group.distinct("device"))
+             for item in comparisons(results) if item.group and OTHER_DEVICE in item.obstacles
+             and item.published.device not in NO_DEVICE]  # fmt: skip
+    if not pairs:
+        return []
+    theirs = listed(device for device, _ in pairs)
+    ours = listed(device for _, own in pairs for device in own)
+    return [f"Published times and memory are from other hardware ({theirs}) than these runs "
+            f"({ours}): shown, but not compared."]  # fmt: skip
+
+
 def warnings(results: Results) -> list[str]:
     """Return what limits the numbers, one sentence each."""
-    found: list[str] = []
+    found = [*unfinished(results), *other_devices(results)]
     finished = [row for group in results.groups for row in group.finished]
-    failed = results.with_status("failed")
+    failed, going_on = results.with_status("failed"), results.with_status(*GOING_ON)
     if failed:
         link = tag("a", plural(len(failed), "trial"), " failed", href="#failed")
         found.append(join([link, "; failed trials enter no mean."]))
-    if rest := len(results.trials) - len(finished) - len(failed):
+    if rest := len(results.trials) - len(finished) - len(failed) - len(going_on):
         link = tag("a", plural(rest, "trial"), " did not complete", href="#unfinished")
-        found.append(join([link, "; trials that were stopped or wait enter no mean."]))
+        found.append(join([link, "; trials that were stopped enter no mean."]))
     if early := [group.label for group in results.groups if group.partial]:
         found.append(f"Ended early as asked, so in no mean with complete ones: {listed(early)}.")
     if len({min(len(group.finished), 2) for group in results.groups} - {0}) == 2:

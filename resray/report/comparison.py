@@ -15,6 +15,7 @@ MAKERS = {"nvidia", "tesla", "geforce"}
 """Words that a device's name has or not, whoever writes it."""
 OTHER_MODELS = {"ti", "super", "laptop"}
 """Words that make another model of the same number."""
+OTHER_DEVICE = "not comparable (other device)"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def obstacles_of(results: Results, figure: Published, group: Group) -> Iterator[
     if figure.metric in OF_DEVICE:
         devices = [str(device) for device in group.distinct("device")]
         if not devices or not all(same_device(figure.device, device) for device in devices):
-            yield "not comparable (other device)"
+            yield OTHER_DEVICE
         elif not group.exclusive:
             yield "not comparable (shared machine)"
     if figure.metric == "hidden_accuracy" and (files := foreign_files(results, group)):
