@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from resray.results.batches import FEWEST, LARGEST, Batches
-from resray.results.store import ResultStore, read_table
+from resray.results.store import ResultStore, now, read_table
 
 COUNT = FEWEST + 5
 
@@ -122,3 +122,91 @@ def test_a_reader_sees_every_trial_once_while_files_are_put_together(tmp_path: P
             trials = read_table(tmp_path, "trials")["trial_id"]
             assert len(trials) == trials.nunique() == COUNT
     done.result()
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, PermissionError])
+def test_what_is_written_after_a_failed_compaction_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: type[BaseException]
+) -> None:
+    store = filled(tmp_path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise stopped
+
+    with monkeypatch.context() as failing:
+        failing.setattr("os.unlink", fail)
+        with pytest.raises(stopped):
+            store.compact()
+    store.put_trial(row(3, status="failed"))
+    store.compact()
+    found = states(tmp_path)
+    assert len(found) == len(pd.read_parquet(tmp_path / "trials")) == COUNT
+    assert found["status"].value_counts().to_dict() == {"completed": COUNT - 1, "failed": 1}
+
+
+def copied_twice(source: Path, copy: Path) -> None:
+    """Copy a folder of running trials, and again, over it, when they have ended and are batched."""
+    store = ResultStore(source)
+    for trial in range(COUNT):
+        store.put_trial(row(trial, status="running"))
+        store.put_epochs(f"{trial:016x}", [row(trial, epoch=1, recorded=now())])
+        store.put_event(row(trial, event="started"))
+    shutil.copytree(source, copy)
+    for trial in range(COUNT):
+        store.put_trial(row(trial, status="completed"))
+        store.put_epochs(f"{trial:016x}", [row(trial, epoch=2, recorded=now())])
+        store.put_event(row(trial, event="completed"))
+    store.compact()
+    shutil.copytree(source, copy, dirs_exist_ok=True)
+
+
+def test_in_a_folder_that_was_copied_twice_the_newer_rows_count(tmp_path: Path) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    copied_twice(source, copy)
+    assert len(names(copy)) == COUNT + 1
+    for table in ("trials", "epochs", "events"):
+        found, expected = (read_table(folder, table).sort_values("trial_id", kind="stable")
+                           for folder in (copy, source))  # fmt: skip
+        pd.testing.assert_frame_equal(found.reset_index(drop=True), expected.reset_index(drop=True))
+    store = ResultStore(copy)
+    third = f"{3:016x}"
+    trial = store.trial(third)
+    assert trial is not None
+    assert trial["status"] == "completed"
+    assert [epoch["epoch"] for epoch in store.epochs(third)] == [1, 2]
+    store.put_trial(row(3, status="failed"))
+    counts = {"completed": COUNT - 1, "failed": 1}
+    assert states(copy)["status"].value_counts().to_dict() == counts
+    store.compact()
+    assert len(names(copy)) == len(names(copy, "epochs")) == 1
+    assert states(copy)["status"].value_counts().to_dict() == counts
+    assert len(read_table(copy, "epochs")) == 2 * COUNT
+
+
+def test_an_own_file_that_is_newer_than_the_batch_counts(tmp_path: Path) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    filled(source).compact()
+    shutil.copytree(source, copy)
+    ResultStore(source).put_trial(row(3, status="failed"))
+    shutil.copytree(source, copy, dirs_exist_ok=True)
+    pd.testing.assert_frame_equal(states(copy), states(source))
+    ResultStore(copy).compact()
+    pd.testing.assert_frame_equal(states(copy), states(source))
+
+
+def test_of_two_batches_with_a_trial_the_newer_rows_count(tmp_path: Path) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    filled(source).compact()
+    shutil.copytree(source, copy)
+    store = ResultStore(source)
+    store.put_trial(row(3, status="failed"))
+    store.put_trial(row(COUNT, status="completed"))
+    store.compact()
+    shutil.copytree(source, copy, dirs_exist_ok=True)
+    assert len(names(copy)) == 2
+    pd.testing.assert_frame_equal(states(copy), states(source))
+    other = ResultStore(copy)
+    other.put_trial(row(4, status="failed"))
+    assert states(copy)["status"].value_counts().to_dict() == {"completed": COUNT - 1, "failed": 2}
+    other.forget(f"{3:016x}")
+    assert f"{3:016x}" not in set(states(copy)["trial_id"])

@@ -213,6 +213,29 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
             read()
 
 
+@pytest.mark.parametrize("damage", ["cut off", "overwritten", "empty"])
+def test_a_damaged_file_is_named_in_one_line(tmp_path: Path, damage: str) -> None:
+    store = ResultStore(tmp_path)
+    for trial_id in ("a", "b"):
+        store.put_epochs(trial_id, [{"trial_id": trial_id, "epoch": epoch} for epoch in range(99)])
+    path = tmp_path / "epochs" / "b.parquet"
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    zeros = b"PAR1" + bytes(len(whole) - 12) + whole[-8:]
+    path.write_bytes({"cut off": whole[:middle], "empty": b"", "overwritten": zeros}[damage])
+    for read in (lambda: read_table(tmp_path, "epochs"), lambda: ResultStore(tmp_path).epochs("b")):
+        with pytest.raises(InputError, match=f"{path}: damaged .*delete it") as caught:
+            read()
+        assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_the_system_refuses_is_not_called_damaged(tmp_path: Path) -> None:
+    ResultStore(tmp_path).put_trial({"trial_id": "a"})
+    (tmp_path / "trials" / "b.parquet").symlink_to("b.parquet")
+    with pytest.raises(InputError, match=r"b\.parquet: cannot be read \(Too many levels"):
+        read_table(tmp_path, "trials")
+
+
 def test_a_folder_without_results_is_refused_and_a_table_without_files_is_empty(
     tmp_path: Path,
 ) -> None:

@@ -1,8 +1,9 @@
 """Parquet files of the result tables: reading them in any version, writing them whole."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +12,8 @@ import pyarrow.parquet as pq
 from resray.errors import InputError
 from resray.results.schema import VERSION, VERSION_KEY, table_schema
 
+LONGEST_REASON = 200
+"""Letters of Arrow's explanation of what is wrong with a file."""
 READERS = min(8, os.cpu_count() or 1)
 """How many files are read at the same time."""
 ROWS_TOGETHER = 50_000
@@ -25,13 +28,24 @@ def table_files(folder: Path, table: str) -> list[Path]:
 def read_files(files: Sequence[Path], table: str, coded: Collection[str] = ()) -> pa.Table:
     """Return the rows of a table's files.
 
-    Of the text columns ``coded`` each different text is kept once, in a dictionary.
+    Of the text columns ``coded`` each different text is kept once, in a dictionary. Raises
+    InputError as `read_file` does.
     """
+    return joined(read_parts(files, table, coded), table, coded)
+
+
+def read_parts(files: Sequence[Path], table: str, coded: Collection[str] = ()) -> list[pa.Table]:
+    """Return the rows of each of a table's files."""
     schema = _with_dictionaries(table_schema(table), coded)
     # Most of a small file's time passes outside of Python, so threads share it.
     with ThreadPoolExecutor(READERS) as pool:
-        parts = pool.map(lambda file: read_file(file, schema, coded), files)
-        whole = pa.concat_tables([schema.empty_table(), *parts])
+        return list(pool.map(lambda file: read_file(file, schema, coded), files))
+
+
+def joined(parts: Sequence[pa.Table], table: str, coded: Collection[str] = ()) -> pa.Table:
+    """Return what `read_parts` gave as one."""
+    schema = _with_dictionaries(table_schema(table), coded)
+    whole = pa.concat_tables([schema.empty_table(), *parts])
     rows = whole.unify_dictionaries().combine_chunks()
     # What decoding took, twice the size of the rows, is kept for the next time otherwise.
     pa.default_memory_pool().release_unused()
@@ -39,15 +53,40 @@ def read_files(files: Sequence[Path], table: str, coded: Collection[str] = ()) -
 
 
 def read_file(path: Path, schema: pa.Schema, coded: Collection[str] = ()) -> pa.Table:
-    """Return the rows of one file with the columns of ``schema``."""
-    # pq.read_table plans a dataset's scan first, which takes longer than to read so small a file.
+    """Return the rows of one file with the columns of ``schema``.
+
+    Raises InputError if the file is damaged, cannot be read or is a newer resray's, and
+    FileNotFoundError if it is not there.
+    """
+    with said_which(path):
+        # pq.read_table plans a dataset's scan first, which takes longer than to read so small a
+        # file.
+        try:
+            opened = pq.ParquetFile(path, read_dictionary=coded)
+        except KeyError:
+            # An older version's file has not all of these columns.
+            opened = pq.ParquetFile(path)
+        with opened as file:
+            return conform(file.read(use_threads=False), schema, path)
+
+
+@contextmanager
+def said_which(path: Path) -> Iterator[None]:
+    """Raise InputError, with the file and what to do, where a file cannot be read."""
     try:
-        opened = pq.ParquetFile(path, read_dictionary=coded)
-    except KeyError:
-        # An older version's file has not all of these columns.
-        opened = pq.ParquetFile(path)
-    with opened as file:
-        return conform(file.read(use_threads=False), schema, path)
+        yield
+    except FileNotFoundError:
+        # Expected: since the files were listed, a batch was made or taken apart.
+        raise
+    except (pa.ArrowException, OSError) as error:
+        # Arrow's own errors have no number; the system's (no permission) are not about the content.
+        if number := getattr(error, "errno", None):
+            raise InputError(f"{path}: cannot be read ({os.strerror(number)})") from error
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        raise InputError(
+            f"{path}: damaged ({reason}); put a copy in its place, or delete it and what trials/ "
+            "holds of the same trials and run the study again"
+        ) from error
 
 
 def write_file(path: Path, rows: pa.Table) -> None:

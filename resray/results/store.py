@@ -165,10 +165,10 @@ class ResultStore:
         return self.folder / table / f"{trial_id}.parquet"
 
     def _read(self, table: str, trial_id: str) -> list[Row]:
+        if table in BATCHED:
+            return self._batches.rows(table, trial_id)
         path = self._path(table, trial_id)
-        if path.exists():
-            return read_file(path, table_schema(table)).to_pylist()
-        return self._batches.rows(table, trial_id) if table in BATCHED else []
+        return read_file(path, table_schema(table)).to_pylist() if path.exists() else []
 
     def _write(self, table: str, trial_id: str, rows: list[Row]) -> None:
         schema = table_schema(table)
