@@ -270,6 +270,16 @@ def test_the_cells_of_a_heatmap_are_points() -> None:
         ["heatmap", "cat", "cat", 90.0], ["heatmap", "dog", "cat", 10.0]]  # fmt: skip
 
 
+def test_only_what_was_measured_is_written(results: Path, tmp_path: Path) -> None:
+    for figure, many in (("cost", 3), ("time-to-accuracy", None)):
+        path, _ = export_figure(results, tmp_path / f"{figure}.csv", figure=figure)
+        frame = pd.read_csv(path)
+        assert frame["series"].notna().all()
+        assert many is None or len(frame) == many
+    # Thresholds are round numbers; in the figure points stand a little aside of them.
+    assert (frame["x"] * 2 == (frame["x"] * 2).round()).all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -105,7 +105,7 @@ def test_front_is_stepped_and_what_it_dominates_is_paler(tmp_path: Path) -> None
 def test_front_hangs_on_no_series_that_may_be_hidden(tmp_path: Path) -> None:
     line, points = traces(four(tmp_path))
     assert "legendgroup" not in line
-    assert "meta" not in line
+    assert line["meta"] == {"helper": True}
     assert points["meta"]["keys"] == ["s0", "s1", "s2", "s3"]
 
 
@@ -190,7 +190,7 @@ def test_of_many_configurations_all_stand_in_grey_behind(tmp_path: Path) -> None
     cloud, line, points = panel.traces
     assert len(cloud["x"]) == len(points["x"]) == CLOUD_FROM + 1
     assert "legendgroup" not in cloud
-    assert "meta" not in cloud
+    assert cloud["meta"] == {"helper": True}
     assert line["y"] == [90, 90]
 
 

@@ -27,11 +27,16 @@ def figure_frame(figure: Figure, panels: Sequence[Panel], results: Results) -> p
     rows = [
         {"panel": panel.title, "axis": axis_title(panel), "trace": number, **point}
         for panel in panels
-        for number, trace in enumerate(panel.traces, 1)
+        for number, trace in enumerate(own_traces(panel), 1)
         for point in points_of(trace, labels)
     ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
     return frame.loc[:, [name for name in COLUMNS if not frame[name].isna().all()]]
+
+
+def own_traces(panel: Panel) -> list[Trace]:
+    """Return a panel's traces without those that only help the eye."""
+    return [trace for trace in panel.traces if not (trace.get("meta") or {}).get("helper")]
 
 
 def axis_title(panel: Panel) -> str | None:
@@ -45,8 +50,9 @@ def points_of(trace: Trace, labels: Mapping[str, str]) -> Iterator[dict[str, Any
     if trace.get("z") is not None:
         yield from ({"kind": kind, **cell} for cell in cells_of(trace))
         return
-    keys = (trace.get("meta") or {}).get("keys")
-    lists = (trace.get("x"), trace.get("y"), keys, trace.get("text"),
+    meta = trace.get("meta") or {}
+    keys = meta.get("keys")
+    lists = (meta.get("x", trace.get("x")), trace.get("y"), keys, trace.get("text"),
              errors(trace, "error_x"), errors(trace, "error_y"))  # fmt: skip
     for x, y, key, text, error_x, error_y in zip_longest(*map(as_list, lists)):
         if x is None and y is None:

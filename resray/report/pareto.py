@@ -96,6 +96,7 @@ class Scatter:
         return {
             "type": "scatter",
             "mode": "markers",
+            "meta": {"helper": True},
             "x": self.by_cost(lambda cost: Curve(cost.measured.mean[some].tolist())),
             "y": self.by_quality(lambda quality: Curve(quality.mean[some].tolist())),
             "marker": {"color": "@axis", "size": 5, "opacity": 0.55},
@@ -144,6 +145,7 @@ class Scatter:
         return {
             "type": "scatter",
             "mode": "lines+markers+text",
+            "meta": {"helper": True},
             "x": x + end[0],
             "y": y + end[1],
             "line": {"color": "@muted", "width": 1.5, "shape": "hv"},

@@ -61,9 +61,11 @@ class Panel:
 
     title: str | Choice
     traces: list[Trace]
-    """Plotly's, with two keys of their own. ``legendgroup``: the key of the series that shows and
+    """Plotly's, with keys of their own. ``legendgroup``: the key of the series that shows and
     hides the trace. ``meta={"keys": [...]}``: the series of each of the trace's points, where they
-    differ; every list of that length then loses the points that are hidden."""
+    differ; every list of that length then loses the points that are hidden. ``meta={"helper":
+    True}``: the trace repeats or joins points of another, so saved numbers go without it.
+    ``meta={"x": [...]}``: where its points belong that are drawn beside each other."""
     layout: Layout
     """Plotly's. ``meta={"row": 38, "base": 90}``: the height follows from the categories shown."""
 

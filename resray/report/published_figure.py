@@ -223,7 +223,7 @@ class Rows:
             "hoverinfo": "skip",
             # Below the points, whose first trace must come first: it has every row.
             "zorder": -1,
-            "meta": {"keys": [key for _, _, key in ends]},
+            "meta": {"helper": True, "keys": [key for _, _, key in ends]},
         }
 
     def points(

@@ -149,6 +149,7 @@ def line(
         series,
         type="scatter",
         mode="lines+markers",
+        meta={"x": [thresholds[n] for n in kept]},
         x=[thresholds[n] + aside(place, len(reaching.groups), thresholds) for n in kept],
         y=Choice("along", means),
         error_y=Choice("along", spans),

@@ -69,7 +69,8 @@ function numbersOf(figure) {
   const lines = [["panel", "series", "point", "x", "y", "value"]];
   for (const panel of figure.panels.filter((panel) => !panel.hidden)) {
     const title = panel.querySelector("h3").textContent;
-    for (const trace of panel.querySelector(".plot").data) lines.push(...pointsOf(trace, title));
+    const own = panel.querySelector(".plot").data.filter((trace) => !trace.meta?.helper);
+    for (const trace of own) lines.push(...pointsOf(trace, title));
   }
   return lines.map((line) => line.map(csvOf).join(",")).join("\r\n") + "\r\n";
 }
@@ -89,6 +90,7 @@ function pointsOf(trace, title) {
   const count = Math.max(trace.x?.length ?? 0, trace.y?.length ?? 0);
   return Array.from({ length: count }, (_, place) => {
     const key = trace.meta?.keys?.[place] ?? trace.legendgroup;
-    return [title, key ? labelOf(key) : trace.name, place + 1, trace.x?.[place], trace.y?.[place]];
+    const x = (trace.meta?.x ?? trace.x)?.[place];
+    return [title, key ? labelOf(key) : trace.name, place + 1, x, trace.y?.[place]];
   });
 }
