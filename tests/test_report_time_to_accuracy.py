@@ -143,6 +143,21 @@ def test_the_tables_say_how_many_got_there(results: Results) -> None:
     assert epochs.rows[0][1] == "2.5 (2 of 2)"
 
 
+def test_what_is_not_known_was_reached_all_the_same(tmp_path: Path) -> None:
+    rows = [trial("a", seed, epochs=2, seconds_training=60.0) for seed in range(3)]
+    epochs = [epoch | {"validation_accuracy": 30.0 * epoch["epoch"]}
+              for row in rows for epoch in epochs_of(row)]  # fmt: skip
+    epochs[0]["seconds_training"] = None
+    results = load_results(write_results(tmp_path, rows, epochs=epochs))
+    times, numbers = time_to_accuracy_table(results), epochs_to_accuracy_table(results)
+    assert times is not None
+    assert numbers is not None
+    assert times.rows[0][1] == "1\u00a0min 0\u00a0s (3 of 3, known of 2)"
+    assert times.caption.endswith("over those of which it is known")
+    assert numbers.rows[0][1] == "2 (3 of 3)"
+    assert time_to_accuracy_figure(results) is not None
+
+
 def test_a_threshold_that_nobody_reached_is_a_dash(tmp_path: Path) -> None:
     curves: dict[tuple[str, int], Curve] = {("a", 0): [20, 30], ("b", 0): [20, 70]}
     made = epochs_to_accuracy_table(written(tmp_path, curves))

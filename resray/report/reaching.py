@@ -20,14 +20,16 @@ NEAR = 0.9
 
 @dataclass(frozen=True)
 class Reached:
-    """What groups needed for one threshold: over their trials that reached it."""
+    """What groups needed for one threshold: over their trials that reached it, as far as known."""
 
     mean: np.ndarray
-    """(groups,); NaN where no trial reached it."""
+    """(groups,); NaN where nothing is known."""
     low: np.ndarray
     high: np.ndarray
     count: np.ndarray
     """How many trials reached it."""
+    known: np.ndarray
+    """Of how many of these it is known what they needed."""
 
 
 class Reaching:
@@ -91,14 +93,15 @@ class Reaching:
         """Return what groups needed, from what their trials needed for one threshold."""
         known = np.isfinite(needed)
         own, values, size = self.owners[known], needed[known], len(self.groups)
-        count = np.bincount(own, minlength=size)
+        count = np.bincount(self.owners[~np.isinf(needed)], minlength=size)
+        behind = np.bincount(own, minlength=size)
         low, high = np.full(size, np.inf), np.full(size, -np.inf)
         np.minimum.at(low, own, values)
         np.maximum.at(high, own, values)
         total = np.bincount(own, values, size)
         with np.errstate(invalid="ignore"):
-            mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        return Reached(mean, low, high, count)
+            mean = np.where(behind > 0, total / np.maximum(behind, 1), np.nan)
+        return Reached(mean, low, high, count, behind)
 
     @cached_property
     def timed(self) -> list[bool]:

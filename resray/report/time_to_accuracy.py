@@ -34,7 +34,7 @@ from resray.report.reaching import (
 )
 from resray.report.sections import marks
 from resray.report.tables import Table, number_column, table, text_column
-from resray.report.text import Valued, duration, fixed, plotly_text
+from resray.report.text import MISSING, Valued, duration, fixed, plotly_text
 
 MOST = 6
 """Thresholds, beside the study's own target."""
@@ -238,6 +238,8 @@ def reaching_table(results: Results, along: str, text: str, id: str) -> Table | 
         number_column("Best validation, %"),
         text_column("Mark", optional=True),
     ]  # fmt: skip
+    if any((reached.known < reached.count).any() for reached in found):
+        text += "; the mean is over those of which it is known"
     rows = [
         [
             group.label,
@@ -251,9 +253,14 @@ def reaching_table(results: Results, along: str, text: str, id: str) -> Table | 
 
 
 def cell(reached: Reached, place: int, trials: int, along: str) -> Valued | None:
-    """Return ``12 min 3 s (3 of 3)``; None where no trial got there."""
-    if not reached.count[place]:
+    """Return ``12 min 3 s (3 of 3)``, or ``12 min 3 s (3 of 3, known of 2)``; None where no trial
+    got there."""
+    count, known = int(reached.count[place]), int(reached.known[place])
+    if not count:
         return None
+    there = f"({count} of {trials}{'' if known == count else f', known of {known}'})"
+    if not known:
+        return Valued(f"{MISSING} {there}", None)
     mean = float(reached.mean[place])
     amount = duration(mean) if along == TIME else f"{mean:.3g}"
-    return Valued(f"{amount} ({int(reached.count[place])} of {trials})", mean)
+    return Valued(f"{amount} {there}", mean)
