@@ -160,6 +160,14 @@ def test_a_latex_table_that_fills_more_than_a_page_is_a_long_one() -> None:
         (("--table", "means", "--output", "a.png"), "a table is not written as png; choose csv"),
         (("--output", "a.csv", "--format", "latex"), "--format latex: .* ends as csv; leave out"),
         (("--output", "a.csv", "--format", "cvs"), "--format: 'cvs' is not known; did you mean"),
+        (("--output", "a.xlsx"), "a.xlsx: .xlsx is no form .* end it in .csv, .json, .tex, .md"),
+        (("--figure", "curves", "--output", "a.pdf"), "end it in .png, .svg, .json, .csv"),
+        (("--output", "-"), "--output -: must be a file"),
+        (("--all", "--output", "a.csv"), "--output a.csv: --all writes a folder"),
+        (("--all", "--output", "a.zip"), "name a folder"),
+        (("--all", "--output", "-"), "name a folder"),
+        (("--table", "means", "--table", "trials", "--output", "a.csv"), "--table: a file holds"),
+        (("--figure", "cost", "--figure", "curves", "--output", "a.csv"), "--figure: a file"),
         (("--table", "means", "--figure", "cost", "--output", "a.csv"), "type one of --table and"),
         (("--output", "a.csv", "--theme", "dark"), "--theme: only for --figure and --all"),
         (("--list", "--table", "means"), "--table: only for --output, not for --list"),
@@ -173,6 +181,36 @@ def test_mistakes_are_told_and_nothing_is_written(
 ) -> None:
     assert_refused(resray("export", str(SAMPLE), *arguments), 2, says)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_without_a_suffix_and_a_format_in_short_are_taken(
+    resray: Resray, tmp_path: Path
+) -> None:
+    for name, typed, begins in [
+        ("plain", (), "model,epoch"),
+        ("a.txt", ("--format", "md"), "| model | epoch"),
+        ("b.md", ("--format", "md"), "| model | epoch"),
+        ("c", ("--format", "tex"), "% \\usepackage"),
+    ]:
+        answer = resray("export", str(SAMPLE), "--output", name, *typed)
+        assert (answer.code, answer.out) == (0, f"{name}\n"), answer.err
+        assert (tmp_path / name).read_text().startswith(begins)
+    answer = resray("export", str(SAMPLE), "--all", "--output", "files.v1", "--format", "md")
+    assert answer.code == 0, answer.err
+    assert (tmp_path / "files.v1" / "tables" / "means.md").is_file()
+
+
+def test_folders_are_called_as_they_are_named(resray: Resray, tmp_path: Path) -> None:
+    write_results(tmp_path / "a", [trial(epochs=2)])
+    write_results(tmp_path / "b", [trial(epochs=2)])
+    answer = resray("export", "a", "NEW=b", "--output", "e.csv")
+    assert answer.code == 0, answer.err
+    assert set(pd.read_csv(tmp_path / "e.csv")["source"]) == {"a", "NEW"}
+    figure = resray("export", "a", "NEW=b", "--figure", "curves", "--output", "c.csv")
+    assert figure.code == 0, figure.err
+    assert "NEW" in (tmp_path / "c.csv").read_text()
+    assert resray("export", "a", "NEW=b", "--list").code == 0
+    assert_refused(resray("export", "a", "=b", "--list"), 2, "expected NAME=PATH")
 
 
 def test_a_network_is_shared_from_one_folder(resray: Resray) -> None:

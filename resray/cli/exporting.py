@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from resray.cli.options import SelectOption
+from resray.cli.reporting import split_names
 from resray.cli.results import CheckpointOption, TrustOption
 from resray.errors import InputError
 
@@ -16,9 +17,9 @@ FILES = ("--output",)
 def export(
     context: typer.Context,
     paths: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
-            metavar="PATH...",
+            metavar="[NAME=]PATH...",
             help="A study's results, e.g. results/depth-family; several, as for report, for "
             "tables and figures.",
         ),
@@ -31,11 +32,11 @@ def export(
         bool, typer.Option("--list", help="Name the tables and figures of these results.")
     ] = False,
     table: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option("--table", metavar="NAME", help="The table to write (default: epochs)."),
     ] = None,
     figure: Annotated[
-        str | None, typer.Option("--figure", metavar="NAME", help="Write this figure.")
+        list[str] | None, typer.Option("--figure", metavar="NAME", help="Write this figure.")
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Write all tables and figures into the folder --output.")
@@ -86,15 +87,25 @@ def export(
 ) -> None:
     """Share results: a table or a figure as a file, or a trained network as a folder or on the
     hub."""
-    target = check_export(context.params)
+    names, folders = split_names(paths)
+    only_one = {"table": single("--table", table), "figure": single("--figure", figure)}
+    typed = {**context.params, **only_one, "paths": folders, "names": names}
+    target = check_export(typed)
     if target == "--list":
         from resray.export.everything import listing
 
-        print("\n".join(listing(paths, select or ())))
+        print("\n".join(listing(folders, select or (), names)))
     elif target == "--output":
-        export_files(context.params)
+        export_files(typed)
     else:
-        export_network(context.params)
+        export_network(typed)
+
+
+def single(option: str, values: list[str] | None) -> str | None:
+    """Return an option's value; raise InputError if it was typed twice, of which one would win."""
+    if values and len(values) > 1:
+        raise InputError(f"{option}: a file holds one; --all writes them all into a folder")
+    return values[0] if values else None
 
 
 def export_files(typed: dict[str, Any]) -> None:
@@ -104,7 +115,11 @@ def export_files(typed: dict[str, Any]) -> None:
     from resray.export.tables import EPOCHS, export_table
 
     paths, output = typed["paths"], typed["output"]
-    chosen = {"format": typed["file_format"], "select": tuple(typed["select"] or ())}
+    chosen: dict[str, Any] = {
+        "format": typed["file_format"],
+        "select": tuple(typed["select"] or ()),
+        "names": typed["names"],
+    }
     look = Look(
         views=tuple(typed["view"] or ()),
         **{key: typed[key] for key in ("theme", "width", "height", "scale")},

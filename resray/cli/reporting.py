@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 100
 """Letters of a file's name that follows from folders."""
+PAGES = (".html", ".htm")
 
 FoldersArgument = Annotated[
     list[str],
@@ -81,6 +83,17 @@ def report(
             watch_folders(paths, lambda live: write(live=live), partial(print, flush=True))
         else:
             print(write())
+    if price_per_gpu_hour is not None and not any(map(has_gpu_hours, paths)):
+        print("No trial has GPU-hours, so --price-per-gpu-hour adds no costs", file=sys.stderr)
+
+
+def has_gpu_hours(folder: Path) -> bool:
+    from resray.results.schema import TABLES
+    from resray.results.store import read_table
+
+    # A folder that was watched may have got no results.
+    there = any((folder / table).is_dir() for table in TABLES)
+    return there and bool(read_table(folder, "trials")["gpu_hours"].notna().any())
 
 
 def default_output(paths: list[Path], names: list[str]) -> Path:
@@ -95,11 +108,20 @@ def default_output(paths: list[Path], names: list[str]) -> Path:
 
 @contextmanager
 def writing_to(target: Path) -> Iterator[None]:
-    """Raise InputError where the file system refuses a page."""
+    """Raise InputError where the file system refuses a page, or a file that it is made of."""
     try:
         yield
     except OSError as error:
-        raise InputError(f"--output {target}: cannot be written ({error.strerror})") from error
+        reason = error.strerror or str(error)
+        if error.filename is not None and not is_beside(Path(error.filename), target):
+            raise InputError(f"{error.filename}: cannot be read ({reason})") from error
+        raise InputError(f"--output {target}: cannot be written ({reason})") from error
+
+
+def is_beside(path: Path, target: Path) -> bool:
+    """Return whether a path is one that writing a page touches: its folders, and what is in its."""
+    folders = target.absolute().parents
+    return path.absolute() in folders or path.absolute().parent == folders[0]
 
 
 def compare(
@@ -173,7 +195,9 @@ def split_names(texts: list[str]) -> tuple[list[str | None], list[Path]]:
 
 
 def check_output(output: Path) -> None:
-    """Raise InputError unless a file can be written there."""
+    """Raise InputError unless a page can be written there, under a name that browsers open."""
+    if output.suffix.lower() not in (*PAGES, "") or str(output) == "-":
+        raise InputError(f"--output {output}: must be a page, whose name ends in .html (or .htm)")
     if output.is_dir() or not output.parent.is_dir():
         raise InputError(f"--output {output}: must be a file in a folder that exists")
 

@@ -10,7 +10,9 @@ from resray.export.figures import AS_SHOWN, Look, caption_of, drawable_figures, 
 from resray.export.formats import (
     ENDINGS,
     FIGURE_FORMATS,
+    SUFFIXES,
     TABLE_FORMATS,
+    named_format,
     write_file,
     written_sheet,
 )
@@ -22,6 +24,8 @@ from resray.report.plot import Figure
 
 CONTENTS = "contents.md"
 WIDTH = 88
+FILE_ENDINGS = (*SUFFIXES, ".htm", ".html", ".pdf", ".tsv", ".txt", ".xlsx", ".zip")
+"""Ends of a name by which a file was meant, not a folder."""
 
 
 def export_all(
@@ -31,17 +35,19 @@ def export_all(
     format: str | None = None,
     select: Sequence[str] = (),
     look: Look = AS_SHOWN,
+    names: Sequence[str | None] | None = None,
 ) -> Path:
     """Write every table and figure of a report into a folder, and return the folder.
 
     Tables are CSV and figures SVG, unless ``format`` is another one of theirs. ``tables/ID.csv``,
     ``figures/ID.svg``, and contents.md with every caption. Stored tables are left out, as they
-    are Parquet already. Raises InputError for an unknown format, and where the folder cannot be
-    made or written to.
+    are Parquet already. ``names`` are what to call each of several folders. Raises InputError for
+    an unknown format, and where the folder cannot be made or written to.
     """
+    format = named_format(format)
     if format not in (None, *TABLE_FORMATS, *FIGURE_FORMATS):
         raise InputError(unknown("--format", format, (*TABLE_FORMATS, *FIGURE_FORMATS)))
-    results = load(folders, select)
+    results = load(folders, select, names)
     make_folders(output)
     sheets = report_sheets(results)
     table_format = format if format in TABLE_FORMATS else "csv"
@@ -61,6 +67,8 @@ def export_all(
 
 def make_folders(output: Path) -> None:
     """Make the folder with those for tables and figures; the folder that it stands in exists."""
+    if str(output) == "-" or output.suffix.lower() in FILE_ENDINGS:
+        raise InputError(f"--output {output}: --all writes a folder of many files; name a folder")
     if not output.parent.is_dir() or (output.exists() and not output.is_dir()):
         raise InputError(f"--output {output}: must be a folder, in a folder that exists")
     try:
@@ -83,9 +91,13 @@ def figure_path(figure: Figure, format: str) -> str:
     return f"figures/{figure.id}{ENDINGS[format]}"
 
 
-def listing(folders: Sequence[Path], select: Sequence[str] = ()) -> Iterator[str]:
+def listing(
+    folders: Sequence[Path],
+    select: Sequence[str] = (),
+    names: Sequence[str | None] | None = None,
+) -> Iterator[str]:
     """Yield lines that name every table and every figure, with the switches of the latter."""
-    results = load(folders, select)
+    results = load(folders, select, names)
     yield "Tables (--table NAME):"
     for sheet in all_sheets(results).values():
         yield f"  {sheet.id:<20} {shortened(sheet.caption)}"

@@ -59,17 +59,19 @@ def export_figure(
     format: str | None = None,
     select: Sequence[str] = (),
     look: Look = AS_SHOWN,
+    names: Sequence[str | None] | None = None,
 ) -> tuple[Path, str]:
     """Write a figure of the report of one or more folders to a file; return it and its caption.
 
     ``figure`` is the figure's id. Without a ``format`` (png, svg, json: a Plotly figure, csv: its
     numbers) the file's suffix says it. Of a single folder, ``select`` restricts the report to the
-    trials whose name one of these matches. Raises InputError for an unknown figure, switch or
-    format, a file that cannot be written, and where what draws pictures is not installed.
+    trials whose name one of these matches; of several, ``names`` are what to call each. Raises
+    InputError for an unknown figure, switch or format, a file that cannot be written, and where
+    what draws pictures is not installed.
     """
     format = format_of(output, format, FIGURE_FORMATS, "a figure")
     check_place(output)
-    results = load([folders] if isinstance(folders, Path) else folders, select)
+    results = load([folders] if isinstance(folders, Path) else folders, select, names)
     found = drawable_figures(results)
     if figure not in found:
         raise InputError(unknown("--figure", figure, found))

@@ -32,9 +32,16 @@ def format_of(output: Path, typed: str | None, formats: Collection[str], what: s
     """Return the format to write a file in: what was typed, else what its suffix says, else csv.
 
     Raises InputError for a format that is not among ``formats``, which ``what`` (a table, say) has,
-    and where the suffix says another one than was typed.
+    where the suffix says another one than was typed, and where it says one that is not known.
     """
     meant = SUFFIXES.get(output.suffix.lower())
+    typed = named_format(typed)
+    if typed is None and output.suffix and meant is None:
+        endings = ", ".join(ENDINGS[format] for format in formats)
+        raise InputError(
+            f"--output {output}: {output.suffix} is no form that {what} is written in; end it in "
+            f"{endings}, or name the form with --format"
+        )
     if typed is not None and typed not in {*SUFFIXES.values(), *formats}:
         raise InputError(unknown("--format", typed, formats))
     if typed is not None and meant not in (None, typed):
@@ -45,6 +52,11 @@ def format_of(output: Path, typed: str | None, formats: Collection[str], what: s
     if format not in formats:
         raise InputError(f"{what} is not written as {format}; choose {', '.join(sorted(formats))}")
     return format
+
+
+def named_format(typed: str | None) -> str | None:
+    """Return the format that a suffix without its dot stands for (md, tex), else what was typed."""
+    return typed if typed is None else SUFFIXES.get(f".{typed}", typed)
 
 
 def written_sheet(sheet: Sheet, format: str) -> str:
@@ -110,6 +122,8 @@ FIGURE_FORMATS = (*IMAGE_FORMATS, "json", "csv")
 
 def check_place(output: Path) -> None:
     """Raise InputError unless a file can be made there."""
+    if str(output) == "-":
+        raise InputError("--output -: must be a file; /dev/stdout is the standard output")
     if not output.parent.is_dir() or output.is_dir():
         raise InputError(f"--output {output}: must be a file in a folder that exists")
 

@@ -164,15 +164,20 @@ def shown_of_frame(frame: pd.DataFrame) -> Shown:
 # --- which results ------------------------------------------------------------------------------
 
 
-def load(folders: Sequence[Path], select: Sequence[str] = ()) -> Results:
+def load(
+    folders: Sequence[Path],
+    select: Sequence[str] = (),
+    names: Sequence[str | None] | None = None,
+) -> Results:
     """Read results folders, of a single one only the trials whose name one of ``select`` matches.
 
-    Raises InputError if a folder holds no results, or a name matches nothing.
+    ``names`` are what to call each of several, as in `load_several`. Raises InputError if a folder
+    holds no results, or a name matches nothing.
     """
     if len(folders) > 1:
         if select:
             raise InputError("--select: only for the results of a single folder")
-        return load_several(folders)
+        return load_several(folders, names)
     return load_results(folders[0], selected_ids(folders[0], select))
 
 

@@ -56,18 +56,19 @@ def export_table(
     table: str = EPOCHS,
     format: str | None = None,
     select: Sequence[str] = (),
+    names: Sequence[str | None] | None = None,
 ) -> Path:
     """Write a table of the results in one or more folders to a file, and return the file.
 
     ``table`` is the id of one of the report's tables, ``stored-NAME`` for one of the Parquet tables
     as it is, or ``epochs``: one row per epoch. Of a single folder, ``select`` restricts it to the
-    trials whose name one of these matches. Without a ``format`` the file's suffix says it, and csv
-    is the default. Raises InputError for an unknown table or format, a name that matches nothing,
-    or a file that cannot be written.
+    trials whose name one of these matches; of several, ``names`` are what to call each. Without a
+    ``format`` the file's suffix says it, and csv is the default. Raises InputError for an unknown
+    table or format, a name that matches nothing, or a file that cannot be written.
     """
     format = format_of(output, format, TABLE_FORMATS, "a table")
     check_place(output)
-    results = load([folders] if isinstance(folders, Path) else folders, select)
+    results = load([folders] if isinstance(folders, Path) else folders, select, names)
     write_file(output, written_sheet(find_sheet(results, table), format))
     return output
 

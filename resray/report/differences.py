@@ -52,12 +52,14 @@ class Contrast:
 def differences_section(results: Results, baseline: str | None = None) -> Html:
     """Return a table of differences to a baseline, and hidden ones to the others to choose from.
 
-    The baseline is a group's label, or a name that one group has; of none given, or while it has no
+    The baseline is a group's label, or a name that one group has (of several folders: in the first
+    one); of none given, or while it has no
     test accuracy, `default_baseline`. Nothing if fewer than two groups have one. Raises InputError
     if no group is called so.
     """
     groups = [measure(results, group) for group in results.groups]
-    chosen = named(groups, baseline) if groups and baseline is not None else None
+    source = next(iter(results.sources), None)
+    chosen = named(groups, baseline, source) if groups and baseline is not None else None
     measured = [one for one in groups if one.values]
     if len(measured) < 2:
         return Html()
@@ -81,11 +83,13 @@ def measure(results: Results, group: Group) -> Measured:
     return Measured(group, values, estimate(summarise(values.values())), condition_of(group))
 
 
-def named(groups: Sequence[Measured], baseline: str) -> Measured:
-    """Return what has this label, or this name if nothing else has it. Raises InputError if nothing
-    does, or several."""
+def named(groups: Sequence[Measured], baseline: str, source: str | None = None) -> Measured:
+    """Return what has this label, or this name if nothing else has it, in the folder ``source`` at
+    least. Raises InputError if nothing does, or several."""
     of_label = [one for one in groups if one.group.label == baseline]
     found = of_label or [one for one in groups if one.group.name == baseline]
+    if len(found) > 1 and source is not None:
+        found = [one for one in found if one.group.trials[0]["source"] == source]
     if len(found) != 1:
         raise InputError(unknown("--baseline", baseline, (one.group.label for one in groups)))
     return found[0]
