@@ -11,6 +11,7 @@ import pytest
 from resray.report.aggregate import Results, load_results
 from resray.report.curves import curve_figure
 from resray.report.epoch_lines import outline
+from resray.report.figures import all_figures
 from resray.report.gradients import gradient_figure
 from resray.report.page import render
 from resray.report.plot import Figure, Panel, Trace
@@ -273,3 +274,24 @@ def test_gradients_too_small_to_divide_by_are_left_out(tmp_path: Path) -> None:
     epochs = [first | {"gradient_norm_last_stage": 1e-300}, second]
     figure = gradient_figure(load_results(write_results(tmp_path, [row], epochs=epochs)))
     assert figure is not None
+
+
+def test_lines_of_one_colour_differ_in_their_dashes(tmp_path: Path) -> None:
+    trials = [trial(f"net{n:02}", epochs=3) for n in range(16)]
+    results = results_of(tmp_path, *((row, epochs_of(row)) for row in trials))
+    figures = all_figures(results)
+    kinds = {"solid", "dashdot", "longdashdot"}
+    for name in ("curves", "gradients", "generalisation"):
+        panel = figures[name].chosen()[-1]
+        looks = [(trace["line"]["color"], trace["line"]["dash"]) for trace in panel.traces
+                 if trace.get("line", {}).get("dash") in kinds]  # fmt: skip
+        assert len(set(looks)) == len(looks) == 16
+        assert "as the key shows" in figures[name].caption
+    html = render(results)
+    assert "stroke-dasharray" in html
+
+
+def test_few_lines_are_solid(tmp_path: Path) -> None:
+    figure = curve_figure(two_seeds(tmp_path))
+    assert figure is not None
+    assert "dashes" not in figure.caption

@@ -150,11 +150,6 @@ class Results:
         """Return the trials in one of these states."""
         return [row for row in self.trials if row["status"] in statuses]
 
-    def per_epoch(self, group: Group, column: str) -> list[float]:
-        """Return the mean of an epoch column for each finished trial of a group."""
-        tables = (self.epochs.get(row["trial_id"]) for row in group.finished)
-        return [float(rows[column].mean()) for rows in tables if rows is not None]
-
     @cached_property
     def split_settings(self) -> tuple[dict[str, Any], list[str]]:
         """The settings in use that all groups share, and the keys in which some differ."""

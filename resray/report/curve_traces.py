@@ -64,7 +64,7 @@ class Drawing:
                 x=self.places(place, self.kept[place]),
                 y=choice("quantity", {name: self.curve(spread.mean[place, self.kept[place]])
                                       for name, spread in found.items()}),
-                line={"color": series.colour, "dash": self.dash(line, background),
+                line={"color": series.colour, "dash": self.dash(line, series, background),
                       "width": 1.4 if background or not line.finished else 2},
                 opacity=0.45 if background else 1 if line.finished else 0.7,
                 marker={"color": series.colour, "size": 4 if background else 5,
@@ -149,11 +149,11 @@ class Drawing:
         there = np.isfinite(spread.mean[place, kept])
         return self.curve(outline(there, spread.high[place, kept], spread.low[place, kept]))
 
-    def dash(self, line: Line, background: bool) -> Any:
-        """Return how a line is dashed: along time, those of shared machines are."""
+    def dash(self, line: Line, series: Series, background: bool) -> Any:
+        """Return how a line is dashed: along time, those of shared machines are alike."""
         if background or line.exclusive:
-            return "dot" if background else "solid"
-        return choice("along", {name: "dash" if name == "time" else "solid"
+            return "dot" if background else series.dash
+        return choice("along", {name: "dash" if name == "time" else series.dash
                                 for name in self.along})  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from resray.report.plot import (
     Panel,
     Switch,
     Trace,
+    dashed_note,
     epoch_axis,
     layout,
     series_with_epochs,
@@ -72,11 +73,12 @@ def curve_figure(results: Results) -> Figure | None:
         Switch("along", "Along", tuple(along[MEANS])),
         Switch("lines", "Lines", tuple(sets)),
     )
+    series = series_with_epochs(results)
     return Figure(
         id="curves",
         title="Learning curves",
-        caption=" ".join(caption(results, means, along[MEANS], most)),
-        series=series_with_epochs(results),
+        caption=" ".join(caption(results, means, along[MEANS], most)) + dashed_note(series),
+        series=series,
         panels=choice("lines", views),
         switches=tuple(switch for switch in switches if len(switch.options) > 1),
         scales=("x", "y"),
@@ -149,7 +151,7 @@ def caption(results: Results, means: LineSet, along: Mapping[str, Along], most: 
     found = ["Line: mean over seeds; band: from the lowest to the highest of them." if several
              else "One line per trial."]  # fmt: skip
     found.append("Dotted and pale, the same on the augmented training images while training: where "
-                 "it leaves the solid line, the model memorises.")  # fmt: skip
+                 "it leaves the other line, the model memorises.")  # fmt: skip
     if (means.selected >= 0).any():
         found.append("Symbols on lines: the epoch that validation selects, for each seed.")
     found += what_ended_early(results, means)

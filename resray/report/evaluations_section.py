@@ -12,10 +12,19 @@ from resray.report.evaluations import (
     evaluated,
     first_checkpoints,
 )
-from resray.report.plot import Figure, Panel, Series, Trace, all_series, layout, trace_of
+from resray.report.plot import (
+    Figure,
+    Panel,
+    Series,
+    Trace,
+    all_series,
+    dashed_note,
+    layout,
+    trace_of,
+)
 from resray.report.sections import marks
 from resray.report.statistics import Summary
-from resray.report.tables import Column, number_column, table, text_column
+from resray.report.tables import number_column, table, text_column
 from resray.report.text import Html, fixed, join, listed, plotly_text, signed, spread, tag
 
 
@@ -48,11 +57,6 @@ def not_evaluated(results: Results) -> Html:
     )
 
 
-def number_if_any(title: str) -> Column:
-    """Return a numeric column that is left out where no row has a value."""
-    return Column(title.replace(", ", ",\u00a0"), numeric=True, optional=True)
-
-
 def shown(summary: Summary | None, test: Summary | None = None) -> str | None:
     """Return ``91.30 ± 0.71 (+0.80)``: a value, and its mean's difference to the test accuracy."""
     if summary is None:
@@ -79,11 +83,11 @@ def views_table(found: Sequence[Evaluated]) -> Html:
         text_column("Configuration"),
         text_column("Checkpoint"),
         number_column("n"),
-        number_if_any("Images"),
+        number_column("Images", optional=True),
         number_column("Test, %"),
-        *(number_if_any(f"{view}, %") for view in views),
-        number_if_any("Corrupted, %"),
-        number_if_any("Calibration error, %"),
+        *(number_column(f"{view}, %", optional=True) for view in views),
+        number_column("Corrupted, %", optional=True),
+        number_column("Calibration error, %", optional=True),
         text_column("Note", optional=True),
     ]
     caption = (
@@ -134,8 +138,8 @@ def ensembles_table(results: Results) -> Html:
         text_column("Checkpoints"),
         number_column("Members"),
         number_column("Test, %"),
-        number_if_any("Members alone, %"),
-        number_if_any("Gain"),
+        number_column("Members alone, %", optional=True),
+        number_column("Gain", optional=True),
         number_column("Images"),
         text_column("Of"),
         text_column("Note", optional=True),
@@ -152,8 +156,8 @@ def foreign_table(found: Sequence[Evaluated]) -> Html:
         text_column("Checkpoint"),
         number_column("n"),
         number_column("Images"),
-        number_if_any("Accuracy, %"),
-        number_if_any("Mean confidence, %"),
+        number_column("Accuracy, %", optional=True),
+        number_column("Mean confidence, %", optional=True),
         text_column("Note", optional=True),
     ]
     caption = (
@@ -188,8 +192,8 @@ def corruptions_table(found: Sequence[Evaluated]) -> Html:
         text_column("Configuration"),
         text_column("Checkpoint", optional=True),
         number_column("n"),
-        *(number_if_any(f"{title_of(kind)}, %") for kind in kinds),
-        number_if_any("Mean, %"),
+        *(number_column(f"{title_of(kind)}, %", optional=True) for kind in kinds),
+        number_column("Mean, %", optional=True),
         text_column("Note", optional=True),
     ]
     rows = [
@@ -232,6 +236,7 @@ def evaluations_figure(results: Results) -> Figure | None:
     names = listed({one.checkpoint: None for one in found})
     caption = f"Means over trials at the checkpoint {names}; bars: standard deviation over seeds."
     series = [look[one.label] for one in found]
+    caption += dashed_note(series)
     return Figure("evaluations", "Corruptions", caption, series, panels)
 
 
@@ -265,7 +270,7 @@ def severity_line(one: Evaluated, kind: str, series: Series) -> Trace:
         y=[summary.mean for summary in points.values()],
         error_y={"type": "data", "array": deviations, "color": series.colour, "thickness": 1.2,
                  "width": 3, "visible": any(deviations)},
-        line={"color": series.colour, "width": 2},
+        line={"color": series.colour, "width": 2, "dash": series.dash},
         marker={"color": series.colour, "size": 7, "symbol": series.symbol},
         hovertemplate=f"<b>{plotly_text(one.label)}</b><br>{plotly_text(kind)} %{{x}}: "
                       f"%{{y:.2f}} % (n = {one.n})<extra></extra>",

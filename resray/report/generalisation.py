@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from resray.report.aggregate import Results
+from resray.report.curve_traces import MARKED
 from resray.report.evaluations import MEAN, Evaluated, evaluated, first_checkpoints
 from resray.report.plot import (
     Choice,
@@ -19,13 +20,14 @@ from resray.report.plot import (
     Trace,
     all_series,
     bar_layout,
+    dashed_note,
     epoch_axis,
     layout,
     trace_of,
 )
 from resray.report.sections import marks
 from resray.report.statistics import Summary, summarise
-from resray.report.tables import Column, number_column, table, text_column
+from resray.report.tables import number_column, table, text_column
 from resray.report.text import Html, fixed, plotly_text, signed, spread, tag
 from resray.report.thinning import kept_points, most_points
 from resray.report.train_test import EPOCHS, Splits, splits_of
@@ -40,8 +42,6 @@ DIFFERENCES = {
 NUMBERS = 60_000
 """About how many numbers the curves may hold together."""
 SPIKE = 5
-MARKED = 12
-"""A line of no more points shows each of them."""
 
 
 def generalisation_section(results: Results) -> Html:
@@ -59,8 +59,8 @@ def gap_table(results: Results, found: Splits) -> Html:
         number_column("Validation, %"),
         number_column("Test, %"),
         number_column("Gap, points"),
-        Column("Corrupted,\u00a0%", numeric=True, optional=True),
-        Column("Corrupted minus test, points", numeric=True, optional=True),
+        number_column("Corrupted, %", optional=True),
+        number_column("Corrupted minus test, points", optional=True),
         text_column("Note", optional=True),
     ]
     caption = (
@@ -135,6 +135,7 @@ def generalisation_figure(results: Results) -> Figure | None:
     )
     series = [look[group.label] for group in found.groups]
     shown = tuple(one for one in switches if len(one.options) > 1)
+    caption += dashed_note(series)
     return Figure("generalisation", "Generalisation gap", caption, series, panels, shown)
 
 
@@ -257,7 +258,7 @@ def gap_line(series: Series, along: Curve, heights: dict[str, Curve], count: int
         mode="lines+markers" if len(along) <= MARKED else "lines",
         x=along,
         y=Choice("quantity", heights),
-        line={"color": series.colour, "width": 2},
+        line={"color": series.colour, "width": 2, "dash": series.dash},
         marker={"color": series.colour, "symbol": series.symbol, "size": 6},
         hovertemplate=f"<b>{plotly_text(series.label)}</b><br>gap: %{{y:+.4~g}} (mean, n = {count})"
         "<br>epoch %{x}<extra></extra>",

@@ -10,6 +10,7 @@ from resray.report.plot import (
     Layout,
     Panel,
     between,
+    dashed_note,
     epoch_axis,
     layout,
     series_with_epochs,
@@ -47,7 +48,8 @@ def gradient_figure(results: Results) -> Figure | None:
     views = {name: panels for name, panels in views.items() if panels}
     if not views:
         return None
-    return Figure("gradients", "Gradient norms", caption(lines, most), series_with_epochs(results),
+    series = series_with_epochs(results)
+    return Figure("gradients", "Gradient norms", caption(lines, most) + dashed_note(series), series,
                   **between("Quantity", views))  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from resray.report.plot import (
     Panel,
     Switch,
     all_series,
+    dashed_note,
     layout,
     trace_of,
 )
@@ -74,7 +75,8 @@ def profile_figure(results: Results) -> Figure | None:
             x=x,
             y=Choice("along", {name: Curve(values[place].tolist())
                                for name, values in shares.items()}),
-            line={"color": look[group.label].colour, "width": 2, "shape": "hv"},
+            line={"color": look[group.label].colour, "width": 2, "shape": "hv",
+                  "dash": look[group.label].dash},
             hovertemplate=f"<b>{plotly_text(group.label)}</b><br>%{{y:.3~g}} % of problems"
                           "<extra></extra>",
             cliponaxis=False,
@@ -86,11 +88,12 @@ def profile_figure(results: Results) -> Figure | None:
         traces,
         Choice("along", {name: plot_layout(float(own[-1])) for name, own in grids.items()}),
     )
+    series = [look[group.label] for group in problems.groups]
     return Figure(
         id="profile",
         title="Performance profile",
-        caption=caption(problems),
-        series=[look[group.label] for group in problems.groups],
+        caption=caption(problems) + dashed_note(series),
+        series=series,
         panels=[panel],
         switches=(Switch("along", "Along", tuple(ratios)),),
     )

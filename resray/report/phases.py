@@ -18,6 +18,8 @@ from resray.report.plot import (
     Series,
     Trace,
     all_series,
+    dash_of,
+    dashed_note,
     epoch_axis,
     layout,
     trace_of,
@@ -220,6 +222,7 @@ def phases_figure(results: Results) -> Figure | None:
     caption = (
         "Values as recorded in each epoch; learning rate and momentum are those of its last step. "
         f"A line ends where the setting is off or the training ended. {coinciding}"
+        f"{dashed_note(series)}"
     )
     return Figure("phases", "Schedule and phases", caption, series, panels)
 
@@ -238,7 +241,8 @@ def step_lines(
             mode="lines+markers" if len(values) <= 12 else "lines",
             x=list(range(1, len(values) + 1)),
             y=list(values),
-            line={"color": series.colour, "width": 2 + 2 * above, "shape": "hvh"},
+            line={"color": series.colour, "width": 2 + 2 * above, "shape": "hvh",
+                  "dash": series.dash},
             marker={"color": series.colour, "size": 6 + 2 * above,
                     "symbol": series.symbol},
             hovertemplate=f"<b>{plotly_text(group.label)}</b><br>{plotly_text(setting_name(key))}: "
@@ -259,7 +263,8 @@ def shared_lines(key: str, found: Sequence[tuple[Group, Course]]) -> Iterator[Tr
             "mode": "lines",
             "x": Curve(float(epoch) for epoch in range(1, len(values) + 1)),
             "y": Curve(values),
-            "line": {"color": f"@series-{place % COLOURS}", "width": 2, "shape": "hvh"},
+            "line": {"color": f"@series-{place % COLOURS}", "width": 2, "shape": "hvh",
+                     "dash": dash_of(place)},
             "hovertemplate": f"<b>{plotly_text(listed(labels, most=6))}</b>"
                              f"<br>{plotly_text(setting_name(key))}: %{{y:.4~g}}"
                              "<br>epoch: %{x}<extra></extra>",

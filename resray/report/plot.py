@@ -6,7 +6,7 @@ replaces by the value of the style sheet's variable ``--series-0``, so that plot
 into dark mode and print.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,8 @@ BAR_BASE = 90
 SHARED = "shared machine: times not compared"
 
 COLOURS = 7
+DASHES = ("solid", "dashdot", "longdashdot", "longdash")
+"""Of lines whose colour repeats; plain dots and dashes mean something in some figures."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon")
 
 MANY, DRAWN = 20, 12
@@ -72,12 +74,14 @@ class Panel:
 
 @dataclass(frozen=True)
 class Series:
-    """One entry of a figure's key: a group, with its colour and symbol."""
+    """One entry of a figure's key: a group, with its colour and symbol, and how its lines are
+    dashed."""
 
     key: str
     label: str
     colour: str
     symbol: str
+    dash: str = "solid"
 
 
 @dataclass(frozen=True)
@@ -149,15 +153,26 @@ def between(title: str, options: Mapping[str, list[Panel]]) -> dict[str, Any]:
 def all_series(groups: Sequence[Group]) -> dict[str, Series]:
     """Return each group's look by its label, in the groups' order.
 
-    Colour and symbol together repeat after 42 groups; of many groups those that the page draws at
-    first come first, so that these differ.
+    Colour and symbol together repeat after 42 groups, colour and dash after 28; of many groups
+    those that the page draws at first come first, so that these differ.
     """
     keys = {group.label: f"s{place}" for place, group in enumerate(groups)}
     looks = {
-        group.label: (f"@series-{place % COLOURS}", SYMBOLS[place % len(SYMBOLS)])
+        group.label: (f"@series-{place % COLOURS}", SYMBOLS[place % len(SYMBOLS)], dash_of(place))
         for place, group in enumerate(by_prominence(groups))
     }
     return {label: Series(key, label, *looks[label]) for label, key in keys.items()}
+
+
+def dash_of(place: int) -> str:
+    """Return how the line of the series at this place is dashed: those of one colour differ."""
+    return DASHES[place // COLOURS % len(DASHES)]
+
+
+def dashed_note(series: Iterable[Series]) -> str:
+    """Return what a caption says of lines that are dashed to be told apart; nothing if none is."""
+    dashed = any(one.dash != "solid" for one in series)
+    return " Lines of one colour differ in their dashes, as the key shows." if dashed else ""
 
 
 def by_prominence(groups: Sequence[Group]) -> list[Group]:

@@ -23,6 +23,9 @@ SYMBOL_PATHS = {
 }
 """Plotly's marker symbols, drawn in a box of 12 by 12 for the keys of figures."""
 
+DASH_LENGTHS = {"dashdot": "6 3 2 3", "longdashdot": "11 3 2 3", "longdash": "11 4"}
+"""Plotly's dashes, for lines in the keys of figures."""
+
 SAVE_MENU = tag(
     "details",
     tag("summary", "Save"),
@@ -309,4 +312,9 @@ def key_button(series: Series) -> Html:
 def swatch(series: Series) -> Html:
     colour = f"fill:var(--{series.colour.removeprefix('@')})"
     path = tag("path", d=SYMBOL_PATHS[series.symbol], style=colour)
-    return tag("svg", path, viewBox="0 0 12 12", width="12", height="12", aria_hidden="true")
+    if series.dash == "solid":
+        return tag("svg", path, viewBox="0 0 12 12", width="12", height="12", aria_hidden="true")
+    stroke = f"stroke:{colour.removeprefix('fill:')};stroke-width:2"
+    line = tag("line", x1="15", x2="39", y1="6", y2="6", style=stroke,
+               stroke_dasharray=DASH_LENGTHS[series.dash])  # fmt: skip
+    return tag("svg", path, line, viewBox="0 0 39 12", width="39", height="12", aria_hidden="true")

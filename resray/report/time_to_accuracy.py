@@ -17,6 +17,7 @@ from resray.report.plot import (
     Switch,
     Trace,
     all_series,
+    dashed_note,
     layout,
     time_unit,
     trace_of,
@@ -95,11 +96,12 @@ def time_to_accuracy_figure(results: Results) -> Figure | None:
     ]
     drawn = {trace["legendgroup"] for trace in traces}
     attained = [value for value in thresholds if (reaching.best >= value).any()]
+    series = [one for one in look.values() if one.key in drawn]
     return Figure(
         id="time-to-accuracy",
         title="Time to accuracy",
-        caption=caption(reaching, thresholds, target),
-        series=[series for series in look.values() if series.key in drawn],
+        caption=caption(reaching, thresholds, target) + dashed_note(series),
+        series=series,
         panels=[Panel(Choice("along", {name: one.title for name, one in shown.items()}), traces,
                       Choice("along", {name: plot_layout(attained, one)
                                        for name, one in shown.items()}))],
@@ -154,7 +156,7 @@ def line(
         y=Choice("along", means),
         error_y=Choice("along", spans),
         line={"color": series.colour, "width": 2,
-              "dash": Choice("along", {along: "solid" if solid or along != TIME else "dash"
+              "dash": Choice("along", {along: series.dash if solid or along != TIME else "dash"
                                        for along in shown})},
         marker={"color": series.colour, "size": 8, "symbol": open_ones},
         customdata=[[f"{thresholds[n]:g}", f"{counts[n]} of {whole}"] for n in kept],

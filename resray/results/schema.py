@@ -201,8 +201,3 @@ def table_schema(table: str) -> pa.Schema:
     """Return the Arrow schema of one of `TABLES`, marked with its version."""
     fields = [pa.field(name, kind) for name, (kind, _) in TABLES[table].items()]
     return pa.schema(fields, metadata={VERSION_KEY: str(VERSION).encode()})
-
-
-def meanings(table: str) -> dict[str, str]:
-    """Return what each column of a table means, in one line."""
-    return {name: meaning for name, (_, meaning) in TABLES[table].items()}
