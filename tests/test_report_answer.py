@@ -93,7 +93,9 @@ def test_next_best_stands_with_the_interval_of_the_table_of_differences(tmp_path
     rows = [*seeds("a", 90.0, 95.0, 100.0), *seeds("b", 89.0, 92.0, 92.0)]
     results = load(tmp_path, *rows)
     text = " ".join(answer(results))
-    assert "The next, b, differs from it by −4.00 points (95 % interval −12.96\xa0to +4.96" in text
+    assert (
+        "The next, b, differs from it by −4.00 points (95\xa0% interval −12.96\xa0to +4.96" in text
+    )
     assert "3 pairs by seed): not shown to be real." in text
     table, *_ = differences_section(results, "a").tables
     assert isinstance(table, Table)
@@ -120,7 +122,7 @@ def test_gain_over_the_cheapest_has_its_interval(tmp_path: Path) -> None:
     rows = [*seeds("a", 90.0, 95.0, 100.0, multiply_adds=20),
             *seeds("b", 89.0, 92.0, 92.0, multiply_adds=10)]  # fmt: skip
     text = " ".join(answer(load(tmp_path, *rows)))
-    gain = "it gains +4.00 points (95 % interval −4.96\xa0to +12.96, not shown) for 2.0 times"
+    gain = "it gains +4.00 points (95\xa0% interval −4.96\xa0to +12.96, not shown) for 2.0 times"
     assert gain in text
 
 

@@ -43,7 +43,7 @@ class Lead:
             return f"{by} (not tested: {found.untested})."
         n = f"{found.samples} by seed" if found.paired else f"{found.samples} seeds"
         return (
-            f"{by} (95 % interval {between(found.interval)}, p {chance(found.corrected)} after "
+            f"{by} (95\u00a0% interval {between(found.interval)}, p {chance(found.corrected)} after "
             f"Holm, {n}): {'real' if found.verdict == REAL else 'not shown to be real'}."
         )
 
@@ -57,7 +57,7 @@ class Lead:
         if found.interval is None:
             return points
         interval = Interval(-found.interval.high, -found.interval.low)
-        return f"{points} (95 % interval {between(interval)}, {found.verdict})"
+        return f"{points} (95\u00a0% interval {between(interval)}, {found.verdict})"
 
     @cached_property
     def level(self) -> list[str]:
