@@ -304,3 +304,11 @@ def test_without_kaleido_the_way_out_is_told(
     answer = resray("export", str(SAMPLE), "--figure", "cost", "--output", "a.png")
     assert_refused(answer, 2, r"pictures need kaleido; pip install \"resray\[images\]\"")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_key_shows_how_lines_are_dashed(tmp_path: Path) -> None:
+    folder = write_results(tmp_path / "r", [trial(f"net{n}", epochs=3) for n in range(9)])
+    plot = written(folder, tmp_path / "c.json", "curves")
+    keys = [trace for trace in plot["data"] if trace.get("showlegend")]
+    assert [trace["mode"] for trace in keys] == ["markers"] * 7 + ["lines+markers"] * 2
+    assert [trace["line"]["dash"] for trace in keys] == ["solid"] * 7 + ["dashdot"] * 2

@@ -83,7 +83,7 @@ def key_entries(series: Sequence[Series], width: float) -> Iterator[Trace]:
     for one in series:
         yield {
             "type": "scatter",
-            "mode": "markers",
+            "mode": "markers" if one.dash == "solid" else "lines+markers",
             "x": [None],
             "y": [None],
             "name": plotly_text(key_text(one, width)),
@@ -91,6 +91,7 @@ def key_entries(series: Sequence[Series], width: float) -> Iterator[Trace]:
             "showlegend": True,
             "hoverinfo": "skip",
             "marker": {"color": one.colour, "symbol": one.symbol, "size": 9},
+            "line": {"color": one.colour, "width": 2, "dash": one.dash},
         }
 
 

@@ -43,8 +43,8 @@ class Lead:
             return f"{by} (not tested: {found.untested})."
         n = f"{found.samples} by seed" if found.paired else f"{found.samples} seeds"
         return (
-            f"{by} (95\u00a0% interval {between(found.interval)}, p {chance(found.corrected)} after "
-            f"Holm, {n}): {'real' if found.verdict == REAL else 'not shown to be real'}."
+            f"{by} (95\u00a0% interval {between(found.interval)}, p {chance(found.corrected)} "
+            f"after Holm, {n}): {'real' if found.verdict == REAL else 'not shown to be real'}."
         )
 
     def gain(self, group: Group) -> str | None:
