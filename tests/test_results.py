@@ -229,6 +229,23 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path: Path, damage: str) -> Non
         assert "\n" not in str(caught.value)
 
 
+def test_a_flipped_byte_is_no_other_value(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    store.put_epochs("a", [epoch(number, train_loss=number / 7) for number in range(1, 6)])
+    path = tmp_path / "epochs" / "a.parquet"
+    whole, rows = path.read_bytes(), read_table(tmp_path, "epochs")
+    said = []
+    for place in range(0, len(whole), 97):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        # Where nothing is said, the byte was one that no value depends on.
+        try:
+            pd.testing.assert_frame_equal(read_table(tmp_path, "epochs"), rows)
+        except InputError as error:
+            said.append(str(error))
+    assert len(said) > 10
+    assert all(f"{path}: damaged" in text for text in said)
+
+
 def test_a_file_that_the_system_refuses_is_not_called_damaged(tmp_path: Path) -> None:
     ResultStore(tmp_path).put_trial({"trial_id": "a"})
     (tmp_path / "trials" / "b.parquet").symlink_to("b.parquet")

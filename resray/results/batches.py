@@ -146,7 +146,7 @@ class Batches:
 
 def trial_ids(path: Path) -> list[str]:
     """Return the trials of a batch."""
-    with said_which(path), pq.ParquetFile(path) as file:
+    with said_which(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         return [str(one) for one in pc.unique(file.read(["trial_id"])["trial_id"]).to_pylist()]
 
 

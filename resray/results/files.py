@@ -62,10 +62,10 @@ def read_file(path: Path, schema: pa.Schema, coded: Collection[str] = ()) -> pa.
         # pq.read_table plans a dataset's scan first, which takes longer than to read so small a
         # file.
         try:
-            opened = pq.ParquetFile(path, read_dictionary=coded)
+            opened = pq.ParquetFile(path, read_dictionary=coded, page_checksum_verification=True)
         except KeyError:
             # An older version's file has not all of these columns.
-            opened = pq.ParquetFile(path)
+            opened = pq.ParquetFile(path, page_checksum_verification=True)
         with opened as file:
             return conform(file.read(use_threads=False), schema, path)
 
@@ -78,7 +78,7 @@ def said_which(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         # Expected: since the files were listed, a batch was made or taken apart.
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         # Arrow's own errors have no number; the system's (no permission) are not about the content.
         if number := getattr(error, "errno", None):
             raise InputError(f"{path}: cannot be read ({os.strerror(number)})") from error
@@ -94,7 +94,8 @@ def write_file(path: Path, rows: pa.Table) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Readers of the folder pass over names that begin with a dot.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(rows, temporary, row_group_size=ROWS_TOGETHER)
+    # With checksums, so that a damaged number is no other number.
+    pq.write_table(rows, temporary, row_group_size=ROWS_TOGETHER, write_page_checksum=True)
     temporary.replace(path)
 
 
