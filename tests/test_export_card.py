@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resray.export.card import cautions, measurement, published
+from resray.export.card import cautions, measurement, protocol, published, seeds_cell
 from resray.export.facts import Facts
 from resray.report.aggregate import load_results
 from tests.report_builder import trial, write_results
@@ -64,3 +64,12 @@ def test_card_tells_published_figures_of_several_epochs_apart(tmp_path: Path) ->
     rows = [line.split("|")[1:3] for line in text.splitlines()]
     assert [[cell.replace("\\", "").strip() for cell in cells] for cells in rows[2:]] == [
         ["test_accuracy, epoch 1", "50.00 %"], ["test_accuracy", "90.00 %"]]  # fmt: skip
+
+
+def test_card_gives_a_mean_the_interval_that_the_report_gives_it(tmp_path: Path) -> None:
+    rows = [trial(seed=seed, test_accuracy=90.0 + seed) for seed in range(3)]
+    results = load_results(write_results(tmp_path, rows))
+    row = results.trials[0]
+    facts = Facts(results, row, "best", row["best_epoch"])
+    assert str(seeds_cell(facts, "test")).replace("\u00a0", " ") == "91.00 ± 2.48 (n = 3)"
+    assert "half of its 95" in protocol(facts)

@@ -11,7 +11,7 @@ from resray.export.snippets import plain_snippet, resray_snippet
 from resray.report.aggregate import name_of
 from resray.report.comparison import amount, published_amount, signed_difference
 from resray.report.metrics import is_short
-from resray.report.text import duration, fixed, plural, spread
+from resray.report.text import duration, estimate, fixed, plural
 from resray.study.recipe_spec import Recipe
 from resray.study.spec import Published
 
@@ -137,9 +137,9 @@ def accuracy(facts: Facts) -> str:
 
 
 def seeds_cell(facts: Facts, split: str) -> str | None:
-    """Return mean, deviation and n over the seeds, where that split has a summary."""
+    """Return mean, half its 95 % interval and n, where that split has a summary."""
     summary = facts.group.summary(f"{split}_accuracy") if split != "train" else None
-    return None if summary is None else f"{spread(summary)} (n = {summary.n})"
+    return None if summary is None else estimate(summary).replace("\u00a0=\u00a0", " = ")
 
 
 def protocol(facts: Facts) -> str:
@@ -155,6 +155,8 @@ def protocol(facts: Facts) -> str:
         f"{images(row['test_images'])} test images were not used to choose. Training figures are "
         "over augmented images, while training."
     )
+    if len(facts.group.finished) > 1:
+        chosen += " Behind a mean, ± is half of its 95 % interval over seeds (Student's t)."
     highest = (
         f"The highest test accuracy of any epoch, which selects on test as many published figures "
         f"do, is {fixed(row['test_accuracy_best'])} %; after the last epoch it is "
