@@ -8,6 +8,7 @@ import yaml
 from resray.report.aggregate import Results, load_results
 from resray.report.answer import answer, banners, warnings
 from resray.report.differences import differences_section
+from resray.report.sections import means_table
 from resray.report.tables import Table
 from tests.report_builder import trial, write_results
 
@@ -151,3 +152,16 @@ def test_published_hardware_is_named_beside_ours(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(study), encoding="utf-8")
     results = load_results(write_results(tmp_path, [trial("resnet18")], study=path))
     assert "other hardware (Tesla T4) than these runs (NVIDIA H200)" in warnings(results)[0]
+
+
+def test_what_all_rows_would_say_is_said_once(tmp_path: Path) -> None:
+    reduced = {"reductions": '["2,000 training images"]'}
+    alike = [trial(name, **reduced) for name in ("resnet18", "resnet34")]
+    table = means_table(load(tmp_path / "alike", *alike).groups)
+    assert ". All: reduced run" in table
+    assert "NVIDIA H200" not in table
+    other = load(tmp_path / "other", *alike, trial("resnet50", device="NVIDIA A100"))
+    table = means_table(other.groups)
+    assert "All:" not in table
+    assert table.count(">reduced run<") == 2
+    assert table.count("NVIDIA H200") == 2

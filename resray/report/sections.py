@@ -129,11 +129,15 @@ def means_table(groups: Sequence[Group]) -> Html:
     devices = [listed(group.distinct("device")) for group in groups]
     # The facts below the table name one that all share.
     told = devices if len(set(devices)) > 1 else [None] * len(groups)
-    rows = [means_row(group, device) for group, device in zip(groups, told, strict=True)]
+    marked = [marks(group) for group in groups]
+    if len(groups) > 1 and len(set(marked)) == 1 and marked[0]:
+        caption += f". All: {marked[0]}"
+        marked = [None] * len(groups)
+    rows = [means_row(*row) for row in zip(groups, told, marked, strict=True)]
     return table(caption, columns, rows, id="means")
 
 
-def means_row(group: Group, device: str | None) -> list[object]:
+def means_row(group: Group, device: str | None, mark: str | None) -> list[object]:
     seconds, rate = group.summary("seconds_training"), group.summary("images_per_second")
     sizes = (group.summary(column) for column in ("parameters", "multiply_adds"))
     return [
@@ -145,7 +149,7 @@ def means_row(group: Group, device: str | None) -> list[object]:
         duration(seconds.mean) if seconds else None,
         spread(rate, 0 if rate and rate.mean >= 100 else 1),
         device,
-        marks(group),
+        mark,
     ]
 
 
