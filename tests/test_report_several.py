@@ -9,6 +9,7 @@ from resray.errors import InputError
 from resray.report.aggregate import load_results
 from resray.report.evaluations import ensembles, evaluated
 from resray.report.folders_section import folders_section
+from resray.report.matching import NotMatchedError, matched
 from resray.report.metrics import values_of
 from resray.report.page import render
 from resray.report.several import load_several, short_names
@@ -126,3 +127,10 @@ def test_a_folder_is_named_once(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(path)
     with pytest.raises(InputError, match=r"link: named twice \(the same as "):
         load_several([path, tmp_path / "link"])
+
+
+def test_a_claim_is_not_tested_across_folders(tmp_path: Path) -> None:
+    first = folder(tmp_path / "a", seeds_of("resnet34", 90, 91))
+    other = folder(tmp_path / "b", seeds_of("resnet18", 80, 81))
+    with pytest.raises(NotMatchedError, match="no finished runs of resnet34, resnet18 share"):
+        matched(load_several([first, other]), [("resnet34", None), ("resnet18", None)])

@@ -10,9 +10,10 @@ Reference = tuple[str, str | None]
 """A trial's name, and its variant where the claim names one."""
 Condition = tuple[object, ...]
 
-ALIKE = ("stop_after", "data.name", "data.checksum", "data.images", "data.limit_train",
+ALIKE = ("source", "stop_after", "data.name", "data.checksum", "data.images", "data.limit_train",
          "data.limit_eval", "data.image_size", "world_size")  # fmt: skip
-"""Settings that a study's trials share, so that differing ones come from different commands."""
+"""Settings that a study's trials share, so that differing ones come from different commands;
+of several folders in one report, all must come from one."""
 
 
 class NotMatchedError(Exception):
