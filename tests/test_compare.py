@@ -137,7 +137,7 @@ def test_a_difference_is_the_other_folder_minus_the_first(tmp_path: Path) -> Non
         ({"test_images": 100}, "other test images"),
         ({"model": "resnet10", "reductions": '["resnet10 in place of resnet18"]'},
          "another model stands in: resnet10 in place of resnet18"),
-        ({"status": "failed"}, "none finished in b"),
+        ({"status": "failed"}, "none finished (3 failed) in b"),
         ({"test_accuracy_best": 95.0}, None),
         ({"recipe": rate(0.2), "reductions": '["changed: optimizer.lr=0.2"]'}, None),
         ({"device": "NVIDIA A100", "exclusive": False}, None),
@@ -246,7 +246,7 @@ def test_a_metric_that_was_not_measured_says_where(tmp_path: Path) -> None:
     assert words(one).second == "1,024\xa0±\xa00 (n\xa0=\xa03)", "MiB"
 
 
-def test_holm_counts_all_configurations_and_folders(tmp_path: Path) -> None:
+def test_holm_counts_the_configurations_of_two_folders_and_no_third(tmp_path: Path) -> None:
     def rows(shift: float, *own: float) -> list[dict[str, Any]]:
         names = ("resnet18", "resnet34")
         return [row for name in names for row in seeds_of(name, *around(90 + shift, *own))]
@@ -259,10 +259,13 @@ def test_holm_counts_all_configurations_and_folders(tmp_path: Path) -> None:
     ]  # fmt: skip
     tests = [one.difference for one in found]
     assert all(one and one.p and one.corrected for one in tests)
-    ratios = sorted(
-        round(one.corrected / one.p, 6) for one in tests if one and one.p and one.corrected
-    )
-    assert ratios[-1] == 4
+    ratios = {
+        name: max(round(one.difference.corrected / one.difference.p, 6) for one in found
+                  if one.name == name and one.difference
+                  and one.difference.p and one.difference.corrected)
+        for name in ("b", "c")
+    }  # fmt: skip
+    assert ratios == {"b": 2, "c": 2}
 
 
 # --- words --------------------------------------------------------------------------------------

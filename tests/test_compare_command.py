@@ -90,7 +90,8 @@ def test_what_is_no_condition_is_refused(text: str, says: str) -> None:
 def test_conditions_decide_how_the_comparison_ends(
     compare: Resray, options: list[str], code: int, says: str
 ) -> None:
-    answer = compare("compare", "before", "worse", *options)
+    both = ("--select", "resnet18", "--select", "resnet34")
+    answer = compare("compare", "before", "worse", *both, *options)
     assert answer.code == code, answer
     assert says in one_line(answer)
     assert answer.err == ""
@@ -101,7 +102,7 @@ def one_line(answer: Answer) -> str:
 
 
 def test_condition_in_percent_is_of_the_first_mean(compare: Resray) -> None:
-    slower = ("compare", "before", "slow", "--fail-if")
+    slower = ("compare", "before", "slow", "--select", "resnet18", "--fail-if")
     assert compare(*slower, "seconds_per_epoch > 25%").code == 0
     assert compare(*slower, "seconds_per_epoch > 19.9%").code == 1
     assert compare(*slower, "images_per_second < -10%").code == 0, "of the trials' own column"
@@ -109,16 +110,45 @@ def test_condition_in_percent_is_of_the_first_mean(compare: Resray) -> None:
 
 def test_condition_that_can_be_checked_nowhere_does_not_pass(compare: Resray) -> None:
     """Times of two devices do not compare, and passing would hide that nothing was looked at."""
-    answer = compare("compare", "before", "worse", "--fail-if", "images_per_second < -10%")
+    answer = compare("compare", "before", "worse", "--select", "resnet18",
+                     "--fail-if", "images_per_second < -10%")  # fmt: skip
     assert_refused(answer, 2, "could be checked on no configuration .*other device")
     assert "NOT CHECKED" in answer.out
 
 
 def test_one_seed_never_shows_that_a_difference_is_real(compare: Resray, tmp_path: Path) -> None:
     folder(tmp_path / "one", seeds_of("resnet18", 50.0))
-    answer = compare("compare", "before", "one", "--fail-if-real", "test_accuracy < -0.5")
+    one = ("compare", "before", "one", "--select", "resnet18")
+    answer = compare(*one, "--fail-if-real", "test_accuracy < -0.5")
     assert_refused(answer, 2, "resnet18: one seed")
-    assert compare("compare", "before", "one", "--fail-if", "test_accuracy < -0.5").code == 1
+    assert compare(*one, "--fail-if", "test_accuracy < -0.5").code == 1
+
+
+@pytest.mark.parametrize("option", ["--fail-if", "--fail-if-real"])
+def test_what_was_measured_and_is_no_longer_fails(
+    compare: Resray, tmp_path: Path, option: str
+) -> None:
+    """A candidate that failed, diverged, still runs or is not there must not pass a check."""
+    gone = [
+        *seeds_of("resnet18", 90, status="failed"),
+        *seeds_of("resnet34", 91, 92, status="running"),
+        *seeds_of("resnet50", 92),
+    ]
+    folder(tmp_path / "after", gone)
+    answer = compare("compare", "before", "after", option, "test_accuracy < -5")
+    assert answer.code == 1
+    said = one_line(answer)
+    failed = f"FAILED {option} 'test_accuracy < -5':"
+    assert f"{failed} resnet18: measured in before, not in after: 1 failed" in said
+    assert f"{failed} resnet34: measured in before, not in after: 2 running" in said
+    assert "resnet50: measured" not in said
+    assert "1 failed, 2 running, 1 completed" in said
+    folder(tmp_path / "fewer", seeds_of("resnet18", 90, 90.1))
+    answer = compare("compare", "before", "fewer", option, "test_accuracy < -5")
+    assert answer.code == 1
+    assert "resnet50: measured in before, not in fewer: not there" in one_line(answer)
+    chosen = ("--select", "resnet18", option, "test_accuracy < -5")
+    assert compare("compare", "before", "fewer", *chosen).code == 0
 
 
 def test_violated_condition_counts_though_another_could_not_be_checked(compare: Resray) -> None:
@@ -171,7 +201,7 @@ def test_json_holds_every_number(compare: Resray) -> None:
     assert (same["verdict"], same["p"], same["method"]) == ("equal", None, None)
     assert found["conditions"] == [{
         "condition": "--fail-if 'test_accuracy < -0.5'", "checked": 2,
-        "violations": [["after", "resnet18"]], "unchecked": [],
+        "violations": [["after", "resnet18"]], "lost": [], "unchecked": [],
     }]  # fmt: skip
     assert found["exit_code"] == 1
     assert {"folder": "after", "what": "device", "first": "NVIDIA H200", "second": "NVIDIA A100",

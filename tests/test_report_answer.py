@@ -155,7 +155,7 @@ def test_published_hardware_is_named_beside_ours(tmp_path: Path) -> None:
 
 
 def test_what_all_rows_would_say_is_said_once(tmp_path: Path) -> None:
-    reduced = {"reductions": '["2,000 training images"]'}
+    reduced: dict[str, Any] = {"reductions": '["2,000 training images"]'}
     alike = [trial(name, **reduced) for name in ("resnet18", "resnet34")]
     table = means_table(load(tmp_path / "alike", *alike).groups)
     assert ". All: reduced run" in table

@@ -7,12 +7,14 @@ import pytest
 
 from resray.errors import InputError
 from resray.report.aggregate import load_results
+from resray.report.claims_section import claims_section
 from resray.report.evaluations import ensembles, evaluated
 from resray.report.folders_section import folders_section
 from resray.report.matching import NotMatchedError, matched
 from resray.report.metrics import values_of
 from resray.report.page import render
 from resray.report.several import load_several, short_names
+from resray.report.verdicts import judged_folder, verdicts
 from resray.study.search_spec import SearchSettings
 from tests.folders_case import folder, seeds_of
 from tests.report_builder import START, evaluation, trial, write_results
@@ -134,3 +136,17 @@ def test_a_claim_is_not_tested_across_folders(tmp_path: Path) -> None:
     other = folder(tmp_path / "b", seeds_of("resnet18", 80, 81))
     with pytest.raises(NotMatchedError, match="no finished runs of resnet34, resnet18 share"):
         matched(load_several([first, other]), [("resnet34", None), ("resnet18", None)])
+
+
+def test_claims_are_judged_on_the_first_folder_with_a_study(tmp_path: Path) -> None:
+    bare = folder(tmp_path / "bare", seeds_of("resnet18", 80, 81), study=None)
+    names = ("resnet18", "resnet34", "resnet152")
+    first, other = (
+        folder(tmp_path / name, *(seeds_of(each, mean, mean + 0.1) for each in names))
+        for name, mean in (("first", 90), ("other", 70))
+    )
+    several = load_several([bare, first, other])
+    assert judged_folder(several) == "first"
+    assert verdicts(several) == verdicts(load_results(first))
+    assert "Judged on the folder first alone. " in claims_section(several)
+    assert "Judged on" not in claims_section(load_results(first))

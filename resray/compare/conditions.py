@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import ge, gt, le, lt
 
 from resray.errors import InputError, unknown
-from resray.report.compared import DIFFERS, METRICS, NOT_JUDGED, Compared
+from resray.report.compared import DIFFERS, METRICS, NOT_JUDGED, Compared, Lost
 from resray.report.compared_words import is_accuracy
 from resray.report.significance import REAL
 from resray.report.text import listed
@@ -86,23 +86,32 @@ class Check:
     checked: int
     """On how many it could be checked."""
     unchecked: tuple[Compared, ...]
+    lost: tuple[Lost, ...] = ()
+    """What has no value any more, which is no better than a bad one."""
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.violations or self.lost)
 
 
-def check(condition: Condition, found: Iterable[Compared]) -> Check:
-    """Return of which comparisons of its metric a condition holds."""
-    rows = list(found)
+def check(condition: Condition, found: Iterable[Compared], lost: Sequence[Lost] = ()) -> Check:
+    """Return of which comparisons of its metric a condition holds, and what was ``lost``."""
+    gone = {(one.name, one.label) for one in lost}
+    rows = [one for one in found if (one.name, one.pair.label) not in gone]
     checkable = [one for one in rows if condition.checkable(one)]
     return Check(
         condition,
         tuple(one for one in checkable if condition.holds(one)),
         len(checkable),
         tuple(one for one in rows if not condition.checkable(one)),
+        tuple(lost),
     )
 
 
 def exit_code(checks: Sequence[Check]) -> int:
-    """Return 1 if a condition holds of a comparison, 2 if one could be checked on none, else 0."""
-    if any(each.violations for each in checks):
+    """Return 1 if a condition holds of a comparison or a value was lost, 2 if one could be checked
+    on none, else 0."""
+    if any(each.failed for each in checks):
         return 1
     return 2 if any(not each.checked for each in checks) else 0
 

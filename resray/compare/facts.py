@@ -75,6 +75,7 @@ def check_facts(each: Check) -> Facts:
         "condition": str(each.condition),
         "checked": each.checked,
         "violations": [[one.name, one.pair.label] for one in each.violations],
+        "lost": [[one.name, one.label, one.why] for one in each.lost],
         "unchecked": [[one.name, one.pair.label, one.why] for one in each.unchecked],
     }
 

@@ -1,5 +1,6 @@
 """A comparison of folders for the terminal: readable at 80 columns, on single lines at 120."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from rich import box
@@ -53,10 +54,11 @@ def add_row(table: Table, *cells: str) -> None:
 
 
 def print_folders(folders: Folders, console: Console) -> None:
-    table = ruled("Folders", "name", "folder", "configurations", "finished trials")
+    table = ruled("Folders", "name", "folder", "configurations", "trials")
     for name, results in folders.sources.items():
-        finished = sum(len(group.finished) for group in results.groups)
-        add_row(table, name, str(results.folder), str(len(results.groups)), str(finished))
+        states = Counter(str(row["status"]) for row in results.trials)
+        trials = ", ".join(f"{number} {state}" for state, number in states.items())
+        add_row(table, name, str(results.folder), str(len(results.groups)), trials)
     console.print(table)
     for text in notes(folders):
         console.print(Text(text))
@@ -109,7 +111,10 @@ def print_checks(checks: Sequence[Check], folders: Folders, console: Console) ->
     for each in checks:
         for one in each.violations:
             console.print(Text(f"FAILED {each.condition}: {violation(one, folders)}"))
-        if each.checked and not each.violations:
+        for gone in each.lost:
+            text = f"{gone.label}: measured in {folders.first}, not in {gone.name}: {gone.why}"
+            console.print(Text(f"FAILED {each.condition}: {text}"))
+        if each.checked and not each.failed:
             number = plural(each.checked, "comparison")
             console.print(Text(f"passed {each.condition}: holds of none of {number}"))
         for one in each.unchecked:

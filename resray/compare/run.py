@@ -7,7 +7,7 @@ from pathlib import Path
 from resray.compare.conditions import Check, Condition, check, exit_code
 from resray.errors import InputError, unknown
 from resray.report.aggregate import load_results
-from resray.report.compared import METRICS, USUAL, Compared, Folders, compare, matched
+from resray.report.compared import METRICS, USUAL, Compared, Folders, compare, lost, matched
 from resray.report.several import called_names, check_different
 from resray.report.text import listed
 
@@ -55,7 +55,10 @@ def run_comparison(asked: Asked) -> Comparison:
         for metric, rows in found.items()
         if metric in typed or any(one.difference for one in rows)
     }
-    checks = [check(condition, found[condition.metric]) for condition in asked.conditions]
+    checks = [
+        check(condition, found[condition.metric], lost(folders, condition.metric))
+        for condition in asked.conditions
+    ]
     return Comparison(folders, tables, checks)
 
 

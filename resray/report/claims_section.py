@@ -8,7 +8,7 @@ from resray.report.aggregate import Results
 from resray.report.published_claims import published_sides
 from resray.report.tables import Table, number_column, table, text_column
 from resray.report.text import MISSING, Html, count, join, plural, tag
-from resray.report.verdicts import Judgement, Outcome, Verdict, verdicts
+from resray.report.verdicts import Judgement, Outcome, Verdict, judged_folder, verdicts
 from resray.study.claims import check_statement
 
 SYMBOLS = {
@@ -37,11 +37,17 @@ def claims_section(results: Results) -> Html:
     summary = tag("summary", "The claims as a table")
     return join(
         [
-            tag("p", tally(found), " ", METHOD),
+            tag("p", tally(found), " ", judged_on(results), METHOD),
             tag("ol", *(claim_item(results, each) for each in found), class_="verdicts"),
             tag("details", summary, claims_table(results, found)),
         ]
     )
+
+
+def judged_on(results: Results) -> str:
+    """Return on which of several folders the claims are judged; nothing where there is one."""
+    name = judged_folder(results)
+    return f"Judged on the folder {name} alone. " if name else ""
 
 
 def glance(results: Results) -> Html:
@@ -54,7 +60,8 @@ def glance(results: Results) -> Html:
             tag("a", each.claim.text, href=f"#claim-{slug(each.claim.id)}"))
         for each in found
     ]  # fmt: skip
-    heading = tag("h3", "The claims, at a glance")
+    folder = judged_folder(results)
+    heading = tag("h3", f"The claims, at a glance{f' (on {folder})' if folder else ''}")
     return tag("aside", heading, tag("ul", *items), class_="glance")
 
 

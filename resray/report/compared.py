@@ -1,6 +1,7 @@
 """A metric of each configuration in two or more results folders: how it differs, is that real."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -45,6 +46,16 @@ class Folders:
         groups = self.sources[self.first].groups
         order = {group.label: place for place, group in enumerate(groups)}
         return sorted(found, key=lambda one: order[one[1].label])
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A configuration of which the first folder has a metric's value and another one has none."""
+
+    label: str
+    name: str
+    """Of the other folder."""
+    why: str
 
 
 @dataclass(frozen=True)
@@ -97,28 +108,35 @@ def matched(sources: Mapping[str, Results], select: Sequence[str] = ()) -> Folde
     one matches none.
     """
     first, *others = sources
-    kept = {name: tuple(selected(results.groups, select)) for name, results in sources.items()}
+    groups = [group for results in sources.values() for group in results.groups]
     for pattern in select:
-        if not any(selected(groups, [pattern]) for groups in kept.values()):
-            names = (group.name for results in sources.values() for group in results.groups)
-            raise InputError(unknown("--select", pattern, names))
-    return Folders(sources, {name: match(kept[first], kept[name]) for name in others})
+        if not any(is_selected([group], [pattern]) for group in groups):
+            raise InputError(unknown("--select", pattern, (group.name for group in groups)))
+    # Matched before: a label says only what tells a folder's own configurations apart.
+    matchings = {name: match(sources[first].groups, sources[name].groups) for name in others}
+    return Folders(sources, {name: kept(matching, select) for name, matching in matchings.items()})
 
 
-def selected(groups: Iterable[Group], patterns: Sequence[str]) -> list[Group]:
-    """Return the groups whose name or label matches a pattern; without patterns all."""
-    return [
-        group
-        for group in groups
-        if not patterns
-        or any(fnmatchcase(text, each) for each in patterns for text in (group.name, group.label))
-    ]
+def kept(matching: Matching, select: Sequence[str]) -> Matching:
+    """Return what of a matching is selected, of a pair by either side."""
+    return Matching(
+        tuple(pair for pair in matching.pairs if is_selected([pair.first, pair.second], select)),
+        tuple(group for group in matching.only_first if is_selected([group], select)),
+        tuple(group for group in matching.only_second if is_selected([group], select)),
+    )
+
+
+def is_selected(groups: Sequence[Group], patterns: Sequence[str]) -> bool:
+    """Return whether a name or label of the groups matches a pattern; without patterns, yes."""
+    texts = [text for group in groups for text in (group.name, group.label)]
+    return not patterns or any(fnmatchcase(text, each) for each in patterns for text in texts)
 
 
 def compare(folders: Folders, metric: str) -> list[Compared]:
     """Return a metric of each pair of configurations.
 
-    Of those that can be compared, p values are corrected over all pairs and folders.
+    Of those that can be compared, p values are corrected over the pairs of two folders: what a
+    third one holds changes nothing.
     """
     pairs = folders.pairs
     values = [values_of_pair(folders, name, pair, metric) for name, pair in pairs]
@@ -126,7 +144,11 @@ def compare(folders: Folders, metric: str) -> list[Compared]:
         unmeasured(folders, name, pair, both) or obstacle(folders, name, pair, metric)
         for (name, pair), both in zip(pairs, values, strict=True)
     ]
-    found = tested([None if text else both for text, both in zip(why, values, strict=True)])
+    found: dict[int, Difference] = {}
+    for other in folders.matchings:
+        alike = [place for place, (name, _) in enumerate(pairs)
+                 if name == other and why[place] is None]  # fmt: skip
+        found |= zip(alike, differences([values[place] for place in alike]), strict=True)
     found |= {place: shown(both) for place, both in enumerate(values)
               if place not in found and all(both)}  # fmt: skip
     return [
@@ -144,10 +166,26 @@ def compare(folders: Folders, metric: str) -> list[Compared]:
     ]
 
 
-def tested(pairs: Sequence[tuple[Values, Values] | None]) -> dict[int, Difference]:
-    """Return the difference of each pair, by its place; None is a pair that does not compare."""
-    alike = {place: pair for place, pair in enumerate(pairs) if pair is not None}
-    return dict(zip(alike, differences(list(alike.values())), strict=True))
+def lost(folders: Folders, metric: str) -> list[Lost]:
+    """Return the configurations that have a value in the first folder and none in another."""
+    first = folders.sources[folders.first]
+    found = []
+    for name, matching in folders.matchings.items():
+        partners = [(pair.first, pair.second) for pair in matching.pairs]
+        for group, other in [*partners, *((group, None) for group in matching.only_first)]:
+            if measured_values(first, group, metric) and not (
+                other and measured_values(folders.sources[name], other, metric)
+            ):
+                found.append(Lost(group.label, name, fate(other) if other else "not there"))
+    return found
+
+
+def fate(group: Group) -> str:
+    """Return what became of a group's trials that has no value: ``2 failed, 1 running``."""
+    if group.finished:
+        return "not measured"
+    counts = Counter(str(row["status"]) for row in group.trials)
+    return ", ".join(f"{number} {status}" for status, number in counts.items())
 
 
 def shown(pair: tuple[Values, Values]) -> Difference:
@@ -164,11 +202,13 @@ def sides(folders: Folders, name: str, pair: Pair) -> list[tuple[str, Results, G
 
 def values_of_pair(folders: Folders, name: str, pair: Pair, metric: str) -> tuple[Values, Values]:
     """Return a metric's values by seed in the first folder and in another."""
-    first, second = (
-        last_losses(results, group) if metric == LOSS else values_of(results, group, metric)
-        for _, results, group in sides(folders, name, pair)
-    )
+    first, second = (measured_values(results, group, metric)
+                     for _, results, group in sides(folders, name, pair))  # fmt: skip
     return first, second
+
+
+def measured_values(results: Results, group: Group, metric: str) -> Values:
+    return last_losses(results, group) if metric == LOSS else values_of(results, group, metric)
 
 
 def last_losses(results: Results, group: Group) -> Values:
@@ -186,7 +226,9 @@ def unmeasured(
 ) -> str | None:
     """Return in which folder a metric has no value, and why."""
     missing = [
-        f"{'not measured' if group.finished else 'none finished'} in {called}"
+        f"none finished ({fate(group)}) in {called}"
+        if not group.finished
+        else f"not measured in {called}"
         for (called, _, group), known in zip(sides(folders, name, pair), values, strict=True)
         if not known
     ]

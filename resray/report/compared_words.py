@@ -14,7 +14,7 @@ METHOD = (
     "Differences (of accuracies in points) are the other folder's mean minus the first one's, "
     "within pairs of one seed where both have two seeds or more in common (Student 1908), else "
     "between the means (Welch 1947). Intervals are of 95 %, behind a mean half of one; p is raised "
-    f"for the number of comparisons in its table (Holm 1979), and below {LEVEL} a difference is "
+    f"for the comparisons of one metric and two folders (Holm 1979); below {LEVEL} a difference is "
     "called real."
 )
 

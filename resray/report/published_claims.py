@@ -28,7 +28,8 @@ def published_sides(figures: Sequence[Published], statement: Statement) -> Publi
         for own in gathered(figures, alike):
             chosen = {value: figure_of(own, value) for value in statement.values}
             known = {value: figure for value, figure in chosen.items() if figure is not None}
-            if len(known) == len(chosen):
+            # One figure for two values would be held against itself.
+            if len({id(figure) for figure in known.values()}) == len(chosen):
                 return worked_out(statement, known)
     return None
 

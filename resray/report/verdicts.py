@@ -82,9 +82,22 @@ class NotJudgedError(Exception):
 
 
 def verdicts(results: Results) -> list[Verdict]:
-    """Return the verdict on each claim of the study, in its order."""
+    """Return the verdict on each claim of the study, in its order.
+
+    Of several folders' results, by `judged_folder` alone.
+    """
     claims = results.study.claims if results.study else []
-    return [verdict(results, claim) for claim in claims]
+    judged = results.sources[name] if (name := judged_folder(results)) else results
+    return [verdict(judged, claim) for claim in claims]
+
+
+def judged_folder(results: Results) -> str | None:
+    """Return which of several folders the claims are judged on, None where there is one.
+
+    A claim is about one study: the first folder that has its file. Runs of two machines or commits
+    in one comparison would tell of these.
+    """
+    return next((name for name, part in results.sources.items() if part.study), None)
 
 
 def verdict(results: Results, claim: Claim) -> Verdict:
