@@ -14,13 +14,13 @@ and Plotly. ``--chromium`` opens resray's page (report_in_browser.py; needs play
 """
 
 import argparse
+import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,18 +43,28 @@ class Made:
     """Of the page, in megabytes."""
 
 
+MEASURER = """
+import json, os, subprocess, sys, time
+start = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+seconds = time.perf_counter() - start
+work = usage.ru_utime + usage.ru_stime
+print(json.dumps([os.waitstatus_to_exitcode(status), seconds, work, usage.ru_maxrss]))
+"""
+"""Runs a command and prints what it took. A process of its own: Linux counts into a child's peak
+what its parent held when the child was made, which here may be gigabytes."""
+
+
 def make(command: Sequence[str | Path], page: Path) -> Made:
     """Run a command that writes ``page``, and measure it."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(map(str, command))}: exit code {process.returncode}")
+    typed = [sys.executable, "-c", MEASURER, *map(str, command)]
+    said = subprocess.run(typed, stdout=subprocess.PIPE, check=True).stdout
+    code, seconds, work, peak = json.loads(said)
+    if code:
+        raise SystemExit(f"{' '.join(map(str, command))}: exit code {code}")
     # Linux counts the peak in KiB.
-    work = usage.ru_utime + usage.ru_stime
-    return Made(seconds, work, usage.ru_maxrss * 1024 / 1e6, page.stat().st_size / 1e6)
+    return Made(seconds, work, peak * 1024 / 1e6, page.stat().st_size / 1e6)
 
 
 def tell(what: str, values: Sequence[float], unit: str) -> None:
