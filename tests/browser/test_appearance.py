@@ -101,3 +101,13 @@ def test_tables_stand_without_javascript(visitor: Visitor, many_page: Path) -> N
     # Nothing stands there that would do nothing.
     for dead in page.locator("main button, .page-tools, figure").all():
         assert not dead.is_visible()
+
+
+def test_paper_holds_every_column(visitor: Visitor, study_page: Path) -> None:
+    page = visitor.open(study_page, viewport={"width": 718, "height": 1000})
+    page.emulate_media(media="print")
+    widths = page.locator("table:visible").evaluate_all(
+        "tables => tables.map((table) => [table.closest('.table').id, table.scrollWidth])"
+    )
+    assert widths
+    assert [(name, width) for name, width in widths if width > 718] == []

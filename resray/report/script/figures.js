@@ -115,9 +115,10 @@ class FigureView {
   }
 
   /** A double click on a series leaves it alone; another one brings the others back. */
-  isolate(event) {
+  async isolate(event) {
     const series = event.target.closest("[data-series]")?.dataset.series;
     if (!series) return;
+    await this.load();
     const others = this.payload.series.filter((key) => key !== series);
     const alone = others.every((key) => !shown(key)) && shown(series);
     for (const key of alone ? others : others.filter(shown))
@@ -182,7 +183,8 @@ function heightOf(data, { base, row }) {
 
 function logarithmic(layout, axis) {
   const { range, rangemode, dtick, tickvals, ...others } = layout[axis] ?? {};
-  layout[axis] = { ...others, type: "log", nticks: 6 };
+  // Without a format Plotly would write 40 as a small 4.
+  layout[axis] = { tickformat: "~g", ...others, type: "log", nticks: 6 };
 }
 
 // --- drawing in good time -----------------------------------------------------------------------

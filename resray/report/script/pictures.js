@@ -5,6 +5,7 @@ const [PANEL_WIDTH, GAP, HEADING] = [640, 24, 34];
 /** Save a figure as it is shown: as a picture, or the numbers that it is drawn from. */
 async function savePicture(figure, format) {
   const name = `${page.name}-${figure.id}`;
+  if (!figure.element.dataset.drawn) await due(figure, true);
   if (format === "csv") return save(`${name}.csv`, numbersOf(figure), "text/csv");
   const svg = await pictureOf(figure);
   if (format === "svg") return save(`${name}.svg`, svg, "image/svg+xml");
