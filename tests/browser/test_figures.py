@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from resray.report import write_report
 from tests.chromium import Page, Visitor, expect, settle
 from tests.page_reader import figures_of, panels_of
+from tests.report_builder import trial, write_results
 
 MARKS = ".trace, .point, .hm, image, .crisp"
 
@@ -181,3 +183,21 @@ def test_what_is_hidden_is_not_among_the_numbers(page: Page) -> None:
     assert named
     assert all(row["y"].startswith(row["series"]) for row in named)
     assert "resnet18" not in {row["series"] for row in rows}
+
+
+def test_a_figure_is_saved_before_it_is_drawn(visitor: Visitor, study_page: Path) -> None:
+    page = visitor.open(study_page, until="ready", accept_downloads=True)
+    last = page.locator("[data-figure]").last.get_attribute("data-figure")
+    assert last
+    with saved(page, last, "csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.DictReader(file))
+
+
+def test_labels_are_saved_as_they_are(visitor: Visitor, tmp_path: Path) -> None:
+    rows = [trial(name, trial_id=name) for name in ("a<b>c &lt; d", "resnet18")]
+    write_results(tmp_path / "results", rows)
+    page = visitor.open(
+        write_report(tmp_path / "results", tmp_path / "page.html"), accept_downloads=True
+    )
+    with saved(page, "cost", "csv").open(encoding="utf-8", newline="") as file:
+        assert {row["series"] for row in csv.DictReader(file)} == {"a<b>c &lt; d", "resnet18"}

@@ -76,22 +76,26 @@ function numbersOf(figure) {
   return lines.map((line) => line.map(csvOf).join(",")).join("\r\n") + "\r\n";
 }
 
-/** Return a value as a cell; text is as Plotly shows it, without its marks and entities. */
 function csvOf(value) {
-  if (typeof value !== "string") return String(value ?? "");
-  const plain = /[<&]/.test(value)
+  return typeof value === "string" ? csvText(value) : String(value ?? "");
+}
+
+/** Return a value as Plotly shows it: text without its marks and entities. */
+function plain(value) {
+  return typeof value === "string" && /[<&]/.test(value)
     ? new DOMParser().parseFromString(value, "text/html").body.textContent : value;
-  return csvText(plain);
 }
 
 function pointsOf(trace, title) {
   if (trace.z)
     return trace.z.flatMap((row, y) => row.map((value, x) =>
-      [title, trace.name, "", trace.x?.[x] ?? x, trace.y?.[y] ?? y, value]));
+      [title, plain(trace.name), "", plain(trace.x?.[x] ?? x), plain(trace.y?.[y] ?? y),
+        plain(value)]));
   const count = Math.max(trace.x?.length ?? 0, trace.y?.length ?? 0);
   return Array.from({ length: count }, (_, place) => {
     const key = trace.meta?.keys?.[place] ?? trace.legendgroup;
     const x = (trace.meta?.x ?? trace.x)?.[place];
-    return [title, key ? labelOf(key) : trace.name, place + 1, x, trace.y?.[place]];
+    const series = key ? labelOf(key) : plain(trace.name);
+    return [title, series, place + 1, plain(x), plain(trace.y?.[place])];
   });
 }
