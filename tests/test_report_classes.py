@@ -202,3 +202,12 @@ def test_what_is_no_number_of_images_was_not_measured(tmp_path: Path, wrong: flo
     (one,) = confusions(results)
     assert one.counts.sum() == 24
     assert confusion_figure(results) is not None
+
+
+def test_checkpoints_without_a_name_count(tmp_path: Path) -> None:
+    rows = rows_of(trial("resnet18"), checkpoint=None)
+    results = results_of(tmp_path, [trial("resnet18")], rows)
+    (one,) = confusions(results)
+    assert one.checkpoint == ""
+    assert class_accuracies(results)[0].images == 30
+    assert 'data-figure="classes"' in render(results)

@@ -157,4 +157,6 @@ def of_classes(results: Results, groups: Sequence[Group]) -> pd.DataFrame:
         return pd.DataFrame(columns=[*REPEATED, "value", "images"])
     rows = pd.concat(tables)
     rows = rows[rows["class"].notna() & rows["kind"].eq("test") & rows["members"].isna()]
+    # A missing name would not be equal to itself.
+    rows = rows.assign(checkpoint=rows["checkpoint"].fillna(""))
     return rows.drop_duplicates(REPEATED, keep="last")
