@@ -4,6 +4,7 @@
     ├── InputError            2    what the user typed, or a study file, is wrong
     │   └── DataError         2    a dataset is missing, damaged or not the one asked for
     ├── ClusterError          3    the machine or cluster cannot do what was asked
+    │   └── StorageError      3    a disk is full, or cannot be written
     ├── DivergedError         1    a trial's loss is no longer a finite number
     └── RunInterrupted        130  the user stopped the command
 
@@ -35,6 +36,10 @@ class ClusterError(ResrayError):
     """The machine or the cluster cannot give what was asked for."""
 
     exit_code = 3
+
+
+class StorageError(ClusterError):
+    """A disk is full or cannot be written; the same command goes on once that is mended."""
 
 
 class DivergedError(ResrayError):

@@ -10,6 +10,7 @@ from typing import Any
 import ray
 from rich.console import Console
 
+from resray.files import whole_file
 from resray.orchestration.cluster import (
     check_fits,
     cluster_machine,
@@ -159,9 +160,8 @@ def forget(store: ResultStore, trial_id: str) -> None:
 
 def copy_study(study: str, results: Path) -> None:
     """Keep the study file beside its results, for reports made later and elsewhere."""
-    temporary = results / ".study.yaml"
-    temporary.write_text(study_text(study))
-    temporary.replace(results / "study.yaml")
+    with whole_file(results / "study.yaml") as file:
+        file.write(study_text(study).encode())
 
 
 def provenance() -> Row:

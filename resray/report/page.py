@@ -1,7 +1,6 @@
 """Puts the report together: one HTML file that needs nothing else and asks nobody for anything."""
 
 import gc
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from string import Template
 from typing import Any
 
 import resray
+from resray.files import output_file
 from resray.report import sections
 from resray.report.aggregate import Results, load_results
 from resray.report.contents import SECTIONS, Section, content
@@ -57,11 +57,9 @@ def write_report(
             results = load_several(folders, names)
         chosen = replace(results, price_per_gpu_hour=price_per_gpu_hour, baseline=baseline)
         page = render(chosen, live)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    # A lone surrogate, which only a hostile name holds, becomes a question mark.
-    temporary.write_bytes(page.encode("utf-8", "replace"))
-    temporary.replace(output)
+    with output_file(output) as file:
+        # A lone surrogate, which only a hostile name holds, becomes a question mark.
+        file.write(page.encode("utf-8", "replace"))
     return output
 
 

@@ -10,8 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resray.errors import InputError
+from resray.files import whole_file
 from resray.results.schema import VERSION, VERSION_KEY, table_schema
 
+WRITING = ".writing"
+"""Folder beside the tables' in which files lie until they are whole."""
 LONGEST_REASON = 200
 """Letters of Arrow's explanation of what is wrong with a file."""
 READERS = min(8, os.cpu_count() or 1)
@@ -91,12 +94,10 @@ def said_which(path: Path) -> Iterator[None]:
 
 def write_file(path: Path, rows: pa.Table) -> None:
     """Write a file that appears whole, by rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Readers of the folder pass over names that begin with a dot.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    # With checksums, so that a damaged number is no other number.
-    pq.write_table(rows, temporary, row_group_size=ROWS_TOGETHER, write_page_checksum=True)
-    temporary.replace(path)
+    # What reads the table's folder may take every file in it for a whole one.
+    with whole_file(path, scratch=path.parent.parent / WRITING) as file:
+        # With checksums, so that a damaged number is no other number.
+        pq.write_table(rows, file, row_group_size=ROWS_TOGETHER, write_page_checksum=True)
 
 
 def conform(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:

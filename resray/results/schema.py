@@ -8,7 +8,7 @@ from functools import cache
 
 import pyarrow as pa
 
-VERSION = 3
+VERSION = 4
 VERSION_KEY = b"resray_schema_version"
 
 UTC = pa.timestamp("us", tz="UTC")
@@ -32,13 +32,20 @@ _TRIALS: dict[str, tuple[pa.DataType, str]] = {
     "reason": (pa.string(), "why a stopped or failed trial ended, e.g. diverged, stop-after, asha"),
     "error_class": (pa.string(), "class of the exception that ended a failed trial"),
     "error_message": (pa.string(), "its message"),
+    "traceback": (pa.string(), "file with its full traceback"),
     "attempts": (pa.int64(), "how often training was started or resumed"),
     "recipe": (pa.string(), "the complete recipe, as JSON"),
+    "implementation": (
+        pa.string(),
+        "what else determines the result: `2` where the first version computed otherwise, a hash "
+        "of the source files of the recipe's own code; null for all others",
+    ),
     "reductions": (pa.string(), "what was reduced against the study's recipe, a JSON list"),
     "model": (pa.string(), "recipe: the model's name"),
     "dataset": (pa.string(), "recipe: the dataset's name"),
     "data_source": (pa.string(), "how the dataset was stored, e.g. Parquet folder (JPEG)"),
     "dataset_checksum": (pa.string(), "SHA-256 over the decoded images and labels"),
+    "data_dir": (pa.string(), "folder that the images were read from, if one was given"),
     "train_images": (pa.int64(), "images trained on in each epoch"),
     "validation_images": (pa.int64(), "images held out of train for selection"),
     "test_images": (pa.int64(), "test images evaluated"),
@@ -59,6 +66,7 @@ _TRIALS: dict[str, tuple[pa.DataType, str]] = {
     "parameters": (pa.int64(), "trainable parameters"),
     "multiply_adds": (pa.int64(), "multiply-adds of one image's forward pass"),
     "world_size": (pa.int64(), "number of ranks that trained together"),
+    "threads": (pa.int64(), "CPU threads of each rank, fixed when the trial is planned"),
     "host": (pa.string(), "host of rank 0"),
     "device": (pa.string(), "device model, e.g. NVIDIA H200 or AMD EPYC (2 threads)"),
     "exclusive": (pa.bool_(), "whether no other trial shared the device (on CPU: the machine)"),
@@ -66,12 +74,14 @@ _TRIALS: dict[str, tuple[pa.DataType, str]] = {
     "torch_version": (pa.string(), "PyTorch"),
     "ray_version": (pa.string(), "Ray"),
     "resray_version": (pa.string(), "resray"),
+    "resray_code": (pa.string(), "hash of the source files of the resray that trained it"),
     "git_commit": (pa.string(), "commit of the working folder, if it is a git checkout"),
     "git_dirty": (pa.bool_(), "whether that checkout had uncommitted changes"),
     "started": (UTC, "first start"),
     "ended": (UTC, "last end"),
     "seconds_training": (pa.float64(), "seconds of training steps, over all attempts"),
     "seconds_evaluating": (pa.float64(), "seconds of validation and test"),
+    "seconds_saving": (pa.float64(), "seconds of writing checkpoints"),
     "seconds_starting": (
         pa.float64(),
         "seconds of opening data and building the network",
@@ -80,7 +90,7 @@ _TRIALS: dict[str, tuple[pa.DataType, str]] = {
     "images_per_second": (pa.float64(), "images trained on per second of training"),
     "gpu_hours": (
         pa.float64(),
-        "GPUs times hours of starting, training, evaluating; null on CPU",
+        "GPUs times hours of starting, training, evaluating, saving; null on CPU",
     ),
     "energy_joules": (pa.float64(), "energy over all epochs, where the device tells it"),
     "best_epoch": (pa.int64(), "epoch with the highest validation accuracy (first if equal)"),
@@ -118,9 +128,11 @@ _EPOCHS: dict[str, tuple[pa.DataType, str]] = {
     "images": (pa.int64(), "images trained on in the epoch, over all ranks"),
     "seconds_training": (pa.float64(), "seconds of the epoch's training steps"),
     "seconds_evaluating": (pa.float64(), "seconds of validation and test"),
+    "seconds_saving": (pa.float64(), "seconds of writing the epoch's checkpoints"),
     "images_per_second": (pa.float64(), "images / seconds_training"),
     "peak_memory_bytes": (pa.int64(), "largest memory so far (GPU: allocated; CPU: process)"),
     "energy_joules": (pa.float64(), "energy of the device in the epoch, where it tells"),
+    "threads": (pa.int64(), "CPU threads of each rank in the epoch"),
     "attempt": (pa.int64(), "which start of the trial recorded the epoch"),
     "recorded": (UTC, "when the epoch ended"),
 }

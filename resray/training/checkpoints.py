@@ -4,8 +4,8 @@ Learning rate and random numbers are functions of (seed, epoch, step, rank), res
 epoch, so a checkpoint needs neither a schedule's state nor a generator's to go on exactly.
 """
 
+import io
 import json
-import os
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from resray.errors import DataError
+from resray.files import whole_file
 from resray.results.summary import summarise
 from resray.study.spec import CheckpointPolicy
 
@@ -30,18 +31,17 @@ TO_GO_ON = ("optimizer", "scaler")
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write ``checkpoint`` by rename: ``path`` always is a whole file, the old one or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    torch.save(checkpoint, temporary)
-    temporary.replace(path)
+    # By way of memory: of a full disk torch's own writer says nothing that can be told apart.
+    content = io.BytesIO()
+    torch.save(checkpoint, content)
+    with whole_file(path) as file:
+        file.write(content.getbuffer())
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write ``content`` as JSON for people to read, by rename as well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    temporary.replace(path)
+    with whole_file(path) as file:
+        file.write(f"{json.dumps(content, indent=2, allow_nan=False)}\n".encode())
 
 
 def read_checkpoint(path: Path, advice: str = "") -> Checkpoint | None:

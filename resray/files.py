@@ -1,0 +1,62 @@
+"""Writing files: each appears whole or not at all, and a full disk is told in one line."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from resray.errors import StorageError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@contextmanager
+def whole_file(path: Path, scratch: Path | None = None) -> Iterator[BinaryIO]:
+    """Give a file to write bytes to, which is ``path`` once all is written.
+
+    It is on the disk before it takes the place of an older one, so neither a kill nor a power cut
+    leaves half a file. Until then it lies in the folder ``scratch``, by default beside ``path``; if
+    writing fails nothing of it stays. Raises StorageError where the disk is full or read-only.
+    """
+    temporary = (scratch or path.parent) / f".{path.name}.{os.getpid()}"
+    with storage_errors(path.parent):
+        try:
+            for folder in (path.parent, temporary.parent):
+                folder.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def output_file(path: Path) -> Iterator[BinaryIO]:
+    """Do the same for a path that the user gave: links, pipes and devices are written through."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+    else:
+        with whole_file(path.resolve()) as file:
+            yield file
+
+
+@contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Raise StorageError, one line with the folder and what to do, where the disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            message = f"no space left on {folder}; make room, the same command goes on"
+        elif error.errno in _CLOSED:
+            message = f"{folder}: cannot be written ({error.strerror})"
+        else:
+            raise
+        raise StorageError(message) from error
