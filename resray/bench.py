@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from resray.errors import InputError, RunInterrupted
-from resray.orchestration.plan import Bench, Planner, Work, describe_plan
+from resray.orchestration.plan import Bench, Planner, Work
 from resray.orchestration.resources import Machine, allocate, local_machine
 from resray.orchestration.signals import terminate_like_interrupt
 
@@ -74,6 +74,8 @@ def dry_run(bench: Bench, console: Console) -> None:
     """Print what `run_bench` would do; raise what it would raise before its start."""
     if bench.address is not None:
         raise InputError("--dry-run: only for this machine; leave out --address")
+    from resray.orchestration.bench_description import describe_plan
+
     describe_plan(bench, checked_machine(bench), console)
 
 

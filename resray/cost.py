@@ -156,10 +156,10 @@ def _probe_step(recipe: Recipe, batch: int, device: "torch.device") -> Callable[
     from torch.nn import functional
 
     from resray.models.build import build_model
-    from resray.training.device import autocast, pick_channels_last, pick_precision, wait_for
+    from resray.training.device import autocast, pick_precision, wait_for
     from resray.training.optimizers import build_optimizer
 
-    layout = torch.channels_last if pick_channels_last(recipe) else torch.contiguous_format
+    layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
     side, classes = _side(recipe.data), _classes(recipe.data)
     network = build_model(Model(name="resnet18"), classes).to(device)
     network.to(memory_format=layout)  # type: ignore[call-overload]  # missing from torch's stubs

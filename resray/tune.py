@@ -134,6 +134,7 @@ def evaluate_confirmations(
         select=tuple({row["name"] for row in confirmed}),
         seeds=tuple(row["seed"] for row in confirmed),
         data_dir=planner.asked.data_dir,
+        trusted=planner.asked.options.trusted,
     )
     try:
         run_evaluation(asked, console)

@@ -9,7 +9,15 @@ from torchvision.transforms.v2 import functional as reference
 
 from resray.data.augment.crop_flip import crop_and_flip, draw_parameters
 from resray.data.dataset import Images
-from resray.data.loader import Batch, EvalLoader, TrainLoader, rank_share
+from resray.data.loader import (
+    Batch,
+    EvalLoader,
+    TrainLoader,
+    rank_share,
+    require_shares,
+    smallest_share,
+)
+from resray.errors import InputError
 from resray.study.augmentation_spec import Augmentation
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
@@ -52,9 +60,8 @@ def epoch_images(batches: TrainLoader, epoch: int) -> torch.Tensor:
     return torch.cat([batch.images for batch in batches.epoch(epoch)])
 
 
-def counted(batches: list[Batch]) -> list[int]:
-    """The labels that count, i.e. without the repeated image of an empty share."""
-    return [label for batch in batches if batch.weight for label in batch.labels.tolist()]
+def labels_of(batches: list[Batch]) -> list[int]:
+    return [label for batch in batches for label in batch.labels.tolist()]
 
 
 @pytest.mark.parametrize("padding", [0, 2, 4])
@@ -124,22 +131,52 @@ def test_channels_last_changes_the_layout_only() -> None:
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])
-@pytest.mark.parametrize(("count", "batch_size"), [(16, 8), (17, 8), (7, 16), (1, 4), (25, 5)])
+@pytest.mark.parametrize(("count", "batch_size"), [(16, 8), (19, 8), (7, 16), (3, 4), (25, 5)])
 def test_every_image_once_on_one_rank(count: int, batch_size: int, world_size: int) -> None:
     images = some_images(count)
     ranks = [
         loader(images, batch_size, rank=rank, world_size=world_size) for rank in range(world_size)
     ]
     shares = [list(r.epoch(1)) for r in ranks]
-    assert sorted(label for share in shares for label in counted(share)) == list(range(count))
+    assert sorted(label for share in shares for label in labels_of(share)) == list(range(count))
     for step in zip(*shares, strict=True):
-        sizes = [len(batch.labels) if batch.weight else 0 for batch in step]
+        sizes = [len(batch.labels) for batch in step]
         assert sum(sizes) == step[0].size
         assert sizes == sorted(sizes, reverse=True)
         assert max(sizes) - min(sizes) <= 1
         assert [batch.weight for batch in step] == [size / step[0].size for size in sizes]
         assert all(len(batch.images) >= 1 for batch in step)
-    assert [len(share) for share in shares] == [len(ranks[0])] * world_size
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "world_size", "advice"),
+    [(17, 8, 2, "batch_size: 7"), (1, 4, 2, "fewer ranks"), (45_000, 64, 9, "batch_size: 63")],
+)
+def test_no_rank_goes_without_images(
+    count: int, batch_size: int, world_size: int, advice: str
+) -> None:
+    last = count % batch_size
+    says = f"the last batch of {count:,} training images has {last} for {world_size} ranks"
+    with pytest.raises(InputError, match=f"^batch_size {batch_size}: {says}.* choose {advice}$"):
+        require_shares(count, batch_size, world_size)
+    if count < 100:
+        with pytest.raises(InputError, match=says):
+            loader(some_images(count), batch_size, world_size=world_size)
+
+
+def test_the_smallest_share_is_that_of_some_rank() -> None:
+    for count in range(1, 30):
+        for batch_size in range(1, 12):
+            for ranks in (1, 2, 3):
+                sizes = [min(batch_size, count - first) for first in range(0, count, batch_size)]
+                shares = [len(rank_share(size, ranks - 1, ranks)) for size in sizes]
+                assert smallest_share(count, batch_size, ranks) == min(shares)
+
+
+def test_an_epoch_has_as_many_batches_on_each_rank() -> None:
+    ranks = [loader(some_images(19), rank=rank, world_size=3) for rank in range(3)]
+    shares = [list(rank.epoch(1)) for rank in ranks]
+    assert [len(share) for share in shares] == [len(ranks[0])] * 3
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
@@ -151,9 +188,8 @@ def test_ranks_together_see_the_one_ranks_batches(world_size: int) -> None:
         for rank in range(world_size)
     ]
     for whole, *parts in zip(alone, *shares, strict=True):
-        used = [part for part in parts if part.weight]
-        assert torch.equal(whole.images, torch.cat([part.images for part in used]))
-        assert torch.equal(whole.labels, torch.cat([part.labels for part in used]))
+        assert torch.equal(whole.images, torch.cat([part.images for part in parts]))
+        assert torch.equal(whole.labels, torch.cat([part.labels for part in parts]))
 
 
 def test_an_epoch_does_not_depend_on_those_before() -> None:
@@ -167,7 +203,7 @@ def test_an_epoch_does_not_depend_on_those_before() -> None:
 def test_epochs_and_seeds_differ() -> None:
     images = some_images(20)
     orders = [
-        tuple(counted(list(loader(images, seed=seed).epoch(epoch))))
+        tuple(labels_of(list(loader(images, seed=seed).epoch(epoch))))
         for seed, epoch in itertools.product((0, 1, 2), (1, 2, 3))
     ]
     assert len(set(orders)) == len(orders)

@@ -36,8 +36,8 @@ def test_without_augmentation_it_gives_what_the_device_loader_gives() -> None:
     keywords = loading(augmentation=PLAIN, world_size=3, channels_last=True)
     for rank in range(3):
         pairs = zip(
-            PerImageLoader(some_images(13), rank=rank, **keywords).epoch(2),
-            TrainLoader(some_images(13), rank=rank, **keywords).epoch(2),
+            PerImageLoader(some_images(15), rank=rank, **keywords).epoch(2),
+            TrainLoader(some_images(15), rank=rank, **keywords).epoch(2),
             strict=True,
         )
         for classic, batched in pairs:

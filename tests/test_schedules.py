@@ -104,6 +104,23 @@ def test_warmup_and_then_is_pytorchs_sequence(after: Schedule, build: Build) -> 
     assert factors(after, 5, 4) == pytest.approx(torch_factors(sequence, 20))
 
 
+def test_a_warmup_from_zero_moves_from_its_first_step_on() -> None:
+    rising = [0.25, 0.5, 0.75, 1.0]
+    assert factors(Schedule(name="constant", warmup_epochs=2), 3, 2) == [*rising, 1.0, 1.0]
+    sequence = Schedule.model_validate(
+        {"name": "sequence", "parts": [{"name": "constant", "until": 1},
+                                       {"name": "cosine", "warmup_epochs": 1}]}
+    )  # fmt: skip
+    assert factors(sequence, 3, 4)[4:9] == [*rising, 1.0]
+    # 1.5 steps: the second one is past the whole way.
+    assert factors(Schedule(name="constant", warmup_epochs=0.75), 2, 2)[:2] == [1 / 1.5, 1.0]
+
+
+def test_a_warmup_from_above_zero_keeps_its_start() -> None:
+    schedule = Schedule(name="constant", warmup_epochs=2, warmup_start=0.2)
+    assert factors(schedule, 3, 2)[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+
+
 @pytest.mark.parametrize(("period", "factor"), [(2, 1), (1, 2), (3, 1), (2, 3)])
 def test_restarts_are_pytorchs(period: int, factor: int) -> None:
     schedule = Schedule(name="cosine_restarts", period=period, period_factor=factor, end=0.001)

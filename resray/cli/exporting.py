@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from resray.cli.options import SelectOption
+from resray.cli.options import SelectOption, TrustOption
 from resray.cli.reporting import split_names
-from resray.cli.results import CheckpointOption, TrustOption
+from resray.cli.results import CheckpointOption
 from resray.errors import InputError
 
 NETWORK = ("--hub-dir", "--hub")

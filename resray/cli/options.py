@@ -117,6 +117,12 @@ DryRunOption = Annotated[
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Run finished trials anew; their results are replaced.")
 ]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Build a network of the form module:function: runs code it names."
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the outcome as JSON; progress goes to stderr.")
 ]
@@ -142,6 +148,7 @@ def study_options(context: typer.Context) -> "Options":
         stop_after=typed.get("stop_after"),
         limit_train=typed["limit_train"],
         limit_eval=typed["limit_eval"],
+        trusted=typed["trust"],
     )
 
 

@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from resray.cli.options import DataDirOption, SeedsOption, SelectOption, parse_seeds
+from resray.cli.options import (
+    DataDirOption,
+    SeedsOption,
+    SelectOption,
+    TrustOption,
+    parse_seeds,
+)
 from resray.errors import InputError
 
 ResultsArgument = Annotated[
@@ -17,12 +23,6 @@ CheckpointOption = Annotated[
 ]
 OrderOption = Annotated[
     str, typer.Option("--order", help="Of flat rows of pixels in INPUT: hwc or chw.")
-]
-TrustOption = Annotated[
-    bool,
-    typer.Option(
-        "--trust", help="Build a network of the form module:function: runs code it names."
-    ),
 ]
 BatchSizeOption = Annotated[int, typer.Option("--batch-size", help="Images per forward pass.")]
 

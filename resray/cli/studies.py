@@ -30,6 +30,7 @@ from resray.cli.options import (
     SetOption,
     StopAfterOption,
     StudyArgument,
+    TrustOption,
     VariantOption,
     WorkersOption,
     WorkersPerTrialOption,
@@ -73,6 +74,7 @@ def show(
     limit_train: LimitTrainOption = None,
     limit_eval: LimitEvalOption = None,
     data_dir: DataDirOption = None,
+    trust: TrustOption = False,
 ) -> None:
     """Show a study: its trials, how recipes differ, what was published, and what it will cost."""
     from resray.show import print_study
@@ -110,6 +112,7 @@ def bench(
     max_failures: MaxFailuresOption = 3,
     address: AddressOption = None,
     out: OutOption = Path(),
+    trust: TrustOption = False,
     dry_run: DryRunOption = False,
     force: ForceOption = False,
     as_json: JsonOption = False,

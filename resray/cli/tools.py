@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from resray.cli.options import DataDirOption
+from resray.cli.options import DataDirOption, TrustOption
 
 
 def model(
@@ -27,12 +27,14 @@ def model(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change it: stem=imagenet; repeatable."),
     ] = None,
+    trust: TrustOption = False,
 ) -> None:
     """Show a network layer by layer: output shapes, parameters and multiply-adds."""
     from resray.model_table import print_model
     from resray.study.overrides import model_from
 
-    print_model(model_from(name, overrides or []), classes, image_size, Console(), depth)
+    spec = model_from(name, overrides or [])
+    print_model(spec, classes, image_size, Console(), depth, trusted=trust)
 
 
 def doctor(data_dir: DataDirOption = None) -> None:

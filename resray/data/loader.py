@@ -13,6 +13,7 @@ import torch
 from resray.data.augment.augmenter import Augmenter, Drawn
 from resray.data.dataset import Images
 from resray.data.randomness import epoch_generator
+from resray.errors import InputError
 from resray.study.augmentation_spec import Augmentation
 
 
@@ -25,7 +26,7 @@ class Batch:
     labels: torch.Tensor
     """int64 (n,)."""
     weight: float
-    """This rank's images divided by those of the global batch: 0.0 where its share is empty."""
+    """This rank's images divided by those of the global batch."""
     size: int
     """Images of the global batch."""
 
@@ -56,8 +57,7 @@ class TrainLoader:
     """One rank's shuffled, augmented batches of the training images.
 
     A global batch, the last and smaller one too, is split over the ranks as evenly as possible;
-    lower ranks get the larger shares. A rank without a share gets one image of the batch with
-    weight 0.0, because gradients are reduced over all ranks in step.
+    lower ranks get the larger shares. Raises InputError if a rank's share is empty.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class TrainLoader:
         channels_last: bool = False,
     ) -> None:
         """Put the images on ``device``; ``batch_size`` is that of the global batch."""
+        require_shares(len(images), batch_size, world_size)
         self.device = torch.device(device)
         self.images = images.images.to(self.device)
         self.labels = images.labels.to(self.device)
@@ -101,11 +102,10 @@ class TrainLoader:
         for start in range(0, total, self.batch_size):
             size = min(self.batch_size, total - start)
             share = rank_share(size, self.rank, self.world_size)
-            # An empty share becomes the batch's first image, which counts for nothing.
-            first, count = (start + share.start, len(share)) if share else (start, 1)
+            first, count = start + share.start, len(share)
             index = order[first : first + count]
             images = augmenter(self.images.index_select(0, index), drawn.part(first, count))
-            yield Batch(images, self.labels[index], len(share) / size, size)
+            yield Batch(images, self.labels[index], count / size, size)
 
     def _draw(self, epoch: int, augmenter: Augmenter) -> tuple[torch.Tensor, Drawn]:
         """Draw an epoch's order, which is moved to the device, and its augmentation."""
@@ -149,6 +149,28 @@ class EvalLoader:
         for start in range(0, len(self.labels), self.batch_size):
             part = slice(start, start + self.batch_size)
             yield self.normalise(self.images[part]), self.labels[part]
+
+
+def smallest_share(images: int, batch_size: int, world_size: int) -> int:
+    """Return the fewest images that a rank gets of a batch in an epoch of ``images``."""
+    whole = min(images, batch_size)
+    return (images % whole or whole) // world_size
+
+
+def require_shares(images: int, batch_size: int, world_size: int, at_least: int = 1) -> None:
+    """Raise InputError if a rank's share of a batch has fewer images than ``at_least``."""
+    if smallest_share(images, batch_size, world_size) >= at_least:
+        return
+    nearest = sorted(range(1, 2 * batch_size), key=lambda size: abs(size - batch_size))
+    fitting = (size for size in nearest if smallest_share(images, size, world_size) >= at_least)
+    advice = f"batch_size: {found}" if (found := next(fitting, None)) else "fewer ranks"
+    last = images % batch_size or batch_size
+    of_ranks = f" for {world_size} ranks" if world_size > 1 else ""
+    raise InputError(
+        f"batch_size {batch_size}: the last batch of {images:,} training images has {last}"
+        f"{of_ranks}, and {'each' if world_size > 1 else 'it'} needs {at_least} or more; choose "
+        f"{advice}"
+    )
 
 
 def rank_share(size: int, rank: int, world_size: int) -> range:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from resray.data.dataset import Images
-from resray.data.loader import Batch, epoch_generator, rank_share
+from resray.data.loader import Batch, epoch_generator, rank_share, require_shares
 from resray.study.augmentation_spec import Augmentation
 
 Draw = tuple[int, int]
@@ -52,6 +52,7 @@ class PerImageLoader:
         ``workers`` are processes of this rank; they live for an epoch. ``pinned_memory`` has an
         effect only where ``device`` is a GPU.
         """
+        require_shares(len(images), batch_size, world_size)
         self.device = torch.device(device)
         self.labels = images.labels
         self.pixels = images.images.permute(0, 2, 3, 1).contiguous()
@@ -98,9 +99,7 @@ class PerImageLoader:
         for start in range(0, len(draws), self.batch_size):
             batch = draws[start : start + self.batch_size]
             share = rank_share(len(batch), self.rank, self.world_size)
-            # An empty share becomes the batch's first image, which counts for nothing.
-            own = batch[share.start : share.stop] or batch[:1]
-            shares.append((own, len(share) / len(batch), len(batch)))
+            shares.append((batch[share.start : share.stop], len(share) / len(batch), len(batch)))
         return shares
 
 

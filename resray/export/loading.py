@@ -5,9 +5,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resray.errors import DataError, InputError
+from resray.errors import DataError
 from resray.export.extra import require_hub_extra
-from resray.models.table import runs_own_code
+from resray.models.table import require_trust
 from resray.study.recipe_spec import Recipe
 
 if TYPE_CHECKING:
@@ -40,11 +40,7 @@ def load_exported(
     folder = Path(folder)
     config = read_config(folder)
     recipe = Recipe.model_validate(config["recipe"])
-    if runs_own_code(recipe.model.name) and not trusted:
-        raise InputError(
-            f"{folder / CONFIG}: building the network {recipe.model.name!r} runs that function; "
-            "pass trusted=True if you trust the folder's author"
-        )
+    require_trust(recipe.model.name, trusted, str(folder / CONFIG))
     return build_and_load(recipe, len(config["class_names"]), weights_path(folder, checkpoint))
 
 

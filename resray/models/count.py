@@ -1,5 +1,7 @@
 """How large a network is: parameters and multiply-adds."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 
 import torch
@@ -32,17 +34,19 @@ def multiply_adds_by_module(
     """Return the multiply-adds of one image by module path, with all that is beneath it.
 
     The whole network is ``""``; modules that multiply nothing are left out. These are half the
-    operations that `torch.utils.flop_counter.FlopCounterMode` sees, on the meta device, so nothing
-    is computed; only a network from elsewhere that cannot run there runs where it is.
+    operations that `torch.utils.flop_counter.FlopCounterMode` sees in `try_forward`.
 
     Raises InputError if the network cannot take images of this size, or gives something else than
     logits (n, num_classes).
     """
-    own_device = next(model.parameters()).device
-    try:
-        counter = _count_on(torch.device("meta"), model, image_size, num_classes)
-    except (RuntimeError, ValueError, AssertionError):
-        counter = _count_where_it_is(own_device, model, image_size, num_classes)
+    counters: list[FlopCounterMode] = []
+
+    def counting() -> FlopCounterMode:
+        counters.append(FlopCounterMode(display=False))
+        return counters[-1]
+
+    _check_logits(try_forward(model, image_size, attempt=counting), num_classes)
+    counter = counters[-1]
     counts = {name: sum(operations.values()) for name, operations in counter.flop_counts.items()}
     root = type(model).__name__
     paths = {name.removeprefix(f"{root}."): count for name, count in counts.items() if name != root}
@@ -50,16 +54,51 @@ def multiply_adds_by_module(
     return {path: count // (2 * _IMAGES) for path, count in paths.items()}
 
 
-def _count_on(
-    device: torch.device, model: nn.Module, image_size: int, num_classes: int | None
-) -> FlopCounterMode:
-    """Run a copy of the model on ``device``; the model itself does not change."""
-    replica = _copy_to(device, model)
-    images = torch.zeros(_IMAGES, 3, image_size, image_size, device=device)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        logits = replica(images)
-    _check_logits(logits, num_classes)
-    return counter
+def can_forward(
+    model: nn.Module,
+    image_size: int,
+    images: int = _IMAGES,
+    layout: torch.memory_format = torch.contiguous_format,
+) -> bool:
+    """Return whether `try_forward` succeeds.
+
+    In channels-last, code that flattens with ``view`` cannot run, as most published CIFAR code
+    does; of a single image, BatchNorm has one value where a layer's output is one pixel.
+    """
+    try:
+        try_forward(model, image_size, images, layout)
+    except InputError:
+        return False
+    return True
+
+
+def try_forward(
+    model: nn.Module,
+    image_size: int,
+    images: int = _IMAGES,
+    layout: torch.memory_format = torch.contiguous_format,
+    attempt: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> object:
+    """Return what a copy of the model gives in training for ``images`` square images.
+
+    On the meta device, so nothing is computed. A network from elsewhere that cannot run there runs
+    where it is, and so does any in another ``layout``, of which the meta device knows nothing. Each
+    try is in a context of its own, from ``attempt``. The model itself does not change. Raises
+    InputError if it cannot take them.
+    """
+    reason = ""
+    devices = [torch.device("meta"), next(model.parameters()).device]
+    for device in devices if layout == torch.contiguous_format else devices[1:]:
+        batch = torch.zeros(images, 3, image_size, image_size, device=device)
+        try:
+            replica = _copy_to(device, model).train()
+            replica.to(memory_format=layout)  # type: ignore[call-overload]  # torch's stubs lack it
+            with attempt(), torch.no_grad():
+                return replica(batch.contiguous(memory_format=layout))
+        except (RuntimeError, ValueError, AssertionError) as error:
+            reason = " ".join(str(error).split())
+    message = f"the network cannot take {image_size} x {image_size} images: {reason}"
+    raise InputError(f"model: {message}")
 
 
 def _copy_to(device: torch.device, model: nn.Module) -> nn.Module:
@@ -75,17 +114,6 @@ def _copy_to(device: torch.device, model: nn.Module) -> nn.Module:
     for buffer in model.buffers():
         copies[id(buffer)] = buffer.to(device, copy=True)
     return deepcopy(model, copies)
-
-
-def _count_where_it_is(
-    device: torch.device, model: nn.Module, image_size: int, num_classes: int | None
-) -> FlopCounterMode:
-    try:
-        return _count_on(device, model, image_size, num_classes)
-    except (RuntimeError, ValueError, AssertionError) as error:
-        reason = " ".join(str(error).split())
-        message = f"the network cannot take {image_size} x {image_size} images: {reason}"
-        raise InputError(f"model: {message}") from error
 
 
 def _check_logits(logits: object, num_classes: int | None) -> None:

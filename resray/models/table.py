@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from resray.errors import InputError
+
 
 @dataclass(frozen=True)
 class ResNetShape:
@@ -69,6 +71,15 @@ def is_known(name: str) -> bool:
 def runs_own_code(name: str) -> bool:
     """Return whether a model's name is ``module:function``, which may be any code."""
     return is_outside(name) and not name.startswith(("torchvision:", "timm:"))
+
+
+def require_trust(name: str, trusted: bool, place: str) -> None:
+    """Raise InputError if ``place`` names a function of one's own that nobody has said to trust."""
+    if runs_own_code(name) and not trusted:
+        raise InputError(
+            f"{place}: {name!r} runs that function; if you trust its author, type --trust "
+            "(in Python: trusted=True)"
+        )
 
 
 def is_outside(name: str) -> bool:

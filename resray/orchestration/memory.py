@@ -1,8 +1,8 @@
 """``--gpus-per-trial auto``: how many trials one GPU holds, by measuring the largest of them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 from ray.exceptions import RayError
@@ -12,6 +12,9 @@ from resray.orchestration.cluster import first_line
 from resray.orchestration.resources import Machine, Request, counted
 from resray.training.step_memory import StepMemory, measure_step
 from resray.training.trial import Job
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 MARGIN = 1.1
 """Room for what one step does not show: fragmentation, other kernels, later phases."""
@@ -41,17 +44,22 @@ def multiply_adds_of_a_batch(job: Job) -> int:
 
 def measured(job: Job) -> StepMemory:
     """Return what a trial takes of a GPU, measured where Ray has one free."""
-    # A process that has ended holds nothing of the GPU.
-    task = ray.remote(num_cpus=1, num_gpus=int(job.use_gpu), max_calls=1)(measure_in_task)
     try:
-        memory: StepMemory = ray.get(task.remote(job.to_dict()))
+        return in_a_task(measure_in_task, job.to_dict(), use_gpu=job.use_gpu)
     except RayError as error:
         cause = getattr(error, "cause", None) or error
         raise ClusterError(
             f"--gpus-per-trial auto: a step of {job.name} could not be measured "
             f"({first_line(cause)}); give a number, such as 1"
         ) from error
-    return memory
+
+
+def in_a_task(function: Callable[[A], T], argument: A, *, use_gpu: bool) -> T:
+    """Return what a function gives in a process of Ray's that has a whole GPU to itself."""
+    # A process that has ended holds nothing of the GPU.
+    task = ray.remote(num_cpus=1, num_gpus=int(use_gpu), max_calls=1)(function)
+    result: T = ray.get(task.remote(argument))
+    return result
 
 
 def measure_in_task(job: dict[str, Any]) -> StepMemory:

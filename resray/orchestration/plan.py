@@ -1,22 +1,23 @@
 """From a study and the user's wishes to the trials that still have to run."""
 
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from resray.data.dataset import Dataset
+from resray.data.loader import require_shares
 from resray.data.sources import open_dataset
 from resray.data.splits import prepare
+from resray.errors import InputError
 from resray.models.build import build_model
-from resray.models.count import count_multiply_adds
+from resray.models.count import can_forward, count_multiply_adds
+from resray.models.own_code import code_hash
 from resray.orchestration.resources import Allocation, Machine, Request, allocate
 from resray.results.store import ResultStore
-from resray.study.expand import Options, PlannedTrial, all_reductions, expand
+from resray.study.expand import Options, PlannedTrial, expand
 from resray.study.load import load_study
 from resray.study.recipe_spec import Data, Recipe
 from resray.study.recipes import trial_id
@@ -24,6 +25,9 @@ from resray.study.spec import Study
 from resray.training.trial import Job
 
 Row = dict[str, Any]
+
+LEAST_PER_RANK = 32
+"""Images of a global batch that each GPU gets by default."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class Size:
 
     train_images: int
     multiply_adds: int
+    takes_one_image: bool
+    """Whether the network trains on a single image: BatchNorm over one value has no spread."""
+    takes_channels_last: bool
 
 
 @dataclass(frozen=True)
@@ -79,17 +86,18 @@ def checkpoint_folder(results: Path, identity: str) -> Path:
 
 
 class Resolver:
-    """Resolves trials of one study against the data, opening each dataset once."""
+    """Resolves trials of one study against data and results, opening each dataset once."""
 
     def __init__(
-        self, study: Study, results: Path, data_dir: Path | None, *, download: bool = True
+        self, study: Study, store: ResultStore, data_dir: Path | None, *, download: bool = True
     ) -> None:
         self.study = study
-        self.results = results
+        self.store = store
         self._given_data = data_dir
         self._download = download
         self._datasets: dict[str, Dataset] = {}
         self._sizes: dict[str, Size] = {}
+        self._own_code = cache(code_hash)
 
     def identify(
         self,
@@ -99,8 +107,12 @@ class Resolver:
         tested: bool = True,
         rung_of: int | None = None,
     ) -> str:
-        """Return the trial's id."""
-        return trial_id(
+        """Return the trial's id.
+
+        What an older resray has completed with one's own code, which it did not record, counts.
+        """
+        name = partial(
+            trial_id,
             trial.recipe,
             trial.seed,
             dataset_checksum=self._dataset(trial.recipe.data).checksum,
@@ -108,6 +120,14 @@ class Resolver:
             tested=tested,
             rung_of=rung_of,
         )
+        own_code = self._own_code(trial.recipe.model.name)
+        older = self.store.trial(name()) if own_code else None
+        return name() if older and older["status"] == "completed" else name(own_code=own_code)
+
+    def most_ranks(self, trial: PlannedTrial) -> int:
+        """Return how many ranks a trial's batches are large enough for, the last one included."""
+        size, images = trial.recipe.batch_size, self._size(trial.recipe).train_images
+        return min(size // LEAST_PER_RANK, (images % size or size) // 2)
 
     def work(
         self,
@@ -117,26 +137,33 @@ class Resolver:
         tested: bool = True,
         identity: str | None = None,
     ) -> Work:
-        """Return what running the trial takes; ``identity`` saves computing it again."""
+        """Return what running the trial takes; ``identity`` saves computing it again.
+
+        A trial that was begun keeps its threads: others add up to other numbers. Raises InputError
+        if it cannot be trained so.
+        """
         recipe = trial.recipe
         size = self._size(recipe)
+        self._check(trial, size, allocation.world_size)
         identity = identity or self.identify(trial, allocation.world_size, tested=tested)
+        begun = self.store.trial(identity) or {"attempts": 0}
         job = Job(
             trial_id=identity,
             name=trial.name,
             recipe=recipe.model_dump(mode="json"),
             seed=trial.seed,
             stop_after=trial.stop_after,
-            checkpoint_folder=str(checkpoint_folder(self.results, identity)),
+            checkpoint_folder=str(checkpoint_folder(self.store.folder, identity)),
             data_dir=self._data_dir(recipe.data),
             dataset_checksum=self._dataset(recipe.data).checksum,
             world_size=allocation.world_size,
-            threads=allocation.threads,
+            threads=(begun.get("threads") if begun["attempts"] else None) or allocation.threads,
             use_gpu=allocation.use_gpu,
             study=self.study.name,
             checkpoints=self.study.checkpoints.model_dump(mode="json"),
             evaluate_test=tested,
             multiply_adds=size.multiply_adds,
+            own_code=self._own_code(recipe.model.name),
         )
         return Work(
             trial=trial,
@@ -145,6 +172,18 @@ class Resolver:
             train_images=size.train_images,
             multiply_adds=size.multiply_adds,
         )
+
+    def _check(self, trial: PlannedTrial, size: Size, world_size: int) -> None:
+        """Raise InputError, with the trial's name, for what every attempt would fail by."""
+        recipe = trial.recipe
+        try:
+            require_shares(size.train_images, recipe.batch_size, world_size)
+            if recipe.channels_last is True and not size.takes_channels_last:
+                raise InputError("channels_last: true: the network cannot run so; use auto")
+            if not size.takes_one_image:
+                require_shares(size.train_images, recipe.batch_size, world_size, at_least=2)
+        except InputError as error:
+            raise InputError(f"{trial.name}: {error}") from error
 
     def _dataset(self, spec: Data) -> Dataset:
         key = spec.model_dump_json()
@@ -160,8 +199,13 @@ class Resolver:
             splits = prepare(self._dataset(recipe.data), recipe.data)
             with torch.device("meta"):
                 network = build_model(recipe.model, len(splits.class_names))
-            multiply_adds = count_multiply_adds(network, splits.image_size, len(splits.class_names))
-            self._sizes[key] = Size(len(splits.train), multiply_adds)
+            side = splits.image_size
+            self._sizes[key] = Size(
+                len(splits.train),
+                count_multiply_adds(network, side, len(splits.class_names)),
+                takes_one_image=can_forward(network, side, images=1),
+                takes_channels_last=can_forward(network, side, layout=torch.channels_last),
+            )
         return self._sizes[key]
 
     def _data_dir(self, spec: Data) -> str | None:
@@ -180,25 +224,26 @@ class Planner:
         self.results = results_folder(bench.out, self.study.name)
         self.store = ResultStore(self.results)
         self.request = replace(bench.request, exclusive=self.study.exclusive)
-        self._resolver = Resolver(self.study, self.results, bench.data_dir, download=download)
+        self._resolver = Resolver(self.study, self.store, bench.data_dir, download=download)
 
     def plan(self, machine: Machine) -> tuple[list[Work], Allocation]:
-        """Return every trial asked for, longest first, and what each will get."""
-        world_size = allocate(self.request, machine, len(self.trials)).world_size
-        identified = [(trial, self._resolver.identify(trial, world_size)) for trial in self.trials]
-        missing = sum(self.is_todo(trial, identity) for trial, identity in identified)
-        allocation = allocate(self.request, machine, max(1, missing))
-        work = [
-            self._resolver.work(trial, allocation, identity=identity)
-            for trial, identity in identified
-        ]
-        return sorted(work, key=self._work_left, reverse=True), allocation
+        """Return every trial asked for, longest first, and what each will get.
+
+        Also the last trial that is missing gets no more than its share of all that were asked for:
+        with other threads its numbers would be others.
+        """
+        most = min(map(self._resolver.most_ranks, self.trials))
+        request = replace(self.request, most_ranks=most)
+        allocation = allocate(request, machine, len(self.trials))
+        work = [self._resolver.work(trial, allocation) for trial in self.trials]
+        return sorted(work, key=self.work_left, reverse=True), allocation
 
     def is_todo(self, trial: PlannedTrial, identity: str) -> bool:
         """Return whether this call runs the trial."""
         return self.bench.force or is_missing(trial, self.store.trial(identity))
 
-    def _work_left(self, item: Work) -> float:
+    def work_left(self, item: Work) -> float:
+        """Return the training multiply-adds that this call still does for a trial."""
         row = self.store.trial(item.job.trial_id) or {"epochs_done": 0}
         done = 0 if self.bench.force else row["epochs_done"]
         return (item.epochs - done) * item.work_per_epoch
@@ -216,25 +261,3 @@ def is_missing(trial: PlannedTrial, row: Row | None) -> bool:
         return trial.stop_after is None or row["epochs_done"] < trial.stop_after
     diverged = row["status"] == "failed" and row["reason"] == "diverged"
     return row["status"] != "completed" and not diverged
-
-
-def describe_plan(bench: Bench, machine: Machine, console: Console) -> None:
-    """Print what `run_bench` would do; nothing is downloaded, started or written."""
-    planner = Planner(bench, download=False)
-    work, allocation = planner.plan(machine)
-    table = Table("trial", "seed", "epochs", "training images x epochs", "id", "")
-    todo = [planner.is_todo(item.trial, item.job.trial_id) for item in work]
-    for item, is_todo in zip(work, todo, strict=True):
-        images = item.train_images * item.epochs
-        table.add_row(
-            item.trial.name,
-            str(item.trial.seed),
-            str(item.epochs),
-            f"{images:,}",
-            item.job.trial_id,
-            "to run" if is_todo else "ended before",
-        )
-    console.print(table)
-    if reduced := all_reductions(planner.trials):
-        console.print(Text(f"Reduced: {'; '.join(reduced)}", style="yellow"))
-    console.print(f"{sum(todo)} of {len(work)} trials to run, {allocation}.", highlight=False)

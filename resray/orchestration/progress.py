@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from resray.orchestration.estimate import makespan
 from resray.orchestration.trainable import PROGRESS_FILE
 from resray.results.store import ResultStore
 from resray.training.trial import Job
@@ -150,10 +151,7 @@ class Board:
         left = [view.seconds_left(rate) for view in self.views.values()]
         if any(seconds is None for seconds in left):
             return None
-        slots = [0.0] * self._side_by_side
-        for seconds in sorted((value for value in left if value), reverse=True):
-            slots[slots.index(min(slots))] += seconds
-        return max(slots)
+        return makespan((seconds for seconds in left if seconds), self._side_by_side)
 
     def table(self) -> Table:
         """Return the table as it stands now."""

@@ -10,6 +10,7 @@ from typing import Any
 from resray.results.store import ResultStore, now
 from resray.results.summary import summarise
 from resray.study.expand import PlannedTrial
+from resray.study.recipes import implementation
 from resray.training.batch_note import REMARK
 from resray.training.trial import Job
 
@@ -39,7 +40,9 @@ def planned_row(trial: PlannedTrial, job: Job, provenance: Row, **columns: Any) 
         "learning_rate": recipe.optimizer.lr,
         "weight_decay": recipe.optimizer.weight_decay,
         "schedule": recipe.schedule.name,
+        "implementation": implementation(recipe, job.own_code),
         "world_size": job.world_size,
+        "threads": job.threads,
         "role": "bench",
         **provenance,
         **columns,

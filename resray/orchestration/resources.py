@@ -41,6 +41,8 @@ class Request:
     cpus_per_trial: int | None = None
     exclusive: bool = False
     """Without GPUs: one trial at a time, unless ``workers`` says otherwise."""
+    most_ranks: int | None = None
+    """What a trial's batch is large enough for: more GPUs it gets only where it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -150,10 +152,17 @@ def on_gpus(request: Request, machine: Machine, gpus: int, trials: int) -> Alloc
 
 
 def asked_share(request: Request, gpus: int) -> float:
-    """Return how much of a GPU, or how many, a trial gets: by default all ``gpus``."""
+    """Return how much of a GPU, or how many, a trial gets.
+
+    By default all ``gpus``; if its batch is too small for that, a part of them that leaves none
+    over: the rest trains other trials.
+    """
     if request.gpus_per_trial == "auto":
         return 1.0
-    return float(gpus if request.gpus_per_trial is None else request.gpus_per_trial)
+    if request.gpus_per_trial is not None:
+        return float(request.gpus_per_trial)
+    most = gpus if request.most_ranks is None else max(1, min(gpus, request.most_ranks))
+    return float(next(share for share in range(most, 0, -1) if gpus % share == 0))
 
 
 def on_cpus(request: Request, machine: Machine, trials: int) -> Allocation:

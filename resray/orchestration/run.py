@@ -3,14 +3,18 @@
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from rich.console import Console
 
+from resray.cost import probe
 from resray.files import whole_file
+from resray.orchestration.apart import kept_apart
 from resray.orchestration.cluster import (
     check_fits,
     cluster_machine,
@@ -18,8 +22,9 @@ from resray.orchestration.cluster import (
     session_logs,
 )
 from resray.orchestration.engine import run_jobs
+from resray.orchestration.estimate import compared_hours
 from resray.orchestration.feed import FixedList
-from resray.orchestration.memory import pack
+from resray.orchestration.memory import in_a_task, pack
 from resray.orchestration.plan import Planner, Work, checkpoint_folder
 from resray.orchestration.progress import Board, TrialView
 from resray.orchestration.recorder import Recorder, planned_row
@@ -66,6 +71,13 @@ def run_missing(
     with started(bench.address, machine, log, console):
         if planner.request.gpus_per_trial == "auto":
             todo, allocation = packed(planner, todo, machine, console)
+        for line in kept_apart(planner.store, todo):
+            say(console, line)
+        measure = partial(in_a_task, probe, use_gpu=True)
+        # A GPU that cannot be measured is no reason not to train.
+        with suppress(RayError):
+            if hours := compared_hours(planner, todo, allocation, machine, measure):
+                say(console, f"Estimated: {hours}")
         say(console, f"{counted(len(todo), 'trial')} to run, {allocation}. Ray's own output: {log}")
         check_fits(allocation)
         if bench.address is not None:

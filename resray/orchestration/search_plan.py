@@ -118,9 +118,10 @@ class SearchPlanner:
         self.plan = plan_search(self.study, self.settings, asked.spaces, asked.options)
         self.results = results_folder(asked.out, self.study.name)
         self.store = ResultStore(self.results)
-        self.request = asked.request
+        # Side by side many more points are tried than one after another over all GPUs.
+        self.request = replace(asked.request, most_ranks=1)
         self.began = time.monotonic()
-        self._resolver = Resolver(self.study, self.results, asked.data_dir, download=download)
+        self._resolver = Resolver(self.study, self.store, asked.data_dir, download=download)
 
     @property
     def points(self) -> int:

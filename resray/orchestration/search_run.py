@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from resray.orchestration.apart import kept_apart
 from resray.orchestration.cluster import check_fits
 from resray.orchestration.engine import run_jobs
 from resray.orchestration.memory import pack
@@ -71,6 +72,8 @@ def searched(planner: SearchPlanner, allocation: Allocation, console: Console) -
     """Run the search's stages with Ray connected."""
     asked = planner.asked
     search = Search(planner, allocation, console)
+    for line in kept_apart(planner.store, [each.final.work for each in search.contenders]):
+        say(console, line)
     ended_before = search.begin()
     log = planner.results / "ray.log"
     say(console, f"{search.left_to_run()}, {allocation}. Ray's own output: {log}")

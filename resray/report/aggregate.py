@@ -24,7 +24,7 @@ from resray.study.spec import Study
 Identity = tuple[Any, ...]
 
 IDENTITY = ("name", "variant", "recipe", "stop_after", "dataset_checksum", "world_size", "role",
-            "source")  # fmt: skip
+            "source", "implementation")  # fmt: skip
 """Trials that agree in these differ in their seed only. Variants in which a trial has the same
 recipe count as one: the first of them. What confirms a search is averaged apart: its recipe was
 chosen among many. The source is the results folder, where a report is of several."""
@@ -277,12 +277,13 @@ def numbered(values: Iterable[Hashable]) -> list[int]:
 
 def settings_of(identity: Identity) -> dict[str, Any]:
     """Return a configuration's recipe with dotted keys, and what else tells it from others."""
-    _, variant, recipe, stop_after, checksum, world_size, _, source = identity
+    _, variant, recipe, stop_after, checksum, world_size, _, source, implementation = identity
     others = {
         "source": source,
         "variant": variant,
         "stop_after": stop_after,
         "world_size": world_size,
+        "implementation": implementation,
         "data.checksum": checksum and str(checksum)[:8],
     }
     return {**flatten(parsed_json(recipe, {})), **others}

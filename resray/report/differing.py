@@ -24,7 +24,11 @@ SURROUNDINGS = {
     "git_dirty": "uncommitted changes",
 }
 """Columns of a trial that say where it ran, with what to call them."""
-RENAMED = {"data.checksum": "dataset checksum", "stop_after": "stopped after epoch"}
+RENAMED = {
+    "data.checksum": "dataset checksum",
+    "stop_after": "stopped after epoch",
+    "implementation": "own code, or how resray computes",
+}
 ELSEWHERE = ("source", "world_size", "variant")
 """Settings that are told otherwise, or by which configurations are matched."""
 HASH_LENGTH = 12

@@ -50,7 +50,7 @@ def _updated(row: Row) -> str:
 
 def _recipe(row: Row) -> tuple[Any, ...]:
     """Return what the rungs of one point share of their recipes."""
-    return row.get("full_epochs"), _without_length(row["recipe"])
+    return row.get("full_epochs"), _without_length(row["recipe"]), row.get("implementation")
 
 
 def _of_one_search(row: Row, latest: Row) -> bool:
@@ -155,8 +155,8 @@ def _confirms(row: Row) -> bool:
 
 
 def _same_recipe(row: Row, won: Row) -> bool:
-    same_images = row["dataset_checksum"] == won["dataset_checksum"]
-    return same_images and json.loads(row["recipe"]) == json.loads(won["recipe"])
+    alike = all(row.get(key) == won.get(key) for key in ("dataset_checksum", "implementation"))
+    return alike and json.loads(row["recipe"]) == json.loads(won["recipe"])
 
 
 def fresh_seeds(rows: Iterable[Row], won: Row, count: int) -> list[int]:

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pydantic import ValidationError
 
 from resray.errors import InputError, unknown
+from resray.models.table import require_trust
 from resray.study.changes import changes
 from resray.study.entries import ablation_steps
 from resray.study.layers import Layer, merge, recipe_layers
@@ -50,6 +51,8 @@ class Options:
     """Only the first epochs of the unchanged recipe are trained."""
     limit_train: int | None = None
     limit_eval: int | None = None
+    trusted: bool = False
+    """Whether a network may be a function of somebody's own, which planning and training call."""
 
 
 @dataclass(frozen=True)
@@ -151,10 +154,12 @@ def plan_trials(
     """Return a trial for each seed, from the study's own recipe and what the options make of it.
 
     ``searched`` are dotted keys that a search gives values, which ``--quick`` leaves alone. Raises
-    `InputError` for an option that does not fit the recipe.
+    `InputError` for an option that does not fit the recipe, and for a network of one's own that is
+    not trusted.
     """
     layers = _option_layers(study, own, options, searched)
     recipe = _recipe(layers)
+    require_trust(recipe.model.name, options.trusted, f"{study.name}, {name}: model.name")
     stop_after = _stop_after(options, recipe, name)
     quick = [layer for layer in layers if layer.label == QUICK]
     by_hand = [set_layer(text) for text in options.overrides]

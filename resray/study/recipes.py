@@ -20,13 +20,16 @@ def trial_id(
     world_size: int,
     tested: bool = True,
     rung_of: int | None = None,
+    own_code: str | None = None,
 ) -> str:
     """Return 16 hex digits that name what determines a trial's result.
 
     A SHA-256 over canonical JSON. Fields at their default are left out, so that an id stays what it
     is when recipes later gain fields. A trial that never sees the test set (a search's) is another
     one than the same training with it; so is a rung's training on the way to ``rung_of`` epochs.
+    ``own_code`` is the hash of the source files that a ``module:function`` brings.
     """
+    implemented = implementation(recipe, own_code)
     content = {
         "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
         "seed": seed,
@@ -34,9 +37,22 @@ def trial_id(
         "world_size": world_size,
         **({} if tested else {"tested": False}),
         **({} if rung_of is None else {"rung_of": rung_of}),
+        **({} if implemented is None else {"implementation": implemented}),
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def implementation(recipe: Recipe, own_code: str | None) -> str | None:
+    """Return what else than its recipe determines a trial's result, None where nothing does.
+
+    ``2`` stands for recipes that resray's first version trained otherwise: a warm-up from 0 had a
+    first step at rate 0, and fp16 took over what lay in memory where the first step overflowed.
+    """
+    parts = recipe.schedule.parts or (recipe.schedule,)
+    warms_from_zero = any(part.warmup_epochs and not part.warmup_start for part in parts)
+    changed = "2" if warms_from_zero or recipe.precision == "fp16" else None
+    return " ".join(filter(None, (changed, own_code))) or None
 
 
 def rescale(recipe: Recipe, epochs: int) -> Recipe:

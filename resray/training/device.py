@@ -5,8 +5,11 @@ import resource
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from resray.errors import InputError
+from resray.models.count import can_forward
+from resray.models.table import is_outside
 from resray.study.recipe_spec import Recipe
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -51,9 +54,17 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     )
 
 
-def pick_channels_last(recipe: Recipe) -> bool:
-    """Return the recipe's choice; auto is True, which was faster on all that was measured."""
-    return recipe.channels_last is True or recipe.channels_last == "auto"
+def pick_channels_last(recipe: Recipe, network: nn.Module, image_size: int) -> bool:
+    """Return the recipe's choice.
+
+    auto is True, which was faster on all that was measured, but for a network from elsewhere that
+    cannot run so.
+    """
+    if recipe.channels_last != "auto":
+        return recipe.channels_last
+    return not is_outside(recipe.model.name) or can_forward(
+        network, image_size, layout=torch.channels_last
+    )
 
 
 def check_device_options(recipe: Recipe, device: torch.device) -> None:

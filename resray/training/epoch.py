@@ -126,9 +126,8 @@ class TrainingEpoch:
         # DDP averages over ranks: weighting by each rank's share gives the global batch's mean.
         weight = batch.weight * self.context.world_size * share
         self.parts.scaler.scale(loss * weight).backward()
-        if batch.weight > 0:
-            images = len(batch.labels)
-            self.tally.add(loss * images, mixed_correct(logits, mixed), images)
+        images = len(batch.labels)
+        self.tally.add(loss * images, mixed_correct(logits, mixed), images)
 
     def _update(self, step: int) -> None:
         """Do the optimizer step that is the epoch's ``step``-th, from 0."""

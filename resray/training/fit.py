@@ -23,7 +23,7 @@ from resray.study.recipe_spec import Recipe
 from resray.training.batch_note import same_steps
 from resray.training.checkpoints import Checkpoint, CheckpointFolder, read_checkpoint
 from resray.training.context import Context
-from resray.training.device import check_device_options, peak_memory, pick_channels_last, wait_for
+from resray.training.device import check_device_options, peak_memory, wait_for
 from resray.training.energy import energy_between, energy_counter
 from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate
@@ -53,9 +53,8 @@ class Trainer:
         self.recipe, self.context, self.seed = recipe, context, seed
         self.splits = splits
         self.checkpoints = checkpoints
-        self.channels_last = pick_channels_last(recipe)
         self.records: list[Record] = []
-        self.parts = build_parts(recipe, len(splits.class_names), context, seed)
+        self.parts = build_parts(recipe, splits, context, seed)
         self.network, self.precision = self.parts.network, self.parts.precision
         self.train_loader = self.loader_of(splits.train)
         self.validation_loader = self._eval_loader(splits.validation)
@@ -87,7 +86,7 @@ class Trainer:
             "std": self.splits.std,
             "rank": self.context.rank,
             "world_size": self.context.world_size,
-            "channels_last": self.channels_last,
+            "channels_last": self.parts.channels_last,
         }
 
     @property
@@ -143,6 +142,7 @@ class Trainer:
         record = {"epoch": epoch, **self._train(epoch), **self._evaluate(epoch)}
         record["energy_joules"] = self._energy_since(before)
         record["peak_memory_bytes"] = peak_memory(self.context.device)
+        record["threads"] = torch.get_num_threads()
         record["recorded"] = datetime.now(UTC).isoformat()
         return record
 

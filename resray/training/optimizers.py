@@ -22,13 +22,18 @@ def build_optimizer(spec: Optimizer, model: nn.Module) -> torch.optim.Optimizer:
         return MuonWithAdamW(spec, hidden_matrices(model), trainable)
     groups = list(parameter_groups(spec, trainable))
     if spec.name == "sgd":
-        return torch.optim.SGD(
+        sgd = torch.optim.SGD(
             groups,
             lr=spec.lr,
             momentum=spec.momentum,
             nesterov=spec.nesterov,
             fused=True,
         )
+        for parameter in trainable:
+            # PyTorch allocates it without filling it and, where fp16 overflows in the first step,
+            # returns before anything is written there. From zeros the first step is the same.
+            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        return sgd
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.name]
     return kind(groups, lr=spec.lr, betas=spec.betas, fused=True)
 

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from resray.data.splits import Splits
 from resray.models.build import build_model
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoints import Checkpoint
@@ -29,6 +30,7 @@ class Parts:
     average: AveragedModel | None
     """Exponential moving average of parameters and buffers, where the recipe has one."""
     precision: str
+    channels_last: bool
 
     @property
     def evaluated(self) -> nn.Module:
@@ -60,9 +62,15 @@ class Parts:
             self.scaler.load_state_dict(checkpoint["scaler"])
 
 
-def build_parts(recipe: Recipe, classes: int, context: Context, seed: int) -> Parts:
+def build_parts(recipe: Recipe, splits: Splits, context: Context, seed: int) -> Parts:
     """Return the parts of a training that has not begun, initialised from ``seed``."""
-    network = _build_network(recipe, classes, context, seed)
+    torch.manual_seed(seed)
+    network = build_model(recipe.model, len(splits.class_names))
+    channels_last = pick_channels_last(recipe, network, splits.image_size)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    network.to(context.device, memory_format=layout)  # type: ignore[call-overload]
+    if recipe.sync_batchnorm and context.world_size > 1:
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # replaces the children in place
     average = _average(network, recipe.ema_decay)
     precision = pick_precision(recipe, context.device)
     return Parts(
@@ -72,17 +80,8 @@ def build_parts(recipe: Recipe, classes: int, context: Context, seed: int) -> Pa
         scaler=torch.amp.GradScaler(context.device.type, enabled=precision == "fp16"),
         average=average,
         precision=precision,
+        channels_last=channels_last,
     )
-
-
-def _build_network(recipe: Recipe, classes: int, context: Context, seed: int) -> nn.Module:
-    torch.manual_seed(seed)
-    network = build_model(recipe.model, classes)
-    layout = torch.channels_last if pick_channels_last(recipe) else torch.contiguous_format
-    network.to(context.device, memory_format=layout)  # type: ignore[call-overload]
-    if recipe.sync_batchnorm and context.world_size > 1:
-        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # replaces the children in place
-    return network
 
 
 def _wrap(network: nn.Module, context: Context) -> nn.Module:

@@ -37,9 +37,9 @@ class Predictor:
         self.class_names, self.image_size = restored.class_names, restored.image_size
         self.device, self.batch_size = device, batch_size
         self.precision = pick_precision(restored.recipe, device)
-        channels_last = pick_channels_last(restored.recipe)
-        layout = torch.channels_last if channels_last else torch.contiguous_format
         self.network = restored.network.eval()
+        channels_last = pick_channels_last(restored.recipe, self.network, restored.image_size)
+        layout = torch.channels_last if channels_last else torch.contiguous_format
         self.network.to(device, memory_format=layout)  # type: ignore[call-overload]
         self.normalise = Normalise(restored.mean, restored.std, device, channels_last)
 

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 from torch import nn
 
 from resray.data.splits import Channels
-from resray.errors import DataError, InputError
+from resray.errors import DataError
 from resray.models.build import build_model
-from resray.models.table import runs_own_code
+from resray.models.table import require_trust
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoints import Checkpoint, read_checkpoint
 
@@ -51,11 +51,7 @@ def load_network(path: Path, *, trusted: bool = False) -> Restored:
     if missing:
         raise DataError(f"{path}: no checkpoint of resray's ({', '.join(missing)} missing)")
     recipe = read_recipe(checkpoint, path)
-    if runs_own_code(recipe.model.name) and not trusted:
-        raise InputError(
-            f"{path}: building the network {recipe.model.name!r} runs that function; if you trust "
-            "the checkpoint's author, type --trust (in Python: trusted=True)"
-        )
+    require_trust(recipe.model.name, trusted, str(path))
     class_names = tuple(checkpoint["class_names"])
     network = build_model(recipe.model, len(class_names))
     load_weights(network, checkpoint, path)

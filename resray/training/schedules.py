@@ -48,15 +48,18 @@ def position(schedule: Schedule, *, step: int, steps_per_epoch: int, epochs: int
 def learning_rate_factor(place: Position, plateau: float = 1.0) -> float:
     """Return the factor of the optimizer's lr at a step.
 
-    A linear warm-up, if any, comes first. ``plateau`` is what `plateau_factor` gives for the epochs
-    so far: of the plateau schedule it is the factor, others do not look at it. Cosine, with and
-    without restarts: Loshchilov & Hutter, "SGDR" (2016); onecycle: Smith & Topin,
-    "Super-Convergence" (2017), as in torch.
+    A linear warm-up, if any, comes first: its k-th of n steps has k / n of the way from 0 to the
+    peak, or (k - 1) / n of the way from where it starts above 0. ``plateau`` is what
+    `plateau_factor` gives for the epochs so far: of the plateau schedule it is the factor, others
+    do not look at it. Cosine, with and without restarts: Loshchilov & Hutter, "SGDR" (2016);
+    onecycle: Smith & Topin, "Super-Convergence" (2017), as in torch.
     """
     part = place.part
     warmup = part.warmup_epochs * place.steps_per_epoch
     if place.step < warmup:
-        return part.warmup_start + (1 - part.warmup_start) * place.step / warmup
+        # A step at rate 0 would be none. Of a part of a step at the end the rate is the peak's.
+        step = place.step if part.warmup_start else min(place.step + 1, warmup)
+        return part.warmup_start + (1 - part.warmup_start) * step / warmup
     if part.name == "constant":
         return 1.0
     if part.name == "step":

@@ -25,6 +25,7 @@ from resray.data.opened import LAST
 from resray.data.splits import Splits
 from resray.errors import DataError, DivergedError, ResrayError
 from resray.models.count import count_multiply_adds, count_parameters
+from resray.models.own_code import code_hash
 from resray.study.recipe_spec import Recipe
 from resray.study.spec import CheckpointPolicy
 from resray.training.batch_note import (
@@ -63,6 +64,8 @@ class Job:
     """False for a search's trials: nothing may be chosen by what is known of test."""
     multiply_adds: int | None = None
     """Of one image's forward pass, if the planner has counted them."""
+    own_code: str | None = None
+    """Hash of the source files of the recipe's ``module:function``."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as a dictionary of plain values."""
@@ -110,6 +113,7 @@ def recipe_of(job: Job) -> Recipe:
 def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer, Dataset]:
     """Open the data, build the trainer and go to its last checkpoint."""
     dataset, splits = on_all_ranks(context, lambda: open_checked(job, recipe))
+    on_all_ranks(context, lambda: require_same_code(job, recipe))
     policy = CheckpointPolicy.model_validate(job.checkpoints)
     checkpoints = CheckpointFolder(Path(job.checkpoint_folder), policy)
     trainer = Trainer(
@@ -177,6 +181,15 @@ def open_checked(job: Job, recipe: Recipe) -> tuple[Dataset, Splits]:
     return dataset, splits
 
 
+def require_same_code(job: Job, recipe: Recipe) -> None:
+    """Raise DataError if one's own code is not what it was when the trial was planned."""
+    if code_hash(recipe.model.name) != job.own_code:
+        raise DataError(
+            f"{recipe.model.name}: its source files on {socket.gethostname()} are not those that "
+            "the command was started with; run it again"
+        )
+
+
 def on_all_ranks(context: Context, action: Callable[[], T]) -> T:
     """Return what ``action`` gives on this rank; if it fails on one rank, raise on every rank.
 
@@ -223,7 +236,7 @@ def trial_facts(job: Job, trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
         **data_facts(dataset, splits, job.evaluate_test),
         **batch_facts(job, trainer.recipe, context),
         "precision": trainer.precision,
-        "channels_last": trainer.channels_last,
+        "channels_last": trainer.parts.channels_last,
         "parameters": count_parameters(trainer.network),
         "multiply_adds": job.multiply_adds
         or count_multiply_adds(trainer.network, splits.image_size),

@@ -1,0 +1,66 @@
+"""Completed trials that do not count for a command, and why: other ranks, or other code."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from resray.orchestration.plan import Work
+from resray.orchestration.resources import counted
+from resray.results.store import ResultStore
+from resray.study.recipe_spec import Recipe
+from resray.study.recipes import implementation
+
+Row = dict[str, Any]
+
+
+def kept_apart(store: ResultStore, works: Sequence[Work]) -> list[str]:
+    """Return a line for each reason for which trials are trained that seem to be completed.
+
+    ``works`` are what a command is about to run. What was completed stays as it is.
+    """
+    rows: dict[tuple[str, int], list[Row]] = {}
+    for row in store.trials():
+        if row["status"] == "completed":
+            rows.setdefault((row["name"], row["seed"]), []).append(row)
+    reasons = Counter(
+        reason
+        for work in works
+        if not store.epochs(work.job.trial_id)
+        for reason in set(_reasons(work, rows.get((work.trial.name, work.trial.seed), ())))
+    )
+    return [f"{counted(number, 'trial')} completed {reason}" for reason, number in reasons.items()]
+
+
+def _reasons(work: Work, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield why rows of the same recipe on the same images are those of other trainings."""
+    job, recipe = work.job, work.trial.recipe
+    own = implementation(recipe, job.own_code)
+    for row in rows:
+        tested = row.get("test_accuracy") is not None
+        alike = row["dataset_checksum"] == job.dataset_checksum and tested == job.evaluate_test
+        if not alike or not _is(recipe, row["recipe"]):
+            continue
+        implemented = row.get("implementation") or ""
+        if row["world_size"] != job.world_size:
+            option = "--gpus-per-trial" if job.use_gpu else "--workers-per-trial"
+            yield (
+                f"with {counted(row['world_size'], 'rank')} each, which is another training: "
+                f"{option} {row['world_size']} counts as done"
+            )
+        elif job.own_code and job.own_code not in implemented:
+            yield f"with other source files of {recipe.model.name}: trained anew, and kept apart"
+        elif implemented != (own or ""):
+            yield (
+                "by an older resray, which computed a warm-up from 0, or fp16, otherwise: trained "
+                "anew, and kept apart"
+            )
+
+
+def _is(recipe: Recipe, text: str) -> bool:
+    """Whether a row's recipe, whose version may be another, is this one."""
+    try:
+        return Recipe.model_validate_json(text) == recipe
+    except ValidationError:
+        return False

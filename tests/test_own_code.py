@@ -1,0 +1,181 @@
+"""Networks of one's own: trusted or refused, and trained anew when their source files change."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from resray.models.own_code import code_hash, source_files
+from tests.command_line import Resray, assert_refused
+
+NET = """
+import torch
+from own_parts.head import head
+
+def tiny(num_classes):
+    return torch.nn.Sequential(torch.nn.Flatten(), head(num_classes))
+"""
+HEAD = """
+import numpy
+from . import sizes
+from torch import nn
+
+def head(num_classes):
+    from own_parts.late import bias
+    return nn.Linear(sizes.INPUTS, num_classes, bias=bias)
+"""
+STUDY = """
+name: own
+title: T
+question: Q?
+recipe:
+  model: own_net:tiny
+  data: {name: embedded, classes: 3, images: 80, image_size: 8, validation_images: 16}
+  epochs: 2
+  batch_size: 16
+trials: [{name: a}]
+"""
+
+Write = Callable[[str, str], None]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """A function that writes a source file, which Python then reads anew."""
+    folder = tmp_path / "code"
+
+    def write(name: str, text: str) -> None:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        for module in [key for key in sys.modules if key.startswith("own_")]:
+            monkeypatch.delitem(sys.modules, module)
+
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    write("own_net.py", NET)
+    write("own_parts/__init__.py", "")
+    write("own_parts/head.py", HEAD)
+    write("own_parts/sizes.py", "INPUTS = 192\n")
+    write("own_parts/late.py", "bias = True\n")
+    write("own_parts/unused.py", "")
+    return write
+
+
+def test_what_a_network_imports_belongs_to_it(write: Write) -> None:
+    modules = ["own_net", "own_parts", "own_parts.head", "own_parts.late", "own_parts.sizes"]
+    assert sorted(source_files("own_net")) == modules
+    found = code_hash("own_net:tiny")
+    assert len(found or "") == 16
+    for name in ("own_net.py", "own_parts/late.py", "own_parts/sizes.py"):
+        write(name, f"{(Path(sys.path[0]) / name).read_text()}\nMORE = 1\n")
+        assert code_hash("own_net:tiny") != found
+        found = code_hash("own_net:tiny")
+    write("own_parts/unused.py", "MORE = 1\n")
+    assert code_hash("own_net:tiny") == found
+
+
+@pytest.mark.parametrize("name", ["resnet18", "timm:resnet18", "torchvision:resnet18",
+                                  "torch.hub:load", "not.there:function"])  # fmt: skip
+def test_installed_code_has_a_version_in_its_place(name: str) -> None:
+    assert code_hash(name) is None
+
+
+def test_code_that_changes_is_trained_anew_and_kept_apart(
+    resray: Resray, write: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "own.yaml").write_text(STUDY)
+    command = ("bench", "./own.yaml", "--trust", "--workers", "1")
+    assert resray(*command).code == 0
+    again = resray(*command)
+    assert again.code == 0
+    assert "1 had ended before" in again.out
+    write("own_parts/late.py", "bias = False\n")
+    changed = resray(*command)
+    assert changed.code == 0
+    said = "1 trial completed with other source files of own_net:tiny: trained anew, and kept apart"
+    assert said in changed.out
+    assert "had ended before" not in changed.out
+    trials = pd.read_parquet(tmp_path / "results/own/trials").sort_values("started")
+    assert list(trials["parameters"]) == [579, 576], "without a bias there are three fewer"
+    assert trials["implementation"].nunique() == 2
+    assert trials["trial_id"].nunique() == 2
+    page = resray("report", "results/own", "--output", "own.html")
+    assert page.code == 0
+    text = (tmp_path / "own.html").read_text()
+    for code in trials["implementation"]:
+        assert f"implementation={code}" in text, "one configuration each"
+
+
+def test_a_change_while_the_command_runs_is_not_mixed_in(
+    resray: Resray, write: Write, tmp_path: Path
+) -> None:
+    """The second trial starts after its source was changed by the first one's epoch."""
+    write(
+        "own_net.py",
+        f"""{NET}
+from pathlib import Path
+
+class Changing(torch.nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.inner = tiny(num_classes)
+
+    def forward(self, images):
+        if not images.is_meta and self.training:
+            Path({str(tmp_path / "code/own_parts/late.py")!r}).write_text("bias = 0")
+        return self.inner(images.flatten(1).view(-1, 3, 8, 8))
+
+def changing(num_classes):
+    return Changing(num_classes)
+""",
+    )
+    study = STUDY.replace("own_net:tiny", "own_net:changing")
+    (tmp_path / "own.yaml").write_text(study.replace("[{name: a}]", "[{name: a}, {name: b, recipe: "
+                                                     "{label_smoothing: 0.1}}]"))  # fmt: skip
+    answer = resray("bench", "./own.yaml", "--trust", "--workers", "1")
+    assert answer.code == 1
+    assert "own_net:changing: its source files on" in answer.out
+    assert "are not those that the command was started with" in answer.out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("show", "./own.yaml"),
+        ("bench", "./own.yaml", "--dry-run"),
+        ("bench", "depth-family", "--quick", "--dry-run", "--set", "model={name: own_net:tiny}"),
+        ("tune", "./own.yaml", "--dry-run"),
+        ("model", "own_net:tiny"),
+        ("model", "torch.hub:load"),
+    ],
+)
+def test_a_function_runs_only_where_it_is_trusted(
+    resray: Resray, write: Write, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    ran = tmp_path / "ran"
+    write("own_net.py", f"open({str(ran)!r}, 'w').close()\n{NET}")
+    axes = "{axes: {optimizer.lr: {grid: [0.1, 0.01]}}}"
+    search = f"search: {{grace: 1, spaces: {{rates: {axes}}}}}"
+    (tmp_path / "own.yaml").write_text(f"{STUDY}{search}\n")
+    assert_refused(resray(*command), 2, r"(own_net:tiny|torch.hub:load).* type --trust")
+    assert not ran.exists()
+
+
+def test_stand_ins_and_axes_name_functions_too(
+    resray: Resray, write: Write, tmp_path: Path
+) -> None:
+    study = STUDY.replace("own_net:tiny", "resnet10")
+    quick = "quick: {stand_ins: {resnet10: own_net:tiny}}"
+    (tmp_path / "quick.yaml").write_text(f"{study}{quick}\n")
+    answer = resray("bench", "./quick.yaml", "--quick", "--dry-run")
+    assert_refused(answer, 2, r"own_net:tiny.* type --trust")
+    axes = "{axes: {model.name: {grid: [resnet10, own_net:tiny]}}}"
+    search = f"search: {{grace: 1, spaces: {{nets: {axes}}}}}"
+    (tmp_path / "axes.yaml").write_text(f"{study}{search}\n")
+    for method in (("--method", "grid"), ("--method", "tpe", "--samples", "9")):
+        answer = resray("tune", "./axes.yaml", "--dry-run", *method)
+        assert_refused(answer, 2, r"own_net:tiny.* type --trust")
