@@ -18,6 +18,7 @@ from resray.orchestration.run import mark_cut_off
 from resray.orchestration.search import Search
 from resray.orchestration.search_plan import SearchPlanner, Tune
 from resray.results.store import read_table
+from resray.study.expand import Options
 from resray.training.context import LocalContext, Message
 from resray.training.trial import Job, run_trial
 
@@ -93,7 +94,8 @@ class InlineSearch:
 
     def asked(self, **settings: Any) -> Tune:
         """Return what the command asks for."""
-        wishes = {"request": Request(gpus=0, workers=1), **self.wishes}
+        defaults = {"request": Request(gpus=0, workers=1), "options": Options(trusted=True)}
+        wishes = {**defaults, **self.wishes}
         return Tune(study=str(self.file), settings=settings, out=self.folder, **wishes)
 
     def run(

@@ -10,7 +10,10 @@ import pytest
 import torch
 
 from resray.errors import DataError
+from resray.study.recipe_spec import Recipe
 from resray.training.batch_note import (
+    OVERHEAD,
+    Shortage,
     halving_when_out_of_memory,
     note_out_of_memory,
     recipe_that_fits,
@@ -19,6 +22,20 @@ from tests.training_case import DATA, TINY, job_of, messages_of, tiny_recipe
 
 GROUP_NORM = {"model": {**TINY, "channels": (32, 32), "norm": "group"}}
 """A network in which an image does not see the others of its batch."""
+
+
+CPU = torch.device("cpu")
+ALL = 24 * 2**30
+ALONE = Shortage(total=ALL, others=2**30)
+"""The trial had the machine to itself, but for what the system takes."""
+
+
+def leave_note(folder: Path, recipe: Recipe, shortage: Shortage = ALONE, share: float = 1.0) -> str:
+    return note_out_of_memory(folder, recipe, shortage, share)
+
+
+def fitting(recipe: Recipe, folder: Path, allowed: float = ALL) -> Recipe:
+    return recipe_that_fits(recipe, folder, allowed)
 
 
 def records_of(messages: list[Any]) -> list[Any]:
@@ -56,7 +73,7 @@ def test_half_the_batch_goes_on_from_a_checkpoint_of_the_whole_one(tmp_path: Pat
     recipe = tiny_recipe(**GROUP_NORM, batch_size=24, schedule={"name": "onecycle"})
     whole = records_of(messages_of(job_of(recipe, tmp_path / "whole")))
     messages_of(job_of(recipe, tmp_path / "halved", stop_after=1))
-    note_out_of_memory(tmp_path / "halved", recipe)
+    leave_note(tmp_path / "halved", recipe)
     halved = messages_of(job_of(recipe, tmp_path / "halved"))
     assert halved[0]["epoch"] == 1
     assert halved[0]["facts"]["batch_per_rank"] == 12
@@ -70,27 +87,69 @@ def test_half_the_batch_goes_on_from_a_checkpoint_of_the_whole_one(tmp_path: Pat
 
 def test_memory_that_runs_out_again_halves_again(tmp_path: Path) -> None:
     recipe = tiny_recipe(batch_size=20, accumulation=3, eval_batch_size=5)
-    text = note_out_of_memory(tmp_path, recipe)
+    text = leave_note(tmp_path, recipe)
     assert text == "out of memory with batch 20: it starts again with batch 10 and accumulation 6"
-    note_out_of_memory(tmp_path, recipe)
-    smallest = recipe_that_fits(recipe, tmp_path)
+    leave_note(tmp_path, recipe)
+    smallest = fitting(recipe, tmp_path)
     assert (smallest.batch_size, smallest.accumulation, smallest.eval_batch_size) == (5, 12, 2)
-    assert "batch 5, which cannot be halved" in note_out_of_memory(tmp_path, recipe)
-    assert recipe_that_fits(recipe, tmp_path) == smallest
+    assert "batch 5, which cannot be halved" in leave_note(tmp_path, recipe)
+    assert fitting(recipe, tmp_path) == smallest
 
 
 def test_ranks_that_run_out_together_halve_once(tmp_path: Path) -> None:
     recipe = tiny_recipe()
     for _ in range(2):
-        with pytest.raises(torch.OutOfMemoryError), halving_when_out_of_memory(tmp_path, recipe):
+        with (
+            pytest.raises(torch.OutOfMemoryError),
+            halving_when_out_of_memory(tmp_path, recipe, CPU, 1.0),
+        ):
             raise torch.OutOfMemoryError("CUDA out of memory")
-    assert recipe_that_fits(recipe, tmp_path).batch_size == recipe.batch_size // 2
+    assert fitting(recipe, tmp_path).batch_size == recipe.batch_size // 2
+
+
+@pytest.mark.parametrize(
+    ("share", "others", "own"),
+    [
+        (1.0, OVERHEAD, True),
+        (1.0, OVERHEAD + 1, False),
+        # A quarter of a GPU: three neighbours that keep to theirs, and one that does not.
+        (0.25, ALL * 3 // 4, True),
+        (0.25, ALL * 3 // 4 + OVERHEAD + 1, False),
+    ],
+)
+def test_only_who_held_the_memory_is_changed(
+    tmp_path: Path, share: float, others: int, *, own: bool
+) -> None:
+    recipe = tiny_recipe()
+    said = leave_note(tmp_path, recipe, Shortage(ALL, others), share)
+    assert (fitting(recipe, tmp_path, share * ALL) != recipe) == own
+    if not own:
+        assert said == (
+            f"out of memory, of which others hold {others / 2**30:.1f} of 24.0 GiB: it starts "
+            "again as it is"
+        )
+
+
+def test_the_note_ends_with_its_cause(tmp_path: Path) -> None:
+    """A trial that shared a GPU with others has it to itself now, or gets a larger one."""
+    recipe = tiny_recipe()
+    leave_note(tmp_path, recipe, Shortage(ALL, ALL // 2), share=0.5)
+    assert fitting(recipe, tmp_path, ALL / 2).batch_size == recipe.batch_size // 2
+    assert fitting(recipe, tmp_path, ALL / 2 * 1.05).batch_size == recipe.batch_size // 2
+    assert fitting(recipe, tmp_path, ALL) == recipe
+
+
+def test_a_note_of_the_first_version_does_not_say_whose_memory_it_was(tmp_path: Path) -> None:
+    recipe = tiny_recipe()
+    note = {"batch_size": recipe.batch_size // 2, "accumulation": 2 * recipe.accumulation}
+    (tmp_path / "batch.json").write_text(json.dumps({**note, "eval_batch_size": 9, "of": 32}))
+    assert fitting(recipe, tmp_path) == recipe
 
 
 def test_other_errors_leave_the_batch_alone(tmp_path: Path) -> None:
     with (
         pytest.raises(RuntimeError, match=r"^something else$"),
-        halving_when_out_of_memory(tmp_path, tiny_recipe()),
+        halving_when_out_of_memory(tmp_path, tiny_recipe(), CPU, 1.0),
     ):
         raise RuntimeError("something else")
     assert list(tmp_path.iterdir()) == []
@@ -108,6 +167,6 @@ def test_other_errors_leave_the_batch_alone(tmp_path: Path) -> None:
 def test_a_note_that_cannot_be_right_is_refused(tmp_path: Path, note: str, message: str) -> None:
     (tmp_path / "batch.json").write_text(note)
     with pytest.raises(DataError, match=rf"batch\.json: .*{message}.*delete it"):
-        recipe_that_fits(tiny_recipe(), tmp_path)
+        fitting(tiny_recipe(), tmp_path)
     (ending,) = messages_of(job_of(tiny_recipe(), tmp_path))
     assert (ending["status"], ending["error_class"]) == ("failed", "DataError")

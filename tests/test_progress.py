@@ -123,7 +123,7 @@ def test_lines_without_a_terminal(tmp_path: Path) -> None:
     with made.live():
         made.hear("a", started())
         made.hear("a", done(1, validation_accuracy=None))
-        made.hear("a", {"kind": "died"})
+        made.hear("a", {"kind": "died", "reason": "its process died"})
         made.hear("a", started(epoch=1))
         made._store.put_trial(
             {"trial_id": "a", "status": "failed", "reason": "diverged", "error_message": "[nan]"}

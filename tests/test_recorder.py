@@ -143,14 +143,6 @@ def test_starting_seconds_add_up_and_the_first_start_stays(tmp_path: Path) -> No
     assert row(pen)["attempts"] == 2
 
 
-def test_ray_train_restarts_ranks_without_a_word_of_the_death(tmp_path: Path) -> None:
-    pen = recorder(tmp_path, "a")
-    pen.message("a", started())
-    pen.message("a", done(1))
-    pen.message("a", started([record(1)]))
-    assert [event for event, _, _ in events(pen)] == ["started", "died", "resumed"]
-
-
 def test_a_trial_whose_attempts_are_used_up(tmp_path: Path) -> None:
     pen = recorder(tmp_path, "a")
     pen.message("a", started())

@@ -65,7 +65,7 @@ def test_with_many_trials_only_rungs_and_ends_have_lines(tmp_path: Path) -> None
     search.start("a")
     search.train("a", 50, 51)
     search.start("b")
-    search.board.hear("b", {"kind": "died"})
+    search.board.hear("b", {"kind": "died", "reason": "its process died"})
     search.end("b", status="failed", reason="diverged", error_message="loss is [nan]")
     assert search.lines() == [
         "point a: epoch 1, validation 50.00 %, goes on beyond rung 1",

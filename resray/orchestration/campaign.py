@@ -174,10 +174,11 @@ class Campaign:
         self._listener(trial_id, message)
         self.limits.hear(trial_id, message, self._row(trial_id))
 
-    def died(self, trial_id: str, error_class: str, error_message: str) -> None:
+    def died(self, trial_id: str, reason: str) -> None:
         """Record that the trial starts again."""
-        self._recorder.died(trial_id, error_message)
-        self._tell(trial_id, {"kind": "died"})
+        self._queue.appendleft(self._active.pop(trial_id))
+        self._recorder.died(trial_id, reason)
+        self._tell(trial_id, {"kind": "died", "reason": reason})
 
     def failed(self, trial_id: str, error_class: str, error_message: str) -> None:
         """Record that the trial has failed, and go on without it."""

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from ray.tune.search import Searcher
 
 from resray.orchestration.feed import Feed
 from resray.orchestration.orphans import OrphanWatch, remove_all_groups
-from resray.orchestration.process_errors import note_memory, process_error
+from resray.orchestration.process_errors import EXPLAINED, process_error
 from resray.orchestration.resources import Allocation
 from resray.orchestration.signals import terminate_like_interrupt
 from resray.orchestration.trainable import train_alone, train_together
@@ -62,9 +63,11 @@ class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
     process waits in its report meanwhile, so a stopped one has not begun another epoch.
     """
 
-    def __init__(self, feed: Feed, orphans: OrphanWatch | None) -> None:
+    def __init__(self, feed: Feed, orphans: OrphanWatch | None, max_failures: int) -> None:
         self._feed = feed
         self._orphans = orphans
+        self._max_failures = max_failures
+        self._deaths: Counter[str] = Counter()
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Pass a message on."""
@@ -77,18 +80,21 @@ class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
         """Return whether everything is to end now."""
         return self._feed.over
 
-    def on_trial_recover(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """A trial's process died; Ray Tune starts it again."""
-        note_memory(trial)
-        self._feed.died(job_id(trial), *process_error(trial))
-
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """A trial's process died too often."""
-        self._feed.failed(job_id(trial), *process_error(trial))
+        """A trial's process died, or raised what may pass: the feed hands its job out again.
+
+        Ray Tune's own attempts are none: it fails at once where a process dies between two trials.
+        """
+        identity, (error_class, message) = job_id(trial), process_error(trial)
+        self._deaths[identity] += 1
+        if self._deaths[identity] > self._max_failures:
+            self._feed.failed(identity, error_class, message)
+        elif error_class in EXPLAINED:
+            self._feed.died(identity, message)
+        else:
+            self._feed.died(identity, f"{error_class}: {message}")
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -141,10 +147,11 @@ def all_starting_at_once(side_by_side: int) -> Iterator[None]:
 def tuner(feed: Feed, allocation: Allocation, storage: str, max_failures: int) -> ray.tune.Tuner:
     """Return the Tuner that runs what ``feed`` hands out."""
     # Trials of one rank have no placement groups of their own.
-    ear = Ear(feed, OrphanWatch() if allocation.world_size > 1 else None)
+    orphans = OrphanWatch() if allocation.world_size > 1 else None
+    ear = Ear(feed, orphans, max_failures)
     return ray.tune.Tuner(
         trainable(allocation),
-        param_space={"max_failures": max_failures, "ray_storage": storage},
+        param_space={"ray_storage": storage},
         tune_config=ray.tune.TuneConfig(
             search_alg=JobSource(feed),
             num_samples=-1,
@@ -157,7 +164,6 @@ def tuner(feed: Feed, allocation: Allocation, storage: str, max_failures: int) -
             storage_path=storage,
             verbose=0,
             stop=ear,
-            failure_config=ray.tune.FailureConfig(max_failures=max_failures),
             callbacks=[ear],
         ),
     )

@@ -33,8 +33,8 @@ class Feed(Protocol):
     def message(self, trial_id: str, message: Message) -> bool:
         """Take in a message of a trial; return whether the trial is to be stopped at this point."""
 
-    def died(self, trial_id: str, error_class: str, error_message: str) -> None:
-        """A trial's process died; the engine starts the same job again."""
+    def died(self, trial_id: str, reason: str) -> None:
+        """A trial's process died, or raised what may pass; its job is to be handed out again."""
 
     def failed(self, trial_id: str, error_class: str, error_message: str) -> None:
         """A trial's process died too often."""
@@ -48,6 +48,7 @@ class FixedList:
 
     def __init__(self, jobs: Iterable[Job], recorder: Recorder, listener: Listener) -> None:
         self._jobs = deque(jobs)
+        self._active: dict[str, Job] = {}
         self._recorder = recorder
         self._listener = listener
 
@@ -55,12 +56,16 @@ class FixedList:
 
     def next_job(self) -> Job | None:
         """Return the next of the list."""
-        return self._jobs.popleft() if self._jobs else None
+        if not self._jobs:
+            return None
+        job = self._jobs.popleft()
+        self._active[job.trial_id] = job
+        return job
 
     @property
     def exhausted(self) -> bool:
-        """Whether all jobs have been handed out."""
-        return not self._jobs
+        """Whether all jobs have ended: one that runs may have to be handed out again."""
+        return not (self._jobs or self._active)
 
     def message(self, trial_id: str, message: Message) -> bool:
         """Record the message; no trial is ever stopped."""
@@ -68,15 +73,18 @@ class FixedList:
         self._listener(trial_id, message)
         return False
 
-    def died(self, trial_id: str, error_class: str, error_message: str) -> None:
+    def died(self, trial_id: str, reason: str) -> None:
         """Record that the trial starts again."""
-        self._recorder.died(trial_id, error_message)
-        self._listener(trial_id, {"kind": "died"})
+        self._jobs.appendleft(self._active.pop(trial_id))
+        self._recorder.died(trial_id, reason)
+        self._listener(trial_id, {"kind": "died", "reason": reason})
 
     def failed(self, trial_id: str, error_class: str, error_message: str) -> None:
         """Record that the trial has failed."""
         self._recorder.failed(trial_id, error_class, error_message)
         self._listener(trial_id, {"kind": "finished"})
+        self.ended(trial_id)
 
     def ended(self, trial_id: str) -> None:
         """The trial's last message has said everything."""
+        self._active.pop(trial_id)

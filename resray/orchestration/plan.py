@@ -164,6 +164,7 @@ class Resolver:
             evaluate_test=tested,
             multiply_adds=size.multiply_adds,
             own_code=self._own_code(recipe.model.name),
+            memory_share=allocation.memory_share,
         )
         return Work(
             trial=trial,

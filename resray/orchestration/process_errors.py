@@ -1,50 +1,58 @@
 """What ended a trial's process, as Ray Tune has written it down."""
 
-from contextlib import suppress
+import re
 from pathlib import Path
 
 from ray import cloudpickle
+from ray.exceptions import RayError
 from ray.tune.experiment import Trial
 
 from resray.errors import DataError
 from resray.orchestration.cluster import first_line
 from resray.study.recipe_spec import Recipe
-from resray.training.batch_note import note_out_of_memory
+from resray.training.batch_note import Shortage, note_out_of_memory
 from resray.training.trial import Job
 
-SECTION = "Failure # "
-"""Begins each failure's part of Ray Tune's file."""
-MEMORY_MONITOR = "node running low on memory"
-"""What Ray says of a process that it killed to save the others."""
+OUT_OF_MEMORY, DIED = EXPLAINED = ("OutOfMemoryError", "WorkerDied")
+"""Classes whose messages say all that there is to say."""
+_USAGE = re.compile(r"Memory usage (\d+)B exceeded threshold .* of (\d+)B limit")
+_KILLED = re.compile(r"Selected to kill: .*?actual memory used=([\d.]+)GB")
+"""What Ray's memory monitor says when it kills a process to save the others."""
 
 
 def process_error(trial: Trial) -> tuple[str, str]:
-    """Return class and message of what ended a trial's process just now."""
+    """Return class and message of what ended a trial's process."""
+    if mended := note_memory(trial):
+        return OUT_OF_MEMORY, mended
     pickled = Path(trial.pickled_error_file) if trial.pickled_error_file else None
     if pickled is not None and pickled.exists():
         error = cloudpickle.loads(pickled.read_bytes())
-        # The next failure may leave none, and must not be taken for this one.
-        pickled.unlink()
         cause = getattr(error, "cause", None) or error
-        return type(cause).__name__, first_line(cause)
-    lines = last_section(trial)
-    return "WorkerDied", lines[0] if lines else "the trial's process ended without a word"
+        if not isinstance(cause, RayError):
+            return type(cause).__name__, first_line(cause)
+    return DIED, "its process died"
 
 
-def last_section(trial: Trial) -> list[str]:
-    """Return what Ray Tune says of the last failure, line by line."""
+def error_text(trial: Trial) -> str:
+    """Return what Ray Tune says of a trial's failure."""
     path = Path(trial.error_file) if trial.error_file else None
-    text = path.read_text() if path is not None and path.exists() else ""
-    return text.rpartition(SECTION)[2].splitlines()[1:]
+    return path.read_text() if path is not None and path.exists() else ""
 
 
-def note_memory(trial: Trial) -> None:
+def note_memory(trial: Trial) -> str | None:
     """Let a trial start with a smaller batch if Ray killed its process for its memory.
 
-    A process that fails to get memory itself has left the note already.
+    A process that fails to get memory itself has left the note already. Returns what the next start
+    does, None if the process was not killed for its memory.
     """
-    if any(MEMORY_MONITOR in line for line in last_section(trial)):
-        job = Job(**trial.config["job"])
-        # A damaged note of an earlier time ends the trial at its next start, with the reason.
-        with suppress(DataError):
-            note_out_of_memory(Path(job.checkpoint_folder), Recipe.model_validate(job.recipe))
+    usage, killed = (pattern.search(error_text(trial)) for pattern in (_USAGE, _KILLED))
+    if usage is None or killed is None:
+        return None
+    used, total, own = int(usage[1]), int(usage[2]), int(1e9 * float(killed[1]))
+    job = Job(**trial.config["job"])
+    recipe, folder = Recipe.model_validate(job.recipe), Path(job.checkpoint_folder)
+    try:
+        return note_out_of_memory(folder, recipe, Shortage(total, used - own), job.memory_share)
+    except DataError as error:
+        # A damaged note of an earlier time ends the trial at its next start, with this reason.
+        return str(error)

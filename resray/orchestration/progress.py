@@ -122,7 +122,7 @@ class Board:
 
     def _died(self, view: TrialView, message: Mapping[str, Any]) -> None:
         view.state = "starting again"
-        self._line(f"{view.label}: its process died; it starts again from its last checkpoint")
+        self.say(f"{view.label}: {message['reason']}; it starts again from its last checkpoint")
 
     def _ended(self, view: TrialView, message: Mapping[str, Any]) -> None:
         row = self._store.trial(view.job.trial_id) or {}
@@ -130,9 +130,13 @@ class Board:
         reason = row.get("error_message") or row.get("reason")
         self._line(f"{view.label}: {view.state}{f' ({reason})' if reason else ''}")
 
+    def say(self, text: str) -> None:
+        """Print a line that stays, above the table if there is one."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def _line(self, text: str) -> None:
         if not self._console.is_terminal:
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.say(text)
 
     def _seconds_per_work(self) -> float | None:
         """Return seconds per training multiply-add, over the trials measured so far."""

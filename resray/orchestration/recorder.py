@@ -126,8 +126,6 @@ class Recorder:
 
     def _started(self, trial_id: str, message: Mapping[str, Any]) -> None:
         row = self._row(trial_id)
-        if trial_id in self.running:
-            self.died(trial_id, "a rank died; Ray Train started all ranks again")
         self._reconcile(trial_id, message["epoch"], message["records"])
         facts = dict(message["facts"])
         pid, note = facts.pop("pid"), facts.pop("note", None)
@@ -139,8 +137,8 @@ class Recorder:
                 "trial_id": trial_id,
                 **facts,
                 **hours,
-                **dict.fromkeys(("ended", "reason", "error_class", "error_message")),
-                **noted(row, note),
+                **dict.fromkeys(("ended", "reason", "error_class", "error_message", "traceback")),
+                **noted(row, note, message["epoch"]),
                 "status": "running",
                 "attempts": attempts,
                 "started": row.get("started") or now(),
@@ -209,7 +207,7 @@ class Recorder:
         return {"gpu_hours": before + self.gpus_per_trial * seconds / 3600}
 
     def _finished(self, trial_id: str, message: Mapping[str, Any]) -> None:
-        columns = ("status", "reason", "error_class", "error_message")
+        columns = ("status", "reason", "error_class", "error_message", "traceback")
         self._end(trial_id, {key: message.get(key) for key in columns})
 
     def _end(self, trial_id: str, outcome: Row) -> None:
@@ -237,12 +235,13 @@ class Recorder:
         return row
 
 
-def noted(row: Row, note: str | None) -> Row:
+def noted(row: Row, note: str | None, epochs_done: int) -> Row:
     """Return the trial's reductions with what was changed on the way, if anything was.
 
-    A later note takes the place of an earlier one: it says what both came to.
+    A later note takes the place of an earlier one: it says what both came to. Without one an
+    earlier note stays if epochs were trained under it.
     """
-    if note is None:
+    if note is None and epochs_done:
         return {}
     known = [text for text in json.loads(row["reductions"]) if not text.startswith(REMARK)]
-    return {"reductions": json.dumps([*known, note])}
+    return {"reductions": json.dumps(known if note is None else [*known, note])}

@@ -60,6 +60,13 @@ class Allocation:
         return max(1, self.cpus_per_trial // self.world_size)
 
     @property
+    def memory_share(self) -> float:
+        """How much of its GPU, or of the machine, the memory of one rank may be."""
+        if self.use_gpu:
+            return min(1.0, self.gpus_per_trial)
+        return 1 / (self.side_by_side * self.world_size)
+
+    @property
     def use_gpu(self) -> bool:
         """Whether trials train on GPUs."""
         return self.gpus_per_trial > 0

@@ -82,12 +82,9 @@ class SearchBoard(Board):
         if text is not None:
             lines = [", ".join([text, *map(beyond, passed)])]
         audit = " (audit)" if trial.role == "audit" else ""
+        tell = self.say if message["kind"] == "died" else self._line
         for line in lines:
-            self._line(f"{trial.view.label}{audit}: {line} | {self._standing(trial.role)}")
-
-    def say(self, text: str) -> None:
-        """Print a line that stays, above the overview if there is one."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            tell(f"{trial.view.label}{audit}: {line} | {self._standing(trial.role)}")
 
     def seconds_left(self) -> float | None:
         """Return roughly the seconds until the trials planned so far have ended."""
@@ -97,7 +94,7 @@ class SearchBoard(Board):
         """Return what is worth a line of a message, or None."""
         view, kind = trial.view, message["kind"]
         if kind == "died":
-            return "its process died; it starts again from its last checkpoint"
+            return f"{message['reason']}; it starts again from its last checkpoint"
         if kind == "paused":
             return f"waits at its rung, epoch {view.epoch}, {accuracies(trial)}"
         if kind in ("finished", "stopped"):

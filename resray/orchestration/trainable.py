@@ -13,9 +13,10 @@ import ray.tune
 import torch
 from ray.tune.integration.ray_train import TuneReportCallback
 
+from resray.errors import ResrayError
 from resray.training.context import Message
 from resray.training.device import pick_device
-from resray.training.trial import Job, run_trial
+from resray.training.trial import Job, failure, run_trial
 
 Config = dict[str, Any]
 
@@ -106,8 +107,8 @@ class DataParallelRun(ray.train.torch.TorchTrainer):
 def train_together(config: Config) -> None:
     """Ray Tune's trainable for a trial of several ranks: a Ray Train run inside the trial.
 
-    Ray Train starts all ranks again when one dies; they go on from the last checkpoint. When its
-    attempts are used up the trial has failed, and Ray Tune must not multiply them by its own.
+    When one rank dies or raises, all end. The feed starts the trial again, if that can help: Ray
+    Train's own attempts would come on top.
     """
     job = Job(**config["job"])
     cpus = max(1, job.threads)
@@ -125,7 +126,7 @@ def train_together(config: Config) -> None:
             # A name of its own for each attempt: resray's checkpoints carry the state, not Ray's.
             name=f"{job.trial_id}-{time.time_ns()}",
             storage_path=config["ray_storage"],
-            failure_config=ray.train.FailureConfig(max_failures=config["max_failures"]),
+            failure_config=ray.train.FailureConfig(max_failures=0),
             callbacks=[messages],  # type: ignore[list-item]  # Ray's own mismatch
         ),
     )
@@ -133,7 +134,10 @@ def train_together(config: Config) -> None:
         trainer.fit()
     except ray.train.TrainingFailedError as error:
         wait_until_passed_on(messages)
-        ray.tune.report({"kind": "finished", "epoch": 0, **training_failure(error)})
+        cause = cause_of(error)
+        if not isinstance(cause, ResrayError):
+            raise cause from error
+        ray.tune.report({"kind": "finished", "epoch": 0, **failure(cause)})
     else:
         wait_until_passed_on(messages)
 
@@ -150,13 +154,8 @@ def wait_until_passed_on(messages: TuneReportCallback) -> None:
         time.sleep(0.05)
 
 
-def training_failure(error: ray.train.TrainingFailedError) -> dict[str, Any]:
-    """Return the end of a trial whose ranks failed more often than they may."""
-    failures = getattr(error, "worker_failures", {})
-    cause = failures[min(failures)] if failures else error
-    return {
-        "status": "failed",
-        "reason": "error",
-        "error_class": type(cause).__name__,
-        "error_message": str(cause).strip().splitlines()[-1] if str(cause).strip() else "",
-    }
+def cause_of(error: ray.train.TrainingFailedError) -> Exception:
+    """Return why the ranks failed: what one of them explains, rather than that others noticed."""
+    failures: list[Exception] = list(getattr(error, "worker_failures", {}).values())
+    explained = [each for each in failures if isinstance(each, ResrayError)]
+    return next(iter([*explained, *failures]), error)

@@ -108,7 +108,7 @@ def failed_cells(results: Results, row: Row) -> list[object]:
         results.labels[row["trial_id"]],
         row["seed"],
         row["error_class"] or "no error recorded",
-        tag("pre", row["error_message"] or "no message", tabindex="0"),
+        tag("pre", error_text(row), tabindex="0"),
         f"{row['epochs_done'] or 0} of {planned(row)}",
         row["attempts"],
         row["reason"] or "unknown",
@@ -123,8 +123,14 @@ def failed_item(label: str, row: Row) -> Html:
             tag("code", row["error_class"] or "no error recorded"),
             f" after {row['epochs_done'] or 0} of {planned(row)} epochs, "
             f"{plural(row['attempts'] or 0, 'attempt')}, reason: {row['reason'] or 'unknown'}"),
-        tag("pre", row["error_message"] or "no message", tabindex="0"),
+        tag("pre", error_text(row), tabindex="0"),
     )  # fmt: skip
+
+
+def error_text(row: Row) -> str:
+    """Return what a failed trial's exception said, and where its traceback lies."""
+    said = row["error_message"] or "no message"
+    return f"{said}\n{row['traceback']}" if row["traceback"] else str(said)
 
 
 def early_table(results: Results, rows: Sequence[Row]) -> Html:

@@ -3,11 +3,15 @@
 A note in the trial's checkpoint folder says what its next start takes, so it reaches every rank,
 and also a later command. The optimizer steps stay those of the recipe: each takes the mean gradient
 over the same images. What differs is what sees one batch at a time: BatchNorm, and mixing.
+
+A trial whose neighbours took more than their part starts again as it is. The note holds until the
+trial may have more memory than it had.
 """
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,6 +19,7 @@ import torch
 from resray.errors import DataError
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoints import write_json
+from resray.training.device import memory_in_use
 
 FILE = "batch.json"
 
@@ -22,9 +27,26 @@ REMARK = "out of memory: "
 """Begins what a trial's row says of its smaller batch."""
 KEYS = ("batch_size", "accumulation", "eval_batch_size")
 """What of a recipe the note replaces."""
+MORE = 1.1
+"""How many times as much memory a trial may have when it tries its whole batch again."""
 
 _SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 """What torch's other errors say of missing memory: CUDA's, the CPU allocator's, cuBLAS's."""
+OVERHEAD = 3 * 2**30
+"""Bytes that no trial holds: CUDA's contexts; in a machine the system's, Ray's, the command's."""
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """Who held the memory of a device when it ran out, in bytes."""
+
+    total: int
+    others: int
+    """What all but the trial's own process held."""
+
+    def is_own(self, share: float) -> bool:
+        """Whether a trial that may have ``share`` of the device ran out of it all by itself."""
+        return self.others <= (1 - share) * self.total + OVERHEAD
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -35,32 +57,43 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextmanager
-def halving_when_out_of_memory(folder: Path, recipe: Recipe) -> Iterator[None]:
+def halving_when_out_of_memory(
+    folder: Path, recipe: Recipe, device: torch.device, share: float
+) -> Iterator[None]:
     """If memory runs out inside, leave the note for the next start and raise OutOfMemoryError.
 
-    ``recipe`` is the one that is trained, with what an earlier note says. The exception's message
-    says what the next start does.
+    ``recipe`` is the one that is trained, with what an earlier note says; ``share`` is how much of
+    the device the trial may have. The exception's message says what the next start does.
     """
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
+        total, own, free = memory_in_use(device)
+        shortage = Shortage(total, total - own - free)
         # Half of what this rank trained, not of the note: another rank may have written one.
-        raise torch.OutOfMemoryError(_write_half(folder, recipe)) from error
+        raise torch.OutOfMemoryError(_mended(folder, recipe, shortage, share)) from error
 
 
-def note_out_of_memory(folder: Path, recipe: Recipe) -> str:
+def note_out_of_memory(folder: Path, recipe: Recipe, shortage: Shortage, share: float) -> str:
     """Leave the note for a trial that could not: its process was killed for its memory.
 
     ``recipe`` is the planned one. Returns what the next start does, as text. Raises DataError if an
     earlier note is damaged.
     """
-    return _write_half(folder, recipe_that_fits(recipe, folder))
+    fitting = recipe_that_fits(recipe, folder, share * shortage.total)
+    return _mended(folder, fitting, shortage, share)
 
 
-def _write_half(folder: Path, recipe: Recipe) -> str:
+def _mended(folder: Path, recipe: Recipe, shortage: Shortage, share: float) -> str:
+    """Write the note if the shortage is the trial's own; return what its next start does."""
     size, accumulation = recipe.batch_size, recipe.accumulation
+    if not shortage.is_own(share):
+        return (
+            f"out of memory, of which others hold {shortage.others / 2**30:.1f} of "
+            f"{shortage.total / 2**30:.1f} GiB: it starts again as it is"
+        )
     if size % 2:
         return f"out of memory with batch {size}, which cannot be halved; choose another batch_size"
     half = {
@@ -69,17 +102,19 @@ def _write_half(folder: Path, recipe: Recipe) -> str:
         # The evaluation may have been what did not fit, and its result depends on no batch.
         "eval_batch_size": -(-recipe.eval_batch_size // 2),
     }
-    write_json(folder / FILE, {**half, "of": size * accumulation})
+    allowed = share * shortage.total
+    write_json(folder / FILE, {**half, "of": size * accumulation, "allowed": allowed})
     return (
         f"out of memory with batch {size}: it starts again with batch {size // 2} and accumulation "
         f"{2 * accumulation}"
     )
 
 
-def recipe_that_fits(recipe: Recipe, folder: Path) -> Recipe:
+def recipe_that_fits(recipe: Recipe, folder: Path, allowed: float) -> Recipe:
     """Return the recipe as the trial's note has it, unchanged if there is none.
 
-    Raises DataError if the note is damaged or belongs to another batch size.
+    Nor is it changed if the trial may have clearly more memory, ``allowed`` bytes, than it had when
+    the note was left. Raises DataError if the note is damaged or belongs to another batch size.
     """
     path = folder / FILE
     if not path.exists():
@@ -88,11 +123,13 @@ def recipe_that_fits(recipe: Recipe, folder: Path) -> Recipe:
         note = json.loads(path.read_text())
         taken = {**recipe.model_dump(mode="json"), **{key: note[key] for key in KEYS}}
         smaller = Recipe.model_validate(taken)
+        # A note of the first version does not say whose memory it was.
+        more = allowed > MORE * float(note.get("allowed", 0))
     except (ValueError, LookupError, TypeError) as error:
         raise DataError(f"{path}: not a readable note; delete it") from error
     if not same_steps(smaller, recipe):
         raise DataError(f"{path}: belongs to another batch_size or accumulation; delete it")
-    return smaller
+    return recipe if more else smaller
 
 
 def same_steps(one: Recipe, other: Recipe) -> bool:

@@ -1,6 +1,8 @@
 """What the device is, what it gains from, and how much memory it has used."""
 
+import os
 import platform
+import re
 import resource
 from pathlib import Path
 
@@ -113,6 +115,22 @@ def peak_memory(device: torch.device) -> int:
         return int(high_water.split()[1]) * 1024
     except (OSError, StopIteration):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def memory_in_use(device: torch.device) -> tuple[int, int, int]:
+    """Return the bytes of the device (CPU: the machine), those this process holds, those free."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return total, torch.cuda.memory_reserved(device), free
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = page * os.sysconf("SC_PHYS_PAGES")
+    try:
+        own = page * int(Path("/proc/self/statm").read_text().split()[1])
+        free = int(re.findall(r"MemAvailable: +(\d+)", Path("/proc/meminfo").read_text())[0]) * 1024
+    except (OSError, IndexError):
+        # Not Linux: nobody else is known of.
+        own, free = total, 0
+    return total, own, free
 
 
 def wait_for(device: torch.device) -> None:

@@ -1,6 +1,5 @@
 """How much memory a trial takes: measured over two optimizer steps and one evaluation batch."""
 
-import os
 from dataclasses import dataclass
 from itertools import islice
 
@@ -9,7 +8,7 @@ import torch
 from resray.study.phases import recipe_at
 from resray.training.batch_note import is_out_of_memory
 from resray.training.context import LocalContext
-from resray.training.device import peak_memory, pick_device, wait_for
+from resray.training.device import memory_in_use, peak_memory, pick_device, wait_for
 from resray.training.epoch import TrainingEpoch
 from resray.training.evaluation import evaluate
 from resray.training.fit import Trainer
@@ -35,7 +34,7 @@ def measure_step(job: Job) -> StepMemory:
     context = LocalContext(pick_device(job.use_gpu))
     set_up_process(job, context)
     before = peak_memory(context.device)
-    total = total_memory(context.device)
+    total, _, _ = memory_in_use(context.device)
     try:
         train_two_steps(job, context)
     except (RuntimeError, MemoryError) as error:
@@ -50,7 +49,7 @@ def train_two_steps(job: Job, context: LocalContext) -> None:
 
     The first step leaves what the second one needs besides: the optimizer's state.
     """
-    recipe = recipe_of(job)
+    recipe = recipe_of(job, context.device)
     _, splits = open_checked(job, recipe)
     trainer = Trainer(recipe, splits, context, seed=job.seed, evaluate_test=job.evaluate_test)
     count = min(2 * recipe.batch_size * recipe.accumulation, len(splits.train))
@@ -80,10 +79,3 @@ def taken_memory(device: torch.device, before: int) -> int:
     # What lies on the device beside torch's blocks: CUDA's context, and kernels that were loaded.
     beside = total - free - torch.cuda.memory_reserved(device)
     return torch.cuda.max_memory_reserved(device) + beside
-
-
-def total_memory(device: torch.device) -> int:
-    """Return the bytes that there are on the device, or in this machine."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[1]
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

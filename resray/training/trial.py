@@ -28,6 +28,7 @@ from resray.models.count import count_multiply_adds, count_parameters
 from resray.models.own_code import code_hash
 from resray.study.recipe_spec import Recipe
 from resray.study.spec import CheckpointPolicy
+from resray.training.attempts import TrainingError, can_differ, training_error
 from resray.training.batch_note import (
     batch_remark,
     halving_when_out_of_memory,
@@ -35,7 +36,7 @@ from resray.training.batch_note import (
 )
 from resray.training.checkpoints import CheckpointFolder, write_json
 from resray.training.context import Context
-from resray.training.device import device_name, reset_peak_memory
+from resray.training.device import device_name, memory_in_use, reset_peak_memory
 from resray.training.fit import Trainer, fit
 from resray.training.stopping import stopping_reason
 
@@ -66,6 +67,8 @@ class Job:
     """Of one image's forward pass, if the planner has counted them."""
     own_code: str | None = None
     """Hash of the source files of the recipe's ``module:function``."""
+    memory_share: float = 1.0
+    """How much of the device each rank may hold."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as a dictionary of plain values."""
@@ -75,17 +78,19 @@ class Job:
 def run_trial(job: Job, context: Context) -> None:
     """Train ``job`` on from its last checkpoint to its end, telling ``context`` of every step.
 
-    A diverged training and everything that resray itself explains (a damaged checkpoint, changed
-    data) end the trial as ``failed`` with a message and are not worth another try; any other
-    exception goes through to the caller, who may try again. Where memory ran out, the next try
-    takes half the batch (`resray.training.batch_note`).
+    A diverged training, everything that resray itself explains (a damaged checkpoint, changed data)
+    and what every attempt would raise (a bug in a network) end the trial as ``failed`` with a
+    message. Any other exception goes through to the caller, who may try again: where memory ran
+    out, that takes half the batch (`resray.training.batch_note`). So does, of several ranks, what
+    one of them raises on its own, as a TrainingError: the others wait for it in vain.
     """
     started = time.perf_counter()
     set_up_process(job, context)
     trainer = None
     try:
-        recipe = on_all_ranks(context, lambda: recipe_of(job))
-        with halving_when_out_of_memory(Path(job.checkpoint_folder), recipe):
+        recipe = on_all_ranks(context, lambda: recipe_of(job, context.device))
+        folder = Path(job.checkpoint_folder)
+        with halving_when_out_of_memory(folder, recipe, context.device, job.memory_share):
             trainer, dataset = prepare_trainer(job, recipe, context)
             context.report(starting(job, trainer, dataset, started))
             for record in fit(trainer, stop_after=job.stop_after):
@@ -93,6 +98,13 @@ def run_trial(job: Job, context: Context) -> None:
             ending = outcome(job, trainer)
     except ResrayError as error:
         ending = failure(error)
+    except Exception as error:
+        if can_differ(error):
+            raise
+        told = training_error(error, Path(job.checkpoint_folder))
+        if context.world_size > 1:
+            raise told from error
+        ending = failure(told)
     epoch = trainer.epochs_done if trainer else 0
     context.report({"kind": "finished", "epoch": epoch, **ending})
 
@@ -105,9 +117,10 @@ def set_up_process(job: Job, context: Context) -> None:
     reset_peak_memory(context.device)
 
 
-def recipe_of(job: Job) -> Recipe:
+def recipe_of(job: Job, device: torch.device) -> Recipe:
     """Return the recipe to train: the job's, with a smaller batch if a note asks for that."""
-    return recipe_that_fits(Recipe.model_validate(job.recipe), Path(job.checkpoint_folder))
+    allowed = job.memory_share * memory_in_use(device)[0]
+    return recipe_that_fits(Recipe.model_validate(job.recipe), Path(job.checkpoint_folder), allowed)
 
 
 def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer, Dataset]:
@@ -282,9 +295,11 @@ def outcome(job: Job, trainer: Trainer) -> dict[str, Any]:
 def failure(error: ResrayError) -> dict[str, Any]:
     """Return how a trial ended that cannot go on."""
     diverged = isinstance(error, DivergedError)
+    raised = error if isinstance(error, TrainingError) else None
     return {
         "status": "failed",
         "reason": "diverged" if diverged else "error",
-        "error_class": type(error).__name__,
+        "error_class": raised.kind if raised else type(error).__name__,
         "error_message": str(error),
+        "traceback": raised.file if raised else None,
     }

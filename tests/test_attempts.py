@@ -1,0 +1,140 @@
+"""Exceptions in a training: told as what they are, tried again only where that can help."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from resray.training.attempts import can_differ
+from tests.command_line import Resray
+
+NET = '''
+import torch
+from pathlib import Path
+
+class Counting(torch.nn.Module):
+    """Raises at the {at}-th training batch of rank 0, counted over all attempts."""
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.head = torch.nn.Linear(192, num_classes)
+
+    def forward(self, images):
+        self.count(images)
+        return self.head(images.flatten(1))
+
+    def count(self, images):
+        alone = not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
+        if alone and self.training and torch.is_grad_enabled():
+            file = Path({file!r})
+            seen = 1 + len(file.read_text()) if file.exists() else 1
+            file.write_text("x" * seen)
+            if seen == {at}:
+                raise {error}
+'''
+STUDY = """
+name: raising
+title: T
+question: Q?
+recipe:
+  model: raising_net:Counting
+  data: {name: embedded, classes: 3, images: 80, image_size: 8, validation_images: 16}
+  epochs: 3
+  batch_size: 16
+trials: [{name: a}]
+"""
+
+
+@pytest.fixture
+def raising(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study whose network raises in epoch 2, once."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "raising_net", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "raising.yaml").write_text(STUDY)
+    return tmp_path / "raising_net.py"
+
+
+def source(folder: Path, error: str) -> str:
+    return NET.format(at=6, error=error, file=str(folder / "seen"))
+
+
+RANKS = [("--workers", "1"), ("--workers", "2", "--workers-per-trial", "2")]
+
+
+@pytest.mark.parametrize("workers", RANKS, ids=["alone", "two ranks"])
+def test_what_every_attempt_would_raise_is_raised_once(
+    resray: Resray, raising: Path, tmp_path: Path, workers: tuple[str, ...]
+) -> None:
+    raising.write_text(source(tmp_path, 'ValueError("of a kind\\nthat nobody knows")'))
+    answer = resray("bench", "./raising.yaml", "--trust", *workers)
+    assert answer.code == 1, answer
+    (trial,) = pd.read_parquet(tmp_path / "results/raising/trials").to_dict("records")
+    assert (trial["status"], trial["attempts"], trial["epochs_done"]) == ("failed", 1, 1)
+    assert trial["error_class"] == "ValueError"
+    line = 1 + raising.read_text().splitlines().index(
+        '                raise ValueError("of a kind\\nthat nobody knows")'
+    )
+    assert trial["error_message"] == f"of a kind that nobody knows (raising_net.py:{line} in count)"
+    assert "a (seed 0): ValueError: of a kind that nobody knows (raising_net.py:" in answer.out
+    traceback = Path(trial["traceback"])
+    assert str(traceback) in answer.out
+    said = traceback.read_text()
+    assert said.rstrip().endswith("ValueError: of a kind\nthat nobody knows")
+    assert "in count" in said
+    assert "in run_trial" in said
+    assert traceback.name in (tmp_path / "reports/raising.html").read_text()
+    if len(workers) == 2:
+        log = (tmp_path / "results/raising/ray.log").read_text()
+        assert len(log.splitlines()) < 60, log
+    # The same command tries it again: a bug may have been mended. Nothing of it is lost.
+    assert resray("bench", "./raising.yaml", "--trust", *workers).code == 0
+    (trial,) = pd.read_parquet(tmp_path / "results/raising/trials").to_dict("records")
+    assert (trial["status"], trial["epochs_done"], trial["traceback"]) == ("completed", 3, None)
+
+
+@pytest.mark.parametrize("workers", RANKS, ids=["alone", "two ranks"])
+def test_what_may_pass_is_tried_again_and_said(
+    resray: Resray, raising: Path, tmp_path: Path, workers: tuple[str, ...]
+) -> None:
+    raising.write_text(source(tmp_path, 'ConnectionError("reset by peer")'))
+    answer = resray("bench", "./raising.yaml", "--trust", *workers)
+    assert answer.code == 0, answer
+    said = "a (seed 0): ConnectionError: reset by peer; it starts again from its last checkpoint"
+    assert said in answer.out
+    (trial,) = pd.read_parquet(tmp_path / "results/raising/trials").to_dict("records")
+    assert (trial["status"], trial["attempts"]) == ("completed", 2)
+    events = pd.read_parquet(tmp_path / "results/raising/events").sort_values("time")
+    assert list(events["event"]) == ["started", "died", "resumed", "completed"]
+
+
+def test_attempts_are_counted(resray: Resray, raising: Path, tmp_path: Path) -> None:
+    text = source(tmp_path, 'OSError("no route")').replace("seen == 6", "seen >= 6")
+    raising.write_text(text)
+    command = ("bench", "./raising.yaml", "--trust", "--workers", "1", "--max-failures", "2")
+    assert resray(*command).code == 1
+    (trial,) = pd.read_parquet(tmp_path / "results/raising/trials").to_dict("records")
+    assert (trial["status"], trial["attempts"]) == ("failed", 3)
+    assert (trial["error_class"], trial["error_message"]) == ("OSError", "no route")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError("stale file handle"), True),
+        (TimeoutError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (torch.distributed.DistBackendError("NCCL error"), True),
+        (RuntimeError("CUDA error: unspecified launch failure"), True),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), True),
+        (RuntimeError("[gloo] Connection closed by peer"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("Expected more than 1 value per channel when training"), False),
+        (TypeError(), False),
+        (AssertionError(), False),
+    ],
+)
+def test_which_exceptions_may_pass(error: Exception, *, expected: bool) -> None:
+    assert can_differ(error) == expected
