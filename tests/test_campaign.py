@@ -1,5 +1,6 @@
 """A search from its first trial to its audit: who runs, who is stopped, and what a kill leaves."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -295,6 +296,22 @@ def test_what_failed_on_the_way_is_tried_again(tmp_path: Path) -> None:
         damaged.write_bytes(whole)
         assert search.run(confirm=0, **settings).exhausted
         assert (search_rows(search)["status"] != "failed").all()
+
+
+def test_a_confirmation_that_failed_is_tried_again(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path)
+    search.run(confirm=1)
+    store = ResultStore(search.folder / "results" / "small")
+    (confirmed,) = [row["trial_id"] for row in store.trials() if row["role"] == "confirmation"]
+    failed = {"status": "failed", "reason": "error", "epochs_done": 0, "error_class": "OSError"}
+    store.put_trial({"trial_id": confirmed, **failed})
+    store.keep_epochs(confirmed, 0)
+    shutil.rmtree(store.folder / "checkpoints" / confirmed)
+    search.started.clear()
+    assert search.run(confirm=1).exhausted
+    assert search.started == [confirmed]
+    row = ResultStore(store.folder).trial(confirmed) or {}
+    assert (row["status"], row["error_class"], row["epochs_done"]) == ("completed", None, 9)
 
 
 def test_what_a_bench_has_trained_confirms_and_stays_the_benchs(tmp_path: Path) -> None:

@@ -83,8 +83,9 @@ GpusPerTrialOption = Annotated[
     typer.Option(
         "--gpus-per-trial",
         metavar="NUMBER|auto",
-        help="GPUs of one trial (default: all of them, data-parallel); a fraction packs "
-        "several trials on one GPU; auto: as many as a measurement of their memory allows.",
+        help="GPUs of one trial (default in bench: all, data-parallel, as far as its batch "
+        "reaches; in tune: 1); a fraction packs several trials on one GPU; auto: as many as a "
+        "measurement of their memory allows.",
     ),
 ]
 WorkersOption = Annotated[

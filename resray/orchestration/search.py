@@ -1,7 +1,7 @@
 """One command's search: its contenders, and everybody who has a say about them."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -119,7 +119,7 @@ class Search:
 
     def begin(self) -> int:
         """Put a row of every known point into the store; return how many had ended before."""
-        self._reopen_failed()
+        self._reopen_failed(self._legs())
         for trial_id in self._trained_elsewhere():
             self.referee.take_in(trial_id)
         ended = self._ended()
@@ -144,9 +144,9 @@ class Search:
         trained = [row for row in rows if row is not None and row["status"] == "completed"]
         return [row["trial_id"] for row in sorted(trained, key=lambda row: row["started"])]
 
-    def _reopen_failed(self) -> None:
+    def _reopen_failed(self, legs: Iterable[Leg]) -> None:
         """Let trials try again that failed in an earlier command; one that diverged would again."""
-        for leg in self._legs():
+        for leg in legs:
             undecided = not self.referee.is_stopped(leg.trial_id)
             if undecided and failed_by_error(self.store, leg):
                 self.store.put_trial({"trial_id": leg.trial_id, "status": "interrupted"})
@@ -190,6 +190,7 @@ class Search:
         self.confirmations = [
             self._planner.confirmation(contender, seed, self._allocation) for seed in seeds
         ]
+        self._reopen_failed(self.confirmations)
         missing = [leg for leg in self.confirmations if not has_ended(self.store, leg)]
         if missing:
             trainings = counted(len(missing), "fresh seed")
