@@ -1,7 +1,6 @@
-"""Time to accuracy and the performance profile: thresholds, means, what is and is not compared."""
+"""Time to accuracy: thresholds, means, what is and is not compared."""
 
 import json
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 
 from resray.report.aggregate import Results, load_results
 from resray.report.payload import figure_payload
-from resray.report.performance_profile import grid, problems_of, profile_figure, shares_within
 from resray.report.reaching import Reaching, round_numbers, thresholds_of
 from resray.report.time_to_accuracy import (
     epochs_to_accuracy_table,
@@ -74,7 +72,6 @@ def test_test_accuracy_is_never_looked_at(tmp_path: Path) -> None:
     results = load_results(write_results(tmp_path, [row], epochs=epochs))
     assert time_to_accuracy_figure(results) is None
     assert time_to_accuracy_table(results) is None
-    assert profile_figure(results) is None
 
 
 def test_stopped_trials_enter_no_mean(tmp_path: Path) -> None:
@@ -182,62 +179,9 @@ def test_the_target_of_the_study_is_a_threshold(tmp_path: Path) -> None:
     assert figure.chosen()[0].layout["xaxis"]["tickvals"][-1] == 40
 
 
-# --- the profile --------------------------------------------------------------------------------
-
-
-def test_shares_within_factors_of_the_best() -> None:
-    ratios = np.array([[1.0, 1.0, 2.0, 1.0], [2.0, 4.0, 1.0, np.inf]])
-    shares = shares_within(ratios, np.array([0.0, 1.0, 2.0]))
-    assert shares.tolist() == [[75, 100, 100], [25, 50, 75]]
-    assert grid(ratios)[0] == 0
-    assert grid(ratios)[-1] >= 2
-
-
-def test_the_profile_rises_and_the_better_one_lies_above(results: Results) -> None:
-    figure = profile_figure(results)
-    assert figure is not None
-    (panel,) = figure.chosen({"along": "epoch"})
-    fast, slow = (trace["y"] for trace in panel.traces)
-    assert fast == [100.0] * len(fast)
-    # Both get to 71 % in the fourth epoch, and no other problem is solved as soon by the slow one.
-    assert slow[0] == pytest.approx(100 / 15)
-    assert 0 < slow[-1] < 100
-    assert all(before <= after for before, after in pairwise(slow))
-
-
-def test_problems_are_of_the_seeds_that_most_configurations_share(tmp_path: Path) -> None:
-    curve: Curve = [50, 60, 70, 80]
-    both = {(name, seed): curve for name in ("a", "b") for seed in (0, 1)}
-    problems = problems_of(written(tmp_path, {**both, ("c", 0): curve}))
-    assert problems is not None
-    assert [group.label for group in problems.groups] == ["a", "b"]
-    assert [group.label for group in problems.left_out] == ["c"]
-    assert problems.costs["epoch"].shape == (2, problems.thresholds * 2)
-
-
-def test_times_are_no_problem_where_they_are_not_compared(tmp_path: Path) -> None:
-    curves: dict[tuple[str, int], Curve] = {("a", 0): [40, 80], ("b", 0): [50, 81]}
-    problems = problems_of(written(tmp_path, curves, b={"exclusive": False}))
-    assert problems is not None
-    assert list(problems.costs) == ["epoch", "images", "compute"]
-
-
-def test_what_costs_all_the_same_has_no_profile(tmp_path: Path) -> None:
-    curves: dict[tuple[str, int], Curve] = {("a", 0): [20, 70], ("b", 0): [20, 80]}
-    sizes = {"a": {"multiply_adds": 10**9}, "b": {"multiply_adds": 2 * 10**9}}
-    figure = profile_figure(written(tmp_path, curves, **sizes))
-    assert figure is not None
-    # Both need both epochs; only a's are cheaper.
-    assert figure.switches[0].options == ("compute",)
-
-
-def test_one_configuration_has_no_profile(tmp_path: Path) -> None:
-    assert profile_figure(written(tmp_path, {("a", 0): [50, 60, 70]})) is None
-
-
 def test_names_are_text(tmp_path: Path) -> None:
     name = "<b>%{y}</b>"
     found = written(tmp_path, {(name, 0): [20, 30, 70], ("b", 0): [20, 75, 80]})
-    for figure in (time_to_accuracy_figure(found), profile_figure(found)):
-        assert figure is not None
-        assert name not in json.dumps(figure_payload(figure)["panels"])
+    figure = time_to_accuracy_figure(found)
+    assert figure is not None
+    assert name not in json.dumps(figure_payload(figure)["panels"])

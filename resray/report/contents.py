@@ -74,7 +74,7 @@ SECTIONS = (
     Section("cost", "Cost", "Accuracy against cost", front_section, figures_first=True),
     Section("curves", "Curves", "Learning curves"),
     Section("reaching", "Time to accuracy", "Time to accuracy", reaching_section,
-            ("time-to-accuracy", "profile"), figures_first=True),
+            ("time-to-accuracy",), figures_first=True),
     Section("generalisation", "Gap", "Generalisation gap", generalisation_section,
             figures_first=True),
     Section("evaluations", "Robustness", "Beyond the test set", evaluations_section,

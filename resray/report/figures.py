@@ -11,7 +11,6 @@ from resray.report.evaluations_section import evaluations_figure
 from resray.report.generalisation import generalisation_figure
 from resray.report.gradients import gradient_figure
 from resray.report.pareto import cost_figure
-from resray.report.performance_profile import profile_figure
 from resray.report.phases import phases_figure
 from resray.report.plot import Figure
 from resray.report.published_figure import published_figure
@@ -35,7 +34,6 @@ MAKERS: tuple[Callable[[Results], Figure | None], ...] = (
     cost_figure,
     curve_figure,
     time_to_accuracy_figure,
-    profile_figure,
     generalisation_figure,
     robustness_figure,
     evaluations_figure,
