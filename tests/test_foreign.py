@@ -24,7 +24,7 @@ LABELS = [0, 1, 2, 2, 1, 0]
 EXPECTED = torch.from_numpy(PIXELS).permute(0, 3, 1, 2)
 
 
-def read(path: Path, order: Order = "hwc", image_size: int = 8) -> ForeignImages:
+def read(path: Path, order: Order | None = None, image_size: int = 8) -> ForeignImages:
     return read_foreign(path, class_names=CLASSES, image_size=image_size, order=order)
 
 
@@ -49,9 +49,9 @@ def assert_is_expected(found: ForeignImages, labels: list[int] | None = LABELS) 
 @pytest.mark.parametrize("protocol", range(6))
 def test_the_hidden_test_sets_pickle(tmp_path: Path, protocol: int) -> None:
     content = {b"data": PIXELS.reshape(6, -1), b"labels": LABELS, b"more": None, b"": b""}
-    assert_is_expected(read(pickled(tmp_path / "hidden.pkl", content, protocol)))
+    assert_is_expected(read(pickled(tmp_path / "hidden.pkl", content, protocol), "hwc"))
     unlabelled = pickled(tmp_path / "nolabel.pkl", {b"data": PIXELS.reshape(6, -1)}, protocol)
-    assert_is_expected(read(unlabelled), labels=None)
+    assert_is_expected(read(unlabelled, "hwc"), labels=None)
 
 
 @pytest.mark.parametrize("core", [b"numpy.core", b"numpy._core"])
@@ -81,7 +81,8 @@ def test_fortran_order_other_integers_and_numpys_numbers(tmp_path: Path) -> None
 def test_numpy_files_of_every_shape(tmp_path: Path, shape: str) -> None:
     array = PIXELS if shape.endswith("hwc") else PIXELS.transpose(0, 3, 1, 2)
     array = array.reshape(6, -1) if shape.startswith("flat") else array
-    order: Order = "chw" if shape == "flat chw" else "hwc"
+    orders: dict[str, Order] = {"flat chw": "chw", "flat hwc": "hwc"}
+    order = orders.get(shape)
     np.save(tmp_path / "x.npy", array)
     assert_is_expected(read(tmp_path / "x.npy", order), labels=None)
     for pixel_key, label_key in (("images", "labels"), ("x", "y"), ("data", "label")):
@@ -178,7 +179,7 @@ def test_nothing_off_the_list_can_be_named(tmp_path: Path, name: bytes) -> None:
 def test_arrays_of_objects_are_refused_also_where_they_claim_to_be_plain(tmp_path: Path) -> None:
     """A dtype 'O' without the flag that says so makes NumPy take bytes for addresses."""
     honest = pickled(tmp_path / "x.pkl", {b"data": np.array([1, "a"], dtype=object)})
-    with pytest.raises(DataError, match="array of objects"):
+    with pytest.raises(DataError, match="array of dtype 'O8'"):
         read(honest)
     crafted = pickle.dumps(np.zeros(1, "u8"), 2).replace(b"u8", b"O8")
     path = tmp_path / "y.pkl"
@@ -190,23 +191,23 @@ def test_arrays_of_objects_are_refused_also_where_they_claim_to_be_plain(tmp_pat
 def test_what_is_damaged_or_no_dict(tmp_path: Path) -> None:
     whole = pickle.dumps({b"data": PIXELS})
     (tmp_path / "cut.pkl").write_bytes(whole[:-100])
-    with pytest.raises(DataError, match=r"cut\.pkl: is no readable pickle"):
+    with pytest.raises(DataError, match=r"cut\.pkl: cannot be read"):
         read(tmp_path / "cut.pkl")
     with pytest.raises(DataError, match="holds a list; a dict is needed"):
         read(pickled(tmp_path / "list.pkl", [1]))
     misfit = whole.replace(struct.pack("<B", 8) + b"K\x08K\x03", b"\x08K\x08K\x04")
     assert misfit != whole
     (tmp_path / "misfit.pkl").write_bytes(misfit)
-    with pytest.raises(DataError, match="do not fill an array of shape"):
+    with pytest.raises(DataError, match="too small for requested array"):
         read(tmp_path / "misfit.pkl")
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
     with pytest.raises(DataError, match="holds Python objects, which are not opened"):
         read(tmp_path / "objects.npy")
     (tmp_path / "cut.npz").write_bytes(b"PK and no more")
-    with pytest.raises(DataError, match=r"cut\.npz: is damaged"):
+    with pytest.raises(DataError, match=r"cut\.npz: cannot be read \(File is not a zip file"):
         read(tmp_path / "cut.npz")
     (tmp_path / "cut.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(DataError, match="is no readable Parquet file"):
+    with pytest.raises(DataError, match=r"cut\.parquet: cannot be read"):
         read(tmp_path / "cut.parquet")
 
 
@@ -217,7 +218,10 @@ MISTAKES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"data": PIXELS[:, :4]}, r"is of shape \(6, 4, 8, 3\); accepted are"),
     ({"data": PIXELS.reshape(6, -1)[:, :-1]}, r"is of shape \(6, 191\)"),
     ({"data": PIXELS[:0]}, "holds no images"),
-    ({"data": PIXELS, "labels": [0, 1]}, "labels must be 6 whole numbers, one for each image"),
+    (
+        {"data": PIXELS, "labels": [0, 1]},
+        "labels must be 6 whole numbers or texts, one for each image",
+    ),
     ({"data": PIXELS, "labels": [0.5] * 6}, "labels must be 6 whole numbers"),
     ({"data": PIXELS, "labels": [[0], 1, 2, 0, 1, 2]}, "labels must be 6 whole numbers"),
     ({"data": PIXELS, "labels": [0, 1, 2, 3, 0, 0]}, "a label is 3, but the model's classes are 0"),
@@ -245,7 +249,7 @@ def test_places_that_hold_nothing_to_read(tmp_path: Path) -> None:
         read(tmp_path)
     (tmp_path / "wolf").mkdir()
     (tmp_path / "wolf" / "1.png").write_bytes(png(PIXELS[0]))
-    with pytest.raises(DataError, match="class folder: 'wolf' is not known"):
+    with pytest.raises(DataError, match="class: 'wolf' is not known"):
         read(tmp_path)
     (tmp_path / "1.png").write_bytes(png(PIXELS[0]))
     with pytest.raises(DataError, match="holds images beside folders"):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from resray.study.datasets import CIFAR
+
 
 @dataclass(frozen=True)
 class Images:
@@ -36,6 +38,19 @@ class Dataset:
     class_names: tuple[str, ...]
     checksum: str
     """SHA-256 of the decoded images and labels, hexadecimal."""
+
+    @property
+    def reductions(self) -> tuple[str, ...]:
+        """What is another number of images than the name promises, in words; CIFAR's only."""
+        size = CIFAR.get(self.name)
+        if size is None:
+            return ()
+        parts = (("training", self.train, size.train), ("test", self.test, size.test))
+        return tuple(
+            f"{self.name} with {len(images):,} instead of {expected:,} {what} images"
+            for what, images, expected in parts
+            if len(images) != expected
+        )
 
 
 def checksum(train: Images, test: Images) -> str:

@@ -119,7 +119,8 @@ class Resolver:
     ) -> Work:
         """Return what running the trial takes; ``identity`` saves computing it again."""
         recipe = trial.recipe
-        size = self._size(recipe)
+        size, dataset = self._size(recipe), self._dataset(recipe.data)
+        trial = replace(trial, reductions=(*trial.reductions, *dataset.reductions))
         identity = identity or self.identify(trial, allocation.world_size, tested=tested)
         job = Job(
             trial_id=identity,
@@ -129,7 +130,7 @@ class Resolver:
             stop_after=trial.stop_after,
             checkpoint_folder=str(checkpoint_folder(self.results, identity)),
             data_dir=self._data_dir(recipe.data),
-            dataset_checksum=self._dataset(recipe.data).checksum,
+            dataset_checksum=dataset.checksum,
             world_size=allocation.world_size,
             threads=allocation.threads,
             use_gpu=allocation.use_gpu,
@@ -235,6 +236,6 @@ def describe_plan(bench: Bench, machine: Machine, console: Console) -> None:
             "to run" if is_todo else "ended before",
         )
     console.print(table)
-    if reduced := all_reductions(planner.trials):
+    if reduced := all_reductions([*planner.trials, *(item.trial for item in work)]):
         console.print(Text(f"Reduced: {'; '.join(reduced)}", style="yellow"))
     console.print(f"{sum(todo)} of {len(work)} trials to run, {allocation}.", highlight=False)

@@ -1,0 +1,43 @@
+"""Opening files from elsewhere: regular ones only, no larger than allowed, errors in one line."""
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+
+from resray.errors import DataError
+from resray.limits import require_size
+
+
+@contextmanager
+def readable(path: Path, *damage: type[Exception]) -> Iterator[BufferedReader]:
+    """Open a file to read from.
+
+    Raises DataError if it is no regular file (a pipe would wait for ever, a device never ends), is
+    larger than `resray.limits` allows, or if reading raises OSError or one of ``damage``.
+    """
+    with reading(path, *damage):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise DataError(f"{path}: is no regular file, so it was not opened")
+        require_size(status.st_size, path)
+        with path.open("rb") as file:
+            yield file
+
+
+@contextmanager
+def reading(path: Path, *damage: type[Exception]) -> Iterator[None]:
+    """Raise DataError, one line with the file, where OSError or one of ``damage`` is raised."""
+    expected: tuple[type[Exception], ...] = (OSError, *damage)
+    try:
+        yield
+    except expected as error:
+        place = getattr(error, "filename", None) or path
+        raise DataError(f"{place}: cannot be read ({reason(error)})") from error
+
+
+def reason(error: Exception) -> str:
+    """Return what an error says, in one line."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())
