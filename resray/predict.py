@@ -179,8 +179,10 @@ def write_predictions(path: Path, predicted: Predicted, names: bool = True) -> N
 
 
 def as_text(entry: int | str) -> int | str:
-    """Return an entry that a spreadsheet takes for what it is, not for a formula to run."""
-    return f"'{entry}" if isinstance(entry, str) and entry.startswith(FORMULA) else entry
+    """Return an entry that a spreadsheet takes for text, not for a formula to run or two rows."""
+    if not isinstance(entry, str):
+        return entry
+    return ("'" if entry.startswith(FORMULA) else "") + entry.replace("\r", r"\r")
 
 
 def summary(asked: Prediction, predicted: Predicted) -> str:

@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from resray.data.cache import VERSION
 from resray.data.dataset import Dataset, Images
 from resray.data.sources import open_dataset
 from resray.data.splits import USUAL_STATISTICS, balanced_order, prepare
@@ -166,6 +167,58 @@ def test_image_folder(tmp_path: Path) -> None:
         assert np.array_equal(as_pixels(image), some_pixels(seed))
 
 
+def test_classes_named_by_numbers_are_in_their_order(tmp_path: Path) -> None:
+    """Then the labels 0 to n-1 that other files hold are the classes that are named so."""
+    for split in ("train", "test"):
+        for label in range(12):
+            folder = tmp_path / split / str(label)
+            folder.mkdir(parents=True)
+            (folder / "0.png").write_bytes(encoded(some_pixels(label)))
+    dataset = open_dataset(FOLDER, tmp_path)
+    assert dataset.class_names == tuple(str(label) for label in range(12))
+    assert dataset.train.labels.tolist() == list(range(12))
+    assert np.array_equal(as_pixels(dataset.train.images[10]), some_pixels(10))
+    for split in ("train", "test"):
+        (tmp_path / split / "11").rename(tmp_path / split / "eleven")
+    assert open_dataset(FOLDER, tmp_path).class_names[:4] == ("0", "1", "10", "2")
+
+
+def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
+    folder = image_folder(tmp_path)
+    plain = open_dataset(FOLDER, folder)
+    for split in ("train", "test"):
+        (folder / split / "cat" / "._0.png").write_bytes(b"AppleDouble, no image")
+        for hidden in (".ipynb_checkpoints", "day/.thumbnails", ".cache/day"):
+            place = folder / split / "cat" / hidden
+            place.mkdir(parents=True)
+            (place / "0.png").write_bytes(encoded(some_pixels(99)))
+        (folder / split / "cat" / "day" / "2.png").write_bytes(encoded(some_pixels(0)))
+        (folder / split / "cat" / "folder.png").mkdir()
+    dataset = open_dataset(FOLDER, folder)
+    assert dataset.train.labels.tolist() == [0, 0, 0, 1, 1]
+    assert torch.equal(dataset.train.images[:2], plain.train.images[:2])
+
+
+def test_checksums_stay_what_they_were(tmp_path: Path) -> None:
+    """Trials' ids contain them: recorded before images and labels came to be read otherwise."""
+    assert open_dataset(FOLDER, image_folder(tmp_path / "folder")).checksum == (
+        "87761aa8b65a9108ebd59669ba05e76169632d5f37ed19bd90abc628cca7b39e"
+    )
+    assert open_dataset(FOLDER, parquet_folder(tmp_path / "parquet", 3)).checksum == (
+        "5af354be8bf2f07186d12e915454a45528c57810519e22ae1c2d902a6c876920"
+    )
+
+
+def test_what_an_older_version_decoded_is_not_used(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = parquet_folder(tmp_path / "data", 3)
+    open_dataset(FOLDER, folder)
+    monkeypatch.setattr("resray.data.cache.VERSION", VERSION + 1)
+    open_dataset(FOLDER, folder)
+    assert len(files_and_times(cache)) == 2
+
+
 def test_mixed_sizes_are_named_or_resized(tmp_path: Path) -> None:
     folder = image_folder(tmp_path, sizes=(8, 12))
     with pytest.raises(DataError, match=r"1\.png: 12x12 pixels .* 8x8; set") as caught:
@@ -208,7 +261,7 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
     )
     write_parquet(tmp_path / "cut", "test", [0, 1])
     with pytest.raises(DataError, match=r"row 1: is no image .*: image file is truncated"):
-        open_dataset(FOLDER, tmp_path / "cut")
+        open_dataset(FOLDER.model_copy(update={"image_size": 8}), tmp_path / "cut")
     (tmp_path / "file").mkdir()
     for split in ("train", "test"):
         (tmp_path / "file" / f"{split}-0.parquet").write_bytes(b"PAR1")

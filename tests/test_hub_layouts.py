@@ -1,5 +1,7 @@
 """Parquet as hubs serve it: every layout is read, and sets of shards are whole."""
 
+import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,11 +9,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from rich.console import Console
 
 from resray.data.dataset import Dataset, Images
 from resray.data.sources import open_dataset
 from resray.doctor import Check, diagnose
 from resray.errors import DataError
+from resray.orchestration.plan import Bench, Planner, describe_plan
+from resray.orchestration.recorder import planned_row
+from resray.orchestration.resources import Machine
+from resray.orchestration.search_description import describe_search
+from resray.orchestration.search_plan import SearchPlanner, Tune
 from resray.study.recipe_spec import Data
 from tests.test_data_sources import FOLDER, encoded, parquet_folder, some_pixels, write_parquet
 
@@ -151,3 +159,36 @@ def test_what_is_whole_is_no_reduction(train: int, test: int, expected: tuple[st
         return Images(torch.zeros(count, 3, 1, 1, dtype=torch.uint8), torch.zeros(count).long())
 
     assert Dataset("cifar10", "", part(train), part(test), (), "").reductions == expected
+
+
+STUDY = """
+name: few
+title: Few of CIFAR's images
+question: Is that said?
+recipe:
+  model: resnet10
+  data: {name: cifar10, validation_images: 10}
+  epochs: 8
+trials: [{name: plain}]
+search:
+  spaces: {rates: {axes: {optimizer.lr: {grid: [0.1, 0.2]}}}}
+"""
+
+
+def test_plans_call_few_images_reduced(tmp_path: Path) -> None:
+    study, data = tmp_path / "few.yaml", parquet_folder(tmp_path / "data", 10)
+    study.write_text(STUDY)
+    said = "cifar10 with 20 instead of 50,000 training images"
+    machine, consoles = Machine(2, 0), [Console(file=io.StringIO(), width=200) for _ in range(2)]
+    bench = Bench(study=str(study), data_dir=data, out=tmp_path)
+    describe_plan(bench, machine, consoles[0])
+    tune = SearchPlanner(Tune(study=str(study), data_dir=data, out=tmp_path))
+    describe_search(tune, machine, consoles[1])
+    for console in consoles:
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert f"Reduced: {said}; cifar10 with 10 instead of 10,000 test images" in text
+    (work, *_), _ = Planner(bench).plan(machine)
+    row = planned_row(work.trial, work.job, {})
+    assert json.loads(row["reductions"])[0] == said
+    leg = tune.contenders(tune.allocation(machine))[0].final
+    assert said in planned_row(leg.work.trial, leg.work.job, {})["reductions"]

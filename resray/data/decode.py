@@ -117,15 +117,15 @@ def to_rgb(image: ImageFile.ImageFile) -> Image.Image:
 @contextmanager
 def _opened(part: Encoded, index: int) -> Iterator[ImageFile.ImageFile]:
     """Open an image, of which Pillow reads the header, and the pixels once they are asked for."""
-    try:
-        with part.open(index) as file, warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with part.open(index) as file, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
             yield Image.open(file, formats=FORMATS)
-    except DAMAGE as error:
-        why = "" if isinstance(error, UnidentifiedImageError) else f": {reason(error)}"
-        formats = ", ".join(FORMATS)
-        message = f"{part.place(index)}: is no image that can be read ({formats}){why}"
-        raise DataError(message) from error
+        except DAMAGE as error:
+            why = "" if isinstance(error, UnidentifiedImageError) else f": {reason(error)}"
+            kinds = ", ".join(FORMATS)
+            message = f"{part.place(index)}: is no image that can be read ({kinds}){why}"
+            raise DataError(message) from error
 
 
 def _size_message(place: str, size: tuple[int, int], first: tuple[int, int]) -> str:

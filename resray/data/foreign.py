@@ -6,9 +6,12 @@ formats are read without pickles in them.
 
 import hashlib
 import math
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +19,6 @@ import torch
 
 from resray.data.dataset import Images
 from resray.data.decode import decode, inspect
-from resray.data.foreign_numpy import read_npy, read_npz
 from resray.data.foreign_pickle import as_text, read_pickle
 from resray.data.foreign_pictures import Pictures, read_parquet_file, read_picture_folder
 from resray.data.reading import readable, reading
@@ -40,7 +42,10 @@ ACCEPTED = (
     "a pickle (.pkl, .pickle), .npy, .npz, Parquet (.parquet), or a folder of images, flat or "
     "with class subfolders"
 )
-MAGIC = {"npy": b"\x93NUMPY", "npz": b"PK", "parquet": b"PAR1", "pickle": b"\x80"}
+DAMAGE = (ValueError, TypeError, LookupError, EOFError, MemoryError, OverflowError, RecursionError,
+          SyntaxError, RuntimeError, TokenError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+"""What NumPy raises where a file was cut, encrypted, or its parts do not fit each other."""
+MAGIC = {"npy": b"\x93NUMPY", "npz": b"PK\x03\x04", "parquet": b"PAR1", "pickle": b"\x80"}
 PICKLE_SUFFIXES = ("", ".pkl", ".pickle")
 
 
@@ -88,7 +93,6 @@ def read_foreign(
     if not count:
         raise DataError(f"{path}: holds no images")
     ids = range(count) if found.ids is None else _listed(found.ids, count, path, "ids")
-    require_size(sum(len(str(entry)) for entry in ids), f"{path}: ids")
     labels, numbered = None, False
     if found.labels is not None:
         labels, numbered = _labels(found.labels, count, path, class_names)
@@ -118,11 +122,12 @@ def _read(path: Path, order: Order | None) -> Pictures:
         return read_picture_folder(path)
     if kind == "parquet":
         return read_parquet_file(path)
-    if kind == "npy":
-        return Pictures(pixels(read_npy(path), order, str(path)))
     if kind == "pickle":
         return _from_mapping(path, read_pickle(path, {*PIXEL_KEYS, *LABEL_KEYS, *ID_KEYS}), order)
-    return _from_mapping(path, read_npz(path, (PIXEL_KEYS, LABEL_KEYS, ID_KEYS)), order)
+    loaded = _load_numpy(path)
+    if isinstance(loaded, np.ndarray):
+        return Pictures(pixels(loaded, order, str(path)))
+    return _from_mapping(path, loaded, order)
 
 
 def _kind(path: Path) -> str:
@@ -137,6 +142,23 @@ def _kind(path: Path) -> str:
     if path.suffix.lower() in PICKLE_SUFFIXES:
         return "pickle"
     raise DataError(f"{path}: is of no kind that is accepted; give {ACCEPTED}")
+
+
+def _load_numpy(path: Path) -> Any:
+    """Return the array of an .npy file, or a dict of those of an .npz file that are used."""
+    with readable(path, *DAMAGE) as file:
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        groups = (PIXEL_KEYS, LABEL_KEYS, ID_KEYS)
+        used = {next((key for key in group if key in loaded.files), None) for group in groups}
+        for key in used - {None}:
+            member = loaded.zip.getinfo(f"{key}.npy")
+            # Of these ways a member unpacks to no more than it claims.
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise DataError(f"{path}: {key} is compressed in a way that NumPy does not write")
+            require_size(member.file_size, f"{path}: {key}")
+        return {key: loaded[key] if key in used else None for key in loaded.files}
 
 
 def _from_mapping(path: Path, content: Mapping[str, Any], order: Order | None) -> Pictures:
@@ -228,6 +250,7 @@ def _listed(values: Any, count: int, path: Path, what: str) -> list[int | str]:
         raise DataError(
             f"{path}: {what} must be {count} whole numbers or texts, one for each image"
         )
+    require_size(sum(len(str(entry)) for entry in entries), f"{path}: {what}")
     return entries
 
 

@@ -27,7 +27,7 @@ SPLITS = ("train", "test")
 
 LEAST_IMAGE = 8 * 8 * 3
 """Bytes that a row takes at least once it is an image."""
-BATCH_ROWS, BATCH_BYTES = 1024, 2**28
+BATCH_ROWS, BATCH_BYTES = 1024, 2**27
 """Rows read at a time, fewer where one value repeated could make them more bytes than that."""
 
 _SHARD = re.compile(r"(\d+)-of-(\d+)")
