@@ -21,7 +21,14 @@ from resray.orchestration.resources import Machine
 from resray.orchestration.search_description import describe_search
 from resray.orchestration.search_plan import SearchPlanner, Tune
 from resray.study.recipe_spec import Data
-from tests.test_data_sources import FOLDER, encoded, parquet_folder, some_pixels, write_parquet
+from tests.test_data_sources import (
+    FOLDER,
+    encoded,
+    image_folder,
+    parquet_folder,
+    some_pixels,
+    write_parquet,
+)
 
 Change = Callable[[Path], object]
 SPLITS = ("train", "test", "validation")
@@ -70,6 +77,12 @@ def test_every_layout_is_read(tmp_path: Path, train: str, test: str) -> None:
     assert data_folder_check(folder).state == "ok"
 
 
+def test_a_table_beside_class_folders_is_not_taken_for_images(tmp_path: Path) -> None:
+    image_folder(tmp_path)
+    (tmp_path / "train" / "metadata.parquet").write_bytes(b"no table of images")
+    assert open_dataset(FOLDER, tmp_path).source == "folder (image folder, PNG)"
+
+
 def three_shards_each(folder: Path) -> Path:
     for split in SPLITS:
         write_parquet(folder, split, [0, 1, 0, 1, 0, 1], files=3)
@@ -96,7 +109,7 @@ def test_images_that_are_there_twice_are_refused(tmp_path: Path, split: str) -> 
         f"{split}-00000-of-00001.parquet": [shards, f"{split}-*-of-00001.parquet"],
         f"{split}-a.parquet": [shards, f"{split}-*.parquet"],
         f"{split}.parquet": [shards, f"{split}.parquet"],
-        f"{split}/0000.parquet": [shards, f"{split}/*.parquet"],
+        f"{split}/0000.parquet": [shards, f"{split}/[0-9]*.parquet"],
         f"{split}-00001-of-00003-b.parquet": [shards],
     }
     for number, (more, sets) in enumerate(doubled.items()):

@@ -5,7 +5,6 @@ hence whole or not at all.
 """
 
 import os
-import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from filelock import FileLock
 
 from resray.data.dataset import Images, checksum
 from resray.data.raw import Decoded
+from resray.data.reading import DAMAGE
 from resray.errors import StorageError
 from resray.files import whole_file
 
@@ -82,9 +82,7 @@ def load(target: Path) -> Entry | None:
         with torch.serialization.safe_globals([Entry, Decoded, Images]):
             entry = torch.load(_file(target), mmap=True, weights_only=True)
         found = checksum(entry.decoded.train, entry.decoded.test)
-    # A damaged file may hold anything.
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
-            pickle.UnpicklingError):  # fmt: skip
+    except DAMAGE:
         return None
     return entry if found == entry.checksum else None
 

@@ -41,15 +41,15 @@ class Dataset:
 
     @property
     def reductions(self) -> tuple[str, ...]:
-        """What is another number of images than the name promises, in words; CIFAR's only."""
-        size = CIFAR.get(self.name)
-        if size is None:
+        """How many images there are, in words, where CIFAR has another number."""
+        whole = CIFAR.get(self.name)
+        if whole is None:
             return ()
-        parts = (("training", self.train, size.train), ("test", self.test, size.test))
+        parts = {"training": (self.train, whole.train), "test": (self.test, whole.test)}
         return tuple(
-            f"{self.name} with {len(images):,} instead of {expected:,} {what} images"
-            for what, images, expected in parts
-            if len(images) != expected
+            f"{self.name} with {len(images):,} instead of {count:,} {part} images"
+            for part, (images, count) in parts.items()
+            if len(images) != count
         )
 
 

@@ -1,9 +1,7 @@
 """Encoded images to one uint8 tensor, by Pillow, which torchvision brings along."""
 
 import io
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from resray.data.reading import readable, reason
+from resray.data.reading import DAMAGE, readable, reason
 from resray.errors import DataError
 from resray.limits import require_size
 
@@ -26,9 +24,6 @@ SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 # Pillow warns of images so large that they may be meant to exhaust the memory, and refuses larger.
 BOMBS = (Image.DecompressionBombWarning, Image.DecompressionBombError)
-# What it raises where an image is cut, or its parts do not fit each other.
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, MemoryError,
-          OverflowError, struct.error, zlib.error, *BOMBS)  # fmt: skip
 
 
 class Encoded(Protocol):
@@ -121,7 +116,7 @@ def _opened(part: Encoded, index: int) -> Iterator[ImageFile.ImageFile]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             yield Image.open(file, formats=FORMATS)
-        except DAMAGE as error:
+        except (*DAMAGE, *BOMBS) as error:
             why = "" if isinstance(error, UnidentifiedImageError) else f": {reason(error)}"
             kinds = ", ".join(FORMATS)
             message = f"{part.place(index)}: is no image that can be read ({kinds}){why}"

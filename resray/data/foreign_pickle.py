@@ -9,7 +9,6 @@ Python: that in C takes any memory that a file claims to need.
 
 import io
 import pickle
-import struct
 from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +31,7 @@ def read_pickle(path: Path, keys: Container[str]) -> dict[Any, Any]:
     of an array of numbers, or would unpack to more than `resray.limits` allows. Text of Python 2
     comes as bytes.
     """
-    with readable(path, pickle.UnpicklingError, *_BROKEN) as file:
+    with readable(path) as file:
         try:
             content = _Unpickler(file.read(), path).load()
             if not isinstance(content, dict):
@@ -48,11 +47,6 @@ def read_pickle(path: Path, keys: Container[str]) -> dict[Any, Any]:
                 f"{path}: the pickle wants {error}, which is not allowed, so it was not opened; "
                 "accepted are dict, list, str, bytes, numbers and NumPy arrays of numbers"
             ) from None
-
-
-# What Python's unpickler raises where the file was cut, or its parts do not fit each other.
-_BROKEN = (EOFError, AttributeError, LookupError, TypeError, ValueError, MemoryError,
-           OverflowError, RecursionError, struct.error)  # fmt: skip
 
 
 class _NotAllowed(Exception):
@@ -109,10 +103,8 @@ def _scalar(dtype: _Dtype, data: bytes) -> Any:
     return np.frombuffer(data, dtype.real())[0].item()
 
 
-def _empty_bytes(*arguments: Any) -> bytes:
+def _empty_bytes() -> bytes:
     """Stand for ``bytes``, with which Python 3 writes empty bytes below protocol 3."""
-    if arguments:
-        raise _NotAllowed("bytes made from an object")
     return b""
 
 
@@ -148,15 +140,13 @@ class _Unpickler(pickle._Unpickler):
         super().__init__(io.BytesIO(content), encoding="bytes")
         self.path, self.taken, self.allowed = path, 0, largest()
         self.unencoded = len(content)
+        self.stand_ins = {**_STAND_INS, ("_codecs", "encode"): self.encode}
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what stands for a name; raise _NotAllowed if nothing does."""
-        if (module, name) == ("_codecs", "encode"):
-            return self.encode
-        try:
-            return _STAND_INS[module, name]
-        except KeyError:
-            raise _NotAllowed(repr(f"{module}.{name}")) from None
+        if (module, name) not in self.stand_ins:
+            raise _NotAllowed(repr(f"{module}.{name}"))
+        return self.stand_ins[module, name]
 
     def encode(self, text: str, encoding: str) -> bytes:
         """Stand for ``_codecs.encode``, with which Python 3 writes bytes below protocol 3."""

@@ -66,13 +66,13 @@ def parquet_reader(folder: Path, image_size: int | None) -> Reader | None:
 
 
 def split_files(folder: Path, split: str) -> list[Path]:
-    """Return the split's files in order: train-*.parquet, train.parquet or train/*.parquet.
+    """Return the split's files in order: train-*.parquet, train.parquet or train/0000.parquet.
 
     Raises:
         DataError: shards are missing, or there are several sets of them.
     """
     sets: dict[str, list[Path]] = {}
-    for pattern in (f"{split}-*.parquet", f"{split}.parquet", f"{split}/*.parquet"):
+    for pattern in (f"{split}-*.parquet", f"{split}.parquet", f"{split}/[0-9]*.parquet"):
         for path in sorted(p for p in folder.glob(pattern) if not p.name.startswith(".")):
             shard = _SHARD.search(path.name)
             name = pattern.replace("*", f"*-of-{shard[2]}") if shard else pattern
@@ -124,7 +124,7 @@ def read_file(path: Path, *, labelled: bool = True) -> Shard:
         DataError: the file is damaged, lacks a column (labels only if ``labelled``), holds paths in
             place of images, or would unpack to more than `resray.limits` allows.
     """
-    with readable(path, pa.ArrowException, ValueError, LookupError) as file:
+    with readable(path, pa.ArrowException) as file:
         source = pq.ParquetFile(file)
         schema = source.schema_arrow
         image = _column(schema, IMAGE_COLUMNS, path)

@@ -80,7 +80,7 @@ def _find(spec: Data, data_dir: Path) -> Reader:
     cifar = "" if spec.name == "folder" else f", torchvision's layout, or a folder {spec.name}/"
     raise DataError(
         f"--data-dir: {data_dir} holds no dataset; looked for Parquet (train-*.parquet, "
-        "train.parquet or train/*.parquet; the same with test), "
+        "train.parquet or train/0000.parquet; the same with test), "
         f"train/<class>/ and test/<class>/ with images{cifar}"
     )
 
