@@ -13,7 +13,9 @@ import pytest
 import torch
 from PIL import Image
 from rich.console import Console
+from typer.testing import CliRunner
 
+from resray.cli import app
 from resray.data.dataset import Images
 from resray.data.sources import open_dataset
 from resray.data.splits import prepare
@@ -300,3 +302,19 @@ def test_an_ensemble_needs_the_same_classes(
     torch.save({**checkpoint, "class_names": names}, tmp_path / "other.pt")
     with pytest.raises(InputError, match=r"other\.pt: has other classes \(4, 'a' \.\.\.\) than"):
         predict((checkpoints[0], tmp_path / "other.pt"), hidden)
+
+
+def test_the_command_line(
+    checkpoints: tuple[Path, Path], hidden: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(hidden.parent)
+    command = ["predict", str(checkpoints[0]), hidden.name, "--order", "hwc"]
+    headings = {(): "ID,Label,Class", ("--no-names",): "ID,Label", ("--names",): "ID,Label,Class"}
+    for options, heading in headings.items():
+        assert CliRunner().invoke(app, [*command, *options]).exit_code == 0
+        assert Path("predictions.csv").read_text().startswith(f"{heading}\n")
+    Path("predictions.csv").write_text("mine")
+    refused = CliRunner().invoke(app, command)
+    assert "was not written by predict" in str(refused.exception)
+    assert CliRunner().invoke(app, [*command, "--force"]).exit_code == 0
+    assert "give --order hwc" in str(CliRunner().invoke(app, command[:3]).exception)
