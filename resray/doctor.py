@@ -27,6 +27,7 @@ LEAST_SHARED_MEMORY = 300 * 10**6
 LONGEST_SOCKET_PATH = 107
 _SOCKET = "session_2000-01-01_00-00-00_000000_1234567/sockets/plasma_store"
 _PACKAGES = ("torch", "torchvision", "ray", "pandas", "plotly", "pyarrow")
+_CIFAR = ("cifar10", "cifar100")
 _INSTALL = "pip install uv && uv run resray doctor"
 
 
@@ -223,31 +224,26 @@ def _data_dir(data_dir: Path | None) -> Check:
     name = "Data folder"
     if data_dir is None:
         return Check(name, "ok", "no --data-dir, no RESRAY_DATA_DIR: CIFAR is downloaded once")
-    if not os.path.isdir(data_dir):
-        return Check(name, "missing", f"{data_dir} is not a folder", "correct --data-dir")
-    places = {"cifar10": data_dir / "cifar10", "cifar100": data_dir / "cifar100"}
-    found = [f"{key} as {kind}" for key, folder in places.items() if (kind := _kind(key, folder))]
-    if not found and (itself := _kind("cifar10", data_dir) or _kind("cifar100", data_dir)):
-        found = [f"a dataset as {itself}"]
-    if found:
-        return Check(name, "ok", f"{data_dir}: {', '.join(found)}")
-    advice = "give the dataset's folder, or one that holds cifar10/ and cifar100/"
-    return Check(name, "missing", f"{data_dir} holds no dataset", advice)
-
-
-def _kind(name: str, folder: Path) -> str | None:
-    """Return how the dataset lies in ``folder``, told from file names alone."""
-    reader = (
-        _import("resray.data.cifar").cifar_reader(name, folder)
-        or _import("resray.data.parquet").parquet_reader(folder, None)
-        or _import("resray.data.image_folder").image_folder_reader(folder, None)
-    )
-    return reader.kind if reader else None
+    sources, data = _import("resray.data.sources"), _import("resray.study.recipe_spec").Data
+    reader = _import("resray.data.cifar").cifar_reader
+    names = [key for key in _CIFAR if (data_dir / key).is_dir() or reader(key, data_dir)]
+    specs = [data(name=key) for key in names] or [data(name="folder", image_size=32)]
+    try:
+        # As a training does; what is decoded for it here is in the cache when that begins.
+        found = [sources.open_dataset(spec, data_dir) for spec in specs]
+    except ResrayError as error:
+        advice = "give the dataset's folder, or one that holds cifar10/ and cifar100/"
+        return Check(name, "missing", str(error), advice)
+    texts = [f"{each.source}: {len(each.train):,} and {len(each.test):,} images" for each in found]
+    if reduced := [text for each in found for text in each.reductions]:
+        return Check(name, "warning", f"{data_dir}: {'; '.join(reduced)}", "get the whole dataset")
+    return Check(name, "ok", f"{data_dir}: {'; '.join(texts)}")
 
 
 def _downloads() -> Check:
     folder = _import("resray.data.sources").default_folder()
-    found = [name for name in ("cifar10", "cifar100") if _kind(name, folder)]
+    reader = _import("resray.data.cifar").cifar_reader
+    found = [name for name in _CIFAR if reader(name, folder)]
     if found:
         return Check("Downloaded data", "ok", f"{folder}: {', '.join(found)}")
     return Check("Downloaded data", "ok", f"none in {folder}; CIFAR comes there on first use")

@@ -1,7 +1,7 @@
-"""`resray predict`: the classes of images from elsewhere, as a CSV with the columns ID,Label."""
+"""`resray predict`: classes of images from elsewhere, as a CSV with the columns ID,Label,Class."""
 
 import csv
-import os
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,12 +10,26 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from resray.data.foreign import ORDERS, ForeignImages, Order, read_foreign
+from resray.data.foreign import (
+    ORDERS,
+    ForeignImages,
+    Order,
+    numbers_that_mislead,
+    read_foreign,
+)
+from resray.data.reading import reading
 from resray.errors import InputError, unknown
+from resray.files import output_file
 from resray.training.device import pick_device
 from resray.training.prediction import VIEWS, Predictor, checkpoint_file, ensemble
 from resray.training.restore import Restored, load_network
 from resray.training.scores import scores
+
+COLUMNS = ("ID", "Label", "Class")
+HEADINGS = (b"ID,Label\n", b"ID,Label,Class\n")
+"""First lines of what was written here, without the classes' names and with them."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What begins a text that spreadsheets run."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +40,15 @@ class Prediction:
     """Checkpoint files, or trials' checkpoint folders (their best.pt); several are an ensemble."""
     input: Path
     output: Path
-    """The CSV to write; an older one there is replaced."""
+    """The CSV to write; one that was written here before is replaced."""
     views: int = 1
-    order: Order = "hwc"
-    """Of flat rows in a pickle, .npy or .npz."""
+    order: Order | None = None
+    """Of flat rows in a pickle, .npy or .npz, where the file does not say it."""
     batch_size: int = 500
-    names: bool = False
-    """Write the classes' names instead of their numbers."""
+    names: bool = True
+    """Write the classes' names beside their numbers."""
+    force: bool = False
+    """Replace also a file that was not written here."""
     trusted: bool = False
     """Build networks by calling the function that a checkpoint names."""
 
@@ -72,7 +88,10 @@ def run_prediction(asked: Prediction, console: Console) -> Predicted:
     )
     predicted = predict_foreign(predictors, foreign, asked.views)
     write_predictions(asked.output, predicted, asked.names)
-    console.print(summary(asked, predicted), highlight=False, markup=False, soft_wrap=True)
+    text = summary(asked, predicted)
+    if (warning := numbers_that_mislead(names)) and (foreign.numbered or not asked.names):
+        text += f"\n{warning}"
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
     return predicted
 
 
@@ -81,7 +100,7 @@ def check(asked: Prediction) -> None:
     if asked.views not in VIEWS:
         choices = ", ".join(map(str, VIEWS))
         raise InputError(f"--views: {asked.views} is not possible ({choices})")
-    if asked.order not in ORDERS:
+    if asked.order not in (None, *ORDERS):
         raise InputError(unknown("--order", asked.order, ORDERS))
     if asked.batch_size < 1:
         raise InputError(f"--batch-size: {asked.batch_size} must be at least 1")
@@ -100,6 +119,15 @@ def check(asked: Prediction) -> None:
             )
     if output.is_dir() or not output.parent.is_dir():
         raise InputError(f"--output: {asked.output} must be a file in a folder that exists")
+    if output.is_file() and not asked.force and not _is_ours(output):
+        raise InputError(
+            f"--output: {asked.output} was not written by predict; name another, or add --force"
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    with reading(path), path.open("rb") as file:
+        return file.readline(max(map(len, HEADINGS))) in (b"", *HEADINGS)
 
 
 def require_same_classes(paths: Sequence[Path], restored: Sequence[Restored]) -> None:
@@ -130,24 +158,31 @@ def predict_foreign(
     )
 
 
-def write_predictions(path: Path, predicted: Predicted, names: bool = False) -> None:
-    """Write the CSV by rename: its columns are ID and Label, one row for each image, in order.
+def write_predictions(path: Path, predicted: Predicted, names: bool = True) -> None:
+    """Write the CSV: ID, Label and, with ``names``, Class; one row for each image, in order.
 
-    Raises InputError if the file cannot be written.
+    Raises StorageError where the disk is full, InputError if the file cannot be written otherwise.
     """
     labels = predicted.labels.tolist()
-    shown = [predicted.class_names[label] for label in labels] if names else labels
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    classes = [as_text(predicted.class_names[label]) for label in labels]
+    rows = zip(map(as_text, predicted.ids), labels, classes, strict=True)
+    count = len(COLUMNS) if names else 2
     try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
+        with output_file(path) as binary:
+            # Names of files may hold what is no UTF-8.
+            file = io.TextIOWrapper(binary, "utf-8", errors="backslashreplace", newline="")
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("ID", "Label"))
-            writer.writerows(zip(predicted.ids, shown, strict=True))
-        temporary.replace(path)
+            writer.writerows(row[:count] for row in (COLUMNS, *rows))
+            file.detach()
     except OSError as error:
         raise InputError(f"--output: {path} cannot be written ({error.strerror})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def as_text(entry: int | str) -> int | str:
+    """Return an entry that a spreadsheet takes for text, not for a formula to run or two rows."""
+    if not isinstance(entry, str):
+        return entry
+    return ("'" if entry.startswith(FORMULA) else "") + entry.replace("\r", r"\r")
 
 
 def summary(asked: Prediction, predicted: Predicted) -> str:

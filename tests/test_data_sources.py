@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from resray.data.cache import VERSION
 from resray.data.dataset import Dataset, Images
 from resray.data.sources import open_dataset
 from resray.data.splits import USUAL_STATISTICS, balanced_order, prepare
@@ -150,7 +151,7 @@ def test_a_wrong_class_count_is_refused(tmp_path: Path, name: str, classes: int)
 
 def test_labels_must_fit_the_names(tmp_path: Path) -> None:
     few = parquet_folder(tmp_path / "few", 3, {"class_names": "a,b"})
-    with pytest.raises(DataError, match="train label is 2, but there are 2 names"):
+    with pytest.raises(DataError, match="a train label is 2, but there are 2 names"):
         open_dataset(FOLDER, few)
     many = parquet_folder(tmp_path / "many", 3, {"class_names": "a,b,c,d"})
     with pytest.raises(DataError, match="class 'd' has no training images"):
@@ -164,6 +165,58 @@ def test_image_folder(tmp_path: Path) -> None:
     assert dataset.source == "folder (image folder, PNG)"
     for image, seed in zip(dataset.test.images, (0, 1, 10, 11), strict=True):
         assert np.array_equal(as_pixels(image), some_pixels(seed))
+
+
+def test_classes_named_by_numbers_are_in_their_order(tmp_path: Path) -> None:
+    """Then the labels 0 to n-1 that other files hold are the classes that are named so."""
+    for split in ("train", "test"):
+        for label in range(12):
+            folder = tmp_path / split / str(label)
+            folder.mkdir(parents=True)
+            (folder / "0.png").write_bytes(encoded(some_pixels(label)))
+    dataset = open_dataset(FOLDER, tmp_path)
+    assert dataset.class_names == tuple(str(label) for label in range(12))
+    assert dataset.train.labels.tolist() == list(range(12))
+    assert np.array_equal(as_pixels(dataset.train.images[10]), some_pixels(10))
+    for split in ("train", "test"):
+        (tmp_path / split / "11").rename(tmp_path / split / "eleven")
+    assert open_dataset(FOLDER, tmp_path).class_names[:4] == ("0", "1", "10", "2")
+
+
+def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
+    folder = image_folder(tmp_path)
+    plain = open_dataset(FOLDER, folder)
+    for split in ("train", "test"):
+        (folder / split / "cat" / "._0.png").write_bytes(b"AppleDouble, no image")
+        for hidden in (".ipynb_checkpoints", "day/.thumbnails", ".cache/day"):
+            place = folder / split / "cat" / hidden
+            place.mkdir(parents=True)
+            (place / "0.png").write_bytes(encoded(some_pixels(99)))
+        (folder / split / "cat" / "day" / "2.png").write_bytes(encoded(some_pixels(0)))
+        (folder / split / "cat" / "folder.png").mkdir()
+    dataset = open_dataset(FOLDER, folder)
+    assert dataset.train.labels.tolist() == [0, 0, 0, 1, 1]
+    assert torch.equal(dataset.train.images[:2], plain.train.images[:2])
+
+
+def test_checksums_stay_what_they_were(tmp_path: Path) -> None:
+    """Trials' ids contain them: recorded before images and labels came to be read otherwise."""
+    assert open_dataset(FOLDER, image_folder(tmp_path / "folder")).checksum == (
+        "87761aa8b65a9108ebd59669ba05e76169632d5f37ed19bd90abc628cca7b39e"
+    )
+    assert open_dataset(FOLDER, parquet_folder(tmp_path / "parquet", 3)).checksum == (
+        "5af354be8bf2f07186d12e915454a45528c57810519e22ae1c2d902a6c876920"
+    )
+
+
+def test_what_an_older_version_decoded_is_not_used(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = parquet_folder(tmp_path / "data", 3)
+    open_dataset(FOLDER, folder)
+    monkeypatch.setattr("resray.data.cache.VERSION", VERSION + 1)
+    open_dataset(FOLDER, folder)
+    assert len(files_and_times(cache)) == 2
 
 
 def test_mixed_sizes_are_named_or_resized(tmp_path: Path) -> None:
@@ -188,7 +241,7 @@ def test_oblong_images_need_a_size(tmp_path: Path) -> None:
 
 
 def test_unusable_folders_say_what_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"looked for train-\*\.parquet .* train/<class>/"):
+    with pytest.raises(DataError, match=r"looked for .*train-\*\.parquet.* train/<class>/"):
         open_dataset(Data(name="cifar10"), tmp_path)
     with pytest.raises(DataError, match="absent is not a folder"):
         open_dataset(Data(name="cifar10"), tmp_path / "absent")
@@ -200,13 +253,15 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
     images = [encoded(some_pixels(0)), b"no image"]
     write_parquet(tmp_path / "image", "train", [0, 1], images=images)
     write_parquet(tmp_path / "image", "test", [0, 1])
-    with pytest.raises(DataError, match=r"train-\*\.parquet, row 1: is no image"):
+    with pytest.raises(DataError, match=r"train-00000-of-00001\.parquet: row 1: is no image"):
         open_dataset(FOLDER, tmp_path / "image")
     truncated = encoded(some_pixels(0, 32))[:-600]
-    write_parquet(tmp_path / "cut", "train", [0, 1], images=[truncated, None])
+    write_parquet(
+        tmp_path / "cut", "train", [0, 1], images=[encoded(some_pixels(0, 32)), truncated]
+    )
     write_parquet(tmp_path / "cut", "test", [0, 1])
-    with pytest.raises(DataError, match="row"):
-        open_dataset(FOLDER, tmp_path / "cut")
+    with pytest.raises(DataError, match=r"row 1: is no image .*: image file is truncated"):
+        open_dataset(FOLDER.model_copy(update={"image_size": 8}), tmp_path / "cut")
     (tmp_path / "file").mkdir()
     for split in ("train", "test"):
         (tmp_path / "file" / f"{split}-0.parquet").write_bytes(b"PAR1")
@@ -249,7 +304,7 @@ def test_offline_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def files_and_times(folder: Path) -> dict[str, int]:
-    return {str(p): p.stat().st_mtime_ns for p in folder.rglob("*.npy")}
+    return {str(p): p.stat().st_mtime_ns for p in folder.rglob("*.pt")}
 
 
 def test_cache_is_built_once(tmp_path: Path, cache: Path) -> None:
@@ -257,10 +312,10 @@ def test_cache_is_built_once(tmp_path: Path, cache: Path) -> None:
     first = open_dataset(FOLDER, folder)
     built = files_and_times(cache)
     second = open_dataset(FOLDER, folder)
-    assert len(built) == 4
+    assert len(built) == 1
     assert files_and_times(cache) == built
     assert_equal(first, second)
-    assert not list(cache.glob(".new-*"))
+    assert [path.suffix for path in cache.iterdir() if str(path) not in built] == [".lock"]
 
 
 def assert_equal(first: Dataset, second: Dataset) -> None:
@@ -283,19 +338,22 @@ def test_changed_files_are_decoded_again(tmp_path: Path) -> None:
     assert first.checksum != second.checksum
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "meta"])
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "empty", "other"])
 def test_damaged_cache_is_rebuilt(tmp_path: Path, cache: Path, damage: str) -> None:
     folder = parquet_folder(tmp_path / "data", 3)
     good = open_dataset(FOLDER, folder)
-    # Before the damage, as `good` is mapped from the files.
+    # Before the damage, as `good` is mapped from the file.
     pixels = good.train.images.clone()
-    (victim,) = cache.rglob("meta.json" if damage == "meta" else "train_images.npy")
+    (victim,) = cache.glob("*.pt")
     content = bytearray(victim.read_bytes())
-    content[-1] ^= 1
-    if damage == "remove":
-        victim.unlink()
-    else:
-        victim.write_bytes(content[:-100] if damage == "truncate" else content)
+    place = content.index(pixels.numpy().tobytes())
+    content[place] ^= 1
+    damaged = {"flip": bytes(content), "truncate": bytes(content[:-100]), "empty": b""}
+    victim.unlink()
+    if damage == "other":
+        torch.save({"images": pixels}, victim)
+    elif damage != "remove":
+        victim.write_bytes(damaged[damage])
     again = open_dataset(FOLDER, folder)
     assert torch.equal(again.train.images, pixels)
     assert again.checksum == good.checksum
@@ -322,7 +380,7 @@ def test_processes_racing_get_the_same(tmp_path: Path, cache: Path) -> None:
         results = pool.map(_open_in_process, [str(folder)] * 4, chunksize=1)
     assert len(set(results)) == 1
     assert results[0][0] == open_dataset(FOLDER, folder).checksum
-    assert len(files_and_times(cache)) == 4
+    assert len(files_and_times(cache)) == 1
 
 
 def numbered(train: int, test: int, classes: int = 10, size: int = 8) -> Dataset:

@@ -1,6 +1,7 @@
 """The doctor finds what is there, and reports what is broken instead of breaking."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from resray.doctor import Check, diagnose
+from tests.test_data_sources import image_folder
 
 DIAGNOSE = (
     "import dataclasses, json, pathlib, sys\n"
@@ -111,14 +113,26 @@ def test_ray_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert by_name()["Ray cluster"].advice == "to join it: --address 10.0.0.1:6379"
 
 
-def test_data_folder(tmp_path: Path) -> None:
-    assert by_name(tmp_path / "none")["Data folder"].state == "missing"
-    assert by_name(tmp_path)["Data folder"].state == "missing"
-    (tmp_path / "cifar100").mkdir()
-    (tmp_path / "cifar100" / "train-0.parquet").touch()
-    (tmp_path / "cifar10" / "cifar-10-batches-py").mkdir(parents=True)
-    check = by_name(tmp_path)["Data folder"]
+def test_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is ok here opens in a training, and the other way round."""
+    monkeypatch.setenv("RESRAY_CACHE_DIR", str(tmp_path / "cache"))
+    data = tmp_path / "data"
+    assert by_name(data)["Data folder"].state == "missing"
+    data.mkdir()
+    assert by_name(data)["Data folder"].state == "missing"
+    (data / "cifar10" / "cifar-10-batches-py").mkdir(parents=True)
+    check = by_name(data)["Data folder"]
+    assert check.state == "missing"
+    assert "not the original cifar10" in check.found
+    shutil.rmtree(data / "cifar10")
+    (data / "cifar100").mkdir()
+    (data / "cifar100" / "train-0.parquet").touch()
+    assert "there is no test-*.parquet" in by_name(data)["Data folder"].found
+    (data / "cifar100" / "test-0.parquet").touch()
+    check = by_name(data)["Data folder"]
+    assert check.state == "missing"
+    assert "train-0.parquet: cannot be read" in check.found
+    folder = image_folder(tmp_path / "own", sizes=(8, 12))
+    check = by_name(folder)["Data folder"]
     assert check.state == "ok"
-    assert check.found.endswith("cifar10 as torchvision, cifar100 as Parquet folder")
-    itself = by_name(tmp_path / "cifar100")["Data folder"]
-    assert itself.found.endswith("a dataset as Parquet folder")
+    assert check.found == f"{folder}: folder (image folder, PNG): 4 and 4 images"

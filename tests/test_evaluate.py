@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import os
 import pickle
 import shutil
 from collections import Counter
@@ -282,18 +283,41 @@ def test_foreign_files(results: Path, tmp_path: Path) -> None:
     rows = images.images.permute(0, 2, 3, 1).reshape(len(images), -1).numpy()
     path = tmp_path / "hidden.pkl"
     path.write_bytes(pickle.dumps({b"data": rows, b"labels": images.labels.tolist()}))
-    run(results, "foreign", "test", select=("wide",), input=path)
+    with pytest.raises(DataError, match=r"nothing says how images lie in shape .* --order hwc"):
+        run(results, "foreign", select=("wide",), input=path)
+    run(results, "foreign", "test", select=("wide",), input=path, order="hwc")
     found = table(results).query("`class`.isna() and metric == 'accuracy'").set_index("kind")
     assert found["value"]["foreign"] == found["value"]["test"]
     assert found["condition"]["foreign"] == "hidden.pkl"
     assert found["dataset_checksum"].nunique() == 2
-    assert not run(results, "foreign", select=("wide",), input=path).results[0].new
+    assert not run(results, "foreign", select=("wide",), input=path, order="hwc").results[0].new
     path.write_bytes(pickle.dumps({b"data": rows[:9], b"labels": [0] * 9}))
-    assert run(results, "foreign", select=("wide",), input=path).results[0].images == 9
+    assert run(results, "foreign", select=("wide",), input=path, order="hwc").results[0].images == 9
     path.write_bytes(pickle.dumps({b"data": rows}))
-    unlabelled = run(results, "foreign", select=("wide",), input=path).results[0]
+    unlabelled = run(results, "foreign", select=("wide",), input=path, order="hwc").results[0]
     confidence = calibration(predictor(results, "wide").probabilities(images.images), images.labels)
     assert unlabelled.values == pytest.approx({"confidence": confidence["confidence"]})
+
+
+def test_foreign_files_as_cifars_and_of_odd_names(results: Path, tmp_path: Path) -> None:
+    """Their keys say the order of their pixels; a warning where numbers name other classes."""
+    images = test_images()
+    own = {b"batch_label": b"testing batch 1 of 1", b"filenames": [b"a.png"] * len(images)}
+    rows = {b"data": images.images.flatten(1).numpy(), b"labels": images.labels.tolist()}
+    path = Path(os.fsdecode(bytes(tmp_path) + b"/batch-\xff"))
+    path.write_bytes(pickle.dumps({**own, **rows}))
+    run(results, "foreign", "test", select=("wide",), input=path)
+    found = table(results).query("`class`.isna() and metric == 'accuracy'").set_index("kind")
+    assert found["value"]["foreign"] == found["value"]["test"]
+    assert found["condition"]["foreign"] == r"batch-\xff"
+    best = results / "checkpoints" / identity(results, "wide") / "best.pt"
+    checkpoint = torch.load(best, weights_only=True)
+    names = [str(10 + label) for label in range(len(checkpoint["class_names"]))]
+    torch.save({**checkpoint, "class_names": names}, best)
+    console = Console(file=io.StringIO(), width=200)
+    asked = Evaluation(results, ("foreign",), select=("wide",), seeds=(0,), input=path, force=True)
+    run_evaluation(asked, console)
+    assert "not their labels: label 0 is class '10'" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_other_data_are_refused(results: Path) -> None:

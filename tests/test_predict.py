@@ -2,7 +2,9 @@
 
 import csv
 import io
+import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import pytest
 import torch
 from PIL import Image
 from rich.console import Console
+from typer.testing import CliRunner
 
+from resray.cli import app
 from resray.data.dataset import Images
 from resray.data.sources import open_dataset
 from resray.data.splits import prepare
@@ -50,7 +54,8 @@ def write_pickle(path: Path, images: Images, **more: Any) -> Path:
 
 def predict(checkpoint: Path | tuple[Path, ...], source: Path, **options: Any) -> Predicted:
     several = checkpoint if isinstance(checkpoint, tuple) else (checkpoint,)
-    options = {"output": source.parent / "predictions.csv", **options}
+    flat = {"order": "hwc"} if source.suffix == ".pkl" else {}
+    options = {"output": source.parent / "predictions.csv", **flat, **options}
     return run_prediction(Prediction(several, source, **options), Console(file=io.StringIO()))
 
 
@@ -76,8 +81,11 @@ def test_the_csv_has_id_and_label(
     assert predicted.labels.tolist() == expected
     assert predicted.accuracy is predicted.loss is None
     written = (hidden.parent / "predictions.csv").read_text()
-    assert written.startswith(f"ID,Label\n0,{expected[0]}\n1,{expected[1]}\n")
+    named = [f"{number},{label},pattern {label}\n" for number, label in enumerate(expected)]
+    assert written == "ID,Label,Class\n" + "".join(named)
+    predict(checkpoints[0], hidden, names=False)
     rows = rows_of(hidden.parent / "predictions.csv")
+    assert rows[0] == ["ID", "Label"]
     assert rows[1:] == [[str(number), str(label)] for number, label in enumerate(expected)]
     assert [path.name for path in hidden.parent.iterdir() if path.suffix != ".pkl"] == [
         "predictions.csv"
@@ -93,16 +101,20 @@ def test_names_ids_and_a_folder_of_pictures(
         place.mkdir(parents=True, exist_ok=True)
         pixels = images.images[number].permute(1, 2, 0).numpy()
         Image.fromarray(pixels).save(place / f"{number}.png")
-    predicted = predict(checkpoints[0], folder, names=True)
+    predicted = predict(checkpoints[0], folder)
     labels = own_labels(checkpoints[0], images)
     right = [labels[number] == int(images.labels[number]) for number in range(6)]
     assert predicted.accuracy == pytest.approx(100 * sum(right) / 6)
-    rows = dict(rows_of(tmp_path / "predictions.csv"))
-    assert rows.pop("ID") == "Label"
-    assert rows == {
-        f"pattern {int(images.labels[number])}/{number}.png": f"pattern {labels[number]}"
+    heading, *rows = rows_of(tmp_path / "predictions.csv")
+    assert heading == ["ID", "Label", "Class"]
+    assert sorted(rows) == sorted(
+        [
+            f"pattern {int(images.labels[number])}/{number}.png",
+            str(labels[number]),
+            f"pattern {labels[number]}",
+        ]
         for number in range(6)
-    }
+    )
 
 
 def test_labels_that_come_along_are_scored(
@@ -110,7 +122,7 @@ def test_labels_that_come_along_are_scored(
 ) -> None:
     source = write_pickle(tmp_path / "x.pkl", images, labels=images.labels.tolist())
     console = Console(file=io.StringIO())
-    asked = Prediction(checkpoints[:1], source, tmp_path / "x.csv", views=5)
+    asked = Prediction(checkpoints[:1], source, tmp_path / "x.csv", views=5, order="hwc")
     predicted = run_prediction(asked, console)
     correct = (predicted.labels == images.labels).double().mean().item()
     assert predicted.accuracy == pytest.approx(100 * correct)
@@ -143,6 +155,8 @@ def test_the_order_of_flat_rows(
     checkpoints: tuple[Path, Path], tmp_path: Path, images: Images
 ) -> None:
     np.save(tmp_path / "x.npy", images.images.reshape(len(images), -1).numpy())
+    with pytest.raises(DataError, match=r"x\.npy: nothing says how images lie .* --order chw"):
+        predict(checkpoints[0], tmp_path / "x.npy")
     found = predict(checkpoints[0], tmp_path / "x.npy", order="chw")
     assert found.labels.tolist() == own_labels(checkpoints[0], images)
 
@@ -163,11 +177,104 @@ def test_neither_input_nor_checkpoint_is_written_over(
 
 def test_a_failure_leaves_the_old_csv(checkpoints: tuple[Path, Path], hidden: Path) -> None:
     old = hidden.parent / "predictions.csv"
-    old.write_text("old")
+    old.write_text("ID,Label\n0,old\n")
     hidden.write_bytes(b"\x80\x04cos\nsystem\n.")
     with pytest.raises(DataError, match=r"wants 'os\.system', which is not allowed"):
         predict(checkpoints[0], hidden)
-    assert old.read_text() == "old"
+    assert old.read_text() == "ID,Label\n0,old\n"
+
+
+def test_only_what_predict_wrote_is_replaced(checkpoints: tuple[Path, Path], hidden: Path) -> None:
+    output, precious = hidden.parent / "predictions.csv", hidden.with_name("notes.txt")
+    for mine in ("", "ID,Label\n", "ID,Label,Class\n0,1,cat\n"):
+        output.write_text(mine)
+        predict(checkpoints[0], hidden)
+        assert len(rows_of(output)) > 2
+    link = hidden.with_name("link.csv")
+    link.symlink_to(precious)
+    for theirs in ("my notes", "id,label\n", "ID,Label,Class and more\n", "ID,Label"):
+        precious.write_text(theirs)
+        for place in (precious, link):
+            with pytest.raises(InputError, match="was not written by predict; name another, or"):
+                predict(checkpoints[0], hidden, output=place)
+        assert precious.read_text() == theirs
+    predict(checkpoints[0], hidden, output=link, force=True)
+    assert link.is_symlink()
+    assert precious.read_text() == output.read_text()
+
+
+def test_pipes_and_devices_are_written_to(checkpoints: tuple[Path, Path], hidden: Path) -> None:
+    pipe = hidden.with_name("pipe")
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as threads:
+        reader = threads.submit(pipe.read_text)
+        predict(checkpoints[0], hidden, output=pipe)
+        assert reader.result(timeout=60).startswith("ID,Label,Class\n0,")
+    assert pipe.is_fifo()
+    predict(checkpoints[0], hidden, output=Path("/dev/null"))
+    with pytest.raises(InputError, match=r"--output: /dev/full cannot be written \(No space left"):
+        predict(checkpoints[0], hidden, output=Path("/dev/full"))
+
+
+def test_spreadsheets_run_nothing(
+    checkpoints: tuple[Path, Path], tmp_path: Path, images: Images
+) -> None:
+    names = [
+        "=cmd|' /C calc'!A0.png",
+        "+1.png",
+        "-1.png",
+        "@a.png",
+        "\tb.png",
+        "\rc.png",
+        "d=e.png",
+    ]
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    pixels = images.images[0].permute(1, 2, 0).numpy()
+    # A slash cannot be part of a file's name.
+    for name in names:
+        Image.fromarray(pixels).save(odd / name.replace("/", "_"))
+    Image.fromarray(pixels).save(odd / os.fsdecode(b"\xff.png"))
+    checkpoint = torch.load(checkpoints[0], weights_only=True)
+    formulas = [f"=HYPERLINK({label})" for label in range(len(checkpoint["class_names"]))]
+    torch.save({**checkpoint, "class_names": formulas}, tmp_path / "odd.pt")
+    predict(tmp_path / "odd.pt", odd)
+    rows = rows_of(tmp_path / "predictions.csv")[1:]
+    written = [name.replace("/", "_").replace("\r", r"\r") for name in names]
+    expected = {*(f"'{name}" for name in written[:-1]), "d=e.png", r"\udcff.png"}
+    assert {identity for identity, _, _ in rows} == expected
+    assert {named[:11] for _, _, named in rows} == {"'=HYPERLINK"}
+    ids = [-1, 2**63, *["-2"] * (len(images) - 2)]
+    source = write_pickle(tmp_path / "x.pkl", images, ids=ids)
+    predict(checkpoints[0], source)
+    assert [row[0] for row in rows_of(tmp_path / "predictions.csv")][1:4] == [
+        "-1",
+        str(2**63),
+        "'-2",
+    ]
+
+
+def test_numbers_that_name_other_classes_are_warned_of(
+    checkpoints: tuple[Path, Path], tmp_path: Path, images: Images
+) -> None:
+    checkpoint = torch.load(checkpoints[0], weights_only=True)
+    names = [str(label) for label in range(len(checkpoint["class_names"]))]
+    sources = {
+        "numbered": write_pickle(tmp_path / "x.pkl", images, labels=images.labels.tolist()),
+        "unlabelled": write_pickle(tmp_path / "y.pkl", images),
+    }
+    for class_names, label in ((names, None), (["7", *names[1:]], "label 0 is class '7'")):
+        torch.save({**checkpoint, "class_names": class_names}, tmp_path / "x.pt")
+        for name, source in sources.items():
+            for named in (True, False):
+                console = Console(file=io.StringIO(), width=200)
+                asked = Prediction(
+                    (tmp_path / "x.pt",), source, tmp_path / "x.csv", order="hwc", names=named
+                )
+                run_prediction(asked, console)
+                said = console.file.getvalue()  # type: ignore[attr-defined]
+                warned = label is not None and (name == "numbered" or not named)
+                assert (f"not their labels: {label}" in said) == warned
 
 
 def test_mistakes_are_named(checkpoints: tuple[Path, Path], hidden: Path, tmp_path: Path) -> None:
@@ -195,3 +302,19 @@ def test_an_ensemble_needs_the_same_classes(
     torch.save({**checkpoint, "class_names": names}, tmp_path / "other.pt")
     with pytest.raises(InputError, match=r"other\.pt: has other classes \(4, 'a' \.\.\.\) than"):
         predict((checkpoints[0], tmp_path / "other.pt"), hidden)
+
+
+def test_the_command_line(
+    checkpoints: tuple[Path, Path], hidden: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(hidden.parent)
+    command = ["predict", str(checkpoints[0]), hidden.name, "--order", "hwc"]
+    headings = {(): "ID,Label,Class", ("--no-names",): "ID,Label", ("--names",): "ID,Label,Class"}
+    for options, heading in headings.items():
+        assert CliRunner().invoke(app, [*command, *options]).exit_code == 0
+        assert Path("predictions.csv").read_text().startswith(f"{heading}\n")
+    Path("predictions.csv").write_text("mine")
+    refused = CliRunner().invoke(app, command)
+    assert "was not written by predict" in str(refused.exception)
+    assert CliRunner().invoke(app, [*command, "--force"]).exit_code == 0
+    assert "give --order hwc" in str(CliRunner().invoke(app, command[:3]).exception)

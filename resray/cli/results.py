@@ -22,7 +22,8 @@ CheckpointOption = Annotated[
     str, typer.Option("--checkpoint", help="best, last, or one such as epoch-0010.")
 ]
 OrderOption = Annotated[
-    str, typer.Option("--order", help="Of flat rows of pixels in INPUT: hwc or chw.")
+    str | None,
+    typer.Option("--order", help="Of flat rows of pixels in INPUT: hwc, or chw as CIFAR's."),
 ]
 BatchSizeOption = Annotated[int, typer.Option("--batch-size", help="Images per forward pass.")]
 
@@ -45,7 +46,7 @@ def evaluate(
         Path | None,
         typer.Option("--input", help="Kind foreign: the file, or folder, of images."),
     ] = None,
-    order: OrderOption = "hwc",
+    order: OrderOption = None,
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="One ensemble of all selected trials.")
     ] = False,
@@ -92,14 +93,18 @@ def predict(
         "predictions.csv"
     ),
     views: Annotated[int, typer.Option("--views", help="Test-time views: 1, 5 or 10.")] = 1,
-    order: OrderOption = "hwc",
+    order: OrderOption = None,
     batch_size: BatchSizeOption = 500,
     trust: TrustOption = False,
     names: Annotated[
-        bool, typer.Option("--names", help="Write the classes' names, not their numbers.")
+        bool,
+        typer.Option("--names/--no-names", help="Write the classes' names too, as Class."),
+    ] = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an output that predict did not write.")
     ] = False,
 ) -> None:
-    """Predict the classes of images from elsewhere: a CSV with the columns ID,Label."""
+    """Predict the classes of images from elsewhere: a CSV with the columns ID,Label,Class."""
     from resray.predict import Prediction, run_prediction
 
     *checkpoints, images = paths
@@ -114,5 +119,6 @@ def predict(
         batch_size=batch_size,
         trusted=trust,
         names=names,
+        force=force,
     )
     run_prediction(asked, Console())

@@ -1,27 +1,26 @@
 """Decoded datasets, kept once per machine so that parallel trials do not each decode them.
 
-An entry is a folder: four .npy files, which all processes map from the same memory, and meta.json
-with what else is known and the checksum. It appears by rename, hence whole or not at all.
+An entry is a file of PyTorch's, which all processes map from the same memory. It appears by rename,
+hence whole or not at all.
 """
 
-import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from filelock import FileLock
 
 from resray.data.dataset import Images, checksum
 from resray.data.raw import Decoded
+from resray.data.reading import DAMAGE
+from resray.errors import StorageError
+from resray.files import whole_file
 
-VERSION = 1
-PARTS = ("train", "test")
+VERSION = 2
+"""Part of an entry's name; raised when files are decoded otherwise than before."""
 
 
 @dataclass(frozen=True)
@@ -69,58 +68,24 @@ def _entry(decoded: Decoded) -> Entry:
 def _build(folder: Path, keys: tuple[str, ...], decoded: Decoded) -> Entry:
     entry = _entry(decoded)
     target = folder / (keys[-1] if decoded.resized else keys[0])
-    with suppress(OSError):
-        store(entry, target)
-        # The mapped files take the place of this process's own copy.
+    with suppress(OSError, StorageError):
+        with whole_file(_file(target)) as file:
+            torch.save(entry, file)
+        # The mapped file takes the place of this process's own copy.
         return load(target) or entry
     return entry
 
 
-def store(entry: Entry, target: Path) -> None:
-    """Write an entry beside ``target`` and rename it there, in place of a damaged one.
-
-    Raises:
-        OSError: the folder cannot be written, or the disk is full.
-    """
-    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
+def load(target: Path) -> Entry | None:
+    """Return the entry at ``target``, mapped and verified; None if it is absent or damaged."""
     try:
-        decoded = entry.decoded
-        for name, part in zip(PARTS, (decoded.train, decoded.test), strict=True):
-            np.save(temporary / f"{name}_images.npy", part.images.numpy())
-            np.save(temporary / f"{name}_labels.npy", part.labels.numpy())
-        meta = {
-            "version": VERSION,
-            "checksum": entry.checksum,
-            "class_names": decoded.class_names,
-            "formats": decoded.formats,
-            "resized": decoded.resized,
-        }
-        (temporary / "meta.json").write_text(json.dumps(meta))
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def load(folder: Path) -> Entry | None:
-    """Return the entry in ``folder``, mapped and verified; None if it is absent or damaged."""
-    try:
-        meta = json.loads((folder / "meta.json").read_text())
-        if meta["version"] != VERSION:
-            return None
-        train, test = (_map(folder, name) for name in PARTS)
-        names, formats = tuple(meta["class_names"]), tuple(meta["formats"])
-        entry = Entry(Decoded(train, test, names, formats, meta["resized"]), meta["checksum"])
-    except (OSError, ValueError, KeyError, TypeError):
+        with torch.serialization.safe_globals([Entry, Decoded, Images]):
+            entry = torch.load(_file(target), mmap=True, weights_only=True)
+        found = checksum(entry.decoded.train, entry.decoded.test)
+    except DAMAGE:
         return None
-    return entry if checksum(train, test) == entry.checksum else None
+    return entry if found == entry.checksum else None
 
 
-def _map(folder: Path, name: str) -> Images:
-    # Copy-on-write: torch wants arrays it may write to, and no process writes to these.
-    images, labels = (
-        torch.from_numpy(np.load(folder / f"{name}_{what}.npy", mmap_mode="c"))
-        for what in ("images", "labels")
-    )
-    return Images(images, labels)
+def _file(target: Path) -> Path:
+    return target.with_suffix(f".{VERSION}.pt")

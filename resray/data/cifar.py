@@ -1,6 +1,5 @@
 """CIFAR as torchvision downloads it: Python pickles, whose checksums come before their opening."""
 
-import hashlib
 from functools import partial
 from pathlib import Path
 from urllib.error import URLError
@@ -10,7 +9,7 @@ from filelock import FileLock
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from resray.data.dataset import Images
-from resray.data.raw import Decoded, Reader
+from resray.data.raw import Decoded, Reader, fingerprint
 from resray.errors import DataError
 
 CLASSES: dict[str, type[CIFAR10]] = {"cifar10": CIFAR10, "cifar100": CIFAR100}
@@ -27,16 +26,8 @@ def cifar_reader(name: str, folder: Path) -> Reader | None:
     root = folder.parent if folder.name == base else folder
     if not (root / base).is_dir():
         return None
-    return Reader("torchvision", partial(fingerprint, root / base), partial(read_cifar, name, root))
-
-
-def fingerprint(folder: Path) -> str:
-    """Return a SHA-256 over the contents of the folder's files."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.is_file()):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    files = sorted(path for path in (root / base).iterdir() if path.is_file())
+    return Reader("torchvision", partial(fingerprint, files), partial(read_cifar, name, root))
 
 
 def read_cifar(name: str, root: Path) -> Decoded:

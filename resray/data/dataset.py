@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from resray.study.datasets import CIFAR
+
 
 @dataclass(frozen=True)
 class Images:
@@ -36,6 +38,19 @@ class Dataset:
     class_names: tuple[str, ...]
     checksum: str
     """SHA-256 of the decoded images and labels, hexadecimal."""
+
+    @property
+    def reductions(self) -> tuple[str, ...]:
+        """How many images there are, in words, where CIFAR has another number."""
+        whole = CIFAR.get(self.name)
+        if whole is None:
+            return ()
+        parts = {"training": (self.train, whole.train), "test": (self.test, whole.test)}
+        return tuple(
+            f"{self.name} with {len(images):,} instead of {count:,} {part} images"
+            for part, (images, count) in parts.items()
+            if len(images) != count
+        )
 
 
 def checksum(train: Images, test: Images) -> str:

@@ -1,14 +1,12 @@
 """Folders of image files: train/<class>/*.png and test/<class>/*.png."""
 
 import hashlib
+import os
 from functools import partial
 from pathlib import Path
 
-import torch
-
-from resray.data.dataset import Images
-from resray.data.decode import Files, decode, inspect
-from resray.data.raw import Decoded, Reader
+from resray.data.decode import Files
+from resray.data.raw import Decoded, Reader, decode_splits
 from resray.errors import DataError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
@@ -24,20 +22,33 @@ def image_folder_reader(folder: Path, image_size: int | None) -> Reader | None:
 
 
 def class_folders(split: Path) -> list[str]:
-    """Return the names of a split's class folders, in order; empty where there is no split."""
+    """Return the names of a split's class folders, in order; empty where there is no split.
+
+    Names that are all whole numbers are in the order of these, so that 0 to n-1 are the labels.
+    """
     if not split.is_dir():
         return []
-    return sorted(p.name for p in split.iterdir() if p.is_dir() and not p.name.startswith("."))
+    names = [p.name for p in split.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    numbered = all(map(str.isdecimal, names))
+    return sorted(names, key=lambda name: (int(name) if numbered else 0, name))
+
+
+def image_files(folder: Path, pattern: str = "**/*") -> list[Path]:
+    """Return a folder's image files in order, but for what is hidden by a dot at any depth."""
+    return sorted(
+        path
+        for path in folder.glob(pattern)
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not path.is_dir()
+    )
 
 
 def image_paths(split: Path, classes: list[str]) -> tuple[list[Path], list[int]]:
     """Return a split's image files and their labels, in order of class and path."""
-    paths, labels = [], []
-    for label, name in enumerate(classes):
-        found = sorted(p for p in (split / name).rglob("*") if p.suffix.lower() in SUFFIXES)
-        paths += found
-        labels += [label] * len(found)
-    return paths, labels
+    by_class = [image_files(split / name) for name in classes]
+    labels = [label for label, paths in enumerate(by_class) for _ in paths]
+    return [path for paths in by_class for path in paths], labels
 
 
 def fingerprint(folder: Path) -> str:
@@ -47,7 +58,8 @@ def fingerprint(folder: Path) -> str:
     for split in ("train", "test"):
         for path in image_paths(folder / split, classes)[0]:
             status = path.stat()
-            digest.update(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+            text = f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n"
+            digest.update(os.fsencode(text))
     return digest.hexdigest()
 
 
@@ -66,8 +78,6 @@ def read_folder(folder: Path, image_size: int | None) -> Decoded:
         if not paths:
             suffixes = ", ".join(sorted(SUFFIXES))
             raise DataError(f"{folder / split}: there are no images ({suffixes}) in class folders")
-        parts.append(Files(paths))
-        labels.append(torch.tensor(values, dtype=torch.int64))
-    side, formats, uniform = inspect(parts, image_size)
-    train, test = (Images(decode(p, side), v) for p, v in zip(parts, labels, strict=True))
-    return Decoded(train, test, tuple(classes), formats, not uniform)
+        parts.append([Files(paths)])
+        labels.append(values)
+    return decode_splits(parts, labels, tuple(classes), image_size)

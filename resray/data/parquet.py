@@ -1,129 +1,201 @@
-"""Folders of Parquet files in the layout of dataset hubs: one row an image."""
+"""Parquet files in the layouts of dataset hubs: one row an image."""
 
-import hashlib
 import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import torch
 
-from resray.data.dataset import Images
-from resray.data.decode import Rows, decode, inspect
-from resray.data.raw import Decoded, Reader
+from resray.data.decode import Rows
+from resray.data.raw import Decoded, Reader, decode_splits, fingerprint
+from resray.data.reading import readable
 from resray.errors import DataError
+from resray.limits import require_size
 
 IMAGE_COLUMNS = ("img", "image")
 LABEL_COLUMNS = ("fine_label", "label")
+ID_COLUMNS = ("id", "ID", "ids")
 # Repositories of hubs keep the files one level down.
-SUBFOLDERS = (".", "data", "plain_text", "cifar100")
+SUBFOLDERS = (".", "data", "plain_text", "default", "cifar100")
+SPLITS = ("train", "test")
+
+LEAST_IMAGE = 8 * 8 * 3
+"""Bytes that a row takes at least once it is an image."""
+BATCH_ROWS, BATCH_BYTES = 1024, 2**27
+"""Rows read at a time, fewer where one value repeated could make them more bytes than that."""
+
+_SHARD = re.compile(r"(\d+)-of-(\d+)")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What one Parquet file holds."""
+
+    images: Rows
+    labels: list[int] | None
+    ids: list[int] | list[str] | None
+    class_names: tuple[str, ...] | None
+    """By label, from the schema's metadata."""
 
 
 def parquet_reader(folder: Path, image_size: int | None) -> Reader | None:
-    """Return the reader of ``folder``, or None where it holds no train-*.parquet."""
+    """Return the reader of ``folder``, or None where it holds no Parquet files of a train split.
+
+    Raises:
+        DataError: shards are missing, there are several sets of them, or there is no test split.
+    """
     places = (folder / subfolder for subfolder in SUBFOLDERS)
-    place = next((p for p in places if any(p.glob("train-*.parquet"))), None)
+    place = next((p for p in places if split_files(p, "train")), None)
     if place is None:
         return None
+    validation, files = split_files(place, "validation"), [split_files(place, s) for s in SPLITS]
+    if not files[1]:
+        there = f"{validation[0].name} is there, but " if validation else ""
+        raise DataError(f"{place}: {there}there is no test-*.parquet")
     return Reader(
         "Parquet folder",
-        partial(fingerprint, place),
-        partial(read_parquet, place, image_size),
+        partial(fingerprint, [*files[0], *files[1]]),
+        partial(read_parquet, files, image_size),
     )
 
 
-def files(folder: Path, split: str) -> list[Path]:
-    """Return the split's files in order.
+def split_files(folder: Path, split: str) -> list[Path]:
+    """Return the split's files in order: train-*.parquet, train.parquet or train/0000.parquet.
 
     Raises:
-        DataError: there are none.
+        DataError: shards are missing, or there are several sets of them.
     """
-    found = sorted(folder.glob(f"{split}-*.parquet"))
-    if not found:
-        raise DataError(f"{folder}: there is no {split}-*.parquet")
-    return found
+    sets: dict[str, list[Path]] = {}
+    for pattern in (f"{split}-*.parquet", f"{split}.parquet", f"{split}/[0-9]*.parquet"):
+        for path in sorted(p for p in folder.glob(pattern) if not p.name.startswith(".")):
+            shard = _SHARD.search(path.name)
+            name = pattern.replace("*", f"*-of-{shard[2]}") if shard else pattern
+            sets.setdefault(name, []).append(path)
+    files = [path for paths in sets.values() for path in paths]
+    shards = {path: match for path in files if (match := _SHARD.search(path.name))}
+    numbers = {int(match[1]) for match in shards.values()}
+    if len(sets) > 1 or len(numbers) < len(shards):
+        raise DataError(f"{folder}: holds {split} images twice ({', '.join(sets)}); keep one set")
+    for path, shard in shards.items():
+        absent = next((n for n in range(int(shard[2])) if n not in numbers), None)
+        if absent is not None:
+            name = path.name.replace(shard[0], f"{absent:0{len(shard[1])}}-of-{shard[2]}")
+            raise DataError(f"{folder}: {name} is not there ({len(files)} of {int(shard[2])})")
+    return files
 
 
-def fingerprint(folder: Path) -> str:
-    """Return the SHA-256 over the contents of all the files."""
-    digest = hashlib.sha256()
-    for path in [*files(folder, "train"), *files(folder, "test")]:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
-def read_parquet(folder: Path, image_size: int | None) -> Decoded:
-    """Decode all images of the folder.
+def read_parquet(files: Sequence[Sequence[Path]], image_size: int | None) -> Decoded:
+    """Decode all images of the files of train and of test.
 
     Raises:
-        DataError: a file is damaged or lacks a column, or an image cannot be used.
+        DataError: a file is damaged or lacks a column, or an image or a label cannot be used.
     """
-    tables = [read_table(folder, split) for split in ("train", "test")]
-    rows = [
-        Rows(image_bytes(table, folder), folder, split)
-        for table, split in zip(tables, ("train", "test"), strict=True)
-    ]
-    labels = [label_values(table, folder) for table in tables]
-    side, formats, uniform = inspect(rows, image_size)
-    train, test = (
-        Images(decode(part, side), values) for part, values in zip(rows, labels, strict=True)
-    )
-    count = 1 + max(int(values.max()) for values in labels)
-    return Decoded(train, test, class_names(tables[0], count), formats, not uniform)
+    splits = [[read_file(path) for path in paths] for paths in files]
+    labels = [[label for shard in shards for label in shard.labels or ()] for shards in splits]
+    names = _class_names(splits[0][0], labels)
+    images = [[shard.images for shard in shards] for shards in splits]
+    return decode_splits(images, labels, names, image_size)
 
 
-def read_table(folder: Path, split: str) -> pa.Table:
-    """Return the image and label columns of a split, with the schema's metadata."""
-    try:
-        table = pa.concat_tables([pq.read_table(path) for path in files(folder, split)])
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{folder}: {split}-*.parquet cannot be read ({reason})") from error
-    if not len(table):
-        raise DataError(f"{folder}: {split}-*.parquet holds no rows")
-    return table
+def _class_names(shard: Shard, labels: Sequence[Sequence[int]]) -> tuple[str, ...]:
+    """Return the names of the classes, or the numbers that train and test hold, as text.
+
+    Raises:
+        DataError: a label without a name, or one too high for each class to have an image.
+    """
+    folder, known = shard.images.path.parent, shard.class_names
+    count, what = (len(known), "names") if known else (len(labels[0]), "training images")
+    for split, values in zip(SPLITS, labels, strict=True):
+        if (highest := max(values)) >= count:
+            raise DataError(f"{folder}: a {split} label is {highest}, but there are {count} {what}")
+    return known or tuple(map(str, range(1 + max(map(max, labels)))))
 
 
-def image_bytes(table: pa.Table, folder: Path) -> list[bytes | None]:
-    """Return the encoded images of a table."""
-    column = table[find_column(table, IMAGE_COLUMNS, folder)]
-    if not pa.types.is_struct(column.type) or column.type.get_field_index("bytes") < 0:
-        raise DataError(f"{folder}: images must be structs with 'bytes', not {column.type}")
-    return [row["bytes"] if row else None for row in column.to_pylist()]
+def read_file(path: Path, *, labelled: bool = True) -> Shard:
+    """Return a file's images, still encoded, with its labels and ids.
+
+    Raises:
+        DataError: the file is damaged, lacks a column (labels only if ``labelled``), holds paths in
+            place of images, or would unpack to more than `resray.limits` allows.
+    """
+    with readable(path, pa.ArrowException) as file:
+        source = pq.ParquetFile(file)
+        schema = source.schema_arrow
+        image = _column(schema, IMAGE_COLUMNS, path)
+        label = _column(schema, LABEL_COLUMNS, path, needed=labelled)
+        identity = _column(schema, ID_COLUMNS, path, needed=False)
+        kind = schema.field(image).type
+        if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+            raise DataError(f"{path}: images must be structs with 'bytes', not {kind}")
+        columns = [f"{image}.bytes", *filter(None, (label, identity))]
+        rows = _require_images(source, columns, path)
+        table = pa.Table.from_batches(source.iter_batches(rows, columns=columns))
+        return Shard(
+            images=Rows(path, pc.struct_field(table[image], "bytes").cast(pa.large_binary())),
+            labels=None if label is None else _labels(table[label], f"{path}: column {label!r}"),
+            ids=None if identity is None else table[identity].to_pylist(),
+            class_names=_names(schema.metadata or {}),
+        )
 
 
-def label_values(table: pa.Table, folder: Path) -> torch.Tensor:
-    """Return the labels of a table, int64 (n,)."""
-    name = find_column(table, LABEL_COLUMNS, folder)
-    column = table[name]
+def _column(
+    schema: pa.Schema, names: tuple[str, ...], path: Path, *, needed: bool = True
+) -> str | None:
+    """Return the first of ``names`` that the file has; DataError if it has none that is needed."""
+    # A name that several columns have has no index.
+    name = next((name for name in names if schema.get_field_index(name) >= 0), None)
+    if name is None and needed:
+        wanted, there = " or ".join(names), ", ".join(schema.names)
+        raise DataError(f"{path}: has no column {wanted} (it has {there})")
+    return name
+
+
+def _require_images(source: pq.ParquetFile, columns: Sequence[str], path: Path) -> int:
+    """Return how many rows to read at a time, having looked at all of them.
+
+    Many rows may repeat one value that is stored once, so the sizes in a file promise too little.
+
+    Raises:
+        DataError: there are no rows, images are null, or it all is above the limit.
+    """
+    stored = source.metadata
+    if not stored.num_rows:
+        raise DataError(f"{path}: holds no images")
+    sizes = [stored.row_group(group).total_byte_size for group in range(stored.num_row_groups)]
+    require_size(max(sum(sizes), stored.num_rows * LEAST_IMAGE), path)
+    rows, unpacked = max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, *sizes))), 0
+    for batch in source.iter_batches(rows, columns=columns):
+        images = pc.struct_field(batch[columns[0].removesuffix(".bytes")], "bytes")
+        if images.null_count:
+            raise DataError(f"{path}: the file holds paths instead of images ('bytes' are null)")
+        unpacked += batch.nbytes
+        require_size(unpacked, path)
+    return rows
+
+
+def _labels(column: pa.ChunkedArray, place: str) -> list[int]:
+    """Return labels as whole numbers of any size; DataError if they are anything else."""
     if not pa.types.is_integer(column.type) or column.null_count:
-        raise DataError(f"{folder}: column {name!r} must be integers without nulls")
-    labels = torch.tensor(column.to_pylist(), dtype=torch.int64)
-    if int(labels.min()) < 0:
-        raise DataError(f"{folder}: column {name!r} holds {int(labels.min())}; labels start at 0")
+        raise DataError(f"{place} must be integers without nulls")
+    labels: list[int] = column.to_pylist()
+    if labels and min(labels) < 0:
+        raise DataError(f"{place} holds {min(labels)}; labels start at 0")
     return labels
 
 
-def find_column(table: pa.Table, names: tuple[str, ...], folder: Path) -> str:
-    """Return the first of ``names`` that the table has."""
-    for name in names:
-        if name in table.column_names:
-            return name
-    wanted, there = " or ".join(names), ", ".join(table.column_names)
-    raise DataError(f"{folder}: the Parquet files have no column {wanted} (they have {there})")
-
-
-def class_names(table: pa.Table, count: int) -> tuple[str, ...]:
-    """Return the class names from the schema's metadata, else the labels as text."""
-    metadata = table.schema.metadata or {}
-    if listed := metadata.get(b"class_names"):
-        return tuple(name.strip() for name in listed.decode().split(","))
+def _names(metadata: Mapping[bytes, bytes]) -> tuple[str, ...] | None:
+    """Return the class names that a schema's metadata holds, None if there are none."""
     try:
-        features: Any = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        if listed := metadata.get(b"class_names"):
+            return tuple(name.strip() for name in listed.decode().split(","))
+        features: Any = json.loads(metadata[b"huggingface"])["info"]["features"]
         column = next(name for name in LABEL_COLUMNS if name in features)
-        return tuple(str(name) for name in features[column]["names"])
-    except (KeyError, TypeError, ValueError, StopIteration):
-        return tuple(str(label) for label in range(count))
+        return tuple(map(str, features[column]["names"]))
+    except (KeyError, TypeError, ValueError, StopIteration, RecursionError):
+        return None

@@ -1,9 +1,15 @@
 """What the readers of the single formats have in common."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import torch
 
 from resray.data.dataset import Images
+from resray.data.decode import Encoded, decode, inspect
+from resray.data.reading import readable
 
 
 @dataclass(frozen=True)
@@ -28,3 +34,30 @@ class Reader:
     fingerprint: Callable[[], str]
     """Hash of the files; equal ones decode to the same pixels."""
     read: Callable[[], Decoded]
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """Return the SHA-256 over the contents of all the files."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with readable(path) as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def decode_splits(
+    splits: Sequence[Sequence[Encoded]],
+    labels: Sequence[Sequence[int]],
+    class_names: tuple[str, ...],
+    image_size: int | None,
+) -> Decoded:
+    """Decode the images of train and test, each of one or several parts.
+
+    Raises DataError as `inspect` and `decode` do.
+    """
+    side, formats, uniform = inspect([part for parts in splits for part in parts], image_size)
+    train, test = (
+        Images(torch.cat([decode(part, side) for part in parts]), torch.tensor(values))
+        for parts, values in zip(splits, labels, strict=True)
+    )
+    return Decoded(train, test, class_names, formats, not uniform)

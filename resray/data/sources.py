@@ -11,6 +11,7 @@ from resray.data.embedded import embedded_dataset
 from resray.data.image_folder import image_folder_reader
 from resray.data.parquet import parquet_reader
 from resray.data.raw import Decoded, Reader
+from resray.data.reading import reading
 from resray.errors import DataError
 from resray.study.datasets import CIFAR
 from resray.study.recipe_spec import Data
@@ -37,10 +38,11 @@ def open_dataset(spec: Data, data_dir: Path | None = None, *, download: bool = T
     """
     if spec.name == "embedded":
         return embedded_dataset(spec)
-    reader = _find(spec, data_dir) if data_dir else _default_reader(spec, download)
-    fingerprint = reader.fingerprint()
-    keys = (fingerprint, f"{fingerprint}-{spec.image_size}")
-    entry = cached(keys if spec.image_size else keys[:1], reader.read)
+    with reading(data_dir or default_folder()):
+        reader = _find(spec, data_dir) if data_dir else _default_reader(spec, download)
+        fingerprint = reader.fingerprint()
+        keys = (fingerprint, f"{fingerprint}-{spec.image_size}")
+        entry = cached(keys if spec.image_size else keys[:1], reader.read)
     decoded = entry.decoded
     _check_classes(spec.name, decoded, data_dir or default_folder())
     source = f"{TITLES[spec.name]} ({', '.join([reader.kind, *decoded.formats])})"
@@ -77,7 +79,8 @@ def _find(spec: Data, data_dir: Path) -> Reader:
             return reader
     cifar = "" if spec.name == "folder" else f", torchvision's layout, or a folder {spec.name}/"
     raise DataError(
-        f"--data-dir: {data_dir} holds no dataset; looked for train-*.parquet and test-*.parquet, "
+        f"--data-dir: {data_dir} holds no dataset; looked for Parquet (train-*.parquet, "
+        "train.parquet or train/0000.parquet; the same with test), "
         f"train/<class>/ and test/<class>/ with images{cifar}"
     )
 
@@ -87,10 +90,9 @@ def _check_classes(name: str, decoded: Decoded, folder: Path) -> None:
     expected = CIFAR[name].classes if name in CIFAR else count
     if count != expected:
         raise DataError(f"{folder}: {name} has {expected} classes, but this dataset has {count}")
-    for part, title in ((decoded.train, "train"), (decoded.test, "test")):
-        if int(part.labels.max()) >= count:
-            highest = int(part.labels.max())
-            raise DataError(f"{folder}: a {title} label is {highest}, but there are {count} names")
+    for class_name in decoded.class_names:
+        if class_name.encode(errors="ignore").decode() != class_name:
+            raise DataError(f"{folder}: the class name {class_name!a} is no text")
     present = torch.bincount(decoded.train.labels, minlength=count)
     if not bool(present.all()):
         missing = decoded.class_names[int(present.argmin())]

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from resray.data.dataset import Dataset, Images
 from resray.errors import DataError
+from resray.limits import require_size
 from resray.study.recipe_spec import Data
 
 Channels = tuple[float, float, float]
@@ -93,11 +94,13 @@ def take(images: Images, order: torch.Tensor, limit: int | None, size: int | Non
 def resize(images: Images, size: int | None) -> Images:
     """Return the images at ``size`` x ``size`` pixels (None: unchanged).
 
-    A whole factor averages areas; any other uses antialiased bilinear interpolation.
+    A whole factor averages areas; any other uses antialiased bilinear interpolation. Raises
+    DataError if that takes more than `resray.limits` allows.
     """
     height, width = images.images.shape[-2:]
     if size is None or (height, width) == (size, size):
         return images
+    require_size(3 * len(images) * size**2, f"{len(images):,} images of {size}x{size} pixels")
     whole = height % size == 0 and width % size == 0
     chunks = [_resize_chunk(chunk, size, whole) for chunk in images.images.split(CHUNK)]
     return Images(torch.cat(chunks), images.labels)

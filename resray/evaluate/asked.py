@@ -35,8 +35,8 @@ class Evaluation:
     data_dir: Path | None = None
     input: Path | None = None
     """The file, or folder of images, for the kind ``foreign``."""
-    order: Order = "hwc"
-    """Of flat rows in that file."""
+    order: Order | None = None
+    """Of flat rows in that file, where it does not say it."""
     ensemble: bool = False
     """Average all selected trials, not only the seeds of each."""
     limit: int | None = None
@@ -73,7 +73,7 @@ def check_numbers(asked: Evaluation) -> None:
     for option, value in (("--limit", asked.limit), ("--batch-size", asked.batch_size)):
         if value is not None and value < 1:
             raise InputError(f"{option}: {value} must be at least 1")
-    if asked.order not in ORDERS:
+    if asked.order not in (None, *ORDERS):
         raise InputError(unknown("--order", asked.order, ORDERS))
 
 

@@ -48,7 +48,8 @@ def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
     rows = with_checkpoint(asked, selected)
     try:
         with writer_lock(asked.results), make_progress(console) as progress:
-            results = Evaluator(asked, kinds, store, progress).run(rows)
+            evaluator = Evaluator(asked, kinds, store, progress)
+            results = evaluator.run(rows)
     except KeyboardInterrupt:
         raise RunInterrupted(
             f"interrupted. What was evaluated is safe in {asked.results}; the same command goes on "
@@ -56,6 +57,8 @@ def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
         ) from None
     missing = tuple(row for row in selected if row not in rows)
     print_results(results, missing, asked, console)
+    for warning in evaluator.sets.warnings:
+        console.print(warning, markup=False, highlight=False, soft_wrap=True)
     return Evaluated(tuple(results), missing)
 
 

@@ -1,11 +1,12 @@
 """One trial's checkpoint, and the images that it is evaluated on."""
 
+import os
 from functools import cached_property
 
 import torch
 
 from resray.data.dataset import Dataset, Images
-from resray.data.foreign import ForeignImages, read_foreign
+from resray.data.foreign import ForeignImages, numbers_that_mislead, read_foreign
 from resray.data.sources import open_dataset
 from resray.data.splits import balanced_order, take
 from resray.errors import DataError
@@ -23,6 +24,7 @@ class TestSets:
         self.asked = asked
         self._datasets: dict[str, Dataset] = {}
         self._foreign: dict[tuple[tuple[str, ...], int], ForeignImages] = {}
+        self.warnings: set[str] = set()
 
     def test(self, spec: Data, row: Row) -> Images:
         """Return the test images that a trial was tested on, at its size, or ``--limit`` of them.
@@ -60,6 +62,8 @@ class TestSets:
         path, order = self.asked.input, self.asked.order
         assert path is not None, "wanted_kinds asks for it"
         found = read_foreign(path, class_names=names, image_size=size, order=order)
+        if found.numbered and (warning := numbers_that_mislead(names)):
+            self.warnings.add(warning)
         return found.resized(size)
 
 
@@ -109,7 +113,8 @@ class Subject:
     def foreign_name(self) -> str:
         """What these are called in the results: the file's or folder's name."""
         assert self.sets.asked.input is not None
-        return self.sets.asked.input.resolve().name
+        # A name of the file system may hold what is no text.
+        return os.fsencode(self.sets.asked.input.resolve().name).decode(errors="backslashreplace")
 
     @cached_property
     def probabilities(self) -> torch.Tensor:

@@ -29,7 +29,7 @@ def describe_plan(bench: Bench, machine: Machine, console: Console) -> None:
             "to run" if item in todo else "ended before",
         )
     console.print(table)
-    if reduced := all_reductions(planner.trials):
+    if reduced := all_reductions([*planner.trials, *(item.trial for item in work)]):
         console.print(Text(f"Reduced: {'; '.join(reduced)}", style="yellow"))
     for line in kept_apart(planner.store, todo):
         console.print(Text(line, style="yellow"))

@@ -143,8 +143,9 @@ class Resolver:
         if it cannot be trained so.
         """
         recipe = trial.recipe
-        size = self._size(recipe)
+        size, dataset = self._size(recipe), self._dataset(recipe.data)
         self._check(trial, size, allocation.world_size)
+        trial = replace(trial, reductions=(*trial.reductions, *dataset.reductions))
         identity = identity or self.identify(trial, allocation.world_size, tested=tested)
         begun = self.store.trial(identity) or {"attempts": 0}
         job = Job(
@@ -155,7 +156,7 @@ class Resolver:
             stop_after=trial.stop_after,
             checkpoint_folder=str(checkpoint_folder(self.store.folder, identity)),
             data_dir=self._data_dir(recipe.data),
-            dataset_checksum=self._dataset(recipe.data).checksum,
+            dataset_checksum=dataset.checksum,
             world_size=allocation.world_size,
             threads=(begun.get("threads") if begun["attempts"] else None) or allocation.threads,
             use_gpu=allocation.use_gpu,

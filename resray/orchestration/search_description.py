@@ -21,8 +21,10 @@ def describe_search(planner: SearchPlanner, machine: Machine, console: Console) 
     """Print what a search would run; nothing is downloaded, started or written."""
     allocation = planner.allocation(machine)
     notes = list(planner.plan.notes)
+    trials = [each.trial for each in planner.plan.trials]
     try:
         known = planner.contenders(allocation)
+        trials += [each.final.work.trial for each in known]
         referee = Referee(planner.store, planner.settings, planner.changed)
         states = {each.point.identity: state_of(each, referee) for each in known}
     except InputError as error:
@@ -33,7 +35,7 @@ def describe_search(planner: SearchPlanner, machine: Machine, console: Console) 
         notes.append(f"What has ended before is known with the data only: {error}")
     if planner.plan.trials:
         console.print(point_table(planner, states))
-    if reduced := all_reductions([each.trial for each in planner.plan.trials]):
+    if reduced := all_reductions(trials):
         notes.append(f"Reduced: {'; '.join(reduced)}")
     for note in notes:
         console.print(Text(note, style="yellow"))

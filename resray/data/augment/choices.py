@@ -6,7 +6,7 @@ taken together, each with its own magnitude.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -140,28 +140,16 @@ def _solarize(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
     return torch.where(images >= 255 * magnitudes, ~images, images)
 
 
-def _auto_contrast(images: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
-    return torchvision.autocontrast(images)
-
-
-def _equalize(images: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
-    return torchvision.equalize(images)
-
-
-def _invert(images: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
-    return ~images
-
-
 _MOVES = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "Brightness": _brightness,
     "Color": _color,
     "Contrast": _contrast,
     "Sharpness": _sharpness,
     "Posterize": _posterize,
     "Solarize": _solarize,
-    "AutoContrast": _auto_contrast,
-    "Equalize": _equalize,
-    "Invert": _invert,
+    "AutoContrast": lambda images, _: torchvision.autocontrast(images),
+    "Equalize": lambda images, _: torchvision.equalize(images),
+    "Invert": lambda images, _: ~images,
 }
