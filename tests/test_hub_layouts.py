@@ -15,7 +15,8 @@ from resray.data.dataset import Dataset, Images
 from resray.data.sources import open_dataset
 from resray.doctor import Check, diagnose
 from resray.errors import DataError
-from resray.orchestration.plan import Bench, Planner, describe_plan
+from resray.orchestration.bench_description import describe_plan
+from resray.orchestration.plan import Bench, Planner
 from resray.orchestration.recorder import planned_row
 from resray.orchestration.resources import Machine
 from resray.orchestration.search_description import describe_search
