@@ -168,7 +168,7 @@ class ResultStore:
         if table in BATCHED:
             return self._batches.rows(table, trial_id)
         path = self._path(table, trial_id)
-        return read_file(path, table_schema(table)).to_pylist() if path.exists() else []
+        return read_file(path, table).to_pylist() if path.exists() else []
 
     def _write(self, table: str, trial_id: str, rows: list[Row]) -> None:
         schema = table_schema(table)
