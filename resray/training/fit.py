@@ -20,14 +20,16 @@ from resray.data.splits import Splits
 from resray.errors import DataError
 from resray.study.phases import recipe_at
 from resray.study.recipe_spec import Recipe
-from resray.training.batch_note import same_steps
-from resray.training.checkpoints import Checkpoint, CheckpointFolder, read_checkpoint
+from resray.training.batch_note import is_out_of_memory, same_steps
+from resray.training.checkpoint_file import Checkpoint, read_recipe
+from resray.training.checkpoints import MOVE_IT, CheckpointFolder
 from resray.training.context import Context
 from resray.training.device import check_device_options, peak_memory, pick_channels_last, wait_for
 from resray.training.energy import energy_between, energy_counter
 from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate
 from resray.training.parts import build_parts
+from resray.training.ranks import on_all_ranks
 from resray.training.schedules import plateau_factor
 from resray.training.stopping import is_best_so_far, stops_early
 
@@ -55,6 +57,8 @@ class Trainer:
         self.checkpoints = checkpoints
         self.channels_last = pick_channels_last(recipe)
         self.records: list[Record] = []
+        self.remark: str | None = None
+        """What is to be told of the checkpoint that the training goes on from."""
         self.parts = build_parts(recipe, len(splits.class_names), context, seed)
         self.network, self.precision = self.parts.network, self.parts.precision
         self.train_loader = self.loader_of(splits.train)
@@ -112,24 +116,32 @@ class Trainer:
         return [accuracy for accuracy in accuracies if accuracy is not None]
 
     def resume(self) -> None:
-        """Go on from the last checkpoint, if there is one.
+        """Go on from the last checkpoint, if there is one; from the one before if it is damaged.
 
-        Raises DataError if the checkpoint is damaged or belongs to another recipe or seed.
+        Raises DataError if both are damaged, or if it belongs to another recipe or seed.
         """
         if self.checkpoints is None:
             return
-        advice = "; delete it to train this trial from the start"
-        checkpoint = read_checkpoint(self.checkpoints.last, advice)
-        if checkpoint is None:
+        found = self.checkpoints.newest()
+        if found is None:
             return
+        checkpoint, path, damage = found
         # Compared as recipes: a field added since then has its default in both.
-        recipe = Recipe.model_validate_json(checkpoint["recipe"])
-        if not same_steps(recipe, self.recipe) or checkpoint["seed"] != self.seed:
-            raise DataError(f"{self.checkpoints.last}: belongs to another recipe or seed{advice}")
+        own = same_steps(read_recipe(checkpoint, path), self.recipe)
+        if not own or checkpoint["seed"] != self.seed:
+            raise DataError(f"{path}: belongs to another recipe or seed; {MOVE_IT}")
         self.records = checkpoint["records"]
-        self.parts.load_weights(checkpoint)
-        if not self.finished:
-            self.parts.load_progress(checkpoint)
+        if damage is not None:
+            self.remark = f"{damage}; goes on from {path.name}, epoch {self.epochs_done}"
+        try:
+            self.parts.load_weights(checkpoint)
+            if not self.finished:
+                self.parts.load_progress(checkpoint)
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+            if is_out_of_memory(error):
+                raise
+            reason = str(error).partition("\n")[0]
+            raise DataError(f"{path}: does not fit its recipe ({reason}); {MOVE_IT}") from error
 
     def run_epoch(self) -> Record:
         """Train one epoch, evaluate, and return its record (columns of the epochs table).
@@ -144,6 +156,7 @@ class Trainer:
         record["energy_joules"] = self._energy_since(before)
         record["peak_memory_bytes"] = peak_memory(self.context.device)
         record["recorded"] = datetime.now(UTC).isoformat()
+        record["seconds_saving"] = None
         return record
 
     def _energy_since(self, before: float | None) -> float | None:
@@ -196,10 +209,16 @@ class Trainer:
         return {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
 
     def save(self) -> None:
-        """Write the checkpoints of the last finished epoch (rank 0 only)."""
+        """Write the checkpoints of the last finished epoch, and how long that took."""
+        on_all_ranks(self.context, self._save)
+
+    def _save(self) -> None:
         if self.checkpoints is None or self.context.rank > 0:
             return
+        began = time.perf_counter()
         self.checkpoints.save(self._checkpoint(), is_best=is_best_so_far(self.records))
+        self.records[-1]["seconds_saving"] = time.perf_counter() - began
+        self.checkpoints.save_metrics(self.records)
 
     def _checkpoint(self) -> Checkpoint:
         return {

@@ -2,7 +2,7 @@
 
 Messages to the context, in this order:
 
-    {"kind": "started", "epoch": k, "facts": {...}, "records": [...]}   k epochs are done already
+    {"kind": "started", "epoch": k, "facts": {...}, "records": [...], "remark": ...}  k are done
     {"kind": "epoch", "epoch": k, "record": {...}}
     {"kind": "finished", "epoch": k, "status": ..., "reason": ..., "error_class": ..., ...}
 """
@@ -11,19 +11,17 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-import torch.distributed
 
 import resray
 from resray.data.dataset import Dataset
 from resray.data.opened import LAST
 from resray.data.splits import Splits
-from resray.errors import DataError, DivergedError, ResrayError
+from resray.errors import DataError, DivergedError, ResrayError, StorageError
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.study.recipe_spec import Recipe
 from resray.study.spec import CheckpointPolicy
@@ -36,9 +34,8 @@ from resray.training.checkpoints import CheckpointFolder, write_json
 from resray.training.context import Context
 from resray.training.device import device_name, reset_peak_memory
 from resray.training.fit import Trainer, fit
+from resray.training.ranks import gathered, on_all_ranks
 from resray.training.stopping import stopping_reason
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -122,10 +119,19 @@ def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer
     )
     on_all_ranks(context, trainer.resume)
     require_same_start(context, trainer, checkpoints.folder)
-    if context.rank == 0:
-        checkpoints.clear_remains()
-        write_json(checkpoints.config, config_of(job, recipe, splits))
+    on_all_ranks(context, lambda: tidy(job, trainer, dataset, checkpoints))
     return trainer, dataset
+
+
+def tidy(job: Job, trainer: Trainer, dataset: Dataset, checkpoints: CheckpointFolder) -> None:
+    """Leave nothing half or damaged beside the checkpoints, and say there what is trained."""
+    if trainer.context.rank > 0:
+        return
+    checkpoints.clear_remains()
+    if trainer.remark is not None:
+        checkpoints.put_damaged_aside()
+    config = config_of(job, trainer.recipe, trainer.splits)
+    write_json(checkpoints.config, {**config, "facts": trial_facts(job, trainer, dataset)})
 
 
 def starting(job: Job, trainer: Trainer, dataset: Dataset, started: float) -> dict[str, Any]:
@@ -137,6 +143,7 @@ def starting(job: Job, trainer: Trainer, dataset: Dataset, started: float) -> di
         "epoch": trainer.epochs_done,
         "facts": facts,
         "records": list(trainer.records),
+        "remark": trainer.remark,
     }
 
 
@@ -177,23 +184,6 @@ def open_checked(job: Job, recipe: Recipe) -> tuple[Dataset, Splits]:
     return dataset, splits
 
 
-def on_all_ranks(context: Context, action: Callable[[], T]) -> T:
-    """Return what ``action`` gives on this rank; if it fails on one rank, raise on every rank.
-
-    A rank that went on alone would wait for the others until a time-out.
-    """
-    result: list[T] = []
-    message = None
-    try:
-        result.append(action())
-    except ResrayError as error:
-        message = str(error)
-    failures = [text for text in gathered(context, message) if text is not None]
-    if failures:
-        raise DataError(failures[0])
-    return result[0]
-
-
 def require_same_start(context: Context, trainer: Trainer, folder: Path) -> None:
     """Raise DataError on every rank if they would go on from different files of the folder."""
     starts = gathered(context, (trainer.epochs_done, trainer.recipe.batch_size))
@@ -202,15 +192,6 @@ def require_same_start(context: Context, trainer: Trainer, folder: Path) -> None
             f"{folder}: ranks see different checkpoints (epoch and batch size: {starts}); "
             "checkpoints must lie where every node sees them"
         )
-
-
-def gathered(context: Context, value: T) -> list[T]:
-    """Return every rank's ``value``."""
-    if context.world_size == 1:
-        return [value]
-    values: list[Any] = [None] * context.world_size
-    torch.distributed.all_gather_object(values, value)
-    return values
 
 
 def trial_facts(job: Job, trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
@@ -267,10 +248,10 @@ def outcome(job: Job, trainer: Trainer) -> dict[str, Any]:
 
 
 def failure(error: ResrayError) -> dict[str, Any]:
-    """Return how a trial ended that cannot go on."""
+    """Return how a trial ended that cannot go on; where a disk refused, it can later."""
     diverged = isinstance(error, DivergedError)
     return {
-        "status": "failed",
+        "status": "interrupted" if isinstance(error, StorageError) else "failed",
         "reason": "diverged" if diverged else "error",
         "error_class": type(error).__name__,
         "error_message": str(error),
