@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from resray.errors import InputError, RunInterrupted
+from resray.files import storage_errors
 from resray.orchestration.plan import Bench, Planner, Work, describe_plan
 from resray.orchestration.resources import Machine, allocate, local_machine
 from resray.orchestration.signals import terminate_like_interrupt
@@ -106,17 +107,22 @@ def run_and_report(planner: Planner, machine: Machine, console: Console) -> Outc
     # Ray takes seconds to import: a wish that cannot be met is refused before.
     from resray.orchestration.run import run_study
 
-    work, skipped = run_study(planner, machine, console)
-    return conclude(planner, work, skipped)
+    work, skipped, refusal = run_study(planner, machine, console)
+    try:
+        return conclude(planner, work, skipped)
+    finally:
+        if refusal is not None:
+            raise refusal
 
 
 def report_folder(out: Path) -> Path:
     """Return the folder of reports; raise InputError now, not after hours, if it cannot be used."""
     folder = out / "reports"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(EACCES, os.strerror(EACCES))
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK):
+                raise PermissionError(EACCES, os.strerror(EACCES))
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder with --out DIR"

@@ -110,7 +110,11 @@ def search_and_report(
 
     searched = run_search(planner, machine, console)
     ended = searched.complete or searched.ended_by is not None
-    outcome = conclude(planner, searched)
+    try:
+        outcome = conclude(planner, searched)
+    finally:
+        if searched.refusal is not None:
+            raise searched.refusal
     confirmed = [row for row in outcome.confirmations if row["status"] == "completed"]
     if not (searched.complete and confirmed and planner.settings.evaluate):
         return outcome, ended

@@ -291,6 +291,7 @@ def test_what_failed_on_the_way_is_tried_again(tmp_path: Path) -> None:
         damaged = search.folder / "results" / "small" / "checkpoints" / begun / "last.pt"
         whole = damaged.read_bytes()
         damaged.write_bytes(b"no checkpoint")
+        damaged.with_name("previous.pt").unlink(missing_ok=True)
         assert search.run(confirm=0, **settings).limits.reached is not None
         damaged.write_bytes(whole)
         assert search.run(confirm=0, **settings).exhausted

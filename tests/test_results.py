@@ -417,6 +417,7 @@ def test_summary_selects_on_validation_and_takes_the_first_of_equals() -> None:
         "test_accuracy_last": 87.0,
         "seconds_training": 6.0,
         "seconds_evaluating": 1.5,
+        "seconds_saving": None,
         "images_per_second": 500.0,
         "peak_memory_bytes": 99,
         "energy_joules": None,
@@ -424,15 +425,21 @@ def test_summary_selects_on_validation_and_takes_the_first_of_equals() -> None:
     assert summary == expected
 
 
-def test_energy_is_summed_only_where_every_epoch_tells_it() -> None:
+def test_energy_and_saving_are_summed_only_where_every_epoch_tells_them() -> None:
     first, second = summary_rows([50.0, 60.0])
-    told = {"energy_joules": 10.0}
-    assert summarise([first | told, second | told])["energy_joules"] == 20.0
-    assert summarise([first | told, second])["energy_joules"] is None
+    for column in ("energy_joules", "seconds_saving"):
+        told = {column: 10.0}
+        assert summarise([first | told, second | told])[column] == 20.0
+        assert summarise([first | told, second])[column] is None
 
 
 def test_summary_without_validation_takes_the_last_epoch() -> None:
     summary = summarise(summary_rows([None, None]))
     assert (summary["best_epoch"], summary["test_accuracy"]) == (2, 88.0)
     assert summary["validation_accuracy"] is None
-    assert summarise([]) == {"epochs_done": 0}
+
+
+def test_without_epochs_nothing_was_measured() -> None:
+    nothing = summarise([])
+    assert nothing.pop("epochs_done") == 0
+    assert set(nothing.values()) == {None}

@@ -12,7 +12,9 @@ import ray.tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from resray.orchestration.feed import Feed
+from resray.errors import StorageError
+from resray.files import storage_errors
+from resray.orchestration.feed import Feed, UntilRefused
 from resray.orchestration.orphans import OrphanWatch, remove_all_groups
 from resray.orchestration.process_errors import note_memory, process_error
 from resray.orchestration.resources import Allocation
@@ -107,18 +109,23 @@ def job_id(trial: Trial) -> str:
     return str(trial.config["job"]["trial_id"])
 
 
-def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures: int) -> None:
+def run_jobs(
+    feed: Feed, allocation: Allocation, *, storage: Path, max_failures: int
+) -> StorageError | None:
     """Run the feed's jobs, as many side by side as ``allocation`` says.
 
-    Returns when all have ended, when the feed is over, or when the user has interrupted. Ray must
-    be connected. Ray keeps its own state in ``storage``, which is removed before and after: resray
-    never goes on from it.
+    Returns when all have ended, when the feed is over, when the user has interrupted, or when a
+    disk refused to be written: then what it said. Ray must be connected. Ray keeps its own state in
+    ``storage``, which is removed before and after: resray never goes on from it.
     """
     shutil.rmtree(storage, ignore_errors=True)
-    storage.mkdir(parents=True)
+    guarded = UntilRefused(feed)
     try:
-        with terminate_like_interrupt(), all_starting_at_once(allocation.side_by_side):
-            tuner(feed, allocation, str(storage), max_failures).fit()
+        with storage_errors(storage):
+            storage.mkdir(parents=True)
+            with terminate_like_interrupt(), all_starting_at_once(allocation.side_by_side):
+                tuner(guarded, allocation, str(storage), max_failures).fit()
+        return guarded.refusal
     finally:
         shutil.rmtree(storage, ignore_errors=True)
         # Where Ray is gone, so are the groups.

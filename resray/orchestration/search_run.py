@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from resray.errors import StorageError
 from resray.orchestration.cluster import check_fits
 from resray.orchestration.engine import run_jobs
 from resray.orchestration.memory import pack
@@ -12,8 +13,9 @@ from resray.orchestration.resources import Allocation, Machine
 from resray.orchestration.run import (
     copy_study,
     joined,
-    mark_cut_off,
+    put_right,
     say,
+    say_made_again,
     started,
 )
 from resray.orchestration.search import Search
@@ -35,6 +37,8 @@ class Searched:
     """What ended it before its time: a budget, failures."""
     complete: bool
     """Whether nothing is left to do."""
+    refusal: StorageError | None
+    """What a disk refused, if that ended it."""
 
 
 def run_search(planner: SearchPlanner, machine: Machine, console: Console) -> Searched:
@@ -46,14 +50,15 @@ def run_search(planner: SearchPlanner, machine: Machine, console: Console) -> Se
     with writer_lock(planner.results), joined(asked.address, machine, log) as whole:
         say(console, f"Study {planner.study.name}: reading the data …")
         copy_study(asked.study, planner.results)
-        mark_cut_off(planner.store)
+        put_right(planner.store, console)
         with started(asked.address, whole, log, console):
             allocation = allocated(planner, whole, console)
             check_fits(allocation)
             if asked.address is not None:
                 check_storage(planner.results / "checkpoints", asked.data_dir)
             found = searched(planner, allocation, console)
-        planner.store.compact()
+        if found.refusal is None:
+            planner.store.compact()
         return found
 
 
@@ -72,11 +77,12 @@ def searched(planner: SearchPlanner, allocation: Allocation, console: Console) -
     asked = planner.asked
     search = Search(planner, allocation, console)
     ended_before = search.begin()
+    say_made_again(search.recorder, console)
     log = planner.results / "ray.log"
     say(console, f"{search.left_to_run()}, {allocation}. Ray's own output: {log}")
     campaign = search.campaign(asked)
     with search.board.live(), search.recorder.interrupting("the command was stopped"):
-        run_jobs(
+        refusal = run_jobs(
             campaign,
             allocation,
             storage=planner.results.resolve() / ".ray",
@@ -89,4 +95,5 @@ def searched(planner: SearchPlanner, allocation: Allocation, console: Console) -
         ended_before=ended_before,
         ended_by=campaign.limits.reached,
         complete=campaign.exhausted,
+        refusal=refusal,
     )

@@ -14,6 +14,7 @@ any moment, also after a kill -9. At the end of a command the files of many tria
 import fcntl
 import json
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from resray.errors import InputError
+from resray.files import storage_errors
 from resray.results.batches import BATCHED, Batches, read_each_once
 from resray.results.files import read_file, write_file
 from resray.results.schema import TABLES, table_schema
@@ -206,12 +208,13 @@ def read_rows(folder: Path, table: str, coded: tuple[str, ...] = ()) -> pa.Table
 def writer_lock(folder: Path) -> Iterator[None]:
     """Hold the one writer's place in a study's results folder.
 
-    Raises InputError if another process holds it, or if the folder cannot be written. The lock goes
-    with the process, however that ends.
+    Raises InputError if another process holds it, or if the folder cannot be one; StorageError if
+    its disk cannot be written. The lock goes with the process, however that ends.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder with --out DIR"
@@ -222,9 +225,10 @@ def writer_lock(folder: Path) -> Iterator[None]:
                 f"{folder}: another resray (process {file.read().strip() or 'unknown'}) is writing "
                 "here; wait for it, or give this run a folder of its own with --out DIR"
             )
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        # Whoever is kept out is told the number; without room for it, nobody's.
+        with suppress(OSError):
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
 
 
@@ -232,12 +236,18 @@ def is_taken(file: TextIO) -> bool:
     """Lock a file for this process and return whether that succeeded.
 
     Who asks whether it is held (`is_held`) holds it for some microseconds, hence several tries.
+    Where the file system has no locks it says so, and nobody is kept out.
     """
     for _ in range(LOCK_TRIES):
-        with suppress(BlockingIOError):
+        try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        time.sleep(LOCK_PAUSE)
+        except BlockingIOError:
+            time.sleep(LOCK_PAUSE)
+            continue
+        except OSError as error:
+            text = f"no locks here ({error.strerror}), so a second resray is not kept out"
+            print(f"resray: {file.name}: {text}", file=sys.stderr)
+        return True
     return False
 
 

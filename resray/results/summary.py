@@ -1,6 +1,6 @@
 """From a trial's epoch rows to the figures in its own row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Row = dict[str, Any]
@@ -47,3 +47,9 @@ def total(values: Any) -> Any:
     """Return the sum of the values, or None if one of them was not measured, or there is none."""
     known = list(values)
     return sum(known) if known and None not in known else None
+
+
+def seconds_of(record: Mapping[str, Any]) -> float:
+    """Return how long an epoch, or a trial, held its device; older ones have no time of saving."""
+    parts = ("seconds_training", "seconds_evaluating", "seconds_saving")
+    return sum(record.get(part) or 0.0 for part in parts)

@@ -31,7 +31,7 @@ from resray.training.evaluation import evaluate
 from resray.training.parts import build_parts
 from resray.training.ranks import on_all_ranks
 from resray.training.schedules import plateau_factor
-from resray.training.stopping import is_best_so_far, stops_early
+from resray.training.stopping import has_stopped_early, is_best_so_far, validation_accuracies
 
 
 class Trainer:
@@ -102,18 +102,12 @@ class Trainer:
     @property
     def stopped_early(self) -> bool:
         """Whether early stopping has ended the training before its last epoch."""
-        is_over = stops_early(self.recipe.early_stopping, self._accuracies())
-        return is_over and self.epochs_done < self.recipe.epochs
+        return has_stopped_early(self.recipe, self.records)
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to train."""
         return self.epochs_done >= self.recipe.epochs or self.stopped_early
-
-    def _accuracies(self) -> list[float]:
-        """Return the validation accuracies of all epochs; without a validation split, none."""
-        accuracies = [record["validation_accuracy"] for record in self.records]
-        return [accuracy for accuracy in accuracies if accuracy is not None]
 
     def resume(self) -> None:
         """Go on from the last checkpoint, if there is one; from the one before if it is damaged.
@@ -168,6 +162,7 @@ class Trainer:
     def _train(self, epoch: int) -> Record:
         schedule = self.recipe.schedule
         is_plateau = schedule.name == "plateau"
+        accuracies = validation_accuracies(self.records)
         return TrainingEpoch(
             recipe_at(self.recipe, epoch),
             self.parts,
@@ -175,7 +170,7 @@ class Trainer:
             self.context,
             seed=self.seed,
             epoch=epoch,
-            plateau=plateau_factor(schedule, self._accuracies()) if is_plateau else 1.0,
+            plateau=plateau_factor(schedule, accuracies) if is_plateau else 1.0,
         ).run()
 
     def _evaluate(self, epoch: int) -> Record:

@@ -35,7 +35,7 @@ from resray.training.context import Context
 from resray.training.device import device_name, reset_peak_memory
 from resray.training.fit import Trainer, fit
 from resray.training.ranks import gathered, on_all_ranks
-from resray.training.stopping import stopping_reason
+from resray.training.stopping import ending_of
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ def run_trial(job: Job, context: Context) -> None:
             context.report(starting(job, trainer, dataset, started))
             for record in fit(trainer, stop_after=job.stop_after):
                 context.report({"kind": "epoch", "epoch": record["epoch"], "record": record})
-            ending = outcome(job, trainer)
+            ending = ending_of(trainer.recipe, trainer.records, job.stop_after)
+            assert ending is not None, "fit went on to one of its ends"
     except ResrayError as error:
         ending = failure(error)
     epoch = trainer.epochs_done if trainer else 0
@@ -237,14 +238,6 @@ def data_facts(dataset: Dataset, splits: Splits, evaluate_test: bool) -> dict[st
         "test_images": len(splits.test.labels) if evaluate_test else None,
         "image_size": splits.image_size,
     }
-
-
-def outcome(job: Job, trainer: Trainer) -> dict[str, Any]:
-    """Return how a trial ended that was neither stopped from outside nor failed."""
-    if trainer.finished:
-        reason = stopping_reason(trainer.recipe) if trainer.stopped_early else None
-        return {"status": "completed", "reason": reason}
-    return {"status": "stopped", "reason": f"stop-after {job.stop_after}"}
 
 
 def failure(error: ResrayError) -> dict[str, Any]:
