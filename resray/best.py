@@ -7,16 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from resray.errors import InputError, unknown
+from resray.report.search_record import plain_rows
 from resray.report.statistics import Summary, summarise
 from resray.report.text import plural
-from resray.results.schema import table_schema
-from resray.results.store import read_table
+from resray.results.store import read_rows
 from resray.search.best import (
     better_audited,
     confirmations_of,
@@ -119,9 +118,7 @@ def results_of(study: str, out: Path) -> Path:
 
 def trial_rows(folder: Path) -> list[Row]:
     """Return the rows of a results folder's trials, null as None."""
-    frame = read_table(folder, "trials")
-    schema = table_schema("trials")
-    return list(pa.Table.from_pandas(frame, schema=schema, preserve_index=False).to_pylist())
+    return plain_rows(read_rows(folder, "trials"))
 
 
 def no_winner(folder: Path, study: str, searched: Sequence[Row]) -> str:

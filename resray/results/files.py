@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from resray.errors import InputError
 from resray.files import whole_file
 from resray.limits import require_size
-from resray.results.schema import VERSION, VERSION_KEY, table_schema
+from resray.results.schema import UTC, VERSION, VERSION_KEY, table_schema
 
 WRITING = ".writing"
 """Folder beside the tables' in which files lie until they are whole."""
@@ -34,6 +34,8 @@ LONGEST_REASON = 200
 LONGEST_ID = 200
 """Letters of a trial's id, which names files and folders."""
 MOST_EPOCHS = 10**6
+LATEST = 253_402_300_799_999_999
+"""Microseconds from 1970 to the end of the year 9999, the last that Python knows."""
 READERS = min(8, os.cpu_count() or 1)
 """How many files are read at the same time."""
 ROWS_TOGETHER = 50_000
@@ -183,15 +185,22 @@ def conform(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
 
 
 def require_plain(rows: pa.Table, table: str) -> None:
-    """Raise ValueError for ids that lead out of the folder, and for epochs that no training has."""
+    """Raise ValueError for what no table of resray's holds: ids that lead out of the folder, epochs
+    and times that cannot be."""
     for each in pc.unique(rows["trial_id"]).to_pylist():
         if not each or len(each) > LONGEST_ID or each in (".", "..") or {"/", "\0"} & {*each}:
             raise ValueError(f"{each!r:.99} is no trial's id")
+    limits = {field.name: (0, LATEST) for field in rows.schema if field.type == UTC}
     if table == "epochs":
-        # Fills what is missing with what cannot be.
-        epochs = pc.min_max(pc.fill_null(rows["epoch"], 0)).as_py()
-        if len(rows) and not 1 <= epochs["min"] <= epochs["max"] <= MOST_EPOCHS:
-            raise ValueError(f"epochs from {epochs['min']} to {epochs['max']}")
+        limits["epoch"] = (1, MOST_EPOCHS)
+        if rows["epoch"].null_count:
+            raise ValueError("an epoch without a number")
+    for name, (lowest, highest) in limits.items():
+        found = pc.min_max(rows[name].cast(pa.int64())).as_py()
+        if len(rows) > rows[name].null_count and not (
+            lowest <= found["min"] <= found["max"] <= highest
+        ):
+            raise ValueError(f"{name} from {found['min']} to {found['max']}")
 
 
 def _of_type(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
