@@ -80,15 +80,23 @@ class Recorder:
             return
         self.add_lost(trial_id, records)
         row, facts = self._row(trial_id), kept_facts(checkpoints)
+        note = noted(row, facts.pop("note", None))
         times = [each["time"] for each in self.store.events(trial_id)]
         times += [each["recorded"] for each in self.store.epochs(trial_id)]
-        own = {"attempts": 1, "started": min(times), **self.summary(trial_id)}
-        note = noted(row, facts.pop("note", None))
-        self.store.put_trial({"trial_id": trial_id, **facts, **note, **own})
-        self.made_again.append(trial_id)
         recipe = Recipe.model_validate_json(row["recipe"])
-        if (ending := ending_of(recipe, records, row["stop_after"])) is not None:
-            self._end(trial_id, {**ending, "ended": max(times)})
+        ending = ending_of(recipe, records, row["stop_after"])
+        self.store.put_trial(
+            {
+                "trial_id": trial_id,
+                **facts,
+                **note,
+                **({"ended": max(times), **ending} if ending else {}),
+                **self.summary(trial_id),
+                "attempts": 1,
+                "started": min(times),
+            }
+        )
+        self.made_again.append(trial_id)
 
     def summary(self, trial_id: str) -> Row:
         """Return what of a trial's row follows from its epochs."""

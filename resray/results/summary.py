@@ -24,7 +24,7 @@ def summarise(epochs: Sequence[Row]) -> Row:
         "seconds_training": training,
         "seconds_evaluating": total(row["seconds_evaluating"] for row in epochs),
         "seconds_saving": total(row.get("seconds_saving") for row in epochs),
-        "images_per_second": training and sum(row["images"] for row in epochs) / training,
+        "images_per_second": sum(row["images"] for row in epochs) / training if training else None,
         "peak_memory_bytes": highest(row["peak_memory_bytes"] for row in epochs),
         "energy_joules": total(row.get("energy_joules") for row in epochs),
     }
