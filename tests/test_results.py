@@ -1,6 +1,8 @@
 """The result tables: readable at any moment, by anyone; written by one."""
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +41,24 @@ for turn in range(1, 100_000):
     for trial_id in ("a", "b"):
         store.put_trial({"trial_id": trial_id, "epochs_done": turn})
         store.put_epochs(trial_id, [{"trial_id": trial_id, "epoch": turn % 500 + 1}])
+"""
+
+
+NO_FLOCK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+int flock(int fd, int op) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    if (n > 0) { path[n] = 0; if (strstr(path, "/lustre/")) { errno = NUMBER; return -1; } }
+    int (*real)(int, int) = dlsym(RTLD_NEXT, "flock");
+    return real(fd, op);
+}
 """
 
 
@@ -390,6 +410,50 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"cannot be written .*--out DIR"):
         writer_lock(tmp_path / "file" / "results").__enter__()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP])
+def test_a_file_system_without_locks_keeps_nobody_out_and_says_so(
+    tmp_path: Path, number: int
+) -> None:
+    """As a Lustre mount without the option flock: preloaded, as nothing here has such a mount."""
+    library = without_flock(tmp_path, number)
+    folder = tmp_path / "lustre" / "results"
+    code = HOLD_LOCK.replace("time.sleep(60)", "")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        env={**os.environ, "LD_PRELOAD": str(library)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "held\n"
+    said = f"resray: {folder}: no locks here ({os.strerror(number)}), so a second resray is"
+    assert done.stderr == f"{said} not kept out\n"
+
+
+def without_flock(folder: Path, number: int) -> Path:
+    """Build a library that takes flock() away from files below a folder named lustre."""
+    source, library = folder / "noflock.c", folder / "noflock.so"
+    source.write_text(NO_FLOCK.replace("NUMBER", str(number)))
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return library
+
+
+def test_a_kill_in_the_middle_of_a_write_leaves_no_other_file_in_the_tables(tmp_path: Path) -> None:
+    """polars.read_parquet of the folder takes any file in it for a whole one."""
+    for turn in range(3):
+        with script(REWRITE, tmp_path) as writer:
+            time.sleep(0.1 + turn / 7)
+            writer.send_signal(signal.SIGKILL)
+            writer.wait()
+        for table in ("trials", "epochs"):
+            names = {path.name for path in (tmp_path / table).iterdir()}
+            assert names <= {"a.parquet", "b.parquet"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"trials", "epochs", ".writing"}
 
 
 def summary_rows(validation: list[float | None]) -> list[dict[str, Any]]:

@@ -220,7 +220,7 @@ def writer_lock(folder: Path) -> Iterator[None]:
             f"{folder}: cannot be written ({error.strerror}); choose another folder with --out DIR"
         ) from error
     with os.fdopen(descriptor, "r+") as file:
-        if not is_taken(file):
+        if not is_taken(file, folder):
             raise InputError(
                 f"{folder}: another resray (process {file.read().strip() or 'unknown'}) is writing "
                 "here; wait for it, or give this run a folder of its own with --out DIR"
@@ -232,7 +232,7 @@ def writer_lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def is_taken(file: TextIO) -> bool:
+def is_taken(file: TextIO, folder: Path) -> bool:
     """Lock a file for this process and return whether that succeeded.
 
     Who asks whether it is held (`is_held`) holds it for some microseconds, hence several tries.
@@ -246,7 +246,7 @@ def is_taken(file: TextIO) -> bool:
             continue
         except OSError as error:
             text = f"no locks here ({error.strerror}), so a second resray is not kept out"
-            print(f"resray: {file.name}: {text}", file=sys.stderr)
+            print(f"resray: {folder}: {text}", file=sys.stderr)
         return True
     return False
 
