@@ -1,7 +1,8 @@
 """`resray bench` as a library function: run a study, write its report, say how it went."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EACCES
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from resray.errors import InputError, RunInterrupted
+from resray.errors import InputError, ResrayError, RunInterrupted, StorageError
 from resray.files import storage_errors
 from resray.orchestration.plan import Bench, Planner, Work, describe_plan
 from resray.orchestration.resources import Machine, allocate, local_machine
@@ -107,12 +108,22 @@ def run_and_report(planner: Planner, machine: Machine, console: Console) -> Outc
     # Ray takes seconds to import: a wish that cannot be met is refused before.
     from resray.orchestration.run import run_study
 
-    work, skipped, refusal = run_study(planner, machine, console)
+    with reporting_refusal(planner.results, planner.bench.out):
+        work, skipped = run_study(planner, machine, console)
+    return conclude(planner, work, skipped)
+
+
+@contextmanager
+def reporting_refusal(results: Path, out: Path) -> Iterator[None]:
+    """Write the report of what there is, if it has room, where a disk refuses to go on."""
+    from resray.report.page import write_report
+
     try:
-        return conclude(planner, work, skipped)
-    finally:
-        if refusal is not None:
-            raise refusal
+        yield
+    except StorageError:
+        with suppress(ResrayError):
+            write_report(results, report_folder(out) / f"{results.name}.html")
+        raise
 
 
 def report_folder(out: Path) -> Path:

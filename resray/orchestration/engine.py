@@ -12,7 +12,6 @@ import ray.tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from resray.errors import StorageError
 from resray.files import storage_errors
 from resray.orchestration.feed import Feed, UntilRefused
 from resray.orchestration.orphans import OrphanWatch, remove_all_groups
@@ -109,14 +108,12 @@ def job_id(trial: Trial) -> str:
     return str(trial.config["job"]["trial_id"])
 
 
-def run_jobs(
-    feed: Feed, allocation: Allocation, *, storage: Path, max_failures: int
-) -> StorageError | None:
+def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures: int) -> None:
     """Run the feed's jobs, as many side by side as ``allocation`` says.
 
-    Returns when all have ended, when the feed is over, when the user has interrupted, or when a
-    disk refused to be written: then what it said. Ray must be connected. Ray keeps its own state in
-    ``storage``, which is removed before and after: resray never goes on from it.
+    Returns when all have ended, when the feed is over, or when the user has interrupted; raises
+    StorageError when a disk refuses. Ray must be connected. Ray keeps its own state in ``storage``,
+    which is removed before and after: resray never goes on from it.
     """
     shutil.rmtree(storage, ignore_errors=True)
     guarded = UntilRefused(feed)
@@ -125,7 +122,8 @@ def run_jobs(
             storage.mkdir(parents=True)
             with terminate_like_interrupt(), all_starting_at_once(allocation.side_by_side):
                 tuner(guarded, allocation, str(storage), max_failures).fit()
-        return guarded.refusal
+        if guarded.refusal is not None:
+            raise guarded.refusal
     finally:
         shutil.rmtree(storage, ignore_errors=True)
         # Where Ray is gone, so are the groups.

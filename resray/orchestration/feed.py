@@ -2,13 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol
 
 from resray.errors import StorageError
 from resray.orchestration.recorder import Recorder
 from resray.training.trial import Job
 
-T = TypeVar("T")
 Message = Mapping[str, Any]
 Listener = Callable[[str, Message], None]
 """Called with a trial's id and each of its messages, after they are recorded."""
@@ -52,10 +52,6 @@ class UntilRefused:
         self._feed = feed
         self.refusal: StorageError | None = None
 
-    def next_job(self) -> Job | None:
-        """Return the feed's next job."""
-        return self._tried(self._feed.next_job)
-
     @property
     def exhausted(self) -> bool:
         """Whether the feed is."""
@@ -63,33 +59,24 @@ class UntilRefused:
 
     @property
     def over(self) -> bool:
-        """Whether the feed is over, or a disk has refused."""
+        """Whether the feed is, or a disk has refused."""
         return self.refusal is not None or self._feed.over
 
     def message(self, trial_id: str, message: Message) -> bool:
-        """Pass a message on."""
+        """Pass a message on, which may tell that a disk has refused."""
         if message.get("error_class") == StorageError.__name__:
             self.refusal = StorageError(message["error_message"])
         return bool(self._tried(self._feed.message, trial_id, message))
 
-    def died(self, trial_id: str, error_class: str, error_message: str) -> None:
-        """Pass it on."""
-        self._tried(self._feed.died, trial_id, error_class, error_message)
+    def __getattr__(self, name: str) -> Any:
+        """Return another of the feed's methods, of which what a disk refuses is kept too."""
+        return partial(self._tried, getattr(self._feed, name))
 
-    def failed(self, trial_id: str, error_class: str, error_message: str) -> None:
-        """Pass it on."""
-        self._tried(self._feed.failed, trial_id, error_class, error_message)
-
-    def ended(self, trial_id: str) -> None:
-        """Pass it on."""
-        self._tried(self._feed.ended, trial_id)
-
-    def _tried(self, action: Callable[..., T], *arguments: Any) -> T | None:
+    def _tried(self, method: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            return action(*arguments)
+            return method(*arguments)
         except StorageError as error:
             self.refusal = self.refusal or error
-            return None
 
 
 class FixedList:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from resray.errors import StorageError
-from resray.results.recovery import kept_facts, kept_records
+from resray.results.recovery import kept_beside
 from resray.results.store import ResultStore, now
 from resray.results.summary import seconds_of, summarise
 from resray.study.expand import PlannedTrial
@@ -55,14 +55,13 @@ class Recorder:
     """Turns messages and ends of trials into rows.
 
     ``gpus_per_trial`` is 0 on CPU. ``running`` holds the host of each trial that trains at this
-    moment, ``planned`` the trials of this command, ``made_again`` those whose rows were lost.
+    moment, ``planned`` the trials of this command.
     """
 
     store: ResultStore
     gpus_per_trial: float = 0
     running: dict[str, str] = field(default_factory=dict)
     planned: set[str] = field(default_factory=set)
-    made_again: list[str] = field(default_factory=list)
 
     def plan(self, row: Row) -> None:
         """Register a trial, which waits; one whose row was lost is made again, its end included."""
@@ -74,29 +73,23 @@ class Recorder:
             self._make_again(row["trial_id"])
 
     def _make_again(self, trial_id: str) -> None:
-        """Take the row of a trial, which the tables have lost, from beside its checkpoints."""
-        checkpoints = self.store.folder / "checkpoints" / trial_id
-        if not (records := kept_records(checkpoints)):
+        """Take from beside its checkpoints what the tables have lost of a trial."""
+        records, facts = kept_beside(self.store.folder / "checkpoints" / trial_id)
+        if not records:
             return
         self.add_lost(trial_id, records)
-        row, facts = self._row(trial_id), kept_facts(checkpoints)
-        note = noted(row, facts.pop("note", None))
-        times = [each["time"] for each in self.store.events(trial_id)]
-        times += [each["recorded"] for each in self.store.epochs(trial_id)]
+        row = self._row(trial_id)
         recipe = Recipe.model_validate_json(row["recipe"])
-        ending = ending_of(recipe, records, row["stop_after"])
-        self.store.put_trial(
-            {
-                "trial_id": trial_id,
-                **facts,
-                **note,
-                **({"ended": max(times), **ending} if ending else {}),
-                **self.summary(trial_id),
-                "attempts": 1,
-                "started": min(times),
-            }
-        )
-        self.made_again.append(trial_id)
+        ending = ending_of(recipe, records, row["stop_after"]) or {}
+        known = {**noted(row, facts.pop("note", None)), **ending, **self.summary(trial_id)}
+        facts.pop("pid", None)
+        self.store.put_trial({"trial_id": trial_id, "attempts": 1, **facts, **known})
+
+    def whole_epochs(self, trial_id: str) -> int:
+        """Return how many epochs of a trial there are, from 1 on, with what lies beside it."""
+        self.add_lost(trial_id, kept_beside(self.store.folder / "checkpoints" / trial_id)[0])
+        there = [epoch["epoch"] for epoch in self.store.epochs(trial_id)]
+        return len(there) if there == [*range(1, len(there) + 1)] else 0
 
     def summary(self, trial_id: str) -> Row:
         """Return what of a trial's row follows from its epochs."""

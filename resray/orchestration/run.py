@@ -10,7 +10,6 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from resray.errors import StorageError
 from resray.files import whole_file
 from resray.orchestration.cluster import (
     check_fits,
@@ -27,7 +26,6 @@ from resray.orchestration.recorder import Recorder, planned_row
 from resray.orchestration.resources import Allocation, Machine, counted
 from resray.orchestration.storage import check_storage
 from resray.results.recovery import (
-    kept_records,
     put_damaged_aside,
     recorded_epochs,
     remove_remains,
@@ -38,11 +36,8 @@ from resray.study.load import study_text
 Row = dict[str, Any]
 
 
-def run_study(
-    planner: Planner, machine: Machine, console: Console
-) -> tuple[list[Work], int, StorageError | None]:
-    """Run what is missing of a study; return all that was asked for, how many had ended before, and
-    what a disk refused, if that ended it.
+def run_study(planner: Planner, machine: Machine, console: Console) -> tuple[list[Work], int]:
+    """Run what is missing of a study; return all that was asked for, and how many had ended before.
 
     ``machine`` is this one; a cluster joined at an address takes its place. Progress goes to
     ``console``, which writes to a descriptor of its own: standard output and error go to Ray's log
@@ -58,12 +53,10 @@ def run_study(
             work, allocation = planner.plan(whole)
             copy_study(bench.study, planner.results)
             todo = [item for item in work if planner.is_todo(item.trial, item.job.trial_id)]
-            refusal = None
             if todo:
-                refusal = run_missing(planner, todo, whole, allocation, console)
-            if todo and refusal is None:
+                run_missing(planner, todo, whole, allocation, console)
                 planner.store.compact()
-    return work, len(work) - len(todo), refusal
+    return work, len(work) - len(todo)
 
 
 def run_missing(
@@ -72,8 +65,8 @@ def run_missing(
     machine: Machine,
     allocation: Allocation,
     console: Console,
-) -> StorageError | None:
-    """Start Ray, check, plan the missing trials in the store and run them; as `run_jobs`."""
+) -> None:
+    """Start Ray, check, plan the missing trials in the store and run them."""
     bench, log = planner.bench, planner.results / "ray.log"
     with started(bench.address, machine, log, console):
         if planner.request.gpus_per_trial == "auto":
@@ -90,13 +83,12 @@ def run_missing(
         origin = provenance()
         for item in todo:
             recorder.plan(planned_row(item.trial, item.job, origin))
-        say_made_again(recorder, console)
         todo = [item for item in todo if planner.is_todo(item.trial, item.job.trial_id)]
         views = [trial_view(item, planner.store) for item in todo]
         board = Board(views, planner.store, console, allocation.side_by_side)
         feed = FixedList([item.job for item in todo], recorder, board.hear)
         with board.live(), recorder.interrupting("the command was stopped"):
-            return run_jobs(
+            run_jobs(
                 feed,
                 allocation,
                 storage=planner.results.resolve() / ".ray",
@@ -150,40 +142,25 @@ def put_right(store: ResultStore, console: Console) -> None:
     remove_remains(store.folder)
     for line in put_damaged_aside(store.folder):
         say(console, line)
-    recorder, recorded = Recorder(store), recorded_epochs(store.folder)
-    came_back, lost = [], []
+    recorder, recorded, lost = Recorder(store), recorded_epochs(store.folder), []
     for row in store.trials():
-        trial_id, done = row["trial_id"], row["epochs_done"] or 0
-        wanted = max(done, row["status"] == "completed")
+        trial_id, status = row["trial_id"], row["status"]
+        wanted = max(row["epochs_done"] or 0, status == "completed")
         changes: Row = {}
-        if row["status"] == "running":
+        if status == "running":
             changes = {"status": "interrupted", "reason": "an earlier command was killed"}
-        if (before := recorded.get(trial_id, 0)) != wanted:
-            recorder.add_lost(trial_id, kept_records(store.folder / "checkpoints" / trial_id))
-            there = [epoch["epoch"] for epoch in store.epochs(trial_id)]
-            whole = len(there) if there == [*range(1, len(there) + 1)] else 0
-            if whole >= wanted:
-                changes |= recorder.summary(trial_id)
-                came_back += [row["name"]] * (before < wanted)
-            else:
+        if recorded.get(trial_id, 0) != wanted:
+            there = recorder.whole_epochs(trial_id)
+            changes |= recorder.summary(trial_id) if there >= wanted else {"epochs_done": there}
+            if there < wanted:
                 lost.append(row["name"])
-                changes |= {"epochs_done": whole}
-                if row["status"] == "completed":
-                    changes |= {"status": "interrupted", "reason": "its epochs were lost"}
+            if there < wanted and status == "completed":
+                changes |= {"status": "interrupted", "reason": "its epochs were lost"}
         if changes:
             store.put_trial({"trial_id": trial_id, **changes})
-    if came_back:
-        say(console, f"{counted(len(came_back), 'trial')} got lost epochs back from metrics.json")
     if lost:
         names = ", ".join(lost[:3]) + (" ..." if lost[3:] else "")
-        say(console, f"{counted(len(lost), 'trial')} lack epochs ({names}): trained again if asked")
-
-
-def say_made_again(recorder: Recorder, console: Console) -> None:
-    """Say of how many trials the rows were lost and made again."""
-    if recorder.made_again:
-        found = counted(len(recorder.made_again), "trial")
-        say(console, f"{found} came back into the tables from beside their checkpoints")
+        say(console, f"{counted(len(lost), 'trial')} lost epochs for good, to be trained: {names}")
 
 
 def trial_view(item: Work, store: ResultStore) -> TrialView:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from resray.errors import StorageError
 from resray.orchestration.cluster import check_fits
 from resray.orchestration.engine import run_jobs
 from resray.orchestration.memory import pack
@@ -15,7 +14,6 @@ from resray.orchestration.run import (
     joined,
     put_right,
     say,
-    say_made_again,
     started,
 )
 from resray.orchestration.search import Search
@@ -37,8 +35,6 @@ class Searched:
     """What ended it before its time: a budget, failures."""
     complete: bool
     """Whether nothing is left to do."""
-    refusal: StorageError | None
-    """What a disk refused, if that ended it."""
 
 
 def run_search(planner: SearchPlanner, machine: Machine, console: Console) -> Searched:
@@ -57,8 +53,7 @@ def run_search(planner: SearchPlanner, machine: Machine, console: Console) -> Se
             if asked.address is not None:
                 check_storage(planner.results / "checkpoints", asked.data_dir)
             found = searched(planner, allocation, console)
-        if found.refusal is None:
-            planner.store.compact()
+        planner.store.compact()
         return found
 
 
@@ -77,12 +72,11 @@ def searched(planner: SearchPlanner, allocation: Allocation, console: Console) -
     asked = planner.asked
     search = Search(planner, allocation, console)
     ended_before = search.begin()
-    say_made_again(search.recorder, console)
     log = planner.results / "ray.log"
     say(console, f"{search.left_to_run()}, {allocation}. Ray's own output: {log}")
     campaign = search.campaign(asked)
     with search.board.live(), search.recorder.interrupting("the command was stopped"):
-        refusal = run_jobs(
+        run_jobs(
             campaign,
             allocation,
             storage=planner.results.resolve() / ".ray",
@@ -95,5 +89,4 @@ def searched(planner: SearchPlanner, allocation: Allocation, console: Console) -
         ended_before=ended_before,
         ended_by=campaign.limits.reached,
         complete=campaign.exhausted,
-        refusal=refusal,
     )

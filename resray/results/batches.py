@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 from resray.results.files import (
     joined,
     read_file,
-    read_files,
     read_parts,
     table_files,
     write_file,
@@ -108,7 +107,9 @@ class Batches:
 
     def _make(self, table: str, files: list[Path]) -> None:
         name = hashlib.sha256("\n".join(file.stem for file in files).encode()).hexdigest()[:16]
-        write_file(self.folder / table / f"{PREFIX}{name}.parquet", read_files(files, table))
+        write_file(
+            self.folder / table / f"{PREFIX}{name}.parquet", joined(read_parts(files, table), table)
+        )
         for file in files:
             file.unlink()
 

@@ -1,13 +1,9 @@
-"""Parquet files of the result tables: reading them in any version, writing them whole.
-
-A file is checked as a whole, and not trusted: whatever is wrong with it is one line that names it.
-"""
+"""Parquet files of the result tables: reading them in any version, writing them whole."""
 
 import io
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from zlib import crc32
 
@@ -23,12 +19,10 @@ from resray.results.schema import UTC, VERSION, VERSION_KEY, table_schema
 WRITING = ".writing"
 """Folder beside the tables' in which files lie until they are whole."""
 MARK = b"resray crc32"
-"""Stands, followed by the checksum of all other bytes, between a file's pages and its footer.
+"""Stands, before the checksum of all other bytes, between a file's pages and its footer.
 
-Parquet's own checksums leave out the footer, where one bit makes a column another one. No reader
-looks there: pages are found from the footer, and the footer from the file's end."""
-TAIL = 8
-"""Bytes after the footer: its length and Parquet's name."""
+Parquet's own checksums leave out the footer, of which one bit makes a column another one or lets
+Arrow's reader crash. No reader looks there: pages are found from the footer, that from the end."""
 LONGEST_REASON = 200
 """Letters of Arrow's explanation of what is wrong with a file."""
 LONGEST_ID = 200
@@ -43,28 +37,12 @@ ROWS_TOGETHER = 50_000
 
 
 class DamagedFileError(InputError):
-    """A file of the tables is not what was written."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(
-            f"{path}: damaged ({reason}); the `resray bench` or `resray tune` that trained its "
-            "trials puts it aside and takes what it held from their checkpoints"
-        )
-        self.path, self.reason = path, reason
+    """A file of the tables holds other bytes than were written, or what nobody writes there."""
 
 
 def table_files(folder: Path, table: str) -> list[Path]:
     """Return a table's files by name, without those that are being written."""
     return sorted((folder / table).glob("[!._]*.parquet"))
-
-
-def read_files(files: Sequence[Path], table: str, coded: Collection[str] = ()) -> pa.Table:
-    """Return the rows of a table's files.
-
-    Of the text columns ``coded`` each different text is kept once, in a dictionary. Raises
-    InputError as `read_file` does.
-    """
-    return joined(read_parts(files, table, coded), table, coded)
 
 
 def read_parts(files: Sequence[Path], table: str, coded: Collection[str] = ()) -> list[pa.Table]:
@@ -90,10 +68,12 @@ def read_file(path: Path, table: str, coded: Collection[str] = ()) -> pa.Table:
     Raises DamagedFileError if the file is damaged or holds what no table holds, InputError if it
     cannot be read or is a newer resray's, and FileNotFoundError if it is not there.
     """
-    with said_which(path):
-        source = pa.BufferReader(whole_content(path))
-        # pq.read_table plans a dataset's scan first, which takes longer than to read so small a
-        # file.
+    if path.exists() and not path.is_file():
+        raise damaged(path, "not a regular file")
+    try:
+        # A path may look like an address to Arrow; and pq.read_table plans a dataset's scan first,
+        # which takes longer than to read so small a file.
+        source = pa.BufferReader(require_checksum(path.read_bytes()))
         try:
             opened = pq.ParquetFile(source, read_dictionary=coded, page_checksum_verification=True)
         except KeyError:
@@ -101,18 +81,10 @@ def read_file(path: Path, table: str, coded: Collection[str] = ()) -> pa.Table:
             opened = pq.ParquetFile(source, page_checksum_verification=True)
         with opened as file:
             require_size(file.metadata.num_rows * file.metadata.num_columns * 8, path)
-            rows = conform(
-                file.read(use_threads=False), _with_dictionaries(table_schema(table), coded), path
-            )
+            schema = _with_dictionaries(table_schema(table), coded)
+            rows = conform(file.read(use_threads=False), schema, path)
             require_plain(rows, table)
             return rows
-
-
-@contextmanager
-def said_which(path: Path) -> Iterator[None]:
-    """Raise InputError, with the file and what to do, where a file cannot be read."""
-    try:
-        yield
     except FileNotFoundError:
         # Expected: since the files were listed, a batch was made or taken apart.
         raise
@@ -120,30 +92,15 @@ def said_which(path: Path) -> Iterator[None]:
         # Arrow's own errors have no number; the system's (no permission) are not about the content.
         if number := getattr(error, "errno", None):
             raise InputError(f"{path}: cannot be read ({os.strerror(number)})") from error
-        reason = " ".join(str(error).split())[:LONGEST_REASON]
-        raise DamagedFileError(path, reason) from error
+        raise damaged(path, " ".join(str(error).split())[:LONGEST_REASON]) from error
 
 
-def whole_content(path: Path) -> bytes:
-    """Return a file's bytes; ValueError if it is none, or if its checksum tells of other bytes.
-
-    Older versions wrote no checksum.
-    """
-    if path.exists() and not path.is_file():
-        raise ValueError("not a regular file")
-    content = path.read_bytes()
-    end = footer_of(content)
-    begin = max(0, end - len(MARK) - 4)
-    if content[begin:end].startswith(MARK):
-        stated = content[begin + len(MARK) : end]
-        if crc32(content[end:], crc32(content[:begin])).to_bytes(4, "little") != stated:
-            raise ValueError("its checksum differs")
-    return content
-
-
-def footer_of(content: bytes) -> int:
-    """Return where the footer of a Parquet file begins."""
-    return max(0, len(content) - TAIL - int.from_bytes(content[-TAIL:-4], "little"))
+def damaged(path: Path, reason: str) -> DamagedFileError:
+    """Return the error of a damaged file: what is wrong with it, and what to do."""
+    return DamagedFileError(
+        f"{path}: damaged ({reason}); the `resray bench` or `resray tune` that trained its trials "
+        "puts it aside and makes it again from their checkpoints"
+    )
 
 
 def write_file(path: Path, rows: pa.Table) -> None:
@@ -151,11 +108,32 @@ def write_file(path: Path, rows: pa.Table) -> None:
     made = io.BytesIO()
     pq.write_table(rows, made, row_group_size=ROWS_TOGETHER, write_page_checksum=True)
     content = made.getvalue()
-    end = footer_of(content)
-    mark = MARK + crc32(content).to_bytes(4, "little")
+    pages = content[: footer_of(content)]
     # What reads the table's folder may take every file in it for a whole one.
     with whole_file(path, scratch=path.parent.parent / WRITING) as file:
-        file.write(content[:end] + mark + content[end:])
+        mark = MARK + crc32(content).to_bytes(4, "little")
+        file.write(pages + mark + content[len(pages) :])
+
+
+def require_checksum(content: bytes) -> bytes:
+    """Return a file's bytes; ValueError if they are others than were written.
+
+    Older versions wrote no checksum over all of them.
+    """
+    end = footer_of(content)
+    pages, mark, stated = (
+        content[: max(0, end - 16)],
+        content[end - 16 : end - 4],
+        content[end - 4 : end],
+    )
+    if mark == MARK and crc32(content[end:], crc32(pages)).to_bytes(4, "little") != stated:
+        raise ValueError("its checksum differs")
+    return content
+
+
+def footer_of(content: bytes) -> int:
+    """Return where a Parquet file's footer begins; its length stands 8 bytes before the end."""
+    return max(0, len(content) - 8 - int.from_bytes(content[-8:-4], "little"))
 
 
 def conform(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
@@ -185,21 +163,18 @@ def conform(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
 
 
 def require_plain(rows: pa.Table, table: str) -> None:
-    """Raise ValueError for what no table of resray's holds: ids that lead out of the folder, epochs
-    and times that cannot be."""
+    """Raise ValueError for ids that lead out of the folder, epochs and times that cannot be."""
     for each in pc.unique(rows["trial_id"]).to_pylist():
         if not each or len(each) > LONGEST_ID or each in (".", "..") or {"/", "\0"} & {*each}:
             raise ValueError(f"{each!r:.99} is no trial's id")
     limits = {field.name: (0, LATEST) for field in rows.schema if field.type == UTC}
     if table == "epochs":
         limits["epoch"] = (1, MOST_EPOCHS)
-        if rows["epoch"].null_count:
-            raise ValueError("an epoch without a number")
     for name, (lowest, highest) in limits.items():
-        found = pc.min_max(rows[name].cast(pa.int64())).as_py()
-        if len(rows) > rows[name].null_count and not (
-            lowest <= found["min"] <= found["max"] <= highest
-        ):
+        numbers = rows[name].cast(pa.int64())
+        # Of a time that is missing nothing is known, but an epoch has its number.
+        found = pc.min_max(pc.fill_null(numbers, 0)).as_py()
+        if len(rows) and not lowest <= found["min"] <= found["max"] <= highest:
             raise ValueError(f"{name} from {found['min']} to {found['max']}")
 
 

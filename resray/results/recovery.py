@@ -2,15 +2,18 @@
 put aside."""
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from resray.results.batches import read_each_once
-from resray.results.files import WRITING, DamagedFileError, read_file, table_files
+from resray.results.files import READERS, WRITING, DamagedFileError, read_file, table_files
 from resray.results.schema import TABLES, table_schema
 from resray.results.summary import summarise
 
@@ -18,33 +21,30 @@ Row = dict[str, Any]
 
 ASIDE = "damaged"
 """Folder beside the tables' for files that cannot be read."""
-AFTERWARDS = {
-    "trials": "a command that trains its trials makes their rows again from their checkpoints, but "
-    "for when they ran, what that cost and whether they had their device to themselves",
-    "epochs": "what the checkpoints' metrics.json hold of it comes back now",
-    "events": "what happened when is lost",
-    "decisions": "the search decides again where it was decided",
-    "evaluations": "`resray evaluate` measures it again",
-}
-"""What becomes of what a damaged file held."""
 
 
 def put_damaged_aside(folder: Path) -> Iterator[str]:
     """Move the damaged files of the tables out of the way, and yield a line on each."""
-    for table in TABLES:
-        try:
-            read_each_once(folder, table)
-            continue
-        except DamagedFileError:
-            files = table_files(folder, table)
-        for path in files:
-            try:
-                read_file(path, table)
-            except DamagedFileError as error:
-                place = folder / ASIDE / table / f"{path.name}.{path.lstat().st_mtime_ns}"
-                place.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(place)
-                yield f"{path}: damaged ({error.reason}); moved to {place}. {AFTERWARDS[table]}"
+    paths = [path for table in TABLES for path in table_files(folder, table)]
+    with ThreadPoolExecutor(READERS) as pool:
+        damaged = list(compress(paths, pool.map(is_damaged, paths)))
+    for path in damaged:
+        place = folder / ASIDE / f"{path.parent.name}-{path.stem}-{time.time_ns()}"
+        place.parent.mkdir(exist_ok=True)
+        path.replace(place)
+        yield (
+            f"{path}: damaged, moved to {place}; rows and epochs come back from the checkpoints, "
+            "events, decisions and evaluations do not"
+        )
+
+
+def is_damaged(path: Path) -> bool:
+    """Return whether a table's file holds what nobody wrote; InputError if it cannot be read."""
+    try:
+        read_file(path, path.parent.name)
+    except DamagedFileError:
+        return True
+    return False
 
 
 def remove_remains(folder: Path) -> None:
@@ -64,30 +64,20 @@ def recorded_epochs(folder: Path) -> dict[str, int]:
     }
 
 
-def kept_records(checkpoints: Path) -> list[Row]:
-    """Return the records of all epochs that lie beside a trial's checkpoints, if readable."""
+def kept_beside(checkpoints: Path) -> tuple[list[Row], Row]:
+    """Return the records of all epochs that lie beside a trial's checkpoints, and the facts that it
+    told of itself; nothing where that cannot be read."""
     try:
-        records = kept(checkpoints / "metrics.json", "records")
-        epoch_rows(records)
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return []
-    return list(records)
-
-
-def kept_facts(checkpoints: Path) -> Row:
-    """Return what lies there of a trial's row, as `resray.training.trial` told it."""
-    try:
-        facts = kept(checkpoints / "config.json", "facts")
-        own = {key: value for key, value in facts.items() if key in TABLES["trials"]}
-        require_columns([own], "trials")
+        paths = [checkpoints / name for name in ("metrics.json", "config.json")]
+        metrics, config = (
+            json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()
+        )
+        epoch_rows(metrics["records"])
+        facts = config.get("facts", {})
+        require_columns([{key: facts[key] for key in facts.keys() - {"pid", "note"}}], "trials")
+        return metrics["records"], facts
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return {}
-    return {**own, "note": facts.get("note")}
-
-
-def kept(path: Path, key: str) -> Any:
-    """Return what a JSON file holds under a key."""
-    return json.loads(path.read_text(encoding="utf-8"))[key] if path.is_file() else None
+        return [], {}
 
 
 def epoch_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:

@@ -29,9 +29,8 @@ from resray.training.energy import energy_between, energy_counter
 from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate
 from resray.training.parts import build_parts
-from resray.training.ranks import on_all_ranks
 from resray.training.schedules import plateau_factor
-from resray.training.stopping import has_stopped_early, is_best_so_far, validation_accuracies
+from resray.training.stopping import ending_of, is_best_so_far, validation_accuracies
 
 
 class Trainer:
@@ -100,14 +99,9 @@ class Trainer:
         return len(self.records)
 
     @property
-    def stopped_early(self) -> bool:
-        """Whether early stopping has ended the training before its last epoch."""
-        return has_stopped_early(self.recipe, self.records)
-
-    @property
     def finished(self) -> bool:
         """Whether nothing is left to train."""
-        return self.epochs_done >= self.recipe.epochs or self.stopped_early
+        return ending_of(self.recipe, self.records) is not None
 
     def resume(self) -> None:
         """Go on from the last checkpoint, if there is one; from the one before if it is damaged.
@@ -204,10 +198,7 @@ class Trainer:
         return {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
 
     def save(self) -> None:
-        """Write the checkpoints of the last finished epoch, and how long that took."""
-        on_all_ranks(self.context, self._save)
-
-    def _save(self) -> None:
+        """Write the checkpoints of the last finished epoch (rank 0 only) and how long that took."""
         if self.checkpoints is None or self.context.rank > 0:
             return
         began = time.perf_counter()
@@ -238,8 +229,7 @@ def fit(trainer: Trainer, *, stop_after: int | None = None) -> Iterator[Record]:
     Early stopping ends it too. Yields each epoch's record after its checkpoint is on disk, so a
     record once seen is never lost. Raises DivergedError when the loss is no longer finite.
     """
-    until = min(trainer.recipe.epochs, stop_after or trainer.recipe.epochs)
-    while trainer.epochs_done < until and not trainer.stopped_early:
+    while ending_of(trainer.recipe, trainer.records, stop_after) is None:
         record = trainer.run_epoch()
         trainer.records.append(record)
         trainer.save()

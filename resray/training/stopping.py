@@ -25,22 +25,16 @@ def stops_early(stopping: EarlyStopping | None, accuracies: Sequence[float]) -> 
 
 
 def ending_of(
-    recipe: Recipe, records: Sequence[Mapping[str, Any]], stop_after: int | None
+    recipe: Recipe, records: Sequence[Mapping[str, Any]], stop_after: int | None = None
 ) -> dict[str, Any] | None:
     """Return how a training with these records has ended, or None if it goes on."""
-    if has_stopped_early(recipe, records):
-        return {"status": "completed", "reason": stopping_reason(recipe)}
     if len(records) >= recipe.epochs:
         return {"status": "completed", "reason": None}
+    if stops_early(recipe.early_stopping, validation_accuracies(records)):
+        return {"status": "completed", "reason": stopping_reason(recipe)}
     if stop_after is not None and len(records) >= stop_after:
         return {"status": "stopped", "reason": f"stop-after {stop_after}"}
     return None
-
-
-def has_stopped_early(recipe: Recipe, records: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether early stopping has ended a training before its last epoch."""
-    is_over = stops_early(recipe.early_stopping, validation_accuracies(records))
-    return is_over and len(records) < recipe.epochs
 
 
 def validation_accuracies(records: Sequence[Mapping[str, Any]]) -> list[float]:

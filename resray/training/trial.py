@@ -11,11 +11,13 @@ import os
 import platform
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+import torch.distributed
 
 import resray
 from resray.data.dataset import Dataset
@@ -34,8 +36,9 @@ from resray.training.checkpoints import CheckpointFolder, write_json
 from resray.training.context import Context
 from resray.training.device import device_name, reset_peak_memory
 from resray.training.fit import Trainer, fit
-from resray.training.ranks import gathered, on_all_ranks
 from resray.training.stopping import ending_of
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -120,19 +123,13 @@ def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer
     )
     on_all_ranks(context, trainer.resume)
     require_same_start(context, trainer, checkpoints.folder)
-    on_all_ranks(context, lambda: tidy(job, trainer, dataset, checkpoints))
+    if context.rank == 0:
+        checkpoints.clear_remains()
+        if trainer.remark is not None:
+            checkpoints.put_damaged_aside()
+        facts = trial_facts(job, trainer, dataset)
+        write_json(checkpoints.config, {**config_of(job, recipe, splits), "facts": facts})
     return trainer, dataset
-
-
-def tidy(job: Job, trainer: Trainer, dataset: Dataset, checkpoints: CheckpointFolder) -> None:
-    """Leave nothing half or damaged beside the checkpoints, and say there what is trained."""
-    if trainer.context.rank > 0:
-        return
-    checkpoints.clear_remains()
-    if trainer.remark is not None:
-        checkpoints.put_damaged_aside()
-    config = config_of(job, trainer.recipe, trainer.splits)
-    write_json(checkpoints.config, {**config, "facts": trial_facts(job, trainer, dataset)})
 
 
 def starting(job: Job, trainer: Trainer, dataset: Dataset, started: float) -> dict[str, Any]:
@@ -185,6 +182,23 @@ def open_checked(job: Job, recipe: Recipe) -> tuple[Dataset, Splits]:
     return dataset, splits
 
 
+def on_all_ranks(context: Context, action: Callable[[], T]) -> T:
+    """Return what ``action`` gives on this rank; if it fails on one rank, raise on every rank.
+
+    A rank that went on alone would wait for the others until a time-out.
+    """
+    result: list[T] = []
+    message = None
+    try:
+        result.append(action())
+    except ResrayError as error:
+        message = str(error)
+    failures = [text for text in gathered(context, message) if text is not None]
+    if failures:
+        raise DataError(failures[0])
+    return result[0]
+
+
 def require_same_start(context: Context, trainer: Trainer, folder: Path) -> None:
     """Raise DataError on every rank if they would go on from different files of the folder."""
     starts = gathered(context, (trainer.epochs_done, trainer.recipe.batch_size))
@@ -193,6 +207,15 @@ def require_same_start(context: Context, trainer: Trainer, folder: Path) -> None
             f"{folder}: ranks see different checkpoints (epoch and batch size: {starts}); "
             "checkpoints must lie where every node sees them"
         )
+
+
+def gathered(context: Context, value: T) -> list[T]:
+    """Return every rank's ``value``."""
+    if context.world_size == 1:
+        return [value]
+    values: list[Any] = [None] * context.world_size
+    torch.distributed.all_gather_object(values, value)
+    return values
 
 
 def trial_facts(job: Job, trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
