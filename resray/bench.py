@@ -1,7 +1,8 @@
 """`resray bench` as a library function: run a study, write its report, say how it went."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EACCES
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
-from resray.errors import InputError, RunInterrupted
+from resray.errors import InputError, ResrayError, RunInterrupted, StorageError
+from resray.files import storage_errors
 from resray.orchestration.plan import Bench, Planner, Work
 from resray.orchestration.resources import Machine, allocate, local_machine
 from resray.orchestration.signals import terminate_like_interrupt
@@ -108,17 +110,32 @@ def run_and_report(planner: Planner, machine: Machine, console: Console) -> Outc
     # Ray takes seconds to import: a wish that cannot be met is refused before.
     from resray.orchestration.run import run_study
 
-    work, skipped = run_study(planner, machine, console)
+    with reporting_refusal(planner.results, planner.bench.out):
+        work, skipped = run_study(planner, machine, console)
     return conclude(planner, work, skipped)
+
+
+@contextmanager
+def reporting_refusal(results: Path, out: Path) -> Iterator[None]:
+    """Write the report of what there is, if it has room, where a disk refuses to go on."""
+    from resray.report.page import write_report
+
+    try:
+        yield
+    except StorageError:
+        with suppress(ResrayError):
+            write_report(results, report_folder(out) / f"{results.name}.html")
+        raise
 
 
 def report_folder(out: Path) -> Path:
     """Return the folder of reports; raise InputError now, not after hours, if it cannot be used."""
     folder = out / "reports"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(EACCES, os.strerror(EACCES))
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK):
+                raise PermissionError(EACCES, os.strerror(EACCES))
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder with --out DIR"

@@ -1,22 +1,22 @@
 """`resray best`: the winner of a search, what confirms it, and its recipe as a study file."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from resray.errors import InputError, unknown
+from resray.report.aggregate import parsed_json, reductions_of
+from resray.report.search_record import plain_rows
 from resray.report.statistics import Summary, summarise
 from resray.report.text import plural
-from resray.results.schema import table_schema
-from resray.results.store import read_table
+from resray.results.store import read_rows
 from resray.search.best import (
     better_audited,
     confirmations_of,
@@ -63,7 +63,7 @@ class Best:
     @cached_property
     def point(self) -> dict[str, Any]:
         """The winner's value on each axis."""
-        return dict(json.loads(self.won["point"]))
+        return dict(parsed_json(self.won["point"], {}))
 
     @cached_property
     def confirmations(self) -> list[Row]:
@@ -96,6 +96,12 @@ def find_best(study: str, out: Path = Path()) -> Best:
     if won is None:
         raise InputError(f"{folder}: the search has no winner, as nothing was validated; choose a "
                          "study with data.validation_images above 0")  # fmt: skip
+    try:
+        readable = bool(won["name"] and Recipe.model_validate_json(won["recipe"] or ""))
+    except ValidationError:
+        readable = False
+    if not readable:
+        raise InputError(f"{folder}: the row of its winner {won['trial_id']} holds no recipe of it")
     return Best(folder, load_study(str(folder / "study.yaml")), rows, searched, won)
 
 
@@ -119,9 +125,7 @@ def results_of(study: str, out: Path) -> Path:
 
 def trial_rows(folder: Path) -> list[Row]:
     """Return the rows of a results folder's trials, null as None."""
-    frame = read_table(folder, "trials")
-    schema = table_schema("trials")
-    return list(pa.Table.from_pandas(frame, schema=schema, preserve_index=False).to_pylist())
+    return plain_rows(read_rows(folder, "trials"))
 
 
 def no_winner(folder: Path, study: str, searched: Sequence[Row]) -> str:
@@ -142,7 +146,7 @@ def selection(best: Best) -> str:
     """Return how the winner was selected."""
     points = points_of(best.searched)
     finished = [row for row in best.searched if in_full(row) and not row["audited"]]
-    scheduler = json.loads(best.won["search"] or "{}").get("scheduler", "none")
+    scheduler = parsed_json(best.won["search"], {}).get("scheduler", "none")
     return (
         f"highest validation accuracy of the {len(finished)} of {len(points)} points that "
         f"scheduler {scheduler} let train in full; test was not looked at"
@@ -185,7 +189,7 @@ def facts_of(best: Best) -> Iterator[tuple[str, str]]:
                 "points better on validation"
             ),
         )
-    if reduced := json.loads(best.won["reductions"] or "[]"):
+    if reduced := reductions_of(best.won):
         yield "reduced", "; ".join(reduced)
     if best.elsewhere:
         yield "left out", f"{best.elsewhere} trials of other searches in this folder"
@@ -223,7 +227,7 @@ def best_facts(best: Best) -> Mapping[str, Any]:
         "test_accuracy": test and {"mean": test.mean, "deviation": test.deviation, "n": test.n},
         "confirmations": best.confirmations,
         "better_audited": best.better_audited,
-        "reductions": json.loads(best.won["reductions"] or "[]"),
+        "reductions": reductions_of(best.won),
     }
 
 

@@ -14,12 +14,15 @@ _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
-def whole_file(path: Path, scratch: Path | None = None) -> Iterator[BinaryIO]:
+def whole_file(
+    path: Path, scratch: Path | None = None, keep: Path | None = None
+) -> Iterator[BinaryIO]:
     """Give a file to write bytes to, which is ``path`` once all is written.
 
     It is on the disk before it takes the place of an older one, so neither a kill nor a power cut
     leaves half a file. Until then it lies in the folder ``scratch``, by default beside ``path``; if
-    writing fails nothing of it stays. Raises StorageError where the disk is full or read-only.
+    writing fails nothing of it stays. The older file is kept as ``keep``, if that is named. Raises
+    StorageError where the disk is full or read-only.
     """
     temporary = (scratch or path.parent) / f".{path.name}.{os.getpid()}"
     with storage_errors(path.parent):
@@ -30,6 +33,8 @@ def whole_file(path: Path, scratch: Path | None = None) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
+            if keep is not None and path.exists():
+                path.replace(keep)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)

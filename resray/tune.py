@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from resray.bench import report_folder
+from resray.bench import report_folder, reporting_refusal
 from resray.errors import DataError, InputError, RunInterrupted
 from resray.orchestration.resources import Machine, allocate, local_machine
 from resray.orchestration.search_plan import SearchPlanner, Tune
@@ -108,7 +108,8 @@ def search_and_report(
     # Ray takes seconds to import: a wish that cannot be met is refused before.
     from resray.orchestration.search_run import run_search
 
-    searched = run_search(planner, machine, console)
+    with reporting_refusal(planner.results, planner.asked.out):
+        searched = run_search(planner, machine, console)
     ended = searched.complete or searched.ended_by is not None
     outcome = conclude(planner, searched)
     confirmed = [row for row in outcome.confirmations if row["status"] == "completed"]

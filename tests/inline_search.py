@@ -14,7 +14,7 @@ from torch import nn
 
 from resray.orchestration.campaign import Campaign
 from resray.orchestration.resources import Machine, Request
-from resray.orchestration.run import mark_cut_off
+from resray.orchestration.run import put_right
 from resray.orchestration.search import Search
 from resray.orchestration.search_plan import SearchPlanner, Tune
 from resray.results.store import read_table
@@ -108,7 +108,7 @@ class InlineSearch:
         asked = self.asked(**settings)
         planner = SearchPlanner(asked)
         planner.results.mkdir(parents=True, exist_ok=True)
-        mark_cut_off(planner.store)
+        put_right(planner.store, Console(quiet=True))
         search = Search(planner, planner.allocation(Machine(1, 0)), Console(quiet=True))
         search.begin()
         campaign = search.campaign(asked)

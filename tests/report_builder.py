@@ -36,7 +36,7 @@ def trial(
     training = epochs * multiply_adds / 3e7
     top = 88 + 6 * (1 - math.exp(-epochs / 20)) + (parameters / 4e7) + 0.2 * math.sin(7 * seed)
     row = {
-        "trial_id": f"{name}-{seed}-{epochs}",
+        "trial_id": f"{name}-{seed}-{epochs}".replace("/", "_"),
         "study": "depth-family",
         "name": name,
         "variant": "standard",

@@ -88,3 +88,28 @@ def test_two_commands_may_not_write_the_same_results(tmp_path: Path) -> None:
         pytest.raises(InputError, match="another resray"),
     ):
         run(tmp_path)
+
+
+def test_what_was_damaged_comes_back_with_the_same_command(tmp_path: Path) -> None:
+    """A row and another trial's epochs: nothing is trained again for them."""
+    before, _ = run(tmp_path, select=("plain", "smooth"))
+    assert before.summary == {"completed": 2}
+    results, (first, second) = before.results, before.trials
+    for path in (results / "trials" / f"{first['trial_id']}.parquet",
+                 results / "epochs" / f"{second['trial_id']}.parquet"):  # fmt: skip
+        path.write_bytes(path.read_bytes()[:-9])
+    after, said = run(tmp_path, select=("plain", "smooth"))
+    assert after.summary == {"completed": 2}
+    assert said.count("damaged, moved to") == 2
+    for was, row in zip(before.trials, after.trials, strict=True):
+        figures = (
+            "name",
+            "test_accuracy",
+            "epochs_done",
+            "device",
+            "parameters",
+            "images_per_second",
+        )
+        assert [row[key] for key in figures] == [was[key] for key in figures]
+    assert len(pd.read_parquet(results / "epochs")) == 4
+    assert "started on" not in said

@@ -1,12 +1,16 @@
 """A search from its first trial to its audit: who runs, who is stopped, and what a kill leaves."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from resray.orchestration.resources import Machine
+from resray.orchestration.search import Search
 from resray.orchestration.search_plan import SearchPlanner
 from resray.results.store import ResultStore
 from resray.search.best import winner
@@ -292,6 +296,7 @@ def test_what_failed_on_the_way_is_tried_again(tmp_path: Path) -> None:
         damaged = search.folder / "results" / "small" / "checkpoints" / begun / "last.pt"
         whole = damaged.read_bytes()
         damaged.write_bytes(b"no checkpoint")
+        damaged.with_name("previous.pt").unlink(missing_ok=True)
         assert search.run(confirm=0, **settings).limits.reached is not None
         damaged.write_bytes(whole)
         assert search.run(confirm=0, **settings).exhausted
@@ -325,3 +330,45 @@ def test_what_a_bench_has_trained_confirms_and_stays_the_benchs(tmp_path: Path) 
     assert campaign.exhausted
     assert len(search.started) == 1
     assert search.table("trials")["role"].value_counts()["confirmation"] == 1
+
+
+@pytest.mark.parametrize("rung_schedule", ["full", "rescaled"])
+def test_halving_ends_when_rows_of_trials_at_a_rung_were_lost(
+    tmp_path: Path, rung_schedule: str
+) -> None:
+    """The checkpoints say that they have come to it, so no epoch of theirs is told again."""
+    settings: dict[str, Any] = {
+        "scheduler": "halving",
+        "rung_schedule": rung_schedule,
+        "confirm": 0,
+    }
+    whole = InlineSearch(tmp_path / "whole")
+    whole.run(**settings)
+    search = InlineSearch(tmp_path / "lost")
+    search.run(kill_after=8, **settings)
+    for path in (tmp_path / "lost" / "results" / "small" / "trials").iterdir():
+        path.unlink()
+    assert search.run(**settings).exhausted
+    assert outcome(search) == outcome(whole)
+    assert verdicts(search) == verdicts(whole)
+
+
+def test_a_leg_that_comes_back_without_progress_twice_fails(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path, "{optimizer.lr: {grid: [0.02, 0.01]}}")
+    planner = SearchPlanner(search.asked(scheduler="halving", confirm=0))
+    found = Search(planner, planner.allocation(Machine(1, 0)), Console(quiet=True))
+    found.begin()
+    campaign = found.campaign(planner.asked)
+    facts = {"host": "node", "device": "cpu", "pid": 42, "seconds_starting": 0.0}
+    handed_out = []
+    while (job := campaign.next_job()) is not None:
+        handed_out.append(job.trial_id)
+        campaign.message(
+            job.trial_id, {"kind": "started", "epoch": 0, "records": [], "facts": facts}
+        )
+        campaign.message(job.trial_id, {"kind": "finished", "epoch": 0, "status": "stopped"})
+        campaign.ended(job.trial_id)
+    assert sorted(Counter(handed_out).values()) == [2, 2]
+    rows = search_rows(search)
+    assert set(rows["status"]) == {"failed"}
+    assert rows["error_message"].eq("ended 2 times after epoch 0 without getting any further").all()

@@ -2,19 +2,33 @@
 
 import io
 import json
+import os
+import random
+import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from resray.api import load_model
 from resray.errors import DataError
 from resray.study.recipe_spec import Recipe
-from resray.training.checkpoints import CheckpointFolder, read_checkpoint
+from resray.training.checkpoint_file import read_checkpoint
+from resray.training.checkpoints import CheckpointFolder
 from resray.training.evaluation import evaluate
 from resray.training.fit import fit
 from resray.training.restore import load_network
-from tests.training_case import tiny_recipe, train, trainer_of
+from tests.test_results import flipped
+from tests.training_case import (
+    job_of,
+    messages_of,
+    tiny_recipe,
+    train,
+    trainer_of,
+    without_clocks,
+)
 
 
 def test_checkpoints_last_and_best(tmp_path: Path) -> None:
@@ -45,8 +59,19 @@ def test_a_finished_trial_keeps_no_optimizer_and_resumes_to_nothing(tmp_path: Pa
 def test_a_damaged_or_foreign_checkpoint_is_explained(tmp_path: Path) -> None:
     recipe = tiny_recipe(epochs=2)
     list(fit(trainer_of(recipe, tmp_path), stop_after=1))
-    with pytest.raises(DataError, match="another recipe or seed"):
+    with pytest.raises(DataError, match=r"last\.pt: belongs to another recipe or seed; put a copy"):
         trainer_of(recipe, tmp_path, seed=1).resume()
+    checkpoint = read_checkpoint(tmp_path / "last.pt")
+    assert checkpoint is not None
+    parts: list[dict[str, Any]] = [
+        {"optimizer": {}},
+        {"optimizer": 3},
+        {"model": {"weight": torch.zeros(1)}},
+    ]
+    for part in parts:
+        torch.save({**checkpoint, **part}, tmp_path / "last.pt")
+        with pytest.raises(DataError, match=r"last\.pt: does not fit its recipe \("):
+            trainer_of(recipe, tmp_path).resume()
     (tmp_path / "last.pt").write_bytes(b"PK\x03\x04 not a checkpoint")
     with pytest.raises(DataError, match=r"last\.pt: not a readable checkpoint"):
         trainer_of(recipe, tmp_path).resume()
@@ -63,6 +88,145 @@ def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a readable checkpoint"):
         read_checkpoint(tmp_path / "last.pt")
     assert not (tmp_path / "pwned").exists()
+
+
+def saved(content: object) -> bytes:
+    """Return what torch saves of it."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def test_no_flipped_bit_gives_another_checkpoint(tmp_path: Path) -> None:
+    train(tiny_recipe(epochs=1), folder=tmp_path)
+    path = tmp_path / "best.pt"
+    whole, was = path.read_bytes(), read_checkpoint(path)
+    assert was is not None
+    weights = saved(was["model"])
+    places = random.Random(0).sample(range(8 * len(whole)), 600)
+    # The archive's own directory, whose every byte decides on all that follows, is at its end.
+    places += range(8 * len(whole) - 8 * 400, 8 * len(whole), 7)
+    refused = 0
+    for place in places:
+        path.write_bytes(flipped(whole, place))
+        try:
+            found = read_checkpoint(path)
+        except DataError as error:
+            said = str(error)
+            refused += said.startswith(f"{path}: not a readable checkpoint (") and "\n" not in said
+            continue
+        assert found is not None
+        assert saved(found["model"]) == weights
+        assert {**found, "model": 0} == {**was, "model": 0}
+    assert refused > 800
+
+
+MISTAKES: dict[str, Any] = {
+    "recipe": 3,
+    "class_names": ["cat", 3],
+    "mean": [0.5, 0.5],
+    "std": ["a", "b", "c"],
+    "image_size": "32",
+    "epoch": -1,
+    "seed": "0",
+    "records": [1, 2],
+    "model": {"weight": [1.0]},
+    "ema": torch.zeros(1),
+}
+
+
+@pytest.mark.parametrize("field", [*MISTAKES, "epochs of records", "nothing", "all"])
+def test_a_field_of_another_type_is_named(tmp_path: Path, field: str) -> None:
+    recipe = tiny_recipe(epochs=2)
+    list(fit(trainer_of(recipe, tmp_path), stop_after=1))
+    path = tmp_path / "last.pt"
+    checkpoint = read_checkpoint(path)
+    assert checkpoint is not None
+    if field in MISTAKES:
+        torch.save({**checkpoint, field: MISTAKES[field]}, path)
+    elif field == "epochs of records":
+        torch.save({**checkpoint, "records": [{**checkpoint["records"][0], "epoch": 2**60}]}, path)
+    else:
+        torch.save({} if field == "nothing" else torch.zeros(2), path)
+    named = {"epochs of records": "records", "nothing": "epoch", "all": "Input"}.get(field, field)
+    for use in (load_network, load_model, lambda _: trainer_of(recipe, tmp_path).resume()):
+        with pytest.raises(
+            DataError, match=rf"{path}: no checkpoint of resray's \({named}"
+        ) as said:
+            use(path)
+        assert "\n" not in str(said.value)
+
+
+def test_what_unpacks_to_gigabytes_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "best.pt"
+    whole = saved({"model": torch.zeros(300_000)})
+    with zipfile.ZipFile(io.BytesIO(whole)) as stored, zipfile.ZipFile(path, "w", 8) as deflated:
+        for name in stored.namelist():
+            deflated.writestr(name, stored.read(name))
+    with pytest.raises(DataError, match=r"best\.pt: not a readable checkpoint \(compressed"):
+        read_checkpoint(path)
+    path.write_bytes(whole)
+    monkeypatch.setenv("RESRAY_MAX_GB", "0.001")
+    with pytest.raises(DataError, match=r"best\.pt: would unpack to .*set RESRAY_MAX_GB"):
+        read_checkpoint(path)
+    path.write_bytes(saved({"model": bytearray(8)}))
+    with pytest.raises(DataError, match=r"not a readable checkpoint \(it names .*bytearray"):
+        read_checkpoint(path)
+
+
+def test_a_pipe_in_place_of_a_checkpoint_blocks_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "last.pt")
+    for use in (load_network, load_model):
+        with pytest.raises(DataError, match="not a regular file"):
+            use(tmp_path / "last.pt")
+    with pytest.raises(DataError, match="not a regular file"):
+        trainer_of(tiny_recipe(), tmp_path).resume()
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    recipe = tiny_recipe()
+    _, unbroken = train(recipe, folder=tmp_path / "unbroken")
+    assert not (tmp_path / "unbroken" / "previous.pt").exists(), "it is for going on"
+    folder = tmp_path / "broken"
+    list(fit(trainer_of(recipe, folder), stop_after=2))
+    last = (folder / "last.pt").read_bytes()
+    (folder / "last.pt").write_bytes(flipped(last, 4 * len(last)))
+    started, *_ = messages_of(job_of(recipe, folder))
+    assert started["epoch"] == 1
+    assert re.search(
+        r"last\.pt: not a readable .*; goes on from previous\.pt, epoch 1$", started["remark"]
+    )
+    assert (folder / "last.pt.damaged").read_bytes() == flipped(last, 4 * len(last))
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert without_clocks(metrics["records"]) == without_clocks(unbroken)
+    left = sorted(path.name for path in folder.glob("*.pt*"))
+    assert left == ["best.pt", "last.pt", "last.pt.damaged"]
+
+
+def test_a_checkpoint_that_is_being_replaced_has_one_before_it(tmp_path: Path) -> None:
+    recipe = tiny_recipe()
+    list(fit(trainer_of(recipe, tmp_path), stop_after=2))
+    # Killed between the two renames.
+    (tmp_path / "last.pt").replace(tmp_path / "previous.pt")
+    again = trainer_of(recipe, tmp_path)
+    again.resume()
+    assert (again.epochs_done, again.remark) == (2, None)
+    for name in ("last.pt", "previous.pt"):
+        (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"last\.pt: not a readable.*, nor is there one before it"):
+        trainer_of(recipe, tmp_path).resume()
+
+
+def test_saving_takes_time_that_is_told(tmp_path: Path) -> None:
+    records = list(fit(trainer_of(tiny_recipe(), tmp_path)))
+    assert all(record["seconds_saving"] > 0 for record in records)
+    checkpoint = read_checkpoint(tmp_path / "last.pt")
+    assert checkpoint is not None
+    known = [record["seconds_saving"] for record in checkpoint["records"]]
+    assert known == [record["seconds_saving"] for record in records[:-1]] + [None]
+    assert [each["seconds_saving"] for each in fit(trainer_of(tiny_recipe()))] == [None] * 3
 
 
 @pytest.mark.parametrize(
@@ -139,11 +303,6 @@ def test_what_cannot_be_restored_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "best.pt"
     with pytest.raises(DataError, match=r"best\.pt: there is no such checkpoint"):
         load_network(path)
-    contents: tuple[Any, ...] = ({"model": {}}, torch.zeros(2))
-    for content in contents:
-        torch.save(content, path)
-        with pytest.raises(DataError, match=r"best\.pt: no checkpoint of resray's \(.*epoch"):
-            load_network(path)
     train(tiny_recipe(epochs=1), folder=tmp_path)
     checkpoint = read_checkpoint(path)
     assert checkpoint is not None

@@ -208,20 +208,43 @@ def test_what_changed_by_epoch_is_gathered_into_bands() -> None:
 
 
 def test_an_earlier_export_is_replaced_and_nothing_else(trained: Shared, tmp_path: Path) -> None:
-    target = tmp_path / "mine"
+    target, outside = tmp_path / "mine", tmp_path / "outside"
     export_folder(trained.results, target, select="shared")
+    outside.write_text("not in the folder")
+    config = json.loads((target / "config.json").read_text())
+    config["checkpoints"] |= {"epoch-0099": 99}
+    (target / "config.json").write_text(json.dumps(config))
+    checkpoints = target / "checkpoints"
+    for name in ("epoch-0099", "of-another-author"):
+        (checkpoints / f"{name}.safetensors").write_bytes(b"")
     (target / "notes.txt").write_text("mine")
-    stale = target / "checkpoints" / "epoch-0099.safetensors"
-    stale.write_bytes(b"")
+    (target / "README.md").unlink()
+    (target / "README.md").symlink_to(outside)
     export_folder(trained.results, target, select="shared")
-    assert not stale.exists()
+    kept = {path.stem for path in checkpoints.iterdir()}
+    assert "epoch-0099" not in kept
+    assert {"of-another-author", "epoch-0001"} < kept
     assert (target / "notes.txt").read_text() == "mine"
+    assert outside.read_text() == "not in the folder"
+    assert not (target / "README.md").is_symlink()
+    assert not list(target.glob(".*"))
     other = tmp_path / "other"
     other.mkdir()
     (other / "README.md").write_text("mine")
     with pytest.raises(InputError, match="holds other files"):
         export_folder(trained.results, other, select="shared")
     assert [path.name for path in other.iterdir()] == ["README.md"]
+
+
+def test_a_link_in_an_earlier_export_leads_nowhere(trained: Shared, tmp_path: Path) -> None:
+    target, outside = tmp_path / "mine", tmp_path / "outside"
+    export_folder(trained.results, target, select="shared")
+    (target / "checkpoints").rename(outside)
+    (target / "checkpoints").symlink_to(outside)
+    before = sorted(path.name for path in outside.iterdir())
+    with pytest.raises(InputError, match="checkpoints: is a link"):
+        export_folder(trained.results, target, select="shared")
+    assert sorted(path.name for path in outside.iterdir()) == before
 
 
 @pytest.mark.parametrize(

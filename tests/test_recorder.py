@@ -223,3 +223,42 @@ def test_gpu_hours_count_all_seconds_that_the_gpus_were_held(tmp_path: Path) -> 
     for epoch in (1, 2):
         pen.message("a", done(epoch))
     assert row(pen)["gpu_hours"] == pytest.approx(2 * (3 + 2 * (10 + 2)) / 3600)
+
+
+def test_saving_counts_as_gpu_time_and_older_records_have_none(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a", gpus_per_trial=2)
+    pen.message("a", started([record(1)]))
+    pen.message("a", {"kind": "epoch", "epoch": 2, "record": record(2, seconds_saving=4.0)})
+    assert row(pen)["gpu_hours"] == pytest.approx(2 * (3 + 2 * (10 + 2) + 4) / 3600)
+    assert row(pen)["seconds_saving"] is None, "of the first epoch nobody knows it"
+    assert [epoch.get("seconds_saving") for epoch in pen.store.epochs("a")] == [None, 4.0]
+
+
+def test_a_summary_is_made_of_the_epochs_whenever_a_trial_starts_or_ends(tmp_path: Path) -> None:
+    """The table of the trials was lost, the one of the epochs was not."""
+    pen = recorder(tmp_path, "a")
+    pen.message("a", started())
+    for epoch in (1, 2):
+        pen.message("a", done(epoch))
+    (tmp_path / "trials" / "a.parquet").unlink()
+    pen = recorder(tmp_path, "a")
+    assert row(pen)["epochs_done"] == 0
+    pen.message("a", started([record(1), record(2)]))
+    assert (row(pen)["epochs_done"], row(pen)["test_accuracy"]) == (2, 51.0)
+    pen.store.put_trial({"trial_id": "a", "test_accuracy": None})
+    pen.message("a", finished())
+    assert (row(pen)["status"], row(pen)["test_accuracy"]) == ("completed", 51.0)
+
+
+def test_what_is_said_of_a_damaged_checkpoint_is_an_events_detail(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a")
+    pen.message("a", started() | {"remark": "last.pt: damaged"})
+    assert pen.store.events("a")[-1]["detail"] == "last.pt: damaged"
+
+
+def test_a_full_disk_leaves_a_trial_to_the_next_command(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a")
+    pen.message("a", started())
+    refused = {"reason": "error", "error_class": "StorageError", "error_message": "no space left"}
+    pen.message("a", finished("interrupted", **refused))
+    assert (row(pen)["status"], row(pen)["error_message"]) == ("interrupted", "no space left")

@@ -1,5 +1,8 @@
 """The result tables: readable at any moment, by anyone; written by one."""
 
+import errno
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from resray.errors import InputError
+from resray.results.files import MARK
 from resray.results.schema import TABLES, VERSION, VERSION_KEY, table_schema
 from resray.results.store import ResultStore, read_table, writer_lock
 from resray.results.summary import summarise
@@ -37,6 +41,24 @@ for turn in range(1, 100_000):
     for trial_id in ("a", "b"):
         store.put_trial({"trial_id": trial_id, "epochs_done": turn})
         store.put_epochs(trial_id, [{"trial_id": trial_id, "epoch": turn % 500 + 1}])
+"""
+
+
+NO_FLOCK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+int flock(int fd, int op) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    if (n > 0) { path[n] = 0; if (strstr(path, "/lustre/")) { errno = NUMBER; return -1; } }
+    int (*real)(int, int) = dlsym(RTLD_NEXT, "flock");
+    return real(fd, op);
+}
 """
 
 
@@ -217,33 +239,143 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named_in_one_line(tmp_path: Path, damage: str) -> None:
     store = ResultStore(tmp_path)
     for trial_id in ("a", "b"):
-        store.put_epochs(trial_id, [{"trial_id": trial_id, "epoch": epoch} for epoch in range(99)])
+        rows = [{"trial_id": trial_id, "epoch": epoch} for epoch in range(1, 99)]
+        store.put_epochs(trial_id, rows)
     path = tmp_path / "epochs" / "b.parquet"
     whole = path.read_bytes()
     middle = len(whole) // 2
     zeros = b"PAR1" + bytes(len(whole) - 12) + whole[-8:]
     path.write_bytes({"cut off": whole[:middle], "empty": b"", "overwritten": zeros}[damage])
     for read in (lambda: read_table(tmp_path, "epochs"), lambda: ResultStore(tmp_path).epochs("b")):
-        with pytest.raises(InputError, match=f"{path}: damaged .*delete it") as caught:
+        with pytest.raises(InputError, match=f"{path}: damaged .*`resray bench`") as caught:
             read()
         assert "\n" not in str(caught.value)
 
 
-def test_a_flipped_byte_is_no_other_value(tmp_path: Path) -> None:
+def flipped(whole: bytes, bit: int) -> bytes:
+    """Return the content with one bit, counted from the start, turned over."""
+    place, mask = bit // 8, 1 << bit % 8
+    return whole[:place] + bytes([whole[place] ^ mask]) + whole[place + 1 :]
+
+
+def test_no_flipped_bit_gives_other_rows(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
     store.put_epochs("a", [epoch(number, train_loss=number / 7) for number in range(1, 6)])
     path = tmp_path / "epochs" / "a.parquet"
     whole, rows = path.read_bytes(), read_table(tmp_path, "epochs")
     said = []
-    for place in range(0, len(whole), 97):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
-        # Where nothing is said, the byte was one that no value depends on.
+    # Every third byte, and of these each of the eight bits in turn.
+    bits = range(0, 8 * len(whole), 25)
+    for bit in bits:
+        path.write_bytes(flipped(whole, bit))
+        # Where nothing is said, the bit was one that no value depends on: of the mark's own name.
         try:
             pd.testing.assert_frame_equal(read_table(tmp_path, "epochs"), rows)
         except InputError as error:
             said.append(str(error))
-    assert len(said) > 10
-    assert all(f"{path}: damaged" in text for text in said)
+    assert len(bits) - len(MARK) <= len(said) < len(bits)
+    assert all(text.startswith(f"{path}: damaged") for text in said)
+
+
+def test_what_stands_between_pages_and_footer_bothers_no_reader(tmp_path: Path) -> None:
+    ResultStore(tmp_path).put_epochs("a", [epoch(1, train_loss=0.5)])
+    path = tmp_path / "epochs" / "a.parquet"
+    assert MARK in path.read_bytes()
+    for read in (pd.read_parquet, lambda at: pq.read_table(at, memory_map=True).to_pandas()):
+        assert read(path)["train_loss"].tolist() == [0.5]
+
+
+def written(path: Path, columns: dict[str, Any], version: int | str = VERSION) -> Path:
+    """Write a file of the tables as nobody should, with no checksum of its own."""
+    path.parent.mkdir(exist_ok=True)
+    table = pa.table(list(columns.values()), names=list(columns))
+    pq.write_table(table.replace_schema_metadata({VERSION_KEY: str(version)}), path)
+    return path
+
+
+def test_a_renamed_column_is_damage_in_every_version(tmp_path: Path) -> None:
+    """One flipped bit of the footer of an older file: the value would read as missing."""
+    old = {"trial_id": ["a"], "epoch": [1], "test_accuracy": [90.0]}
+    path = written(tmp_path / "epochs" / "a.parquet", old, VERSION - 1)
+    assert ResultStore(tmp_path).epochs("a")[0]["test_accuracy"] == 90.0
+    path.write_bytes(path.read_bytes().replace(b"test_accuracy", b"test_accurac}"))
+    with pytest.raises(InputError, match=r"a\.parquet: damaged \(.*test_accurac}"):
+        ResultStore(tmp_path).epochs("a")
+    now = {name: pa.nulls(1, kind) for name, kind in zip(
+        table_schema("epochs").names, table_schema("epochs").types, strict=True)}  # fmt: skip
+    written(path, {**now, "trial_id": ["a"], "epoch": [1]})
+    assert len(ResultStore(tmp_path).epochs("a")) == 1
+    for wrong in ({"epoch": [1.0]}, {"recorded": ["today"]}):
+        written(path, {**now, "trial_id": ["a"], "epoch": [1], **wrong})
+        with pytest.raises(InputError, match="are not those of schema version"):
+            ResultStore(tmp_path).epochs("a")
+    written(path, {"trial_id": ["a"], "epoch": [1]})
+    with pytest.raises(InputError, match="are not those of schema version"):
+        ResultStore(tmp_path).epochs("a")
+
+
+@pytest.mark.parametrize(
+    ("columns", "version", "reason"),
+    [
+        ({"trial_id": ["a"]}, "four", "invalid literal"),
+        ({"trial_id": ["../../out"]}, 1, "no trial's id"),
+        ({"trial_id": ["a/b"]}, 1, "no trial's id"),
+        ({"trial_id": [None]}, 1, "no trial's id"),
+        ({"trial_id": [""]}, 1, "no trial's id"),
+        ({"trial_id": ["x" * 300]}, 1, "no trial's id"),
+        ({"trial_id": ["a"], "epoch": [2**60]}, 1, "epoch from 1152921504606846976"),
+        ({"trial_id": ["a"], "epoch": [-1]}, 1, "epoch from -1"),
+        ({"trial_id": ["a"], "epoch": pa.array([None], pa.int64())}, 1, "epoch from 0 to 0"),
+        ({"trial_id": ["a"], "epoch": [1], "recorded": [2**62]}, 1, "recorded from 4611686018"),
+        ({"trial_id": ["a"], "epoch": ["one"]}, 1, "Failed to parse"),
+        ({"trial_id": ["a"], "epoch": [[1]]}, 1, "Unsupported cast"),
+    ],
+)  # fmt: skip
+def test_hostile_rows_are_one_line(
+    tmp_path: Path, columns: dict[str, Any], version: int | str, reason: str
+) -> None:
+    path = written(tmp_path / "epochs" / "a.parquet", columns, version)
+    for read in (lambda: read_table(tmp_path, "epochs"), lambda: ResultStore(tmp_path).epochs("a")):
+        with pytest.raises(InputError, match=rf"{path}: damaged \(.*{reason}") as caught:
+            read()
+        assert "\n" not in str(caught.value)
+
+
+def test_a_column_that_is_there_twice_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "trials").mkdir()
+    twice = pa.Table.from_arrays([pa.array(["a"])] * 2, names=["trial_id", "trial_id"])
+    pq.write_table(twice, tmp_path / "trials" / "a.parquet")
+    with pytest.raises(InputError, match="there twice: trial_id"):
+        read_table(tmp_path, "trials")
+
+
+def test_a_pipe_in_place_of_a_file_blocks_nobody(tmp_path: Path) -> None:
+    (tmp_path / "trials").mkdir()
+    os.mkfifo(tmp_path / "trials" / "a.parquet")
+    with pytest.raises(InputError, match=r"a\.parquet: damaged \(not a regular file\)"):
+        read_table(tmp_path, "trials")
+
+
+def test_rows_that_would_fill_the_memory_are_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = {"trial_id": pa.array(["a"] * 100_000), "name": pa.nulls(100_000)}
+    written(tmp_path / "trials" / "a.parquet", nothing, 1)
+    assert len(read_table(tmp_path, "trials")) == 100_000
+    monkeypatch.setenv("RESRAY_MAX_GB", "0.001")
+    with pytest.raises(InputError, match=r"would unpack to .*set RESRAY_MAX_GB"):
+        read_table(tmp_path, "trials")
+
+
+def test_a_folder_named_like_an_address_is_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in (Path("exp:1"), Path("s3:", "bucket"), Path("~", "x")):
+        store = ResultStore(folder)
+        store.put_trial({"trial_id": "a"})
+        assert len(read_table(folder, "trials")) == len(store.trials()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["exp:1", "s3:", "~"]
 
 
 def test_a_file_that_the_system_refuses_is_not_called_damaged(tmp_path: Path) -> None:
@@ -280,6 +412,50 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         writer_lock(tmp_path / "file" / "results").__enter__()
 
 
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP])
+def test_a_file_system_without_locks_keeps_nobody_out_and_says_so(
+    tmp_path: Path, number: int
+) -> None:
+    """As a Lustre mount without the option flock: preloaded, as nothing here has such a mount."""
+    library = without_flock(tmp_path, number)
+    folder = tmp_path / "lustre" / "results"
+    code = HOLD_LOCK.replace("time.sleep(60)", "")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        env={**os.environ, "LD_PRELOAD": str(library)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "held\n"
+    said = f"resray: {folder}: no locks here ({os.strerror(number)}), so a second resray is"
+    assert done.stderr == f"{said} not kept out\n"
+
+
+def without_flock(folder: Path, number: int) -> Path:
+    """Build a library that takes flock() away from files below a folder named lustre."""
+    source, library = folder / "noflock.c", folder / "noflock.so"
+    source.write_text(NO_FLOCK.replace("NUMBER", str(number)))
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return library
+
+
+def test_a_kill_in_the_middle_of_a_write_leaves_no_other_file_in_the_tables(tmp_path: Path) -> None:
+    """polars.read_parquet of the folder takes any file in it for a whole one."""
+    for turn in range(3):
+        with script(REWRITE, tmp_path) as writer:
+            time.sleep(0.1 + turn / 7)
+            writer.send_signal(signal.SIGKILL)
+            writer.wait()
+        for table in ("trials", "epochs"):
+            names = {path.name for path in (tmp_path / table).iterdir()}
+            assert names <= {"a.parquet", "b.parquet"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"trials", "epochs", ".writing"}
+
+
 def summary_rows(validation: list[float | None]) -> list[dict[str, Any]]:
     return [
         epoch(
@@ -306,6 +482,7 @@ def test_summary_selects_on_validation_and_takes_the_first_of_equals() -> None:
         "test_accuracy_last": 87.0,
         "seconds_training": 6.0,
         "seconds_evaluating": 1.5,
+        "seconds_saving": None,
         "images_per_second": 500.0,
         "peak_memory_bytes": 99,
         "energy_joules": None,
@@ -313,15 +490,21 @@ def test_summary_selects_on_validation_and_takes_the_first_of_equals() -> None:
     assert summary == expected
 
 
-def test_energy_is_summed_only_where_every_epoch_tells_it() -> None:
+def test_energy_and_saving_are_summed_only_where_every_epoch_tells_them() -> None:
     first, second = summary_rows([50.0, 60.0])
-    told = {"energy_joules": 10.0}
-    assert summarise([first | told, second | told])["energy_joules"] == 20.0
-    assert summarise([first | told, second])["energy_joules"] is None
+    for column in ("energy_joules", "seconds_saving"):
+        told = {column: 10.0}
+        assert summarise([first | told, second | told])[column] == 20.0
+        assert summarise([first | told, second])[column] is None
 
 
 def test_summary_without_validation_takes_the_last_epoch() -> None:
     summary = summarise(summary_rows([None, None]))
     assert (summary["best_epoch"], summary["test_accuracy"]) == (2, 88.0)
     assert summary["validation_accuracy"] is None
-    assert summarise([]) == {"epochs_done": 0}
+
+
+def test_without_epochs_nothing_was_measured() -> None:
+    nothing = summarise([])
+    assert nothing.pop("epochs_done") == 0
+    assert set(nothing.values()) == {None}

@@ -11,7 +11,7 @@ from torch.nn import functional
 from resray.errors import DivergedError, InputError
 from resray.results.schema import table_schema
 from resray.study.recipe_spec import Recipe
-from resray.training.checkpoints import read_checkpoint
+from resray.training.checkpoint_file import read_checkpoint
 from resray.training.device import cpu_computes_bf16, peak_memory, reset_peak_memory
 from resray.training.energy import energy_between, energy_counter
 from resray.training.evaluation import evaluate

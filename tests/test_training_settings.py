@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from resray.data.per_image import PerImageLoader
-from resray.training.checkpoints import read_checkpoint
+from resray.training.checkpoint_file import read_checkpoint
 from resray.training.evaluation import evaluate
 from resray.training.fit import fit
 from resray.training.schedules import plateau_factor

@@ -11,7 +11,7 @@ import torch
 from resray.data.opened import LAST
 from resray.data.sources import open_dataset
 from resray.study.recipe_spec import Data
-from resray.training.checkpoints import read_checkpoint
+from resray.training.checkpoint_file import read_checkpoint
 from tests.training_case import DATA, job_of, messages_of, tiny_recipe, without_clocks
 
 ALONE = """

@@ -14,7 +14,13 @@ from resray.training.context import LocalContext
 from resray.training.fit import Record, Trainer, fit
 from resray.training.trial import Job, run_trial
 
-CLOCKS = ("seconds_training", "seconds_evaluating", "images_per_second", "recorded")
+CLOCKS = (
+    "seconds_training",
+    "seconds_evaluating",
+    "seconds_saving",
+    "images_per_second",
+    "recorded",
+)
 
 TINY = {"name": "resnet", "blocks": (1, 1), "channels": (8, 16)}
 """A network with two blocks, for what does not depend on the network."""

@@ -1,6 +1,5 @@
 """What `resray bench` and `resray tune` print of what came of a run."""
 
-import json
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
@@ -33,7 +32,9 @@ def outcome_facts(outcome: "Outcome | TuneOutcome") -> dict[str, Any]:
 
 def readable(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row of the trials table with what it holds as JSON taken apart."""
-    parsed = {key: json.loads(row[key]) for key in WRITTEN_AS_JSON if row.get(key)}
+    from resray.search.best import parsed_or_text
+
+    parsed = {key: parsed_or_text(row[key]) for key in WRITTEN_AS_JSON if row.get(key)}
     return {**row, **parsed}
 
 

@@ -71,11 +71,15 @@ def make_folders(output: Path) -> None:
         raise InputError(f"--output {output}: --all writes a folder of many files; name a folder")
     if not output.parent.is_dir() or (output.exists() and not output.is_dir()):
         raise InputError(f"--output {output}: must be a folder, in a folder that exists")
+    own = [output / "tables", output / "figures"]
     try:
-        for folder in (output, output / "tables", output / "figures"):
+        for folder in (output, *own):
             folder.mkdir(exist_ok=True)
+        inside = [output / CONTENTS, *own, *(path for folder in own for path in folder.iterdir())]
     except OSError as error:
         raise InputError(f"--output {output}: cannot be made ({error.strerror})") from error
+    if links := [str(path) for path in inside if path.is_symlink()]:
+        raise InputError(f"--output {output}: {links[0]} is a link, which may lead out of it")
 
 
 def report_sheets(results: Results) -> list[Sheet]:

@@ -1,12 +1,14 @@
 """Writes what is shared of one trained network into a folder."""
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from resray.errors import InputError
+from resray.errors import DataError, InputError, StorageError
 from resray.export.card import model_card
 from resray.export.curves import draw_curves
 from resray.export.extra import require_hub_extra
@@ -20,8 +22,10 @@ from resray.export.loading import (
     METRICS,
     VERSION,
     WEIGHTS,
+    read_config,
 )
 from resray.export.selection import BEST, checkpoints_of, find_checkpoint, find_trial
+from resray.files import storage_errors
 from resray.report.aggregate import Results, Row, load_results
 from resray.training.restore import Restored, load_network
 
@@ -60,33 +64,45 @@ def export_folder(
             f"{chosen}: epoch {restored.epoch} is not in the results yet; run the study again, "
             "which adds what a killed command left out"
         )
+    earlier = earlier_export(folder)
     try:
-        clear(folder)
-        write_folder(folder, facts, restored, repository, license_name, trusted)
+        with storage_errors(folder):
+            (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+            # Elsewhere first: what cannot be finished leaves the earlier one as it was.
+            with TemporaryDirectory(prefix=".export-", dir=folder) as made:
+                write_folder(Path(made), facts, restored, repository, license_name, trusted)
+                take_over(Path(made), folder, earlier)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
     return folder
 
 
-def clear(folder: Path) -> None:
-    """Make the folder, or take an earlier export's checkpoints out of it.
+def earlier_export(folder: Path) -> Collection[str]:
+    """Return the names of the checkpoints that an earlier export left in the folder.
 
-    Raises InputError if it holds files and is no export: nothing of the user's is overwritten.
+    Raises InputError if it holds files and is no export, or if a link leads out of it: nothing of
+    the user's is overwritten.
     """
-    if folder.exists() and not is_export(folder) and any(folder.iterdir()):
-        raise InputError(f"{folder}: holds other files; choose a new or an empty folder")
-    (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    for path in (folder / CHECKPOINTS).glob("*.safetensors"):
-        path.unlink()
-
-
-def is_export(folder: Path) -> bool:
-    """Return whether an earlier export is in the folder."""
-    path = folder / CONFIG
+    if (folder / CHECKPOINTS).is_symlink():
+        raise InputError(f"{folder / CHECKPOINTS}: is a link; choose a new or an empty folder")
+    if not folder.exists() or not any(folder.iterdir()):
+        return ()
     try:
-        return path.is_file() and MARK in json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return False
+        return frozenset(read_config(folder).get("checkpoints", ()))
+    except DataError as error:
+        message = f"{folder}: holds other files; choose a new or an empty folder"
+        raise InputError(message) from error
+
+
+def take_over(made: Path, folder: Path, earlier: Collection[str]) -> None:
+    """Move what was made into the folder, in place of an earlier export's files."""
+    for path in (folder / CHECKPOINTS).glob("*.safetensors"):
+        if path.stem in earlier:
+            path.unlink()
+    for path in filter(Path.is_file, made.rglob("*")):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        path.replace(folder / path.relative_to(made))
 
 
 def write_folder(
@@ -98,6 +114,7 @@ def write_folder(
     trusted: bool,
 ) -> None:
     """Write all files."""
+    (folder / CHECKPOINTS).mkdir()
     write_weights(restored, folder / WEIGHTS)
     checkpoints = write_checkpoints(facts.results, facts.row, folder / CHECKPOINTS, trusted)
     config = {**configuration(facts, restored), "checkpoints": checkpoints}
@@ -141,9 +158,13 @@ def write_checkpoints(results: Results, row: Row, folder: Path, trusted: bool) -
 
 def write_weights(restored: Restored, path: Path) -> None:
     """Write a network's weights; those that it uses in two places are stored once."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_model
 
-    save_model(restored.network, str(path), {"format": "pt", "epoch": str(restored.epoch)})
+    try:
+        save_model(restored.network, str(path), {"format": "pt", "epoch": str(restored.epoch)})
+    except SafetensorError as error:
+        raise StorageError(f"{path.name} cannot be written ({error})") from error
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from resray.errors import InputError, unknown
 from resray.export.images import IMAGE_FORMATS
 from resray.export.latex import latex
 from resray.export.sheets import Sheet, Shown
+from resray.files import output_file
 
 SUFFIXES = {
     ".csv": "csv",
@@ -133,6 +134,7 @@ def write_file(output: Path, content: str | bytes) -> None:
     # A lone surrogate, which only a hostile name holds, becomes a question mark.
     data = content.encode("utf-8", "replace") if isinstance(content, str) else content
     try:
-        output.write_bytes(data)
+        with output_file(output) as file:
+            file.write(data)
     except OSError as error:
         raise InputError(f"--output {output}: cannot be written ({error.strerror})") from error

@@ -1,7 +1,7 @@
 """A search as a feed: its stages one after another, until they are done or something ends them."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from resray.training.trial import Job
 Row = dict[str, Any]
 Stage = Callable[[], list[Leg]]
 """Returns what to run, once everything before it has ended."""
+STARTS = 2
+"""How often a leg begins at one epoch: one that comes back from there again would for ever."""
 
 
 class Proposals(Protocol):
@@ -105,6 +107,8 @@ class Campaign:
         self._active: dict[str, Leg] = {}
         self._waiting: dict[str, int] = {}
         """The rung of each trial that has come to one and is not yet decided on."""
+        self._starts: Counter[tuple[str, int | None, int]] = Counter()
+        """How often each leg was handed out after each epoch."""
 
     @property
     def over(self) -> bool:
@@ -118,12 +122,18 @@ class Campaign:
 
     def next_job(self) -> Job | None:
         """Return the next leg's job; a stage begins when nothing of the one before it is left."""
-        self._refill()
-        if not self._queue:
-            return None
-        leg = self._queue.popleft()
-        self._active[leg.trial_id] = leg
-        return leg.work.job
+        while True:
+            self._refill()
+            if not self._queue:
+                return None
+            leg = self._queue.popleft()
+            self._active[leg.trial_id] = leg
+            done = self._row(leg.trial_id)["epochs_done"]
+            self._starts[leg.trial_id, leg.rung, done] += 1
+            if self._starts[leg.trial_id, leg.rung, done] <= STARTS:
+                return leg.work.job
+            message = f"ended {STARTS} times after epoch {done} without getting any further"
+            self.failed(leg.trial_id, "NoProgress", message)
 
     def _refill(self) -> None:
         if not self._begun:
@@ -176,7 +186,10 @@ class Campaign:
 
     def died(self, trial_id: str, reason: str) -> None:
         """Record that the trial starts again."""
-        self._queue.appendleft(self._active.pop(trial_id))
+        leg = self._active.pop(trial_id)
+        self._queue.appendleft(leg)
+        # Deaths have a limit of their own.
+        self._starts[trial_id, leg.rung, self._row(trial_id)["epochs_done"]] -= 1
         self._recorder.died(trial_id, reason)
         self._tell(trial_id, {"kind": "died", "reason": reason})
 

@@ -6,13 +6,14 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 import ray
 
 from resray.errors import ClusterError
+from resray.files import storage_errors
 from resray.orchestration.environment import SETTINGS
 from resray.orchestration.resources import Allocation, Machine
 
@@ -144,8 +145,9 @@ def chatter_to(log: Path) -> Iterator[None]:
 
     Whoever wants to be seen meanwhile writes to a duplicate of the descriptor made before.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(log)
+    with storage_errors(log.parent):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(log)
     logger = logging.getLogger("ray")
     logger.addHandler(handler)
     propagates, logger.propagate = logger.propagate, False
@@ -170,6 +172,8 @@ def written_to(log: Path, descriptor: int, stream: TextIO) -> Iterator[None]:
     try:
         yield
     finally:
-        stream.flush()
+        # What the log has no room for is lost.
+        with suppress(OSError):
+            stream.flush()
         os.dup2(before, descriptor)
         os.close(before)

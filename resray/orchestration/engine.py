@@ -13,7 +13,8 @@ import ray.tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from resray.orchestration.feed import Feed
+from resray.files import storage_errors
+from resray.orchestration.feed import Feed, UntilRefused
 from resray.orchestration.orphans import OrphanWatch, remove_all_groups
 from resray.orchestration.process_errors import EXPLAINED, process_error
 from resray.orchestration.resources import Allocation
@@ -116,15 +117,19 @@ def job_id(trial: Trial) -> str:
 def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures: int) -> None:
     """Run the feed's jobs, as many side by side as ``allocation`` says.
 
-    Returns when all have ended, when the feed is over, or when the user has interrupted. Ray must
-    be connected. Ray keeps its own state in ``storage``, which is removed before and after: resray
-    never goes on from it.
+    Returns when all have ended, when the feed is over, or when the user has interrupted; raises
+    StorageError when a disk refuses. Ray must be connected. Ray keeps its own state in ``storage``,
+    which is removed before and after: resray never goes on from it.
     """
     shutil.rmtree(storage, ignore_errors=True)
-    storage.mkdir(parents=True)
+    guarded = UntilRefused(feed)
     try:
-        with terminate_like_interrupt(), all_starting_at_once(allocation.side_by_side):
-            tuner(feed, allocation, str(storage), max_failures).fit()
+        with storage_errors(storage):
+            storage.mkdir(parents=True)
+            with terminate_like_interrupt(), all_starting_at_once(allocation.side_by_side):
+                tuner(guarded, allocation, str(storage), max_failures).fit()
+        if guarded.refusal is not None:
+            raise guarded.refusal
     finally:
         shutil.rmtree(storage, ignore_errors=True)
         # Where Ray is gone, so are the groups.

@@ -2,8 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
+from resray.errors import StorageError
 from resray.orchestration.recorder import Recorder
 from resray.training.trial import Job
 
@@ -41,6 +43,40 @@ class Feed(Protocol):
 
     def ended(self, trial_id: str) -> None:
         """A trial's job has ended: its last message has said how, or it was stopped."""
+
+
+class UntilRefused:
+    """A feed that is over when a disk refuses what it, or one of its trials, writes."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self.refusal: StorageError | None = None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the feed is."""
+        return self._feed.exhausted
+
+    @property
+    def over(self) -> bool:
+        """Whether the feed is, or a disk has refused."""
+        return self.refusal is not None or self._feed.over
+
+    def message(self, trial_id: str, message: Message) -> bool:
+        """Pass a message on, which may tell that a disk has refused."""
+        if message.get("error_class") == StorageError.__name__:
+            self.refusal = StorageError(message["error_message"])
+        return bool(self._tried(self._feed.message, trial_id, message))
+
+    def __getattr__(self, name: str) -> Any:
+        """Return another of the feed's methods, of which what a disk refuses is kept too."""
+        return partial(self._tried, getattr(self._feed, name))
+
+    def _tried(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return method(*arguments)
+        except StorageError as error:
+            self.refusal = self.refusal or error
 
 
 class FixedList:

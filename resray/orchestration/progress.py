@@ -15,6 +15,7 @@ from rich.table import Table
 from resray.orchestration.estimate import makespan
 from resray.orchestration.trainable import PROGRESS_FILE
 from resray.results.store import ResultStore
+from resray.results.summary import seconds_of
 from resray.training.trial import Job
 
 Row = dict[str, Any]
@@ -107,12 +108,13 @@ class Board:
             time.time(),
         )
         verb = f"goes on after epoch {view.epoch}" if view.epoch else "started"
-        self._line(f"{view.label}: {verb} on {message['facts']['device']}")
+        remark = f" ({message['remark']})" if message.get("remark") else ""
+        self._line(f"{view.label}: {verb} on {message['facts']['device']}{remark}")
 
     def _epoch(self, view: TrialView, message: Mapping[str, Any]) -> None:
         record = message["record"]
         view.epoch, view.record, view.epoch_began = record["epoch"], record, time.time()
-        view.seconds_per_epoch = record["seconds_training"] + record["seconds_evaluating"]
+        view.seconds_per_epoch = seconds_of(record)
         self._line(
             f"{view.label}: epoch {view.epoch}/{view.epochs}, train loss "
             f"{record['train_loss']:.3f}, validation {percent(record['validation_accuracy'])}, "

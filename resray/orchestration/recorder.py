@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from resray.errors import StorageError
+from resray.results.recovery import kept_beside
 from resray.results.store import ResultStore, now
-from resray.results.summary import summarise
+from resray.results.summary import seconds_of, summarise
 from resray.study.expand import PlannedTrial
+from resray.study.recipe_spec import Recipe
 from resray.study.recipes import implementation
 from resray.training.batch_note import REMARK
+from resray.training.stopping import ending_of
 from resray.training.trial import Job
 
 Row = dict[str, Any]
@@ -63,11 +67,44 @@ class Recorder:
     planned: set[str] = field(default_factory=set)
 
     def plan(self, row: Row) -> None:
-        """Register a trial: what it is, and that it waits."""
-        known = self.store.trial(row["trial_id"]) or {}
+        """Register a trial, which waits; one whose row was lost is made again, its end included."""
+        known = self.store.trial(row["trial_id"])
         fresh = {"status": "pending", "attempts": 0, "epochs_done": 0}
         self.planned.add(row["trial_id"])
-        self.store.put_trial({**fresh, **known, **row, "status": "pending", "reason": None})
+        self.store.put_trial({**fresh, **(known or {}), **row, "status": "pending", "reason": None})
+        if known is None:
+            self._make_again(row["trial_id"])
+
+    def _make_again(self, trial_id: str) -> None:
+        """Take from beside its checkpoints what the tables have lost of a trial."""
+        records, facts = kept_beside(self.store.folder / "checkpoints" / trial_id)
+        if not records:
+            return
+        self.add_lost(trial_id, records)
+        row = self._row(trial_id)
+        recipe = Recipe.model_validate_json(row["recipe"])
+        ending = ending_of(recipe, records, row["stop_after"]) or {}
+        known = {
+            **noted(row, facts.pop("note", None), len(records)),
+            **ending,
+            **self.summary(trial_id),
+        }
+        facts.pop("pid", None)
+        self.store.put_trial({"trial_id": trial_id, "attempts": 1, **facts, **known})
+
+    def whole_epochs(self, trial_id: str) -> int:
+        """Return how many epochs of a trial there are, from 1 on, with what lies beside it."""
+        self.add_lost(trial_id, kept_beside(self.store.folder / "checkpoints" / trial_id)[0])
+        there = [epoch["epoch"] for epoch in self.store.epochs(trial_id)]
+        return len(there) if there == [*range(1, len(there) + 1)] else 0
+
+    def summary(self, trial_id: str) -> Row:
+        """Return what of a trial's row follows from its epochs."""
+        summary = summarise(self.store.epochs(trial_id))
+        if self._row(trial_id).get("exclusive") is False:
+            # The counter was that of all who shared the device.
+            summary["energy_joules"] = None
+        return summary
 
     def message(self, trial_id: str, message: Mapping[str, Any]) -> None:
         """Write down one message of `resray.training.trial.run_trial`."""
@@ -118,7 +155,9 @@ class Recorder:
         finally:
             # Also those whose process has died and that wait for their next start.
             for trial_id in self.planned:
-                self.interrupted(trial_id, reason)
+                # On a full disk as far as there is room; the next command finds out the rest.
+                with suppress(StorageError):
+                    self.interrupted(trial_id, reason)
 
     def status(self, trial_id: str) -> str:
         """Return the trial's status."""
@@ -139,6 +178,7 @@ class Recorder:
                 **hours,
                 **dict.fromkeys(("ended", "reason", "error_class", "error_message", "traceback")),
                 **noted(row, note, message["epoch"]),
+                **self.summary(trial_id),
                 "status": "running",
                 "attempts": attempts,
                 "started": row.get("started") or now(),
@@ -146,7 +186,8 @@ class Recorder:
         )
         self.running[trial_id] = facts["host"]
         self._note_sharing(facts["host"])
-        self._event(trial_id, "resumed" if attempts > 1 else "started", pid=pid)
+        self._event(trial_id, "resumed" if attempts > 1 else "started", pid=pid,
+                    detail=message.get("remark"))  # fmt: skip
 
     def _reconcile(self, trial_id: str, epochs_done: int, records: list[Row]) -> None:
         """Bring the table to the checkpoint that the trial goes on from.
@@ -158,6 +199,10 @@ class Recorder:
         if dropped:
             detail = f"{dropped} epochs are beyond the checkpoint and trained anew"
             self._event(trial_id, "died", detail=detail)
+        self.add_lost(trial_id, records)
+
+    def add_lost(self, trial_id: str, records: list[Row]) -> None:
+        """Add those of a trial's records that the tables lack."""
         known = {epoch["epoch"] for epoch in self.store.epochs(trial_id)}
         lost = [record for record in records if record["epoch"] not in known]
         if lost:
@@ -191,13 +236,8 @@ class Recorder:
                 for record in records
             ],
         )
-        summary = summarise(self.store.epochs(trial_id))
-        if row.get("exclusive") is False:
-            # The counter was that of all who shared the device.
-            summary["energy_joules"] = None
-        spent = sum(record["seconds_training"] + record["seconds_evaluating"] for record in records)
-        hours = self._gpu_hours(row, spent)
-        self.store.put_trial({"trial_id": trial_id, **summary, **hours})
+        hours = self._gpu_hours(row, sum(map(seconds_of, records)))
+        self.store.put_trial({"trial_id": trial_id, **self.summary(trial_id), **hours})
 
     def _gpu_hours(self, row: Row, seconds: float) -> Row:
         """Return the trial's GPU-hours after ``seconds`` more with this command's share of GPUs."""
@@ -212,7 +252,8 @@ class Recorder:
 
     def _end(self, trial_id: str, outcome: Row) -> None:
         self.running.pop(trial_id, None)
-        self.store.put_trial({"trial_id": trial_id, **outcome, "ended": now()})
+        ending = {"ended": now(), **self.summary(trial_id), **outcome}
+        self.store.put_trial({"trial_id": trial_id, **ending})
         detail = outcome.get("error_message") or outcome.get("reason")
         self._event(trial_id, outcome["status"], detail=detail)
 

@@ -30,7 +30,12 @@ from resray.orchestration.progress import Board, TrialView
 from resray.orchestration.recorder import Recorder, planned_row
 from resray.orchestration.resources import Allocation, Machine, counted
 from resray.orchestration.storage import check_storage
-from resray.results.store import ResultStore, read_table, writer_lock
+from resray.results.recovery import (
+    put_damaged_aside,
+    recorded_epochs,
+    remove_remains,
+)
+from resray.results.store import ResultStore, writer_lock
 from resray.study.load import study_text
 
 Row = dict[str, Any]
@@ -49,9 +54,9 @@ def run_study(planner: Planner, machine: Machine, console: Console) -> tuple[lis
         log = planner.results / "ray.log"
         with joined(bench.address, machine, log) as whole:
             say(console, f"Study {planner.study.name}: reading the data …")
+            put_right(planner.store, console)
             work, allocation = planner.plan(whole)
             copy_study(bench.study, planner.results)
-            mark_cut_off(planner.store)
             todo = [item for item in work if planner.is_todo(item.trial, item.job.trial_id)]
             if todo:
                 run_missing(planner, todo, whole, allocation, console)
@@ -90,6 +95,7 @@ def run_missing(
         origin = provenance()
         for item in todo:
             recorder.plan(planned_row(item.trial, item.job, origin))
+        todo = [item for item in todo if planner.is_todo(item.trial, item.job.trial_id)]
         views = [trial_view(item, planner.store) for item in todo]
         board = Board(views, planner.store, console, allocation.side_by_side)
         feed = FixedList([item.job for item in todo], recorder, board.hear)
@@ -138,17 +144,35 @@ def say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def mark_cut_off(store: ResultStore) -> None:
-    """Mark trials as interrupted that an earlier command left running when it was killed.
+def put_right(store: ResultStore, console: Console) -> None:
+    """Leave tables that a command can go on from, and say what was wrong with them.
 
-    Whoever holds the writer's lock knows that nobody trains them any more.
+    Whoever holds the writer's lock knows that nobody trains any more what an earlier command left
+    running when it was killed. Epochs that were lost with a file come back from beside the
+    checkpoints; where they cannot, their trial has not ended.
     """
-    trials = read_table(store.folder, "trials") if (store.folder / "trials").is_dir() else None
-    if trials is None:
-        return
-    for trial_id in trials.loc[trials["status"] == "running", "trial_id"]:
-        reason = "an earlier command was killed"
-        store.put_trial({"trial_id": trial_id, "status": "interrupted", "reason": reason})
+    remove_remains(store.folder)
+    for line in put_damaged_aside(store.folder):
+        say(console, line)
+    recorder, recorded, lost = Recorder(store), recorded_epochs(store.folder), []
+    for row in store.trials():
+        trial_id, status = row["trial_id"], row["status"]
+        wanted = max(row["epochs_done"] or 0, status == "completed")
+        changes: Row = {}
+        if status == "running":
+            changes = {"status": "interrupted", "reason": "an earlier command was killed"}
+        if recorded.get(trial_id, 0) != wanted:
+            there = recorder.whole_epochs(trial_id)
+            changes |= recorder.summary(trial_id) if there >= wanted else {"epochs_done": there}
+            if there < wanted:
+                lost.append(row["name"])
+            if there < wanted and status == "completed":
+                changes |= {"status": "interrupted", "reason": "its epochs were lost"}
+        if changes:
+            store.put_trial({"trial_id": trial_id, **changes})
+    if lost:
+        names = ", ".join(lost[:3]) + (" ..." if lost[3:] else "")
+        say(console, f"{counted(len(lost), 'trial')} lost epochs for good, to be trained: {names}")
 
 
 def trial_view(item: Work, store: ResultStore) -> TrialView:

@@ -142,7 +142,7 @@ class Search:
         """Return the trials that are trained to their end, in the order in which they began."""
         rows = (self.store.trial(each.final.trial_id) for each in self.contenders)
         trained = [row for row in rows if row is not None and row["status"] == "completed"]
-        return [row["trial_id"] for row in sorted(trained, key=lambda row: row["started"])]
+        return [row["trial_id"] for row in sorted(trained, key=lambda row: str(row["started"]))]
 
     def _reopen_failed(self, legs: Iterable[Leg]) -> None:
         """Let trials try again that failed in an earlier command; one that diverged would again."""

@@ -99,12 +99,13 @@ class SearchBoard(Board):
             return f"waits at its rung, epoch {view.epoch}, {accuracies(trial)}"
         if kind in ("finished", "stopped"):
             return ending(trial)
-        if kind == "judged" or self.tally.search_trials > FEW:
+        remark = message.get("remark")
+        if kind == "judged" or (self.tally.search_trials > FEW and not remark):
             return None
         if kind == "epoch":
             return f"epoch {view.epoch}/{view.epochs}, {accuracies(trial, message['record'])}"
         verb = f"goes on after epoch {view.epoch}" if view.epoch else "started"
-        return f"{verb} on {message['facts']['device']}"
+        return f"{verb} on {message['facts']['device']}{f' ({remark})' if remark else ''}"
 
     def _standing(self, role: str) -> str:
         """Return the end of every line: time left, and while it searches the best and what that

@@ -13,7 +13,7 @@ from resray.orchestration.resources import Allocation, Machine
 from resray.orchestration.run import (
     copy_study,
     joined,
-    mark_cut_off,
+    put_right,
     say,
     started,
 )
@@ -47,7 +47,7 @@ def run_search(planner: SearchPlanner, machine: Machine, console: Console) -> Se
     with writer_lock(planner.results), joined(asked.address, machine, log) as whole:
         say(console, f"Study {planner.study.name}: reading the data …")
         copy_study(asked.study, planner.results)
-        mark_cut_off(planner.store)
+        put_right(planner.store, console)
         with started(asked.address, whole, log, console):
             allocation = allocated(planner, whole, console)
             check_fits(allocation)

@@ -11,6 +11,7 @@ from resray.orchestration.epochs_left import Chances, epochs_left, epochs_left_r
 from resray.orchestration.progress import TrialView
 from resray.results.schema import TABLES
 from resray.results.store import ResultStore
+from resray.results.summary import seconds_of
 from resray.search.budget import Spending
 from resray.search.decision import Decision
 from resray.search.referee import Referee
@@ -98,7 +99,7 @@ class Tally:
         if trial.role == "search" and row["audited"]:
             trial.role = "audit"
             self.states["search", "stopped"] += 1
-        seconds = (row["seconds_training"] or 0.0) + (row["seconds_evaluating"] or 0.0)
+        seconds = seconds_of(row)
         self._measured_before.add(seconds, view.epoch * view.work_per_epoch)
         if trial.role != "confirmation":
             self._full_work[trial.point] = trial.full_epochs * view.work_per_epoch
@@ -150,7 +151,7 @@ class Tally:
         view = trial.view
         self._set_epoch(trial, record["epoch"])
         view.record = record
-        view.seconds_per_epoch = record["seconds_training"] + record["seconds_evaluating"]
+        view.seconds_per_epoch = seconds_of(record)
         self._measured.add(view.seconds_per_epoch, view.work_per_epoch)
 
     def _set_state(self, trial: Followed, state: str) -> None:

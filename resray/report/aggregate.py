@@ -318,7 +318,7 @@ def parsed_json(text: str | None, empty: Any) -> Any:
     """Return what ``text`` says if it has the shape of ``empty``, else ``empty``."""
     try:
         value = json.loads(text) if text else empty
-    except ValueError:
+    except (ValueError, RecursionError):
         return empty
     return value if isinstance(value, type(empty)) else empty
 

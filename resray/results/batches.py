@@ -16,18 +16,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from resray.results.files import (
     joined,
     read_file,
-    read_files,
     read_parts,
-    said_which,
     table_files,
     write_file,
 )
-from resray.results.schema import table_schema
 
 FEWEST, LARGEST = 100, 1000
 """Trials of a batch."""
@@ -60,7 +56,7 @@ class Batches:
             batches = filter(is_batch, table_files(self.folder, table))
             oldest_first = sorted(batches, key=lambda path: path.stat().st_mtime_ns)
             self._members[table] = {trial_id: path for path in oldest_first
-                                    for trial_id in trial_ids(path)}  # fmt: skip
+                                    for trial_id in ids_in(self._read(table, path))}  # fmt: skip
         return self._members[table]
 
     def rows(self, table: str, trial_id: str) -> list[Row]:
@@ -75,7 +71,7 @@ class Batches:
         while (path := self.members(table).get(trial_id)) is not None:
             rows = self._read(table, path)
             try:
-                for one in trial_ids(path):
+                for one in ids_in(rows):
                     batched, own = of_trial(rows, one), self._own(table, one)
                     if own is None or is_newer(batched, own, table):
                         write_file(self._path(table, one), batched)
@@ -111,7 +107,9 @@ class Batches:
 
     def _make(self, table: str, files: list[Path]) -> None:
         name = hashlib.sha256("\n".join(file.stem for file in files).encode()).hexdigest()[:16]
-        write_file(self.folder / table / f"{PREFIX}{name}.parquet", read_files(files, table))
+        write_file(
+            self.folder / table / f"{PREFIX}{name}.parquet", joined(read_parts(files, table), table)
+        )
         for file in files:
             file.unlink()
 
@@ -121,7 +119,7 @@ class Batches:
     def _own(self, table: str, trial_id: str) -> pa.Table | None:
         """Return the rows of a trial's own file, if it has one."""
         try:
-            return read_file(self._path(table, trial_id), table_schema(table))
+            return read_file(self._path(table, trial_id), table)
         except FileNotFoundError:
             return None
 
@@ -136,7 +134,7 @@ class Batches:
     def _read(self, table: str, path: Path) -> pa.Table:
         """Return a batch's rows; those of the last one that was asked for are kept."""
         if self._open is None or self._open[0] != path:
-            self._open = (path, read_file(path, table_schema(table)))
+            self._open = (path, read_file(path, table))
         return self._open[1]
 
     def _forget(self, table: str) -> None:
@@ -144,10 +142,9 @@ class Batches:
         self._open = None
 
 
-def trial_ids(path: Path) -> list[str]:
-    """Return the trials of a batch."""
-    with said_which(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
-        return [str(one) for one in pc.unique(file.read(["trial_id"])["trial_id"]).to_pylist()]
+def ids_in(rows: pa.Table) -> list[str]:
+    """Return the trials of some rows."""
+    return list(pc.unique(rows["trial_id"]).to_pylist())
 
 
 def of_trial(rows: pa.Table, trial_id: str) -> pa.Table:
@@ -201,7 +198,7 @@ def superseded(files: Sequence[Path], parts: Sequence[pa.Table], table: str) -> 
     """Return, by the place of a file, the trials of which another file's rows count."""
     places: dict[str, list[int]] = {}
     for place, (file, part) in enumerate(zip(files, parts, strict=True)):
-        ids = pc.unique(part["trial_id"]).to_pylist() if is_batch(file) else [file.stem]
+        ids = ids_in(part) if is_batch(file) else [file.stem]
         for trial_id in ids:
             places.setdefault(trial_id, []).append(place)
     several = {trial_id: found for trial_id, found in places.items() if len(found) > 1}

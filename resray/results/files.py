@@ -1,26 +1,43 @@
 """Parquet files of the result tables: reading them in any version, writing them whole."""
 
+import io
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
+from zlib import crc32
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from resray.errors import InputError
 from resray.files import whole_file
-from resray.results.schema import VERSION, VERSION_KEY, table_schema
+from resray.limits import require_size
+from resray.results.schema import UTC, VERSION, VERSION_KEY, table_schema
 
 WRITING = ".writing"
 """Folder beside the tables' in which files lie until they are whole."""
+MARK = b"resray crc32"
+"""Stands, before the checksum of all other bytes, between a file's pages and its footer.
+
+Parquet's own checksums leave out the footer, of which one bit makes a column another one or lets
+Arrow's reader crash. No reader looks there: pages are found from the footer, that from the end."""
 LONGEST_REASON = 200
 """Letters of Arrow's explanation of what is wrong with a file."""
+LONGEST_ID = 200
+"""Letters of a trial's id, which names files and folders."""
+MOST_EPOCHS = 10**6
+LATEST = 253_402_300_799_999_999
+"""Microseconds from 1970 to the end of the year 9999, the last that Python knows."""
 READERS = min(8, os.cpu_count() or 1)
 """How many files are read at the same time."""
 ROWS_TOGETHER = 50_000
 """Rows that are written, and so read, at a time: a reader holds that many twice."""
+
+
+class DamagedFileError(InputError):
+    """A file of the tables holds other bytes than were written, or what nobody writes there."""
 
 
 def table_files(folder: Path, table: str) -> list[Path]:
@@ -28,21 +45,11 @@ def table_files(folder: Path, table: str) -> list[Path]:
     return sorted((folder / table).glob("[!._]*.parquet"))
 
 
-def read_files(files: Sequence[Path], table: str, coded: Collection[str] = ()) -> pa.Table:
-    """Return the rows of a table's files.
-
-    Of the text columns ``coded`` each different text is kept once, in a dictionary. Raises
-    InputError as `read_file` does.
-    """
-    return joined(read_parts(files, table, coded), table, coded)
-
-
 def read_parts(files: Sequence[Path], table: str, coded: Collection[str] = ()) -> list[pa.Table]:
     """Return the rows of each of a table's files."""
-    schema = _with_dictionaries(table_schema(table), coded)
     # Most of a small file's time passes outside of Python, so threads share it.
     with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(lambda file: read_file(file, schema, coded), files))
+        return list(pool.map(lambda file: read_file(file, table, coded), files))
 
 
 def joined(parts: Sequence[pa.Table], table: str, coded: Collection[str] = ()) -> pa.Table:
@@ -55,55 +62,85 @@ def joined(parts: Sequence[pa.Table], table: str, coded: Collection[str] = ()) -
     return rows
 
 
-def read_file(path: Path, schema: pa.Schema, coded: Collection[str] = ()) -> pa.Table:
-    """Return the rows of one file with the columns of ``schema``.
+def read_file(path: Path, table: str, coded: Collection[str] = ()) -> pa.Table:
+    """Return the rows of one file with the columns of a table.
 
-    Raises InputError if the file is damaged, cannot be read or is a newer resray's, and
-    FileNotFoundError if it is not there.
+    Raises DamagedFileError if the file is damaged or holds what no table holds, InputError if it
+    cannot be read or is a newer resray's, and FileNotFoundError if it is not there.
     """
-    with said_which(path):
-        # pq.read_table plans a dataset's scan first, which takes longer than to read so small a
-        # file.
+    if path.exists() and not path.is_file():
+        raise damaged(path, "not a regular file")
+    try:
+        # A path may look like an address to Arrow; and pq.read_table plans a dataset's scan first,
+        # which takes longer than to read so small a file.
+        source = pa.BufferReader(require_checksum(path.read_bytes()))
         try:
-            opened = pq.ParquetFile(path, read_dictionary=coded, page_checksum_verification=True)
+            opened = pq.ParquetFile(source, read_dictionary=coded, page_checksum_verification=True)
         except KeyError:
             # An older version's file has not all of these columns.
-            opened = pq.ParquetFile(path, page_checksum_verification=True)
+            opened = pq.ParquetFile(source, page_checksum_verification=True)
         with opened as file:
-            return conform(file.read(use_threads=False), schema, path)
-
-
-@contextmanager
-def said_which(path: Path) -> Iterator[None]:
-    """Raise InputError, with the file and what to do, where a file cannot be read."""
-    try:
-        yield
+            require_size(file.metadata.num_rows * file.metadata.num_columns * 8, path)
+            schema = _with_dictionaries(table_schema(table), coded)
+            rows = conform(file.read(use_threads=False), schema, path)
+            require_plain(rows, table)
+            return rows
     except FileNotFoundError:
         # Expected: since the files were listed, a batch was made or taken apart.
         raise
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         # Arrow's own errors have no number; the system's (no permission) are not about the content.
         if number := getattr(error, "errno", None):
             raise InputError(f"{path}: cannot be read ({os.strerror(number)})") from error
-        reason = " ".join(str(error).split())[:LONGEST_REASON]
-        raise InputError(
-            f"{path}: damaged ({reason}); put a copy in its place, or delete it and what trials/ "
-            "holds of the same trials and run the study again"
-        ) from error
+        raise damaged(path, " ".join(str(error).split())[:LONGEST_REASON]) from error
+
+
+def damaged(path: Path, reason: str) -> DamagedFileError:
+    """Return the error of a damaged file: what is wrong with it, and what to do."""
+    return DamagedFileError(
+        f"{path}: damaged ({reason}); the `resray bench` or `resray tune` that trained its trials "
+        "puts it aside and makes it again from their checkpoints"
+    )
 
 
 def write_file(path: Path, rows: pa.Table) -> None:
-    """Write a file that appears whole, by rename."""
+    """Write a file that appears whole, by rename, with checksums: no number is ever another one."""
+    made = io.BytesIO()
+    pq.write_table(rows, made, row_group_size=ROWS_TOGETHER, write_page_checksum=True)
+    content = made.getvalue()
+    pages = content[: footer_of(content)]
     # What reads the table's folder may take every file in it for a whole one.
     with whole_file(path, scratch=path.parent.parent / WRITING) as file:
-        # With checksums, so that a damaged number is no other number.
-        pq.write_table(rows, file, row_group_size=ROWS_TOGETHER, write_page_checksum=True)
+        mark = MARK + crc32(content).to_bytes(4, "little")
+        file.write(pages + mark + content[len(pages) :])
+
+
+def require_checksum(content: bytes) -> bytes:
+    """Return a file's bytes; ValueError if they are others than were written.
+
+    Older versions wrote no checksum over all of them.
+    """
+    end = footer_of(content)
+    pages, mark, stated = (
+        content[: max(0, end - 16)],
+        content[end - 16 : end - 4],
+        content[end - 4 : end],
+    )
+    if mark == MARK and crc32(content[end:], crc32(pages)).to_bytes(4, "little") != stated:
+        raise ValueError("its checksum differs")
+    return content
+
+
+def footer_of(content: bytes) -> int:
+    """Return where a Parquet file's footer begins; its length stands 8 bytes before the end."""
+    return max(0, len(content) - 8 - int.from_bytes(content[-8:-4], "little"))
 
 
 def conform(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
     """Bring a table of this or an older schema version to this version's columns.
 
-    Raises InputError if the file was written by a newer resray.
+    Raises InputError if the file was written by a newer resray, and ValueError if its columns are
+    not those of its version: all of this one's, none but these of an older one's.
     """
     version = int((table.schema.metadata or {}).get(VERSION_KEY, b"1"))
     if version > VERSION:
@@ -111,15 +148,34 @@ def conform(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
             f"{path}: schema version {version} is newer than this resray reads (up to {VERSION}); "
             "upgrade resray"
         )
-    if table.schema.equals(schema, check_metadata=True):
-        return table
+    if version == VERSION and not table.schema.equals(schema):
+        raise ValueError(f"its columns are not those of schema version {VERSION}")
+    names = table.column_names
+    if strange := [name for name in names if name not in schema.names or names.count(name) > 1]:
+        raise ValueError(f"no column of this table, or there twice: {', '.join(sorted(strange))}")
     columns = [
         _of_type(table[field.name], field.type)
-        if field.name in table.column_names
+        if field.name in names
         else pa.nulls(table.num_rows, field.type)
         for field in schema
     ]
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def require_plain(rows: pa.Table, table: str) -> None:
+    """Raise ValueError for ids that lead out of the folder, epochs and times that cannot be."""
+    for each in pc.unique(rows["trial_id"]).to_pylist():
+        if not each or len(each) > LONGEST_ID or each in (".", "..") or {"/", "\0"} & {*each}:
+            raise ValueError(f"{each!r:.99} is no trial's id")
+    limits = {field.name: (0, LATEST) for field in rows.schema if field.type == UTC}
+    if table == "epochs":
+        limits["epoch"] = (1, MOST_EPOCHS)
+    for name, (lowest, highest) in limits.items():
+        numbers = rows[name].cast(pa.int64())
+        # Of a time that is missing nothing is known, but an epoch has its number.
+        found = pc.min_max(pc.fill_null(numbers, 0)).as_py()
+        if len(rows) and not lowest <= found["min"] <= found["max"] <= highest:
+            raise ValueError(f"{name} from {found['min']} to {found['max']}")
 
 
 def _of_type(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

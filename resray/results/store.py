@@ -14,6 +14,7 @@ any moment, also after a kill -9. At the end of a command the files of many tria
 import fcntl
 import json
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from resray.errors import InputError
+from resray.files import storage_errors
 from resray.results.batches import BATCHED, Batches, read_each_once
 from resray.results.files import read_file, write_file
 from resray.results.schema import TABLES, table_schema
@@ -168,7 +170,7 @@ class ResultStore:
         if table in BATCHED:
             return self._batches.rows(table, trial_id)
         path = self._path(table, trial_id)
-        return read_file(path, table_schema(table)).to_pylist() if path.exists() else []
+        return read_file(path, table).to_pylist() if path.exists() else []
 
     def _write(self, table: str, trial_id: str, rows: list[Row]) -> None:
         schema = table_schema(table)
@@ -206,38 +208,46 @@ def read_rows(folder: Path, table: str, coded: tuple[str, ...] = ()) -> pa.Table
 def writer_lock(folder: Path) -> Iterator[None]:
     """Hold the one writer's place in a study's results folder.
 
-    Raises InputError if another process holds it, or if the folder cannot be written. The lock goes
-    with the process, however that ends.
+    Raises InputError if another process holds it, or if the folder cannot be one; StorageError if
+    its disk cannot be written. The lock goes with the process, however that ends.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder with --out DIR"
         ) from error
     with os.fdopen(descriptor, "r+") as file:
-        if not is_taken(file):
+        if not is_taken(file, folder):
             raise InputError(
                 f"{folder}: another resray (process {file.read().strip() or 'unknown'}) is writing "
                 "here; wait for it, or give this run a folder of its own with --out DIR"
             )
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        # Whoever is kept out is told the number; without room for it, nobody's.
+        with suppress(OSError):
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
 
 
-def is_taken(file: TextIO) -> bool:
+def is_taken(file: TextIO, folder: Path) -> bool:
     """Lock a file for this process and return whether that succeeded.
 
     Who asks whether it is held (`is_held`) holds it for some microseconds, hence several tries.
+    Where the file system has no locks it says so, and nobody is kept out.
     """
     for _ in range(LOCK_TRIES):
-        with suppress(BlockingIOError):
+        try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        time.sleep(LOCK_PAUSE)
+        except BlockingIOError:
+            time.sleep(LOCK_PAUSE)
+            continue
+        except OSError as error:
+            text = f"no locks here ({error.strerror}), so a second resray is not kept out"
+            print(f"resray: {folder}: {text}", file=sys.stderr)
+        return True
     return False
 
 

@@ -1,6 +1,6 @@
 """From a trial's epoch rows to the figures in its own row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Row = dict[str, Any]
@@ -10,22 +10,21 @@ def summarise(epochs: Sequence[Row]) -> Row:
     """Return the columns of the trials table that follow from its epochs, oldest first.
 
     The best epoch is the first with the highest validation accuracy; where there is no validation
-    split, nothing may be selected and it is the last.
+    split, nothing may be selected and it is the last. Without epochs nothing was measured.
     """
-    if not epochs:
-        return {"epochs_done": 0}
-    best = best_epoch(epochs)
-    training = sum(row["seconds_training"] for row in epochs)
+    best, last = (best_epoch(epochs), epochs[-1]) if epochs else ({}, {})
+    training = total(row["seconds_training"] for row in epochs)
     return {
-        "epochs_done": epochs[-1]["epoch"],
-        "best_epoch": best["epoch"],
-        "validation_accuracy": best["validation_accuracy"],
-        "test_accuracy": best["test_accuracy"],
+        "epochs_done": last.get("epoch", 0),
+        "best_epoch": best.get("epoch"),
+        "validation_accuracy": best.get("validation_accuracy"),
+        "test_accuracy": best.get("test_accuracy"),
         "test_accuracy_best": highest(row["test_accuracy"] for row in epochs),
-        "test_accuracy_last": epochs[-1]["test_accuracy"],
+        "test_accuracy_last": last.get("test_accuracy"),
         "seconds_training": training,
-        "seconds_evaluating": sum(row["seconds_evaluating"] for row in epochs),
-        "images_per_second": sum(row["images"] for row in epochs) / training,
+        "seconds_evaluating": total(row["seconds_evaluating"] for row in epochs),
+        "seconds_saving": total(row.get("seconds_saving") for row in epochs),
+        "images_per_second": sum(row["images"] for row in epochs) / training if training else None,
         "peak_memory_bytes": highest(row["peak_memory_bytes"] for row in epochs),
         "energy_joules": total(row.get("energy_joules") for row in epochs),
     }
@@ -45,6 +44,12 @@ def highest(values: Any) -> Any:
 
 
 def total(values: Any) -> Any:
-    """Return the sum of the values, or None if one of them was not measured."""
+    """Return the sum of the values, or None if one of them was not measured, or there is none."""
     known = list(values)
-    return None if None in known else sum(known)
+    return sum(known) if known and None not in known else None
+
+
+def seconds_of(record: Mapping[str, Any]) -> float:
+    """Return how long an epoch, or a trial, held its device; older ones have no time of saving."""
+    parts = ("seconds_training", "seconds_evaluating", "seconds_saving")
+    return sum(record.get(part) or 0.0 for part in parts)

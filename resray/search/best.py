@@ -73,10 +73,7 @@ def points_of(rows: Iterable[Row]) -> list[list[Row]]:
 
 def _without_length(recipe: str | None) -> str | None:
     """Return a recipe's text without what is rescaled to a rung's epochs."""
-    try:
-        settings = json.loads(recipe or "")
-    except ValueError:
-        return recipe
+    settings = parsed_or_text(recipe)
     if not isinstance(settings, dict):
         return recipe
     kept = {key: value for key, value in settings.items() if key not in RESCALED}
@@ -156,7 +153,15 @@ def _confirms(row: Row) -> bool:
 
 def _same_recipe(row: Row, won: Row) -> bool:
     alike = all(row.get(key) == won.get(key) for key in ("dataset_checksum", "implementation"))
-    return alike and json.loads(row["recipe"]) == json.loads(won["recipe"])
+    return alike and parsed_or_text(row["recipe"]) == parsed_or_text(won["recipe"])
+
+
+def parsed_or_text(text: str | None) -> Any:
+    """Return what a JSON text says; what is none stays."""
+    try:
+        return json.loads(text or "")
+    except (ValueError, RecursionError):
+        return text
 
 
 def fresh_seeds(rows: Iterable[Row], won: Row, count: int) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from resray.errors import InputError
+from resray.files import output_file
 from resray.study.applicable import in_use
 from resray.study.layers import deep_merge, flatten, nested
 from resray.study.recipe_spec import Recipe
@@ -86,12 +87,14 @@ def write_study_file(document: Mapping[str, Any], path: Path, *, force: bool) ->
         dict(document), sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
     )
     try:
-        if not force and path.exists() and not _trains_the_same(path.read_text(), text):
+        if not force and path.is_file() and not _trains_the_same(path.read_text(), text):
             raise InputError(
                 f"{path}: is there already and differs; type --force to replace it, or "
                 "--out-file FILE for another place"
             )
-        path.write_text(text)
+        path.parent.stat()
+        with output_file(path) as file:
+            file.write(text.encode())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise InputError(f"{path}: cannot be written ({reason})") from error

@@ -6,9 +6,7 @@ epoch, so a checkpoint needs neither a schedule's state nor a generator's to go 
 
 import io
 import json
-import pickle
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,22 +17,24 @@ from resray.errors import DataError
 from resray.files import whole_file
 from resray.results.summary import summarise
 from resray.study.spec import CheckpointPolicy
-
-Checkpoint = dict[str, Any]
+from resray.training.checkpoint_file import Checkpoint, read_checkpoint
 
 KEEP_NONE = CheckpointPolicy()
 """No periodic checkpoints."""
+
+MOVE_IT = "put a copy in its place, or move it elsewhere to train this trial from the start"
+"""What to do with a last checkpoint that does not serve."""
 
 TO_GO_ON = ("optimizer", "scaler")
 """Keys that only the checkpoint of an unfinished training needs."""
 
 
-def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write ``checkpoint`` by rename: ``path`` always is a whole file, the old one or the new."""
+def write_checkpoint(path: Path, checkpoint: Checkpoint, keep: Path | None = None) -> None:
+    """Write ``checkpoint`` by rename; what was at ``path`` before is then at ``keep``."""
     # By way of memory: of a full disk torch's own writer says nothing that can be told apart.
     content = io.BytesIO()
     torch.save(checkpoint, content)
-    with whole_file(path) as file:
+    with whole_file(path, keep=keep) as file:
         file.write(content.getbuffer())
 
 
@@ -42,35 +42,6 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write ``content`` as JSON for people to read, by rename as well."""
     with whole_file(path) as file:
         file.write(f"{json.dumps(content, indent=2, allow_nan=False)}\n".encode())
-
-
-def read_checkpoint(path: Path, advice: str = "") -> Checkpoint | None:
-    """Return the checkpoint at ``path`` with tensors on the CPU, or None where there is none.
-
-    Loads tensors and plain values only, so no file can run code. Raises DataError, with ``advice``
-    at its end, if the file is damaged.
-    """
-    if not path.exists():
-        return None
-    try:
-        with warnings.catch_warnings():
-            # Of a file that is none of torch's it says so at length before it raises.
-            warnings.simplefilter("ignore")
-            checkpoint: Checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    # A file that is no checkpoint can make torch's reader raise nearly anything.
-    except (
-        RuntimeError,
-        OSError,
-        EOFError,
-        LookupError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        pickle.UnpicklingError,
-    ) as error:
-        message = f"{path}: not a readable checkpoint ({type(error).__name__}){advice}"
-        raise DataError(message) from error
-    return checkpoint
 
 
 @dataclass(frozen=True)
@@ -87,6 +58,11 @@ class CheckpointFolder:
         Of a finished training it is the final one, and holds no optimizer.
         """
         return self.folder / "last.pt"
+
+    @property
+    def previous(self) -> Path:
+        """The one before it, while the training is not finished."""
+        return self.folder / "previous.pt"
 
     @property
     def best(self) -> Path:
@@ -113,11 +89,33 @@ class CheckpointFolder:
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)
 
+    def newest(self) -> tuple[Checkpoint, Path, str | None] | None:
+        """Return the newest checkpoint that is whole, its file, and what is wrong with a newer one.
+
+        None where there is none at all. Raises DataError if there are some, all damaged.
+        """
+        damage = None
+        for path in (self.last, self.previous):
+            try:
+                checkpoint = read_checkpoint(path)
+            except DataError as error:
+                damage = damage or str(error)
+                continue
+            if checkpoint is not None:
+                return checkpoint, path, damage
+        if damage is not None:
+            raise DataError(f"{damage}, nor is there one before it; {MOVE_IT}")
+        return None
+
+    def put_damaged_aside(self) -> None:
+        """Let the last checkpoint, which is damaged, not take the place of the one before it."""
+        self.last.replace(self.last.with_name("last.pt.damaged"))
+
     def save(self, checkpoint: Checkpoint, *, is_best: bool) -> None:
         """Write what the epoch of ``checkpoint`` leaves, and ``last`` at the end.
 
-        Beside it ``best`` if this epoch is the best, the one of the epoch if the policy keeps it,
-        both without what only going on needs, and the metrics.
+        Beside it ``best`` if this epoch is the best and the one of the epoch if the policy keeps
+        it, both without what only going on needs.
         """
         kept = {key: value for key, value in checkpoint.items() if key not in TO_GO_ON}
         if is_best:
@@ -125,9 +123,13 @@ class CheckpointFolder:
         if self._keeps(checkpoint["epoch"]):
             write_checkpoint(self.at(checkpoint["epoch"]), kept)
             self._prune()
-        records = checkpoint["records"]
+        write_checkpoint(self.last, checkpoint, keep=self.previous)
+        if checkpoint["finished"]:
+            self.previous.unlink(missing_ok=True)
+
+    def save_metrics(self, records: Sequence[dict[str, Any]]) -> None:
+        """Write the records, once the checkpoint is there that holds them."""
         write_json(self.metrics, {"summary": summarise(records), "records": records})
-        write_checkpoint(self.last, checkpoint)
 
     def _keeps(self, epoch: int) -> bool:
         every = self.policy.every

@@ -20,8 +20,9 @@ from resray.data.splits import Splits
 from resray.errors import DataError
 from resray.study.phases import recipe_at
 from resray.study.recipe_spec import Recipe
-from resray.training.batch_note import same_steps
-from resray.training.checkpoints import Checkpoint, CheckpointFolder, read_checkpoint
+from resray.training.batch_note import is_out_of_memory, same_steps
+from resray.training.checkpoint_file import Checkpoint, read_recipe
+from resray.training.checkpoints import MOVE_IT, CheckpointFolder
 from resray.training.context import Context
 from resray.training.device import check_device_options, peak_memory, wait_for
 from resray.training.energy import energy_between, energy_counter
@@ -29,7 +30,7 @@ from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate
 from resray.training.parts import build_parts
 from resray.training.schedules import plateau_factor
-from resray.training.stopping import is_best_so_far, stops_early
+from resray.training.stopping import ending_of, is_best_so_far, validation_accuracies
 
 
 class Trainer:
@@ -54,6 +55,8 @@ class Trainer:
         self.splits = splits
         self.checkpoints = checkpoints
         self.records: list[Record] = []
+        self.remark: str | None = None
+        """What is to be told of the checkpoint that the training goes on from."""
         self.parts = build_parts(recipe, splits, context, seed)
         self.network, self.precision = self.parts.network, self.parts.precision
         self.train_loader = self.loader_of(splits.train)
@@ -95,40 +98,37 @@ class Trainer:
         return len(self.records)
 
     @property
-    def stopped_early(self) -> bool:
-        """Whether early stopping has ended the training before its last epoch."""
-        is_over = stops_early(self.recipe.early_stopping, self._accuracies())
-        return is_over and self.epochs_done < self.recipe.epochs
-
-    @property
     def finished(self) -> bool:
         """Whether nothing is left to train."""
-        return self.epochs_done >= self.recipe.epochs or self.stopped_early
-
-    def _accuracies(self) -> list[float]:
-        """Return the validation accuracies of all epochs; without a validation split, none."""
-        accuracies = [record["validation_accuracy"] for record in self.records]
-        return [accuracy for accuracy in accuracies if accuracy is not None]
+        return ending_of(self.recipe, self.records) is not None
 
     def resume(self) -> None:
-        """Go on from the last checkpoint, if there is one.
+        """Go on from the last checkpoint, if there is one; from the one before if it is damaged.
 
-        Raises DataError if the checkpoint is damaged or belongs to another recipe or seed.
+        Raises DataError if both are damaged, or if it belongs to another recipe or seed.
         """
         if self.checkpoints is None:
             return
-        advice = "; delete it to train this trial from the start"
-        checkpoint = read_checkpoint(self.checkpoints.last, advice)
-        if checkpoint is None:
+        found = self.checkpoints.newest()
+        if found is None:
             return
+        checkpoint, path, damage = found
         # Compared as recipes: a field added since then has its default in both.
-        recipe = Recipe.model_validate_json(checkpoint["recipe"])
-        if not same_steps(recipe, self.recipe) or checkpoint["seed"] != self.seed:
-            raise DataError(f"{self.checkpoints.last}: belongs to another recipe or seed{advice}")
+        own = same_steps(read_recipe(checkpoint, path), self.recipe)
+        if not own or checkpoint["seed"] != self.seed:
+            raise DataError(f"{path}: belongs to another recipe or seed; {MOVE_IT}")
         self.records = checkpoint["records"]
-        self.parts.load_weights(checkpoint)
-        if not self.finished:
-            self.parts.load_progress(checkpoint)
+        if damage is not None:
+            self.remark = f"{damage}; goes on from {path.name}, epoch {self.epochs_done}"
+        try:
+            self.parts.load_weights(checkpoint)
+            if not self.finished:
+                self.parts.load_progress(checkpoint)
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+            if is_out_of_memory(error):
+                raise
+            reason = str(error).partition("\n")[0]
+            raise DataError(f"{path}: does not fit its recipe ({reason}); {MOVE_IT}") from error
 
     def run_epoch(self) -> Record:
         """Train one epoch, evaluate, and return its record (columns of the epochs table).
@@ -144,6 +144,7 @@ class Trainer:
         record["peak_memory_bytes"] = peak_memory(self.context.device)
         record["threads"] = torch.get_num_threads()
         record["recorded"] = datetime.now(UTC).isoformat()
+        record["seconds_saving"] = None
         return record
 
     def _energy_since(self, before: float | None) -> float | None:
@@ -155,6 +156,7 @@ class Trainer:
     def _train(self, epoch: int) -> Record:
         schedule = self.recipe.schedule
         is_plateau = schedule.name == "plateau"
+        accuracies = validation_accuracies(self.records)
         return TrainingEpoch(
             recipe_at(self.recipe, epoch),
             self.parts,
@@ -162,7 +164,7 @@ class Trainer:
             self.context,
             seed=self.seed,
             epoch=epoch,
-            plateau=plateau_factor(schedule, self._accuracies()) if is_plateau else 1.0,
+            plateau=plateau_factor(schedule, accuracies) if is_plateau else 1.0,
         ).run()
 
     def _evaluate(self, epoch: int) -> Record:
@@ -196,10 +198,13 @@ class Trainer:
         return {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
 
     def save(self) -> None:
-        """Write the checkpoints of the last finished epoch (rank 0 only)."""
+        """Write the checkpoints of the last finished epoch (rank 0 only) and how long that took."""
         if self.checkpoints is None or self.context.rank > 0:
             return
+        began = time.perf_counter()
         self.checkpoints.save(self._checkpoint(), is_best=is_best_so_far(self.records))
+        self.records[-1]["seconds_saving"] = time.perf_counter() - began
+        self.checkpoints.save_metrics(self.records)
 
     def _checkpoint(self) -> Checkpoint:
         return {
@@ -224,8 +229,7 @@ def fit(trainer: Trainer, *, stop_after: int | None = None) -> Iterator[Record]:
     Early stopping ends it too. Yields each epoch's record after its checkpoint is on disk, so a
     record once seen is never lost. Raises DivergedError when the loss is no longer finite.
     """
-    until = min(trainer.recipe.epochs, stop_after or trainer.recipe.epochs)
-    while trainer.epochs_done < until and not trainer.stopped_early:
+    while ending_of(trainer.recipe, trainer.records, stop_after) is None:
         record = trainer.run_epoch()
         trainer.records.append(record)
         trainer.save()

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
 from torch import nn
 
 from resray.data.splits import Channels
@@ -11,9 +10,7 @@ from resray.errors import DataError
 from resray.models.build import build_model
 from resray.models.table import require_trust
 from resray.study.recipe_spec import Recipe
-from resray.training.checkpoints import Checkpoint, read_checkpoint
-
-KEYS = ("epoch", "recipe", "seed", "class_names", "mean", "std", "image_size", "model")
+from resray.training.checkpoint_file import Checkpoint, read_checkpoint, read_recipe
 
 
 @dataclass(frozen=True)
@@ -47,9 +44,6 @@ def load_network(path: Path, *, trusted: bool = False) -> Restored:
     checkpoint = read_checkpoint(path)
     if checkpoint is None:
         raise DataError(f"{path}: there is no such checkpoint")
-    missing = [key for key in KEYS if not isinstance(checkpoint, dict) or key not in checkpoint]
-    if missing:
-        raise DataError(f"{path}: no checkpoint of resray's ({', '.join(missing)} missing)")
     recipe = read_recipe(checkpoint, path)
     require_trust(recipe.model.name, trusted, str(path))
     class_names = tuple(checkpoint["class_names"])
@@ -65,17 +59,6 @@ def load_network(path: Path, *, trusted: bool = False) -> Restored:
         image_size=checkpoint["image_size"],
         epoch=checkpoint["epoch"],
     )
-
-
-def read_recipe(checkpoint: Checkpoint, path: Path) -> Recipe:
-    """Return the recipe of a checkpoint; DataError if this version of resray cannot read it."""
-    try:
-        return Recipe.model_validate_json(checkpoint["recipe"])
-    except ValidationError as error:
-        reason = error.errors(include_url=False)[0]
-        place = ".".join(str(key) for key in reason["loc"])
-        message = f"{path}: its recipe is not one of this version ({place}: {reason['msg']})"
-        raise DataError(message) from error
 
 
 def load_weights(network: nn.Module, checkpoint: Checkpoint, path: Path) -> None:

@@ -24,6 +24,25 @@ def stops_early(stopping: EarlyStopping | None, accuracies: Sequence[float]) -> 
     return epochs_without_rise(accuracies, stopping.min_delta) >= stopping.patience
 
 
+def ending_of(
+    recipe: Recipe, records: Sequence[Mapping[str, Any]], stop_after: int | None = None
+) -> dict[str, Any] | None:
+    """Return how a training with these records has ended, or None if it goes on."""
+    if len(records) >= recipe.epochs:
+        return {"status": "completed", "reason": None}
+    if stops_early(recipe.early_stopping, validation_accuracies(records)):
+        return {"status": "completed", "reason": stopping_reason(recipe)}
+    if stop_after is not None and len(records) >= stop_after:
+        return {"status": "stopped", "reason": f"stop-after {stop_after}"}
+    return None
+
+
+def validation_accuracies(records: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return the validation accuracies of all epochs; without a validation split, none."""
+    accuracies = (record["validation_accuracy"] for record in records)
+    return [accuracy for accuracy in accuracies if accuracy is not None]
+
+
 def stopping_reason(recipe: Recipe) -> str:
     """Return why a training ended that stopped early."""
     assert recipe.early_stopping is not None

@@ -2,7 +2,7 @@
 
 Messages to the context, in this order:
 
-    {"kind": "started", "epoch": k, "facts": {...}, "records": [...]}   k epochs are done already
+    {"kind": "started", "epoch": k, "facts": {...}, "records": [...], "remark": ...}  k are done
     {"kind": "epoch", "epoch": k, "record": {...}}
     {"kind": "finished", "epoch": k, "status": ..., "reason": ..., "error_class": ..., ...}
 """
@@ -23,7 +23,7 @@ import resray
 from resray.data.dataset import Dataset
 from resray.data.opened import LAST
 from resray.data.splits import Splits
-from resray.errors import DataError, DivergedError, ResrayError
+from resray.errors import DataError, DivergedError, ResrayError, StorageError
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.models.own_code import code_hash
 from resray.study.recipe_spec import Recipe
@@ -38,7 +38,7 @@ from resray.training.checkpoints import CheckpointFolder, write_json
 from resray.training.context import Context
 from resray.training.device import device_name, memory_in_use, reset_peak_memory
 from resray.training.fit import Trainer, fit
-from resray.training.stopping import stopping_reason
+from resray.training.stopping import ending_of
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ def run_trial(job: Job, context: Context) -> None:
     and what every attempt would raise (a bug in a network) end the trial as ``failed`` with a
     message. Any other exception goes through to the caller, who may try again: where memory ran
     out, that takes half the batch (`resray.training.batch_note`). So does, of several ranks, what
-    one of them raises on its own, as a TrainingError: the others wait for it in vain.
+    one of them raises on its own, as a TrainingError or StorageError: the others wait in vain.
     """
     started = time.perf_counter()
     set_up_process(job, context)
@@ -95,8 +95,12 @@ def run_trial(job: Job, context: Context) -> None:
             context.report(starting(job, trainer, dataset, started))
             for record in fit(trainer, stop_after=job.stop_after):
                 context.report({"kind": "epoch", "epoch": record["epoch"], "record": record})
-            ending = outcome(job, trainer)
+            ending = ending_of(trainer.recipe, trainer.records, job.stop_after)
+            assert ending is not None, "fit went on to one of its ends"
     except ResrayError as error:
+        # Only the rank that writes hears of a disk; all others are told.
+        if context.world_size > 1 and isinstance(error, StorageError):
+            raise
         ending = failure(error)
     except Exception as error:
         if can_differ(error):
@@ -141,7 +145,10 @@ def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer
     require_same_start(context, trainer, checkpoints.folder)
     if context.rank == 0:
         checkpoints.clear_remains()
-        write_json(checkpoints.config, config_of(job, recipe, splits))
+        if trainer.remark is not None:
+            checkpoints.put_damaged_aside()
+        facts = trial_facts(job, trainer, dataset)
+        write_json(checkpoints.config, {**config_of(job, recipe, splits), "facts": facts})
     return trainer, dataset
 
 
@@ -154,6 +161,7 @@ def starting(job: Job, trainer: Trainer, dataset: Dataset, started: float) -> di
         "epoch": trainer.epochs_done,
         "facts": facts,
         "records": list(trainer.records),
+        "remark": trainer.remark,
     }
 
 
@@ -284,20 +292,12 @@ def data_facts(dataset: Dataset, splits: Splits, evaluate_test: bool) -> dict[st
     }
 
 
-def outcome(job: Job, trainer: Trainer) -> dict[str, Any]:
-    """Return how a trial ended that was neither stopped from outside nor failed."""
-    if trainer.finished:
-        reason = stopping_reason(trainer.recipe) if trainer.stopped_early else None
-        return {"status": "completed", "reason": reason}
-    return {"status": "stopped", "reason": f"stop-after {job.stop_after}"}
-
-
 def failure(error: ResrayError) -> dict[str, Any]:
-    """Return how a trial ended that cannot go on."""
+    """Return how a trial ended that cannot go on; where a disk refused, it can later."""
     diverged = isinstance(error, DivergedError)
     raised = error if isinstance(error, TrainingError) else None
     return {
-        "status": "failed",
+        "status": "interrupted" if isinstance(error, StorageError) else "failed",
         "reason": "diverged" if diverged else "error",
         "error_class": raised.kind if raised else type(error).__name__,
         "error_message": str(error),

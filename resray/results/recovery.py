@@ -1,0 +1,107 @@
+"""What lies beside the tables, or is in their way: from the one they are made again, the other is
+put aside."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from itertools import compress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from resray.results.batches import read_each_once
+from resray.results.files import READERS, WRITING, DamagedFileError, read_file, table_files
+from resray.results.schema import TABLES, table_schema
+from resray.results.summary import summarise
+
+Row = dict[str, Any]
+
+ASIDE = "damaged"
+"""Folder beside the tables' for files that cannot be read."""
+
+
+def put_damaged_aside(folder: Path) -> Iterator[str]:
+    """Move the damaged files of the tables out of the way, and yield a line on each."""
+    paths = [path for table in TABLES for path in table_files(folder, table)]
+    with ThreadPoolExecutor(READERS) as pool:
+        damaged = list(compress(paths, pool.map(is_damaged, paths)))
+    for path in damaged:
+        place = folder / ASIDE / f"{path.parent.name}-{path.stem}-{time.time_ns()}"
+        place.parent.mkdir(exist_ok=True)
+        path.replace(place)
+        yield (
+            f"{path}: damaged, moved to {place}; rows and epochs come back from the checkpoints, "
+            "events, decisions and evaluations do not"
+        )
+
+
+def is_damaged(path: Path) -> bool:
+    """Return whether a table's file holds what nobody wrote; InputError if it cannot be read."""
+    try:
+        read_file(path, path.parent.name)
+    except DamagedFileError:
+        return True
+    return False
+
+
+def remove_remains(folder: Path) -> None:
+    """Remove the half files of killed commands; older versions left them in the tables."""
+    half = [path for table in TABLES for path in (folder / table).glob(".*.parquet.*")]
+    for path in [*half, *(folder / WRITING).glob("*")]:
+        path.unlink(missing_ok=True)
+
+
+def recorded_epochs(folder: Path) -> dict[str, int]:
+    """Return how many epochs the tables hold of each trial, 0 if some are missing in between."""
+    rows = read_each_once(folder, "epochs").select(["trial_id", "epoch"])
+    counts = rows.group_by("trial_id").aggregate([("epoch", "count_distinct"), ("epoch", "max")])
+    return {
+        row["trial_id"]: row["epoch_max"] if row["epoch_max"] == row["epoch_count_distinct"] else 0
+        for row in counts.to_pylist()
+    }
+
+
+def kept_beside(checkpoints: Path) -> tuple[list[Row], Row]:
+    """Return the records of all epochs that lie beside a trial's checkpoints, and the facts that it
+    told of itself; nothing where that cannot be read."""
+    try:
+        paths = [checkpoints / name for name in ("metrics.json", "config.json")]
+        metrics, config = (
+            json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()
+        )
+        epoch_rows(metrics["records"])
+        facts = config.get("facts", {})
+        require_columns([{key: facts[key] for key in facts.keys() - {"pid", "note"}}], "trials")
+        return metrics["records"], facts
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return [], {}
+
+
+def epoch_rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Return a checkpoint's records as rows of the epochs table, but for whose they are.
+
+    Raises ValueError unless there is one for each epoch from 1 on, with what a summary needs.
+    """
+    try:
+        rows = [{**each, "recorded": datetime.fromisoformat(each["recorded"])} for each in records]
+        if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
+            raise ValueError("not one for each epoch from 1 on")
+        require_columns(rows, "epochs")
+        summarise(rows)
+    except (TypeError, LookupError, ArithmeticError) as error:
+        raise ValueError(f"not records of epochs ({error})") from error
+    return rows
+
+
+def require_columns(rows: Sequence[Row], table: str) -> None:
+    """Raise ValueError unless rows are such as a table takes."""
+    schema = table_schema(table)
+    if unknown := {key for row in rows for key in row} - set(schema.names):
+        raise ValueError(f"{table} have no columns {', '.join(sorted(unknown))}")
+    try:
+        pa.Table.from_pylist(rows, schema=schema)
+    except (pa.ArrowException, TypeError) as error:
+        raise ValueError(f"not what {table} hold ({error})") from error

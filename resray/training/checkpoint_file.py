@@ -1,0 +1,106 @@
+"""Reading one checkpoint's file: whole, of bounded size, and with the fields that resray writes.
+
+A file is checked before anything of it is unpacked. It runs no code, whoever made it.
+"""
+
+import pickletools
+import re
+import zipfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
+
+from resray.errors import DataError
+from resray.limits import require_size
+from resray.results.recovery import epoch_rows
+from resray.study.recipe_spec import Recipe
+from resray.study.strict import Count, Positive
+
+Checkpoint = dict[str, Any]
+Weights = dict[str, torch.Tensor]
+
+ALLOWED = re.compile(r"torch \w+Storage|torch\._utils _rebuild_tensor_v2|collections OrderedDict")
+"""What a checkpoint's pickle may name: torch's own list holds what takes any amount of memory."""
+
+
+class Content(BaseModel):
+    """What a checkpoint holds; what only going on takes is the optimizer's to refuse."""
+
+    model_config = ConfigDict(strict=True, arbitrary_types_allowed=True, protected_namespaces=())
+
+    epoch: Count
+    recipe: str
+    seed: int
+    class_names: Annotated[list[str], Field(min_length=1)]
+    mean: Annotated[list[FiniteFloat], Field(min_length=3, max_length=3)]
+    std: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+    image_size: Count
+    records: list[dict[str, str | int | float | None]]
+    model: Weights
+    ema: Weights = {}
+
+    @field_validator("records")
+    @classmethod
+    def are_epochs(cls, records: list[Checkpoint]) -> list[Checkpoint]:
+        epoch_rows(records)
+        return records
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """Return the checkpoint at ``path`` with tensors on the CPU, or None where there is none.
+
+    Raises DataError if the file is damaged, unpacks to more than is allowed, or if a field is
+    missing or of another type.
+    """
+    if not path.exists():
+        return None
+    try:
+        require_whole(path)
+        checkpoint: Checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        Content.model_validate(checkpoint)
+    except DataError:
+        raise
+    except ValidationError as error:
+        message = f"{path}: no checkpoint of resray's ({first_mistake(error)})"
+        raise DataError(message) from error
+    # A file that is no checkpoint can make torch's reader raise nearly anything.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise DataError(f"{path}: not a readable checkpoint ({reason})") from error
+    return checkpoint
+
+
+def require_whole(path: Path) -> None:
+    """Raise an exception that says why, if the file at ``path`` is not one that torch wrote."""
+    if not path.is_file():
+        raise ValueError("not a regular file")
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("compressed, which no checkpoint is")
+        require_size(sum(entry.file_size for entry in entries), path)
+        if (damaged := archive.testzip()) is not None:
+            raise ValueError(f"the checksum of {damaged} differs")
+        for name in archive.namelist():
+            program = archive.read(name) if name.endswith("data.pkl") else b"."
+            for operation, argument, _ in pickletools.genops(program):
+                if operation.name == "GLOBAL" and not ALLOWED.fullmatch(str(argument)):
+                    raise ValueError(f"it names {argument}")
+
+
+def read_recipe(checkpoint: Checkpoint, path: Path) -> Recipe:
+    """Return the recipe of a checkpoint; DataError if this version of resray cannot read it."""
+    try:
+        return Recipe.model_validate_json(checkpoint["recipe"])
+    except ValidationError as error:
+        message = f"{path}: its recipe is not one of this version ({first_mistake(error)})"
+        raise DataError(message) from error
+
+
+def first_mistake(error: ValidationError) -> str:
+    """Return the first thing that is wrong, with its place, on one line."""
+    reason = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, reason["loc"]))
+    return f"{place}: {reason['msg']}" if place else str(reason["msg"])
