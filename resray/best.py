@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resray.errors import InputError, unknown
+from resray.files import user_path
 from resray.report.statistics import Summary, summarise
 from resray.report.text import plural
 from resray.results.schema import table_schema
@@ -101,7 +102,7 @@ def find_best(study: str, out: Path = Path()) -> Best:
 
 def results_of(study: str, out: Path) -> Path:
     """Return the results folder that a study's name, its file or the folder itself stands for."""
-    path = Path(study)
+    path = user_path(study, "best")
     if (path / "trials").is_dir():
         return path
     if path.suffix in (".yaml", ".yml"):

@@ -5,19 +5,35 @@ once.
 """
 
 import sys
+from typing import Annotated
 
 import typer
 
+from resray import __version__
 from resray.cli import exporting, reporting, results, searching, studies, tools
+from resray.cli.display import lasting_output
 from resray.errors import ResrayError
 
-app = typer.Typer(
-    name="resray",
-    help="Parallel, resumable, statistically honest benchmarks of the ResNet family on CIFAR.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(name="resray", no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def say_version(wanted: bool) -> None:
+    """Print the version and end, if that is wanted."""
+    if wanted:
+        print(f"resray {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def resray(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=say_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Parallel, resumable, statistically honest benchmarks of the ResNet family on CIFAR."""
+
+
 app.command("list")(studies.list_studies)
 for command in (
     studies.show,
@@ -37,8 +53,9 @@ for command in (
 
 def main() -> None:
     """Run the command line; an error that resray explains is one line and its exit code."""
-    try:
-        app()
-    except ResrayError as error:
-        print(f"resray: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with lasting_output():
+        try:
+            app()
+        except ResrayError as error:
+            print(f"resray: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from resray.cli.options import SelectOption
+from resray.cli.options import SelectOption, path_option
 from resray.cli.reporting import split_names
 from resray.cli.results import CheckpointOption, TrustOption
 from resray.errors import InputError
@@ -26,7 +26,7 @@ def export(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", help="Write a table or a figure to this file (--all: folder)."),
+        path_option("--output", "Write a table or a figure to this file (--all: folder)."),
     ] = None,
     list_names: Annotated[
         bool, typer.Option("--list", help="Name the tables and figures of these results.")
@@ -73,7 +73,7 @@ def export(
         str | None, typer.Option("--hub", metavar="OWNER/NAME", help="Upload a trained network.")
     ] = None,
     hub_dir: Annotated[
-        Path | None, typer.Option("--hub-dir", help="Write the same folder without uploading.")
+        Path | None, path_option("--hub-dir", "Write the same folder without uploading.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the network to share.")] = None,
     checkpoint: CheckpointOption = "best",

@@ -1,26 +1,35 @@
 """Options that several commands share, and what they mean together."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from resray.errors import InputError
+from resray.files import user_path
 
 if TYPE_CHECKING:
     from resray.orchestration.resources import Request
     from resray.study.expand import Options
+
+
+def path_option(name: str, help_text: str, **settings: Any) -> Any:
+    """Return a typer option whose value is a `user_path`."""
+    parser = partial(user_path, option=name)
+    return typer.Option(name, help=help_text, **{"metavar": "PATH", **settings}, parser=parser)
+
 
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study's name (`resray list`) or a YAML file.")
 ]
 DataDirOption = Annotated[
     Path | None,
-    typer.Option(
+    path_option(
         "--data-dir",
-        envvar="RESRAY_DATA_DIR",
-        help="The dataset, or the folder that holds cifar10/ and cifar100/. "
+        "The dataset, or the folder that holds cifar10/ and cifar100/. "
         "Without it CIFAR is downloaded on first use.",
+        envvar="RESRAY_DATA_DIR",
     ),
 ]
 SelectOption = Annotated[
@@ -109,7 +118,7 @@ AddressOption = Annotated[
     str | None, typer.Option("--address", help="Join the running Ray cluster there.")
 ]
 OutOption = Annotated[
-    Path, typer.Option("--out", help="Folder for results/STUDY/ and reports/STUDY.html.")
+    Path, path_option("--out", "Folder for results/STUDY/ and reports/STUDY.html.")
 ]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Say what would run, and start nothing.")

@@ -1,9 +1,8 @@
 """What `resray bench` and `resray tune` print of what came of a run."""
 
 import json
-import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from resray.bench import Outcome
@@ -12,11 +11,6 @@ if TYPE_CHECKING:
 
 WRITTEN_AS_JSON = ("recipe", "reductions", "search", "point")
 """Columns of trials whose text is JSON."""
-
-
-def duplicate(descriptor: int) -> TextIO:
-    """Return a file of its own on stdout (1) or stderr (2), which stays when Ray's output moves."""
-    return os.fdopen(os.dup(descriptor), "w", buffering=1)
 
 
 def outcome_facts(outcome: "Outcome | TuneOutcome") -> dict[str, Any]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from resray.cli.options import JsonOption
+from resray.cli.options import JsonOption, path_option
 from resray.errors import InputError
+from resray.files import user_path
 
 if TYPE_CHECKING:
     from resray.compare.run import Comparison
@@ -36,7 +37,7 @@ def report(
     folders: FoldersArgument,
     output: Annotated[
         Path | None,
-        typer.Option("--output", help="The HTML file (default: reports/STUDY.html)."),
+        path_option("--output", "The HTML file (default: reports/STUDY.html)."),
     ] = None,
     baseline: Annotated[
         str | None,
@@ -156,7 +157,7 @@ def compare(
     as_json: JsonOption = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE.html", help="Write one report of all the folders."),
+        path_option("--output", "Write one report of all the folders.", metavar="FILE.html"),
     ] = None,
 ) -> None:
     """Compare results folders: what differs, by how much, and is it real."""
@@ -186,11 +187,11 @@ def split_names(texts: list[str]) -> tuple[list[str | None], list[Path]]:
     paths = []
     for text in texts:
         name, equals, path = text.partition("=")
-        named = bool(equals) and not os.path.exists(text)
+        named = bool(equals) and not os.path.exists(os.path.expanduser(text))
         if named and not (name and path):
             raise InputError(f"{text!r}: expected NAME=PATH, such as before=results/depth-family")
         names.append(name if named else None)
-        paths.append(Path(path if named else text))
+        paths.append(user_path(path if named else text, "results"))
     return names, paths
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from resray.cli.display import duplicate
 from resray.cli.options import (
     AddressOption,
     CpusPerTrialOption,
@@ -28,11 +29,12 @@ from resray.cli.options import (
     VariantOption,
     WorkersOption,
     WorkersPerTrialOption,
+    path_option,
     refuse_both,
     run_request,
     study_options,
 )
-from resray.cli.outcomes import duplicate, outcome_facts, print_outcome, readable
+from resray.cli.outcomes import outcome_facts, print_outcome, readable
 from resray.cli.search_options import (
     AuditOption,
     ConfirmOption,
@@ -238,10 +240,10 @@ def best(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--out-file", help="The study file to write (default: STUDY-best.yaml)."),
+        path_option("--out-file", "The study file to write (default: STUDY-best.yaml)."),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="The folder that holds results/STUDY/, as for `tune`.")
+        Path, path_option("--out", "The folder that holds results/STUDY/, as for `tune`.")
     ] = Path(),
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file that says something else.")

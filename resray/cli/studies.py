@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from resray.cli.display import duplicate
 from resray.cli.options import (
     AblateOption,
     AddressOption,
@@ -37,7 +38,7 @@ from resray.cli.options import (
     run_request,
     study_options,
 )
-from resray.cli.outcomes import duplicate, outcome_facts, print_outcome
+from resray.cli.outcomes import outcome_facts, print_outcome
 from resray.errors import InputError
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import Any
 
 import resray
 from resray.errors import InputError, not_known, unknown
+from resray.files import user_path
 from resray.study.entries import entries
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
 from resray.study.mistakes import Mistake, dotted, first_unknown, mistakes_in
@@ -48,7 +49,7 @@ def study_text(name_or_path: str) -> str:
 def _find(name_or_path: str) -> Path:
     is_path = Path(name_or_path).suffix in (".yaml", ".yml") or "/" in name_or_path
     if is_path or "\\" in name_or_path:
-        return Path(name_or_path).expanduser()
+        return user_path(name_or_path, "study")
     files = study_files()
     if name_or_path not in files:
         raise InputError(unknown("study", name_or_path, files))
