@@ -5,16 +5,31 @@ once.
 """
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from resray import __version__
 from resray.cli import exporting, reporting, results, searching, studies, tools
 from resray.cli.display import lasting_output
-from resray.errors import ResrayError
+from resray.errors import ResrayError, RunInterrupted
+from resray.orchestration.signals import interruptible
 
-app = typer.Typer(name="resray", no_args_is_help=True, pretty_exceptions_enable=False)
+
+class Commands(typer.core.TyperGroup):
+    """Ends a command that is interrupted with one line, where it does not say more itself."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was typed."""
+        try:
+            with interruptible():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise RunInterrupted("interrupted") from None
+
+
+app = typer.Typer(name="resray", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def say_version(wanted: bool) -> None:

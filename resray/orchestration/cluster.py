@@ -7,20 +7,45 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, TextIO
 
 import ray
+from ray.job_config import JobConfig
+from ray.tune.execution import class_cache
 
-from resray.errors import ClusterError
-from resray.orchestration.environment import SETTINGS
+import resray.code
+from resray.errors import ClusterError, first_line
+from resray.orchestration.environment import SETTINGS, environment_with
+from resray.orchestration.nodes import ask_nodes
 from resray.orchestration.resources import Allocation, Machine
+from resray.orchestration.signals import handlers_held, raise_if_interrupted, restore_handlers
 
 OBJECT_STORE_BYTES = 200_000_000
 """Trials exchange nothing but messages; a small store also fits containers' small /dev/shm."""
 
-
 CONNECT_SECONDS = 5.0
+DAEMONS = ("raylet", "gcs_server")
+"""Without one of these Ray waits for ever, or ends the process without a word."""
+WATCH_SECONDS = 1.0
+
+
+class SameImports(JobConfig):
+    """Of a job whose workers import what this process imports: `module_path`, in its order.
+
+    Ray would put the working folder and the script's before everything that is installed, unless
+    the job brings a folder of its own.
+    """
+
+    def _runtime_env_has_working_dir(self) -> bool:
+        return True
+
+
+def module_path() -> dict[str, str]:
+    """Return the environment in which another Python has this one's module path."""
+    return {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
 
 
 @contextmanager
@@ -32,27 +57,91 @@ def connect(address: str | None, machine: Machine, log: Path) -> Iterator[None]:
     """
     if address is not None:
         require_answer(address)
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    with chatter_to(log):
+    # Ray writes what it passes on to its processes to a log; nodes have such keys themselves.
+    class_cache.ENV_VARS_TO_PROPAGATE -= {
+        name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")
+    }
+    with daemons_watched(log), chatter_to(log):
         try:
-            if address is None:
-                ray.init(
-                    address="local",
-                    num_cpus=machine.cpus,
-                    num_gpus=machine.gpus,
-                    include_dashboard=False,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                    **options,
-                )
-            else:
-                # Its nodes have not read this process's environment.
-                ray.init(address=address, runtime_env={"env_vars": SETTINGS}, **options)
-        except (OSError, RuntimeError, ValueError) as error:
+            with handlers_held(), environment_with(module_path()):
+                ray.init(**where(address, machine), job_config=SameImports())
+        except Exception as error:  # Ray's own have no class in common.
             raise ClusterError(no_connection(address, error)) from error
+        try:
+            raise_if_interrupted()
+            require_same_code()
+            yield
+        finally:
+            leave()
+
+
+def where(address: str | None, machine: Machine) -> dict[str, Any]:
+    """Return the arguments of `ray.init` that start a Ray here, or join the one at ``address``."""
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is not None:
+        # Its nodes have not read this process's environment.
+        env_vars = {**SETTINGS, **module_path()}
+        return {**quiet, "address": address, "runtime_env": {"env_vars": env_vars}}
+    return {
+        **quiet,
+        "address": "local",
+        "num_cpus": machine.cpus,
+        "num_gpus": machine.gpus,
+        "include_dashboard": False,
+        "object_store_memory": OBJECT_STORE_BYTES,
+    }
+
+
+def require_same_code() -> None:
+    """Raise ClusterError if a node would train with another resray than this process's."""
+    # By value: it is to run there before that resray is trusted to be the same.
+    ray.cloudpickle.register_pickle_by_value(resray.code)
+    question = partial(resray.code.other_code, *resray.code.installed())
+    ask_nodes(question, lambda node_id: None)
+
+
+def leave() -> None:
+    """Disconnect from Ray; one that was started here ends."""
+    node: Any = ray._private.worker._global_node
+    end_processes = node.kill_all_processes
+
+    def end_processes_in_order(**how: Any) -> None:
+        # Ray's native code has just given up SIGTERM, and this takes a second.
+        restore_handlers()
+        end_processes(**how)
+
+    node.kill_all_processes = end_processes_in_order
+    with handlers_held():
+        ray.shutdown()
+
+
+@contextmanager
+def daemons_watched(log: Path) -> Iterator[None]:
+    """End the whole command, in one line, when a daemon of a Ray that was started here ends."""
+    over = Event()
+    with os.fdopen(os.dup(2), "w", errors="replace") as stderr:
+        Thread(target=watch_daemons, args=(over, stderr, log), daemon=True).start()
         try:
             yield
         finally:
-            ray.shutdown()
+            over.set()
+
+
+def watch_daemons(over: Event, stderr: TextIO, log: Path) -> None:
+    """Look at the daemons until it is over."""
+    while not over.wait(WATCH_SECONDS):
+        node = ray._private.worker._global_node
+        processes: dict[str, Any] = node.all_processes if node else {}
+        for name in DAEMONS:
+            if any(started.process.poll() is not None for started in processes.get(name, ())):
+                show_cursor = "\x1b[?25h" if stderr.isatty() else ""
+                stderr.write(
+                    f"{show_cursor}resray: Ray's {name} on this machine has ended; what was "
+                    f"recorded is safe, the same command goes on from there ({log} says more)\n"
+                )
+                stderr.flush()
+                # Nothing that waits for Ray would hear of an exception.
+                os._exit(ClusterError.exit_code)
 
 
 def require_answer(address: str) -> None:
@@ -132,12 +221,6 @@ def session_logs() -> str:
     return str(Path(root) / "ray" / "session_latest" / "logs")
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its class."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
 @contextmanager
 def chatter_to(log: Path) -> Iterator[None]:
     """Send standard output and error to ``log``, what Ray's native code writes there included.
@@ -145,7 +228,7 @@ def chatter_to(log: Path) -> Iterator[None]:
     Whoever wants to be seen meanwhile writes to a duplicate of the descriptor made before.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(log)
+    handler = logging.FileHandler(log, encoding="utf-8")
     logger = logging.getLogger("ray")
     logger.addHandler(handler)
     propagates, logger.propagate = logger.propagate, False

@@ -24,6 +24,7 @@ from resray.orchestration.plan import Planner, Work, checkpoint_folder
 from resray.orchestration.progress import Board, TrialView
 from resray.orchestration.recorder import Recorder, planned_row
 from resray.orchestration.resources import Allocation, Machine, counted
+from resray.orchestration.signals import keep_signals
 from resray.orchestration.storage import check_storage
 from resray.results.store import ResultStore, read_table, writer_lock
 from resray.study.load import study_text
@@ -70,6 +71,8 @@ def run_missing(
         check_fits(allocation)
         if bench.address is not None:
             check_storage(planner.results / "checkpoints", bench.data_dir)
+        # What is planned from here on is in the report, whenever the command ends.
+        keep_signals()
         # Nothing of the user's is replaced before it is sure that the trials can start.
         if bench.force:
             for item in todo:

@@ -18,6 +18,7 @@ from resray.orchestration.run import (
 )
 from resray.orchestration.search import Search
 from resray.orchestration.search_plan import SearchPlanner
+from resray.orchestration.signals import keep_signals
 from resray.orchestration.storage import check_storage
 from resray.results.store import writer_lock
 
@@ -70,6 +71,8 @@ def allocated(planner: SearchPlanner, machine: Machine, console: Console) -> All
 def searched(planner: SearchPlanner, allocation: Allocation, console: Console) -> Searched:
     """Run the search's stages with Ray connected."""
     asked = planner.asked
+    # What is planned from here on is in the report, whenever the command ends.
+    keep_signals()
     search = Search(planner, allocation, console)
     ended_before = search.begin()
     log = planner.results / "ray.log"
