@@ -3,12 +3,14 @@
 Every check is one row. Whatever is broken becomes a row too: nothing here raises.
 """
 
+import fcntl
 import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +20,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from resray.errors import ResrayError
+from resray.cpus import allowed_cpus, cpu_quota, usable_cpus
+from resray.errors import ClusterError, ResrayError
+from resray.files import home_folder
 
 LEAST_FREE_DISK = 5 * 10**9
 LEAST_FREE_MEMORY = 3 * 10**9
@@ -51,7 +55,7 @@ def diagnose(data_dir: Path | None) -> list[Check]:
     checks |= {"Shared memory": _shared_memory, "Ray's home": _ray_home}
     checks |= {"Ray's folder": _ray_folder, "Ray cluster": _ray_address}
     checks |= {"Data folder": partial(_data_dir, data_dir), "Downloaded data": _downloads}
-    checks |= {"Decoded data": _decoded, "Disk for results": _results_disk}
+    checks |= {"Decoded data": _decoded, "Disk for results": _results_disk, "Locks": _locks}
     checks |= {"Disk for Ray": _ray_disk, "Disk for the cache": _cache_disk, "git": _git}
     return [_look(name, check) for name, check in checks.items()]
 
@@ -142,13 +146,17 @@ def _gpu_names(torch: Any) -> str:
 
 
 def _cpu() -> Check:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores, quota = f"{usable_cpus()} cores", cpu_quota()
+    if quota < allowed_cpus():
+        cores += f" of {allowed_cpus()}, as a quota grants {quota:g}"
+    if not hasattr(os, "sched_getaffinity"):
+        cores += " (this system does not tell which of them a process may use)"
     try:
         threads = _import("torch").get_num_threads()
         model = _import("resray.training.device").cpu_name()
     except ImportError:
-        return Check("CPU", "ok", f"{platform.machine()}, {cores} cores")
-    return Check("CPU", "ok", f"{model}, {cores} cores, torch uses {threads} threads")
+        return Check("CPU", "ok", f"{platform.machine()}, {cores}")
+    return Check("CPU", "ok", f"{model}, {cores}, torch uses {threads} threads")
 
 
 def _bf16() -> Check:
@@ -183,7 +191,10 @@ def _shared_memory(folder: Path = Path("/dev/shm")) -> Check:
 
 
 def _ray_home() -> Check:
-    folder = Path("~/.ray").expanduser()
+    try:
+        folder = home_folder() / ".ray"
+    except ClusterError as error:
+        return Check("Ray's home", "missing", *str(error).split("; "))
     if _writable(folder) or os.environ.get("RAY_AUTH_MODE") == "disabled":
         return Check("Ray's home", "ok", str(folder))
     advice = "Ray keeps a token there: set HOME to a writable folder, or RAY_AUTH_MODE=disabled"
@@ -264,6 +275,17 @@ def _decoded() -> Check:
 
 def _results_disk() -> Check:
     return _disk("Disk for results", Path("results").absolute())
+
+
+def _locks() -> Check:
+    folder = _existing(Path("results").absolute())
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            advice = "run one command at a time there, or use --out DIR on another file system"
+            return Check("Locks", "warning", f"none in {folder} ({error.strerror})", advice)
+    return Check("Locks", "ok", f"a second command is kept out of {folder}")
 
 
 def _ray_disk() -> Check:

@@ -308,8 +308,8 @@ def test_best_refuses_what_has_no_winner(resray: Resray, tmp_path: Path) -> None
         (("best", "depth-family"), "results/depth-family: no results here; type `resray tune dep"),
         (("best", "some/where"), "some/where: no results here"),
         (("best", "./nowhere.yaml"), "nowhere.yaml: No such file"),
-        (("best", "benched"), "results/benched: no search here; type `resray tune benched` first"),
-        (("best", "begun"), "results/begun: none of the search's 2 points .* `resray tune begun`"),
+        (("best", "benched"), "results/benched: no search here; type `resray tune` with the"),
+        (("best", "begun"), "none of the search's 2 points .*; the command that began the search"),
         (
             ("best", "lost"),
             "lost: none of .* 2 points has won, as all diverged or failed;.*--force",

@@ -26,7 +26,7 @@ def test_lines_tell_starts_epochs_rungs_and_ends(tmp_path: Path) -> None:
         "point b: started on Some CPU",
         "point b: epoch 1/9, validation 40.00 %",
         "point b: stopped (asha: rung 1 after epoch 1, 40.00 % is below 50.00 %), "
-        "validation 40.00 %",
+        "best validation 40.00 %",
         "[out] of memory: half the batch",
     ]
 
@@ -68,7 +68,7 @@ def test_with_many_trials_only_rungs_and_ends_have_lines(tmp_path: Path) -> None
     search.board.hear("b", {"kind": "died"})
     search.end("b", status="failed", reason="diverged", error_message="loss is [nan]")
     assert search.lines() == [
-        "point a: epoch 1, validation 50.00 %, goes on beyond rung 1",
+        "point a: epoch 1, best validation 50.00 %, goes on beyond rung 1",
         "point b: its process died; it starts again from its last checkpoint",
         "point b: failed (loss is [nan])",
     ]

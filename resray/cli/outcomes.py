@@ -1,8 +1,12 @@
 """What `resray bench` and `resray tune` print of what came of a run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from resray.bench import Outcome
@@ -34,14 +38,34 @@ def readable(row: Mapping[str, Any]) -> dict[str, Any]:
 def print_outcome(outcome: "Outcome | TuneOutcome", states: str | None = None) -> None:
     """Print what came of a run, for people: failed trials, states, and where the results are.
 
-    ``states`` says what became of the trials; None counts them by state.
+    ``states`` says what became of the trials; None shows each of them and counts them by state.
     """
-    counts = (f"{count} {state}" for state, count in outcome.summary.items())
-    states = states or ", ".join(counts)
     skipped = f" ({outcome.skipped} had ended before)" if outcome.skipped else ""
-    for row in outcome.trials:
+    for row in outcome.rows:
         if row["status"] == "failed":
-            print(
-                f"{row['name']} (seed {row['seed']}): {row['error_class']}: {row['error_message']}"
-            )
+            print(failure(row))
+    if states is None:
+        Console().print(trial_table(outcome.trials))
+        states = ", ".join(f"{count} {state}" for state, count in outcome.summary.items())
     print(f"{states}{skipped}\nResults: {outcome.results}\nReport:  {outcome.report}")
+
+
+def failure(row: Mapping[str, Any]) -> str:
+    """Return which trial failed, of what, and where its traceback lies."""
+    traceback = f" (traceback: {row['traceback']})" if row.get("traceback") else ""
+    cause = f"{row['error_class']}: {row['error_message']}{traceback}"
+    return f"{row['name']} (seed {row['seed']}): {cause}"
+
+
+def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return what each trial came to, as the trials table and the report have it."""
+    from resray.orchestration.progress import SELECTED, selected_cells
+
+    table = Table("trial", "state")
+    for column in ("seed", *SELECTED):
+        table.add_column(column, justify="right")
+    for row in rows:
+        started = f" (started {row['attempts']} times)" if row["attempts"] > 1 else ""
+        names = Text(row["name"]), Text(f"{row['status']}{started}")
+        table.add_row(*names, str(row["seed"]), *selected_cells(row))
+    return table

@@ -54,6 +54,7 @@ from resray.cli.search_options import (
     TimeBudgetOption,
 )
 from resray.errors import InputError
+from resray.hints import command
 
 if TYPE_CHECKING:
     from resray.report.search import Search
@@ -264,4 +265,5 @@ def best(
         return
     library.print_best(found, Console())
     written = library.write_best(found, output, force=force)
-    print(f"\n{written}: train it with `resray bench {written}`")
+    train = command("bench", written, data_dir=found.won.get("data_dir"))
+    print(f"\n{written}: train it with `{train}`")

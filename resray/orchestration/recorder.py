@@ -30,6 +30,7 @@ def planned_row(trial: PlannedTrial, job: Job, provenance: Row, **columns: Any) 
         "model": recipe.model.name,
         "dataset": recipe.data.name,
         "dataset_checksum": job.dataset_checksum,
+        "data_dir": job.data_dir,
         "epochs": recipe.epochs,
         "stop_after": trial.stop_after,
         "batch_size": recipe.batch_size,

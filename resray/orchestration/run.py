@@ -151,7 +151,7 @@ def trial_view(item: Work, store: ResultStore) -> TrialView:
         epochs=item.epochs,
         work_per_epoch=item.work_per_epoch,
         epoch=epochs[-1]["epoch"] if epochs else 0,
-        record=epochs[-1] if epochs else {},
+        row=store.trial(item.job.trial_id) or {},
     )
 
 

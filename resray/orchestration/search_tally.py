@@ -11,6 +11,7 @@ from resray.orchestration.epochs_left import Chances, epochs_left, epochs_left_r
 from resray.orchestration.progress import TrialView
 from resray.results.schema import TABLES
 from resray.results.store import ResultStore
+from resray.search.best import rank
 from resray.search.budget import Spending
 from resray.search.decision import Decision
 from resray.search.referee import Referee
@@ -149,7 +150,6 @@ class Tally:
     def _epoch(self, trial: Followed, record: Row) -> None:
         view = trial.view
         self._set_epoch(trial, record["epoch"])
-        view.record = record
         view.seconds_per_epoch = record["seconds_training"] + record["seconds_evaluating"]
         self._measured.add(view.seconds_per_epoch, view.work_per_epoch)
 
@@ -193,7 +193,7 @@ class Tally:
         return max(0, (self._points or 0) - len(self._full_work))
 
     def best(self, count: int) -> list[Followed]:
-        """Return the search's trials with the highest validation accuracy so far.
+        """Return the search's best trials so far, in the order of `resray.search.best.ranked`.
 
         Of those that may still win: none that failed or that the scheduler stopped.
         """
@@ -204,7 +204,7 @@ class Tally:
             and trial.view.state != "failed"
             and not self._referee.is_stopped(trial.view.job.trial_id)
         )
-        return heapq.nlargest(count, measured, key=lambda each: each.row["validation_accuracy"])
+        return heapq.nsmallest(count, measured, key=lambda each: rank(each.row))
 
     def of_role(self, role: str) -> Iterator[Followed]:
         """Yield the trials of a role, in the order of planning."""

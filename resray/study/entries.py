@@ -7,15 +7,18 @@ An ablation's trials are named by what is switched on: ``plain``, ``plain+batch`
 forms share, such as a chain's first step, is there once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Any
 
 from resray.study.source import Key
 
 ABLATION_FORMS = ("chain", "add", "remove")
 PLAIN, FULL = "plain", "full"
+MOST_TRIALS = 10_000
+"""Of a grid: each is checked before anything starts."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,20 @@ def _grid_entries(document: Any) -> list[Entry]:
     grid = document.get("grid") if isinstance(document, Mapping) else None
     if not isinstance(grid, Mapping) or not all(isinstance(v, list) for v in grid.values()):
         return []
+    if combinations(grid) > MOST_TRIALS:
+        return []
     points = (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
     return [Entry(point_name(point), (), tuple(point.items())) for point in points]
+
+
+def combinations(axes: Mapping[Any, Sequence[Any]]) -> int:
+    """Return how many combinations there are of one value of each axis."""
+    return prod(len(values) for values in axes.values())
+
+
+def too_many(count: int) -> str:
+    """Return what is wrong with more combinations than `MOST_TRIALS`."""
+    return f"has {count:,} combinations; at most {MOST_TRIALS:,} are taken"
 
 
 def point_name(values: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from resray.errors import not_known
 from resray.study.axes import alternative_path
-from resray.study.entries import trial_names
+from resray.study.entries import MOST_TRIALS, combinations, too_many, trial_names
 from resray.study.layers import section
 from resray.study.mistakes import first_unknown
 from resray.study.recipe_spec import Recipe
@@ -42,6 +42,13 @@ def readable_spaces(document: Mapping[str, Any]) -> dict[str, Space]:
 
 def mistakes_of_space(document: Mapping[str, Any], name: str, space: Space) -> Iterator[Misplaced]:
     """Yield each mistake in the axes of one space."""
+    grids = {
+        axis_name: max((axis.options for axis in alternatives if axis.form == "grid"), key=len)
+        for axis_name, alternatives in space.axes.items()
+        if any(axis.form == "grid" for axis in alternatives)
+    }
+    if (count := combinations(grids)) > MOST_TRIALS:
+        yield Misplaced(("search", "spaces", name), too_many(count))
     faulty: set[str] = set()
     for axis_name, alternatives in space.axes.items():
         found: list[Misplaced] = []
