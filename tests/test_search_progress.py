@@ -136,13 +136,13 @@ def test_halving_waits_at_rungs_and_tells_what_was_decided(tmp_path: Path) -> No
         search.recorder.paused(name, "waits at rung 1")
         search.board.hear(name, {"kind": "paused"})
     assert "search: 3 paused" in search.shown()
-    assert search.lines()[-1] == "point c: waits at its rung, epoch 1, validation 30.00 %"
+    assert search.lines()[-1] == "point c: waits at its rung, epoch 1, best validation 30.00 %"
     search.referee.close_rung(1, ["a", "b", "c"])
     search.stop("b", "halving: rung 1")
     search.board.hear("a", {"kind": "judged"})
     assert search.lines() == [
-        "point b: stopped (halving: rung 1), validation 40.00 %",
-        "point a: epoch 1, validation 50.00 %, goes on beyond rung 1 (cutoff 50.00 %)",
+        "point b: stopped (halving: rung 1), best validation 40.00 %",
+        "point a: epoch 1, best validation 50.00 %, goes on beyond rung 1 (cutoff 50.00 %)",
     ]
     assert "search: 2 paused, 1 stopped" in search.shown()
 

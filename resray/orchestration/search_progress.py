@@ -107,7 +107,7 @@ class SearchBoard(Board):
         if kind == "epoch":
             accuracy = percent(message["record"]["validation_accuracy"])
             said = f"epoch {view.epoch}/{view.epochs}, validation {accuracy}"
-            return said if trial.role == "search" else f"{said}; {accuracies(trial)}"
+            return f"{said}; {selected(trial.row)}" if trial.role == "confirmation" else said
         verb = f"goes on after epoch {view.epoch}" if view.epoch else "started"
         return f"{verb} on {message['facts']['device']}"
 
