@@ -28,23 +28,24 @@ def test_printed_numbers_are_those_of_the_trials(tmp_path: Path) -> None:
     table = {
         cells[0]: cells[1:]
         for line in done.stdout.splitlines()
-        if line.startswith("│") and (cells := [cell.strip() for cell in line.split("│")[1:-1]])
+        if len(cells := re.split(r"\s{2,}", line.strip())) > 3
     }
-    assert set(table) == {"first", "second", "wild"}
+    assert set(table) == {"trial", "first", "second", "wild"}
     for name in ("first", "second"):
         row = trials.loc[name]
         assert table[name] == [
             "completed",
             "0",
+            "1",
             f"{row['validation_accuracy']:.2f} %",
             f"{row['best_epoch']:.0f}",
             f"{row['test_accuracy']:.2f} %",
             f"{row['images_per_second']:.0f}",
         ]
         said = [line for line in done.stdout.splitlines() if line.startswith(f"{name} (seed 0): e")]
-        assert f"best validation {table[name][2]} (epoch {table[name][3]}), its test" in said[-1]
-        assert f"its test {table[name][4]}, {table[name][5]} images/s" in said[-1]
-        assert table[name][4].removesuffix(" %") in (tmp_path / "reports" / "tiny.html").read_text()
+        assert f"best validation {table[name][3]} (epoch {table[name][4]}), its test" in said[-1]
+        assert f"its test {table[name][5]}, {table[name][6]} images/s" in said[-1]
+        assert table[name][5].removesuffix(" %") in (tmp_path / "reports" / "tiny.html").read_text()
     assert table["wild"][0] == "failed"
     assert re.search(r"^wild \(seed 0\): DivergedError: ", done.stdout, re.MULTILINE)
 

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     from resray.study.expand import Options
 
 
+def option(name: str, help_text: str, **settings: Any) -> Any:
+    """Return a typer option."""
+    return typer.Option(name, help=help_text, **settings)
+
+
 def path_option(name: str, help_text: str, **settings: Any) -> Any:
     """Return a typer option whose value is a `user_path`."""
     parser = partial(user_path, option=name)
-    return typer.Option(name, help=help_text, **{"metavar": "PATH", **settings}, parser=parser)
+    return option(name, help_text, **{"metavar": "PATH", **settings}, parser=parser)
 
 
 StudyArgument = Annotated[
@@ -34,100 +39,88 @@ DataDirOption = Annotated[
 ]
 SelectOption = Annotated[
     list[str] | None,
-    typer.Option("--select", metavar="GLOB", help="Only trials whose name matches; repeatable."),
+    option("--select", "Only trials whose name matches; repeatable.", metavar="GLOB"),
 ]
 AblateOption = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--ablate",
+        "Only these forms of the study's ablation: chain, add or remove; repeatable.",
         metavar="FORM",
-        help="Only these forms of the study's ablation: chain, add or remove; repeatable.",
     ),
 ]
 VariantOption = Annotated[
-    str | None, typer.Option("--variant", help="A variant of the study (`resray show STUDY`).")
+    str | None, option("--variant", "A variant of the study (`resray show STUDY`).")
 ]
 SeedsOption = Annotated[
-    str | None, typer.Option("--seeds", metavar="0,1,2", help="Seeds, separated by commas.")
+    str | None, option("--seeds", "Seeds, separated by commas.", metavar="0,1,2")
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change the recipe: optimizer.lr=0.05; repeatable."
-    ),
+    option("--set", "Change the recipe: optimizer.lr=0.05; repeatable.", metavar="KEY=VALUE"),
 ]
 QuickOption = Annotated[
     bool,
-    typer.Option(
+    option(
         "--quick",
-        help="Minutes on two CPU cores: few epochs, few images; embedded ones if no "
+        "Minutes on two CPU cores: few epochs, few images; embedded ones if no "
         "--data-dir is given.",
     ),
 ]
 EpochsOption = Annotated[
     int | None,
-    typer.Option(
+    option(
         "--epochs",
-        min=1,
-        help="Rescale the recipe to N epochs: warm-up, schedule and phases; not patience (early "
+        "Rescale the recipe to N epochs: warm-up, schedule and phases; not patience (early "
         "stopping, plateau), nor which checkpoints stay.",
+        min=1,
     ),
 ]
 StopAfterOption = Annotated[
-    int | None,
-    typer.Option("--stop-after", min=1, help="Only the first N epochs of the unchanged recipe."),
+    int | None, option("--stop-after", "Only the first N epochs of the unchanged recipe.", min=1)
 ]
 LimitTrainOption = Annotated[
-    int | None, typer.Option("--limit-train", min=1, help="Class-balanced training images.")
+    int | None, option("--limit-train", "Class-balanced training images.", min=1)
 ]
 LimitEvalOption = Annotated[
-    int | None,
-    typer.Option("--limit-eval", min=1, help="Class-balanced images of validation and of test."),
+    int | None, option("--limit-eval", "Class-balanced images of validation and of test.", min=1)
 ]
-GpusOption = Annotated[
-    int | None, typer.Option("--gpus", help="GPUs to use in all (default: every GPU).")
-]
+GpusOption = Annotated[int | None, option("--gpus", "GPUs to use in all (default: every GPU).")]
 GpusPerTrialOption = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--gpus-per-trial",
-        metavar="NUMBER|auto",
-        help="GPUs of one trial (default: all of them, data-parallel); a fraction packs "
+        "GPUs of one trial (default: all of them, data-parallel); a fraction packs "
         "several trials on one GPU; auto: as many as a measurement of their memory allows.",
+        metavar="NUMBER|auto",
     ),
 ]
 WorkersOption = Annotated[
-    int | None,
-    typer.Option("--workers", help="Without GPUs: one-process slots (default: CPU cores)."),
+    int | None, option("--workers", "Without GPUs: one-process slots (default: CPU cores).")
 ]
 WorkersPerTrialOption = Annotated[
-    int | None,
-    typer.Option("--workers-per-trial", help="Without GPUs: ranks of one trial (default: 1)."),
+    int | None, option("--workers-per-trial", "Without GPUs: ranks of one trial (default: 1).")
 ]
 CpusPerTrialOption = Annotated[
     int | None,
-    typer.Option(
+    option(
         "--cpus-per-trial",
-        help="CPU cores of one trial (default: cores divided by the trials side by side).",
+        "CPU cores of one trial (default: cores divided by the trials side by side).",
     ),
 ]
 MaxFailuresOption = Annotated[
-    int, typer.Option("--max-failures", min=0, help="Restarts of a trial whose process dies.")
+    int, option("--max-failures", "Restarts of a trial whose process dies.", min=0)
 ]
-AddressOption = Annotated[
-    str | None, typer.Option("--address", help="Join the running Ray cluster there.")
-]
+AddressOption = Annotated[str | None, option("--address", "Join the running Ray cluster there.")]
 OutOption = Annotated[
     Path, path_option("--out", "Folder for results/STUDY/ and reports/STUDY.html.")
 ]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would run, and start nothing.")
-]
+DryRunOption = Annotated[bool, option("--dry-run", "Say what would run, and start nothing.")]
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="Run finished trials anew; their results are replaced.")
+    bool, option("--force", "Run finished trials anew; their results are replaced.")
 ]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print the outcome as JSON; progress goes to stderr.")
+    bool, option("--json", "Print the outcome as JSON; progress goes to stderr.")
 ]
 
 

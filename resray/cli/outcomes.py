@@ -61,11 +61,10 @@ def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return what each trial came to, as the trials table and the report have it."""
     from resray.orchestration.progress import SELECTED, selected_cells
 
-    table = Table("trial", "state")
-    for column in ("seed", *SELECTED):
+    table = Table("trial", "state", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("seed", "starts", *SELECTED):
         table.add_column(column, justify="right")
     for row in rows:
-        started = f" (started {row['attempts']} times)" if row["attempts"] > 1 else ""
-        names = Text(row["name"]), Text(f"{row['status']}{started}")
-        table.add_row(*names, str(row["seed"]), *selected_cells(row))
+        counts = str(row["seed"]), str(row["attempts"])
+        table.add_row(Text(row["name"]), row["status"], *counts, *selected_cells(row))
     return table

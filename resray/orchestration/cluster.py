@@ -6,7 +6,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -29,42 +29,23 @@ OBJECT_STORE_BYTES = 200_000_000
 CONNECT_SECONDS = 5.0
 DAEMONS = ("raylet", "gcs_server")
 """Without one of these Ray waits for ever, or ends the process without a word."""
-WATCH_SECONDS = 1.0
-
-
-class SameImports(JobConfig):
-    """Of a job whose workers import what this process imports: `module_path`, in its order.
-
-    Ray would put the working folder and the script's before everything that is installed, unless
-    the job brings a folder of its own.
-    """
-
-    def _runtime_env_has_working_dir(self) -> bool:
-        return True
-
-
-def module_path() -> dict[str, str]:
-    """Return the environment in which another Python has this one's module path."""
-    return {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
 
 
 @contextmanager
 def connect(address: str | None, machine: Machine, log: Path) -> Iterator[None]:
     """Start Ray on this machine, or join the cluster at ``address``; leave it at the end.
 
-    What Ray and its parts print goes to ``log``. Raises ClusterError if the cluster cannot be
-    reached.
+    Workers then import what this process imports, in the same order. What Ray and its parts print
+    goes to ``log``. Raises ClusterError if the cluster cannot be reached, or if a node has another
+    resray, and KeyboardInterrupt if that was asked for meanwhile.
     """
     if address is not None:
         require_answer(address)
-    # Ray writes what it passes on to its processes to a log; nodes have such keys themselves.
-    class_cache.ENV_VARS_TO_PROPAGATE -= {
-        name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")
-    }
-    with daemons_watched(log), chatter_to(log):
+    with ExitStack() as entered:
+        watching = entered.enter_context(daemons_watched(log))
+        entered.enter_context(chatter_to(log))
         try:
-            with handlers_held(), environment_with(module_path()):
-                ray.init(**where(address, machine), job_config=SameImports())
+            start(address, machine)
         except Exception as error:  # Ray's own have no class in common.
             raise ClusterError(no_connection(address, error)) from error
         try:
@@ -72,24 +53,31 @@ def connect(address: str | None, machine: Machine, log: Path) -> Iterator[None]:
             require_same_code()
             yield
         finally:
+            watching.set()
             leave()
 
 
-def where(address: str | None, machine: Machine) -> dict[str, Any]:
-    """Return the arguments of `ray.init` that start a Ray here, or join the one at ``address``."""
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is not None:
-        # Its nodes have not read this process's environment.
-        env_vars = {**SETTINGS, **module_path()}
-        return {**quiet, "address": address, "runtime_env": {"env_vars": env_vars}}
-    return {
-        **quiet,
+def start(address: str | None, machine: Machine) -> None:
+    """Let this process be the driver of a Ray."""
+    # Ray writes what it passes on to its processes to a log; nodes have such keys themselves.
+    secrets = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
+    class_cache.ENV_VARS_TO_PROPAGATE -= secrets
+    job: Any = JobConfig()
+    # Without a folder of its own, it would get the working folder and the script's put first.
+    job._runtime_env_has_working_dir = lambda: True
+    path = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    options: dict[str, Any] = {
         "address": "local",
         "num_cpus": machine.cpus,
         "num_gpus": machine.gpus,
         "include_dashboard": False,
         "object_store_memory": OBJECT_STORE_BYTES,
     }
+    if address is not None:
+        # Its nodes have not read this process's environment.
+        options = {"address": address, "runtime_env": {"env_vars": {**SETTINGS, **path}}}
+    with handlers_held(), environment_with(path):
+        ray.init(job_config=job, log_to_driver=False, logging_level=logging.ERROR, **options)
 
 
 def require_same_code() -> None:
@@ -105,43 +93,50 @@ def leave() -> None:
     node: Any = ray._private.worker._global_node
     end_processes = node.kill_all_processes
 
-    def end_processes_in_order(**how: Any) -> None:
-        # Ray's native code has just given up SIGTERM, and this takes a second.
+    def end_in_order(**how: Any) -> None:
+        # Ray's native code has just given up SIGTERM's handler, and this takes a second.
         restore_handlers()
         end_processes(**how)
 
-    node.kill_all_processes = end_processes_in_order
+    node.kill_all_processes = end_in_order
     with handlers_held():
         ray.shutdown()
 
 
 @contextmanager
-def daemons_watched(log: Path) -> Iterator[None]:
-    """End the whole command, in one line, when a daemon of a Ray that was started here ends."""
-    over = Event()
-    with os.fdopen(os.dup(2), "w", errors="replace") as stderr:
-        Thread(target=watch_daemons, args=(over, stderr, log), daemon=True).start()
-        try:
-            yield
-        finally:
-            over.set()
+def daemons_watched(log: Path) -> Iterator[Event]:
+    """End the whole command, in one line, when a daemon that it started ends; until the event."""
+    over, stderr = Event(), os.dup(2)
+    line = "resray: Ray's {} has ended; what was recorded is safe, the same command goes on from "
+    line += f"there ({log} says more)\n"
 
-
-def watch_daemons(over: Event, stderr: TextIO, log: Path) -> None:
-    """Look at the daemons until it is over."""
-    while not over.wait(WATCH_SECONDS):
-        node = ray._private.worker._global_node
-        processes: dict[str, Any] = node.all_processes if node else {}
-        for name in DAEMONS:
-            if any(started.process.poll() is not None for started in processes.get(name, ())):
-                show_cursor = "\x1b[?25h" if stderr.isatty() else ""
-                stderr.write(
-                    f"{show_cursor}resray: Ray's {name} on this machine has ended; what was "
-                    f"recorded is safe, the same command goes on from there ({log} says more)\n"
-                )
-                stderr.flush()
+    def watch() -> None:
+        while not over.wait(1):
+            for name in ended_children(DAEMONS):
+                show_cursor = "\x1b[?25h" if os.isatty(stderr) else ""
+                with suppress(OSError):
+                    os.write(stderr, f"{show_cursor}{line.format(name)}".encode())
                 # Nothing that waits for Ray would hear of an exception.
                 os._exit(ClusterError.exit_code)
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield over
+    finally:
+        over.set()
+        watcher.join()
+        os.close(stderr)
+
+
+def ended_children(names: tuple[str, ...]) -> Iterator[str]:
+    """Yield which programs of these names this process has started that have ended."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            name, _, rest = path.read_text().partition("(")[2].rpartition(") ")
+            state, parent = rest.split()[:2]
+            if name in names and state == "Z" and int(parent) == os.getpid():
+                yield name
 
 
 def require_answer(address: str) -> None:

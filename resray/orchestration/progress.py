@@ -185,7 +185,7 @@ class Board:
         return [view.label, view.state, view.progress(), *selected_cells(view.row), left]
 
 
-SELECTED = ("best validation", "at epoch", "its test", "images/s")
+SELECTED = ("best validation", "its epoch", "its test", "images/s")
 """What a trial came to, everywhere by these names: at the epoch that validation selects, and its
 speed over all epochs."""
 

@@ -36,36 +36,31 @@ def keep_signals() -> None:
     _State.kept = True
 
 
+def _ask(number: int, frame: Any) -> None:
+    _State.asked += 1
+    if not _State.kept or _State.asked > PATIENCE:
+        raise KeyboardInterrupt
+
+
 @contextmanager
 def interruptible(*, outlasting: bool = False) -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C: both raise KeyboardInterrupt, at once or where they are kept.
 
     With ``outlasting``, the end of the terminal is no end of the command.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (*ENDING, signal.SIGHUP)}
-    outer = _State.kept
-    _State.asked, _State.kept = 0, False
-    for number in ENDING:
-        signal.signal(number, _ask)
+    handlers: dict[signal.Signals, Any] = dict.fromkeys(ENDING, _ask)
     if outlasting:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        handlers[signal.SIGHUP] = signal.SIG_IGN
+    before = {number: signal.getsignal(number) for number in handlers}
+    outer, _State.kept, _State.asked = _State.kept, False, 0
+    _set_all(handlers)
     try:
         yield
         if _State.kept:
             raise_if_interrupted()
     finally:
         _State.kept = outer
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _ask(number: int, frame: Any) -> None:
-    _State.asked += 1
-    if not _State.kept or _State.asked > PATIENCE:
-        raise KeyboardInterrupt
+        _set_all(before)
 
 
 @contextmanager
@@ -75,9 +70,6 @@ def handlers_held() -> Iterator[None]:
     Ray sets handlers of its own for both and restores none, also past Python, and a signal that is
     raised within its code may be lost in it, or break it.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     kept, _State.kept = _State.kept, True
     signal.signal = _hold  # type: ignore[assignment]
     try:
@@ -90,11 +82,17 @@ def handlers_held() -> Iterator[None]:
             signal.alarm(0)
 
 
+def restore_handlers() -> None:
+    """Set the handlers again that Python knows of, where native code has set others."""
+    _set_all({number: signal.getsignal(number) for number in ENDING})
+
+
 def _hold(number: Any, handler: Any) -> Any:
     return signal.getsignal(number) if number in ENDING else _set_handler(number, handler)
 
 
-def restore_handlers() -> None:
-    """Set the handlers again that Python knows of, where native code has set others."""
-    for number in ENDING:
-        _set_handler(number, signal.getsignal(number))
+def _set_all(handlers: dict[signal.Signals, Any]) -> None:
+    # Elsewhere Python does not allow it, and signals do not arrive.
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():
+            _set_handler(number, handler)

@@ -66,6 +66,10 @@ def _validate(source: Source) -> Study:
     content = source.content
     if not isinstance(content, dict):
         raise InputError(f"{source.place}:1: a study is a mapping of keys to values")
+    try:
+        entries(content)
+    except Misplaced as error:
+        raise InputError(_report(source, [_as_mistake(error)])) from error
     mistakes = mistakes_in(Study, content) + _mistakes_of_the_whole(content)
     mistakes += _recipe_mistakes(content) + _quick_mistakes(content) + _assumed_mistakes(content)
     mistakes += recipe_mistakes_of_search(content)

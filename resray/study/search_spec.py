@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from resray.study.entries import MOST_TRIALS
 from resray.study.strict import NUMBER, Count, Finite, Misplaced, Name, Seed, Size, Strict
 
 SearchMethod = Literal["grid", "random", "tpe"]
@@ -22,6 +21,8 @@ AfterSearch = Literal["tta", "ensemble", "corruptions"]
 TRIAL_AXIS = "trial"
 """The axis whose values are names of the study's trials: a point starts from that trial's recipe.
 Without it a point starts from the base recipe."""
+
+MOST_POINTS = 10_000
 
 RANGES = ("uniform", "loguniform", "int")
 FORMS = ("grid", "choice", *RANGES)
@@ -171,7 +172,7 @@ class SearchSettings(Strict):
     method: SearchMethod = "grid"
     """grid: every combination of the grid axes, with ``samples`` draws of the others for each;
     random: ``samples`` points, grid axes drawn too; tpe: the same number proposed by Optuna."""
-    samples: Annotated[int, Field(ge=1, le=MOST_TRIALS), NUMBER] = 1
+    samples: Annotated[int, Field(ge=1, le=MOST_POINTS), NUMBER] = 1
     seed: Seed = 0
     """Of drawing, of the order and of the audit; trainings have the study's first seed."""
     scheduler: SchedulerName = "asha"
@@ -182,7 +183,7 @@ class SearchSettings(Strict):
     rung_schedule: RungSchedule = "full"
     """full: a trial keeps the schedule of its full length, and goes on from its checkpoint;
     rescaled: each rung is a training of its own, its schedule rescaled to the rung's epochs."""
-    confirm: Annotated[int, Field(ge=0, le=MOST_TRIALS), NUMBER] = 3
+    confirm: Annotated[int, Field(ge=0, le=MOST_POINTS), NUMBER] = 3
     """Fresh seeds with which the winner is trained in full and tested."""
     audit: Size = 0
     """Stopped trials, drawn at random, that are trained to the end after all."""

@@ -10,7 +10,7 @@ from typing import Any
 from resray.errors import not_known
 from resray.models.table import MODELS, is_known
 from resray.study.claims import Statement, check_statement
-from resray.study.entries import MOST_TRIALS, combinations, entries, too_many, trial_names
+from resray.study.entries import entries, trial_names
 from resray.study.layers import merge, recipe_layers, section
 from resray.study.recipe_spec import MODEL_FORMS
 from resray.study.search_mistakes import mistakes_of_search
@@ -22,7 +22,6 @@ DEFAULT_VARIANT = "standard"
 
 def mistakes_of_the_whole(document: Mapping[str, Any]) -> Iterator[Misplaced]:
     """Yield each mistake in the raw or validated content of a study file, in no order."""
-    yield from _too_many(document)
     yield from _names_twice(document)
     yield from _unknown_in_variants(document)
     yield from _unknown_in_published(document)
@@ -31,12 +30,6 @@ def mistakes_of_the_whole(document: Mapping[str, Any]) -> Iterator[Misplaced]:
     yield from _seeds_twice(document)
     yield from _unreached_epochs(document)
     yield from mistakes_of_search(document)
-
-
-def _too_many(document: Mapping[str, Any]) -> Iterator[Misplaced]:
-    grid = {key: each for key, each in section(document, "grid").items() if isinstance(each, list)}
-    if (count := combinations(grid)) > MOST_TRIALS:
-        yield Misplaced(("grid",), too_many(count))
 
 
 def variant_names(document: Mapping[str, Any]) -> list[str]:

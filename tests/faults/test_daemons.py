@@ -47,7 +47,8 @@ def test_a_daemon_that_ends_ends_the_command(tmp_path: Path, name: str, training
         os.kill(pid, signal.SIGKILL)
         killed = time.monotonic()
         assert command.finish(60) == 3, command.output
-        assert time.monotonic() - killed < 30, "within half a minute"
+        # While Ray starts, nothing but Ray knows its daemons, and it waits for half a minute.
+        assert time.monotonic() - killed < (30 if training else 45)
         assert command.output.count("resray: ") == 1, command.output
         assert "Traceback" not in command.output
         assert command.output.splitlines()[-1].startswith("resray: Ray")
@@ -75,9 +76,9 @@ def test_training_goes_on_when_the_terminal_goes_away(tmp_path: Path) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(tmp_path)
-        window = {"COLUMNS": "120", "LINES": "40", "TERM": "xterm"}
+        size = {"COLUMNS": "120", "LINES": "40", "TERM": "xterm"}
         command = [sys.executable, *bench, "--epochs", "2"]
-        os.execve(sys.executable, command, {**os.environ, **window})
+        os.execve(sys.executable, command, {**os.environ, **size})
     with os.fdopen(terminal, "rb", buffering=0) as window:
         shown = b""
         while b"running" not in shown:
