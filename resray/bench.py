@@ -120,8 +120,8 @@ def run_bench(bench: Bench, console: Console) -> Outcome:
     with in_good_order(planner.results):
         outcome = run_and_report(planner, machine, console)
         if outcome.unfinished:
-            left = f": {outcome.unfinished} of {len(outcome.trials)} trials are unfinished"
-            raise interruption(outcome.results, left)
+            trials = f"{outcome.unfinished} of {len(outcome.trials)} trials are unfinished"
+            raise interruption(outcome.results, f": {trials}, as {outcome.report} shows")
     return outcome
 
 

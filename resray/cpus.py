@@ -13,9 +13,8 @@ def usable_cpus() -> int:
 
 def allowed_cpus() -> int:
     """Return the cores of the process's affinity; all where the system has no such thing."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def cpu_quota(

@@ -73,7 +73,7 @@ def run_tune(asked: Tune, console: Console) -> TuneOutcome:
     with in_good_order(planner.results):
         outcome, complete = search_and_report(planner, machine, console)
         if not complete:
-            raise interruption(outcome.results, ": the search is unfinished")
+            raise interruption(outcome.results, f": the search is not done; see {outcome.report}")
     return outcome
 
 

@@ -1,10 +1,14 @@
 """Paths as they are typed: ``~`` is the home folder, a URI is refused, all else is a path."""
 
+import pwd
 from pathlib import Path
 
 import pytest
+import torch
 
-from resray.data.cache import cache_folder
+from resray.data.cache import cache_folder, cached
+from resray.data.dataset import Images
+from resray.data.raw import Decoded
 from resray.results.store import ResultStore
 from tests.command_line import Resray, assert_refused
 from tests.report_builder import trial, write_results
@@ -69,3 +73,33 @@ def test_a_tilde_is_the_home_folder_everywhere(
     assert len(ResultStore(results).trials()) == 1
     assert not list(tmp_path.glob("~*")), "no folder of that name"
     assert_refused(resray("report", "~nobody-here/x"), 2, "there is no such home folder")
+
+
+@pytest.fixture
+def without_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This user has no entry in the system's list, and says of no folder that it is his."""
+
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    for name in ("HOME", "RESRAY_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+
+
+@pytest.mark.usefixtures("without_home")
+@pytest.mark.parametrize("verb", ["bench", "tune"])
+def test_a_run_needs_a_home_folder(
+    resray: Resray, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.delenv("RESRAY_CACHE_DIR")
+    says = "this user has no home folder; set HOME to a folder that can be written"
+    assert_refused(resray(verb, "depth-family", "--quick"), 3, says)
+    assert_refused(resray("show", "~/mine.yaml"), 2, "study ~/mine.yaml: there is no such home")
+
+
+@pytest.mark.usefixtures("without_home")
+def test_data_are_read_without_a_cache_where_there_is_no_home() -> None:
+    images = Images(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 1]))
+    decoded = Decoded(images, images, ("a", "b"), ("PNG",), resized=False)
+    assert cached(("key",), lambda: decoded).decoded is decoded

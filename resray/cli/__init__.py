@@ -5,10 +5,9 @@ once.
 """
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import typer.core
 
 from resray import __version__
 from resray.cli import exporting, reporting, results, searching, studies, tools
@@ -16,37 +15,17 @@ from resray.cli.display import lasting_output
 from resray.errors import ResrayError, RunInterrupted
 from resray.orchestration.signals import interruptible
 
-
-class Commands(typer.core.TyperGroup):
-    """Ends a command that is interrupted with one line, where it does not say more itself."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command that was typed."""
-        try:
-            with interruptible():
-                return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise RunInterrupted("interrupted") from None
+app = typer.Typer(name="resray", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-app = typer.Typer(name="resray", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
-
-
-def say_version(wanted: bool) -> None:
-    """Print the version and end, if that is wanted."""
-    if wanted:
-        print(f"resray {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
+@app.callback(invoke_without_command=True)
 def resray(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=say_version, is_eager=True, help="Print the version."),
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Parallel, resumable, statistically honest benchmarks of the ResNet family on CIFAR."""
+    if version:
+        print(f"resray {__version__}")
+        raise typer.Exit
 
 
 app.command("list")(studies.list_studies)
@@ -68,9 +47,14 @@ for command in (
 
 def main() -> None:
     """Run the command line; an error that resray explains is one line and its exit code."""
-    with lasting_output():
+    with lasting_output(), interruptible():
         try:
             app()
         except ResrayError as error:
             print(f"resray: {error}", file=sys.stderr)
             sys.exit(error.exit_code)
+        except SystemExit as end:
+            if end.code == RunInterrupted.exit_code:
+                # Of a KeyboardInterrupt that no command explains, typer says nothing.
+                print("resray: interrupted", file=sys.stderr)
+            raise

@@ -10,14 +10,12 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from resray.bench import Outcome
-    from resray.tune import TuneOutcome
-
 
 WRITTEN_AS_JSON = ("recipe", "reductions", "search", "point")
 """Columns of trials whose text is JSON."""
 
 
-def outcome_facts(outcome: "Outcome | TuneOutcome") -> dict[str, Any]:
+def outcome_facts(outcome: "Outcome") -> dict[str, Any]:
     """Return what came of a run for ``--json``."""
     return {
         "results": str(outcome.results),
@@ -35,7 +33,7 @@ def readable(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, **parsed}
 
 
-def print_outcome(outcome: "Outcome | TuneOutcome", states: str | None = None) -> None:
+def print_outcome(outcome: "Outcome", states: str | None = None) -> None:
     """Print what came of a run, for people: failed trials, states, and where the results are.
 
     ``states`` says what became of the trials; None shows each of them and counts them by state.

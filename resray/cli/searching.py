@@ -153,8 +153,7 @@ def reported(outcome: "TuneOutcome") -> "Search | None":
     from resray.report.aggregate import load_results
     from resray.report.search import search_of
 
-    rows = [*outcome.trials, *outcome.confirmations]
-    return search_of(load_results(outcome.results, [row["trial_id"] for row in rows]))
+    return search_of(load_results(outcome.results, [row["trial_id"] for row in outcome.rows]))
 
 
 def print_tuned(outcome: "TuneOutcome") -> None:

@@ -152,15 +152,9 @@ class Board:
         return view.seconds_left(self._seconds_per_work())
 
     def seconds_left(self) -> float | None:
-        """Return the seconds until all trials have ended: each slot takes the next that waits."""
-        rate = self._seconds_per_work()
-        left = [view.seconds_left(rate) for view in self.views.values()]
-        if any(seconds is None for seconds in left):
-            return None
-        slots = [0.0] * self._side_by_side
-        for seconds in sorted((value for value in left if value), reverse=True):
-            slots[slots.index(min(slots))] += seconds
-        return max(slots)
+        """Return roughly the seconds until all trials have ended."""
+        left = map(self._seconds_left_of, self.views.values())
+        return until_all_end([each for each in left if each != 0], self._side_by_side)
 
     def table(self) -> Table:
         """Return the table as it stands now."""
@@ -206,6 +200,14 @@ def selected(row: Mapping[str, Any]) -> str:
     """Return the accuracies among them in words."""
     validation, epoch, test, _ = selected_cells(row)
     return f"best validation {validation} (epoch {epoch}), its test {test}"
+
+
+def until_all_end(left: Sequence[float | None], side_by_side: int) -> float | None:
+    """Return roughly when trials with so many seconds left have ended; None if some are unknown."""
+    known = [seconds for seconds in left if seconds is not None]
+    if len(known) < len(left):
+        return None
+    return max([0.0, *known, sum(known) / max(1, min(side_by_side, len(known)))])
 
 
 def percent(value: float | None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resray.orchestration.epochs_left import Chances, epochs_left, epochs_left_rescaled
-from resray.orchestration.progress import TrialView
+from resray.orchestration.progress import TrialView, until_all_end
 from resray.results.schema import TABLES
 from resray.results.store import ResultStore
 from resray.search.best import rank
@@ -227,10 +227,7 @@ class Tally:
             for trial in self.trials.values()
             if trial.unfinished
         ] + self._seconds_to_come(rate, chances)
-        known = [seconds for seconds in left if seconds is not None]
-        if len(known) < len(left):
-            return None
-        return max([0.0, *known, sum(known) / max(1, min(side_by_side, len(known)))])
+        return until_all_end(left, side_by_side)
 
     def _seconds_to_come(self, rate: float | None, chances: Chances) -> list[float | None]:
         """Return what each trial still to be proposed may need: the mean of the others, anew."""

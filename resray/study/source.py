@@ -29,29 +29,24 @@ class Source:
 
     def line(self, path: Sequence[Key]) -> int:
         """Return the line, from 1, of the deepest part of ``path`` that the file holds."""
-        node, line = self.root, self.root.start_mark.line
-        for key in path:
-            child = _child(node, key)
-            if child is None and key == 0:
-                # A single value may stand for a list of one.
-                continue
-            if child is None:
-                break
-            line, node = child
-        return line + 1
+        return self._find(path)[0] + 1
 
     def as_written(self, path: Sequence[Key]) -> tuple[Key, ...]:
         """Return ``path`` without the 0 of a list of one that the file does not write as a list."""
-        node, kept = self.root, list[Key]()
+        return self._find(path)[1]
+
+    def _find(self, path: Sequence[Key]) -> tuple[int, tuple[Key, ...]]:
+        node, line, kept = self.root, self.root.start_mark.line, list[Key]()
         for depth, key in enumerate(path):
             child = _child(node, key)
             if child is None and key == 0 and not isinstance(node, yaml.SequenceNode):
+                # A single value may stand for a list of one.
                 continue
             if child is None:
-                return (*kept, *path[depth:])
+                return line, (*kept, *path[depth:])
             kept.append(key)
-            _, node = child
-        return tuple(kept)
+            line, node = child
+        return line, tuple(kept)
 
 
 def read_text(path: Path) -> str:

@@ -1,11 +1,14 @@
 """Ctrl-C and SIGTERM at any moment: exit code 130, one line, and a report of what was recorded."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.bench_command import bench_command, tune_command
 from tests.faults.interrupting import POINTS
+from tests.report_builder import trial, write_results
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -52,3 +55,16 @@ def test_a_search_ends_in_the_same_way(tmp_path: Path, point: str) -> None:
     assert command.output.splitlines()[-1].startswith("resray: interrupted"), command.output
     with tune_command(tmp_path, *options) as command:
         assert command.finish() == 0, command.output
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_other_commands_end_in_one_line_too(tmp_path: Path, name: str) -> None:
+    write_results(tmp_path / "results" / "tiny", [trial("first")])
+    command = [sys.executable, "-m", "tests.faults.interrupting", "before-report", name]
+    done = subprocess.run(
+        [*command, "report", str(tmp_path / "results" / "tiny")],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert (done.returncode, done.stderr) == (130, "resray: interrupted\n")
