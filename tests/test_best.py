@@ -342,7 +342,7 @@ def test_the_line_that_best_prints_works_as_typed(resray: Resray, tmp_path: Path
         Image.new("RGB", (8, 8), (60 * index, 0, 0)).save(path)
     data = {"name": "folder", "validation_images": 2}
     recipe = Recipe.model_validate({**WINNING, "data": data})
-    columns = {"recipe": recipe.model_dump_json(), "data_dir": str(images)}
+    columns: dict[str, Any] = {"recipe": recipe.model_dump_json(), "data_dir": str(images)}
     results_of_a_search(tmp_path / "results" / "rates", **columns)
     answer = resray("best", "rates", "--out-file", "the best.yaml")
     assert answer.code == 0, answer.err
