@@ -17,8 +17,11 @@ _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 def user_path(path: str | Path, option: str) -> Path:
     """Return the path that was given with ``option``; ``~`` is the home folder.
 
-    Raises InputError for a URI, which no option supports, and for a home folder that nobody has.
+    Raises InputError for a URI, which no option supports, for a home folder that nobody has, and
+    for bytes that are no text, which neither Parquet nor a page can name.
     """
+    if re.search("[\ud800-\udfff]", str(path)):
+        raise InputError(f"{option} {path}: must be text in UTF-8")
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", str(path)):
         raise InputError(f"{option} {path}: is a URI; give a file or folder that is mounted here")
     try:

@@ -1,5 +1,6 @@
 """Paths as they are typed: ``~`` is the home folder, a URI is refused, all else is a path."""
 
+import os
 import pwd
 from pathlib import Path
 
@@ -73,6 +74,12 @@ def test_a_tilde_is_the_home_folder_everywhere(
     assert len(ResultStore(results).trials()) == 1
     assert not list(tmp_path.glob("~*")), "no folder of that name"
     assert_refused(resray("report", "~nobody-here/x"), 2, "there is no such home folder")
+
+
+def test_bytes_that_are_no_text_are_refused(resray: Resray) -> None:
+    bytes_of_latin_1 = os.fsdecode(b"caf\xe9")
+    quick = ("bench", "depth-family", "--quick", "--out", bytes_of_latin_1)
+    assert_refused(resray(*quick), 2, r"--out caf\?: must be text in UTF-8")
 
 
 @pytest.fixture

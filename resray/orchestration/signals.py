@@ -59,7 +59,7 @@ def interruptible(*, outlasting: bool = False) -> Iterator[None]:
         if _State.kept:
             raise_if_interrupted()
     finally:
-        _State.kept = outer
+        _State.kept, _State.asked = outer, 0
         _set_all(before)
 
 
