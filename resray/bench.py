@@ -6,33 +6,42 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EACCES
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from resray.errors import InputError, ResrayError, RunInterrupted, StorageError
-from resray.files import storage_errors
+from resray.files import home_folder, storage_errors
 from resray.orchestration.plan import Bench, Planner, Work
 from resray.orchestration.resources import Machine, allocate, local_machine
-from resray.orchestration.signals import terminate_like_interrupt
+from resray.orchestration.signals import interruptible
+
+if TYPE_CHECKING:
+    from resray.orchestration.search_plan import Tune
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a bench."""
+    """What came of a bench or of a search."""
 
     results: Path
     report: Path
     trials: list[Row]
     """The rows of the trials that were asked for, also of those that had ended before."""
     skipped: int
+    """How many had ended before."""
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of all that was trained."""
+        return self.trials
 
     @property
     def summary(self) -> dict[str, int]:
         """How many trials are in each state."""
-        states = [row["status"] for row in self.trials]
+        states = [row["status"] for row in self.rows]
         return {state: states.count(state) for state in sorted(set(states))}
 
     @property
@@ -47,15 +56,35 @@ class Outcome:
         return sum(count for state, count in self.summary.items() if state not in ended)
 
 
-def checked_machine(bench: Bench) -> Machine:
-    """Return this machine; raise ClusterError if the trials are to run on it and it is too small.
+def checked_machine(asked: "Bench | Tune") -> Machine:
+    """Return this machine; raise ClusterError if it cannot do what is asked.
 
     A cluster can only be asked once it is joined.
     """
+    # Ray does not import without one.
+    home_folder()
     machine = local_machine()
-    if bench.address is None:
-        allocate(bench.request, machine, trials=1)
+    if asked.address is None:
+        allocate(asked.request, machine, trials=1)
     return machine
+
+
+@contextmanager
+def in_good_order(results: Path) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into a RunInterrupted, when what is under way is recorded."""
+    try:
+        with interruptible(outlasting=True):
+            yield
+    except KeyboardInterrupt:
+        raise interruption(results) from None
+
+
+def interruption(results: Path, unfinished: str = "") -> RunInterrupted:
+    """Return what says that a command was interrupted."""
+    return RunInterrupted(
+        f"interrupted{unfinished}. What was recorded is safe in {results}; the same command goes "
+        "on from there"
+    )
 
 
 def check_all(benches: Sequence[Bench]) -> None:
@@ -90,18 +119,11 @@ def run_bench(bench: Bench, console: Console) -> Outcome:
     machine = checked_machine(bench)
     planner = Planner(bench)
     report_folder(bench.out)
-    try:
-        with terminate_like_interrupt():
-            outcome = run_and_report(planner, machine, console)
-    except KeyboardInterrupt:
-        raise RunInterrupted(
-            "interrupted. What was recorded is safe; the same command goes on from there"
-        ) from None
-    if outcome.unfinished:
-        raise RunInterrupted(
-            f"interrupted: {outcome.unfinished} of {len(outcome.trials)} trials are unfinished. "
-            f"What was recorded is safe in {outcome.results}; the same command goes on from there"
-        )
+    with in_good_order(planner.results):
+        outcome = run_and_report(planner, machine, console)
+        if outcome.unfinished:
+            trials = f"{outcome.unfinished} of {len(outcome.trials)} trials are unfinished"
+            raise interruption(outcome.results, f": {trials}, as {outcome.report} shows")
     return outcome
 
 

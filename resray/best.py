@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from resray.errors import InputError, unknown
+from resray.files import user_path
+from resray.hints import command
 from resray.report.aggregate import parsed_json, reductions_of
 from resray.report.search_record import plain_rows
 from resray.report.statistics import Summary, summarise
@@ -91,7 +93,7 @@ def find_best(study: str, out: Path = Path()) -> Best:
     rows = trial_rows(folder)
     searched = of_latest(rows)
     if not any(in_full(row) and not row["audited"] for row in searched):
-        raise InputError(no_winner(folder, study, searched))
+        raise InputError(no_winner(folder, searched))
     won = winner(searched)
     if won is None:
         raise InputError(f"{folder}: the search has no winner, as nothing was validated; choose a "
@@ -107,7 +109,7 @@ def find_best(study: str, out: Path = Path()) -> Best:
 
 def results_of(study: str, out: Path) -> Path:
     """Return the results folder that a study's name, its file or the folder itself stands for."""
-    path = Path(study)
+    path = user_path(study, "best")
     if (path / "trials").is_dir():
         return path
     if path.suffix in (".yaml", ".yml"):
@@ -116,7 +118,8 @@ def results_of(study: str, out: Path) -> Path:
     if folder.is_dir():
         return folder
     if study in study_files() or path.suffix:
-        raise InputError(f"{folder}: no results here; type `resray tune {path}` first")
+        first = command("tune", path, *(["--out", out] if out != Path() else []))
+        raise InputError(f"{folder}: no results here; type `{first}` first")
     if "/" in study:
         raise InputError(f"{study}: no results here; expected a study's name, its file or its "
                          "results folder")  # fmt: skip
@@ -128,18 +131,18 @@ def trial_rows(folder: Path) -> list[Row]:
     return plain_rows(read_rows(folder, "trials"))
 
 
-def no_winner(folder: Path, study: str, searched: Sequence[Row]) -> str:
-    """Return what is missing for a winner, and what to type."""
+def no_winner(folder: Path, searched: Sequence[Row]) -> str:
+    """Return what is missing for a winner, and what to do."""
     if not searched:
-        return f"{folder}: no search here; type `resray tune {study}` first"
+        return f"{folder}: no search here; type `resray tune` with the study of these first"
     points = points_of(searched)
     none = f"{folder}: none of the search's {plural(len(points), 'point')}"
     if all(rows[-1]["status"] == "failed" for rows in points):
         return (
-            f"{none} has won, as all diverged or failed; change the space, or type `resray tune "
-            f"{study} --force` to train them again"
+            f"{none} has won, as all diverged or failed; change the space, or repeat the command "
+            "that searched, with --force, to train them again"
         )
-    return f"{none} is trained in full yet; type `resray tune {study}` to go on"
+    return f"{none} is trained in full yet; the command that began the search goes on with it"
 
 
 def selection(best: Best) -> str:
@@ -244,6 +247,6 @@ def write_best(best: Best, target: Path | None = None, *, force: bool = False) -
         best.recipe,
         best.point,
         fresh_seeds(best.rows, best.won, count),
-        found=f"Selected by `resray tune {best.study.name}`: {selection(best)}.",
+        found=f"Selected by a search of {best.study.name}: {selection(best)}.",
     )
     return write_study_file(document, target or Path(f"{best.study.name}-best.yaml"), force=force)

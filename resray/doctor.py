@@ -3,12 +3,14 @@
 Every check is one row. Whatever is broken becomes a row too: nothing here raises.
 """
 
+import fcntl
 import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +20,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from resray.errors import ResrayError
+from resray.cpus import allowed_cpus, cpu_quota, usable_cpus
+from resray.errors import ClusterError, ResrayError
+from resray.files import home_folder
 
 LEAST_FREE_DISK = 5 * 10**9
 LEAST_FREE_MEMORY = 3 * 10**9
@@ -26,6 +30,7 @@ LEAST_FREE_MEMORY = 3 * 10**9
 LEAST_SHARED_MEMORY = 300 * 10**6
 LONGEST_SOCKET_PATH = 107
 _SOCKET = "session_2000-01-01_00-00-00_000000_1234567/sockets/plasma_store"
+RESULTS = Path("results")
 _PACKAGES = ("torch", "torchvision", "ray", "pandas", "plotly", "pyarrow")
 _CIFAR = ("cifar10", "cifar100")
 _INSTALL = "pip install uv && uv run resray doctor"
@@ -52,8 +57,10 @@ def diagnose(data_dir: Path | None) -> list[Check]:
     checks |= {"Shared memory": _shared_memory, "Ray's home": _ray_home}
     checks |= {"Ray's folder": _ray_folder, "Ray cluster": _ray_address}
     checks |= {"Data folder": partial(_data_dir, data_dir), "Downloaded data": _downloads}
-    checks |= {"Decoded data": _decoded, "Disk for results": _results_disk}
-    checks |= {"Disk for Ray": _ray_disk, "Disk for the cache": _cache_disk, "git": _git}
+    checks |= {"Decoded data": _decoded, "Locks": _locks, "git": _git}
+    disks: dict[str, Callable[[], Path]] = {"results": RESULTS.absolute, "Ray": ray_folder}
+    disks["the cache"] = lambda: _import("resray.data.cache").cache_folder()
+    checks |= {f"Disk for {what}": partial(_disk, what, find) for what, find in disks.items()}
     return [_look(name, check) for name, check in checks.items()]
 
 
@@ -143,22 +150,25 @@ def _gpu_names(torch: Any) -> str:
 
 
 def _cpu() -> Check:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores, quota = f"{usable_cpus()} cores", cpu_quota()
+    if quota < allowed_cpus():
+        cores += f" of {allowed_cpus()}, as a quota grants {quota:g}"
+    if not hasattr(os, "sched_getaffinity"):
+        cores += " (this system does not tell which of them a process may use)"
     try:
         threads = _import("torch").get_num_threads()
         model = _import("resray.training.device").cpu_name()
     except ImportError:
-        return Check("CPU", "ok", f"{platform.machine()}, {cores} cores")
-    return Check("CPU", "ok", f"{model}, {cores} cores, torch uses {threads} threads")
+        return Check("CPU", "ok", f"{platform.machine()}, {cores}")
+    return Check("CPU", "ok", f"{model}, {cores}, torch uses {threads} threads")
 
 
 def _bf16() -> Check:
     torch, device = _import("torch"), _import("resray.training.device")
     kind = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    where = "GPU" if kind.type == "cuda" else "CPU"
-    if device.computes_bf16(kind):
-        return Check("bf16", "ok", f"in the {where}'s hardware; precision: auto uses it")
-    return Check("bf16", "ok", f"not in the {where}'s hardware; precision: auto trains in fp32")
+    where = f"in the {'GPU' if kind.type == 'cuda' else 'CPU'}'s hardware; precision: auto"
+    able = device.computes_bf16(kind)
+    return Check("bf16", "ok", f"{where} uses it" if able else f"not {where} trains in fp32")
 
 
 # --- Ray --------------------------------------------------------------------------------------
@@ -168,23 +178,22 @@ def _memory(meminfo: Path = Path("/proc/meminfo")) -> Check:
     values = dict(re.findall(r"(\w+):\s+(\d+) kB", meminfo.read_text()))
     total, free = (int(values.get(key, 0)) * 1024 for key in ("MemTotal", "MemAvailable"))
     found = f"{_size(free)} free of {_size(total)}"
-    if free < LEAST_FREE_MEMORY:
-        advice = "Ray and one trial need about 3 GB; close other programs or use --workers 1"
-        return Check("Memory", "warning", found, advice)
-    return Check("Memory", "ok", found)
+    advice = "Ray and one trial need about 3 GB; close other programs or use --workers 1"
+    return _if_too_little("Memory", free < LEAST_FREE_MEMORY, found, advice)
 
 
 def _shared_memory(folder: Path = Path("/dev/shm")) -> Check:
     free = shutil.disk_usage(folder).free
-    found = f"{_size(free)} free in {folder}"
-    if free < LEAST_SHARED_MEMORY:
-        advice = "Ray will use its slower /tmp; in a container, start it with --shm-size=1g"
-        return Check("Shared memory", "warning", found, advice)
-    return Check("Shared memory", "ok", found)
+    advice = "Ray will use its slower /tmp; in a container, start it with --shm-size=1g"
+    too_little = free < LEAST_SHARED_MEMORY
+    return _if_too_little("Shared memory", too_little, f"{_size(free)} free in {folder}", advice)
 
 
 def _ray_home() -> Check:
-    folder = Path("~/.ray").expanduser()
+    try:
+        folder = home_folder() / ".ray"
+    except ClusterError as error:
+        return Check("Ray's home", "missing", *str(error).split("; "))
     if _writable(folder) or os.environ.get("RAY_AUTH_MODE") == "disabled":
         return Check("Ray's home", "ok", str(folder))
     advice = "Ray keeps a token there: set HOME to a writable folder, or RAY_AUTH_MODE=disabled"
@@ -210,11 +219,10 @@ def ray_folder() -> Path:
 
 
 def _ray_address() -> Check:
-    address = os.environ.get("RAY_ADDRESS")
-    if address:
-        found = f"RAY_ADDRESS is {address}; resray starts its own Ray all the same"
-        return Check("Ray cluster", "ok", found, f"to join it: --address {address}")
-    return Check("Ray cluster", "ok", "resray starts its own; --address joins a running one")
+    if not (address := os.environ.get("RAY_ADDRESS")):
+        return Check("Ray cluster", "ok", "resray starts its own; --address joins a running one")
+    found = f"RAY_ADDRESS is {address}; resray starts its own Ray all the same"
+    return Check("Ray cluster", "ok", found, f"to join it: --address {address}")
 
 
 # --- data -------------------------------------------------------------------------------------
@@ -258,26 +266,24 @@ def _decoded() -> Check:
 # --- disk and git -----------------------------------------------------------------------------
 
 
-def _results_disk() -> Check:
-    return _disk("Disk for results", Path("results").absolute())
+def _locks() -> Check:
+    folder = _existing(RESULTS.absolute())
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            advice = "run one command at a time there, or use --out DIR on another file system"
+            return Check("Locks", "warning", f"none in {folder} ({error.strerror})", advice)
+    return Check("Locks", "ok", f"a second command is kept out of {folder}")
 
 
-def _ray_disk() -> Check:
-    return _disk("Disk for Ray", ray_folder())
-
-
-def _cache_disk() -> Check:
-    return _disk("Disk for the cache", _import("resray.data.cache").cache_folder())
-
-
-def _disk(name: str, folder: Path) -> Check:
+def _disk(what: str, find: Callable[[], Path]) -> Check:
+    name, folder = f"Disk for {what}", find()
     if not _writable(folder):
         return Check(name, "warning", f"{folder} cannot be written", "choose another folder")
     free = shutil.disk_usage(_existing(folder)).free
-    found = f"{_size(free)} free for {folder}"
-    if free < LEAST_FREE_DISK:
-        return Check(name, "warning", found, "checkpoints of a study can take 5 GB: make room")
-    return Check(name, "ok", found)
+    advice = "checkpoints of a study can take 5 GB: make room"
+    return _if_too_little(name, free < LEAST_FREE_DISK, f"{_size(free)} free for {folder}", advice)
 
 
 def _writable(folder: Path) -> bool:
@@ -298,6 +304,10 @@ def _git() -> Check:
     except (OSError, subprocess.TimeoutExpired) as error:
         return Check("git", "warning", f"does not run ({type(error).__name__})", advice)
     return Check("git", "ok", done.stdout.strip().removeprefix("git version "))
+
+
+def _if_too_little(name: str, too_little: bool, found: str, advice: str) -> Check:
+    return Check(name, "warning", found, advice) if too_little else Check(name, "ok", found)
 
 
 def _size(count: int) -> str:

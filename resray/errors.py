@@ -52,6 +52,12 @@ class RunInterrupted(ResrayError):
     exit_code = 130
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its class."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def not_known(value: object, choices: Iterable[str]) -> str:
     """Return ``'sgdd' is not known; did you mean 'sgd'? (adam, adamw, sgd)``."""
     names = sorted(set(choices))

@@ -2,15 +2,42 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from resray.errors import StorageError
+from resray.errors import ClusterError, InputError, StorageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def user_path(path: str | Path, option: str) -> Path:
+    """Return the path that was given with ``option``; ``~`` is the home folder.
+
+    Raises InputError for a URI, which no option supports, for a home folder that nobody has, and
+    for bytes that are no text, which neither Parquet nor a page can name.
+    """
+    if re.search("[\ud800-\udfff]", str(path)):
+        raise InputError(f"{option} {path}: must be text in UTF-8")
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", str(path)):
+        raise InputError(f"{option} {path}: is a URI; give a file or folder that is mounted here")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{option} {path}: there is no such home folder") from error
+
+
+def home_folder() -> Path:
+    """Return the user's home folder; raise ClusterError if there is none."""
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise ClusterError(
+            "this user has no home folder; set HOME to a folder that can be written"
+        ) from error
 
 
 @contextmanager

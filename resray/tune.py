@@ -3,16 +3,22 @@ went."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from resray.bench import report_folder, reporting_refusal
-from resray.errors import DataError, InputError, RunInterrupted
-from resray.orchestration.resources import Machine, allocate, local_machine
+from resray.bench import (
+    Outcome,
+    checked_machine,
+    in_good_order,
+    interruption,
+    report_folder,
+    reporting_refusal,
+)
+from resray.errors import DataError, InputError
+from resray.orchestration.resources import Machine
 from resray.orchestration.search_plan import SearchPlanner, Tune
-from resray.orchestration.signals import terminate_like_interrupt
+from resray.orchestration.signals import interruptible, raise_if_interrupted
 from resray.search.best import winner
 from resray.search.budget import Spending
 
@@ -25,31 +31,23 @@ __all__ = ["Tune", "TuneOutcome", "dry_run", "run_tune"]
 
 
 @dataclass(frozen=True)
-class TuneOutcome:
-    """What came of a search."""
+class TuneOutcome(Outcome):
+    """What came of a search; ``skipped`` counts its points."""
 
-    results: Path
-    report: Path
-    trials: list[Row]
-    """The rows of the search's trials, also of those that had ended before."""
     confirmations: list[Row]
     best: Row | None
     """The row of the trial that has won so far."""
-    skipped: int
-    """Points that had ended before."""
     notes: tuple[str, ...]
     """What there is to say of the search as a whole, e.g. what ended it before its time."""
-
     gpu_hours: float
     """Of all search and confirmation trials; 0 on CPU."""
     cost: float | None
     """Of these GPU-hours, where a price was given."""
 
     @property
-    def summary(self) -> dict[str, int]:
-        """How many trials are in each state."""
-        states = [row["status"] for row in [*self.trials, *self.confirmations]]
-        return {state: states.count(state) for state in sorted(set(states))}
+    def rows(self) -> list[Row]:
+        """The rows of the search's trials and of the confirmations."""
+        return [*self.trials, *self.confirmations]
 
     @property
     def exit_code(self) -> int:
@@ -57,9 +55,8 @@ class TuneOutcome:
 
         A training that diverged has told what there was to know of its point.
         """
-        rows = [*self.trials, *self.confirmations]
-        failed = [row for row in rows if row["status"] == "failed" and row["reason"] != "diverged"]
-        return 1 if failed else 0
+        failed = [row for row in self.rows if row["status"] == "failed"]
+        return 1 if any(row["reason"] != "diverged" for row in failed) else 0
 
 
 def dry_run(asked: Tune, console: Console) -> None:
@@ -71,14 +68,6 @@ def dry_run(asked: Tune, console: Console) -> None:
     describe_search(SearchPlanner(asked, download=False), checked_machine(asked), console)
 
 
-def checked_machine(asked: Tune) -> Machine:
-    """Return this machine; raise ClusterError if the search is to run on it and it is too small."""
-    machine = local_machine()
-    if asked.address is None:
-        allocate(asked.request, machine, trials=1)
-    return machine
-
-
 def run_tune(asked: Tune, console: Console) -> TuneOutcome:
     """Search what is missing of a study's spaces, confirm the winner and write the report.
 
@@ -88,16 +77,10 @@ def run_tune(asked: Tune, console: Console) -> TuneOutcome:
     machine = checked_machine(asked)
     planner = SearchPlanner(asked)
     report_folder(asked.out)
-    safe = f"What was recorded is safe in {planner.results}; the same command goes on from there"
-    try:
-        with terminate_like_interrupt():
-            outcome, complete = search_and_report(planner, machine, console)
-    except KeyboardInterrupt:
-        raise RunInterrupted(f"interrupted. {safe}") from None
-    if not complete:
-        raise RunInterrupted(
-            f"interrupted: the search is unfinished. {safe}. Its report so far: {outcome.report}"
-        )
+    with in_good_order(planner.results):
+        outcome, complete = search_and_report(planner, machine, console)
+        if not complete:
+            raise interruption(outcome.results, f": the search is not done; see {outcome.report}")
     return outcome
 
 
@@ -115,7 +98,9 @@ def search_and_report(
     confirmed = [row for row in outcome.confirmations if row["status"] == "completed"]
     if not (searched.complete and confirmed and planner.settings.evaluate):
         return outcome, ended
-    note = evaluate_confirmations(planner, confirmed, console)
+    raise_if_interrupted()
+    with interruptible():
+        note = evaluate_confirmations(planner, confirmed, console)
     outcome = conclude(planner, searched)
     return replace(outcome, notes=(*outcome.notes, *note)), ended
 

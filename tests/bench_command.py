@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -96,13 +96,20 @@ class RunningCommand:
 
 @contextmanager
 def running_command(
-    verb: str, folder: Path, *options: str, environment: Mapping[str, str] | None = None
+    verb: str,
+    folder: Path,
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+    program: Sequence[str] = ("-m", "resray"),
 ) -> Iterator[RunningCommand]:
-    """Start `resray VERB` on the tiny study in ``folder``; end it if the test does not."""
+    """Start `resray VERB` on the tiny study in ``folder``; end it if the test does not.
+
+    ``program`` is what Python runs in place of resray.
+    """
     study = folder / "tiny.yaml"
     if not study.exists():
         study.write_text(STUDY + SEARCH)
-    command = [sys.executable, "-c", "from resray.cli import main; main()", verb, str(study)]
+    command = [sys.executable, *program, verb, str(study)]
     with open(folder / "output.txt", "ab") as output:
         process = subprocess.Popen(
             [*command, "--gpus", "0", "--out", str(folder), *options],

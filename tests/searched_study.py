@@ -63,8 +63,13 @@ def confirmed(won: dict[str, Any], seed: int, **changes: Any) -> dict[str, Any]:
     return won | {"test_accuracy": 90.0 + seed, "rung": None, "full_epochs": None} | made | changes
 
 
-def results_of_a_search(folder: Path, *more: dict[str, Any], confirmations: int = 3) -> None:
-    """Write the results of a search with a winner, as `resray tune` leaves them."""
+def results_of_a_search(
+    folder: Path, *more: dict[str, Any], confirmations: int = 3, **columns: Any
+) -> None:
+    """Write the results of a search with a winner, as `resray tune` leaves them.
+
+    All of its trials have ``columns``.
+    """
     recipe = Recipe.model_validate(WINNING).model_dump_json()
     point = json.dumps({"trial": "narrow", "optimizer.lr": 0.2})
     same = {
@@ -75,6 +80,7 @@ def results_of_a_search(folder: Path, *more: dict[str, Any], confirmations: int 
         "epochs": 4,
         "search": SEARCH,
         "dataset_checksum": open_dataset(Recipe.model_validate(WINNING).data).checksum,
+        **columns,
     }
     won = searched("narrow-0.2", 61.5, epochs_done=4, full_epochs=4, **same)
     worse = same | {"point": json.dumps({"trial": "narrow", "optimizer.lr": 0.05})}

@@ -2,11 +2,14 @@
 
 import json
 import re
+import shlex
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from resray.data.sources import open_dataset
 from resray.search.best import (
@@ -308,8 +311,8 @@ def test_best_refuses_what_has_no_winner(resray: Resray, tmp_path: Path) -> None
         (("best", "depth-family"), "results/depth-family: no results here; type `resray tune dep"),
         (("best", "some/where"), "some/where: no results here"),
         (("best", "./nowhere.yaml"), "nowhere.yaml: No such file"),
-        (("best", "benched"), "results/benched: no search here; type `resray tune benched` first"),
-        (("best", "begun"), "results/begun: none of the search's 2 points .* `resray tune begun`"),
+        (("best", "benched"), "results/benched: no search here; type `resray tune` with the"),
+        (("best", "begun"), "none of the search's 2 points .*; the command that began the search"),
         (
             ("best", "lost"),
             "lost: none of .* 2 points has won, as all diverged or failed;.*--force",
@@ -329,3 +332,27 @@ def test_best_overwrites_nothing_unasked(resray: Resray, tmp_path: Path) -> None
     assert load_study("./mine.yaml").name == "rates-best"
     missing = ("best", "rates", "--out-file", "no/such.yaml")
     assert_refused(resray(*missing), 2, "no/such.yaml: cannot be written")
+
+
+def test_the_line_that_best_prints_works_as_typed(resray: Resray, tmp_path: Path) -> None:
+    images = tmp_path / "my images"
+    for part, name, index in product(("train", "test"), ("cats", "dogs"), range(4)):
+        path = images / part / name / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (60 * index, 0, 0)).save(path)
+    data = {"name": "folder", "validation_images": 2}
+    recipe = Recipe.model_validate({**WINNING, "data": data})
+    columns: dict[str, Any] = {"recipe": recipe.model_dump_json(), "data_dir": str(images)}
+    results_of_a_search(tmp_path / "results" / "rates", **columns)
+    answer = resray("best", "rates", "--out-file", "the best.yaml")
+    assert answer.code == 0, answer.err
+    (typed,) = re.findall(r"train it with `resray (.*)`", answer.out)
+    assert typed == f"bench 'the best.yaml' --data-dir '{images}'"
+    again = resray(*shlex.split(typed), "--dry-run")
+    assert again.code == 0, again.err
+    assert "3 of 3 trials to run" in again.out
+
+
+def test_without_a_folder_of_data_none_is_named(resray: Resray, tmp_path: Path) -> None:
+    results_of_a_search(tmp_path / "results" / "rates")
+    assert "with `resray bench rates-best.yaml`\n" in resray("best", "rates").out

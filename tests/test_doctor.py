@@ -136,3 +136,34 @@ def test_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check = by_name(folder)["Data folder"]
     assert check.state == "ok"
     assert check.found == f"{folder}: folder (image folder, PNG): 4 and 4 images"
+
+
+def on_another_system(folder: Path, code: str, **environment: str) -> dict[str, dict[str, str]]:
+    """Run the doctor where Python finds what ``code`` makes of the system."""
+    (folder / "sitecustomize.py").write_text(code)
+    return diagnose_with({"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", **environment})
+
+
+def test_a_user_without_a_home_folder_is_missing_one(tmp_path: Path) -> None:
+    nobody = "import pwd\ndef nobody(uid): raise KeyError(uid)\npwd.getpwuid = nobody"
+    check = on_another_system(tmp_path, nobody)["Ray's home"]
+    assert check["state"] == "missing"
+    assert check["found"] == "this user has no home folder"
+    assert check["advice"] == "set HOME to a folder that can be written"
+
+
+def test_unknown_affinity_is_named(tmp_path: Path) -> None:
+    system = "import os\ndel os.sched_getaffinity"
+    found = on_another_system(tmp_path, system, HOME=str(tmp_path))["CPU"]["found"]
+    assert "cores (this system does not tell which of them a process may use)" in found
+
+
+def test_a_file_system_without_locks_is_named(tmp_path: Path) -> None:
+    system = (
+        "import errno, fcntl\n"
+        "def flock(*_): raise OSError(errno.ENOLCK, 'No locks available')\n"
+        "fcntl.flock = flock"
+    )
+    check = on_another_system(tmp_path, system, HOME=str(tmp_path))["Locks"]
+    assert (check["state"], bool(check["advice"])) == ("warning", True)
+    assert "No locks available" in check["found"]

@@ -66,7 +66,7 @@ def test_train_and_test_share_no_image(dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("classes", 1), ("classes", 1001), ("images", 5), ("image_size", 7)]
+    ("key", "value"), [("classes", 1), ("images", 5), ("image_size", 7), ("image_size", 1025)]
 )
 def test_impossible_wishes_name_the_key(key: str, value: int) -> None:
     with pytest.raises(DataError, match=rf"data\.{key}: {value:,}"):

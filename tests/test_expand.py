@@ -243,7 +243,7 @@ WRONG = {
     ),
     "no value": ({"overrides": ("epochs",)}, "--set epochs: write key=value"),
     "no key": ({"overrides": ("=1",)}, "--set =1: write key=value"),
-    "not YAML": ({"overrides": ("epochs=[",)}, "--set epochs=[: the value is not valid YAML"),
+    "not YAML": ({"overrides": ("epochs=[",)}, "--set epochs=[: not valid YAML"),
     "clash": (
         {"overrides": ("epochs=3", "batch_size=64")},
         "--set epochs=3, --set batch_size=64: schedule.warmup_epochs: 5 must be below epochs (3)",

@@ -1,6 +1,7 @@
 """Views, ensembles, corruptions, calibration and foreign files, from the evaluations table."""
 
 from datetime import timedelta
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -170,9 +171,14 @@ def test_page_shows_evaluations_with_text_as_text(tmp_path: Path) -> None:
 
 
 def test_page_without_evaluations_says_what_to_type(tmp_path: Path) -> None:
-    html = evaluations_section(load_results(write_results(tmp_path / "without", ROWS)))
-    for typed in ("resray evaluate results/without", "resray report results/without"):
-        assert f"<code>{typed}</code>" in html
+    folder = write_results(tmp_path / "without any", ROWS)
+    html = evaluations_section(load_results(folder))
+    for typed in (f"resray evaluate '{folder}'", f"resray report '{folder}'"):
+        assert f"<code>{escape(typed)}</code>" in html
+    given = trial("resnet18", data_dir="/my data", model="nets:tiny")
+    html = evaluations_section(load_results(write_results(tmp_path / "given", [given])))
+    needed = f"resray evaluate {tmp_path}/given --data-dir '/my data' --trust"
+    assert f"<code>{escape(needed)}</code>" in html
     assert "accuracy under corruptions" in html
     running = [trial("resnet18", status="running")]
     page = render(load_results(write_results(tmp_path / "running", running)))

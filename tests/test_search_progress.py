@@ -26,7 +26,7 @@ def test_lines_tell_starts_epochs_rungs_and_ends(tmp_path: Path) -> None:
         "point b: started on Some CPU",
         "point b: epoch 1/9, validation 40.00 %",
         "point b: stopped (asha: rung 1 after epoch 1, 40.00 % is below 50.00 %), "
-        "validation 40.00 %",
+        "best validation 40.00 %",
         "[out] of memory: half the batch",
     ]
 
@@ -68,7 +68,7 @@ def test_with_many_trials_only_rungs_and_ends_have_lines(tmp_path: Path) -> None
     search.board.hear("b", {"kind": "died", "reason": "its process died"})
     search.end("b", status="failed", reason="diverged", error_message="loss is [nan]")
     assert search.lines() == [
-        "point a: epoch 1, validation 50.00 %, goes on beyond rung 1",
+        "point a: epoch 1, best validation 50.00 %, goes on beyond rung 1",
         "point b: its process died; it starts again from its last checkpoint",
         "point b: failed (loss is [nan])",
     ]
@@ -136,13 +136,13 @@ def test_halving_waits_at_rungs_and_tells_what_was_decided(tmp_path: Path) -> No
         search.recorder.paused(name, "waits at rung 1")
         search.board.hear(name, {"kind": "paused"})
     assert "search: 3 paused" in search.shown()
-    assert search.lines()[-1] == "point c: waits at its rung, epoch 1, validation 30.00 %"
+    assert search.lines()[-1] == "point c: waits at its rung, epoch 1, best validation 30.00 %"
     search.referee.close_rung(1, ["a", "b", "c"])
     search.stop("b", "halving: rung 1")
     search.board.hear("a", {"kind": "judged"})
     assert search.lines() == [
-        "point b: stopped (halving: rung 1), validation 40.00 %",
-        "point a: epoch 1, validation 50.00 %, goes on beyond rung 1 (cutoff 50.00 %)",
+        "point b: stopped (halving: rung 1), best validation 40.00 %",
+        "point a: epoch 1, best validation 50.00 %, goes on beyond rung 1 (cutoff 50.00 %)",
     ]
     assert "search: 2 paused, 1 stopped" in search.shown()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from resray.orchestration.epochs_left import epochs_left, epochs_left_rescaled
+from resray.search.best import winner
 from tests.search_case import Search
 
 
@@ -19,7 +20,8 @@ def test_a_confirmation_shows_test_and_counts_as_no_search(tmp_path: Path) -> No
     search.train("again", 90, test=88.5)
     search.lines()
     search.end("again")
-    assert search.lines() == ["point again: completed, validation 90.00 %, test 88.50 %"]
+    ended = "point again: completed, best validation 90.00 % (epoch 1), its test 88.50 %"
+    assert search.lines() == [ended]
     text = search.shown()
     assert "best so far: 58.00 % on validation, point a" in text
     assert "100.0 % of the compute of training every point in full" in text
@@ -68,7 +70,8 @@ def test_a_restart_shows_what_earlier_commands_did(tmp_path: Path) -> None:
     assert again.board.tally.share == pytest.approx(first.board.tally.share)
     text = again.shown()
     assert "search: 1 waiting, 1 completed, 1 stopped" in text
-    assert "best so far: 60.00 % on validation, point c, epoch 1 of 4, rung 1" in text
+    best = "best so far: 53.00 % on validation, point a, epoch 4 of 4, rung 2"
+    assert best in text, "of those trained in full, which may win; not the 60 % of c"
     assert again.board.seconds_left() is not None, "the rows tell how long epochs take"
 
 
@@ -157,3 +160,20 @@ def test_rescaled_rungs_begin_anew() -> None:
     assert epochs_left_rescaled(0, 1, 9, chances) == 1 + 0.5 * (3 + 0.25 * 9)
     assert epochs_left_rescaled(2, 3, 9, chances) == 1 + 0.25 * 9
     assert epochs_left_rescaled(4, 9, 9, chances) == 5
+
+
+def test_the_best_so_far_is_what_would_win(tmp_path: Path) -> None:
+    search = Search(tmp_path, rung_schedule="rescaled", reduction_factor=3)
+    # A rung's own short training is no winner, however high it came; of equals the first by id is.
+    search.plan("short", epochs=1)
+    search.plan("b", "a", epochs=9)
+    for name, accuracies in (("short", (99,)), ("b", (50, 60)), ("a", (60,))):
+        search.start(name)
+        for accuracy in accuracies:
+            search.train(name, accuracy)
+        search.end(name)
+    order = [trial.view.job.trial_id for trial in search.board.tally.best(3)]
+    assert order == ["a", "b", "short"]
+    won = winner(search.store.trials())
+    assert won is not None
+    assert won["trial_id"] == order[0]

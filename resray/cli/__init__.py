@@ -5,19 +5,29 @@ once.
 """
 
 import sys
+from typing import Annotated
 
 import typer
 
+from resray import __version__
 from resray.cli import exporting, reporting, results, searching, studies, tools
-from resray.errors import ResrayError
+from resray.cli.display import lasting_output
+from resray.errors import ResrayError, RunInterrupted
+from resray.orchestration.signals import interruptible
 
-app = typer.Typer(
-    name="resray",
-    help="Parallel, resumable, statistically honest benchmarks of the ResNet family on CIFAR.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(name="resray", no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
+def resray(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Parallel, resumable, statistically honest benchmarks of the ResNet family on CIFAR."""
+    if version:
+        print(f"resray {__version__}")
+        raise typer.Exit
+
+
 app.command("list")(studies.list_studies)
 for command in (
     studies.show,
@@ -37,8 +47,14 @@ for command in (
 
 def main() -> None:
     """Run the command line; an error that resray explains is one line and its exit code."""
-    try:
-        app()
-    except ResrayError as error:
-        print(f"resray: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with lasting_output(), interruptible():
+        try:
+            app()
+        except ResrayError as error:
+            print(f"resray: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
+        except SystemExit as end:
+            if end.code == RunInterrupted.exit_code:
+                # Of a KeyboardInterrupt that no command explains, typer says nothing.
+                print("resray: interrupted", file=sys.stderr)
+            raise

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from resray.cli.options import SelectOption, TrustOption
+from resray.cli.options import SelectOption, TrustOption, option, path_option
 from resray.cli.reporting import split_names
 from resray.cli.results import CheckpointOption
 from resray.errors import InputError
@@ -26,64 +26,62 @@ def export(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", help="Write a table or a figure to this file (--all: folder)."),
+        path_option("--output", "Write a table or a figure to this file (--all: folder)."),
     ] = None,
     list_names: Annotated[
-        bool, typer.Option("--list", help="Name the tables and figures of these results.")
+        bool, option("--list", "Name the tables and figures of these results.")
     ] = False,
     table: Annotated[
         list[str] | None,
-        typer.Option("--table", metavar="NAME", help="The table to write (default: epochs)."),
+        option("--table", "The table to write (default: epochs).", metavar="NAME"),
     ] = None,
     figure: Annotated[
-        list[str] | None, typer.Option("--figure", metavar="NAME", help="Write this figure.")
+        list[str] | None, option("--figure", "Write this figure.", metavar="NAME")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Write all tables and figures into the folder --output.")
+        bool, option("--all", "Write all tables and figures into the folder --output.")
     ] = False,
     file_format: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--format",
-            help="Of tables: csv, json, markdown, latex; of figures: png, svg, json, csv "
+            "Of tables: csv, json, markdown, latex; of figures: png, svg, json, csv "
             "(default: by the suffix).",
         ),
     ] = None,
     view: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--view",
+            "Draw the figure with this switch so, e.g. quantity=loss; repeatable.",
             metavar="SWITCH=OPTION",
-            help="Draw the figure with this switch so, e.g. quantity=loss; repeatable.",
         ),
     ] = None,
-    theme: Annotated[str, typer.Option("--theme", help="Of figures: light or dark.")] = "light",
+    theme: Annotated[str, option("--theme", "Of figures: light or dark.")] = "light",
     width: Annotated[
-        int | None, typer.Option("--width", min=300, max=10000, help="Of a figure, in pixels.")
+        int | None, option("--width", "Of a figure, in pixels.", min=300, max=10000)
     ] = None,
     height: Annotated[
-        int | None, typer.Option("--height", min=150, max=10000, help="Of a figure, in pixels.")
+        int | None, option("--height", "Of a figure, in pixels.", min=150, max=10000)
     ] = None,
     scale: Annotated[
         float,
-        typer.Option("--scale", min=0.5, max=10, help="A PNG's pixels for one of its width."),
+        option("--scale", "A PNG's pixels for one of its width.", min=0.5, max=10),
     ] = 2.0,
     select: SelectOption = None,
     hub: Annotated[
-        str | None, typer.Option("--hub", metavar="OWNER/NAME", help="Upload a trained network.")
+        str | None, option("--hub", "Upload a trained network.", metavar="OWNER/NAME")
     ] = None,
     hub_dir: Annotated[
-        Path | None, typer.Option("--hub-dir", help="Write the same folder without uploading.")
+        Path | None, path_option("--hub-dir", "Write the same folder without uploading.")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of the network to share.")] = None,
+    seed: Annotated[int | None, option("--seed", "Of the network to share.")] = None,
     checkpoint: CheckpointOption = "best",
     license_name: Annotated[
-        str | None, typer.Option("--license", help="For the model card, e.g. mit.")
+        str | None, option("--license", "For the model card, e.g. mit.")
     ] = None,
     trust: TrustOption = False,
-    private: Annotated[
-        bool, typer.Option("--private", help="A new repository is private.")
-    ] = False,
+    private: Annotated[bool, option("--private", "A new repository is private.")] = False,
 ) -> None:
     """Share results: a table or a figure as a file, or a trained network as a folder or on the
     hub."""
@@ -101,10 +99,10 @@ def export(
         export_network(typed)
 
 
-def single(option: str, values: list[str] | None) -> str | None:
+def single(name: str, values: list[str] | None) -> str | None:
     """Return an option's value; raise InputError if it was typed twice, of which one would win."""
     if values and len(values) > 1:
-        raise InputError(f"{option}: a file holds one; --all writes them all into a folder")
+        raise InputError(f"{name}: a file holds one; --all writes them all into a folder")
     return values[0] if values else None
 
 
@@ -169,9 +167,9 @@ def check_export(typed: dict[str, Any]) -> str:
         raise InputError(
             "export: type one of --output FILE, --hub-dir DIR and --hub OWNER/NAME, or --list"
         )
-    for option, (value, meant_for) in only_for(typed).items():
+    for name, (value, meant_for) in only_for(typed).items():
         if value and chosen[0] not in meant_for:
-            raise InputError(f"{option}: only for {' and '.join(meant_for)}, not for {chosen[0]}")
+            raise InputError(f"{name}: only for {' and '.join(meant_for)}, not for {chosen[0]}")
     check_content(typed)
     return chosen[0]
 
@@ -204,7 +202,7 @@ def check_content(typed: dict[str, Any]) -> None:
     look = {"--view": typed["view"], "--theme": typed["theme"] != "light",
             "--width": typed["width"], "--height": typed["height"],
             "--scale": typed["scale"] != 2}  # fmt: skip
-    for option, value in look.items():
-        drawn = ["--figure"] if option in ("--view", "--height") else ["--figure", "--all"]
+    for name, value in look.items():
+        drawn = ["--figure"] if name in ("--view", "--height") else ["--figure", "--all"]
         if value and (not chosen or chosen[0] not in drawn):
-            raise InputError(f"{option}: only for {' and '.join(drawn)}")
+            raise InputError(f"{name}: only for {' and '.join(drawn)}")

@@ -1,131 +1,130 @@
 """Options that several commands share, and what they mean together."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from resray.errors import InputError
+from resray.files import user_path
 
 if TYPE_CHECKING:
     from resray.orchestration.resources import Request
     from resray.study.expand import Options
+
+
+def option(name: str, help_text: str, **settings: Any) -> Any:
+    """Return a typer option."""
+    return typer.Option(name, help=help_text, **settings)
+
+
+def path_option(name: str, help_text: str, **settings: Any) -> Any:
+    """Return a typer option whose value is a `user_path`."""
+    parser = partial(user_path, option=name)
+    return option(name, help_text, **{"metavar": "PATH", **settings}, parser=parser)
+
 
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study's name (`resray list`) or a YAML file.")
 ]
 DataDirOption = Annotated[
     Path | None,
-    typer.Option(
+    path_option(
         "--data-dir",
-        envvar="RESRAY_DATA_DIR",
-        help="The dataset, or the folder that holds cifar10/ and cifar100/. "
+        "The dataset, or the folder that holds cifar10/ and cifar100/. "
         "Without it CIFAR is downloaded on first use.",
+        envvar="RESRAY_DATA_DIR",
     ),
 ]
 SelectOption = Annotated[
     list[str] | None,
-    typer.Option("--select", metavar="GLOB", help="Only trials whose name matches; repeatable."),
+    option("--select", "Only trials whose name matches; repeatable.", metavar="GLOB"),
 ]
 AblateOption = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--ablate",
+        "Only these forms of the study's ablation: chain, add or remove; repeatable.",
         metavar="FORM",
-        help="Only these forms of the study's ablation: chain, add or remove; repeatable.",
     ),
 ]
 VariantOption = Annotated[
-    str | None, typer.Option("--variant", help="A variant of the study (`resray show STUDY`).")
+    str | None, option("--variant", "A variant of the study (`resray show STUDY`).")
 ]
 SeedsOption = Annotated[
-    str | None, typer.Option("--seeds", metavar="0,1,2", help="Seeds, separated by commas.")
+    str | None, option("--seeds", "Seeds, separated by commas.", metavar="0,1,2")
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change the recipe: optimizer.lr=0.05; repeatable."
-    ),
+    option("--set", "Change the recipe: optimizer.lr=0.05; repeatable.", metavar="KEY=VALUE"),
 ]
 QuickOption = Annotated[
     bool,
-    typer.Option(
+    option(
         "--quick",
-        help="Minutes on two CPU cores: few epochs, few images; embedded ones if no "
+        "Minutes on two CPU cores: few epochs, few images; embedded ones if no "
         "--data-dir is given.",
     ),
 ]
 EpochsOption = Annotated[
     int | None,
-    typer.Option(
+    option(
         "--epochs",
-        min=1,
-        help="Rescale the recipe to N epochs: warm-up, schedule and phases; not patience (early "
+        "Rescale the recipe to N epochs: warm-up, schedule and phases; not patience (early "
         "stopping, plateau), nor which checkpoints stay.",
+        min=1,
     ),
 ]
 StopAfterOption = Annotated[
-    int | None,
-    typer.Option("--stop-after", min=1, help="Only the first N epochs of the unchanged recipe."),
+    int | None, option("--stop-after", "Only the first N epochs of the unchanged recipe.", min=1)
 ]
 LimitTrainOption = Annotated[
-    int | None, typer.Option("--limit-train", min=1, help="Class-balanced training images.")
+    int | None, option("--limit-train", "Class-balanced training images.", min=1)
 ]
 LimitEvalOption = Annotated[
-    int | None,
-    typer.Option("--limit-eval", min=1, help="Class-balanced images of validation and of test."),
+    int | None, option("--limit-eval", "Class-balanced images of validation and of test.", min=1)
 ]
-GpusOption = Annotated[
-    int | None, typer.Option("--gpus", help="GPUs to use in all (default: every GPU).")
-]
+GpusOption = Annotated[int | None, option("--gpus", "GPUs to use in all (default: every GPU).")]
 GpusPerTrialOption = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--gpus-per-trial",
+        "GPUs of one trial (default in bench: all, data-parallel, as far as its batch reaches; in "
+        "tune: 1); a fraction packs several trials on one GPU; auto: as many as a measurement of "
+        "their memory allows.",
         metavar="NUMBER|auto",
-        help="GPUs of one trial (default in bench: all, data-parallel, as far as its batch "
-        "reaches; in tune: 1); a fraction packs several trials on one GPU; auto: as many as a "
-        "measurement of their memory allows.",
     ),
 ]
 WorkersOption = Annotated[
-    int | None,
-    typer.Option("--workers", help="Without GPUs: one-process slots (default: CPU cores)."),
+    int | None, option("--workers", "Without GPUs: one-process slots (default: CPU cores).")
 ]
 WorkersPerTrialOption = Annotated[
-    int | None,
-    typer.Option("--workers-per-trial", help="Without GPUs: ranks of one trial (default: 1)."),
+    int | None, option("--workers-per-trial", "Without GPUs: ranks of one trial (default: 1).")
 ]
 CpusPerTrialOption = Annotated[
     int | None,
-    typer.Option(
+    option(
         "--cpus-per-trial",
-        help="CPU cores of one trial (default: cores divided by the trials side by side).",
+        "CPU cores of one trial (default: cores divided by the trials side by side).",
     ),
 ]
 MaxFailuresOption = Annotated[
-    int, typer.Option("--max-failures", min=0, help="Restarts of a trial whose process dies.")
+    int, option("--max-failures", "Restarts of a trial whose process dies.", min=0)
 ]
-AddressOption = Annotated[
-    str | None, typer.Option("--address", help="Join the running Ray cluster there.")
-]
+AddressOption = Annotated[str | None, option("--address", "Join the running Ray cluster there.")]
 OutOption = Annotated[
-    Path, typer.Option("--out", help="Folder for results/STUDY/ and reports/STUDY.html.")
+    Path, path_option("--out", "Folder for results/STUDY/ and reports/STUDY.html.")
 ]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would run, and start nothing.")
-]
+DryRunOption = Annotated[bool, option("--dry-run", "Say what would run, and start nothing.")]
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="Run finished trials anew; their results are replaced.")
+    bool, option("--force", "Run finished trials anew; their results are replaced.")
 ]
 TrustOption = Annotated[
-    bool,
-    typer.Option(
-        "--trust", help="Build a network of the form module:function: runs code it names."
-    ),
+    bool, option("--trust", "Build a network of the form module:function: runs code it names.")
 ]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print the outcome as JSON; progress goes to stderr.")
+    bool, option("--json", "Print the outcome as JSON; progress goes to stderr.")
 ]
 
 

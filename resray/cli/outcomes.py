@@ -1,24 +1,20 @@
 """What `resray bench` and `resray tune` print of what came of a run."""
 
-import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from resray.bench import Outcome
-    from resray.tune import TuneOutcome
-
 
 WRITTEN_AS_JSON = ("recipe", "reductions", "search", "point")
 """Columns of trials whose text is JSON."""
 
 
-def duplicate(descriptor: int) -> TextIO:
-    """Return a file of its own on stdout (1) or stderr (2), which stays when Ray's output moves."""
-    return os.fdopen(os.dup(descriptor), "w", buffering=1)
-
-
-def outcome_facts(outcome: "Outcome | TuneOutcome") -> dict[str, Any]:
+def outcome_facts(outcome: "Outcome") -> dict[str, Any]:
     """Return what came of a run for ``--json``."""
     return {
         "results": str(outcome.results),
@@ -38,17 +34,36 @@ def readable(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, **parsed}
 
 
-def print_outcome(outcome: "Outcome | TuneOutcome", states: str | None = None) -> None:
+def print_outcome(outcome: "Outcome", states: str | None = None) -> None:
     """Print what came of a run, for people: failed trials, states, and where the results are.
 
-    ``states`` says what became of the trials; None counts them by state.
+    ``states`` says what became of the trials; None shows each of them and counts them by state.
     """
-    counts = (f"{count} {state}" for state, count in outcome.summary.items())
-    states = states or ", ".join(counts)
     skipped = f" ({outcome.skipped} had ended before)" if outcome.skipped else ""
-    for row in outcome.trials:
+    for row in outcome.rows:
         if row["status"] == "failed":
-            print(
-                f"{row['name']} (seed {row['seed']}): {row['error_class']}: {row['error_message']}"
-            )
+            print(failure(row))
+    if states is None:
+        Console().print(trial_table(outcome.trials))
+        states = ", ".join(f"{count} {state}" for state, count in outcome.summary.items())
     print(f"{states}{skipped}\nResults: {outcome.results}\nReport:  {outcome.report}")
+
+
+def failure(row: Mapping[str, Any]) -> str:
+    """Return which trial failed, of what, and where its traceback lies."""
+    traceback = f" (traceback: {row['traceback']})" if row.get("traceback") else ""
+    cause = f"{row['error_class']}: {row['error_message']}{traceback}"
+    return f"{row['name']} (seed {row['seed']}): {cause}"
+
+
+def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return what each trial came to, as the trials table and the report have it."""
+    from resray.orchestration.progress import SELECTED, selected_cells
+
+    table = Table("trial", "state", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("seed", "starts", *SELECTED):
+        table.add_column(column, justify="right")
+    for row in rows:
+        counts = str(row["seed"]), str(row["attempts"])
+        table.add_row(Text(row["name"]), row["status"], *counts, *selected_cells(row))
+    return table

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from resray.cli.options import JsonOption
+from resray.cli.options import JsonOption, option, path_option
 from resray.errors import InputError
+from resray.files import user_path
 
 if TYPE_CHECKING:
     from resray.compare.run import Comparison
@@ -36,25 +37,23 @@ def report(
     folders: FoldersArgument,
     output: Annotated[
         Path | None,
-        typer.Option("--output", help="The HTML file (default: reports/STUDY.html)."),
+        path_option("--output", "The HTML file (default: reports/STUDY.html)."),
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--baseline",
+            "Show differences to this configuration (default: the study's first).",
             metavar="LABEL",
-            help="Show differences to this configuration (default: the study's first).",
         ),
     ] = None,
     price_per_gpu_hour: Annotated[
         float | None,
-        typer.Option("--price-per-gpu-hour", help="What a GPU costs in an hour; adds costs."),
+        option("--price-per-gpu-hour", "What a GPU costs in an hour; adds costs."),
     ] = None,
     watch: Annotated[
         bool,
-        typer.Option(
-            "--watch", help="Write it anew whenever results change, until the trials have ended."
-        ),
+        option("--watch", "Write it anew whenever results change, until the trials have ended."),
     ] = False,
 ) -> None:
     """Write the HTML report of all results in a folder, or of several beside each other."""
@@ -128,35 +127,33 @@ def compare(
     folders: FoldersArgument,
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", help="Compare by this metric, e.g. test_accuracy; repeatable."),
+        option("--metric", "Compare by this metric, e.g. test_accuracy; repeatable."),
     ] = None,
     select: Annotated[
         list[str] | None,
-        typer.Option(
-            "--select", metavar="GLOB", help="Only configurations whose name matches; repeatable."
-        ),
+        option("--select", "Only configurations whose name matches; repeatable.", metavar="GLOB"),
     ] = None,
     fail_if: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--fail-if",
-            metavar="CONDITION",
-            help="Exit with 1 if this holds of a difference (other minus first): "
+            "Exit with 1 if this holds of a difference (other minus first): "
             "'test_accuracy < -0.5', 'images_per_second < -10%'; repeatable.",
+            metavar="CONDITION",
         ),
     ] = None,
     fail_if_real: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--fail-if-real",
+            "The same, but only differences count that are real, which one seed never shows.",
             metavar="CONDITION",
-            help="The same, but only differences count that are real, which one seed never shows.",
         ),
     ] = None,
     as_json: JsonOption = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE.html", help="Write one report of all the folders."),
+        path_option("--output", "Write one report of all the folders.", metavar="FILE.html"),
     ] = None,
 ) -> None:
     """Compare results folders: what differs, by how much, and is it real."""
@@ -186,11 +183,11 @@ def split_names(texts: list[str]) -> tuple[list[str | None], list[Path]]:
     paths = []
     for text in texts:
         name, equals, path = text.partition("=")
-        named = bool(equals) and not os.path.exists(text)
+        named = bool(equals) and not os.path.exists(os.path.expanduser(text))
         if named and not (name and path):
             raise InputError(f"{text!r}: expected NAME=PATH, such as before=results/depth-family")
         names.append(name if named else None)
-        paths.append(Path(path if named else text))
+        paths.append(user_path(path if named else text, "results"))
     return names, paths
 
 

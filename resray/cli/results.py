@@ -1,5 +1,6 @@
 """Commands about results and trained networks: evaluate, predict."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +13,18 @@ from resray.cli.options import (
     SelectOption,
     TrustOption,
     parse_seeds,
+    path_option,
 )
 from resray.errors import InputError
+from resray.files import user_path
 
 ResultsArgument = Annotated[
-    Path, typer.Argument(metavar="PATH", help="A study's results, e.g. results/depth-family.")
+    Path,
+    typer.Argument(
+        metavar="PATH",
+        help="A study's results, e.g. results/depth-family.",
+        parser=partial(user_path, option="results"),
+    ),
 ]
 CheckpointOption = Annotated[
     str, typer.Option("--checkpoint", help="best, last, or one such as epoch-0010.")
@@ -44,7 +52,7 @@ def evaluate(
     data_dir: DataDirOption = None,
     input_file: Annotated[
         Path | None,
-        typer.Option("--input", help="Kind foreign: the file, or folder, of images."),
+        path_option("--input", "Kind foreign: the file, or folder, of images."),
     ] = None,
     order: OrderOption = None,
     ensemble: Annotated[
@@ -87,11 +95,10 @@ def predict(
             metavar="CHECKPOINT... INPUT",
             help="Checkpoints (several are an ensemble), then the images: a pickle as CIFAR's, "
             ".npy, .npz, Parquet, or a folder.",
+            parser=partial(user_path, option="predict"),
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", help="The CSV to write.")] = Path(
-        "predictions.csv"
-    ),
+    output: Annotated[Path, path_option("--output", "The CSV to write.")] = Path("predictions.csv"),
     views: Annotated[int, typer.Option("--views", help="Test-time views: 1, 5 or 10.")] = 1,
     order: OrderOption = None,
     batch_size: BatchSizeOption = 500,

@@ -1,147 +1,98 @@
 """Options that only `resray tune` has, in the groups of its help."""
 
+from functools import partial
 from typing import Annotated
 
-import typer
+from resray.cli.options import option
 
-SEARCH = "What is searched"
-STOPPING = "What is stopped early"
-AFTER = "After the search"
-BUDGET = "Budget"
+searched = partial(option, rich_help_panel="What is searched")
+stopped = partial(option, rich_help_panel="What is stopped early")
+after = partial(option, rich_help_panel="After the search")
+budgeted = partial(option, rich_help_panel="Budget")
 
 SpaceOption = Annotated[
     list[str] | None,
-    typer.Option(
+    searched(
         "--space",
+        "Only spaces whose name matches (`resray show STUDY`); repeatable.",
         metavar="GLOB",
-        help="Only spaces whose name matches (`resray show STUDY`); repeatable.",
-        rich_help_panel=SEARCH,
     ),
 ]
 MethodOption = Annotated[
     str | None,
-    typer.Option(
+    searched(
         "--method",
+        "Every combination, points drawn at random, or proposed by Optuna.",
         metavar="grid|random|tpe",
-        help="Every combination, points drawn at random, or proposed by Optuna.",
-        rich_help_panel=SEARCH,
     ),
 ]
 SamplesOption = Annotated[
     int | None,
-    typer.Option(
+    searched(
         "--samples",
+        "grid: draws of what is no grid, for each combination; else: points in all.",
         min=1,
-        help="grid: draws of what is no grid, for each combination; else: points in all.",
-        rich_help_panel=SEARCH,
     ),
 ]
 SearchSeedOption = Annotated[
     int | None,
-    typer.Option(
-        "--seed",
-        min=0,
-        help="Of drawing, order and audit: the same seed searches the same points.",
-        rich_help_panel=SEARCH,
+    searched(
+        "--seed", "Of drawing, order and audit: the same seed searches the same points.", min=0
     ),
 ]
 OneSeedOption = Annotated[
     str | None,
-    typer.Option(
-        "--seeds",
-        metavar="SEED",
-        help="The one seed of all trainings (default: the study's first).",
-        rich_help_panel=SEARCH,
+    searched(
+        "--seeds", "The one seed of all trainings (default: the study's first).", metavar="SEED"
     ),
 ]
 SchedulerOption = Annotated[
     str | None,
-    typer.Option(
-        "--scheduler",
-        metavar="asha|halving|median|none",
-        help="Who stops trials: see docs/search.md.",
-        rich_help_panel=STOPPING,
+    stopped(
+        "--scheduler", "Who stops trials: see docs/search.md.", metavar="asha|halving|median|none"
     ),
 ]
-GraceOption = Annotated[
-    int | None,
-    typer.Option(
-        "--grace",
-        min=1,
-        help="Epochs before the first decision.",
-        rich_help_panel=STOPPING,
-    ),
-]
+GraceOption = Annotated[int | None, stopped("--grace", "Epochs before the first decision.", min=1)]
 ReductionFactorOption = Annotated[
     int | None,
-    typer.Option(
+    stopped(
         "--reduction-factor",
+        "One of so many goes on, to a rung that is so many times longer.",
         min=2,
-        help="One of so many goes on, to a rung that is so many times longer.",
-        rich_help_panel=STOPPING,
     ),
 ]
 RungScheduleOption = Annotated[
     str | None,
-    typer.Option(
+    stopped(
         "--rung-schedule",
+        "A rung looks into the full schedule, or trains one of its own length.",
         metavar="full|rescaled",
-        help="A rung looks into the full schedule, or trains one of its own length.",
-        rich_help_panel=STOPPING,
     ),
 ]
 ConfirmOption = Annotated[
     int | None,
-    typer.Option(
-        "--confirm",
-        min=0,
-        help="Fresh seeds with which the winner is trained in full and tested.",
-        rich_help_panel=AFTER,
-    ),
+    after("--confirm", "Fresh seeds with which the winner is trained in full and tested.", min=0),
 ]
 AuditOption = Annotated[
     int | None,
-    typer.Option(
-        "--audit",
-        min=0,
-        help="Stopped trials, drawn at random, that are trained to the end after all.",
-        rich_help_panel=AFTER,
+    after(
+        "--audit", "Stopped trials, drawn at random, that are trained to the end after all.", min=0
     ),
 ]
 TimeBudgetOption = Annotated[
     str | None,
-    typer.Option(
-        "--time-budget",
-        metavar="2h30m",
-        help="Of this command; what runs then is stopped.",
-        rich_help_panel=BUDGET,
-    ),
+    budgeted("--time-budget", "Of this command; what runs then is stopped.", metavar="2h30m"),
 ]
 MaxGpuHoursOption = Annotated[
-    float | None,
-    typer.Option(
-        "--max-gpu-hours",
-        help="Of the whole search, whichever command spent them.",
-        rich_help_panel=BUDGET,
-    ),
+    float | None, budgeted("--max-gpu-hours", "Of the whole search, whichever command spent them.")
 ]
 MaxCostOption = Annotated[
-    float | None,
-    typer.Option(
-        "--max-cost",
-        help="The same in money; needs --price-per-gpu-hour.",
-        rich_help_panel=BUDGET,
-    ),
+    float | None, budgeted("--max-cost", "The same in money; needs --price-per-gpu-hour.")
 ]
 PricePerGpuHourOption = Annotated[
     float | None,
-    typer.Option(
-        "--price-per-gpu-hour",
-        help="What a GPU costs in an hour; shows what was spent.",
-        rich_help_panel=BUDGET,
-    ),
+    budgeted("--price-per-gpu-hour", "What a GPU costs in an hour; shows what was spent."),
 ]
 FailFastOption = Annotated[
-    bool,
-    typer.Option("--fail-fast", help="End the search when a trial fails, other than by diverging."),
+    bool, option("--fail-fast", "End the search when a trial fails, other than by diverging.")
 ]

@@ -8,51 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from resray.cli.options import (
-    AddressOption,
-    CpusPerTrialOption,
-    DataDirOption,
-    DryRunOption,
-    EpochsOption,
-    ForceOption,
-    GpusOption,
-    GpusPerTrialOption,
-    JsonOption,
-    LimitEvalOption,
-    LimitTrainOption,
-    MaxFailuresOption,
-    OutOption,
-    QuickOption,
-    SetOption,
-    StudyArgument,
-    TrustOption,
-    VariantOption,
-    WorkersOption,
-    WorkersPerTrialOption,
-    refuse_both,
-    run_request,
-    study_options,
-)
-from resray.cli.outcomes import duplicate, outcome_facts, print_outcome, readable
-from resray.cli.search_options import (
-    AuditOption,
-    ConfirmOption,
-    FailFastOption,
-    GraceOption,
-    MaxCostOption,
-    MaxGpuHoursOption,
-    MethodOption,
-    OneSeedOption,
-    PricePerGpuHourOption,
-    ReductionFactorOption,
-    RungScheduleOption,
-    SamplesOption,
-    SchedulerOption,
-    SearchSeedOption,
-    SpaceOption,
-    TimeBudgetOption,
-)
+from resray.cli import options as shared
+from resray.cli import search_options as tuning
+from resray.cli.display import duplicate
+from resray.cli.outcomes import outcome_facts, print_outcome, readable
 from resray.errors import InputError
+from resray.hints import command
 
 if TYPE_CHECKING:
     from resray.report.search import Search
@@ -66,49 +27,49 @@ SETTINGS = ("method", "samples", "seed", "scheduler", "grace", "reduction_factor
 
 def tune(
     context: typer.Context,
-    study: StudyArgument,
-    spaces: SpaceOption = None,
-    method: MethodOption = None,
-    samples: SamplesOption = None,
-    seed: SearchSeedOption = None,
-    seeds: OneSeedOption = None,
-    scheduler: SchedulerOption = None,
-    grace: GraceOption = None,
-    reduction_factor: ReductionFactorOption = None,
-    rung_schedule: RungScheduleOption = None,
-    confirm: ConfirmOption = None,
-    audit: AuditOption = None,
-    time_budget: TimeBudgetOption = None,
-    max_gpu_hours: MaxGpuHoursOption = None,
-    max_cost: MaxCostOption = None,
-    price_per_gpu_hour: PricePerGpuHourOption = None,
-    variant: VariantOption = None,
-    overrides: SetOption = None,
-    quick: QuickOption = False,
-    epochs: EpochsOption = None,
-    limit_train: LimitTrainOption = None,
-    limit_eval: LimitEvalOption = None,
-    data_dir: DataDirOption = None,
-    gpus: GpusOption = None,
-    gpus_per_trial: GpusPerTrialOption = None,
-    workers: WorkersOption = None,
-    workers_per_trial: WorkersPerTrialOption = None,
-    cpus_per_trial: CpusPerTrialOption = None,
-    max_failures: MaxFailuresOption = 3,
-    fail_fast: FailFastOption = False,
-    address: AddressOption = None,
-    out: OutOption = Path(),
-    trust: TrustOption = False,
-    dry_run: DryRunOption = False,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    study: shared.StudyArgument,
+    spaces: tuning.SpaceOption = None,
+    method: tuning.MethodOption = None,
+    samples: tuning.SamplesOption = None,
+    seed: tuning.SearchSeedOption = None,
+    seeds: tuning.OneSeedOption = None,
+    scheduler: tuning.SchedulerOption = None,
+    grace: tuning.GraceOption = None,
+    reduction_factor: tuning.ReductionFactorOption = None,
+    rung_schedule: tuning.RungScheduleOption = None,
+    confirm: tuning.ConfirmOption = None,
+    audit: tuning.AuditOption = None,
+    time_budget: tuning.TimeBudgetOption = None,
+    max_gpu_hours: tuning.MaxGpuHoursOption = None,
+    max_cost: tuning.MaxCostOption = None,
+    price_per_gpu_hour: tuning.PricePerGpuHourOption = None,
+    variant: shared.VariantOption = None,
+    overrides: shared.SetOption = None,
+    quick: shared.QuickOption = False,
+    epochs: shared.EpochsOption = None,
+    limit_train: shared.LimitTrainOption = None,
+    limit_eval: shared.LimitEvalOption = None,
+    data_dir: shared.DataDirOption = None,
+    gpus: shared.GpusOption = None,
+    gpus_per_trial: shared.GpusPerTrialOption = None,
+    workers: shared.WorkersOption = None,
+    workers_per_trial: shared.WorkersPerTrialOption = None,
+    cpus_per_trial: shared.CpusPerTrialOption = None,
+    max_failures: shared.MaxFailuresOption = 3,
+    fail_fast: tuning.FailFastOption = False,
+    address: shared.AddressOption = None,
+    out: shared.OutOption = Path(),
+    trust: shared.TrustOption = False,
+    dry_run: shared.DryRunOption = False,
+    force: shared.ForceOption = False,
+    as_json: shared.JsonOption = False,
 ) -> None:
     """Search a study's space: train many recipes, stop the worse ones early, confirm the winner.
 
     Selects on validation; only the winner, trained anew with fresh seeds, is tested. The same
     command goes on where an earlier one ended, and runs only what is new when the search has grown.
     """
-    refuse_both(dry_run, as_json)
+    shared.refuse_both(dry_run, as_json)
     asked = asked_for(context)
     from resray import tune as library
 
@@ -127,7 +88,7 @@ def tune(
 def asked_for(context: typer.Context) -> "Tune":
     """Return what the command line asks to search. Raises InputError for what it cannot mean."""
     typed = context.params
-    options, budget = study_options(context), budget_from(typed)
+    options, budget = shared.study_options(context), budget_from(typed)
     if options.seeds is not None and len(options.seeds) > 1:
         raise InputError(
             f"--seeds {typed['seeds']}: a search trains each point with one seed; give one, and "
@@ -140,7 +101,7 @@ def asked_for(context: typer.Context) -> "Tune":
         options=options,
         settings={key: typed[key] for key in SETTINGS if typed[key] is not None},
         spaces=tuple(typed["spaces"] or ()),
-        request=run_request(context),
+        request=shared.run_request(context),
         budget=budget,
         **{key: typed[key] for key in passed_on},
     )
@@ -193,8 +154,7 @@ def reported(outcome: "TuneOutcome") -> "Search | None":
     from resray.report.aggregate import load_results
     from resray.report.search import search_of
 
-    rows = [*outcome.trials, *outcome.confirmations]
-    return search_of(load_results(outcome.results, [row["trial_id"] for row in rows]))
+    return search_of(load_results(outcome.results, [row["trial_id"] for row in outcome.rows]))
 
 
 def print_tuned(outcome: "TuneOutcome") -> None:
@@ -240,15 +200,15 @@ def best(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--out-file", help="The study file to write (default: STUDY-best.yaml)."),
+        shared.path_option("--out-file", "The study file to write (default: STUDY-best.yaml)."),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="The folder that holds results/STUDY/, as for `tune`.")
+        Path, shared.path_option("--out", "The folder that holds results/STUDY/, as for `tune`.")
     ] = Path(),
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a file that says something else.")
+        bool, shared.option("--force", "Replace a file that says something else.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Annotated[bool, shared.option("--json", "Print it as JSON.")] = False,
 ) -> None:
     """Print the winner of a search, and write its recipe as a study file that `bench` takes."""
     from resray import best as library
@@ -264,4 +224,5 @@ def best(
         return
     library.print_best(found, Console())
     written = library.write_best(found, output, force=force)
-    print(f"\n{written}: train it with `resray bench {written}`")
+    train = command("bench", written, data_dir=found.won.get("data_dir"))
+    print(f"\n{written}: train it with `{train}`")

@@ -9,36 +9,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from resray.cli.options import (
-    AblateOption,
-    AddressOption,
-    CpusPerTrialOption,
-    DataDirOption,
-    DryRunOption,
-    EpochsOption,
-    ForceOption,
-    GpusOption,
-    GpusPerTrialOption,
-    JsonOption,
-    LimitEvalOption,
-    LimitTrainOption,
-    MaxFailuresOption,
-    OutOption,
-    QuickOption,
-    SeedsOption,
-    SelectOption,
-    SetOption,
-    StopAfterOption,
-    StudyArgument,
-    TrustOption,
-    VariantOption,
-    WorkersOption,
-    WorkersPerTrialOption,
-    refuse_both,
-    run_request,
-    study_options,
-)
-from resray.cli.outcomes import duplicate, outcome_facts, print_outcome
+from resray.cli import options as shared
+from resray.cli.display import duplicate
+from resray.cli.outcomes import outcome_facts, print_outcome
 from resray.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,24 +35,24 @@ def list_studies() -> None:
 
 def show(
     context: typer.Context,
-    study: StudyArgument,
-    select: SelectOption = None,
-    ablate: AblateOption = None,
-    variant: VariantOption = None,
-    seeds: SeedsOption = None,
-    overrides: SetOption = None,
-    quick: QuickOption = False,
-    epochs: EpochsOption = None,
-    stop_after: StopAfterOption = None,
-    limit_train: LimitTrainOption = None,
-    limit_eval: LimitEvalOption = None,
-    data_dir: DataDirOption = None,
-    trust: TrustOption = False,
+    study: shared.StudyArgument,
+    select: shared.SelectOption = None,
+    ablate: shared.AblateOption = None,
+    variant: shared.VariantOption = None,
+    seeds: shared.SeedsOption = None,
+    overrides: shared.SetOption = None,
+    quick: shared.QuickOption = False,
+    epochs: shared.EpochsOption = None,
+    stop_after: shared.StopAfterOption = None,
+    limit_train: shared.LimitTrainOption = None,
+    limit_eval: shared.LimitEvalOption = None,
+    data_dir: shared.DataDirOption = None,
+    trust: shared.TrustOption = False,
 ) -> None:
     """Show a study: its trials, how recipes differ, what was published, and what it will cost."""
     from resray.show import print_study
 
-    print_study(study, study_options(context), Console())
+    print_study(study, shared.study_options(context), Console())
 
 
 def bench(
@@ -91,31 +64,31 @@ def bench(
         ),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Every study that comes with resray, one after another.")
+        bool, shared.option("--all", "Every study that comes with resray, one after another.")
     ] = False,
-    select: SelectOption = None,
-    ablate: AblateOption = None,
-    variant: VariantOption = None,
-    seeds: SeedsOption = None,
-    overrides: SetOption = None,
-    quick: QuickOption = False,
-    epochs: EpochsOption = None,
-    stop_after: StopAfterOption = None,
-    limit_train: LimitTrainOption = None,
-    limit_eval: LimitEvalOption = None,
-    data_dir: DataDirOption = None,
-    gpus: GpusOption = None,
-    gpus_per_trial: GpusPerTrialOption = None,
-    workers: WorkersOption = None,
-    workers_per_trial: WorkersPerTrialOption = None,
-    cpus_per_trial: CpusPerTrialOption = None,
-    max_failures: MaxFailuresOption = 3,
-    address: AddressOption = None,
-    out: OutOption = Path(),
-    trust: TrustOption = False,
-    dry_run: DryRunOption = False,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    select: shared.SelectOption = None,
+    ablate: shared.AblateOption = None,
+    variant: shared.VariantOption = None,
+    seeds: shared.SeedsOption = None,
+    overrides: shared.SetOption = None,
+    quick: shared.QuickOption = False,
+    epochs: shared.EpochsOption = None,
+    stop_after: shared.StopAfterOption = None,
+    limit_train: shared.LimitTrainOption = None,
+    limit_eval: shared.LimitEvalOption = None,
+    data_dir: shared.DataDirOption = None,
+    gpus: shared.GpusOption = None,
+    gpus_per_trial: shared.GpusPerTrialOption = None,
+    workers: shared.WorkersOption = None,
+    workers_per_trial: shared.WorkersPerTrialOption = None,
+    cpus_per_trial: shared.CpusPerTrialOption = None,
+    max_failures: shared.MaxFailuresOption = 3,
+    address: shared.AddressOption = None,
+    out: shared.OutOption = Path(),
+    trust: shared.TrustOption = False,
+    dry_run: shared.DryRunOption = False,
+    force: shared.ForceOption = False,
+    as_json: shared.JsonOption = False,
 ) -> None:
     """Run a study's trials in parallel and write its results and its report.
 
@@ -123,7 +96,7 @@ def bench(
     """
     from resray import bench as library
 
-    refuse_both(dry_run, as_json)
+    shared.refuse_both(dry_run, as_json)
     asked = [asked_for(name, context) for name in chosen_studies(study, every, context.params)]
     library.check_all(asked)
     if dry_run:
@@ -166,7 +139,7 @@ def asked_for(study: str, context: typer.Context) -> "Bench":
     typed = context.params
     return Bench(
         study=study,
-        options=study_options(context),
-        request=run_request(context),
+        options=shared.study_options(context),
+        request=shared.run_request(context),
         **{key: typed[key] for key in ("data_dir", "out", "address", "max_failures", "force")},
     )

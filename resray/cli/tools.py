@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from resray.cli.options import DataDirOption, TrustOption
+from resray.cli.options import DataDirOption, TrustOption, option
 
 
 def model(
@@ -16,16 +16,12 @@ def model(
             metavar="NAME", help="resnet18, wrn-28-10, torchvision:NAME, timm:NAME, module:function"
         ),
     ],
-    classes: Annotated[int, typer.Option("--classes", min=1, help="Classes to tell apart.")] = 10,
-    image_size: Annotated[
-        int, typer.Option("--image-size", min=1, help="Side of the images in pixels.")
-    ] = 32,
-    depth: Annotated[
-        int, typer.Option("--depth", min=1, help="Levels of modules within modules.")
-    ] = 3,
+    classes: Annotated[int, option("--classes", "Classes to tell apart.", min=1)] = 10,
+    image_size: Annotated[int, option("--image-size", "Side of the images in pixels.", min=1)] = 32,
+    depth: Annotated[int, option("--depth", "Levels of modules within modules.", min=1)] = 3,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change it: stem=imagenet; repeatable."),
+        option("--set", "Change it: stem=imagenet; repeatable.", metavar="KEY=VALUE"),
     ] = None,
     trust: TrustOption = False,
 ) -> None:

@@ -16,8 +16,8 @@ from filelock import FileLock
 from resray.data.dataset import Images, checksum
 from resray.data.raw import Decoded
 from resray.data.reading import DAMAGE
-from resray.errors import StorageError
-from resray.files import whole_file
+from resray.errors import ClusterError, StorageError
+from resray.files import home_folder, user_path, whole_file
 
 VERSION = 2
 """Part of an entry's name; raised when files are decoded otherwise than before."""
@@ -34,13 +34,13 @@ class Entry:
 def cache_home() -> Path:
     """Return ``$XDG_CACHE_HOME/resray``, by default ``~/.cache/resray``."""
     home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "resray"
+    return (Path(home) if home else home_folder() / ".cache") / "resray"
 
 
 def cache_folder() -> Path:
     """Return the folder of decoded datasets: below ``$RESRAY_CACHE_DIR`` or `cache_home`."""
     chosen = os.environ.get("RESRAY_CACHE_DIR")
-    return (Path(chosen) if chosen else cache_home()) / "decoded"
+    return (user_path(chosen, "RESRAY_CACHE_DIR") if chosen else cache_home()) / "decoded"
 
 
 def cached(keys: tuple[str, ...], read: Callable[[], Decoded]) -> Entry:
@@ -50,11 +50,11 @@ def cached(keys: tuple[str, ...], read: Callable[[], Decoded]) -> Entry:
     entry whose images were resized while decoding is stored under the last, any other under the
     first. Where the cache cannot be written, the dataset is read without it.
     """
-    folder = cache_folder()
     try:
+        folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{keys[0]}.lock").acquire()
-    except OSError:
+    except (OSError, ClusterError):
         return _entry(read())
     with lock:
         found = next((entry for key in keys if (entry := load(folder / key))), None)

@@ -13,6 +13,7 @@ import torch
 
 from resray.data.dataset import Dataset, Images, checksum
 from resray.errors import DataError
+from resray.limits import require_size
 from resray.study.datasets import embedded_size
 from resray.study.recipe_spec import Data
 
@@ -44,6 +45,7 @@ def embedded_dataset(spec: Data) -> Dataset:
     _check("data.classes", size.classes, 2, 1000)
     _check("data.images", size.train, size.classes, 10_000_000)
     _check("data.image_size", size.side, 8, 1024)
+    require_size(size.side**2 * 3 * (size.train + size.test), "data.images")
     train = generate(size.train, size.classes, size.side, TRAIN_SEED)
     test = generate(size.test, size.classes, size.side, TEST_SEED)
     names = tuple(f"pattern {label}" for label in range(size.classes))

@@ -21,6 +21,7 @@ from resray.evaluate.ensembles import ensemble_identity, evaluate_ensemble, grou
 from resray.evaluate.kinds import OF_ONE
 from resray.evaluate.ledger import Ledger, Shown
 from resray.evaluate.subject import Subject, TestSets
+from resray.hints import command
 from resray.results.store import ResultStore, Row, writer_lock
 from resray.training.device import device_name, pick_device
 
@@ -135,7 +136,7 @@ def print_results(
         console.print("No trial has several seeds; --ensemble averages all selected trials.")
         return
     console.print(table)
-    advice = f"`resray report {asked.results}` shows them beside the results."
+    advice = f"`{command('report', asked.results)}` shows them beside the results."
     console.print(advice, markup=False, highlight=False, soft_wrap=True)
     if missing:
         labels = "; ".join(trial_label(row) for row in missing)

@@ -37,6 +37,8 @@ MODELS: dict[str, ResNetShape] = {
     "resnet102-b": ResNetShape("basic", (8, 13, 17, 12), (16, 32, 64, 128)),
 }
 
+LARGEST_DEPTH = 1000
+"""Of the blocks of a stage: more would only be built for hours."""
 _WIDE = re.compile(r"wrn-(\d+)-(\d+)")
 _OUTSIDE = re.compile(r"(torchvision|timm):\w[\w.]*|[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -58,8 +60,8 @@ def wide_shape(name: str) -> tuple[int, int]:
     if rest or blocks < 1:
         below = 6 * max(1, blocks) + 4
         raise ValueError(f"{name}: the depth must be 6n + 4, such as {below} or {below + 6}")
-    if width < 1:
-        raise ValueError(f"{name}: the width must be 1 or more")
+    if not 1 <= width <= LARGEST_DEPTH or blocks > LARGEST_DEPTH:
+        raise ValueError(f"{name}: width and depth must be 1 to {LARGEST_DEPTH}")
     return blocks, width
 
 

@@ -7,53 +7,137 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, TextIO
 
 import ray
+from ray.job_config import JobConfig
+from ray.tune.execution import class_cache
 
-from resray.errors import ClusterError
+import resray.code
+from resray.errors import ClusterError, first_line
 from resray.files import storage_errors
-from resray.orchestration.environment import SETTINGS
+from resray.orchestration.environment import SETTINGS, environment_with
+from resray.orchestration.nodes import ask_nodes
 from resray.orchestration.resources import Allocation, Machine
+from resray.orchestration.signals import handlers_held, raise_if_interrupted, restore_handlers
 
 OBJECT_STORE_BYTES = 200_000_000
 """Trials exchange nothing but messages; a small store also fits containers' small /dev/shm."""
 
-
 CONNECT_SECONDS = 5.0
+DAEMONS = ("raylet", "gcs_server")
+"""Without one of these Ray waits for ever, or ends the process without a word."""
 
 
 @contextmanager
 def connect(address: str | None, machine: Machine, log: Path) -> Iterator[None]:
     """Start Ray on this machine, or join the cluster at ``address``; leave it at the end.
 
-    What Ray and its parts print goes to ``log``. Raises ClusterError if the cluster cannot be
-    reached.
+    Workers then import what this process imports, in the same order. What Ray and its parts print
+    goes to ``log``. Raises ClusterError if the cluster cannot be reached, or if a node has another
+    resray, and KeyboardInterrupt if that was asked for meanwhile.
     """
     if address is not None:
         require_answer(address)
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    with chatter_to(log):
+    with ExitStack() as entered:
+        watching = entered.enter_context(daemons_watched(log))
+        entered.enter_context(chatter_to(log))
         try:
-            if address is None:
-                ray.init(
-                    address="local",
-                    num_cpus=machine.cpus,
-                    num_gpus=machine.gpus,
-                    include_dashboard=False,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                    **options,
-                )
-            else:
-                # Its nodes have not read this process's environment.
-                ray.init(address=address, runtime_env={"env_vars": SETTINGS}, **options)
-        except (OSError, RuntimeError, ValueError) as error:
+            start(address, machine)
+        except Exception as error:  # Ray's own have no class in common.
             raise ClusterError(no_connection(address, error)) from error
         try:
+            raise_if_interrupted()
+            require_same_code()
             yield
         finally:
-            ray.shutdown()
+            watching.set()
+            leave()
+
+
+def start(address: str | None, machine: Machine) -> None:
+    """Let this process be the driver of a Ray."""
+    # Ray writes what it passes on to its processes to a log; nodes have such keys themselves.
+    secrets = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
+    class_cache.ENV_VARS_TO_PROPAGATE -= secrets
+    job: Any = JobConfig()
+    # Without a folder of its own, it would get the working folder and the script's put first.
+    job._runtime_env_has_working_dir = lambda: True
+    path = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    options: dict[str, Any] = {
+        "address": "local",
+        "num_cpus": machine.cpus,
+        "num_gpus": machine.gpus,
+        "include_dashboard": False,
+        "object_store_memory": OBJECT_STORE_BYTES,
+    }
+    if address is not None:
+        # Its nodes have not read this process's environment.
+        options = {"address": address, "runtime_env": {"env_vars": {**SETTINGS, **path}}}
+    with handlers_held(), environment_with(path):
+        ray.init(job_config=job, log_to_driver=False, logging_level=logging.ERROR, **options)
+
+
+def require_same_code() -> None:
+    """Raise ClusterError if a node would train with another resray than this process's."""
+    # By value: it is to run there before that resray is trusted to be the same.
+    ray.cloudpickle.register_pickle_by_value(resray.code)
+    question = partial(resray.code.other_code, *resray.code.installed())
+    ask_nodes(question, lambda node_id: None)
+
+
+def leave() -> None:
+    """Disconnect from Ray; one that was started here ends."""
+    node: Any = ray._private.worker._global_node
+    end_processes = node.kill_all_processes
+
+    def end_in_order(**how: Any) -> None:
+        # Ray's native code has just given up SIGTERM's handler, and this takes a second.
+        restore_handlers()
+        end_processes(**how)
+
+    node.kill_all_processes = end_in_order
+    with handlers_held():
+        ray.shutdown()
+
+
+@contextmanager
+def daemons_watched(log: Path) -> Iterator[Event]:
+    """End the whole command, in one line, when a daemon that it started ends; until the event."""
+    over, stderr = Event(), os.dup(2)
+    line = "resray: Ray's {} has ended; what was recorded is safe, the same command goes on from "
+    line += f"there ({log} says more)\n"
+
+    def watch() -> None:
+        while not over.wait(1):
+            for name in ended_children(DAEMONS):
+                show_cursor = "\x1b[?25h" if os.isatty(stderr) else ""
+                with suppress(OSError):
+                    os.write(stderr, f"{show_cursor}{line.format(name)}".encode())
+                # Nothing that waits for Ray would hear of an exception.
+                os._exit(ClusterError.exit_code)
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield over
+    finally:
+        over.set()
+        watcher.join()
+        os.close(stderr)
+
+
+def ended_children(names: tuple[str, ...]) -> Iterator[str]:
+    """Yield which programs of these names this process has started that have ended."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            name, _, rest = path.read_text().partition("(")[2].rpartition(") ")
+            state, parent = rest.split()[:2]
+            if name in names and state == "Z" and int(parent) == os.getpid():
+                yield name
 
 
 def require_answer(address: str) -> None:
@@ -133,12 +217,6 @@ def session_logs() -> str:
     return str(Path(root) / "ray" / "session_latest" / "logs")
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its class."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
 @contextmanager
 def chatter_to(log: Path) -> Iterator[None]:
     """Send standard output and error to ``log``, what Ray's native code writes there included.
@@ -147,7 +225,7 @@ def chatter_to(log: Path) -> Iterator[None]:
     """
     with storage_errors(log.parent):
         log.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(log)
+        handler = logging.FileHandler(log, encoding="utf-8")
     logger = logging.getLogger("ray")
     logger.addHandler(handler)
     propagates, logger.propagate = logger.propagate, False

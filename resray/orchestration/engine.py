@@ -2,9 +2,8 @@
 
 import os
 import shutil
+import signal
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,16 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from resray.files import storage_errors
+from resray.orchestration.environment import environment_with
 from resray.orchestration.feed import Feed, UntilRefused
 from resray.orchestration.orphans import OrphanWatch, remove_all_groups
 from resray.orchestration.process_errors import EXPLAINED, process_error
 from resray.orchestration.resources import Allocation
-from resray.orchestration.signals import terminate_like_interrupt
+from resray.orchestration.signals import handlers_held, interrupted
 from resray.orchestration.trainable import train_alone, train_together
 
 PENDING_TRIALS = "TUNE_MAX_PENDING_TRIALS_PG"
-"""Ray Tune would start the processes of a Searcher's trials one after another."""
+"""How many processes Ray Tune starts at once; of a Searcher's trials it is one."""
 
 
 class Unsaved:
@@ -105,6 +105,9 @@ class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Ray Tune has looked around once."""
+        if interrupted():
+            # Ray Tune takes this for a wish to end in good order.
+            signal.raise_signal(signal.SIGUSR1)
         if self._orphans is not None:
             self._orphans.look()
 
@@ -123,10 +126,11 @@ def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures:
     """
     shutil.rmtree(storage, ignore_errors=True)
     guarded = UntilRefused(feed)
+    at_once = os.environ.get(PENDING_TRIALS, str(allocation.side_by_side))
     try:
         with storage_errors(storage):
             storage.mkdir(parents=True)
-            with terminate_like_interrupt(), all_starting_at_once(allocation.side_by_side):
+            with handlers_held(), environment_with({PENDING_TRIALS: at_once}):
                 tuner(guarded, allocation, str(storage), max_failures).fit()
         if guarded.refusal is not None:
             raise guarded.refusal
@@ -135,18 +139,6 @@ def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures:
         # Where Ray is gone, so are the groups.
         if allocation.world_size > 1 and ray.is_initialized():
             remove_all_groups()
-
-
-@contextmanager
-def all_starting_at_once(side_by_side: int) -> Iterator[None]:
-    """Let Ray Tune start as many processes at once as there are slots."""
-    before = os.environ.get(PENDING_TRIALS)
-    os.environ[PENDING_TRIALS] = before or str(side_by_side)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[PENDING_TRIALS]
 
 
 def tuner(feed: Feed, allocation: Allocation, storage: str, max_failures: int) -> ray.tune.Tuner:

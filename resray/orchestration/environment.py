@@ -1,6 +1,8 @@
 """What Ray reads from the environment, set before the first `import ray`."""
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 SETTINGS = {
     # `uv run` would otherwise make Ray build a new environment for each worker.
@@ -23,3 +25,18 @@ def prepare_environment() -> None:
     """Set what resray needs of Ray, leaving alone what the user has set."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+
+
+@contextmanager
+def environment_with(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, for the processes that are started while it lasts."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -7,8 +7,7 @@ from ray import cloudpickle
 from ray.exceptions import RayError
 from ray.tune.experiment import Trial
 
-from resray.errors import DataError
-from resray.orchestration.cluster import first_line
+from resray.errors import DataError, first_line
 from resray.study.recipe_spec import Recipe
 from resray.training.batch_note import Shortage, note_out_of_memory
 from resray.training.trial import Job

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from resray.orchestration.estimate import makespan
 from resray.orchestration.trainable import PROGRESS_FILE
 from resray.results.store import ResultStore
 from resray.results.summary import seconds_of
@@ -32,7 +31,8 @@ class TrialView:
     """Training multiply-adds of one epoch: trials not yet measured are scaled from others."""
     state: str = "waiting"
     epoch: int = 0
-    record: Row = field(default_factory=dict)
+    row: Row = field(default_factory=dict)
+    """The trial's, whose figures the report shows too."""
     seconds_per_epoch: float | None = None
     epoch_began: float | None = None
 
@@ -44,6 +44,12 @@ class TrialView:
             return {}
         fresh = self.epoch_began is not None and said["time"] >= self.epoch_began
         return said if fresh and said["epoch"] == self.epoch + 1 else {}
+
+    def progress(self) -> str:
+        """Return ``2 + 40 % / 9``: epochs done, how far the running one is, and of how many."""
+        said = self.running_epoch() if self.state == "running" else {}
+        part = f" + {100 * said['images'] / said['of']:.0f} %" if said else ""
+        return f"{self.epoch}{part} / {self.epochs}"
 
     def seconds_of_an_epoch(self) -> float | None:
         """Return the seconds of the last epoch, or what the first promises so far, if anything."""
@@ -98,6 +104,7 @@ class Board:
     def hear(self, trial_id: str, message: Mapping[str, Any]) -> None:
         """Take in a message that has been recorded."""
         view = self.views[trial_id]
+        view.row = self._store.trial(trial_id) or {}
         handlers = {"started": self._started, "epoch": self._epoch, "died": self._died}
         handlers.get(message["kind"], self._ended)(view, message)
 
@@ -113,12 +120,12 @@ class Board:
 
     def _epoch(self, view: TrialView, message: Mapping[str, Any]) -> None:
         record = message["record"]
-        view.epoch, view.record, view.epoch_began = record["epoch"], record, time.time()
+        view.epoch, view.epoch_began = record["epoch"], time.time()
         view.seconds_per_epoch = seconds_of(record)
         self._line(
             f"{view.label}: epoch {view.epoch}/{view.epochs}, train loss "
-            f"{record['train_loss']:.3f}, validation {percent(record['validation_accuracy'])}, "
-            f"test {percent(record['test_accuracy'])}, {record['images_per_second']:.0f} images/s, "
+            f"{record['train_loss']:.3f}, validation {percent(record['validation_accuracy'])}; "
+            f"{selected(view.row)}, {view.row['images_per_second']:.0f} images/s, "
             f"left {duration(self._seconds_left_of(view))}, in all {duration(self.seconds_left())}"
         )
 
@@ -127,9 +134,8 @@ class Board:
         self.say(f"{view.label}: {message['reason']}; it starts again from its last checkpoint")
 
     def _ended(self, view: TrialView, message: Mapping[str, Any]) -> None:
-        row = self._store.trial(view.job.trial_id) or {}
-        view.state = row.get("status", "ended")
-        reason = row.get("error_message") or row.get("reason")
+        view.state = view.row["status"]
+        reason = view.row.get("error_message") or view.row.get("reason")
         self._line(f"{view.label}: {view.state}{f' ({reason})' if reason else ''}")
 
     def say(self, text: str) -> None:
@@ -152,12 +158,9 @@ class Board:
         return view.seconds_left(self._seconds_per_work())
 
     def seconds_left(self) -> float | None:
-        """Return the seconds until all trials have ended: each slot takes the next that waits."""
-        rate = self._seconds_per_work()
-        left = [view.seconds_left(rate) for view in self.views.values()]
-        if any(seconds is None for seconds in left):
-            return None
-        return makespan((seconds for seconds in left if seconds), self._side_by_side)
+        """Return roughly the seconds until all trials have ended."""
+        left = map(self._seconds_left_of, self.views.values())
+        return until_all_end([each for each in left if each != 0], self._side_by_side)
 
     def table(self) -> Table:
         """Return the table as it stands now."""
@@ -168,7 +171,7 @@ class Board:
         )
         for column in ("trial", "state"):
             table.add_column(column, no_wrap=True)
-        for column in ("epoch", "train loss", "validation", "test", "images/s", "left"):
+        for column in ("epoch", *SELECTED, "left"):
             table.add_column(column, justify="right", no_wrap=True)
         for view in self.views.values():
             table.add_row(*self._cells(view))
@@ -178,21 +181,39 @@ class Board:
         return duration(time.time() - self._began)
 
     def _cells(self, view: TrialView) -> list[str]:
-        said = view.running_epoch() if view.state == "running" else {}
-        part = f" + {100 * said['images'] / said['of']:.0f} %" if said else ""
-        speed = view.record.get("images_per_second")
-        if said.get("seconds"):
-            speed = said["images"] / said["seconds"]
-        return [
-            view.label,
-            view.state,
-            f"{view.epoch}{part} / {view.epochs}",
-            f"{view.record['train_loss']:.3f}" if view.record else "",
-            percent(view.record.get("validation_accuracy")),
-            percent(view.record.get("test_accuracy")),
-            f"{speed:.0f}" if speed else "",
-            duration(self._seconds_left_of(view)),
-        ]
+        left = duration(self._seconds_left_of(view))
+        return [view.label, view.state, view.progress(), *selected_cells(view.row), left]
+
+
+SELECTED = ("best validation", "its epoch", "its test", "images/s")
+"""What a trial came to, everywhere by these names: at the epoch that validation selects, and its
+speed over all epochs."""
+
+
+def selected_cells(row: Mapping[str, Any]) -> list[str]:
+    """Return these figures of a trial's row, empty where there is no epoch yet."""
+    if not row.get("epochs_done"):
+        return [""] * len(SELECTED)
+    return [
+        percent(row["validation_accuracy"]),
+        str(row["best_epoch"]),
+        percent(row["test_accuracy"]),
+        f"{row['images_per_second']:.0f}",
+    ]
+
+
+def selected(row: Mapping[str, Any]) -> str:
+    """Return the accuracies among them in words."""
+    validation, epoch, test, _ = selected_cells(row)
+    return f"best validation {validation} (epoch {epoch}), its test {test}"
+
+
+def until_all_end(left: Sequence[float | None], side_by_side: int) -> float | None:
+    """Return roughly when trials with so many seconds left have ended; None if some are unknown."""
+    known = [seconds for seconds in left if seconds is not None]
+    if len(known) < len(left):
+        return None
+    return max([0.0, *known, sum(known) / max(1, min(side_by_side, len(known)))])
 
 
 def percent(value: float | None) -> str:

@@ -35,6 +35,8 @@ def planned_row(trial: PlannedTrial, job: Job, provenance: Row, **columns: Any) 
         "model": recipe.model.name,
         "dataset": recipe.data.name,
         "dataset_checksum": job.dataset_checksum,
+        # A path may hold bytes that are no text, which Parquet takes none of.
+        "data_dir": job.data_dir and job.data_dir.encode(errors="replace").decode(),
         "epochs": recipe.epochs,
         "stop_after": trial.stop_after,
         "batch_size": recipe.batch_size,

@@ -1,12 +1,12 @@
 """How many trials run side by side, and what each of them gets. Plain arithmetic: no Ray here."""
 
 import math
-import os
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
+from resray.cpus import usable_cpus
 from resray.errors import ClusterError, InputError
 
 
@@ -26,7 +26,7 @@ class Machine:
 
 def local_machine() -> Machine:
     """Return the CPU cores that this process may use and the GPUs that it sees."""
-    return Machine(cpus=len(os.sched_getaffinity(0)), gpus=torch.cuda.device_count())
+    return Machine(cpus=usable_cpus(), gpus=torch.cuda.device_count())
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from resray.orchestration.plan import Planner, Work, checkpoint_folder
 from resray.orchestration.progress import Board, TrialView
 from resray.orchestration.recorder import Recorder, planned_row
 from resray.orchestration.resources import Allocation, Machine, counted
+from resray.orchestration.signals import keep_signals
 from resray.orchestration.storage import check_storage
 from resray.results.recovery import (
     put_damaged_aside,
@@ -87,6 +88,8 @@ def run_missing(
         check_fits(allocation)
         if bench.address is not None:
             check_storage(planner.results / "checkpoints", bench.data_dir)
+        # What is planned from here on is in the report, whenever the command ends.
+        keep_signals()
         # Nothing of the user's is replaced before it is sure that the trials can start.
         if bench.force:
             for item in todo:
@@ -184,7 +187,7 @@ def trial_view(item: Work, store: ResultStore) -> TrialView:
         epochs=item.epochs,
         work_per_epoch=item.work_per_epoch,
         epoch=epochs[-1]["epoch"] if epochs else 0,
-        record=epochs[-1] if epochs else {},
+        row=store.trial(item.job.trial_id) or {},
     )
 
 

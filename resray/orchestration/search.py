@@ -177,7 +177,6 @@ class Search:
             epochs=recipe.epochs,
             work_per_epoch=leg.work.work_per_epoch,
             epoch=epochs[-1]["epoch"] if epochs else 0,
-            record=epochs[-1] if epochs else {},
         )
 
     def confirm(self) -> list[Leg]:

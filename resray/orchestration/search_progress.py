@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from resray.orchestration.progress import Board, TrialView, duration, percent
+from resray.orchestration.progress import Board, TrialView, duration, percent, selected
 from resray.orchestration.search_tally import Followed, Tally
 from resray.results.store import ResultStore
 from resray.search.budget import Budget, Spending
@@ -103,7 +103,9 @@ class SearchBoard(Board):
         if kind == "judged" or (self.tally.search_trials > FEW and not remark):
             return None
         if kind == "epoch":
-            return f"epoch {view.epoch}/{view.epochs}, {accuracies(trial, message['record'])}"
+            accuracy = percent(message["record"]["validation_accuracy"])
+            said = f"epoch {view.epoch}/{view.epochs}, validation {accuracy}"
+            return f"{said}; {selected(trial.row)}" if trial.role == "confirmation" else said
         verb = f"goes on after epoch {view.epoch}" if view.epoch else "started"
         return f"{verb} on {message['facts']['device']}{f' ({remark})' if remark else ''}"
 
@@ -175,7 +177,7 @@ class SearchBoard(Board):
 
     def _trial_table(self) -> Table:
         table = Table("trial", "state")
-        for column in ("epoch", "rung", "best validation", "test", "to its end"):
+        for column in ("epoch", "rung", "best validation", "its test", "to its end"):
             table.add_column(column, justify="right", no_wrap=True)
         best = self.tally.best(BEST_ROWS)
         self._add_rows(table, best)
@@ -196,11 +198,9 @@ class SearchBoard(Board):
 
     def _figures(self, trial: Followed) -> list[str]:
         view, row = trial.view, trial.row
-        said = view.running_epoch() if view.state == "running" else {}
-        part = f" + {100 * said['images'] / said['of']:.0f} %" if said else ""
         return [
             view.state if trial.role == "search" else f"{view.state} ({trial.role})",
-            f"{view.epoch}{part} / {view.epochs}",
+            view.progress(),
             "" if row["rung"] is None else str(row["rung"]),
             percent(row["validation_accuracy"]),
             percent(row["test_accuracy"]),
@@ -213,16 +213,11 @@ def is_running(trial: Followed) -> bool:
     return trial.view.state in ("running", "starting again")
 
 
-def accuracies(trial: Followed, of: Mapping[str, Any] | None = None) -> str:
-    """Return a trial's accuracy on validation, of a confirmation also on test.
-
-    At its best epoch so far, or of one epoch's record.
-    """
-    figures = trial.row if of is None else of
-    said = f"validation {percent(figures['validation_accuracy'])}"
+def accuracies(trial: Followed) -> str:
+    """Return a trial's best accuracy on validation, of a confirmation also its epoch and test."""
     if trial.role == "confirmation":
-        said += f", test {percent(figures['test_accuracy'])}"
-    return said
+        return selected(trial.row)
+    return f"best validation {percent(trial.row['validation_accuracy'])}"
 
 
 def ending(trial: Followed) -> str:
@@ -235,7 +230,8 @@ def ending(trial: Followed) -> str:
 
 def went_on(decision: Decision) -> str:
     """Return where and with what a trial goes on beyond a rung."""
-    return f"epoch {decision.epoch}, validation {percent(decision.value)}, {beyond(decision)}"
+    best = f"best validation {percent(decision.value)}"
+    return f"epoch {decision.epoch}, {best}, {beyond(decision)}"
 
 
 def beyond(decision: Decision) -> str:

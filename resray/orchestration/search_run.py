@@ -19,6 +19,7 @@ from resray.orchestration.run import (
 )
 from resray.orchestration.search import Search
 from resray.orchestration.search_plan import SearchPlanner
+from resray.orchestration.signals import keep_signals
 from resray.orchestration.storage import check_storage
 from resray.results.store import writer_lock
 
@@ -71,6 +72,8 @@ def allocated(planner: SearchPlanner, machine: Machine, console: Console) -> All
 def searched(planner: SearchPlanner, allocation: Allocation, console: Console) -> Searched:
     """Run the search's stages with Ray connected."""
     asked = planner.asked
+    # What is planned from here on is in the report, whenever the command ends.
+    keep_signals()
     search = Search(planner, allocation, console)
     for line in kept_apart(planner.store, [each.final.work for each in search.contenders]):
         say(console, line)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from resray.orchestration.epochs_left import Chances, epochs_left, epochs_left_rescaled
-from resray.orchestration.progress import TrialView
+from resray.orchestration.progress import TrialView, until_all_end
 from resray.results.schema import TABLES
 from resray.results.store import ResultStore
 from resray.results.summary import seconds_of
+from resray.search.best import rank
 from resray.search.budget import Spending
 from resray.search.decision import Decision
 from resray.search.referee import Referee
@@ -150,7 +151,6 @@ class Tally:
     def _epoch(self, trial: Followed, record: Row) -> None:
         view = trial.view
         self._set_epoch(trial, record["epoch"])
-        view.record = record
         view.seconds_per_epoch = seconds_of(record)
         self._measured.add(view.seconds_per_epoch, view.work_per_epoch)
 
@@ -194,7 +194,7 @@ class Tally:
         return max(0, (self._points or 0) - len(self._full_work))
 
     def best(self, count: int) -> list[Followed]:
-        """Return the search's trials with the highest validation accuracy so far.
+        """Return the search's best trials so far, in the order of `resray.search.best.ranked`.
 
         Of those that may still win: none that failed or that the scheduler stopped.
         """
@@ -205,7 +205,7 @@ class Tally:
             and trial.view.state != "failed"
             and not self._referee.is_stopped(trial.view.job.trial_id)
         )
-        return heapq.nlargest(count, measured, key=lambda each: each.row["validation_accuracy"])
+        return heapq.nsmallest(count, measured, key=lambda each: rank(each.row))
 
     def of_role(self, role: str) -> Iterator[Followed]:
         """Yield the trials of a role, in the order of planning."""
@@ -228,10 +228,7 @@ class Tally:
             for trial in self.trials.values()
             if trial.unfinished
         ] + self._seconds_to_come(rate, chances)
-        known = [seconds for seconds in left if seconds is not None]
-        if len(known) < len(left):
-            return None
-        return max([0.0, *known, sum(known) / max(1, min(side_by_side, len(known)))])
+        return until_all_end(left, side_by_side)
 
     def _seconds_to_come(self, rate: float | None, chances: Chances) -> list[float | None]:
         """Return what each trial still to be proposed may need: the mean of the others, anew."""

@@ -1,27 +1,98 @@
-"""Ending a run in good order, whoever asks for it."""
+"""Ending a command in good order, whoever asks for it and whatever Ray does with the signals."""
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+PATIENCE = 2
+"""Signals that wait where they are kept; whoever sends more wants no good order."""
+
+_set_handler = signal.signal
+
+
+class _State:
+    asked = 0
+    """How often the end was asked for."""
+    kept = False
+    """Whether it has to wait."""
+
+
+def interrupted() -> bool:
+    """Whether the user, or a batch system, has asked for the end of the command."""
+    return _State.asked > 0
+
+
+def raise_if_interrupted() -> None:
+    """Raise KeyboardInterrupt if that was asked for: libraries swallow what is raised in them."""
+    if interrupted():
+        raise KeyboardInterrupt
+
+
+def keep_signals() -> None:
+    """Let a signal wait from here to the end of `interruptible`, which then raises it."""
+    _State.kept = True
+
+
+def _ask(number: int, frame: Any) -> None:
+    _State.asked += 1
+    if not _State.kept or _State.asked > PATIENCE:
+        raise KeyboardInterrupt
 
 
 @contextmanager
-def terminate_like_interrupt() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, and put back the handlers of both at the end.
+def interruptible(*, outlasting: bool = False) -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C: both raise KeyboardInterrupt, at once or where they are kept.
 
-    A batch system's stop then ends the run in good order. Ray replaces both handlers, when it
-    starts and when it trains, and restores neither; so this is used around the whole command and
-    again around the training.
+    With ``outlasting``, the end of the terminal is no end of the command.
     """
-    if threading.current_thread() is not threading.main_thread():
+    handlers: dict[signal.Signals, Any] = dict.fromkeys(ENDING, _ask)
+    if outlasting:
+        handlers[signal.SIGHUP] = signal.SIG_IGN
+    before = {number: signal.getsignal(number) for number in handlers}
+    outer, _State.kept, _State.asked = _State.kept, False, 0
+    _set_all(handlers)
+    try:
         yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        if _State.kept:
+            raise_if_interrupted()
+    finally:
+        _State.kept, _State.asked = outer, 0
+        _set_all(before)
+
+
+@contextmanager
+def handlers_held() -> Iterator[None]:
+    """Keep signals and their handlers while Ray starts, trains or ends.
+
+    Ray sets handlers of its own for both and restores none, also past Python, and a signal that is
+    raised within its code may be lost in it, or break it.
+    """
+    kept, _State.kept = _State.kept, True
+    signal.signal = _hold  # type: ignore[assignment]
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal, _State.kept = _set_handler, kept
+        restore_handlers()
+        if interrupted():
+            # Ray's handler, which passed it on, has set an alarm to abort the process.
+            signal.alarm(0)
+
+
+def restore_handlers() -> None:
+    """Set the handlers again that Python knows of, where native code has set others."""
+    _set_all({number: signal.getsignal(number) for number in ENDING})
+
+
+def _hold(number: Any, handler: Any) -> Any:
+    return signal.getsignal(number) if number in ENDING else _set_handler(number, handler)
+
+
+def _set_all(handlers: dict[signal.Signals, Any]) -> None:
+    # Elsewhere Python does not allow it, and signals do not arrive.
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():
+            _set_handler(number, handler)

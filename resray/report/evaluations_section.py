@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from resray.hints import command
+from resray.models.table import runs_own_code
 from resray.report.aggregate import Results
 from resray.report.evaluations import (
     MEAN,
@@ -42,16 +44,18 @@ def evaluations_section(results: Results) -> Html:
 
 def not_evaluated(results: Results) -> Html:
     """What to type where no stored checkpoint was evaluated."""
-    if not any(group.finished for group in results.groups):
+    rows = [row for group in results.groups for row in group.finished]
+    if not rows:
         return Html()
-    folder = f"results/{results.folder.name}"
+    own_code = any(runs_own_code(row["model"]) for row in rows)
+    given = command("evaluate", results.folder, data_dir=rows[0]["data_dir"], trust=own_code)
     return tag(
         "p",
         "No checkpoint was evaluated beyond the test set, so the accuracy under corruptions, which "
         "belongs in every report, is missing. Type ",
-        tag("code", f"resray evaluate {folder}"),
+        tag("code", given),
         ", then ",
-        tag("code", f"resray report {folder}"),
+        tag("code", command("report", results.folder)),
         ".",
         class_="missing",
     )

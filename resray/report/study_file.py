@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
-import yaml
 
 from resray.errors import InputError
 from resray.study.layers import merge, recipe_layers
 from resray.study.recipe_spec import Recipe
+from resray.study.source import parse, read_text
 from resray.study.spec import Study
 
 Variants = Mapping[tuple[str, str], tuple[str, ...]]
 """By a trial's name and variant, the variants in which it has the same recipe, in order."""
 
-SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's, ten times as fast, where PyYAML was built with it."""
 WITHOUT_CHECK = "this study file states no check"
 
 
@@ -30,9 +28,9 @@ def read_study(path: Path) -> Study | None:
     if not path.exists():
         return None
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), SAFE_LOADER)
+        content = parse(read_text(path), str(path)).content
         return Study.model_validate(with_reasons(content))
-    except (yaml.YAMLError, pydantic.ValidationError, UnicodeDecodeError) as error:
+    except pydantic.ValidationError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not a study file that this resray reads: {reason}") from error
 

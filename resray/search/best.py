@@ -107,10 +107,11 @@ def ranked(rows: Iterable[Row]) -> list[Row]:
     Trained in full, by validation accuracy; the audited ones; those that came less far, by rung and
     then accuracy; failed ones; diverged ones.
     """
-    return sorted((row for row in rows if row["role"] == "search"), key=_rank)
+    return sorted((row for row in rows if row["role"] == "search"), key=rank)
 
 
-def _rank(row: Row) -> tuple[int, int, float, str]:
+def rank(row: Row) -> tuple[int, int, float, str]:
+    """Return a search trial's place among others, for sorting."""
     group, rung = _group(row), row.get("rung") or 0
     return group, -rung if group == 2 else 0, *_by_accuracy(row)
 

@@ -12,6 +12,7 @@ from resray.files import output_file
 from resray.study.applicable import in_use
 from resray.study.layers import deep_merge, flatten, nested
 from resray.study.recipe_spec import Recipe
+from resray.study.source import parse, read_text
 from resray.study.spec import Study
 
 ALWAYS_WRITTEN = (
@@ -87,25 +88,24 @@ def write_study_file(document: Mapping[str, Any], path: Path, *, force: bool) ->
         dict(document), sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
     )
     try:
-        if not force and path.is_file() and not _trains_the_same(path.read_text(), text):
+        if not force and path.is_file() and not _trains_the_same(read_text(path), text):
             raise InputError(
                 f"{path}: is there already and differs; type --force to replace it, or "
                 "--out-file FILE for another place"
             )
-        path.parent.stat()
+        path.parent.stat()  # no folder is made for a name that was mistyped
         with output_file(path) as file:
             file.write(text.encode())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise InputError(f"{path}: cannot be written ({reason})") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
     return path
 
 
 def _trains_the_same(there: str, text: str) -> bool:
     """Whether two study files differ at most in what they say of how the recipe was found."""
     try:
-        documents = [yaml.safe_load(each) for each in (there, text)]
-    except yaml.YAMLError:
+        documents = [parse(each, "").content for each in (there, text)]
+    except InputError:
         return False
     if not all(isinstance(document, dict) for document in documents):
         return False

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from resray.study.strict import Count, Fraction, NonNegative, Positive, Share, Size, Strict
+from resray.study.strict import NUMBER, Count, Fraction, NonNegative, Positive, Share, Size, Strict
 
 
 class ShiftScaleRotate(Strict):
@@ -19,7 +19,7 @@ class ShiftScaleRotate(Strict):
     """Largest shift in each direction, as a share of the side."""
     scale: Share = 0.1
     """Largest relative zoom: the factor is drawn from 1 - scale to 1 + scale."""
-    degrees: Annotated[float, Field(ge=0, le=180)] = 45.0
+    degrees: Annotated[float, Field(ge=0, le=180), NUMBER] = 45.0
     """Largest rotation either way."""
 
 
@@ -30,11 +30,11 @@ class Affine(Strict):
     """
 
     probability: Fraction = 1.0
-    degrees: Annotated[float, Field(ge=0, le=180)] = 0.0
+    degrees: Annotated[float, Field(ge=0, le=180), NUMBER] = 0.0
     translate: Fraction = 0.0
     """Largest shift in each direction, as a share of the side."""
     scale: tuple[Positive, Positive] = (1.0, 1.0)
-    shear: Annotated[float, Field(ge=0, lt=90)] = 0.0
+    shear: Annotated[float, Field(ge=0, lt=90), NUMBER] = 0.0
     """Largest shear along x, in degrees, either way."""
 
 
@@ -67,10 +67,10 @@ class HueSaturationValue(Strict):
     """
 
     probability: Fraction = 0.3
-    hue: Annotated[float, Field(ge=0, le=90)] = 20.0
+    hue: Annotated[float, Field(ge=0, le=90), NUMBER] = 20.0
     """Largest shift either way, of 180 for the full circle."""
-    saturation: Annotated[float, Field(ge=0, le=255)] = 30.0
-    value: Annotated[float, Field(ge=0, le=255)] = 20.0
+    saturation: Annotated[float, Field(ge=0, le=255), NUMBER] = 30.0
+    value: Annotated[float, Field(ge=0, le=255), NUMBER] = 20.0
 
 
 class RandAugment(Strict):
@@ -79,7 +79,7 @@ class RandAugment(Strict):
     probability: Fraction = 1.0
     operations: Count = 2
     """Operations for each image."""
-    magnitude: Annotated[int, Field(ge=0, le=30)] = 9
+    magnitude: Annotated[int, Field(ge=0, le=30), NUMBER] = 9
 
 
 class AutoAugment(Strict):

@@ -10,12 +10,16 @@ forms share, such as a chain's first step, is there once.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Any
 
 from resray.study.source import Key
+from resray.study.strict import Misplaced
 
 ABLATION_FORMS = ("chain", "add", "remove")
 PLAIN, FULL = "plain", "full"
+MOST_TRIALS, MOST_CHANGES = 2000, 100
+"""Of a grid and of an ablation: each trial is checked before anything starts."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ class Step:
 def entries(document: Any) -> list[Entry]:
     """Return a study's trials, from the raw or validated content of its file.
 
-    Parts that are not what they should be are passed over: validation reports them.
+    Parts that are not what they should be are passed over: validation reports them. Raises
+    Misplaced where there are too many.
     """
     found = [Entry(name, (("trials", index, "recipe"),)) for index, name in _listed(document)]
     return found + _ablation_entries(document) + _grid_entries(document)
@@ -105,6 +110,8 @@ def _ablation_entries(document: Any) -> list[Entry]:
     forms = ablate.get("forms", ABLATION_FORMS)
     forms = forms if isinstance(forms, list | tuple) else [forms]
     names = [str(name) for name in changes]
+    if len(names) > MOST_CHANGES:
+        raise Misplaced(("ablate", "changes"), f"more than {MOST_CHANGES} changes")
     steps = [
         step for form in forms if form in ABLATION_FORMS for step in ablation_steps(names, form)
     ]
@@ -118,6 +125,8 @@ def _grid_entries(document: Any) -> list[Entry]:
     grid = document.get("grid") if isinstance(document, Mapping) else None
     if not isinstance(grid, Mapping) or not all(isinstance(v, list) for v in grid.values()):
         return []
+    if prod(map(len, grid.values())) > MOST_TRIALS:
+        raise Misplaced(("grid",), f"more than {MOST_TRIALS:,} trials")
     points = (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
     return [Entry(point_name(point), (), tuple(point.items())) for point in points]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import resray
 from resray.errors import InputError, not_known, unknown
+from resray.files import user_path
 from resray.study.entries import entries
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
 from resray.study.mistakes import Mistake, dotted, first_unknown, mistakes_in
@@ -48,7 +49,7 @@ def study_text(name_or_path: str) -> str:
 def _find(name_or_path: str) -> Path:
     is_path = Path(name_or_path).suffix in (".yaml", ".yml") or "/" in name_or_path
     if is_path or "\\" in name_or_path:
-        return Path(name_or_path).expanduser()
+        return user_path(name_or_path, "study")
     files = study_files()
     if name_or_path not in files:
         raise InputError(unknown("study", name_or_path, files))
@@ -65,6 +66,10 @@ def _validate(source: Source) -> Study:
     content = source.content
     if not isinstance(content, dict):
         raise InputError(f"{source.place}:1: a study is a mapping of keys to values")
+    try:
+        entries(content)
+    except Misplaced as error:
+        raise InputError(_report(source, [_as_mistake(error)])) from error
     mistakes = mistakes_in(Study, content) + _mistakes_of_the_whole(content)
     mistakes += _recipe_mistakes(content) + _quick_mistakes(content) + _assumed_mistakes(content)
     mistakes += recipe_mistakes_of_search(content)

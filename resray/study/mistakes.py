@@ -118,6 +118,8 @@ def _describe(kind: Any) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true (as YAML reads yes and on)" if value else "false (as YAML reads no and off)"
     text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from resray.errors import InputError
@@ -11,6 +10,7 @@ from resray.study.datasets import CIFAR
 from resray.study.layers import Layer, flatten, layer_at_fault, leaf_paths, merge, nested, section
 from resray.study.mistakes import Mistake, dotted, find_mistakes
 from resray.study.recipe_spec import Data, Model
+from resray.study.source import parse
 from resray.study.spec import Study
 
 QUICK = "--quick"
@@ -27,7 +27,8 @@ def set_layer(text: str) -> Layer:
     keys = key.strip().split(".")
     if not equals or not all(keys):
         raise InputError(f"{label}: write key=value, e.g. optimizer.lr=0.01")
-    return Layer(nested(key.strip(), _read_value(value, label)), label=label)
+    content = parse(value, label).content if value.strip() else None
+    return Layer(nested(key.strip(), content), label=label)
 
 
 def without_phases(recipe: dict[str, Any], sets: Sequence[Layer]) -> dict[str, Any]:
@@ -127,11 +128,3 @@ def _embedded(study: Study, own: Data) -> dict[str, Any]:
     classes = CIFAR[own.name].classes if own.name in CIFAR else own.classes
     data = {**study.quick.embedded, "name": "embedded"}
     return {**data, "classes": classes} if classes else data
-
-
-def _read_value(text: str, label: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        problem = getattr(error, "problem", None) or error
-        raise InputError(f"{label}: the value is not valid YAML: {problem}") from error

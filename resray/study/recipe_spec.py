@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from resray.errors import not_known
-from resray.models.table import MODELS, is_known, is_outside, is_wide, wide_shape
+from resray.models.table import LARGEST_DEPTH, MODELS, is_known, is_outside, is_wide, wide_shape
 from resray.study.applicable import OPTIMIZER_OPTIONS, SCHEDULE_OPTIONS
 from resray.study.augmentation_spec import Augmentation, Mixing
 from resray.study.phases import check_phases
 from resray.study.strict import (
+    NUMBER,
     ChannelScales,
     ChannelValues,
     Count,
@@ -40,7 +41,7 @@ class Model(Strict):
     (any depth 6n + 4 and width), ``torchvision:NAME``, ``timm:NAME``, or one's own
     ``package.module:function``, called with ``num_classes`` and ``arguments``, giving a module."""
     block: Literal["basic", "bottleneck"] = "basic"
-    blocks: tuple[Count, ...] = ()
+    blocks: tuple[Annotated[int, Field(ge=1, le=LARGEST_DEPTH), NUMBER], ...] = ()
     """resnet only: residual blocks of each stage."""
     channels: tuple[Count, ...] = ()
     """resnet only: channels of each stage, before a bottleneck's expansion."""
@@ -94,15 +95,15 @@ class Data(Strict):
     """The images: which dataset, how it is split, and by how much it is reduced."""
 
     name: Literal["cifar10", "cifar100", "embedded", "folder"]
-    classes: Count | None = None
+    classes: Annotated[int, Field(ge=1, le=1000), NUMBER] | None = None
     """embedded only: number of classes (default 10)."""
     images: Count | None = None
     """embedded only: training images before the split (default 5,000); a fifth as many for test."""
-    image_size: Count | None = None
+    image_size: Annotated[int, Field(ge=1, le=4096), NUMBER] | None = None
     """Images are resized to this many pixels a side; null keeps the dataset's own size."""
     validation_images: Size = 5000
     """Held out of train, class-balanced, for selection."""
-    split_seed: int = 0
+    split_seed: Annotated[int, Field(ge=-(2**63), lt=2**64), NUMBER] = 0
     limit_train: Count | None = None
     limit_eval: Count | None = None
     mean: ChannelValues | None = None
@@ -177,11 +178,11 @@ class SchedulePart(Strict):
     """step: the epochs at which the rate is multiplied by gamma."""
     gamma: Positive = 0.1
     """step and plateau: what the rate is multiplied by."""
-    period: Annotated[float, Field(ge=0.01, allow_inf_nan=False)] | None = None
+    period: Annotated[float, Field(ge=0.01, allow_inf_nan=False), NUMBER] | None = None
     """cosine_restarts: epochs to the first restart (T_0)."""
-    period_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
+    period_factor: Annotated[float, Field(ge=1, allow_inf_nan=False), NUMBER] = 1.0
     """cosine_restarts: each period is this many times as long as the one before (T_mult)."""
-    rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    rise: Annotated[float, Field(gt=0, lt=1), NUMBER] = 0.3
     """onecycle: share of the steps in which the rate rises (torch: pct_start)."""
     start: Fraction = 0.04
     """onecycle: factor at the first step (torch: 1 / div_factor)."""
@@ -261,7 +262,7 @@ class Recipe(Strict):
     mixing: Mixing = Mixing()
     label_smoothing: Share = 0.0
     clip_gradient_norm: Positive | None = None
-    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    ema_decay: Annotated[float, Field(gt=0, lt=1), NUMBER] | None = None
     """Evaluate an exponential moving average of the weights, updated after each optimizer step."""
     early_stopping: EarlyStopping | None = None
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"

@@ -6,6 +6,7 @@ validation reports them.
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from math import prod
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from resray.study.entries import trial_names
 from resray.study.layers import section
 from resray.study.mistakes import first_unknown
 from resray.study.recipe_spec import Recipe
-from resray.study.search_spec import RANGES, TRIAL_AXIS, Axis, Space
+from resray.study.search_spec import MOST_POINTS, RANGES, TRIAL_AXIS, Axis, Space
 from resray.study.source import Key
 from resray.study.strict import Misplaced
 
@@ -42,6 +43,11 @@ def readable_spaces(document: Mapping[str, Any]) -> dict[str, Space]:
 
 def mistakes_of_space(document: Mapping[str, Any], name: str, space: Space) -> Iterator[Misplaced]:
     """Yield each mistake in the axes of one space."""
+    grids = [
+        [len(one.options) for one in axis if one.form == "grid"] for axis in space.axes.values()
+    ]
+    if prod(max(sizes, default=1) for sizes in grids) > MOST_POINTS:
+        yield Misplaced(("search", "spaces", name), f"more than {MOST_POINTS:,} points")
     faulty: set[str] = set()
     for axis_name, alternatives in space.axes.items():
         found: list[Misplaced] = []

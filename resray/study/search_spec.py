@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, FiniteFloat, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from resray.study.strict import Count, Misplaced, Name, Size, Strict
+from resray.study.strict import NUMBER, Count, Finite, Misplaced, Name, Seed, Size, Strict
 
 SearchMethod = Literal["grid", "random", "tpe"]
 SchedulerName = Literal["asha", "halving", "median", "none"]
@@ -21,6 +21,8 @@ AfterSearch = Literal["tta", "ensemble", "corruptions"]
 TRIAL_AXIS = "trial"
 """The axis whose values are names of the study's trials: a point starts from that trial's recipe.
 Without it a point starts from the base recipe."""
+
+MOST_POINTS = 10_000
 
 RANGES = ("uniform", "loguniform", "int")
 FORMS = ("grid", "choice", *RANGES)
@@ -74,9 +76,9 @@ class Axis(Strict):
     """Every one of these, in combination with every other grid."""
     choice: Values | None = None
     """One of these, each as likely."""
-    uniform: tuple[FiniteFloat, FiniteFloat] | None = None
+    uniform: tuple[Finite, Finite] | None = None
     """A number between these, each as likely."""
-    loguniform: tuple[FiniteFloat, FiniteFloat] | None = None
+    loguniform: tuple[Finite, Finite] | None = None
     """A number between these, above 0, whose logarithm is uniform."""
     int: tuple[Size, Size] | None = None
     """A whole number from the first to the last, both included."""
@@ -170,18 +172,18 @@ class SearchSettings(Strict):
     method: SearchMethod = "grid"
     """grid: every combination of the grid axes, with ``samples`` draws of the others for each;
     random: ``samples`` points, grid axes drawn too; tpe: the same number proposed by Optuna."""
-    samples: Count = 1
-    seed: Size = 0
+    samples: Annotated[int, Field(ge=1, le=MOST_POINTS), NUMBER] = 1
+    seed: Seed = 0
     """Of drawing, of the order and of the audit; trainings have the study's first seed."""
     scheduler: SchedulerName = "asha"
     grace: Count = 1
     """Epochs before the first decision: the first rung."""
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    reduction_factor: Annotated[int, Field(ge=2), NUMBER] = 3
     """asha and halving: one of so many goes on at each rung; each rung is so many times longer."""
     rung_schedule: RungSchedule = "full"
     """full: a trial keeps the schedule of its full length, and goes on from its checkpoint;
     rescaled: each rung is a training of its own, its schedule rescaled to the rung's epochs."""
-    confirm: Size = 3
+    confirm: Annotated[int, Field(ge=0, le=MOST_POINTS), NUMBER] = 3
     """Fresh seeds with which the winner is trained in full and tested."""
     audit: Size = 0
     """Stopped trials, drawn at random, that are trained to the end after all."""
@@ -200,7 +202,7 @@ class QuickSearch(Strict):
     method: SearchMethod | None = None
     samples: Count | None = None
     grace: Count | None = None
-    reduction_factor: Annotated[int, Field(ge=2)] | None = None
+    reduction_factor: Annotated[int, Field(ge=2), NUMBER] | None = None
     confirm: Size | None = None
 
 

@@ -1,6 +1,7 @@
 """Reading a YAML file so that every value's line stays known."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,11 @@ import yaml
 from resray.errors import InputError
 
 Key = str | int
+
+LARGEST_FILE = 1_000_000
+"""Bytes; the shipped studies have up to 20,000."""
+MOST_VALUES = 100_000
+"""Keys and values of a file with every alias written out; the shipped studies have up to 3,000."""
 
 
 @dataclass(frozen=True)
@@ -23,37 +29,37 @@ class Source:
 
     def line(self, path: Sequence[Key]) -> int:
         """Return the line, from 1, of the deepest part of ``path`` that the file holds."""
-        node, line = self.root, self.root.start_mark.line
-        for key in path:
-            child = _child(node, key)
-            if child is None and key == 0:
-                # A single value may stand for a list of one.
-                continue
-            if child is None:
-                break
-            line, node = child
-        return line + 1
+        return self._find(path)[0] + 1
 
     def as_written(self, path: Sequence[Key]) -> tuple[Key, ...]:
         """Return ``path`` without the 0 of a list of one that the file does not write as a list."""
-        node, kept = self.root, list[Key]()
+        return self._find(path)[1]
+
+    def _find(self, path: Sequence[Key]) -> tuple[int, tuple[Key, ...]]:
+        node, line, kept = self.root, self.root.start_mark.line, list[Key]()
         for depth, key in enumerate(path):
             child = _child(node, key)
             if child is None and key == 0 and not isinstance(node, yaml.SequenceNode):
+                # A single value may stand for a list of one.
                 continue
             if child is None:
-                return (*kept, *path[depth:])
+                return line, (*kept, *path[depth:])
             kept.append(key)
-            _, node = child
-        return tuple(kept)
+            line, node = child
+        return line, tuple(kept)
 
 
 def read_text(path: Path) -> str:
-    """Return a file's text.
+    """Return a regular file's text.
 
-    Raises `InputError` where it cannot be read or is not UTF-8.
+    Raises `InputError` where it is none, cannot be read, is too large or is not UTF-8.
     """
     try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise InputError(f"{path}: must be a regular file, no folder, pipe or device")
+        if size > LARGEST_FILE:
+            raise InputError(f"{path}: {size:,} bytes; at most {LARGEST_FILE:,} are read")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
@@ -62,16 +68,17 @@ def read_text(path: Path) -> str:
 
 
 def parse(text: str, place: str) -> Source:
-    """Parse YAML safely: plain data only, no duplicate keys, no anchor inside itself.
+    """Parse YAML safely: plain data only, of a bounded size, and nothing that is read as another.
 
-    Raises `InputError`, one line for each mistake, with the place and the line.
+    ``place`` is a file, or the option that the text was typed with. Raises `InputError`, one line
+    for each mistake, with the place and the line.
     """
     loader = _loader(text, place)
     try:
         root = loader.get_single_node()
         if root is None:
-            raise InputError(f"{place}: the file is empty")
-        _refuse_duplicates(root, place)
+            raise InputError(f"{place}: there is nothing in it")
+        _refuse(_mistakes(_nodes(root, place), loader), place)
         # Composing first and constructing from the same nodes resolves merge keys in the nodes too.
         return Source(place, loader.construct_document(root), root)
     except yaml.MarkedYAMLError as error:
@@ -84,55 +91,91 @@ def parse(text: str, place: str) -> Source:
         loader.dispose()
 
 
+def _at(place: str, line: int) -> str:
+    """Return a place with a line, which the value of an option has not."""
+    return place if place.startswith("--") else f"{place}:{line}"
+
+
 def _loader(text: str, place: str) -> yaml.SafeLoader:
     try:
         return yaml.SafeLoader(text)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         message = f"the character {error.character!r} is not allowed in YAML"
-        raise InputError(f"{place}:{line}: {message}") from error
+        raise InputError(f"{_at(place, line)}: {message}") from error
 
 
 def _syntax_message(error: yaml.MarkedYAMLError, place: str) -> str:
     mark = error.problem_mark or error.context_mark
-    where = f"{place}:{mark.line + 1}" if mark else place
+    where = _at(place, mark.line + 1) if mark else place
     said = ", ".join(part for part in (error.context, error.problem) if part)
     return f"{where}: not valid YAML: {said}"
 
 
-def _refuse_duplicates(root: yaml.Node, place: str) -> None:
-    mistakes: list[str] = []
-    for node in _mappings(root):
-        seen: dict[str, int] = {}
-        for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if str(key.value) in seen:
-                first = seen[str(key.value)]
-                mistakes.append(
-                    f"{place}:{line}: {key.value!r} stands twice, first in line {first}"
+def _refuse(mistakes: Iterable[tuple[yaml.Node, str]], place: str) -> None:
+    lines = [f"{_at(place, node.start_mark.line + 1)}: {message}" for node, message in mistakes]
+    if lines:
+        raise InputError("\n".join(lines))
+
+
+def _mistakes(nodes: Iterable[yaml.Node], loader: yaml.SafeLoader) -> Iterator[tuple[Any, str]]:
+    for node in nodes:
+        if isinstance(node, yaml.MappingNode):
+            yield from _duplicates(node)
+        elif isinstance(node, yaml.ScalarNode):
+            if re.search("[\ud800-\udfff]", node.value):
+                yield node, f"{node.value!r} holds half a character (a lone surrogate)"
+            if node.style is None and _misread(node):
+                read = loader.construct_object(node)
+                yield (
+                    node,
+                    f"YAML reads {node.value} as {read:g}: it takes a 0 at the start for octal and "
+                    "a : for sixtieths; write the number without it, or text in quotes",
                 )
-            seen.setdefault(str(key.value), line)
-    if mistakes:
-        raise InputError("\n".join(mistakes))
 
 
-def _mappings(root: yaml.Node) -> list[yaml.MappingNode]:
-    """Return every mapping once, in the file's order, however often an alias repeats it."""
-    found: dict[int, yaml.Node] = {}
-    _collect(root, found, inside=set())
-    return [node for node in found.values() if isinstance(node, yaml.MappingNode)]
+def _misread(node: yaml.ScalarNode) -> bool:
+    """Whether a plain value is a number of YAML 1.1 that nobody else reads so."""
+    kind = node.tag.rpartition(":")[2]
+    octal = kind == "int" and re.fullmatch(r"[-+]?0[0-7_]*[1-7][0-7_]*", node.value)
+    return bool(octal) or (kind in ("int", "float") and ":" in node.value)
 
 
-def _collect(node: yaml.Node, found: dict[int, yaml.Node], inside: set[int]) -> None:
-    if id(node) in inside:
+def _duplicates(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, str]]:
+    first: dict[str, int] = {}
+    for key, _ in node.value:
+        name, line = str(key.value), key.start_mark.line + 1
+        if name in first:
+            yield key, f"{key.value!r} stands twice, first in line {first[name]}"
+        first.setdefault(name, line)
+
+
+def _nodes(root: yaml.Node, place: str) -> list[yaml.Node]:
+    """Return every node once, in the file's order, however often an alias repeats it.
+
+    Raises InputError where the aliases, written out, would be too much to hold.
+    """
+    sizes: dict[yaml.Node, int] = {}
+    _measure(root, sizes, inside=set())
+    if sizes[root] > MOST_VALUES:
+        raise InputError(
+            f"{place}: with its aliases written out it has {sizes[root]:,} keys and values; at "
+            f"most {MOST_VALUES:,} are read"
+        )
+    return list(sizes)
+
+
+def _measure(node: yaml.Node, sizes: dict[yaml.Node, int], inside: set[yaml.Node]) -> None:
+    if node in inside:
         raise RecursionError
-    if id(node) in found:
+    if node in sizes:
         return
-    found[id(node)] = node
-    inside.add(id(node))
+    sizes[node] = 1
+    inside.add(node)
     for child in _children(node):
-        _collect(child, found, inside)
-    inside.remove(id(node))
+        _measure(child, sizes, inside)
+        sizes[node] += sizes[child]
+    inside.remove(node)
 
 
 def _children(node: yaml.Node) -> list[yaml.Node]:

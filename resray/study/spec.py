@@ -13,10 +13,9 @@ from resray.study.claims import check_statement
 from resray.study.entries import trial_names
 from resray.study.metrics import EPOCH_METRICS, METRICS, TRIAL_METRICS
 from resray.study.search_spec import Search
-from resray.study.strict import Count, Misplaced, Name, Strict
+from resray.study.strict import NUMBER, Count, Finite, Misplaced, Name, Seed, Strict
 from resray.study.whole import DEFAULT_VARIANT, mistakes_of_the_whole
 
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
 GridValues = Annotated[list[Any], Field(min_length=1)]
 
 
@@ -58,7 +57,7 @@ class Ablate(Strict):
     each taken from the full one."""
     changes: Annotated[dict[Name, dict[str, Any]], Field(min_length=2)]
     """Each change's name, and what it changes in the recipe."""
-    target_accuracy: Annotated[float, Field(gt=0, le=100)] | None = None
+    target_accuracy: Annotated[float, Field(gt=0, le=100), NUMBER] | None = None
     """Test accuracy in percent to which the time is given for each step."""
 
 
@@ -97,7 +96,7 @@ class Published(Strict):
 
     trial: str
     metric: str
-    value: float
+    value: Finite
     unit: str = ""
     epochs: Count | None = None
     """Epochs of the published training."""
@@ -159,7 +158,7 @@ class Claim(Strict):
 class Study(Strict):
     """One study file."""
 
-    name: Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+    name: Annotated[Name, Field(pattern=r"^[A-Za-z0-9_-]*$")]
     title: str
     question: str
     description: str = ""

@@ -3,16 +3,35 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-Size = Annotated[int, Field(ge=0)]
-Name = Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
-ChannelValues = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+
+def no_boolean(value: Any) -> Any:
+    """Refuse true and false where a number is due: pydantic takes them for 1 and 0."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number_type", "is no number")
+    return value
+
+
+NUMBER = BeforeValidator(no_boolean)
+LARGEST_COUNT = 100_000_000
+LONGEST_NAME = 100
+"""Letters: with what is put before and after it, a name is one of a file."""
+
+Finite = Annotated[float, Field(allow_inf_nan=False), NUMBER]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), NUMBER]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), NUMBER]
+Fraction = Annotated[float, Field(ge=0, le=1), NUMBER]
+Share = Annotated[float, Field(ge=0, lt=1), NUMBER]
+Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT), NUMBER]
+Size = Annotated[int, Field(ge=0, le=LARGEST_COUNT), NUMBER]
+Seed = Annotated[int, Field(ge=0, lt=2**32), NUMBER]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_NAME, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$"),
+]
+ChannelValues = tuple[Finite, Finite, Finite]
 ChannelScales = tuple[Positive, Positive, Positive]
 
 

@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ import torch
 import torch.distributed
 
 import resray
+from resray.code import installed
 from resray.data.dataset import Dataset
 from resray.data.opened import LAST
 from resray.data.splits import Splits
@@ -181,12 +183,14 @@ def config_of(job: Job, recipe: Recipe, splits: Splits) -> dict[str, Any]:
     }
 
 
+@cache
 def versions() -> dict[str, str]:
-    """Return the versions of Python, PyTorch and resray."""
+    """Return the versions of Python, PyTorch and resray, and a hash of resray's source files."""
     return {
         "python_version": platform.python_version(),
         "torch_version": torch.__version__,
         "resray_version": resray.__version__,
+        "resray_code": installed()[1],
     }
 
 
