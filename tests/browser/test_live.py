@@ -32,7 +32,8 @@ def test_the_page_comes_back_with_what_is_new(visitor: Visitor, live: Path) -> N
     page = visitor.open(live)
     expect(page.locator("#table-trials tbody tr")).to_have_count(1)
     page.locator("[data-figure='curves'] [data-option='loss']").click()
-    page.locator("#trials-heading").scroll_into_view_if_needed()
+    # At once: the page loads itself again meanwhile, and Playwright would wait for it to be still.
+    page.evaluate("document.getElementById('trials-heading').scrollIntoView()")
     write_again(live)
     expect(page.locator("#table-trials tbody tr")).to_have_count(2)
     come_to(page, "drawn")
