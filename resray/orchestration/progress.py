@@ -107,8 +107,8 @@ class Board:
             time.time(),
         )
         verb = f"goes on after epoch {view.epoch}" if view.epoch else "started"
-        remark = f" ({message['remark']})" if message.get("remark") else ""
-        self._line(f"{view.label}: {verb} on {message['facts']['device']}{remark}")
+        self._line(f"{view.label}: {verb} on {message['facts']['device']}")
+        self._remark(view, message)
 
     def _epoch(self, view: TrialView, message: Mapping[str, Any]) -> None:
         record = message["record"]
@@ -131,9 +131,18 @@ class Board:
         reason = row.get("error_message") or row.get("reason")
         self._line(f"{view.label}: {view.state}{f' ({reason})' if reason else ''}")
 
+    def _remark(self, view: TrialView, message: Mapping[str, Any]) -> None:
+        """Say what there is to say of the checkpoint that a trial goes on from."""
+        if message.get("remark"):
+            self.say(f"{view.label}: {message['remark']}")
+
+    def say(self, text: str) -> None:
+        """Print a line that stays, above the table if there is one."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def _line(self, text: str) -> None:
         if not self._console.is_terminal:
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.say(text)
 
     def _seconds_per_work(self) -> float | None:
         """Return seconds per training multiply-add, over the trials measured so far."""

@@ -84,10 +84,7 @@ class SearchBoard(Board):
         audit = " (audit)" if trial.role == "audit" else ""
         for line in lines:
             self._line(f"{trial.view.label}{audit}: {line} | {self._standing(trial.role)}")
-
-    def say(self, text: str) -> None:
-        """Print a line that stays, above the overview if there is one."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._remark(trial.view, message)
 
     def seconds_left(self) -> float | None:
         """Return roughly the seconds until the trials planned so far have ended."""
@@ -102,13 +99,12 @@ class SearchBoard(Board):
             return f"waits at its rung, epoch {view.epoch}, {accuracies(trial)}"
         if kind in ("finished", "stopped"):
             return ending(trial)
-        remark = message.get("remark")
-        if kind == "judged" or (self.tally.search_trials > FEW and not remark):
+        if kind == "judged" or self.tally.search_trials > FEW:
             return None
         if kind == "epoch":
             return f"epoch {view.epoch}/{view.epochs}, {accuracies(trial, message['record'])}"
         verb = f"goes on after epoch {view.epoch}" if view.epoch else "started"
-        return f"{verb} on {message['facts']['device']}{f' ({remark})' if remark else ''}"
+        return f"{verb} on {message['facts']['device']}"
 
     def _standing(self, role: str) -> str:
         """Return the end of every line: time left, and while it searches the best and what that
