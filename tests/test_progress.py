@@ -209,3 +209,18 @@ def test_durations(seconds: float | None, text: str) -> None:
 
 def test_percentages() -> None:
     assert (percent(87.918), percent(None)) == ("87.92 %", "–")
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_damaged_checkpoint_has_a_line_that_stays(tmp_path: Path, terminal: bool) -> None:
+    made = Run(tmp_path, view(tmp_path, "a"), terminal=terminal)
+    made.hear("a", started(1) | {"remark": "last.pt: damaged; goes on from previous.pt, epoch 1"})
+    line = "a (seed 0): last.pt: damaged; goes on from previous.pt, epoch 1"
+    assert made.file.getvalue().splitlines()[-1] == line
+
+
+def test_saving_is_part_of_an_epoch(tmp_path: Path) -> None:
+    made = Run(tmp_path, view(tmp_path, "a"))
+    made.hear("a", started())
+    made.hear("a", done(1, seconds_saving=5.0))
+    assert made.seconds_left() == pytest.approx(3 * 15, abs=2)

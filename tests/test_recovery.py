@@ -17,6 +17,7 @@ from resray.orchestration.run import put_right
 from resray.results.recovery import epoch_rows, kept_beside
 from resray.results.schema import TABLES
 from resray.results.store import ResultStore, read_table
+from resray.results.summary import seconds_of
 from resray.study.expand import Options, expand
 from resray.study.load import load_study
 from tests.export_case import Shared, train_study
@@ -151,6 +152,7 @@ def test_an_unfinished_trial_comes_back_as_far_as_it_was(results: Path, trained:
     row = recorder.store.trial(identity)
     assert row is not None
     assert (row["status"], row["epochs_done"], row["device"] is None) == ("pending", 2, False)
+    assert row["exclusive"] is False, "nobody knows, and what goes on cannot make up for that"
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"records": 3}', '{"records": [{}]}',
@@ -184,3 +186,16 @@ def test_half_files_of_killed_commands_are_removed(results: Path) -> None:
         path.write_bytes(b"PAR1 half a file")
     begin(results)
     assert not any(path.exists() for path in half)
+
+
+def test_what_a_lost_row_had_cost_counts_in_a_budget(results: Path, trained: Shared) -> None:
+    identity = trained.trials["plain"]
+    (results / "trials" / f"{identity}.parquet").unlink()
+    recorder = Recorder(ResultStore(results), gpus_per_trial=2)
+    trial = next(each for each in expand(load_study(str(results / "study.yaml")), Options())
+                 if each.name == "plain")  # fmt: skip
+    recorder.plan(planned_row(trial, job_of(trial.recipe, results), {}) | {"trial_id": identity})
+    row = recorder.store.trial(identity)
+    assert row is not None
+    held = sum(map(seconds_of, recorder.store.epochs(identity)))
+    assert row["gpu_hours"] == pytest.approx(2 * held / 3600)

@@ -189,3 +189,13 @@ def test_the_overview_is_drawn_on_a_terminal_and_lines_stay_above_it(tmp_path: P
     assert "the winner: point a [1]" in text
     assert "point a" in text
     assert "running" in text
+
+
+def test_a_damaged_checkpoint_has_a_line_also_among_many(tmp_path: Path) -> None:
+    search = Search(tmp_path)
+    search.plan("a", *(f"other {number}" for number in range(FEW)))
+    facts = {"device": "Some CPU", "seconds_starting": 1.0, "host": "node", "pid": 1}
+    message = {"kind": "started", "epoch": 0, "records": [], "facts": facts, "remark": "damaged"}
+    search.recorder.message("a", message)
+    search.board.hear("a", message)
+    assert search.lines() == ["point a: damaged"]

@@ -115,8 +115,8 @@ class Board:
             time.time(),
         )
         verb = f"goes on after epoch {view.epoch}" if view.epoch else "started"
-        remark = f" ({message['remark']})" if message.get("remark") else ""
-        self._line(f"{view.label}: {verb} on {message['facts']['device']}{remark}")
+        self._line(f"{view.label}: {verb} on {message['facts']['device']}")
+        self._remark(view, message)
 
     def _epoch(self, view: TrialView, message: Mapping[str, Any]) -> None:
         record = message["record"]
@@ -137,6 +137,11 @@ class Board:
         view.state = view.row["status"]
         reason = view.row.get("error_message") or view.row.get("reason")
         self._line(f"{view.label}: {view.state}{f' ({reason})' if reason else ''}")
+
+    def _remark(self, view: TrialView, message: Mapping[str, Any]) -> None:
+        """Say what there is to say of the checkpoint that a trial goes on from."""
+        if message.get("remark"):
+            self.say(f"{view.label}: {message['remark']}")
 
     def say(self, text: str) -> None:
         """Print a line that stays, above the table if there is one."""

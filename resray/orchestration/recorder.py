@@ -86,10 +86,14 @@ class Recorder:
         row = self._row(trial_id)
         recipe = Recipe.model_validate_json(row["recipe"])
         ending = ending_of(recipe, records, row["stop_after"]) or {}
+        hours = self._gpu_hours({}, sum(map(seconds_of, self.store.epochs(trial_id))))
         known = {
             **noted(row, facts.pop("note", None), len(records)),
             **ending,
             **self.summary(trial_id),
+            **hours,
+            # Nobody knows whether its device was shared: unknown for good if it has more to train.
+            "exclusive": None if ending else False,
         }
         facts.pop("pid", None)
         self.store.put_trial({"trial_id": trial_id, "attempts": 1, **facts, **known})

@@ -85,6 +85,7 @@ class SearchBoard(Board):
         tell = self.say if message["kind"] == "died" else self._line
         for line in lines:
             tell(f"{trial.view.label}{audit}: {line} | {self._standing(trial.role)}")
+        self._remark(trial.view, message)
 
     def seconds_left(self) -> float | None:
         """Return roughly the seconds until the trials planned so far have ended."""
@@ -99,15 +100,14 @@ class SearchBoard(Board):
             return f"waits at its rung, epoch {view.epoch}, {accuracies(trial)}"
         if kind in ("finished", "stopped"):
             return ending(trial)
-        remark = message.get("remark")
-        if kind == "judged" or (self.tally.search_trials > FEW and not remark):
+        if kind == "judged" or self.tally.search_trials > FEW:
             return None
         if kind == "epoch":
             accuracy = percent(message["record"]["validation_accuracy"])
             said = f"epoch {view.epoch}/{view.epochs}, validation {accuracy}"
             return f"{said}; {selected(trial.row)}" if trial.role == "confirmation" else said
         verb = f"goes on after epoch {view.epoch}" if view.epoch else "started"
-        return f"{verb} on {message['facts']['device']}{f' ({remark})' if remark else ''}"
+        return f"{verb} on {message['facts']['device']}"
 
     def _standing(self, role: str) -> str:
         """Return the end of every line: time left, and while it searches the best and what that

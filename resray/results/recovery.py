@@ -56,12 +56,9 @@ def remove_remains(folder: Path) -> None:
 
 def recorded_epochs(folder: Path) -> dict[str, int]:
     """Return how many epochs the tables hold of each trial, 0 if some are missing in between."""
-    rows = read_each_once(folder, "epochs").select(["trial_id", "epoch"])
-    counts = rows.group_by("trial_id").aggregate([("epoch", "count_distinct"), ("epoch", "max")])
-    return {
-        row["trial_id"]: row["epoch_max"] if row["epoch_max"] == row["epoch_count_distinct"] else 0
-        for row in counts.to_pylist()
-    }
+    rows = read_each_once(folder, "epochs").select(["trial_id", "epoch"]).to_pandas()
+    found = rows.groupby("trial_id")["epoch"].agg(["nunique", "max"])
+    return dict(found["max"].where(found["nunique"] == found["max"], 0))
 
 
 def kept_beside(checkpoints: Path) -> tuple[list[Row], Row]:
