@@ -1,6 +1,5 @@
 """The one engine: Ray Tune runs the jobs of a feed, for `bench` and for `tune`."""
 
-import os
 import shutil
 import signal
 from pathlib import Path
@@ -11,16 +10,12 @@ import ray.tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from resray.orchestration.environment import environment_with
 from resray.orchestration.feed import Feed
 from resray.orchestration.orphans import OrphanWatch, remove_all_groups
 from resray.orchestration.process_errors import note_memory, process_error
 from resray.orchestration.resources import Allocation
 from resray.orchestration.signals import handlers_held, interrupted
 from resray.orchestration.trainable import train_alone, train_together
-
-PENDING_TRIALS = "TUNE_MAX_PENDING_TRIALS_PG"
-"""How many processes Ray Tune starts at once; of a Searcher's trials it is one."""
 
 
 class Unsaved:
@@ -119,9 +114,8 @@ def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures:
     """
     shutil.rmtree(storage, ignore_errors=True)
     storage.mkdir(parents=True)
-    at_once = os.environ.get(PENDING_TRIALS, str(allocation.side_by_side))
     try:
-        with handlers_held(), environment_with({PENDING_TRIALS: at_once}):
+        with handlers_held():
             tuner(feed, allocation, str(storage), max_failures).fit()
     finally:
         shutil.rmtree(storage, ignore_errors=True)
