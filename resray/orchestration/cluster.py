@@ -19,7 +19,7 @@ from ray.tune.execution import class_cache
 import resray.code
 from resray.errors import ClusterError, first_line
 from resray.files import storage_errors
-from resray.orchestration.environment import SETTINGS, environment_with
+from resray.orchestration.environment import SETTINGS
 from resray.orchestration.nodes import ask_nodes
 from resray.orchestration.resources import Allocation, Machine
 from resray.orchestration.signals import handlers_held, raise_if_interrupted, restore_handlers
@@ -77,8 +77,15 @@ def start(address: str | None, machine: Machine) -> None:
     if address is not None:
         # Its nodes have not read this process's environment.
         options = {"address": address, "runtime_env": {"env_vars": {**SETTINGS, **path}}}
-    with handlers_held(), environment_with(path):
-        ray.init(job_config=job, log_to_driver=False, logging_level=logging.ERROR, **options)
+    before = {name: os.environ[name] for name in path if name in os.environ}
+    os.environ.update(path)
+    try:
+        with handlers_held():
+            ray.init(job_config=job, log_to_driver=False, logging_level=logging.ERROR, **options)
+    finally:
+        for name in path:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def require_same_code() -> None:

@@ -1,6 +1,5 @@
 """The one engine: Ray Tune runs the jobs of a feed, for `bench` and for `tune`."""
 
-import os
 import shutil
 import signal
 from collections import Counter
@@ -13,16 +12,12 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from resray.files import storage_errors
-from resray.orchestration.environment import environment_with
 from resray.orchestration.feed import Feed, UntilRefused
 from resray.orchestration.orphans import OrphanWatch, remove_all_groups
 from resray.orchestration.process_errors import EXPLAINED, process_error
 from resray.orchestration.resources import Allocation
 from resray.orchestration.signals import handlers_held, interrupted
 from resray.orchestration.trainable import train_alone, train_together
-
-PENDING_TRIALS = "TUNE_MAX_PENDING_TRIALS_PG"
-"""How many processes Ray Tune starts at once; of a Searcher's trials it is one."""
 
 
 class Unsaved:
@@ -126,11 +121,10 @@ def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures:
     """
     shutil.rmtree(storage, ignore_errors=True)
     guarded = UntilRefused(feed)
-    at_once = os.environ.get(PENDING_TRIALS, str(allocation.side_by_side))
     try:
         with storage_errors(storage):
             storage.mkdir(parents=True)
-            with handlers_held(), environment_with({PENDING_TRIALS: at_once}):
+            with handlers_held():
                 tuner(guarded, allocation, str(storage), max_failures).fit()
         if guarded.refusal is not None:
             raise guarded.refusal

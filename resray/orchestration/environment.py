@@ -1,8 +1,6 @@
 """What Ray reads from the environment, set before the first `import ray`."""
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 
 SETTINGS = {
     # `uv run` would otherwise make Ray build a new environment for each worker.
@@ -18,6 +16,8 @@ SETTINGS = {
     # Silences a warning about Ray's coming default; resray never relies on either.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
+    # Ray Tune would start the processes of a Searcher's trials one after another.
+    "TUNE_MAX_PENDING_TRIALS_PG": "200",
 }
 
 
@@ -25,18 +25,3 @@ def prepare_environment() -> None:
     """Set what resray needs of Ray, leaving alone what the user has set."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-
-
-@contextmanager
-def environment_with(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables, for the processes that are started while it lasts."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
