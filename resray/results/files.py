@@ -108,11 +108,10 @@ def write_file(path: Path, rows: pa.Table) -> None:
     made = io.BytesIO()
     pq.write_table(rows, made, row_group_size=ROWS_TOGETHER, write_page_checksum=True)
     content = made.getvalue()
-    pages = content[: footer_of(content)]
+    pages, footer = content[: footer_of(content)], content[footer_of(content) :]
     # What reads the table's folder may take every file in it for a whole one.
     with whole_file(path, scratch=path.parent.parent / WRITING) as file:
-        mark = MARK + crc32(content).to_bytes(4, "little")
-        file.write(pages + mark + content[len(pages) :])
+        file.write(pages + marked(pages, footer) + footer)
 
 
 def require_checksum(content: bytes) -> bytes:
@@ -121,14 +120,16 @@ def require_checksum(content: bytes) -> bytes:
     Older versions wrote no checksum over all of them.
     """
     end = footer_of(content)
-    pages, mark, stated = (
-        content[: max(0, end - 16)],
-        content[end - 16 : end - 4],
-        content[end - 4 : end],
-    )
-    if mark == MARK and crc32(content[end:], crc32(pages)).to_bytes(4, "little") != stated:
+    begin = max(0, end - len(MARK) - 4)
+    found, footer = content[begin:end], content[end:]
+    if found.startswith(MARK) and found != marked(content[:begin], footer):
         raise ValueError("its checksum differs")
     return content
+
+
+def marked(pages: bytes, footer: bytes) -> bytes:
+    """Return what stands between a file's pages and its footer."""
+    return MARK + crc32(footer, crc32(pages)).to_bytes(4, "little")
 
 
 def footer_of(content: bytes) -> int:
