@@ -16,8 +16,7 @@ from resray.report.answer import answer
 from resray.report.comparison import Comparison, comparisons, signed_difference
 from resray.report.payload import packed
 from resray.report.statistics import Summary, summarise
-from resray.report.tables import table
-from resray.report.tables import text_column as column
+from resray.report.tables import table, text_cell
 from resray.report.text import count, duration, plotly_text, spread, tag
 from resray.report.verdicts import verdicts
 from resray.study.recipe_spec import Recipe
@@ -206,7 +205,7 @@ def test_numbers_as_text() -> None:
 
 def test_text_is_harmless_in_each_language() -> None:
     assert tag("p", "<b>&", title='"') == '<p title="&quot;">&lt;b&gt;&amp;</p>'
-    assert "<script>" not in table("<script>", [column("<script>")], [["<script>"]], id="a")
+    assert "<script>" not in table("<script>", [[text_cell("<script>", "<script>")]], id="a")
     assert plotly_text("<b>%{x}") == "&lt;b&gt;&#37;{x}"
     assert plotly_text("$x$") == "&#36;x&#36;"
     html = packed("a", {"a": ["</script>\u2028", "\ud800"]})

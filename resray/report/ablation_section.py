@@ -19,7 +19,7 @@ from resray.report.plot import (
 from resray.report.record import setting
 from resray.report.sections import marks
 from resray.report.statistics import Summary, summarise
-from resray.report.tables import number_column, table, text_column
+from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import MISSING, Html, fixed, join, listed, plotly_text, signed, spread, tag
 from resray.study.entries import FULL, PLAIN
 from resray.study.layers import flatten
@@ -67,21 +67,10 @@ def form_table(results: Results, ablation: Ablation, id: str) -> Html:
     assert ablate is not None
     targets = [ablate.target_accuracy, ablation.common_accuracy]
     wanted = list(dict.fromkeys(target for target in targets if target is not None))
-    columns = [
-        text_column("Step"),
-        text_column("Switched"),
-        number_column("n"),
-        number_column("Seconds per epoch"),
-        number_column(FACTORS[ablation.form]),
-        number_column("Test accuracy, %"),
-        number_column(f"Points against {AGAINST[ablation.form]}"),
-        *(number_column(f"Seconds to {fixed(target)}\u00a0%") for target in wanted),
-        text_column("Note", optional=True),
-    ]
-    rows = [
+    rows = (
         step_row(ablation, place, ablate.changes, wanted) for place in range(len(ablation.steps))
-    ]
-    return table(caption(ablation), columns, rows, id=id)
+    )
+    return table(caption(ablation), rows, id=id)
 
 
 def step_row(
@@ -89,20 +78,21 @@ def step_row(
     place: int,
     changes: Mapping[str, Mapping[str, Any]],
     targets: Sequence[float],
-) -> list[object]:
+) -> list[Cell]:
     measured = ablation.steps[place]
     shared = " (shared)" if ablation.obstacle and measured.seconds else ""
     return [
-        step_label(ablation, place),
-        switched(ablation, place, changes),
-        len(measured.group.finished) if measured.group else 0,
-        seconds_text(measured.seconds) + shared,
-        fixed(ablation.factor(place)),
-        tag("strong", spread(measured.accuracy)),
-        signed(ablation.gain(place)),
-        *(time_to(measured, target, shared) for target in targets),
-        note(ablation, place),
-    ]
+        text_cell("Step", step_label(ablation, place)),
+        text_cell("Switched", switched(ablation, place, changes)),
+        number_cell("n", len(measured.group.finished) if measured.group else 0),
+        number_cell("Seconds per epoch", seconds_text(measured.seconds) + shared),
+        number_cell(FACTORS[ablation.form], fixed(ablation.factor(place))),
+        number_cell("Test accuracy, %", tag("strong", spread(measured.accuracy))),
+        number_cell(f"Points against {AGAINST[ablation.form]}", signed(ablation.gain(place))),
+        *(number_cell(f"Seconds to {fixed(target)}\u00a0%", time_to(measured, target, shared))
+          for target in targets),
+        text_cell("Note", note(ablation, place), optional=True),
+    ]  # fmt: skip
 
 
 def note(ablation: Ablation, place: int) -> str | None:

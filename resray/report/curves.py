@@ -7,7 +7,7 @@ import numpy as np
 
 from resray.report.aggregate import Results
 from resray.report.curve_traces import Drawing, Quantities, choice
-from resray.report.epoch_lines import LineSet, mean_lines, trial_lines
+from resray.report.epoch_lines import LineSet, mean_lines, most_points, trial_lines
 from resray.report.plot import (
     Figure,
     Layout,
@@ -21,7 +21,6 @@ from resray.report.plot import (
     time_unit,
 )
 from resray.report.text import plural
-from resray.report.thinning import most_points
 
 UNITS = {"accuracy": "%", "error": "%", "loss": "nats"}
 SPLITS = ("validation", "test")

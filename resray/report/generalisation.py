@@ -9,6 +9,7 @@ import numpy as np
 
 from resray.report.aggregate import Results
 from resray.report.curve_traces import MARKED
+from resray.report.epoch_lines import kept_points, most_points
 from resray.report.evaluations import MEAN, Evaluated, evaluated, first_checkpoints
 from resray.report.plot import (
     Choice,
@@ -27,9 +28,8 @@ from resray.report.plot import (
 )
 from resray.report.sections import marks
 from resray.report.statistics import Summary, summarise
-from resray.report.tables import number_column, table, text_column
+from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, fixed, plotly_text, signed, spread, tag
-from resray.report.thinning import kept_points, most_points
 from resray.report.train_test import EPOCHS, Splits, splits_of
 
 SYMBOLS = {"train": "circle-open", "validation": "diamond-open", "test": "circle"}
@@ -52,40 +52,32 @@ def generalisation_section(results: Results) -> Html:
 
 def gap_table(results: Results, found: Splits) -> Html:
     corrupted = {one.label: one for one in first_checkpoints(evaluated(results))}
-    columns = [
-        text_column("Configuration"),
-        number_column("n"),
-        number_column("Train, %"),
-        number_column("Validation, %"),
-        number_column("Test, %"),
-        number_column("Gap, points"),
-        number_column("Corrupted, %", optional=True),
-        number_column("Corrupted minus test, points", optional=True),
-        text_column("Note", optional=True),
-    ]
     caption = (
         "At the epoch that validation selects: means over finished trials, ± sample standard "
         "deviation where n is 2 or more. Train: augmented images, while training. Gap: train minus "
         "test. Corrupted: mean over all corruptions, minus test on the images of that evaluation"
     )
-    return table(caption, columns, gap_rows(found, corrupted), id="gap")
+    return table(caption, gap_rows(found, corrupted), id="gap")
 
 
-def gap_rows(found: Splits, corrupted: dict[str, Evaluated]) -> list[list[object]]:
+def gap_rows(found: Splits, corrupted: dict[str, Evaluated]) -> list[list[Cell]]:
     accuracies = (found.along(split, "accuracy") for split in SYMBOLS)
     values = [*accuracies, found.gap_along("accuracy")]
-    summaries = [found.summaries(found.chosen(one, EPOCHS[0])) for one in values]
+    summaries = (found.summaries(found.chosen(one, EPOCHS[0])) for one in values)
     return [
         [
-            group.label,
-            len(rows),
-            *(spread(summary[place]) for summary in summaries[:2]),
-            tag("strong", spread(summaries[2][place])),
-            signed_spread(summaries[3][place]),
+            text_cell("Configuration", group.label),
+            number_cell("n", len(rows)),
+            number_cell("Train, %", spread(train)),
+            number_cell("Validation, %", spread(validation)),
+            number_cell("Test, %", tag("strong", spread(test))),
+            number_cell("Gap, points", signed_spread(gap)),
             *corruption_cells(corrupted.get(group.label)),
-            marks(group, timed=False),
+            text_cell("Note", marks(group, timed=False), optional=True),
         ]
-        for place, (group, rows) in enumerate(zip(found.groups, found.trials, strict=True))
+        for group, rows, train, validation, test, gap in zip(
+            found.groups, found.trials, *summaries, strict=True
+        )
     ]
 
 
@@ -99,14 +91,18 @@ def signed_spread(summary: Summary | None) -> Html:
     return written
 
 
-def corruption_cells(one: Evaluated | None) -> list[object]:
+def corruption_cells(one: Evaluated | None) -> list[Cell]:
     """Return corrupted accuracy, and its difference to the uncorrupted one of the same trials."""
     clean = one.by_trial("test") if one else {}
     corrupted = one.by_trial("corruptions", MEAN) if one else {}
     pairs = [(clean[key], value) for key, value in corrupted.items() if key in clean]
     drop = summarise(after - before for before, after in pairs)
     mean = summarise(corrupted.values())
-    return [spread(mean) if mean else None, signed_spread(drop) if drop else None]
+    points = signed_spread(drop) if drop else None
+    return [
+        number_cell("Corrupted, %", spread(mean) if mean else None, optional=True),
+        number_cell("Corrupted minus test, points", points, optional=True),
+    ]
 
 
 # --- the figure ---------------------------------------------------------------------------------

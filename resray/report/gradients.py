@@ -4,7 +4,7 @@ import numpy as np
 
 from resray.report.aggregate import Results
 from resray.report.curve_traces import Drawing
-from resray.report.epoch_lines import LineSet, Spread, mean_lines
+from resray.report.epoch_lines import LineSet, Spread, mean_lines, most_points
 from resray.report.plot import (
     Figure,
     Layout,
@@ -15,7 +15,6 @@ from resray.report.plot import (
     layout,
     series_with_epochs,
 )
-from resray.report.thinning import most_points
 
 COLUMNS = {stage: f"gradient_norm_{stage}_stage" for stage in ("first", "last")}
 BUDGET = 250_000

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from resray.report.aggregate import Group, Results
-from resray.report.costs import TESTED, Cost, Measured, costs_of, front, qualities_of
+from resray.report.costs import TESTED, Cost, costs_of, front, qualities_of
 from resray.report.curve_traces import choice
 from resray.report.label_places import LONGEST, label_places
 from resray.report.plot import (
@@ -21,7 +21,9 @@ from resray.report.plot import (
     all_series,
     layout,
 )
-from resray.report.text import plotly_text, plural, spread
+from resray.report.statistics import Moments
+from resray.report.tables import Cell, number_cell, table, text_cell
+from resray.report.text import Html, fixed, plotly_text, plural, signed, spread, with_interval
 
 HEIGHT, INNER = 420, 340
 """Pixels of the plot, and between its axes."""
@@ -59,7 +61,7 @@ class Scatter:
     def __init__(
         self,
         groups: Sequence[Group],
-        qualities: Mapping[str, Measured],
+        qualities: Mapping[str, Moments],
         costs: Mapping[str, Cost],
         look: Mapping[str, Series],
     ) -> None:
@@ -75,10 +77,10 @@ class Scatter:
     def by_cost(self, value: Callable[[Cost], Any]) -> Any:
         return choice("cost", {name: value(cost) for name, cost in self.costs.items()})
 
-    def by_quality(self, value: Callable[[Measured], Any]) -> Any:
+    def by_quality(self, value: Callable[[Moments], Any]) -> Any:
         return choice("quality", {name: value(own) for name, own in self.qualities.items()})
 
-    def by_both(self, value: Callable[[Cost, Measured], Any]) -> Any:
+    def by_both(self, value: Callable[[Cost, Moments], Any]) -> Any:
         return self.by_cost(lambda cost: self.by_quality(lambda quality: value(cost, quality)))
 
     # --- traces ---
@@ -136,7 +138,7 @@ class Scatter:
         """Return the front as steps, with names beside its points where there is room."""
         return self.by_both(self.steps)
 
-    def steps(self, cost: Cost, quality: Measured) -> Trace:
+    def steps(self, cost: Cost, quality: Moments) -> Trace:
         members = front(cost.measured.mean, quality.mean, cost.candidates)
         x, y = cost.measured.mean[members].tolist(), quality.mean[members].tolist()
         # The last step goes on to the edge: whoever pays more need not get less.
@@ -171,17 +173,17 @@ class Scatter:
         return [label + (f"<br>{SHARED}" if is_open(cost, group) else "")
                 for label, group in zip(self.labels, self.groups, strict=True)]  # fmt: skip
 
-    def amounts(self, quality: Measured) -> list[str]:
-        own = (quality.summary(place) for place in self.places.tolist())
+    def amounts(self, quality: Moments) -> list[str]:
+        own = (quality.summaries[place] for place in self.places.tolist())
         return [f"{spread(one)} % (n = {one.n})" if one else "" for one in own]
 
-    def opacities(self, cost: Cost, quality: Measured) -> list[float]:
+    def opacities(self, cost: Cost, quality: Moments) -> list[float]:
         members = set(front(cost.measured.mean, quality.mean, cost.candidates).tolist())
         own = zip(self.places.tolist(), self.groups, strict=True)
         # Open symbols are pale enough.
         return [1.0 if place in members or is_open(cost, group) else 0.5 for place, group in own]
 
-    def error_bars(self, quantity: Measured) -> Layout:
+    def error_bars(self, quantity: Moments) -> Layout:
         deviations = quantity.deviation[self.places]
         return {"type": "data", "array": deviations.tolist(), "color": "@muted", "thickness": 1,
                 "width": 3, "visible": bool(np.nansum(deviations) > 0)}  # fmt: skip
@@ -191,12 +193,12 @@ class Scatter:
     def x_range(self, cost: Cost) -> list[float]:
         return [0.0, 1.05 * self.span(cost.measured)[1]]
 
-    def y_range(self, quality: Measured) -> list[float]:
+    def y_range(self, quality: Moments) -> list[float]:
         low, high = self.span(quality)
         room = 0.07 * (high - low) or 1.0
         return [low - room, high + room]
 
-    def span(self, quantity: Measured) -> tuple[float, float]:
+    def span(self, quantity: Moments) -> tuple[float, float]:
         """Return the lowest and the highest point, error bars included."""
         mean, bar = quantity.mean[self.places], np.nan_to_num(quantity.deviation[self.places])
         known = np.isfinite(mean)
@@ -204,7 +206,7 @@ class Scatter:
         return (float(ends[0].min()), float(ends[1].max())) if known.any() else (0.0, 1.0)
 
     def beside(
-        self, members: np.ndarray, cost: Cost, quality: Measured
+        self, members: np.ndarray, cost: Cost, quality: Moments
     ) -> tuple[list[str], list[str]]:
         """Return the names beside some points and where they stand, of all but these none."""
         (left, right), (low, high) = self.x_range(cost), self.y_range(quality)
@@ -256,3 +258,46 @@ def caption(scatter: Scatter) -> Iterator[str]:
     if len(scatter.groups) > CLOUD_FROM:
         shown = min(len(scatter.groups), CLOUD_MOST)
         yield f"Grey: {plural(shown, 'configuration')} in all."
+
+
+# --- the front as a table -------------------------------------------------------------------------
+
+
+def front_section(results: Results) -> Html:
+    """A table of the front for each cost; nothing where no two configurations compare in any."""
+    qualities = qualities_of(results)
+    if TESTED not in qualities:
+        return Html()
+    compared = {name: cost for name, cost in costs_of(results).items()
+                if cost.candidates.sum() > 1}  # fmt: skip
+    rows = (row for name, cost in compared.items()
+            for row in front_rows(results.groups, name, cost, qualities[TESTED]))  # fmt: skip
+    caption = ("The Pareto fronts: configurations than which none that was trained alike is both "
+               "cheaper and more accurate in the mean over seeds; ± half of a mean's 95 % interval "
+               "over seeds (Student's t), where n is 2 or more")  # fmt: skip
+    return table(caption, rows, id="front")
+
+
+def front_rows(
+    groups: Sequence[Group], name: str, cost: Cost, quality: Moments
+) -> Iterator[list[Cell]]:
+    """Yield a row for each configuration of a front, the cheapest first."""
+    before: int | None = None
+    title = f"{name}, {cost.unit}" if cost.unit not in ("", name) else name
+    for place in front(cost.measured.mean, quality.mean, cost.candidates).tolist():
+        summary = quality.summaries[place]
+        amount = float(cost.measured.mean[place])
+        gain = None if before is None else float(quality.mean[place] - quality.mean[before])
+        cheaper = None if before is None else float(cost.measured.mean[before])
+        # Nothing is so many times what costs nothing.
+        times = amount / cheaper if cheaper else None
+        yield [
+            text_cell("Configuration", groups[place].label),
+            text_cell("Cost", title, facet=True),
+            number_cell("Amount", cost.words(amount)),
+            number_cell("Test accuracy, %", with_interval(summary)),
+            number_cell("n", summary.n if summary else 0),
+            number_cell("Gain over the next cheaper, points", signed(gain)),
+            number_cell("Times its cost", fixed(times)),
+        ]
+        before = place

@@ -24,7 +24,7 @@ from resray.report.plot import (
     layout,
     trace_of,
 )
-from resray.report.tables import table, text_column
+from resray.report.tables import table, text_cell
 from resray.report.text import Html, listed, plotly_text
 
 Values = tuple[float | None, ...]
@@ -178,11 +178,12 @@ def phases_section(results: Results) -> Html:
             for key, values in course.items():
                 if key not in ("learning_rate", "momentum") and changes(key, values):
                     labels.setdefault((setting_name(key), in_words(values)), []).append(group.label)
-    if not labels:
-        return Html()
-    columns = [text_column("Setting"), text_column("Value"), text_column("Configuration")]
-    rows = [[name, text, listed(who, most=12)] for (name, text), who in labels.items()]
-    return table("Settings that change by epoch, as recorded", columns, rows, id="phases")
+    rows = (
+        [text_cell("Setting", name), text_cell("Value", text),
+         text_cell("Configuration", listed(who, most=12))]
+        for (name, text), who in labels.items()
+    )  # fmt: skip
+    return table("Settings that change by epoch, as recorded", rows, id="phases")
 
 
 def in_words(values: Values) -> str:

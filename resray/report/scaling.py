@@ -18,7 +18,7 @@ from resray.report.plot import (
     trace_of,
 )
 from resray.report.statistics import Summary, summarise
-from resray.report.tables import Table, number_column, table, text_column
+from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import Valued, fixed, plotly_text, spread
 from resray.report.throughput import rate, timed_groups
 
@@ -264,41 +264,30 @@ def ideal(places: Sequence[float], each: float | None = None) -> Trace:
 # --- the table ----------------------------------------------------------------------------------
 
 
-def scaling_table(results: Results) -> Table | None:
-    """Return throughput and efficiency by workers; None if no number of workers was varied."""
+def scaling_table(results: Results) -> Table:
+    """Return throughput and efficiency by workers; nothing if no number of workers was varied."""
     found = strong_scaling(results) + weak_scaling(results)
-    if not found:
-        return None
-    columns = [
-        text_column("Configuration"),
-        text_column("Kept", facet=True),
-        number_column("Workers"),
-        number_column("Batch per worker"),
-        number_column("n"),
-        number_column("Images/s"),
-        number_column("Times the first"),
-        number_column("Efficiency, %"),
-        text_column("Device"),
-        text_column("Mark", optional=True),
-    ]
-    rows = [row_of(family, place) for family in found for place in range(len(family.groups))]
+    rows = (row_of(family, place) for family in found for place in range(len(family.groups)))
     text = "Throughput by workers of a trial, ± sample standard deviation where n is 2 or more"
-    return table(text, columns, rows, id="scaling")
+    return table(text, rows, id="scaling")
 
 
-def row_of(family: Family, place: int) -> list[object]:
+def row_of(family: Family, place: int) -> list[Cell]:
     group, measured = family.groups[place], family.rates[place]
     first = family.rates[0].mean
     times: Valued = fixed(measured.mean / first if first and family.compared else None)
+    batch = group.summary(BATCH)
+    efficiency = spread(family.efficiencies[place] if family.compared else None, 1)
+    mark = None if family.compared else "shared machine or several devices: not compared"
     return [
-        family.label,
-        family.note,
-        fixed(family.places[place], 0),
-        fixed(summary.mean if (summary := group.summary(BATCH)) else None, 0),
-        measured.n,
-        rate(measured),
-        times,
-        spread(family.efficiencies[place] if family.compared else None, 1),
-        ", ".join(str(device) for device in group.distinct("device")),
-        None if family.compared else "shared machine or several devices: not compared",
+        text_cell("Configuration", family.label),
+        text_cell("Kept", family.note, facet=True),
+        number_cell("Workers", fixed(family.places[place], 0)),
+        number_cell("Batch per worker", fixed(batch.mean if batch else None, 0)),
+        number_cell("n", measured.n),
+        number_cell("Images/s", rate(measured)),
+        number_cell("Times the first", times),
+        number_cell("Efficiency, %", efficiency),
+        text_cell("Device", ", ".join(str(device) for device in group.distinct("device"))),
+        text_cell("Mark", mark, optional=True),
     ]

@@ -21,7 +21,7 @@ from resray.report.plot import (
 )
 from resray.report.sections import marks
 from resray.report.statistics import Summary, summarise
-from resray.report.tables import Table, number_column, table, text_column
+from resray.report.tables import Table, number_cell, table, text_cell
 from resray.report.text import fixed, listed, plotly_text, spread
 
 SECONDS, SHARE = "seconds per epoch", "share of the time"
@@ -125,41 +125,28 @@ def caption(groups: Sequence[Group]) -> str:
 # --- the table ----------------------------------------------------------------------------------
 
 
-def time_table(results: Results) -> Table | None:
-    """Return the same in numbers, with the spread over seeds; None if no speed was recorded."""
+def time_table(results: Results) -> Table:
+    """Return the same in numbers, with the spread over seeds; nothing if no speed was recorded."""
     groups = timed_groups(results)
     if not groups:
-        return None
+        return Table()
     rows, owners = members(groups)
     found = breakdown(results, rows)
-    columns = [
-        text_column("Configuration"),
-        number_column("n"),
-        number_column("Training, s/epoch"),
-        number_column("First epoch of a start, s"),
-        number_column("Evaluating, s/epoch"),
-        number_column("Starting, s"),
-        number_column("Images/s"),
-        number_column("Workers"),
-        number_column("Batch per worker"),
-        text_column("Device", facet=True),
-        text_column("Mark", optional=True),
-    ]
     ends = np.searchsorted(owners, np.arange(len(groups) + 1)).tolist()
     evaluating = found.parts[:, PARTS.index("evaluating")]
     cells = [
         [
-            group.label,
-            len(group.finished),
-            seconds(summarise(found.later[start:end])),
-            seconds(summarise(found.first[start:end])),
-            seconds(summarise(evaluating[start:end])),
-            seconds(group.summary("seconds_starting")),
-            rate(group.summary("images_per_second")),
-            listed(group.distinct("world_size")),
-            listed(group.distinct("batch_per_rank")),
-            listed(group.distinct("device")),
-            marks(group),
+            text_cell("Configuration", group.label),
+            number_cell("n", len(group.finished)),
+            number_cell("Training, s/epoch", seconds(summarise(found.later[start:end]))),
+            number_cell("First epoch of a start, s", seconds(summarise(found.first[start:end]))),
+            number_cell("Evaluating, s/epoch", seconds(summarise(evaluating[start:end]))),
+            number_cell("Starting, s", seconds(group.summary("seconds_starting"))),
+            number_cell("Images/s", rate(group.summary("images_per_second"))),
+            number_cell("Workers", listed(group.distinct("world_size"))),
+            number_cell("Batch per worker", listed(group.distinct("batch_per_rank"))),
+            text_cell("Device", listed(group.distinct("device")), facet=True),
+            text_cell("Mark", marks(group), optional=True),
         ]
         for group, start, end in zip(groups, ends, ends[1:], strict=False)
     ]
@@ -167,7 +154,7 @@ def time_table(results: Results) -> Table | None:
         "Time and throughput of finished trials, ± sample standard deviation where n is 2 or "
         "more; training without the first epoch of each start where there are others"
     )
-    return table(text, columns, cells, id="time")
+    return table(text, cells, id="time")
 
 
 def seconds(summary: Summary | None) -> str:

@@ -34,7 +34,7 @@ from resray.report.reaching import (
     with_target,
 )
 from resray.report.sections import marks
-from resray.report.tables import Table, number_column, table, text_column
+from resray.report.tables import Table, number_cell, table, text_cell
 from resray.report.text import MISSING, Valued, duration, fixed, plotly_text
 
 MOST = 6
@@ -207,9 +207,9 @@ def caption(reaching: Reaching, thresholds: Sequence[float], target: float | Non
 # --- the tables ---------------------------------------------------------------------------------
 
 
-def time_to_accuracy_table(results: Results) -> Table | None:
-    """Return the training time that each configuration needs for each threshold; None if no trial
-    has a validation accuracy or no times were recorded."""
+def time_to_accuracy_table(results: Results) -> Table:
+    """Return the training time that each configuration needs for each threshold; nothing if no
+    trial has a validation accuracy or no times were recorded."""
     text = (
         "Training time until the validation accuracy first reaches a threshold: mean over the "
         "finished trials that got there, and how many did"
@@ -217,7 +217,7 @@ def time_to_accuracy_table(results: Results) -> Table | None:
     return reaching_table(results, TIME, text, "time-to-accuracy")
 
 
-def epochs_to_accuracy_table(results: Results) -> Table | None:
+def epochs_to_accuracy_table(results: Results) -> Table:
     """Return the same in epochs, which do not depend on the machine."""
     text = (
         "Epochs until the validation accuracy first reaches a threshold: mean over the finished "
@@ -226,32 +226,29 @@ def epochs_to_accuracy_table(results: Results) -> Table | None:
     return reaching_table(results, EPOCHS, text, "epochs-to-accuracy")
 
 
-def reaching_table(results: Results, along: str, text: str, id: str) -> Table | None:
+def reaching_table(results: Results, along: str, text: str, id: str) -> Table:
     reaching = Reaching(results, results.groups)
     target = target_of(results)
     thresholds = with_target(thresholds_of(reaching, MOST), target)
     if not thresholds or along not in reaching.spent:
-        return None
-    found = [reaching.reached(values) for values in reaching.needed(along, thresholds).T]
-    columns = [
-        text_column("Configuration"),
-        *(number_column(f"{value:g}\u00a0%" + (" (target)" if value == target else ""))
-          for value in thresholds),
-        number_column("Best validation, %"),
-        text_column("Mark", optional=True),
-    ]  # fmt: skip
-    if any((reached.known < reached.count).any() for reached in found):
+        return Table()
+    found = [
+        (f"{value:g}\u00a0%" + (" (target)" if value == target else ""), reaching.reached(needed))
+        for value, needed in zip(thresholds, reaching.needed(along, thresholds).T, strict=True)
+    ]
+    if any((reached.known < reached.count).any() for _, reached in found):
         text += "; the mean is over those of which it is known"
     rows = [
         [
-            group.label,
-            *(cell(reached, place, int(reaching.trials[place]), along) for reached in found),
-            fixed(float(reaching.finals[place])),
-            marks(group, timed=along == TIME),
+            text_cell("Configuration", group.label),
+            *(number_cell(title, cell(reached, place, int(reaching.trials[place]), along))
+              for title, reached in found),
+            number_cell("Best validation, %", fixed(float(reaching.finals[place]))),
+            text_cell("Mark", marks(group, timed=along == TIME), optional=True),
         ]
         for place, group in enumerate(reaching.groups)
-    ]
-    return table(text, columns, rows, id=id)
+    ]  # fmt: skip
+    return table(text, rows, id=id)
 
 
 def cell(reached: Reached, place: int, trials: int, along: str) -> Valued | None:
