@@ -3,19 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from resray.report import plot
 from resray.report.ablation import Ablation, MeasuredStep, ablations
 from resray.report.aggregate import Results, name_of
 from resray.report.metrics import values_of
-from resray.report.plot import (
-    Figure,
-    Panel,
-    Series,
-    Trace,
-    all_series,
-    bar_layout,
-    bars,
-    between,
-)
 from resray.report.record import setting
 from resray.report.sections import marks
 from resray.report.statistics import Summary, summarise
@@ -203,28 +194,30 @@ def cautions(ablation: Ablation) -> list[str]:
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def ablation_figure(results: Results) -> Figure | None:
+def ablation_figure(results: Results) -> plot.Figure | None:
     """Seconds per epoch of each step with its test accuracy beside it; a view for each form."""
     made = ablations(results)
     if not made:
         return None
-    look = all_series(results.groups)
+    look = plot.all_series(results.groups)
     views = {view_label(ablation): step_panels(results, ablation, look) for ablation in made}
     text = "Steps from top to bottom. Bars start at zero; shorter is faster. "
     if any(ablation.obstacle for ablation in made):
         text += "Open bars: shared machine, times not compared."
-    return Figure("ablation", "Ablation", text, [], **between("Form", views))
+    return plot.Figure("ablation", "Ablation", text, [], **plot.between("Form", views))
 
 
 def view_label(ablation: Ablation) -> str:
     return " · ".join(part for part in (ablation.form, ablation.condition) if part)
 
 
-def step_panels(results: Results, ablation: Ablation, look: dict[str, Series]) -> list[Panel]:
+def step_panels(
+    results: Results, ablation: Ablation, look: dict[str, plot.Series]
+) -> list[plot.Panel]:
     places = [place for place, step in enumerate(ablation.steps) if step.group]
     shared = " (shared)" if ablation.obstacle else ""
     labels = [plotly_text(step_label(ablation, place)) + shared for place in places]
-    seconds = bars(
+    seconds = plot.bars(
         [step.group for step in ablation.finished if step.group], look, "training",
         lambda group: list(values_of(results, group, "seconds_per_epoch").values()),
         spread_bars=True,
@@ -235,14 +228,18 @@ def step_panels(results: Results, ablation: Ablation, look: dict[str, Series]) -
     accuracy = accuracy_trace(ablation.finished, labels, look)
     axis = {"range": accuracy_range(accuracy), "showgrid": True}
     return [
-        Panel("Training seconds per epoch", [seconds], bar_layout("seconds", len(places), 34)),
-        Panel("Test accuracy (%)", [accuracy], bar_layout("%", len(places), 34, xaxis=axis)),
+        plot.Panel(
+            "Training seconds per epoch", [seconds], plot.bar_layout("seconds", len(places), 34)
+        ),
+        plot.Panel(
+            "Test accuracy (%)", [accuracy], plot.bar_layout("%", len(places), 34, xaxis=axis)
+        ),
     ]
 
 
 def accuracy_trace(
-    steps: Sequence[MeasuredStep], labels: Sequence[str], look: Mapping[str, Series]
-) -> Trace:
+    steps: Sequence[MeasuredStep], labels: Sequence[str], look: Mapping[str, plot.Series]
+) -> plot.Trace:
     series = [look[step.label] for step in steps]
     summaries = [step.accuracy for step in steps]
     deviations = [summary and summary.deviation for summary in summaries]
@@ -262,7 +259,7 @@ def accuracy_trace(
     }  # fmt: skip
 
 
-def accuracy_range(trace: Trace) -> list[float]:
+def accuracy_range(trace: plot.Trace) -> list[float]:
     """Return an axis from the lowest to the highest accuracy, with room for the figures."""
     values = [value for value in trace["x"] if value is not None] or [0.0]
     room = 0.15 * max(max(values) - min(values), 1.0)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from resray.report import plot
 from resray.report.aggregate import Results
 from resray.report.by_class import (
     MOST,
@@ -14,18 +15,6 @@ from resray.report.by_class import (
     accuracy_of,
     class_accuracies,
     confusions,
-)
-from resray.report.plot import (
-    Figure,
-    Layout,
-    Panel,
-    Series,
-    Trace,
-    all_series,
-    bar_layout,
-    between,
-    layout,
-    trace_of,
 )
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
@@ -97,13 +86,13 @@ def marked(found: Sequence[ByClass]) -> str:
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def classes_figure(results: Results) -> Figure | None:
+def classes_figure(results: Results) -> plot.Figure | None:
     """Test accuracy of each class, one series per configuration, the hardest class first."""
     found = class_accuracies(results)
     hardest = hardest_first(found)
     if not hardest:
         return None
-    look = all_series(results.groups)
+    look = plot.all_series(results.groups)
     upright = len(hardest) <= ROWS
     traces = [class_trace(one, look[one.group.label], hardest, upright) for one in found]
     order = "Hardest class first" if upright else "Hardest class on the left"
@@ -114,18 +103,18 @@ def classes_figure(results: Results) -> Figure | None:
         "their overall accuracies are."
     )  # fmt: skip
     title = "Test accuracy (%) by class"
-    panel = Panel(title, traces, row_layout(hardest) if upright else column_layout(hardest))
+    panel = plot.Panel(title, traces, row_layout(hardest) if upright else column_layout(hardest))
     series = [look[one.group.label] for one in found]
-    return Figure("classes", "Accuracy by class", caption, series, [panel])
+    return plot.Figure("classes", "Accuracy by class", caption, series, [panel])
 
 
-def row_layout(names: Sequence[str]) -> Layout:
-    return bar_layout("test accuracy (%)", len(names), row=26)
+def row_layout(names: Sequence[str]) -> plot.Layout:
+    return plot.bar_layout("test accuracy (%)", len(names), row=26)
 
 
-def column_layout(names: Sequence[str]) -> Layout:
+def column_layout(names: Sequence[str]) -> plot.Layout:
     axis = {"showticklabels": False, "ticks": "", "range": [-1, len(names)]}
-    return layout(f"{len(names)} classes, from the hardest to the easiest", 380, xaxis=axis)
+    return plot.layout(f"{len(names)} classes, from the hardest to the easiest", 380, xaxis=axis)
 
 
 def distances(one: ByClass, order: Sequence[str]) -> tuple[list[float], list[float]]:
@@ -143,7 +132,9 @@ def distances(one: ByClass, order: Sequence[str]) -> tuple[list[float], list[flo
     return above, below
 
 
-def class_trace(one: ByClass, series: Series, order: Sequence[str], upright: bool) -> Trace:
+def class_trace(
+    one: ByClass, series: plot.Series, order: Sequence[str], upright: bool
+) -> plot.Trace:
     summaries = dict(zip(one.classes, one.summaries, strict=True))
     known = [summaries.get(name) for name in order]
     means = [summary and summary.mean for summary in known]
@@ -152,7 +143,7 @@ def class_trace(one: ByClass, series: Series, order: Sequence[str], upright: boo
     above, below = distances(one, order)
     bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "width": 0,
             "color": f"{series.colour}/50", "thickness": 1.5, "visible": one.n > 1}  # fmt: skip
-    return trace_of(
+    return plot.trace_of(
         series,
         type="scatter",
         mode="markers",
@@ -220,13 +211,13 @@ def most_confused(mean: np.ndarray, most: int) -> list[tuple[int, int]]:
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def confusion_figure(results: Results) -> Figure | None:
+def confusion_figure(results: Results) -> plot.Figure | None:
     """The confusion matrix of each configuration, in percent of the true class's images."""
     found = confusions(results)
     if not found:
         return None
     views = {
-        one.group.label: [Panel(title_of(one), [matrix_trace(one)], matrix_layout(one))]
+        one.group.label: [plot.Panel(title_of(one), [matrix_trace(one)], matrix_layout(one))]
         for one in found
     }
     caption = (
@@ -236,7 +227,9 @@ def confusion_figure(results: Results) -> Figure | None:
         "over trials."
         + (f" These are the {MOST} most accurate configurations." if len(found) == MOST else "")
     )
-    return Figure("confusion", "Confusion matrix", caption, [], **between("Configuration", views))
+    return plot.Figure(
+        "confusion", "Confusion matrix", caption, [], **plot.between("Configuration", views)
+    )
 
 
 def title_of(one: Confusion) -> str:
@@ -244,7 +237,7 @@ def title_of(one: Confusion) -> str:
     return f"{one.group.label}: % of each true class, {images:,} images (n = {one.n})"
 
 
-def matrix_trace(one: Confusion) -> Trace:
+def matrix_trace(one: Confusion) -> plot.Trace:
     names = [plotly_text(name) for name in one.classes]
     labelled = len(names) <= NAMED
     return {
@@ -280,7 +273,7 @@ def shade(value: float) -> float | None:
     return round(value, 2) if math.isfinite(value) and value > 0 else None
 
 
-def matrix_layout(one: Confusion) -> Layout:
+def matrix_layout(one: Confusion) -> plot.Layout:
     size = len(one.classes)
     labelled = size <= NAMED
     axis = {
@@ -302,8 +295,9 @@ def matrix_layout(one: Confusion) -> Layout:
     columns = {**axis, "tickangle": -45}
     height = 150 + 28 * size if labelled else 520
     # Without names on the axes the title would stand in the matrix; the caption says it too.
-    return layout("taken for" if labelled else "", height, xaxis=columns, yaxis=rows,
-                  shapes=[outline(place) for place in range(size)] if labelled else [])  # fmt: skip
+    shapes = [outline(place) for place in range(size)] if labelled else []
+    title = "taken for" if labelled else ""
+    return plot.layout(title, height, xaxis=columns, yaxis=rows, shapes=shapes)
 
 
 def outline(place: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from resray.hints import command
 from resray.models.table import runs_own_code
+from resray.report import plot
 from resray.report.aggregate import Results
 from resray.report.evaluations import (
     MEAN,
@@ -13,16 +14,6 @@ from resray.report.evaluations import (
     ensembles,
     evaluated,
     first_checkpoints,
-)
-from resray.report.plot import (
-    Figure,
-    Panel,
-    Series,
-    Trace,
-    all_series,
-    dashed_note,
-    layout,
-    trace_of,
 )
 from resray.report.sections import marks
 from resray.report.statistics import Summary
@@ -189,32 +180,32 @@ def corruptions_table(found: Sequence[Evaluated]) -> Html:
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def evaluations_figure(results: Results) -> Figure | None:
+def evaluations_figure(results: Results) -> plot.Figure | None:
     """Test accuracy by severity, one panel for each kind of corruption."""
     found = [one for one in first_checkpoints(evaluated(results)) if one.conditions("corruptions")]
     kinds = corruption_kinds(found)
     if not kinds:
         return None
-    look = all_series(results.groups)
+    look = plot.all_series(results.groups)
     axis = {"dtick": 1, "rangemode": "tozero"}
     lines = {kind: [severity_line(one, kind, look[one.label]) for one in found] for kind in kinds}
     scale = {"range": common_range([line for own in lines.values() for line in own])}
     panels = [
-        Panel(
+        plot.Panel(
             f"{title_of(kind)}: test accuracy (%)",
             own,
-            layout("severity, 0 is uncorrupted", 240, xaxis=axis, yaxis=scale),
+            plot.layout("severity, 0 is uncorrupted", 240, xaxis=axis, yaxis=scale),
         )
         for kind, own in lines.items()
     ]
     names = listed({one.checkpoint: None for one in found})
     caption = f"Means over trials at the checkpoint {names}; bars: standard deviation over seeds."
     series = [look[one.label] for one in found]
-    caption += dashed_note(series)
-    return Figure("evaluations", "Corruptions", caption, series, panels)
+    caption += plot.dashed_note(series)
+    return plot.Figure("evaluations", "Corruptions", caption, series, panels)
 
 
-def common_range(lines: Sequence[Trace]) -> list[float]:
+def common_range(lines: Sequence[plot.Trace]) -> list[float]:
     """Return one scale for all panels, with room for the markers and the bars."""
     values = [
         value + part * (deviation or 0)
@@ -226,7 +217,7 @@ def common_range(lines: Sequence[Trace]) -> list[float]:
     return [min(values) - room, max(values) + room]
 
 
-def severity_line(one: Evaluated, kind: str, series: Series) -> Trace:
+def severity_line(one: Evaluated, kind: str, series: plot.Series) -> plot.Trace:
     conditions = [corruption_of(text) for text in one.conditions("corruptions")]
     severities = sorted(
         severity for name, severity in conditions if name == kind and severity is not None
@@ -236,7 +227,7 @@ def severity_line(one: Evaluated, kind: str, series: Series) -> Trace:
     known = {0: one.summary("test"), **summaries}
     points = {severity: summary for severity, summary in known.items() if summary}
     deviations = [summary.deviation for summary in points.values()]
-    return trace_of(
+    return plot.trace_of(
         series,
         type="scatter",
         mode="lines+markers",

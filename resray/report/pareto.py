@@ -5,22 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from resray.report import plot
 from resray.report.aggregate import Group, Results
 from resray.report.costs import TESTED, Cost, costs_of, front, qualities_of
 from resray.report.curve_traces import choice
 from resray.report.label_places import LONGEST, label_places
-from resray.report.plot import (
-    SHARED,
-    Curve,
-    Figure,
-    Layout,
-    Panel,
-    Series,
-    Switch,
-    Trace,
-    all_series,
-    layout,
-)
 from resray.report.statistics import Moments
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, fixed, plotly_text, plural, signed, spread, with_interval
@@ -32,24 +21,24 @@ CLOUD_FROM, CLOUD_MOST = 40, 2000
 of more than the second, that many of them."""
 
 
-def cost_figure(results: Results) -> Figure | None:
+def cost_figure(results: Results) -> plot.Figure | None:
     """Accuracy against each cost, with the front of the configurations that no other dominates."""
     qualities, costs = qualities_of(results), costs_of(results)
     if TESTED not in qualities or not costs:
         return None
-    look = all_series(results.groups)
+    look = plot.all_series(results.groups)
     scatter = Scatter(results.groups, qualities, costs, look)
     switches = (
-        Switch("cost", "Cost", tuple(costs)),
-        Switch("quality", "Accuracy", tuple(qualities)),
+        plot.Switch("cost", "Cost", tuple(costs)),
+        plot.Switch("quality", "Accuracy", tuple(qualities)),
     )
     title = choice("quality", {name: f"{name.capitalize()} (%)" for name in qualities})
-    return Figure(
+    return plot.Figure(
         id="cost",
         title="Accuracy against cost",
         caption=" ".join(caption(scatter)),
         series=[look[group.label] for group in scatter.groups],
-        panels=[Panel(title, list(scatter.traces()), scatter.layout())],
+        panels=[plot.Panel(title, list(scatter.traces()), scatter.layout())],
         switches=tuple(switch for switch in switches if len(switch.options) > 1),
         scales=("x",),
     )
@@ -63,7 +52,7 @@ class Scatter:
         groups: Sequence[Group],
         qualities: Mapping[str, Moments],
         costs: Mapping[str, Cost],
-        look: Mapping[str, Series],
+        look: Mapping[str, plot.Series],
     ) -> None:
         known = np.any([quality.n > 0 for quality in qualities.values()], axis=0)
         self.places = np.flatnonzero(known)
@@ -85,13 +74,13 @@ class Scatter:
 
     # --- traces ---
 
-    def traces(self) -> Iterator[Trace]:
+    def traces(self) -> Iterator[plot.Trace]:
         if len(self.groups) > CLOUD_FROM:
             yield self.cloud()
         yield self.front_line()
         yield self.points()
 
-    def cloud(self) -> Trace:
+    def cloud(self) -> plot.Trace:
         """Return all configurations in grey, drawn whether or not their series are."""
         step = -(-len(self.groups) // CLOUD_MOST)
         some = self.places[::step]
@@ -99,15 +88,15 @@ class Scatter:
             "type": "scatter",
             "mode": "markers",
             "meta": {"helper": True},
-            "x": self.by_cost(lambda cost: Curve(cost.measured.mean[some].tolist())),
-            "y": self.by_quality(lambda quality: Curve(quality.mean[some].tolist())),
+            "x": self.by_cost(lambda cost: plot.Curve(cost.measured.mean[some].tolist())),
+            "y": self.by_quality(lambda quality: plot.Curve(quality.mean[some].tolist())),
             "marker": {"color": "@axis", "size": 5, "opacity": 0.55},
             "hovertext": self.labels[::step],
             "hovertemplate": "<b>%{hovertext}</b><extra></extra>",
             "showlegend": False,
         }
 
-    def points(self) -> Trace:
+    def points(self) -> plot.Trace:
         """Return the configurations in their colours; those off the front are paler."""
         series = [self.look[group.label] for group in self.groups]
         own = self.places
@@ -134,11 +123,11 @@ class Scatter:
             "cliponaxis": False,
         }  # fmt: skip
 
-    def front_line(self) -> Trace:
+    def front_line(self) -> plot.Trace:
         """Return the front as steps, with names beside its points where there is room."""
         return self.by_both(self.steps)
 
-    def steps(self, cost: Cost, quality: Moments) -> Trace:
+    def steps(self, cost: Cost, quality: Moments) -> plot.Trace:
         members = front(cost.measured.mean, quality.mean, cost.candidates)
         x, y = cost.measured.mean[members].tolist(), quality.mean[members].tolist()
         # The last step goes on to the edge: whoever pays more need not get less.
@@ -165,12 +154,12 @@ class Scatter:
             "cliponaxis": False,
         }
 
-    def symbols(self, cost: Cost, series: Sequence[Series]) -> list[str]:
+    def symbols(self, cost: Cost, series: Sequence[plot.Series]) -> list[str]:
         return [one.symbol + ("-open" if is_open(cost, group) else "")
                 for one, group in zip(series, self.groups, strict=True)]  # fmt: skip
 
     def names(self, cost: Cost) -> list[str]:
-        return [label + (f"<br>{SHARED}" if is_open(cost, group) else "")
+        return [label + (f"<br>{plot.SHARED}" if is_open(cost, group) else "")
                 for label, group in zip(self.labels, self.groups, strict=True)]  # fmt: skip
 
     def amounts(self, quality: Moments) -> list[str]:
@@ -183,7 +172,7 @@ class Scatter:
         # Open symbols are pale enough.
         return [1.0 if place in members or is_open(cost, group) else 0.5 for place, group in own]
 
-    def error_bars(self, quantity: Moments) -> Layout:
+    def error_bars(self, quantity: Moments) -> plot.Layout:
         deviations = quantity.deviation[self.places]
         return {"type": "data", "array": deviations.tolist(), "color": "@muted", "thickness": 1,
                 "width": 3, "visible": bool(np.nansum(deviations) > 0)}  # fmt: skip
@@ -220,12 +209,12 @@ class Scatter:
         texts = [plotly_text(name) if own else "" for name, own in zip(names, where, strict=True)]
         return texts, [own or "top left" for own in where]
 
-    def layout(self) -> Layout:
-        def made(cost: Cost) -> Layout:
+    def layout(self) -> plot.Layout:
+        def made(cost: Cost) -> plot.Layout:
             y_axis = {"range": self.by_quality(self.y_range)}
             x_axis = {"range": self.x_range(cost), "tickformat": "~s" if cost.counted else "~g",
                       "hoverformat": ".4~s" if cost.counted else ".4~g"}  # fmt: skip
-            return layout(cost.axis, HEIGHT, xaxis=x_axis, yaxis=y_axis)
+            return plot.layout(cost.axis, HEIGHT, xaxis=x_axis, yaxis=y_axis)
 
         return self.by_cost(made)
 

@@ -4,25 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resray.report import plot
 from resray.report.aggregate import Group, Results
 from resray.report.breakdown import numbers
-from resray.report.plot import (
-    COLOURS,
-    SYMBOLS,
-    Figure,
-    Panel,
-    Series,
-    Trace,
-    between,
-    layout,
-    trace_of,
-)
 from resray.report.statistics import Summary, summarise
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import Valued, fixed, plotly_text, spread
 from resray.report.throughput import rate, timed_groups
 
-IDEAL = Series("scaling-ideal", "ideal", "@muted", "circle")
+IDEAL = plot.Series("scaling-ideal", "ideal", "@muted", "circle")
 WORKERS, BATCH = "world_size", "batch_per_rank"
 STRONG = "same batch over all workers"
 WEAK = "same batch on each worker"
@@ -124,7 +114,7 @@ def over_batch(results: Results) -> list[Family]:
 # --- the figures --------------------------------------------------------------------------------
 
 
-def scaling_figure(results: Results) -> Figure | None:
+def scaling_figure(results: Results) -> plot.Figure | None:
     """Images per second and efficiency over the workers of a trial."""
     kinds = {STRONG: strong_scaling(results), WEAK: weak_scaling(results)}
     found = [family for families in kinds.values() for family in families]
@@ -136,23 +126,23 @@ def scaling_figure(results: Results) -> Figure | None:
     if any(family.compared for family in found):
         series.append(IDEAL)
     kept = f"The {next(iter(views))} is kept. " if len(views) == 1 else ""
-    return Figure(
+    return plot.Figure(
         id="scaling",
         title="Scaling over workers",
         caption=WORKERS_CAPTION + kept + caution(found),
         series=series,
         scales=("x", "y"),
-        **between("What is kept", views),
+        **plot.between("What is kept", views),
     )
 
 
-def batch_figure(results: Results) -> Figure | None:
+def batch_figure(results: Results) -> plot.Figure | None:
     """Images per second over the images that each worker takes at once."""
     found = over_batch(results)
     if not found:
         return None
     looks = looks_of(found, noted=False)
-    return Figure(
+    return plot.Figure(
         id="batch",
         title="Throughput by batch",
         caption=SPREAD_CAPTION + caution(found),
@@ -175,20 +165,22 @@ def caution(found: Sequence[Family]) -> str:
     return "Dashed and open: shared machine or several devices, so times are not compared."
 
 
-def looks_of(found: Sequence[Family], noted: bool) -> dict[str, Series]:
+def looks_of(found: Sequence[Family], noted: bool) -> dict[str, plot.Series]:
     """Return each family's look by its key: none of its configurations is all of it."""
     return {
-        family.key: Series(
+        family.key: plot.Series(
             key=f"scaling-{place}",
             label=f"{family.label} ({family.note})" if noted else family.label,
-            colour=f"@series-{place % COLOURS}",
-            symbol=SYMBOLS[place % len(SYMBOLS)],
+            colour=f"@series-{place % plot.COLOURS}",
+            symbol=plot.SYMBOLS[place % len(plot.SYMBOLS)],
         )
         for place, family in enumerate(found)
     }
 
 
-def worker_panels(found: Sequence[Family], looks: Mapping[str, Series]) -> Iterator[Panel]:
+def worker_panels(
+    found: Sequence[Family], looks: Mapping[str, plot.Series]
+) -> Iterator[plot.Panel]:
     title = "workers of a trial"
     panel = rate_panel(found, looks, title, "Images per second")
     compared = [family for family in found if family.compared]
@@ -197,20 +189,20 @@ def worker_panels(found: Sequence[Family], looks: Mapping[str, Series]) -> Itera
     if compared:
         places = sorted({place for family in compared for place in family.places})
         lines = [line(family, looks[family.key], family.efficiencies, "%") for family in compared]
-        yield Panel("Efficiency (%)", [ideal(places), *lines], plot_layout(found, title))
+        yield plot.Panel("Efficiency (%)", [ideal(places), *lines], plot_layout(found, title))
 
 
 def rate_panel(
-    found: Sequence[Family], looks: Mapping[str, Series], x_title: str, title: str
-) -> Panel:
+    found: Sequence[Family], looks: Mapping[str, plot.Series], x_title: str, title: str
+) -> plot.Panel:
     traces = [line(family, looks[family.key], family.rates, "images/s") for family in found]
-    return Panel(title, traces, plot_layout(found, x_title))
+    return plot.Panel(title, traces, plot_layout(found, x_title))
 
 
 def plot_layout(found: Sequence[Family], x_title: str) -> dict[str, Any]:
     ticks = sorted({place for family in found for place in family.places})
-    return layout(x_title, 300, xaxis={"tickvals": ticks, "range": around(ticks)},
-                  yaxis={"rangemode": "tozero"})  # fmt: skip
+    return plot.layout(x_title, 300, xaxis={"tickvals": ticks, "range": around(ticks)},
+                       yaxis={"rangemode": "tozero"})  # fmt: skip
 
 
 def around(ticks: Sequence[float]) -> list[float]:
@@ -218,11 +210,13 @@ def around(ticks: Sequence[float]) -> list[float]:
     return [ticks[0] - room, ticks[-1] + room]
 
 
-def line(family: Family, look: Series, values: Sequence[Summary | None], unit: str) -> Trace:
+def line(
+    family: Family, look: plot.Series, values: Sequence[Summary | None], unit: str
+) -> plot.Trace:
     """Return a family's means with their spread; dashed and open where they are not compared."""
     points = [(place, summary) for place, summary in enumerate(values) if summary]
     digits = 0 if unit == "images/s" else 1
-    return trace_of(
+    return plot.trace_of(
         look,
         type="scatter",
         mode="lines+markers",
@@ -247,10 +241,10 @@ def per_worker(family: Family) -> float:
     return family.rates[0].mean / family.places[0]
 
 
-def ideal(places: Sequence[float], each: float | None = None) -> Trace:
+def ideal(places: Sequence[float], each: float | None = None) -> plot.Trace:
     """Return the throughput if every worker added ``each``; without it, an efficiency of 100 %."""
     ends = [places[0], places[-1]]
-    return trace_of(
+    return plot.trace_of(
         IDEAL,
         type="scatter",
         mode="lines",

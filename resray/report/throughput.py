@@ -4,21 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from resray.report import plot
 from resray.report.aggregate import Group, Results, Row
 from resray.report.breakdown import PARTS, breakdown, means_of
-from resray.report.plot import (
-    SHARED,
-    Choice,
-    Figure,
-    Panel,
-    Series,
-    Switch,
-    Trace,
-    all_series,
-    bar_layout,
-    bars,
-    trace_of,
-)
 from resray.report.sections import marks
 from resray.report.statistics import Summary, summarise
 from resray.report.tables import Table, number_cell, table, text_cell
@@ -26,11 +14,11 @@ from resray.report.text import fixed, listed, plotly_text, spread
 
 SECONDS, SHARE = "seconds per epoch", "share of the time"
 LOOKS = {
-    "training": Series("part-training", "training", "@series-0", "square"),
-    "warming up": Series("part-warming", "warming up", "@series-5", "square"),
-    "evaluating": Series("part-evaluating", "evaluating", "@series-2", "square"),
-    "starting": Series("part-starting", "starting", "@series-4", "square"),
-    "other": Series("part-other", "waiting and other", "@series-6", "square"),
+    "training": plot.Series("part-training", "training", "@series-0", "square"),
+    "warming up": plot.Series("part-warming", "warming up", "@series-5", "square"),
+    "evaluating": plot.Series("part-evaluating", "evaluating", "@series-2", "square"),
+    "starting": plot.Series("part-starting", "starting", "@series-4", "square"),
+    "other": plot.Series("part-other", "waiting and other", "@series-6", "square"),
 }
 
 
@@ -49,7 +37,7 @@ def members(groups: Sequence[Group]) -> tuple[list[Row], np.ndarray]:
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def time_figure(results: Results) -> Figure | None:
+def time_figure(results: Results) -> plot.Figure | None:
     """Seconds per epoch, part by part, and images per second."""
     groups = timed_groups(results)
     if not groups:
@@ -57,29 +45,29 @@ def time_figure(results: Results) -> Figure | None:
     rows, owners = members(groups)
     parts = means_of(breakdown(results, rows).parts, owners, len(groups))
     known = [part for place, part in enumerate(PARTS) if np.nansum(parts[:, place]) > 0]
-    look = all_series(results.groups)
-    rates = bars(groups, look, "images/s",
-                 lambda group: [row["images_per_second"] for row in group.finished],
-                 spread_bars=True)  # fmt: skip
-    switch = Switch("measure", "Measure", (SECONDS, SHARE))
+    look = plot.all_series(results.groups)
+    rates = plot.bars(groups, look, "images/s",
+                      lambda group: [row["images_per_second"] for row in group.finished],
+                      spread_bars=True)  # fmt: skip
+    switch = plot.Switch("measure", "Measure", (SECONDS, SHARE))
     titles = {SECONDS: "Seconds per epoch", SHARE: "Share of the time (%)"}
     panels = [
-        Panel(
-            Choice("measure", titles),
+        plot.Panel(
+            plot.Choice("measure", titles),
             [part_bars(part, parts, groups, look) for part in known],
-            bar_layout(Choice("measure", {SECONDS: "seconds", SHARE: "%"}), len(groups),
-                       barmode="stack"),
+            plot.bar_layout(plot.Choice("measure", {SECONDS: "seconds", SHARE: "%"}), len(groups),
+                            barmode="stack"),
         ),
-        Panel("Images trained on per second", [rates],
-              bar_layout("images per second", len(groups), xaxis={"tickformat": "~s"})),
+        plot.Panel("Images trained on per second", [rates],
+                   plot.bar_layout("images per second", len(groups), xaxis={"tickformat": "~s"})),
     ]  # fmt: skip
     series = [LOOKS[part] for part in known]
-    return Figure("time", "Where the time goes", caption(groups), series, panels, (switch,))
+    return plot.Figure("time", "Where the time goes", caption(groups), series, panels, (switch,))
 
 
 def part_bars(
-    part: str, parts: np.ndarray, groups: Sequence[Group], look: dict[str, Series]
-) -> Trace:
+    part: str, parts: np.ndarray, groups: Sequence[Group], look: dict[str, plot.Series]
+) -> plot.Trace:
     """Return one part of the stacked bars of all groups; hatched where times are not compared."""
     values = parts[:, PARTS.index(part)]
     whole = np.nansum(parts, axis=1)
@@ -87,17 +75,17 @@ def part_bars(
     hover = [
         f"<b>{plotly_text(group.label)}</b><br>{LOOKS[part].label}: {fixed(value)} s per epoch, "
         f"{fixed(share, 1)} % (n = {len(group.finished)})"
-        + ("" if group.exclusive else f"<br>{SHARED}")
+        + ("" if group.exclusive else f"<br>{plot.SHARED}")
         for group, value, share in zip(groups, values, shares, strict=True)
     ]
     colour = LOOKS[part].colour
-    return trace_of(
+    return plot.trace_of(
         LOOKS[part],
         type="bar",
         orientation="h",
         y=[plotly_text(group.label) + ("" if group.exclusive else " (shared)")
            for group in groups],
-        x=Choice("measure", {SECONDS: values.tolist(), SHARE: shares.tolist()}),
+        x=plot.Choice("measure", {SECONDS: values.tolist(), SHARE: shares.tolist()}),
         meta={"keys": [look[group.label].key for group in groups]},
         marker={
             "color": colour,

@@ -6,22 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from resray.report import plot
 from resray.report.aggregate import Group, Results
-from resray.report.plot import (
-    SHARED,
-    Choice,
-    Figure,
-    Layout,
-    Panel,
-    Series,
-    Switch,
-    Trace,
-    all_series,
-    dashed_note,
-    layout,
-    time_unit,
-    trace_of,
-)
 from resray.report.reaching import (
     COMPUTE,
     EPOCHS,
@@ -62,7 +48,7 @@ class Measure:
 def measures(reaching: Reaching, needed: dict[str, np.ndarray]) -> dict[str, Measure]:
     """Return the measures that were recorded, first the one to show: time, if it is comparable."""
     seconds = needed.get(TIME, np.array([]))
-    divisor, unit = time_unit(seconds[np.isfinite(seconds)].tolist())
+    divisor, unit = plot.time_unit(seconds[np.isfinite(seconds)].tolist())
     found = {
         TIME: Measure(divisor, f"{unit.capitalize()} of training until validation gets there",
                       f"{unit} of training", "~g"),
@@ -78,7 +64,7 @@ def measures(reaching: Reaching, needed: dict[str, np.ndarray]) -> dict[str, Mea
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def time_to_accuracy_figure(results: Results) -> Figure | None:
+def time_to_accuracy_figure(results: Results) -> plot.Figure | None:
     """What each configuration needs to reach an accuracy on validation, over that accuracy."""
     reaching = Reaching(results, results.groups)
     target = target_of(results)
@@ -87,7 +73,7 @@ def time_to_accuracy_figure(results: Results) -> Figure | None:
         return None
     needed = {along: reaching.needed(along, thresholds) for along in reaching.spent}
     shown = measures(reaching, needed)
-    look = all_series(results.groups)
+    look = plot.all_series(results.groups)
     found = {along: [reaching.reached(values) for values in needed[along].T] for along in shown}
     traces = [
         line(reaching, place, look[group.label], thresholds, found, shown)
@@ -97,31 +83,31 @@ def time_to_accuracy_figure(results: Results) -> Figure | None:
     drawn = {trace["legendgroup"] for trace in traces}
     attained = [value for value in thresholds if (reaching.best >= value).any()]
     series = [one for one in look.values() if one.key in drawn]
-    return Figure(
+    titles = {name: one.title for name, one in shown.items()}
+    layouts = {name: plot_layout(attained, one) for name, one in shown.items()}
+    return plot.Figure(
         id="time-to-accuracy",
         title="Time to accuracy",
-        caption=caption(reaching, thresholds, target) + dashed_note(series),
+        caption=caption(reaching, thresholds, target) + plot.dashed_note(series),
         series=series,
-        panels=[Panel(Choice("along", {name: one.title for name, one in shown.items()}), traces,
-                      Choice("along", {name: plot_layout(attained, one)
-                                       for name, one in shown.items()}))],
-        switches=(Switch("along", "Along", tuple(shown)),),
+        panels=[plot.Panel(plot.Choice("along", titles), traces, plot.Choice("along", layouts))],
+        switches=(plot.Switch("along", "Along", tuple(shown)),),
         scales=("y",),
     )  # fmt: skip
 
 
-def plot_layout(thresholds: Sequence[float], measure: Measure) -> Layout:
+def plot_layout(thresholds: Sequence[float], measure: Measure) -> plot.Layout:
     room = 0.06 * (thresholds[-1] - thresholds[0] or 1)
     x_axis = {"tickvals": thresholds, "ticktext": [f"{value:g}" for value in thresholds],
               "range": [thresholds[0] - room, thresholds[-1] + room]}  # fmt: skip
     y_axis = {"rangemode": "tozero", "tickformat": measure.ticks}
-    return layout("validation accuracy to reach (%)", 360, xaxis=x_axis, yaxis=y_axis)
+    return plot.layout("validation accuracy to reach (%)", 360, xaxis=x_axis, yaxis=y_axis)
 
 
 def line(
-    reaching: Reaching, place: int, series: Series, thresholds: Sequence[float],
+    reaching: Reaching, place: int, series: plot.Series, thresholds: Sequence[float],
     found: dict[str, list[Reached]], shown: dict[str, Measure],
-) -> Trace:  # fmt: skip
+) -> plot.Trace:  # fmt: skip
     """Return one configuration's means over the seeds that got there, from lowest to highest."""
     counts = [int(reached.count[place]) for reached in found[EPOCHS]]
     kept = [n for n, count in enumerate(counts) if count]
@@ -147,20 +133,20 @@ def line(
         for along in shown
     }
     solid = reaching.timed[place]
-    return trace_of(
+    return plot.trace_of(
         series,
         type="scatter",
         mode="lines+markers",
         meta={"x": [thresholds[n] for n in kept]},
         x=[thresholds[n] + aside(place, len(reaching.groups), thresholds) for n in kept],
-        y=Choice("along", means),
-        error_y=Choice("along", spans),
+        y=plot.Choice("along", means),
+        error_y=plot.Choice("along", spans),
         line={"color": series.colour, "width": 2,
-              "dash": Choice("along", {along: series.dash if solid or along != TIME else "dash"
+              "dash": plot.Choice("along", {along: series.dash if solid or along != TIME else "dash"
                                        for along in shown})},
         marker={"color": series.colour, "size": 8, "symbol": open_ones},
         customdata=[[f"{thresholds[n]:g}", f"{counts[n]} of {whole}"] for n in kept],
-        hovertemplate=Choice("along", {
+        hovertemplate=plot.Choice("along", {
             along: hover(reaching.groups[place], measure, solid or along != TIME)
             for along, measure in shown.items()}),
         cliponaxis=False,
@@ -179,7 +165,7 @@ def differences(above: Sequence[float], below: Sequence[float]) -> list[float]:
 
 
 def hover(group: Group, measure: Measure, comparable: bool) -> str:
-    note = "" if comparable else f"<br>{SHARED}"
+    note = "" if comparable else f"<br>{plot.SHARED}"
     return (
         f"<b>{plotly_text(group.label)}</b><br>%{{customdata[0]}} % after %{{y:{measure.form}}} "
         f"{measure.unit}<br>reached by %{{customdata[1]}} seeds{note}<extra></extra>"
