@@ -18,6 +18,7 @@ from resray.report.pareto import cost_figure, front_section
 from resray.report.phases import phases_figure, phases_section
 from resray.report.plot import Figure
 from resray.report.published_figure import published_figure
+from resray.report.reaching import EPOCHS, TIME
 from resray.report.robustness import robustness_figure
 from resray.report.scaling import batch_figure, scaling_figure, scaling_table
 from resray.report.search_course import best_figure, rungs_figure
@@ -26,11 +27,7 @@ from resray.report.search_words import reduced_note as reduced_search
 from resray.report.search_workers import workers_figure
 from resray.report.text import Html, join, tag
 from resray.report.throughput import time_figure, time_table
-from resray.report.time_to_accuracy import (
-    epochs_to_accuracy_table,
-    time_to_accuracy_figure,
-    time_to_accuracy_table,
-)
+from resray.report.time_to_accuracy import reaching_table, time_to_accuracy_figure
 from resray.report.timeline import timeline_figure
 
 Makers = Mapping[str, Callable[[Results], Figure | None]]
@@ -58,7 +55,7 @@ class Section:
 
 def reaching_section(results: Results) -> Html:
     """What it took to reach accuracies, in time and in epochs."""
-    return join([time_to_accuracy_table(results), epochs_to_accuracy_table(results)])
+    return join([reaching_table(results, TIME), reaching_table(results, EPOCHS)])
 
 
 def time_section(results: Results) -> Html:

@@ -1,6 +1,7 @@
 """Accuracy against what it costs, and the configurations that no other dominates."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -44,23 +45,19 @@ def cost_figure(results: Results) -> plot.Figure | None:
     )
 
 
+@dataclass
 class Scatter:
     """Configurations as points: what they cost across, how good they are upwards."""
 
-    def __init__(
-        self,
-        groups: Sequence[Group],
-        qualities: Mapping[str, Moments],
-        costs: Mapping[str, Cost],
-        look: Mapping[str, plot.Series],
-    ) -> None:
-        known = np.any([quality.n > 0 for quality in qualities.values()], axis=0)
+    all_groups: Sequence[Group]
+    qualities: Mapping[str, Moments]
+    costs: Mapping[str, Cost]
+    look: Mapping[str, plot.Series]
+
+    def __post_init__(self) -> None:
+        known = np.any([quality.n > 0 for quality in self.qualities.values()], axis=0)
         self.places = np.flatnonzero(known)
-        self.groups = [groups[place] for place in self.places.tolist()]
-        self.all_groups = groups
-        self.qualities = qualities
-        self.costs = costs
-        self.look = look
+        self.groups = [self.all_groups[place] for place in self.places.tolist()]
         self.labels = [plotly_text(group.label) for group in self.groups]
 
     def by_cost(self, value: Callable[[Cost], Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from resray.report import plot
@@ -152,17 +153,14 @@ def short(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1].rstrip()}…"
 
 
+@dataclass
 class Rows:
     """The traces of one metric's rows: lines between the two values, then the values themselves."""
 
-    def __init__(
-        self,
-        items: Sequence[Comparison],
-        names: Sequence[str],
-        look: Mapping[str, plot.Series],
-        divisor: float,
-    ) -> None:
-        self.items, self.names, self.look, self.divisor = items, names, look, divisor
+    items: Sequence[Comparison]
+    names: Sequence[str]
+    look: Mapping[str, plot.Series]
+    divisor: float
 
     def traces(self) -> list[plot.Trace]:
         own = [self.line("solid", compared=True), self.line("dot", compared=False)]

@@ -24,6 +24,10 @@ class Summary:
     """None where n is below 2: one value has no spread, which is not a spread of 0."""
     n: int
 
+    def over(self, divisor: float) -> "Summary":
+        deviation = None if self.deviation is None else self.deviation / divisor
+        return Summary(self.mean / divisor, deviation, self.n)
+
 
 def summarise(values: Iterable[float | None]) -> Summary | None:
     """Return the summary of the values below `LARGEST`, or None if there are none."""
@@ -85,6 +89,9 @@ class Interval:
 
     low: float
     high: float
+
+    def over(self, divisor: float) -> "Interval":
+        return Interval(self.low / divisor, self.high / divisor)
 
 
 def mean_interval(summary: Summary) -> Interval | None:

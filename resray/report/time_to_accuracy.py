@@ -8,17 +8,7 @@ import numpy as np
 
 from resray.report import plot
 from resray.report.aggregate import Group, Results
-from resray.report.reaching import (
-    COMPUTE,
-    EPOCHS,
-    IMAGES,
-    TIME,
-    Reached,
-    Reaching,
-    target_of,
-    thresholds_of,
-    with_target,
-)
+from resray.report.reaching import COMPUTE, EPOCHS, IMAGES, TIME, Reached, Reaching
 from resray.report.sections import marks
 from resray.report.tables import Table, number_cell, table, text_cell
 from resray.report.text import MISSING, Valued, duration, fixed, plotly_text
@@ -67,8 +57,7 @@ def measures(reaching: Reaching, needed: dict[str, np.ndarray]) -> dict[str, Mea
 def time_to_accuracy_figure(results: Results) -> plot.Figure | None:
     """What each configuration needs to reach an accuracy on validation, over that accuracy."""
     reaching = Reaching(results, results.groups)
-    target = target_of(results)
-    thresholds = with_target(thresholds_of(reaching, MOST), target)
+    thresholds = reaching.thresholds(MOST)
     if not thresholds or not (reaching.best >= thresholds[0]).any():
         return None
     needed = {along: reaching.needed(along, thresholds) for along in reaching.spent}
@@ -88,7 +77,7 @@ def time_to_accuracy_figure(results: Results) -> plot.Figure | None:
     return plot.Figure(
         id="time-to-accuracy",
         title="Time to accuracy",
-        caption=caption(reaching, thresholds, target) + plot.dashed_note(series),
+        caption=caption(reaching, thresholds) + plot.dashed_note(series),
         series=series,
         panels=[plot.Panel(plot.Choice("along", titles), traces, plot.Choice("along", layouts))],
         switches=(plot.Switch("along", "Along", tuple(shown)),),
@@ -172,14 +161,14 @@ def hover(group: Group, measure: Measure, comparable: bool) -> str:
     )
 
 
-def caption(reaching: Reaching, thresholds: Sequence[float], target: float | None) -> str:
+def caption(reaching: Reaching, thresholds: Sequence[float]) -> str:
     text = (
         "Down is faster. Training until the validation accuracy first reaches a threshold, at the "
         "end of an epoch; test is never looked at, as that would select on it. Means over the "
         "finished trials that got there, bars from the fastest to the slowest; open symbols: not "
         "all of them did, so the mean leaves out the slowest. "
     )
-    if target is not None:
+    if (target := reaching.target) is not None:
         never = "" if (reaching.best >= target).any() else "; no trial reached it"
         text += f"The study's target is {target:g}\u00a0%{never}. "
     if not all(reaching.timed):
@@ -193,35 +182,25 @@ def caption(reaching: Reaching, thresholds: Sequence[float], target: float | Non
 # --- the tables ---------------------------------------------------------------------------------
 
 
-def time_to_accuracy_table(results: Results) -> Table:
-    """Return the training time that each configuration needs for each threshold; nothing if no
-    trial has a validation accuracy or no times were recorded."""
-    text = (
-        "Training time until the validation accuracy first reaches a threshold: mean over the "
-        "finished trials that got there, and how many did"
-    )
-    return reaching_table(results, TIME, text, "time-to-accuracy")
-
-
-def epochs_to_accuracy_table(results: Results) -> Table:
-    """Return the same in epochs, which do not depend on the machine."""
-    text = (
-        "Epochs until the validation accuracy first reaches a threshold: mean over the finished "
-        "trials that got there, and how many did"
-    )
-    return reaching_table(results, EPOCHS, text, "epochs-to-accuracy")
-
-
-def reaching_table(results: Results, along: str, text: str, id: str) -> Table:
+def reaching_table(results: Results, along: str) -> Table:
+    """Return the `TIME` or the `EPOCHS` that each configuration needs for each threshold; nothing
+    if no trial has a validation accuracy or none was recorded. Epochs do not depend on the machine.
+    """
     reaching = Reaching(results, results.groups)
-    target = target_of(results)
-    thresholds = with_target(thresholds_of(reaching, MOST), target)
+    thresholds = reaching.thresholds(MOST)
     if not thresholds or along not in reaching.spent:
         return Table()
+    text = (
+        f"{'Training time' if along == TIME else 'Epochs'} until the validation accuracy first "
+        "reaches a threshold: mean over the finished trials that got there, and how many did"
+    )
     found = [
-        (f"{value:g}\u00a0%" + (" (target)" if value == target else ""), reaching.reached(needed))
+        (
+            f"{value:g}\u00a0%" + (" (target)" if value == reaching.target else ""),
+            reaching.reached(needed),
+        )
         for value, needed in zip(thresholds, reaching.needed(along, thresholds).T, strict=True)
-    ]
+    ]  # fmt: skip
     if any((reached.known < reached.count).any() for _, reached in found):
         text += "; the mean is over those of which it is known"
     rows = [
@@ -234,7 +213,7 @@ def reaching_table(results: Results, along: str, text: str, id: str) -> Table:
         ]
         for place, group in enumerate(reaching.groups)
     ]  # fmt: skip
-    return table(text, rows, id=id)
+    return table(text, rows, id=f"{'time' if along == TIME else 'epochs'}-to-accuracy")
 
 
 def cell(reached: Reached, place: int, trials: int, along: str) -> Valued | None:
