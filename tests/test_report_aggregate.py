@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from resray.errors import InputError
-from resray.report.aggregate import Results, load_results, split_settings
+from resray.report.aggregate import Results, load_results
 from resray.report.answer import answer
 from resray.report.comparison import Comparison, comparisons, signed_difference
 from resray.report.payload import packed
@@ -111,7 +111,7 @@ def test_label_takes_no_more_than_it_needs(tmp_path: Path) -> None:
 
 def test_common_settings_and_differences(tmp_path: Path) -> None:
     results = load(tmp_path, trial("resnet18"), trial("resnet34"))
-    common, differing = split_settings(results.groups)
+    common, differing = results.split_settings
     assert differing == ["model.name"]
     assert common["optimizer.lr"] == 0.1
 
@@ -120,7 +120,7 @@ def test_settings_that_do_not_apply_are_no_part_of_the_recipe(tmp_path: Path) ->
     whole = {"data": "cifar10", "epochs": 2, "schedule": {"name": "constant"}}
     rows = [trial(name, recipe=Recipe.model_validate({**whole, "model": name}).model_dump_json())
             for name in ("resnet50", "resnext50_32x4d")]  # fmt: skip
-    common, differing = split_settings(load(tmp_path, *rows).groups)
+    common, differing = load(tmp_path, *rows).split_settings
     assert differing == ["model.name"]
     foreign = {"model.block", "model.groups", "optimizer.betas", "schedule.rise", "schedule.gamma"}
     assert not foreign & common.keys()

@@ -200,15 +200,14 @@ def ablation_figure(results: Results) -> plot.Figure | None:
     if not made:
         return None
     look = plot.all_series(results.groups)
-    views = {view_label(ablation): step_panels(results, ablation, look) for ablation in made}
+    views = {
+        " · ".join(filter(None, (one.form, one.condition))): step_panels(results, one, look)
+        for one in made
+    }
     text = "Steps from top to bottom. Bars start at zero; shorter is faster. "
     if any(ablation.obstacle for ablation in made):
         text += "Open bars: shared machine, times not compared."
     return plot.Figure("ablation", "Ablation", text, [], **plot.between("Form", views))
-
-
-def view_label(ablation: Ablation) -> str:
-    return " · ".join(part for part in (ablation.form, ablation.condition) if part)
 
 
 def step_panels(
@@ -261,6 +260,4 @@ def accuracy_trace(
 
 def accuracy_range(trace: plot.Trace) -> list[float]:
     """Return an axis from the lowest to the highest accuracy, with room for the figures."""
-    values = [value for value in trace["x"] if value is not None] or [0.0]
-    room = 0.15 * max(max(values) - min(values), 1.0)
-    return [min(values) - room, max(values) + room]
+    return plot.with_room([x for x in trace["x"] if x is not None] or [0.0], 0.15, 1.0)

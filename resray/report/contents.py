@@ -53,21 +53,6 @@ class Section:
     """What stands in place of figures that the results do not suffice for."""
 
 
-def reaching_section(results: Results) -> Html:
-    """What it took to reach accuracies, in time and in epochs."""
-    return join([reaching_table(results, TIME), reaching_table(results, EPOCHS)])
-
-
-def time_section(results: Results) -> Html:
-    """Where the time went, and what more workers brought."""
-    return join([time_table(results), scaling_table(results)])
-
-
-def baseline_section(results: Results) -> Html:
-    """Differences to the baseline that the reader asked for."""
-    return differences_section(results, results.baseline)
-
-
 SECTIONS = (
     Section("answer", "Answer", "Answer", sections.answer_section),
     Section("claims", "Claims", "What the author claims", claims_section),
@@ -81,14 +66,16 @@ SECTIONS = (
     Section("points", "Points", "All points of the search", search_section.points_section),
     Section("published", "Published", "Published and measured", sections.published_section,
             {"published": published_figure}, figures_first=True),
-    Section("differences", "Differences", "Differences to a baseline", baseline_section),
+    Section("differences", "Differences", "Differences to a baseline",
+            lambda results: differences_section(results, results.baseline)),
     Section("ablation", "Ablation", "Ablation", ablation_section, {"ablation": ablation_figure}),
     Section("cost", "Cost", "Accuracy against cost", front_section, {"cost": cost_figure},
             figures_first=True, missing="No finished trial has a test accuracy at an epoch that "
             "validation selected."),
     Section("curves", "Curves", "Learning curves", None, {"curves": curve_figure},
             missing="No epoch has been recorded."),
-    Section("reaching", "Time to accuracy", "Time to accuracy", reaching_section,
+    Section("reaching", "Time to accuracy", "Time to accuracy",
+            lambda results: join(reaching_table(results, along) for along in (TIME, EPOCHS)),
             {"time-to-accuracy": time_to_accuracy_figure}, figures_first=True),
     Section("generalisation", "Gap", "Generalisation gap", generalisation_section,
             {"generalisation": generalisation_figure}, figures_first=True),
@@ -100,7 +87,8 @@ SECTIONS = (
     Section("phases", "Phases", "Schedule and phases", phases_section, {"phases": phases_figure}),
     Section("gradients", "Gradients", "Gradient norms", None, {"gradients": gradient_figure},
             missing="No gradient norm has been recorded."),
-    Section("time", "Time", "Time and throughput", time_section,
+    Section("time", "Time", "Time and throughput",
+            lambda results: join([time_table(results), scaling_table(results)]),
             {"time": time_figure, "scaling": scaling_figure, "batch": batch_figure},
             figures_first=True, missing="No finished trial has recorded its speed."),
     Section("timeline", "Timeline", "Timeline of the trials", None, {"timeline": timeline_figure}),

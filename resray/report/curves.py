@@ -109,7 +109,10 @@ def panels(
         name: plot.layout(one.title, 360, xaxis=one.axis, yaxis={"hoverformat": ".4~g"})
         for name, one in along.items()
     })  # fmt: skip
-    made = {split: traces(drawing, split) for split in SPLITS}
+    made: dict[str, list[plot.Trace]] = {}
+    for split in SPLITS:
+        found = quantities(lines, split)
+        made[split] = [*drawing.lines_and_bands(found, split), *drawing.marks(found, split)]
     return [
         plot.Panel(
             choice("quantity", {name: f"{split.capitalize()} {name} ({unit})"
@@ -119,11 +122,6 @@ def panels(
         )
         for split, own in made.items() if own
     ]  # fmt: skip
-
-
-def traces(drawing: Drawing, split: str) -> list[plot.Trace]:
-    found = quantities(drawing.lines, split)
-    return [*drawing.lines_and_bands(found, split), *drawing.marks(found, split)]
 
 
 def quantities(lines: LineSet, split: str) -> Quantities:

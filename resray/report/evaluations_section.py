@@ -213,8 +213,7 @@ def common_range(lines: Sequence[plot.Trace]) -> list[float]:
         for value, deviation in zip(line["y"], line["error_y"]["array"], strict=True)
         for part in (-1, 1)
     ] or [0.0, 100.0]
-    room = 0.05 * max(max(values) - min(values), 1.0)
-    return [min(values) - room, max(values) + room]
+    return plot.with_room(values, 0.05, 1.0)
 
 
 def severity_line(one: Evaluated, kind: str, series: plot.Series) -> plot.Trace:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from heapq import heappop, heappush
 from typing import Any
 
 import pandas as pd
@@ -122,33 +121,16 @@ def lanes(found: Sequence[Stretch]) -> dict[Process, Lane]:
     ends: dict[Process, datetime] = {}
     for one in found:
         ends[one.process] = max(ends.get(one.process, one.end), one.end)
-    hosts: dict[str, Lanes] = {}
+    until: dict[str, list[datetime]] = {}
     taken: dict[Process, Lane] = {}
     for one in found:
         if one.process not in taken:
-            own = hosts.setdefault(one.host, Lanes())
-            taken[one.process] = (one.host, own.take(one.start, ends[one.process]))
+            own = until.setdefault(one.host, [])
+            free = (lane for lane, end in enumerate(own) if end <= one.start)
+            lane = next(free, len(own))
+            own[lane : lane + 1] = [ends[one.process]]
+            taken[one.process] = (one.host, lane + 1)
     return taken
-
-
-class Lanes:
-    """The lanes of one host: those in use by the time until which they are, and those free."""
-
-    def __init__(self) -> None:
-        self._busy: list[tuple[datetime, int]] = []
-        self._free: list[int] = []
-        self._count = 0
-
-    def take(self, start: datetime, end: datetime) -> int:
-        """Return the lowest lane that is free from ``start`` on, and use it until ``end``."""
-        while self._busy and self._busy[0][0] <= start:
-            heappush(self._free, heappop(self._busy)[1])
-        if not self._free:
-            self._count += 1
-            self._free.append(self._count)
-        lane = heappop(self._free)
-        heappush(self._busy, (end, lane))
-        return lane
 
 
 def without_pauses(found: Sequence[Stretch]) -> tuple[list[Stretch], timedelta]:

@@ -13,7 +13,16 @@ from resray.report.curve_traces import choice
 from resray.report.label_places import LONGEST, label_places
 from resray.report.statistics import Moments
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, fixed, plotly_text, plural, signed, spread, with_interval
+from resray.report.text import (
+    Html,
+    fixed,
+    plotly_text,
+    plural,
+    shortened,
+    signed,
+    spread,
+    with_interval,
+)
 
 HEIGHT, INNER = 420, 340
 """Pixels of the plot, and between its axes."""
@@ -201,7 +210,7 @@ class Scatter:
         at = list(zip(x.tolist(), y.tolist(), strict=True))
         off = np.setdiff1d(self.places, members)
         others = [at[place] for place in off[:CLOUD_FROM].tolist() if np.isfinite(at[place]).all()]
-        names = [shortened(self.all_groups[place].label) for place in members]
+        names = [shortened(self.all_groups[place].label, LONGEST) for place in members]
         where = label_places([at[place] for place in members], names, others, INNER)
         texts = [plotly_text(name) if own else "" for name, own in zip(names, where, strict=True)]
         return texts, [own or "top left" for own in where]
@@ -219,10 +228,6 @@ class Scatter:
 def is_open(cost: Cost, group: Group) -> bool:
     """Whether a group's symbol is open: it shared its machine, so that its cost is no measure."""
     return cost.exclusive and not group.exclusive
-
-
-def shortened(label: str) -> str:
-    return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
 
 
 def caption(scatter: Scatter) -> Iterator[str]:

@@ -75,17 +75,11 @@ def scatter_panel(corrupted: Mapping[str, Pairs], look: Mapping[str, plot.Series
     traces = [scatter_point(look[label], pairs) for label, pairs in corrupted.items()]
     values = [pair for pairs in corrupted.values() for pair in pairs.values()]
     before, after = zip(*values, strict=True)
+    # The lines, which go on for ever, would stretch the axes.
     axes = plot.layout("test accuracy, uncorrupted (%)", 320, shapes=lines,
-                       xaxis={"nticks": 6, "range": with_room(before)},
-                       yaxis={"range": with_room(after)})  # fmt: skip
+                       xaxis={"nticks": 6, "range": plot.with_room(before, 0.08, 1.0)},
+                       yaxis={"range": plot.with_room(after, 0.08, 1.0)})  # fmt: skip
     return plot.Panel("Test accuracy under corruption (%)", traces, axes)
-
-
-def with_room(values: Sequence[float]) -> list[float]:
-    """Return an axis for these values: the lines, which go on for ever, would stretch it."""
-    low, high = min(values), max(values)
-    room = 0.08 * max(high - low, 1.0)
-    return [low - room, high + room]
 
 
 def line_of_change(change: float, dash: str) -> dict[str, Any]:

@@ -47,9 +47,14 @@ class Family:
         return f"{self.note}: {self.groups[0].label}"
 
     @property
+    def per_worker(self) -> float:
+        """The first group's throughput for each of its workers."""
+        return self.rates[0].mean / self.places[0]
+
+    @property
     def efficiencies(self) -> list[Summary | None]:
         """Each group's throughput in percent of what the first's would grow to."""
-        each = self.rates[0].mean / self.places[0]
+        each = self.per_worker
         if each <= 0:
             return [None] * len(self.groups)
         return [
@@ -184,7 +189,7 @@ def worker_panels(
     title = "workers of a trial"
     panel = rate_panel(found, looks, title, "Images per second")
     compared = [family for family in found if family.compared]
-    panel.traces[:0] = [ideal(family.places, per_worker(family)) for family in compared]
+    panel.traces[:0] = [ideal(family.places, family.per_worker) for family in compared]
     yield panel
     if compared:
         places = sorted({place for family in compared for place in family.places})
@@ -201,13 +206,8 @@ def rate_panel(
 
 def plot_layout(found: Sequence[Family], x_title: str) -> dict[str, Any]:
     ticks = sorted({place for family in found for place in family.places})
-    return plot.layout(x_title, 300, xaxis={"tickvals": ticks, "range": around(ticks)},
-                       yaxis={"rangemode": "tozero"})  # fmt: skip
-
-
-def around(ticks: Sequence[float]) -> list[float]:
-    room = 0.08 * (ticks[-1] - ticks[0])
-    return [ticks[0] - room, ticks[-1] + room]
+    x_axis = {"tickvals": ticks, "range": plot.with_room(ticks, 0.08)}
+    return plot.layout(x_title, 300, xaxis=x_axis, yaxis={"rangemode": "tozero"})
 
 
 def line(
@@ -235,10 +235,6 @@ def line(
         hovertemplate="%{customdata}<extra></extra>",
         cliponaxis=False,
     )  # fmt: skip
-
-
-def per_worker(family: Family) -> float:
-    return family.rates[0].mean / family.places[0]
 
 
 def ideal(places: Sequence[float], each: float | None = None) -> plot.Trace:

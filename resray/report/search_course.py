@@ -132,10 +132,7 @@ def rung_layout(rungs: dict[int, int], longest: int, *, logarithmic: bool) -> pl
             "ticktext": [str(epoch) for epoch in marked],
         }
     else:
-        room = 0.03 * max(longest - 1, 1)
-        axis = {"range": [1 - room, longest + room]} | (
-            {"dtick": 1} if longest <= 10 else {"nticks": 8}
-        )
+        axis = plot.axis_to(longest, 0.03)
     lines = [{"type": "line", "x0": epoch, "x1": epoch, "y0": 0, "y1": 1, "yref": "paper",
               "layer": "below", "line": {"color": "@axis", "width": 1, "dash": "dot"}}
              for epoch in rungs.values()]  # fmt: skip

@@ -141,16 +141,17 @@ def points_section(results: Results) -> Html:
 
 
 def points_table(search: Search) -> Table:
-    rows = (point_row(search, place, point) for place, point in enumerate(search.points, 1))
+    several = len(distinct((point.row for point in search.points), "device")) > 1
+    rows = (point_row(search, *each, several) for each in enumerate(search.points, 1))
     return table(RANKING, rows, id="points")
 
 
-def point_row(search: Search, place: int, point: SearchPoint) -> list[Cell]:
+def point_row(search: Search, place: int, point: SearchPoint, several_devices: bool) -> list[Cell]:
     style = "stopped" if point.stop else point.row["status"]
     state = tag("span", STATES[point.state], class_=f"status {style}")
     space = point.rows[0]["space"] if len(search.spaces) > 1 else None
     values = {key: value_text(value) for key, value in point.values.items()}
-    device = point.row["device"] if len(devices(search)) > 1 else None
+    device = point.row["device"] if several_devices else None
     return [
         number_cell("Rank", place),
         number_cell("Validation, %", tag("strong", fixed(point.accuracy))),
@@ -173,10 +174,6 @@ def audited_cell(search: Search, point: SearchPoint) -> Html | str | None:
     best = search.won.accuracy if search.won else None
     won = reached is not None and best is not None and reached > best
     return tag("strong", fixed(reached)) if won else fixed(reached)
-
-
-def devices(search: Search) -> list[str]:
-    return distinct((point.row for point in search.points), "device")
 
 
 def reason(point: SearchPoint) -> str | None:

@@ -189,6 +189,10 @@ def listed(values: Iterable[object], most: int = 4) -> str:
     return ", ".join(texts) or MISSING
 
 
+def shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def plural(number: int, noun: str) -> str:
     """Return ``1 trial`` or ``3 trials``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

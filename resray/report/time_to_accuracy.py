@@ -30,10 +30,6 @@ class Measure:
     ticks: str
     """Form of the axis's numbers."""
 
-    @property
-    def form(self) -> str:
-        return f".3{self.ticks}"
-
 
 def measures(reaching: Reaching, needed: dict[str, np.ndarray]) -> dict[str, Measure]:
     """Return the measures that were recorded, first the one to show: time, if it is comparable."""
@@ -156,7 +152,7 @@ def differences(above: Sequence[float], below: Sequence[float]) -> list[float]:
 def hover(group: Group, measure: Measure, comparable: bool) -> str:
     note = "" if comparable else f"<br>{plot.SHARED}"
     return (
-        f"<b>{plotly_text(group.label)}</b><br>%{{customdata[0]}} % after %{{y:{measure.form}}} "
+        f"<b>{plotly_text(group.label)}</b><br>%{{customdata[0]}} % after %{{y:.3{measure.ticks}}} "
         f"{measure.unit}<br>reached by %{{customdata[1]}} seeds{note}<extra></extra>"
     )
 
