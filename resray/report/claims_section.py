@@ -109,7 +109,7 @@ def check_item(results: Results, found: Judgement, with_outcome: bool) -> Html:
         "Measured": both(found.left, found.right),
         "Margin": margin_text(found),
         "95 % interval": interval_text(found),
-        "n": seeds_text(found),
+        "n": "" if found.seeds is None else plural(found.seeds, "seed"),
         "On": ", ".join(found.groups) if found.margin is not None else "",
     }
     shown = [tag("div", tag("dt", name), tag("dd", text)) for name, text in facts.items() if text]
@@ -133,9 +133,12 @@ def both(left: float | None, right: float | None) -> str:
 
 
 def margin_text(found: Judgement) -> str:
+    """Return by how much a comparison holds, or misses."""
     if found.left is None or found.right is None or found.margin is None:
         return ""
-    return held(found.left, found.right, found.margin)
+    if math.isclose(found.left, found.right):
+        return "both sides are equal"
+    return f"{'holds' if found.margin > 0 else 'misses'} by {number(abs(found.margin))}"
 
 
 def interval_text(found: Judgement) -> str:
@@ -143,10 +146,6 @@ def interval_text(found: Judgement) -> str:
     if not found.interval or math.isclose(found.interval.low, found.interval.high):
         return ""
     return f"{number(found.interval.low)} to {number(found.interval.high)}"
-
-
-def seeds_text(found: Judgement) -> str:
-    return "" if found.seeds is None else plural(found.seeds, "seed")
 
 
 def claims_table(results: Results, found: Sequence[Verdict]) -> Table:
@@ -172,13 +171,6 @@ def claim_rows(results: Results, found: Verdict) -> Iterator[list[Cell]]:
             text_cell("Verdict", each.outcome.value, facet=True),
             text_cell("Why", each.why),
         ]
-
-
-def held(left: float, right: float, margin: float) -> str:
-    """Return by how much a comparison holds, or misses."""
-    if math.isclose(left, right):
-        return "both sides are equal"
-    return f"{'holds' if margin > 0 else 'misses'} by {number(abs(margin))}"
 
 
 def number(value: float) -> str:
