@@ -1,6 +1,7 @@
 """Tables: markup that keeps what it was made from, so that it can be sorted, filtered, exported."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from resray.report.payload import packed
@@ -28,12 +29,17 @@ Cell = tuple[Column, object]
 
 
 def text_cell(title: str, value: object, optional: bool = False, facet: bool = False) -> Cell:
-    return Column(title, optional=optional, facet=facet), value
+    return column_of(title, False, optional, facet), value
 
 
 def number_cell(title: str, value: object, optional: bool = False) -> Cell:
+    return column_of(title, True, optional, False), value
+
+
+@lru_cache(maxsize=1000)
+def column_of(title: str, numeric: bool, optional: bool, facet: bool) -> Column:
     # The unit after the comma stays with the last word.
-    return Column(title.replace(", ", ",\u00a0"), numeric=True, optional=optional), value
+    return Column(title.replace(", ", ",\u00a0") if numeric else title, numeric, optional, facet)
 
 
 class Table(Html):
