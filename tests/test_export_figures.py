@@ -17,7 +17,7 @@ from resray.export.drawing import chosen_views, drawn_panels, view_choices
 from resray.export.figure_data import figure_frame
 from resray.export.figures import Look, export_figure, plot_of
 from resray.export.sheets import load
-from resray.report.figures import all_figures
+from resray.report.contents import all_figures
 from resray.report.palette import coloured, palette
 from resray.report.plot import Panel
 from tests.command_line import Resray, assert_refused

@@ -11,13 +11,12 @@ import pytest
 import yaml
 
 from resray.errors import InputError
-from resray.report.aggregate import Results, load_results, split_settings
+from resray.report.aggregate import Results, load_results
 from resray.report.answer import answer
 from resray.report.comparison import Comparison, comparisons, signed_difference
 from resray.report.payload import packed
 from resray.report.statistics import Summary, summarise
-from resray.report.tables import table
-from resray.report.tables import text_column as column
+from resray.report.tables import table, text_cell
 from resray.report.text import count, duration, plotly_text, spread, tag
 from resray.report.verdicts import verdicts
 from resray.study.recipe_spec import Recipe
@@ -112,7 +111,7 @@ def test_label_takes_no_more_than_it_needs(tmp_path: Path) -> None:
 
 def test_common_settings_and_differences(tmp_path: Path) -> None:
     results = load(tmp_path, trial("resnet18"), trial("resnet34"))
-    common, differing = split_settings(results.groups)
+    common, differing = results.split_settings
     assert differing == ["model.name"]
     assert common["optimizer.lr"] == 0.1
 
@@ -121,7 +120,7 @@ def test_settings_that_do_not_apply_are_no_part_of_the_recipe(tmp_path: Path) ->
     whole = {"data": "cifar10", "epochs": 2, "schedule": {"name": "constant"}}
     rows = [trial(name, recipe=Recipe.model_validate({**whole, "model": name}).model_dump_json())
             for name in ("resnet50", "resnext50_32x4d")]  # fmt: skip
-    common, differing = split_settings(load(tmp_path, *rows).groups)
+    common, differing = load(tmp_path, *rows).split_settings
     assert differing == ["model.name"]
     foreign = {"model.block", "model.groups", "optimizer.betas", "schedule.rise", "schedule.gamma"}
     assert not foreign & common.keys()
@@ -206,7 +205,7 @@ def test_numbers_as_text() -> None:
 
 def test_text_is_harmless_in_each_language() -> None:
     assert tag("p", "<b>&", title='"') == '<p title="&quot;">&lt;b&gt;&amp;</p>'
-    assert "<script>" not in table("<script>", [column("<script>")], [["<script>"]], id="a")
+    assert "<script>" not in table("<script>", [[text_cell("<script>", "<script>")]], id="a")
     assert plotly_text("<b>%{x}") == "&lt;b&gt;&#37;{x}"
     assert plotly_text("$x$") == "&#36;x&#36;"
     html = packed("a", {"a": ["</script>\u2028", "\ud800"]})

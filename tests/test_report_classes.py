@@ -8,8 +8,12 @@ import pytest
 
 from resray.report.aggregate import Results, load_results
 from resray.report.by_class import MOST, class_accuracies, confusions
-from resray.report.classes_section import classes_figure, classes_section
-from resray.report.confusion import confusion_figure, most_confused
+from resray.report.classes_section import (
+    classes_figure,
+    classes_section,
+    confusion_figure,
+    most_confused,
+)
 from resray.report.page import render
 from resray.report.tables import Table
 from resray.report.text import plain_text

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from resray.report.aggregate import Results, load_results
+from resray.report.contents import all_figures
 from resray.report.curves import curve_figure
-from resray.report.epoch_lines import outline
-from resray.report.figures import all_figures
+from resray.report.epoch_lines import FEWEST, WIDTH, kept_points, most_points, outline
 from resray.report.gradients import gradient_figure
 from resray.report.page import render
 from resray.report.plot import Figure, Panel, Trace
-from resray.report.thinning import FEWEST, WIDTH, kept_points, most_points
 from tests.report_builder import epochs_of, trial, write_results
 
 NAN = float("nan")

@@ -11,7 +11,7 @@ import pytest
 from resray.errors import InputError
 from resray.report import write_report
 from resray.report.aggregate import load_results
-from resray.report.figures import all_figures
+from resray.report.contents import all_figures
 from resray.report.sections import SYMBOL_PATHS
 from resray.results.schema import TABLES
 from resray.study.recipe_spec import Recipe

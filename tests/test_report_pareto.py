@@ -10,10 +10,9 @@ import pytest
 
 from resray.report.aggregate import Results, load_results
 from resray.report.costs import front
-from resray.report.front_table import front_section
 from resray.report.label_places import LETTER, WIDTH, boxes, label_places, overlap
 from resray.report.page import render
-from resray.report.pareto import CLOUD_FROM, cost_figure
+from resray.report.pareto import CLOUD_FROM, cost_figure, front_section
 from resray.report.plot import Figure, Trace
 from resray.report.tables import Table
 from tests.report_builder import evaluation, trial, write_results

@@ -9,8 +9,8 @@ import yaml
 
 from resray.report.aggregate import load_results
 from resray.report.answer import answer
+from resray.report.claims_section import published_sides
 from resray.report.comparison import Comparison, comparisons, signed_difference
-from resray.report.published_claims import published_sides
 from resray.report.sections import means_table, published_section
 from resray.report.study_file import read_study
 from resray.study.claims import check_statement

@@ -28,7 +28,7 @@ from resray.report.search_words import (
     winner_words,
 )
 from resray.report.statistics import most_hits
-from resray.report.tables import LONG, number_column, table, text_column
+from resray.report.tables import LONG, number_cell, table, text_cell
 from resray.results.store import ResultStore
 from resray.study.search_spec import SearchSettings
 from tests.page_reader import figures_of, packed_in, panels_of
@@ -444,8 +444,9 @@ def test_damaged_rows_still_make_a_page(tmp_path: Path, damage: dict[str, Any]) 
 
 
 def test_many_points_are_packed_behind_the_first(tmp_path: Path) -> None:
-    rows = [[place, str(place)] for place in range(LONG + 20)]
-    html = table("Points", [number_column("Rank"), text_column("State")], rows, id="points")
+    places = range(LONG + 20)
+    rows = ([number_cell("Rank", place), text_cell("State", str(place))] for place in places)
+    html = table("Points", rows, id="points")
     assert html.count("<tr>") == 1 + LONG
     packed = json.loads(packed_in(html)["table-points"])
     assert [cells[0] for cells in packed["texts"]] == [str(place) for place in range(LONG + 20)]

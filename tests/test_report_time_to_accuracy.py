@@ -9,11 +9,10 @@ import pytest
 
 from resray.report.aggregate import Results, load_results
 from resray.report.payload import figure_payload
-from resray.report.reaching import Reaching, round_numbers, thresholds_of
+from resray.report.reaching import EPOCHS, TIME, Reaching, round_numbers, thresholds_of
 from resray.report.time_to_accuracy import (
-    epochs_to_accuracy_table,
+    reaching_table,
     time_to_accuracy_figure,
-    time_to_accuracy_table,
 )
 from tests.report_builder import epochs_of, trial, write_results
 
@@ -71,7 +70,7 @@ def test_test_accuracy_is_never_looked_at(tmp_path: Path) -> None:
               for epoch in epochs_of(row)]  # fmt: skip
     results = load_results(write_results(tmp_path, [row], epochs=epochs))
     assert time_to_accuracy_figure(results) is None
-    assert time_to_accuracy_table(results) is None
+    assert reaching_table(results, TIME) == ""
 
 
 def test_stopped_trials_enter_no_mean(tmp_path: Path) -> None:
@@ -130,12 +129,12 @@ def test_time_comes_first_where_it_can_be_compared(results: Results, tmp_path: P
 
 
 def test_the_tables_say_how_many_got_there(results: Results) -> None:
-    made = time_to_accuracy_table(results)
+    made = reaching_table(results, TIME)
     assert made is not None
     fast, slow = made.rows
     assert fast[1:3] == ("1\u00a0min 15\u00a0s (2 of 2)",) * 2
     assert slow[1] == "2\u00a0min 0\u00a0s (1 of 2)"
-    epochs = epochs_to_accuracy_table(results)
+    epochs = reaching_table(results, EPOCHS)
     assert epochs is not None
     assert epochs.rows[0][1] == "2.5 (2 of 2)"
 
@@ -146,7 +145,7 @@ def test_what_is_not_known_was_reached_all_the_same(tmp_path: Path) -> None:
               for row in rows for epoch in epochs_of(row)]  # fmt: skip
     epochs[0]["seconds_training"] = None
     results = load_results(write_results(tmp_path, rows, epochs=epochs))
-    times, numbers = time_to_accuracy_table(results), epochs_to_accuracy_table(results)
+    times, numbers = reaching_table(results, TIME), reaching_table(results, EPOCHS)
     assert times is not None
     assert numbers is not None
     assert times.rows[0][1] == "1\u00a0min 0\u00a0s (3 of 3, known of 2)"
@@ -157,7 +156,7 @@ def test_what_is_not_known_was_reached_all_the_same(tmp_path: Path) -> None:
 
 def test_a_threshold_that_nobody_reached_is_a_dash(tmp_path: Path) -> None:
     curves: dict[tuple[str, int], Curve] = {("a", 0): [20, 30], ("b", 0): [20, 70]}
-    made = epochs_to_accuracy_table(written(tmp_path, curves))
+    made = reaching_table(written(tmp_path, curves), EPOCHS)
     assert made is not None
     assert made.rows[0][-1] == "30.00"
     assert made.rows[0][2] is None
@@ -169,7 +168,7 @@ def test_the_target_of_the_study_is_a_threshold(tmp_path: Path) -> None:
     epochs = [epoch | {"validation_accuracy": 10.0 * epoch["epoch"]}
               for row in rows for epoch in epochs_of(row)]  # fmt: skip
     made = write_results(tmp_path, rows, epochs=epochs, study=study)
-    table = time_to_accuracy_table(load_results(made))
+    table = reaching_table(load_results(made), TIME)
     assert table is not None
     titles = [column.title for column in table.columns]
     assert "60\u00a0% (target)" in titles

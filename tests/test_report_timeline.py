@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from resray.report.aggregate import load_results
-from resray.report.lanes import Stretch, in_time, lanes, utilisation, without_pauses
+from resray.report.lanes import Stretch, Timeline, in_time, lanes, utilisation, without_pauses
 from resray.report.payload import figure_payload
 from resray.report.plot import Figure
 from resray.report.timeline import (
@@ -178,7 +178,7 @@ def test_a_few_trials_have_a_bar_each() -> None:
 def test_of_many_trials_short_neighbours_of_one_fate_share_a_bar() -> None:
     found = [stretch(n, n + 1, outcome="failed" if n == 2500 else "completed")
              for n in range(5000)]  # fmt: skip
-    bars = list(together(found, found, lanes(found), shortest_bar(found, 1)))
+    bars = list(together(Timeline(found), shortest_bar(found, 1)))
     assert sum(len(bar.members) for bar in bars) == 5000
     assert len(bars) <= MOST_BARS
     (failed,) = (bar for bar in bars if bar.stretch.outcome == "failed")

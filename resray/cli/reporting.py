@@ -158,14 +158,14 @@ def compare(
 ) -> None:
     """Compare results folders: what differs, by how much, and is it real."""
     from resray.compare.conditions import read_condition
-    from resray.compare.run import Asked, run_comparison
+    from resray.compare.run import run_comparison
 
     names, paths = split_names(folders)
     conditions = [read_condition(text) for text in fail_if or ()]
     conditions += [read_condition(text, only_real=True) for text in fail_if_real or ()]
     if output is not None:
         check_output(output)
-    found = run_comparison(Asked(paths, names, metric or (), select or (), conditions))
+    found = run_comparison(paths, names, metric or (), select or (), conditions)
     print_found(found, as_json)
     if output is not None:
         from resray.report.page import write_report

@@ -13,20 +13,6 @@ from resray.report.text import listed
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is to be compared."""
-
-    folders: Sequence[Path]
-    names: Sequence[str | None]
-    """What to call them; None: by the path."""
-    metrics: Sequence[str] = ()
-    """None of them: `USUAL`, as far as they were measured."""
-    select: Sequence[str] = ()
-    """Patterns of names or labels of configurations."""
-    conditions: Sequence[Condition] = ()
-
-
-@dataclass(frozen=True)
 class Comparison:
     """What came of it."""
 
@@ -40,16 +26,30 @@ class Comparison:
         return exit_code(self.checks)
 
 
-def run_comparison(asked: Asked) -> Comparison:
+def run_comparison(
+    paths: Sequence[Path],
+    names: Sequence[str | None],
+    metrics: Sequence[str] = (),
+    select: Sequence[str] = (),
+    conditions: Sequence[Condition] = (),
+) -> Comparison:
     """Match the folders' configurations, compare them by each metric and check the conditions.
 
-    Raises InputError if there are fewer than two folders, one holds no results, a metric is not
-    known, a pattern matches nothing, or no configuration is in two folders.
+    ``names`` are what to call the folders, None: by the path. Without ``metrics`` they are compared
+    by `USUAL`, as far as these were measured. ``select`` are patterns of names or labels of
+    configurations. Raises InputError if there are fewer than two folders, one holds no results, a
+    metric is not known, a pattern matches nothing, or no configuration is in two folders.
     """
-    folders = open_folders(asked)
-    typed = [*asked.metrics, *(condition.metric for condition in asked.conditions)]
-    metrics = list(dict.fromkeys([*(() if asked.metrics else USUAL), *typed]))
-    found = {metric: compare(folders, metric) for metric in metrics}
+    if len(paths) < 2:
+        alone = listed(map(str, paths))
+        raise InputError(f"compare: name two results folders or more; there is only {alone}")
+    for metric in metrics:
+        if metric not in METRICS:
+            raise InputError(unknown("--metric", metric, METRICS))
+    folders = open_folders(paths, names, select)
+    typed = [*metrics, *(condition.metric for condition in conditions)]
+    wanted = dict.fromkeys([*(() if metrics else USUAL), *typed])
+    found = {metric: compare(folders, metric) for metric in wanted}
     tables = {
         metric: rows
         for metric, rows in found.items()
@@ -57,26 +57,20 @@ def run_comparison(asked: Asked) -> Comparison:
     }
     checks = [
         check(condition, found[condition.metric], lost(folders, condition.metric))
-        for condition in asked.conditions
+        for condition in conditions
     ]
     return Comparison(folders, tables, checks)
 
 
-def open_folders(asked: Asked) -> Folders:
-    if len(asked.folders) < 2:
-        alone = listed(map(str, asked.folders))
-        raise InputError(f"compare: name two results folders or more; there is only {alone}")
-    for metric in asked.metrics:
-        if metric not in METRICS:
-            raise InputError(unknown("--metric", metric, METRICS))
-    check_different(asked.folders)
-    names = called_names(asked.folders, asked.names)
-    sources = {
-        name: load_results(folder) for name, folder in zip(names, asked.folders, strict=True)
-    }
-    folders = matched(sources, asked.select)
+def open_folders(
+    paths: Sequence[Path], names: Sequence[str | None], select: Sequence[str]
+) -> Folders:
+    check_different(paths)
+    called = called_names(paths, names)
+    sources = {name: load_results(path) for name, path in zip(called, paths, strict=True)}
+    folders = matched(sources, select)
     if not folders.pairs:
         own = "; ".join(f"{name}: {listed(group.label for group in results.groups)}"
                         for name, results in sources.items())  # fmt: skip
-        raise InputError(f"compare: no configuration is in {names[0]} and another folder ({own})")
+        raise InputError(f"compare: no configuration is in {called[0]} and another folder ({own})")
     return folders

@@ -22,8 +22,7 @@ from resray.export.heading import Heading
 from resray.export.images import IMAGE_FORMATS, draw_images
 from resray.export.sheets import load
 from resray.report.aggregate import Results
-from resray.report.contents import SECTIONS
-from resray.report.figures import all_figures
+from resray.report.contents import SECTIONS, all_figures
 from resray.report.palette import THEMES
 from resray.report.plot import Figure
 from resray.report.text import plural
@@ -134,5 +133,5 @@ def caption_of(results: Results, figure: Figure) -> str:
 
 def reductions_note(results: Results, figure: Figure) -> str:
     """Return the note of the figure's section on reduced runs."""
-    sections = (part for part in SECTIONS if figure.id in (part.figures or (part.id,)))
+    sections = (part for part in SECTIONS if figure.id in part.figures)
     return next((part.note(results) for part in sections), "")

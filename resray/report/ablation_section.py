@@ -3,23 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from resray.report import plot
 from resray.report.ablation import Ablation, MeasuredStep, ablations
 from resray.report.aggregate import Results, name_of
 from resray.report.metrics import values_of
-from resray.report.plot import (
-    Figure,
-    Panel,
-    Series,
-    Trace,
-    all_series,
-    bar_layout,
-    bars,
-    between,
-)
 from resray.report.record import setting
 from resray.report.sections import marks
 from resray.report.statistics import Summary, summarise
-from resray.report.tables import number_column, table, text_column
+from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import MISSING, Html, fixed, join, listed, plotly_text, signed, spread, tag
 from resray.study.entries import FULL, PLAIN
 from resray.study.layers import flatten
@@ -67,21 +58,10 @@ def form_table(results: Results, ablation: Ablation, id: str) -> Html:
     assert ablate is not None
     targets = [ablate.target_accuracy, ablation.common_accuracy]
     wanted = list(dict.fromkeys(target for target in targets if target is not None))
-    columns = [
-        text_column("Step"),
-        text_column("Switched"),
-        number_column("n"),
-        number_column("Seconds per epoch"),
-        number_column(FACTORS[ablation.form]),
-        number_column("Test accuracy, %"),
-        number_column(f"Points against {AGAINST[ablation.form]}"),
-        *(number_column(f"Seconds to {fixed(target)}\u00a0%") for target in wanted),
-        text_column("Note", optional=True),
-    ]
-    rows = [
+    rows = (
         step_row(ablation, place, ablate.changes, wanted) for place in range(len(ablation.steps))
-    ]
-    return table(caption(ablation), columns, rows, id=id)
+    )
+    return table(caption(ablation), rows, id=id)
 
 
 def step_row(
@@ -89,20 +69,21 @@ def step_row(
     place: int,
     changes: Mapping[str, Mapping[str, Any]],
     targets: Sequence[float],
-) -> list[object]:
+) -> list[Cell]:
     measured = ablation.steps[place]
     shared = " (shared)" if ablation.obstacle and measured.seconds else ""
     return [
-        step_label(ablation, place),
-        switched(ablation, place, changes),
-        len(measured.group.finished) if measured.group else 0,
-        seconds_text(measured.seconds) + shared,
-        fixed(ablation.factor(place)),
-        tag("strong", spread(measured.accuracy)),
-        signed(ablation.gain(place)),
-        *(time_to(measured, target, shared) for target in targets),
-        note(ablation, place),
-    ]
+        text_cell("Step", step_label(ablation, place)),
+        text_cell("Switched", switched(ablation, place, changes)),
+        number_cell("n", len(measured.group.finished) if measured.group else 0),
+        number_cell("Seconds per epoch", seconds_text(measured.seconds) + shared),
+        number_cell(FACTORS[ablation.form], fixed(ablation.factor(place))),
+        number_cell("Test accuracy, %", tag("strong", spread(measured.accuracy))),
+        number_cell(f"Points against {AGAINST[ablation.form]}", signed(ablation.gain(place))),
+        *(number_cell(f"Seconds to {fixed(target)}\u00a0%", time_to(measured, target, shared))
+          for target in targets),
+        text_cell("Note", note(ablation, place), optional=True),
+    ]  # fmt: skip
 
 
 def note(ablation: Ablation, place: int) -> str | None:
@@ -213,28 +194,29 @@ def cautions(ablation: Ablation) -> list[str]:
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def ablation_figure(results: Results) -> Figure | None:
+def ablation_figure(results: Results) -> plot.Figure | None:
     """Seconds per epoch of each step with its test accuracy beside it; a view for each form."""
     made = ablations(results)
     if not made:
         return None
-    look = all_series(results.groups)
-    views = {view_label(ablation): step_panels(results, ablation, look) for ablation in made}
+    look = plot.all_series(results.groups)
+    views = {
+        " · ".join(filter(None, (one.form, one.condition))): step_panels(results, one, look)
+        for one in made
+    }
     text = "Steps from top to bottom. Bars start at zero; shorter is faster. "
     if any(ablation.obstacle for ablation in made):
         text += "Open bars: shared machine, times not compared."
-    return Figure("ablation", "Ablation", text, [], **between("Form", views))
+    return plot.Figure("ablation", "Ablation", text, [], **plot.between("Form", views))
 
 
-def view_label(ablation: Ablation) -> str:
-    return " · ".join(part for part in (ablation.form, ablation.condition) if part)
-
-
-def step_panels(results: Results, ablation: Ablation, look: dict[str, Series]) -> list[Panel]:
+def step_panels(
+    results: Results, ablation: Ablation, look: dict[str, plot.Series]
+) -> list[plot.Panel]:
     places = [place for place, step in enumerate(ablation.steps) if step.group]
     shared = " (shared)" if ablation.obstacle else ""
     labels = [plotly_text(step_label(ablation, place)) + shared for place in places]
-    seconds = bars(
+    seconds = plot.bars(
         [step.group for step in ablation.finished if step.group], look, "training",
         lambda group: list(values_of(results, group, "seconds_per_epoch").values()),
         spread_bars=True,
@@ -245,14 +227,18 @@ def step_panels(results: Results, ablation: Ablation, look: dict[str, Series]) -
     accuracy = accuracy_trace(ablation.finished, labels, look)
     axis = {"range": accuracy_range(accuracy), "showgrid": True}
     return [
-        Panel("Training seconds per epoch", [seconds], bar_layout("seconds", len(places), 34)),
-        Panel("Test accuracy (%)", [accuracy], bar_layout("%", len(places), 34, xaxis=axis)),
+        plot.Panel(
+            "Training seconds per epoch", [seconds], plot.bar_layout("seconds", len(places), 34)
+        ),
+        plot.Panel(
+            "Test accuracy (%)", [accuracy], plot.bar_layout("%", len(places), 34, xaxis=axis)
+        ),
     ]
 
 
 def accuracy_trace(
-    steps: Sequence[MeasuredStep], labels: Sequence[str], look: Mapping[str, Series]
-) -> Trace:
+    steps: Sequence[MeasuredStep], labels: Sequence[str], look: Mapping[str, plot.Series]
+) -> plot.Trace:
     series = [look[step.label] for step in steps]
     summaries = [step.accuracy for step in steps]
     deviations = [summary and summary.deviation for summary in summaries]
@@ -272,8 +258,6 @@ def accuracy_trace(
     }  # fmt: skip
 
 
-def accuracy_range(trace: Trace) -> list[float]:
+def accuracy_range(trace: plot.Trace) -> list[float]:
     """Return an axis from the lowest to the highest accuracy, with room for the figures."""
-    values = [value for value in trace["x"] if value is not None] or [0.0]
-    room = 0.15 * max(max(values) - min(values), 1.0)
-    return [min(values) - room, max(values) + room]
+    return plot.with_room([x for x in trace["x"] if x is not None] or [0.0], 0.15, 1.0)

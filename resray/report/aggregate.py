@@ -153,7 +153,11 @@ class Results:
     @cached_property
     def split_settings(self) -> tuple[dict[str, Any], list[str]]:
         """The settings in use that all groups share, and the keys in which some differ."""
-        return split_settings(self.groups)
+        used = [group.used for group in self.groups]
+        keys = list(dict.fromkeys(key for settings in used for key in settings))
+        differing = [key for key in keys if len({repr(settings.get(key)) for settings in used}) > 1]
+        common = {key: used[0].get(key) for key in keys if key not in differing}
+        return common, differing
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -287,15 +291,6 @@ def settings_of(identity: Identity) -> dict[str, Any]:
         "data.checksum": checksum and str(checksum)[:8],
     }
     return {**flatten(parsed_json(recipe, {})), **others}
-
-
-def split_settings(groups: Sequence[Group]) -> tuple[dict[str, Any], list[str]]:
-    """Return the settings in use that all groups share, and the keys in which some differ."""
-    used = [group.used for group in groups]
-    keys = list(dict.fromkeys(key for settings in used for key in settings))
-    differing = [key for key in keys if len({repr(settings.get(key)) for settings in used}) > 1]
-    common = {key: used[0].get(key) for key in keys if key not in differing}
-    return common, differing
 
 
 def stopped_as_asked(row: Row) -> bool:

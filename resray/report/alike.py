@@ -3,15 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from resray.report.aggregate import Group
-from resray.report.reductions import (
-    follows_length,
-    is_length,
-    is_stand_in,
-    setting_of,
-    without_old,
-)
+from resray.report.aggregate import Group, Results
+from resray.report.metrics import foreign_files, limits
+from resray.report.reductions import follows_length, is_length, is_stand_in, setting_of, without_old
 from resray.report.text import listed
+from resray.study.applicable import in_use
+from resray.study.metrics import COUNTED, OF_DEVICE
 
 
 @dataclass(frozen=True)
@@ -68,3 +65,73 @@ def obstacles(first: Condition, second: Condition) -> Iterator[str]:
         yield "other length"
     if reduced := first.reduced ^ second.reduced:
         yield f"reduced otherwise: {listed(sorted(reduced))}"
+
+
+# --- a metric of one configuration in two folders -------------------------------------------------
+
+OF_LOSS = ("label_smoothing", "mixing", "augmentation", "phases")
+"""Settings that give a training loss other targets or other images."""
+EVALUATED_ON = "evaluated on "
+"""Begins what `limits` says of an evaluation."""
+
+
+def incomparable(
+    first: Results, one: Group, second: Results, other: Group, metric: str
+) -> Iterator[str]:
+    """Yield why a metric of two groups cannot be compared; nothing stands against it of a network's
+    size, which is exact."""
+    if metric in COUNTED:
+        return
+    yield from obstacles(condition_of(one), condition_of(other))
+    if stand_ins(one) != stand_ins(other):
+        yield f"another model stands in: {listed([*stand_ins(one), *stand_ins(other)])}"
+    if metric in OF_DEVICE:
+        yield from of_device(one, other)
+    elif metric == "validation_accuracy":
+        if one.distinct("validation_images") != other.distinct("validation_images"):
+            yield "other validation images"
+    elif metric == "train_loss":
+        yield from of_loss(one, other)
+    else:
+        yield from of_evaluation(first, one, second, other, metric)
+
+
+def stand_ins(group: Group) -> list[str]:
+    model = str(group.trials[0]["model"])
+    return [text for text in group.reductions if is_stand_in(text, model)]
+
+
+def of_device(one: Group, other: Group) -> Iterator[str]:
+    """Yield why times, throughputs and memory cannot be compared."""
+    if one.distinct("device") != other.distinct("device"):
+        yield "other device"
+    elif not (one.exclusive and other.exclusive):
+        yield "shared machine"
+
+
+def of_loss(one: Group, other: Group) -> Iterator[str]:
+    before, after = in_use(one.settings), in_use(other.settings)
+    changed = [
+        key
+        for key in dict.fromkeys([*before, *after])
+        if key.startswith(OF_LOSS) and before.get(key) != after.get(key)
+    ]
+    if changed:
+        yield f"another loss: {listed(changed)} differs"
+
+
+def of_evaluation(
+    first: Results, one: Group, second: Results, other: Group, metric: str
+) -> Iterator[str]:
+    """Yield why what `resray evaluate` measured cannot be compared."""
+    evaluated = [
+        [text for text in limits(results, group, metric) if text.startswith(EVALUATED_ON)]
+        for results, group in ((first, one), (second, other))
+    ]
+    if evaluated[0] != evaluated[1]:
+        yield f"not the same images: {listed([*evaluated[0], *evaluated[1]])}"
+    if metric == "hidden_accuracy":
+        files = [foreign_files(results, group) for results, group in
+                 ((first, one), (second, other))]  # fmt: skip
+        if files[0].keys() != files[1].keys():
+            yield "other foreign files"

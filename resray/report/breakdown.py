@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from resray.report.aggregate import Results, Row
+from resray.report.statistics import Moments
 
 PARTS = ("training", "warming up", "evaluating", "starting", "other")
 
@@ -87,11 +88,6 @@ def mean_where(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 def means_of(values: np.ndarray, owners: np.ndarray, groups: int) -> np.ndarray:
     """Return the means over the rows of each group, NaN where none has a finite value.
 
-    ``values`` is (trials,) or (trials, columns); ``owners`` gives each trial's group.
+    ``values`` is (trials, columns); ``owners`` gives each trial's group.
     """
-    known = np.isfinite(values)
-    shape = (groups, *values.shape[1:])
-    total, count = np.zeros(shape), np.zeros(shape)
-    np.add.at(total, owners, np.where(known, values, 0.0))
-    np.add.at(count, owners, known)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return np.stack([Moments.of(column, owners, groups).mean for column in values.T], axis=1)

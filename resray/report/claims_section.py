@@ -2,14 +2,18 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from resray.report.aggregate import Results
-from resray.report.published_claims import published_sides
-from resray.report.tables import Table, number_column, table, text_column
+from resray.report.margins import sides
+from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import MISSING, Html, count, join, plural, tag
 from resray.report.verdicts import Judgement, Outcome, Verdict, judged_folder, verdicts
-from resray.study.claims import check_statement
+from resray.study.claims import Statement, Value, check_statement
+from resray.study.spec import Published
 
 SYMBOLS = {
     Outcome.SUPPORTED: "✓",
@@ -105,7 +109,7 @@ def check_item(results: Results, found: Judgement, with_outcome: bool) -> Html:
         "Measured": both(found.left, found.right),
         "Margin": margin_text(found),
         "95 % interval": interval_text(found),
-        "n": seeds_text(found),
+        "n": "" if found.seeds is None else plural(found.seeds, "seed"),
         "On": ", ".join(found.groups) if found.margin is not None else "",
     }
     shown = [tag("div", tag("dt", name), tag("dd", text)) for name, text in facts.items() if text]
@@ -129,9 +133,12 @@ def both(left: float | None, right: float | None) -> str:
 
 
 def margin_text(found: Judgement) -> str:
+    """Return by how much a comparison holds, or misses."""
     if found.left is None or found.right is None or found.margin is None:
         return ""
-    return held(found.left, found.right, found.margin)
+    if math.isclose(found.left, found.right):
+        return "both sides are equal"
+    return f"{'holds' if found.margin > 0 else 'misses'} by {number(abs(found.margin))}"
 
 
 def interval_text(found: Judgement) -> str:
@@ -141,37 +148,29 @@ def interval_text(found: Judgement) -> str:
     return f"{number(found.interval.low)} to {number(found.interval.high)}"
 
 
-def seeds_text(found: Judgement) -> str:
-    return "" if found.seeds is None else plural(found.seeds, "seed")
-
-
 def claims_table(results: Results, found: Sequence[Verdict]) -> Table:
     """The claims with a row for each comparison."""
-    columns = [text_column("Claim"), text_column("Text"), text_column("Comparison", optional=True)]
-    columns += [text_column(title, optional=True) for title in
-                ("Published", "Measured", "Margin", "95 % interval of the margin")]  # fmt: skip
-    columns += [number_column("n", optional=True), text_column("Verdict", facet=True),
-                text_column("Why")]  # fmt: skip
-    rows = [row for each in found for row in claim_rows(results, each)]
-    return table("Claims, published and measured, and what was made of each comparison",
-                 columns, rows, id="claims")  # fmt: skip
+    rows = (row for each in found for row in claim_rows(results, each))
+    return table("Claims, published and measured, and what was made of each comparison", rows,
+                 id="claims")  # fmt: skip
 
 
-def claim_rows(results: Results, found: Verdict) -> Iterator[list[object]]:
-    head = [found.claim.id, found.claim.text]
-    if not found.judgements:
-        yield [*head, None, None, None, None, None, None, found.outcome.value, found.why]
-    for each in found.judgements:
-        texts = (each.text, published_text(results, each), both(each.left, each.right),
-                 margin_text(each), interval_text(each))  # fmt: skip
-        yield [*head, *(text or None for text in texts), each.seeds, each.outcome.value, each.why]
-
-
-def held(left: float, right: float, margin: float) -> str:
-    """Return by how much a comparison holds, or misses."""
-    if math.isclose(left, right):
-        return "both sides are equal"
-    return f"{'holds' if margin > 0 else 'misses'} by {number(abs(margin))}"
+def claim_rows(results: Results, found: Verdict) -> Iterator[list[Cell]]:
+    # What is not tested has no comparison, and none of its figures.
+    for each in found.judgements or [Judgement("", found.outcome, found.why)]:
+        published = published_text(results, each) if each.text else ""
+        yield [
+            text_cell("Claim", found.claim.id),
+            text_cell("Text", found.claim.text),
+            text_cell("Comparison", each.text or None, optional=True),
+            text_cell("Published", published or None, optional=True),
+            text_cell("Measured", both(each.left, each.right) or None, optional=True),
+            text_cell("Margin", margin_text(each) or None, optional=True),
+            text_cell("95 % interval of the margin", interval_text(each) or None, optional=True),
+            number_cell("n", each.seeds, optional=True),
+            text_cell("Verdict", each.outcome.value, facet=True),
+            text_cell("Why", each.why),
+        ]
 
 
 def number(value: float) -> str:
@@ -181,3 +180,57 @@ def number(value: float) -> str:
     else:
         text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     return MISSING if text in ("nan", "inf", "-inf") else text.replace("-", "−", 1)
+
+
+# --- what a comparison was by its author's own figures --------------------------------------------
+
+
+@dataclass(frozen=True)
+class PublishedSides:
+    """Both sides of a comparison, worked out from figures of one source."""
+
+    left: float
+    right: float
+    source: str
+
+
+def published_sides(figures: Sequence[Published], statement: Statement) -> PublishedSides | None:
+    """Return a comparison's sides by the figures that somebody published, None if any is missing.
+
+    Figures of one source only are put together, and of one protocol where that has all of them.
+    """
+    for alike in (lambda figure: (figure.source, figure.protocol), lambda figure: figure.source):
+        for own in gathered(figures, alike):
+            chosen = {value: figure_of(own, value) for value in statement.values}
+            known = {value: figure for value, figure in chosen.items() if figure is not None}
+            # One figure for two values would be held against itself.
+            if len({id(figure) for figure in known.values()}) == len(chosen):
+                return worked_out(statement, known)
+    return None
+
+
+def gathered(
+    figures: Sequence[Published], alike: Callable[[Published], Hashable]
+) -> Iterator[list[Published]]:
+    """Yield the figures in groups of those that are alike, in order."""
+    groups: dict[Hashable, list[Published]] = {}
+    for figure in figures:
+        groups.setdefault(alike(figure), []).append(figure)
+    yield from groups.values()
+
+
+def figure_of(figures: Sequence[Published], value: Value) -> Published | None:
+    """Return the first figure of a value; one of a training's end is not that of an epoch."""
+    wanted = (value.metric, value.trial, value.epoch)
+    for figure in figures:
+        of_variant = value.variant is None or figure.variant in (None, value.variant)
+        if of_variant and (figure.metric, figure.trial, figure.epoch) == wanted:
+            return figure
+    return None
+
+
+def worked_out(statement: Statement, known: dict[Value, Published]) -> PublishedSides | None:
+    draws = {value: np.array([figure.value]) for value, figure in known.items()}
+    left, right = (float(side[0]) for side in sides(statement, draws))
+    source = next(iter(known.values())).source
+    return PublishedSides(left, right, source) if np.isfinite([left, right]).all() else None

@@ -1,26 +1,24 @@
 """Accuracy class by class: which classes are hard, and for which configuration."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from resray.report import plot
 from resray.report.aggregate import Results
-from resray.report.by_class import MOST, ByClass, accuracy_of, class_accuracies, confusions
-from resray.report.confusion import confused_table
-from resray.report.plot import (
-    Figure,
-    Layout,
-    Panel,
-    Series,
-    Trace,
-    all_series,
-    bar_layout,
-    layout,
-    trace_of,
+from resray.report.by_class import (
+    MOST,
+    ByClass,
+    Confusion,
+    accuracy_of,
+    class_accuracies,
+    confusions,
 )
 from resray.report.sections import marks
-from resray.report.tables import number_column, table, text_column
-from resray.report.text import Html, join, listed, plotly_text, spread
+from resray.report.tables import Cell, number_cell, table, text_cell
+from resray.report.text import Html, fixed, join, listed, plotly_text, spread, tag
 
 ROWS = 20
 """With more classes than these, each is a place on the horizontal axis and no row of its own."""
@@ -38,13 +36,12 @@ def classes_table(found: Sequence[ByClass]) -> Html:
     hardest = hardest_first(shown)
     summaries = {one.group.label: dict(zip(one.classes, one.summaries, strict=True))
                  for one in shown}  # fmt: skip
-    columns = [
-        text_column("Class"),
-        *(number_column(f"{one.group.label}, % (n = {one.n})") for one in shown),
-    ]
-    rows = [
-        [name, *(spread(summaries[one.group.label].get(name)) for one in shown)] for name in hardest
-    ]
+    rows = (
+        [text_cell("Class", name),
+         *(number_cell(f"{one.group.label}, % (n = {one.n})",
+                       spread(summaries[one.group.label].get(name))) for one in shown)]
+        for name in hardest
+    )  # fmt: skip
     few = len(found) > len(shown)
     caption = (
         f"Test accuracy by class, hardest first ({checkpoints(shown)}): means over trials, ± sample"
@@ -52,7 +49,7 @@ def classes_table(found: Sequence[ByClass]) -> Html:
         + (f"; of {len(found)} configurations the {len(shown)} most accurate" if few else "")
         + marked(shown)
     )
-    return table(caption, columns, rows, id="classes")
+    return table(caption, rows, id="classes")
 
 
 def most_accurate(found: Sequence[ByClass]) -> list[ByClass]:
@@ -89,13 +86,13 @@ def marked(found: Sequence[ByClass]) -> str:
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def classes_figure(results: Results) -> Figure | None:
+def classes_figure(results: Results) -> plot.Figure | None:
     """Test accuracy of each class, one series per configuration, the hardest class first."""
     found = class_accuracies(results)
     hardest = hardest_first(found)
     if not hardest:
         return None
-    look = all_series(results.groups)
+    look = plot.all_series(results.groups)
     upright = len(hardest) <= ROWS
     traces = [class_trace(one, look[one.group.label], hardest, upright) for one in found]
     order = "Hardest class first" if upright else "Hardest class on the left"
@@ -106,18 +103,18 @@ def classes_figure(results: Results) -> Figure | None:
         "their overall accuracies are."
     )  # fmt: skip
     title = "Test accuracy (%) by class"
-    panel = Panel(title, traces, row_layout(hardest) if upright else column_layout(hardest))
+    panel = plot.Panel(title, traces, row_layout(hardest) if upright else column_layout(hardest))
     series = [look[one.group.label] for one in found]
-    return Figure("classes", "Accuracy by class", caption, series, [panel])
+    return plot.Figure("classes", "Accuracy by class", caption, series, [panel])
 
 
-def row_layout(names: Sequence[str]) -> Layout:
-    return bar_layout("test accuracy (%)", len(names), row=26)
+def row_layout(names: Sequence[str]) -> plot.Layout:
+    return plot.bar_layout("test accuracy (%)", len(names), row=26)
 
 
-def column_layout(names: Sequence[str]) -> Layout:
+def column_layout(names: Sequence[str]) -> plot.Layout:
     axis = {"showticklabels": False, "ticks": "", "range": [-1, len(names)]}
-    return layout(f"{len(names)} classes, from the hardest to the easiest", 380, xaxis=axis)
+    return plot.layout(f"{len(names)} classes, from the hardest to the easiest", 380, xaxis=axis)
 
 
 def distances(one: ByClass, order: Sequence[str]) -> tuple[list[float], list[float]]:
@@ -135,7 +132,9 @@ def distances(one: ByClass, order: Sequence[str]) -> tuple[list[float], list[flo
     return above, below
 
 
-def class_trace(one: ByClass, series: Series, order: Sequence[str], upright: bool) -> Trace:
+def class_trace(
+    one: ByClass, series: plot.Series, order: Sequence[str], upright: bool
+) -> plot.Trace:
     summaries = dict(zip(one.classes, one.summaries, strict=True))
     known = [summaries.get(name) for name in order]
     means = [summary and summary.mean for summary in known]
@@ -144,7 +143,7 @@ def class_trace(one: ByClass, series: Series, order: Sequence[str], upright: boo
     above, below = distances(one, order)
     bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "width": 0,
             "color": f"{series.colour}/50", "thickness": 1.5, "visible": one.n > 1}  # fmt: skip
-    return trace_of(
+    return plot.trace_of(
         series,
         type="scatter",
         mode="markers",
@@ -159,3 +158,150 @@ def class_trace(one: ByClass, series: Series, order: Sequence[str], upright: boo
         hovertemplate="%{customdata}<extra></extra>",
         cliponaxis=False,
     )
+
+
+# --- confusion: which class is taken for which ----------------------------------------------------
+
+NAMED = 20
+"""With more classes than these, cells bear no numbers and axes no names."""
+PAIRS = 40
+"""Rows of the table of confused pairs, shared among the configurations."""
+STEPS = [(step / 6) ** 2 for step in range(7)]
+"""Where the shades stand on the scale from 0 to 1: evenly by square root, so that errors of a few
+percent differ beside a diagonal of ninety."""
+
+
+def confused_table(found: Sequence[Confusion]) -> Html:
+    """The pairs of classes that each configuration confuses most."""
+    most = min(max(PAIRS // len(found), 5), 20) if found else 0
+    rows = (row for one in found for row in confused_rows(one, most, facet=len(found) > 1))
+    caption = (
+        f"The {most} most confused pairs of classes of each configuration: share of the true "
+        "class's test images, mean over trials, ± sample standard deviation where n is 2 or more; "
+        "images: their mean number in a trial"
+    )
+    return table(caption, rows, id="confused")
+
+
+def confused_rows(one: Confusion, most: int, facet: bool) -> list[list[Cell]]:
+    note = marks(one.group, timed=False)
+    return [
+        [
+            text_cell("Configuration", one.group.label, facet=facet),
+            text_cell("True class", one.classes[label], facet=True),
+            text_cell("Taken for", one.classes[taken], facet=True),
+            number_cell("Of the class, %", tag("strong", spread(one.share(label, taken), 1))),
+            number_cell("Images", fixed(float(one.counts[:, label, taken].mean()), 1)),
+            number_cell("n", one.n),
+            text_cell("Note", note, optional=True),
+        ]
+        for label, taken in most_confused(one.mean, most)
+    ]
+
+
+def most_confused(mean: np.ndarray, most: int) -> list[tuple[int, int]]:
+    """Return the cells beside the diagonal with the largest values above 0, largest first."""
+    errors = np.where(np.isfinite(mean), mean, 0.0)
+    np.fill_diagonal(errors, 0.0)
+    order = np.argsort(-errors, axis=None, kind="stable")[:most]
+    cells = (divmod(int(place), len(errors)) for place in order)
+    return [(label, taken) for label, taken in cells if errors[label, taken] > 0]
+
+
+# --- the figure ---------------------------------------------------------------------------------
+
+
+def confusion_figure(results: Results) -> plot.Figure | None:
+    """The confusion matrix of each configuration, in percent of the true class's images."""
+    found = confusions(results)
+    if not found:
+        return None
+    views = {
+        one.group.label: [plot.Panel(title_of(one), [matrix_trace(one)], matrix_layout(one))]
+        for one in found
+    }
+    caption = (
+        "Rows are true classes and add up to 100 %, columns what they were taken for: the diagonal "
+        "is what was right. Shades follow the square root, so that small shares of errors "
+        f"differ; where nothing is drawn, no image fell. Checkpoint {found[0].checkpoint}; means "
+        "over trials."
+        + (f" These are the {MOST} most accurate configurations." if len(found) == MOST else "")
+    )
+    return plot.Figure(
+        "confusion", "Confusion matrix", caption, [], **plot.between("Configuration", views)
+    )
+
+
+def title_of(one: Confusion) -> str:
+    images = int(one.counts.sum(axis=(1, 2)).max())
+    return f"{one.group.label}: % of each true class, {images:,} images (n = {one.n})"
+
+
+def matrix_trace(one: Confusion) -> plot.Trace:
+    names = [plotly_text(name) for name in one.classes]
+    labelled = len(names) <= NAMED
+    return {
+        "type": "heatmap",
+        "x": names,
+        "y": names,
+        "z": [[shade(value) for value in row] for row in one.mean.tolist()],
+        "zmin": 0,
+        "zmax": 100,
+        "xgap": 1 if labelled else 0,
+        "ygap": 1 if labelled else 0,
+        "hoverongaps": False,
+        "colorscale": shades(labelled),
+        "showscale": not labelled,
+        "colorbar": {"orientation": "h", "yanchor": "bottom", "y": 1.01, "len": 0.6,
+                     "thickness": 10, "outlinewidth": 0, "tickvals": [3, 11, 25, 50, 100],
+                     "tickangle": 0, "tickfont": {"color": "@muted"}},
+        "texttemplate": "%{z:.0f}" if labelled else None,
+        "textfont": {"size": 11},
+        "hovertemplate": f"<b>{plotly_text(one.group.label)}</b><br>%{{y}} taken for %{{x}}: "
+                         f"%{{z:.1f}} % (n = {one.n})<extra></extra>",
+    }  # fmt: skip
+
+
+def shades(labelled: bool) -> list[list[object]]:
+    """Return the colour scale; where cells are tiny, it begins with the page's own colour."""
+    names = [f"scale-{place}" if place or labelled else "panel" for place in range(len(STEPS))]
+    return [[step, f"@{name}"] for step, name in zip(STEPS, names, strict=True)]
+
+
+def shade(value: float) -> float | None:
+    """Return a cell's percentage; an empty cell has none."""
+    return round(value, 2) if math.isfinite(value) and value > 0 else None
+
+
+def matrix_layout(one: Confusion) -> plot.Layout:
+    size = len(one.classes)
+    labelled = size <= NAMED
+    axis = {
+        "type": "category",
+        "showgrid": False,
+        "showline": False,
+        "ticks": "",
+        "showticklabels": labelled,
+        "constrain": "domain",
+        "nticks": 0,
+    }
+    rows = {
+        **axis,
+        "autorange": "reversed",
+        "scaleanchor": "x",
+        "ticksuffix": " ",
+        "constraintoward": "top",
+    }
+    columns = {**axis, "tickangle": -45}
+    height = 150 + 28 * size if labelled else 520
+    # Without names on the axes the title would stand in the matrix; the caption says it too.
+    shapes = [outline(place) for place in range(size)] if labelled else []
+    title = "taken for" if labelled else ""
+    return plot.layout(title, height, xaxis=columns, yaxis=rows, shapes=shapes)
+
+
+def outline(place: int) -> dict[str, Any]:
+    """Return the frame of a cell of the diagonal."""
+    low, high = place - 0.5, place + 0.5
+    return {"type": "rect", "x0": low, "x1": high, "y0": low, "y1": high,
+            "line": {"color": "@ink", "width": 1}}  # fmt: skip

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from resray.errors import InputError, unknown
 from resray.report.aggregate import Group, Results
-from resray.report.incomparable import incomparable
+from resray.report.alike import incomparable
 from resray.report.metrics import uneven_epochs, value_of, values_of
 from resray.report.pairs import Matching, Pair, match
 from resray.report.significance import SAME, Difference, Values, differences, uncorrected

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 from resray.report.compared import Compared, Folders
-from resray.report.significance import LEVEL, Difference
-from resray.report.statistics import Interval, Summary
+from resray.report.significance import LEVEL
+from resray.report.statistics import Summary
 from resray.report.text import Valued, between, chance, estimate, fixed, listed, signed
 from resray.study.metrics import COUNTED
 
@@ -37,11 +37,11 @@ def words(one: Compared) -> Words:
     digits, size = digits_of(one.metric, one.first or one.second), scale(one.metric)
     found = one.difference
     return Words(
-        mean(one.metric, scaled(one.first, size), digits),
-        mean(one.metric, scaled(one.second, size), digits),
+        mean(one.metric, one.first and one.first.over(size), digits),
+        mean(one.metric, one.second and one.second.over(size), digits),
         signed(found and found.value / size, digits),
         percent(one),
-        between(scaled_interval(found, size), digits),
+        between(found.interval.over(size) if found and found.interval else None, digits),
         found.samples if found and not found.untested else None,
         chance(found.corrected if found else None),
     )
@@ -86,19 +86,6 @@ def digits_of(metric: str, summary: Summary | None) -> int:
         return 0
     before = math.floor(math.log10(size))
     return min(max(3 - before if size >= 1 else 2 - before, 0), 8)
-
-
-def scaled(summary: Summary | None, size: float) -> Summary | None:
-    if summary is None:
-        return None
-    deviation = None if summary.deviation is None else summary.deviation / size
-    return Summary(summary.mean / size, deviation, summary.n)
-
-
-def scaled_interval(difference: Difference | None, size: float) -> Interval | None:
-    if difference is None or difference.interval is None:
-        return None
-    return Interval(difference.interval.low / size, difference.interval.high / size)
 
 
 def notes(folders: Folders) -> list[str]:

@@ -1,26 +1,36 @@
-"""What the page consists of: its sections, in their order."""
+"""What the page consists of: its sections and their figures, in their order."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from resray.report import record, search_section, sections
-from resray.report.ablation_section import ablation_section
+from resray.report.ablation_section import ablation_figure, ablation_section
 from resray.report.aggregate import Results
 from resray.report.claims_section import claims_section
-from resray.report.classes_section import classes_section
+from resray.report.classes_section import classes_figure, classes_section, confusion_figure
+from resray.report.curves import curve_figure
 from resray.report.differences import differences_section
-from resray.report.evaluations_section import evaluations_section
-from resray.report.figures import MISSING_FIGURES
+from resray.report.evaluations_section import evaluations_figure, evaluations_section
 from resray.report.folders_section import folders_section
-from resray.report.front_table import front_section
-from resray.report.generalisation import generalisation_section
-from resray.report.phases import phases_section
+from resray.report.generalisation import generalisation_figure, generalisation_section
+from resray.report.gradients import gradient_figure
+from resray.report.pareto import cost_figure, front_section
+from resray.report.phases import phases_figure, phases_section
 from resray.report.plot import Figure
-from resray.report.scaling import scaling_table
+from resray.report.published_figure import published_figure
+from resray.report.reaching import EPOCHS, TIME
+from resray.report.robustness import robustness_figure
+from resray.report.scaling import batch_figure, scaling_figure, scaling_table
+from resray.report.search_course import best_figure, rungs_figure
+from resray.report.search_figures import axes_figure, parallel_figure
 from resray.report.search_words import reduced_note as reduced_search
+from resray.report.search_workers import workers_figure
 from resray.report.text import Html, join, tag
-from resray.report.throughput import time_table
-from resray.report.time_to_accuracy import epochs_to_accuracy_table, time_to_accuracy_table
+from resray.report.throughput import time_figure, time_table
+from resray.report.time_to_accuracy import reaching_table, time_to_accuracy_figure
+from resray.report.timeline import timeline_figure
+
+Makers = Mapping[str, Callable[[Results], Figure | None]]
 
 
 @dataclass(frozen=True)
@@ -33,28 +43,14 @@ class Section:
     title: str
     content: Callable[[Results], Html] | None = None
     """What stands with the figures, above them unless `figures_first`; None: these alone."""
-    figures: tuple[str, ...] = ()
-    """Ids of the figures; of none given, the one whose id is the section's."""
+    figures: Makers = field(default_factory=dict)
+    """What makes the figures, by their ids: plain Plotly data that the page's script draws."""
     figures_first: bool = False
     """Whether the figures stand above the content, which then are tables of the same."""
     note: Callable[[Results], str] = sections.reduced_note
     """What must be known before the figures' captions."""
-
-
-def reaching_section(results: Results) -> Html:
-    """What it took to reach accuracies, in time and in epochs."""
-    made = (time_to_accuracy_table(results), epochs_to_accuracy_table(results))
-    return join(part for part in made if part)
-
-
-def time_section(results: Results) -> Html:
-    """Where the time went, and what more workers brought."""
-    return join(part for part in (time_table(results), scaling_table(results)) if part)
-
-
-def baseline_section(results: Results) -> Html:
-    """Differences to the baseline that the reader asked for."""
-    return differences_section(results, results.baseline)
+    missing: str = ""
+    """What stands in place of figures that the results do not suffice for."""
 
 
 SECTIONS = (
@@ -62,46 +58,66 @@ SECTIONS = (
     Section("claims", "Claims", "What the author claims", claims_section),
     Section("folders", "Folders", "The folders compared", folders_section),
     Section("search", "Search", "Search", search_section.search_section),
-    Section("space", "Space", "The space that was searched", figures=("parallel", "axes"),
-            note=reduced_search),
-    Section("course", "Course", "The course of the search", figures=("rungs", "best", "workers"),
+    Section("space", "Space", "The space that was searched", None,
+            {"parallel": parallel_figure, "axes": axes_figure}, note=reduced_search),
+    Section("course", "Course", "The course of the search", None,
+            {"rungs": rungs_figure, "best": best_figure, "workers": workers_figure},
             note=reduced_search),
     Section("points", "Points", "All points of the search", search_section.points_section),
     Section("published", "Published", "Published and measured", sections.published_section,
-            figures_first=True),
-    Section("differences", "Differences", "Differences to a baseline", baseline_section),
-    Section("ablation", "Ablation", "Ablation", ablation_section),
-    Section("cost", "Cost", "Accuracy against cost", front_section, figures_first=True),
-    Section("curves", "Curves", "Learning curves"),
-    Section("reaching", "Time to accuracy", "Time to accuracy", reaching_section,
-            ("time-to-accuracy",), figures_first=True),
+            {"published": published_figure}, figures_first=True),
+    Section("differences", "Differences", "Differences to a baseline",
+            lambda results: differences_section(results, results.baseline)),
+    Section("ablation", "Ablation", "Ablation", ablation_section, {"ablation": ablation_figure}),
+    Section("cost", "Cost", "Accuracy against cost", front_section, {"cost": cost_figure},
+            figures_first=True, missing="No finished trial has a test accuracy at an epoch that "
+            "validation selected."),
+    Section("curves", "Curves", "Learning curves", None, {"curves": curve_figure},
+            missing="No epoch has been recorded."),
+    Section("reaching", "Time to accuracy", "Time to accuracy",
+            lambda results: join(reaching_table(results, along) for along in (TIME, EPOCHS)),
+            {"time-to-accuracy": time_to_accuracy_figure}, figures_first=True),
     Section("generalisation", "Gap", "Generalisation gap", generalisation_section,
-            figures_first=True),
+            {"generalisation": generalisation_figure}, figures_first=True),
     Section("evaluations", "Robustness", "Beyond the test set", evaluations_section,
-            ("robustness", "evaluations"), figures_first=True),
-    Section("classes", "Classes", "Class by class", classes_section, ("classes", "confusion"),
+            {"robustness": robustness_figure, "evaluations": evaluations_figure},
             figures_first=True),
-    Section("phases", "Phases", "Schedule and phases", phases_section),
-    Section("gradients", "Gradients", "Gradient norms"),
-    Section("time", "Time", "Time and throughput", time_section, ("time", "scaling", "batch"),
-            figures_first=True),
-    Section("timeline", "Timeline", "Timeline of the trials"),
+    Section("classes", "Classes", "Class by class", classes_section,
+            {"classes": classes_figure, "confusion": confusion_figure}, figures_first=True),
+    Section("phases", "Phases", "Schedule and phases", phases_section, {"phases": phases_figure}),
+    Section("gradients", "Gradients", "Gradient norms", None, {"gradients": gradient_figure},
+            missing="No gradient norm has been recorded."),
+    Section("time", "Time", "Time and throughput",
+            lambda results: join([time_table(results), scaling_table(results)]),
+            {"time": time_figure, "scaling": scaling_figure, "batch": batch_figure},
+            figures_first=True, missing="No finished trial has recorded its speed."),
+    Section("timeline", "Timeline", "Timeline of the trials", None, {"timeline": timeline_figure}),
     Section("trials", "Trials", "All trials", record.trials_section),
     Section("run", "Set-up", "What was run, and on what", record.run_section),
 )  # fmt: skip
 
 
-def content(part: Section, results: Results, figures: dict[str, Figure]) -> Html:
+def all_figures(results: Results) -> dict[str, Figure]:
+    """Return the figures that the results suffice for, by id."""
+    return {figure.id: figure for figure in made_figures(results)}
+
+
+def made_figures(results: Results) -> Iterator[Figure]:
+    """Yield the figures that the results suffice for, one after the other."""
+    return filter(None, (make(results) for part in SECTIONS for make in part.figures.values()))
+
+
+def content(part: Section, results: Results, figures: Mapping[str, Figure]) -> Html:
     """Return what stands under a section's heading.
 
     Nothing leaves the section out, also of the navigation.
     """
     text = part.content(results) if part.content else Html()
-    drawn = [figures[name] for name in part.figures or (part.id,) if name in figures]
+    drawn = [figures[name] for name in part.figures if name in figures]
     if drawn:
         note = part.note(results)
         made = [sections.figure_section(figure, note) for figure in drawn]
         return join([*made, text] if part.figures_first else [text, *made])
-    if part.id in MISSING_FIGURES and (results.trials or not results.search):
-        return tag("p", MISSING_FIGURES[part.id], class_="missing")
+    if part.missing and (results.trials or not results.search):
+        return tag("p", part.missing, class_="missing")
     return text

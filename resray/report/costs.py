@@ -10,7 +10,7 @@ from resray.report.aggregate import Group, Results, Row
 from resray.report.answer import comparable
 from resray.report.evaluations import MEAN, evaluated
 from resray.report.plot import time_unit
-from resray.report.statistics import Summary
+from resray.report.statistics import Moments
 from resray.report.text import Valued, count, duration
 
 TESTED = "test accuracy"
@@ -22,30 +22,10 @@ Words = Callable[[float], Valued]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A quantity of each group over its finished trials, each an array over the groups."""
-
-    mean: np.ndarray
-    """NaN where no trial has a value."""
-    deviation: np.ndarray
-    """Sample standard deviation (divisor n - 1), NaN where n is below 2."""
-    n: np.ndarray
-
-    def times(self, factor: float) -> "Measured":
-        return Measured(self.mean * factor, self.deviation * factor, self.n)
-
-    def summary(self, place: int) -> Summary | None:
-        """Return what is known of one group."""
-        n = int(self.n[place])
-        deviation = float(self.deviation[place]) if n > 1 else None
-        return Summary(float(self.mean[place]), deviation, n) if n else None
-
-
-@dataclass(frozen=True)
 class Cost:
     """Something that configurations cost, in the unit that its axis names."""
 
-    measured: Measured
+    measured: Moments
     axis: str
     words: Words
     """Writes a mean."""
@@ -67,22 +47,15 @@ def significant(value: float) -> Valued:
     return Valued(f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}", value)
 
 
-def measured(groups: Sequence[Group], value: Callable[[Row], float | None]) -> Measured:
+def measured(groups: Sequence[Group], value: Callable[[Row], float | None]) -> Moments:
     """Return what finished trials say of a quantity; values that are not finite count as none."""
     rows = [(place, value(row)) for place, group in enumerate(groups) for row in group.finished]
     owners = np.array([place for place, _ in rows], dtype=int)
     values = np.array([own for _, own in rows], dtype=float)
-    known = np.isfinite(values)
-    owners, values = owners[known], values[known]
-    n = np.bincount(owners, minlength=len(groups))
-    sums = np.bincount(owners, values, minlength=len(groups))
-    mean = np.where(n > 0, sums / np.maximum(n, 1), np.nan)
-    squares = np.bincount(owners, (values - mean[owners]) ** 2, minlength=len(groups))
-    deviation = np.where(n > 1, np.sqrt(squares / np.maximum(n - 1, 1)), np.nan)
-    return Measured(mean, deviation, n)
+    return Moments.of(values, owners, len(groups))
 
 
-def qualities_of(results: Results) -> dict[str, Measured]:
+def qualities_of(results: Results) -> dict[str, Moments]:
     """Return the accuracies that some group has, by name: that on the test set first."""
     corrupted: dict[str, float] = {}
     for one in evaluated(results):

@@ -1,6 +1,7 @@
 """Lines over the epochs as traces: means with their bands, single trials, selected epochs."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ def choice(switch: str, options: Mapping[str, Any]) -> Any:
     return first if same else Choice(switch, options)
 
 
+@dataclass
 class Drawing:
     """Makes the traces of a set of lines; equal lists of numbers become one `Curve`.
 
@@ -31,18 +33,13 @@ class Drawing:
     the figure's switch ``along``. ``kept`` are the places of the epochs to draw, for each line.
     """
 
-    def __init__(
-        self,
-        results: Results,
-        lines: LineSet,
-        along: Mapping[str, np.ndarray],
-        kept: Sequence[np.ndarray],
-    ) -> None:
-        self.results = results
-        self.lines = lines
-        self.along = along
-        self.kept = kept
-        self.look = all_series(results.groups)
+    results: Results
+    lines: LineSet
+    along: Mapping[str, np.ndarray]
+    kept: Sequence[np.ndarray]
+
+    def __post_init__(self) -> None:
+        self.look = all_series(self.results.groups)
         self._curves: dict[bytes, Curve] = {}
         self._band_places: dict[tuple[int, bytes], Any] = {}
 

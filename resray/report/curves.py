@@ -5,23 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from resray.report import plot
 from resray.report.aggregate import Results
 from resray.report.curve_traces import Drawing, Quantities, choice
-from resray.report.epoch_lines import LineSet, mean_lines, trial_lines
-from resray.report.plot import (
-    Figure,
-    Layout,
-    Panel,
-    Switch,
-    Trace,
-    dashed_note,
-    epoch_axis,
-    layout,
-    series_with_epochs,
-    time_unit,
-)
+from resray.report.epoch_lines import LineSet, mean_lines, most_points, trial_lines
 from resray.report.text import plural
-from resray.report.thinning import most_points
 
 UNITS = {"accuracy": "%", "error": "%", "loss": "nats"}
 SPLITS = ("validation", "test")
@@ -49,10 +37,10 @@ class Along:
 
     places: np.ndarray
     title: str
-    axis: Layout
+    axis: plot.Layout
 
 
-def curve_figure(results: Results) -> Figure | None:
+def curve_figure(results: Results) -> plot.Figure | None:
     """Learning curves: validation and test, each before the training curve.
 
     A configuration's line is the mean over its seeds, within the band from their lowest to their
@@ -69,15 +57,15 @@ def curve_figure(results: Results) -> Figure | None:
     along = {name: along_what(results, lines) for name, lines in sets.items()}
     views = {name: panels(results, sets[name], along[name], most) for name in sets}
     switches = (
-        Switch("quantity", "Quantity", tuple(UNITS)),
-        Switch("along", "Along", tuple(along[MEANS])),
-        Switch("lines", "Lines", tuple(sets)),
+        plot.Switch("quantity", "Quantity", tuple(UNITS)),
+        plot.Switch("along", "Along", tuple(along[MEANS])),
+        plot.Switch("lines", "Lines", tuple(sets)),
     )
-    series = series_with_epochs(results)
-    return Figure(
+    series = plot.series_with_epochs(results)
+    return plot.Figure(
         id="curves",
         title="Learning curves",
-        caption=" ".join(caption(results, means, along[MEANS], most)) + dashed_note(series),
+        caption=" ".join(caption(results, means, along[MEANS], most)) + plot.dashed_note(series),
         series=series,
         panels=choice("lines", views),
         switches=tuple(switch for switch in switches if len(switch.options) > 1),
@@ -94,13 +82,13 @@ def numbers_per_point(lines: LineSet) -> int:
 def along_what(results: Results, lines: LineSet) -> dict[str, Along]:
     """Return what the lines can be drawn along, by its name."""
     seconds = lines.over_trials(np.cumsum(lines.column("seconds_training"), axis=1)).mean
-    divisor, unit = time_unit(seconds[np.isfinite(seconds)].tolist())
+    divisor, unit = plot.time_unit(seconds[np.isfinite(seconds)].tolist())
     images = lines.over_trials(np.cumsum(lines.column("images"), axis=1)).mean
     costs = [[line.rows[0]["multiply_adds"] or np.nan] for line in lines.lines]
     numbers = np.broadcast_to(lines.epochs.numbers.astype(float), seconds.shape)
     wide = {"rangemode": "tozero", "tickformat": "~s", "hoverformat": ".4~s"}
     found = {
-        "epoch": Along(numbers, "epoch", epoch_axis(results)),
+        "epoch": Along(numbers, "epoch", plot.epoch_axis(results)),
         "time": Along(seconds / divisor, f"{unit} of training",
                       {"rangemode": "tozero", "hoverformat": ".4~g"}),
         "images": Along(images, "images trained on", wide),
@@ -110,18 +98,23 @@ def along_what(results: Results, lines: LineSet) -> dict[str, Along]:
     return {name: along for name, along in found.items() if np.isfinite(along.places).any()}
 
 
-def panels(results: Results, lines: LineSet, along: Mapping[str, Along], most: int) -> list[Panel]:
+def panels(
+    results: Results, lines: LineSet, along: Mapping[str, Along], most: int
+) -> list[plot.Panel]:
     """Return a panel for each split of which some line has a value."""
     places = {name: one.places for name, one in along.items()}
     kept = lines.kept([lines.spread(name).mean for name in COLUMNS], most)
     drawing = Drawing(results, lines, places, kept)
     axes = choice("along", {
-        name: layout(one.title, 360, xaxis=one.axis, yaxis={"hoverformat": ".4~g"})
+        name: plot.layout(one.title, 360, xaxis=one.axis, yaxis={"hoverformat": ".4~g"})
         for name, one in along.items()
     })  # fmt: skip
-    made = {split: traces(drawing, split) for split in SPLITS}
+    made: dict[str, list[plot.Trace]] = {}
+    for split in SPLITS:
+        found = quantities(lines, split)
+        made[split] = [*drawing.lines_and_bands(found, split), *drawing.marks(found, split)]
     return [
-        Panel(
+        plot.Panel(
             choice("quantity", {name: f"{split.capitalize()} {name} ({unit})"
                                 for name, unit in UNITS.items()}),
             [*drawing.line_traces(quantities(lines, "train"), "train", background=True), *own],
@@ -129,11 +122,6 @@ def panels(results: Results, lines: LineSet, along: Mapping[str, Along], most: i
         )
         for split, own in made.items() if own
     ]  # fmt: skip
-
-
-def traces(drawing: Drawing, split: str) -> list[Trace]:
-    found = quantities(drawing.lines, split)
-    return [*drawing.lines_and_bands(found, split), *drawing.marks(found, split)]
 
 
 def quantities(lines: LineSet, split: str) -> Quantities:

@@ -10,7 +10,7 @@ from resray.report.answer import comparable
 from resray.report.metrics import values_of
 from resray.report.significance import LEVEL, Difference, Values, differences
 from resray.report.statistics import summarise
-from resray.report.tables import Table, number_column, table, text_column
+from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import Html, Valued, between, chance, estimate, join, signed, tag
 
 METRIC = "test_accuracy"
@@ -36,17 +36,6 @@ class Measured:
     values: Values
     mean: Valued
     condition: Condition
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """A group beside the baseline."""
-
-    one: Measured
-    difference: Difference | None
-    """None where the two are not compared."""
-    obstacle: str | None
-    """Why they are not."""
 
 
 def differences_section(results: Results, baseline: str | None = None) -> Html:
@@ -119,32 +108,16 @@ def chooser(offered: Sequence[Measured]) -> Html:
 
 
 def baseline_table(groups: Sequence[Measured], baseline: Measured, place: int) -> Table:
-    columns = [
-        text_column("Configuration"),
-        number_column("Test accuracy, %"),
-        number_column("Difference, points"),
-        number_column("95 % interval"),
-        text_column("Seeds", optional=True),
-        number_column("p"),
-        number_column("p (Holm)"),
-        text_column("Effect", facet=True),
-        text_column("Why", optional=True),
-    ]
     caption = (
         f"Test accuracy against {baseline.group.label}: differences paired by seed (Student's t) "
         "or between means (Welch's t), corrected for their number (Holm)"
     )
-    rows = [row(contrast) for contrast in contrasts(groups, baseline)]
-    return table(caption, columns, rows, id=f"differences-to-{place}")
-
-
-def contrasts(groups: Sequence[Measured], baseline: Measured) -> list[Contrast]:
-    """Return each group beside the baseline, itself included; what compares is tested."""
     why = [obstacle(one, baseline) for one in groups]
     tested = [place for place, text in enumerate(why) if text is None]
     pairs = [(baseline.values, groups[place].values) for place in tested]
     found = dict(zip(tested, differences(pairs), strict=True))
-    return [Contrast(one, found.get(place), why[place]) for place, one in enumerate(groups)]
+    rows = (row(one, found.get(place), why[place]) for place, one in enumerate(groups))
+    return table(caption, rows, id=f"differences-to-{place}")
 
 
 def obstacle(one: Measured, baseline: Measured) -> str | None:
@@ -156,20 +129,18 @@ def obstacle(one: Measured, baseline: Measured) -> str | None:
     return "; ".join(obstacles(baseline.condition, one.condition)) or None
 
 
-def row(contrast: Contrast) -> list[object]:
-    one, found = contrast.one, contrast.difference
-    first: list[object] = [one.group.label, one.mean]
-    if found is None:
-        own = contrast.obstacle == BASELINE
-        effect, why = (BASELINE, None) if own else ("not compared", contrast.obstacle)
-        return [*first, *[None] * 5, effect, why]
+def row(one: Measured, found: Difference | None, obstacle: str | None) -> list[Cell]:
+    """Return a group beside the baseline; ``obstacle`` is why the two are not compared."""
+    why = found.untested if found else obstacle if obstacle != BASELINE else None
+    effect = found.verdict if found else "not compared" if why else BASELINE
     return [
-        *first,
-        signed(found.value),
-        between(found.interval),
-        found.samples,
-        chance(found.p),
-        chance(found.corrected),
-        found.verdict,
-        found.untested,
+        text_cell("Configuration", one.group.label),
+        number_cell("Test accuracy, %", one.mean),
+        number_cell("Difference, points", found and signed(found.value)),
+        number_cell("95 % interval", found and between(found.interval)),
+        text_cell("Seeds", found and found.samples, optional=True),
+        number_cell("p", found and chance(found.p)),
+        number_cell("p (Holm)", found and chance(found.corrected)),
+        text_cell("Effect", effect, facet=True),
+        text_cell("Why", why, optional=True),
     ]

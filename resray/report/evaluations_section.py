@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from resray.hints import command
 from resray.models.table import runs_own_code
+from resray.report import plot
 from resray.report.aggregate import Results
 from resray.report.evaluations import (
     MEAN,
@@ -14,19 +15,9 @@ from resray.report.evaluations import (
     evaluated,
     first_checkpoints,
 )
-from resray.report.plot import (
-    Figure,
-    Panel,
-    Series,
-    Trace,
-    all_series,
-    dashed_note,
-    layout,
-    trace_of,
-)
 from resray.report.sections import marks
 from resray.report.statistics import Summary
-from resray.report.tables import number_column, table, text_column
+from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, fixed, join, listed, plotly_text, signed, spread, tag
 
 
@@ -83,105 +74,82 @@ def views_table(found: Sequence[Evaluated]) -> Html:
         return Html()
     views = list(dict.fromkeys(text for one in found for text in one.conditions("tta")))
     images = sorted({count for one in found for count in one.images})
-    columns = [
-        text_column("Configuration"),
-        text_column("Checkpoint"),
-        number_column("n"),
-        number_column("Images", optional=True),
-        number_column("Test, %"),
-        *(number_column(f"{view}, %", optional=True) for view in views),
-        number_column("Corrupted, %", optional=True),
-        number_column("Calibration error, %", optional=True),
-        text_column("Note", optional=True),
-    ]
     caption = (
         f"Stored checkpoints on {amounts(images)} test images: means over trials, ± sample "
         "standard deviation where n is 2 or more; in brackets the difference, in points, to the "
         "test accuracy of the same checkpoints. Corrupted: mean over all kinds and severities"
     )
-    rows = [views_row(one, views, with_images=len(images) > 1) for one in found]
-    return table(caption, columns, rows, id="views")
+    rows = (views_row(one, views, with_images=len(images) > 1) for one in found)
+    return table(caption, rows, id="views")
 
 
 def amounts(counts: Sequence[int]) -> str:
     return " or ".join(f"{count:,}" for count in counts)
 
 
-def views_row(one: Evaluated, views: Sequence[str], with_images: bool) -> list[object]:
+def views_row(one: Evaluated, views: Sequence[str], with_images: bool) -> list[Cell]:
     test = one.summary("test")
+    corrupted = shown(one.summary("corruptions", MEAN), test)
+    calibration = shown(one.summary("calibration", metric="calibration_error"))
     return [
-        one.label,
-        at_epochs(one),
-        one.n,
-        amounts(one.images) if with_images else None,
-        tag("strong", spread(test)),
-        *(shown(one.summary("tta", view), test) for view in views),
-        shown(one.summary("corruptions", MEAN), test),
-        shown(one.summary("calibration", metric="calibration_error")),
-        marks(one.group, timed=False),
-    ]
+        text_cell("Configuration", one.label),
+        text_cell("Checkpoint", at_epochs(one)),
+        number_cell("n", one.n),
+        number_cell("Images", amounts(one.images) if with_images else None, optional=True),
+        number_cell("Test, %", tag("strong", spread(test))),
+        *(number_cell(f"{view}, %", shown(one.summary("tta", view), test), optional=True)
+          for view in views),
+        number_cell("Corrupted, %", corrupted, optional=True),
+        number_cell("Calibration error, %", calibration, optional=True),
+        note(one),
+    ]  # fmt: skip
+
+
+def note(one: Evaluated) -> Cell:
+    return text_cell("Note", marks(one.group, timed=False), optional=True)
 
 
 def ensembles_table(results: Results) -> Html:
-    rows = [
+    rows = (
         [
-            one.label,
-            one.checkpoint,
-            len(one.members),
-            tag("strong", fixed(one.accuracy)),
-            shown(one.members_accuracy),
-            signed(one.gain) if one.gain is not None else None,
-            None if one.images is None else f"{one.images:,}",
-            listed(one.members, most=12),
-            "reduced run" if one.reduced else None,
+            text_cell("Ensemble", one.label),
+            text_cell("Checkpoints", one.checkpoint),
+            number_cell("Members", len(one.members)),
+            number_cell("Test, %", tag("strong", fixed(one.accuracy))),
+            number_cell("Members alone, %", shown(one.members_accuracy), optional=True),
+            number_cell("Gain", None if one.gain is None else signed(one.gain), optional=True),
+            number_cell("Images", None if one.images is None else f"{one.images:,}"),
+            text_cell("Of", listed(one.members, most=12)),
+            text_cell("Note", "reduced run" if one.reduced else None, optional=True),
         ]
         for one in ensembles(results)
-    ]
-    columns = [
-        text_column("Ensemble"),
-        text_column("Checkpoints"),
-        number_column("Members"),
-        number_column("Test, %"),
-        number_column("Members alone, %", optional=True),
-        number_column("Gain", optional=True),
-        number_column("Images"),
-        text_column("Of"),
-        text_column("Note", optional=True),
-    ]
+    )
     caption = "Ensembles: one value each; the gain is in points against the members' mean"
-    return table(caption, columns, rows, id="ensembles") if rows else Html()
+    return table(caption, rows, id="ensembles")
 
 
 def foreign_table(found: Sequence[Evaluated]) -> Html:
-    rows = [foreign_row(one, condition) for one in found for condition in one.conditions("foreign")]
-    columns = [
-        text_column("Configuration"),
-        text_column("File"),
-        text_column("Checkpoint"),
-        number_column("n"),
-        number_column("Images"),
-        number_column("Accuracy, %", optional=True),
-        number_column("Mean confidence, %", optional=True),
-        text_column("Note", optional=True),
-    ]
+    rows = (foreign_row(one, condition) for one in found for condition in one.conditions("foreign"))
     caption = (
         "Foreign files: no accuracy where a file has no labels; in brackets the difference, in "
         "points, to the test accuracy of the same checkpoints"
     )
-    return table(caption, columns, rows, id="foreign") if rows else Html()
+    return table(caption, rows, id="foreign")
 
 
-def foreign_row(one: Evaluated, condition: str) -> list[object]:
+def foreign_row(one: Evaluated, condition: str) -> list[Cell]:
     own = one.of_file(condition)
+    accuracy = shown(one.summary("foreign", condition), one.summary("test"))
+    confidence = shown(one.summary("foreign", condition, "confidence"))
     return [
-        one.label,
-        condition,
-        at_epochs(one),
-        len({value.trial_id for value in own}),
-        amounts(one.images_of(own)),
-        shown(one.summary("foreign", condition), one.summary("test")),
-        shown(one.summary("foreign", condition, "confidence")),
-        marks(one.group, timed=False),
+        text_cell("Configuration", one.label),
+        text_cell("File", condition),
+        text_cell("Checkpoint", at_epochs(one)),
+        number_cell("n", len({value.trial_id for value in own})),
+        number_cell("Images", amounts(one.images_of(own))),
+        number_cell("Accuracy, %", accuracy, optional=True),
+        number_cell("Mean confidence, %", confidence, optional=True),
+        note(one),
     ]
 
 
@@ -192,59 +160,52 @@ def corruptions_table(found: Sequence[Evaluated]) -> Html:
     if not kinds:
         return Html()
     several = len({one.checkpoint for one in corrupted}) > 1
-    columns = [
-        text_column("Configuration"),
-        text_column("Checkpoint", optional=True),
-        number_column("n"),
-        *(number_column(f"{title_of(kind)}, %", optional=True) for kind in kinds),
-        number_column("Mean, %", optional=True),
-        text_column("Note", optional=True),
-    ]
-    rows = [
+    rows = (
         [
-            one.label,
-            at_epochs(one) if several else None,
-            one.n,
-            *(shown(one.corruption(kind)) for kind in kinds),
-            shown(one.summary("corruptions", MEAN)),
-            marks(one.group, timed=False),
+            text_cell("Configuration", one.label),
+            text_cell("Checkpoint", at_epochs(one) if several else None, optional=True),
+            number_cell("n", one.n),
+            *(number_cell(f"{title_of(kind)}, %", shown(one.corruption(kind)), optional=True)
+              for kind in kinds),
+            number_cell("Mean, %", shown(one.summary("corruptions", MEAN)), optional=True),
+            note(one),
         ]
         for one in corrupted
-    ]
+    )  # fmt: skip
     where = "" if several else f" ({corrupted[0].checkpoint})"
     caption = f"Test accuracy{where} by kind of corruption, mean over its severities"
-    return table(caption, columns, rows, id="corruptions")
+    return table(caption, rows, id="corruptions")
 
 
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def evaluations_figure(results: Results) -> Figure | None:
+def evaluations_figure(results: Results) -> plot.Figure | None:
     """Test accuracy by severity, one panel for each kind of corruption."""
     found = [one for one in first_checkpoints(evaluated(results)) if one.conditions("corruptions")]
     kinds = corruption_kinds(found)
     if not kinds:
         return None
-    look = all_series(results.groups)
+    look = plot.all_series(results.groups)
     axis = {"dtick": 1, "rangemode": "tozero"}
     lines = {kind: [severity_line(one, kind, look[one.label]) for one in found] for kind in kinds}
     scale = {"range": common_range([line for own in lines.values() for line in own])}
     panels = [
-        Panel(
+        plot.Panel(
             f"{title_of(kind)}: test accuracy (%)",
             own,
-            layout("severity, 0 is uncorrupted", 240, xaxis=axis, yaxis=scale),
+            plot.layout("severity, 0 is uncorrupted", 240, xaxis=axis, yaxis=scale),
         )
         for kind, own in lines.items()
     ]
     names = listed({one.checkpoint: None for one in found})
     caption = f"Means over trials at the checkpoint {names}; bars: standard deviation over seeds."
     series = [look[one.label] for one in found]
-    caption += dashed_note(series)
-    return Figure("evaluations", "Corruptions", caption, series, panels)
+    caption += plot.dashed_note(series)
+    return plot.Figure("evaluations", "Corruptions", caption, series, panels)
 
 
-def common_range(lines: Sequence[Trace]) -> list[float]:
+def common_range(lines: Sequence[plot.Trace]) -> list[float]:
     """Return one scale for all panels, with room for the markers and the bars."""
     values = [
         value + part * (deviation or 0)
@@ -252,11 +213,10 @@ def common_range(lines: Sequence[Trace]) -> list[float]:
         for value, deviation in zip(line["y"], line["error_y"]["array"], strict=True)
         for part in (-1, 1)
     ] or [0.0, 100.0]
-    room = 0.05 * max(max(values) - min(values), 1.0)
-    return [min(values) - room, max(values) + room]
+    return plot.with_room(values, 0.05, 1.0)
 
 
-def severity_line(one: Evaluated, kind: str, series: Series) -> Trace:
+def severity_line(one: Evaluated, kind: str, series: plot.Series) -> plot.Trace:
     conditions = [corruption_of(text) for text in one.conditions("corruptions")]
     severities = sorted(
         severity for name, severity in conditions if name == kind and severity is not None
@@ -266,7 +226,7 @@ def severity_line(one: Evaluated, kind: str, series: Series) -> Trace:
     known = {0: one.summary("test"), **summaries}
     points = {severity: summary for severity, summary in known.items() if summary}
     deviations = [summary.deviation for summary in points.values()]
-    return trace_of(
+    return plot.trace_of(
         series,
         type="scatter",
         mode="lines+markers",

@@ -5,7 +5,7 @@ from resray.report.compared import Compared, Folders, compare, matched
 from resray.report.compared_words import METHOD, notes, title, words
 from resray.report.differing import by_difference, told, where
 from resray.report.sections import states
-from resray.report.tables import Table, number_column, table, text_column
+from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
 
 SHOWN = ("test_accuracy", "seconds_per_epoch")
@@ -31,51 +31,41 @@ def folders_section(results: Results) -> Html:
 
 
 def folders_table(folders: Folders) -> Table:
-    columns = [
-        text_column("Folder"),
-        text_column("Path"),
-        text_column("Study"),
-        number_column("Configurations"),
-        text_column("Trials"),
-        *map(text_column, OF_FOLDER.values()),
-        text_column("First start"),
-    ]
-    rows = [folder_row(name, results) for name, results in folders.sources.items()]
-    return table("The results folders", columns, rows, id="folders")
+    rows = (folder_row(name, results) for name, results in folders.sources.items())
+    return table("The results folders", rows, id="folders")
 
 
-def folder_row(name: str, results: Results) -> list[object]:
+def folder_row(name: str, results: Results) -> list[Cell]:
     rows = results.all_trials
     started = min(distinct(rows, "started"), default=None)
     return [
-        name,
-        str(results.folder),
-        results.title,
-        len(results.groups),
-        states(results.trials),
-        *(told(column, rows) for column in OF_FOLDER),
-        f"{started:%Y-%m-%d %H:%M} UTC" if started else None,
+        text_cell("Folder", name),
+        text_cell("Path", str(results.folder)),
+        text_cell("Study", results.title),
+        number_cell("Configurations", len(results.groups)),
+        text_cell("Trials", states(results.trials)),
+        *(text_cell(title, told(column, rows)) for column, title in OF_FOLDER.items()),
+        text_cell("First start", f"{started:%Y-%m-%d %H:%M} UTC" if started else None),
     ]
 
 
 def differing_table(folders: Folders) -> Html:
     """What is not the same about the configurations that the folders share."""
     rows = [
-        [one.what, one.first, one.second, where(labels, matching.pairs), name]
+        [
+            text_cell("What differs", one.what),
+            text_cell(f"In {folders.first}", one.first),
+            text_cell("In the other", one.second),
+            text_cell("Of which configurations", where(labels, matching.pairs)),
+            text_cell("The other", name, facet=True),
+        ]
         for name, matching in folders.matchings.items()
         for one, labels in by_difference(matching.pairs).items()
     ]
     if not rows:
         return tag("p", "Nothing is known to differ between the folders.", class_="missing")
-    columns = [
-        text_column("What differs"),
-        text_column(f"In {folders.first}"),
-        text_column("In the other"),
-        text_column("Of which configurations"),
-        text_column("The other", facet=True),
-    ]
     caption = "What differs between the folders, of configurations that they share"
-    return table(caption, columns, rows, id="folders-differing")
+    return table(caption, rows, id="folders-differing")
 
 
 def metric_table(folders: Folders, metric: str) -> Html:
@@ -83,36 +73,23 @@ def metric_table(folders: Folders, metric: str) -> Html:
     found = compare(folders, metric)
     if not any(one.difference for one in found):
         return Html()
-    columns = [
-        text_column("Configuration"),
-        text_column("The other", facet=True),
-        number_column(f"In {folders.first}"),
-        number_column("In the other"),
-        number_column("Difference"),
-        number_column("Relative", optional=True),
-        number_column("95 % interval"),
-        text_column("Seeds", optional=True),
-        number_column("p (Holm)"),
-        text_column("Is it real", facet=True),
-        text_column("Why", optional=True),
-    ]
-    rows = [metric_row(one) for one in found]
+    rows = (metric_row(one, folders.first) for one in found)
     id = f"folders-{metric.replace('_', '-')}"
-    return table(f"{title(metric)}, in each folder", columns, rows, id=id)
+    return table(f"{title(metric)}, in each folder", rows, id=id)
 
 
-def metric_row(one: Compared) -> list[object]:
+def metric_row(one: Compared, first: str) -> list[Cell]:
     cells = words(one)
     return [
-        one.pair.label,
-        one.name,
-        cells.first,
-        cells.second,
-        cells.difference,
-        cells.percent,
-        cells.interval,
-        cells.seeds,
-        cells.p,
-        one.verdict,
-        one.why,
+        text_cell("Configuration", one.pair.label),
+        text_cell("The other", one.name, facet=True),
+        number_cell(f"In {first}", cells.first),
+        number_cell("In the other", cells.second),
+        number_cell("Difference", cells.difference),
+        number_cell("Relative", cells.percent, optional=True),
+        number_cell("95 % interval", cells.interval),
+        text_cell("Seeds", cells.seeds, optional=True),
+        number_cell("p (Holm)", cells.p),
+        text_cell("Is it real", one.verdict, facet=True),
+        text_cell("Why", one.why, optional=True),
     ]

@@ -7,29 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from resray.report import plot
 from resray.report.aggregate import Results
 from resray.report.curve_traces import MARKED
+from resray.report.epoch_lines import kept_points, most_points
 from resray.report.evaluations import MEAN, Evaluated, evaluated, first_checkpoints
-from resray.report.plot import (
-    Choice,
-    Curve,
-    Figure,
-    Panel,
-    Series,
-    Switch,
-    Trace,
-    all_series,
-    bar_layout,
-    dashed_note,
-    epoch_axis,
-    layout,
-    trace_of,
-)
 from resray.report.sections import marks
 from resray.report.statistics import Summary, summarise
-from resray.report.tables import number_column, table, text_column
+from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, fixed, plotly_text, signed, spread, tag
-from resray.report.thinning import kept_points, most_points
 from resray.report.train_test import EPOCHS, Splits, splits_of
 
 SYMBOLS = {"train": "circle-open", "validation": "diamond-open", "test": "circle"}
@@ -52,40 +38,32 @@ def generalisation_section(results: Results) -> Html:
 
 def gap_table(results: Results, found: Splits) -> Html:
     corrupted = {one.label: one for one in first_checkpoints(evaluated(results))}
-    columns = [
-        text_column("Configuration"),
-        number_column("n"),
-        number_column("Train, %"),
-        number_column("Validation, %"),
-        number_column("Test, %"),
-        number_column("Gap, points"),
-        number_column("Corrupted, %", optional=True),
-        number_column("Corrupted minus test, points", optional=True),
-        text_column("Note", optional=True),
-    ]
     caption = (
         "At the epoch that validation selects: means over finished trials, ± sample standard "
         "deviation where n is 2 or more. Train: augmented images, while training. Gap: train minus "
         "test. Corrupted: mean over all corruptions, minus test on the images of that evaluation"
     )
-    return table(caption, columns, gap_rows(found, corrupted), id="gap")
+    return table(caption, gap_rows(found, corrupted), id="gap")
 
 
-def gap_rows(found: Splits, corrupted: dict[str, Evaluated]) -> list[list[object]]:
+def gap_rows(found: Splits, corrupted: dict[str, Evaluated]) -> list[list[Cell]]:
     accuracies = (found.along(split, "accuracy") for split in SYMBOLS)
     values = [*accuracies, found.gap_along("accuracy")]
-    summaries = [found.summaries(found.chosen(one, EPOCHS[0])) for one in values]
+    summaries = (found.summaries(found.chosen(one, EPOCHS[0])) for one in values)
     return [
         [
-            group.label,
-            len(rows),
-            *(spread(summary[place]) for summary in summaries[:2]),
-            tag("strong", spread(summaries[2][place])),
-            signed_spread(summaries[3][place]),
+            text_cell("Configuration", group.label),
+            number_cell("n", len(rows)),
+            number_cell("Train, %", spread(train)),
+            number_cell("Validation, %", spread(validation)),
+            number_cell("Test, %", tag("strong", spread(test))),
+            number_cell("Gap, points", signed_spread(gap)),
             *corruption_cells(corrupted.get(group.label)),
-            marks(group, timed=False),
+            text_cell("Note", marks(group, timed=False), optional=True),
         ]
-        for place, (group, rows) in enumerate(zip(found.groups, found.trials, strict=True))
+        for group, rows, train, validation, test, gap in zip(
+            found.groups, found.trials, *summaries, strict=True
+        )
     ]
 
 
@@ -99,26 +77,30 @@ def signed_spread(summary: Summary | None) -> Html:
     return written
 
 
-def corruption_cells(one: Evaluated | None) -> list[object]:
+def corruption_cells(one: Evaluated | None) -> list[Cell]:
     """Return corrupted accuracy, and its difference to the uncorrupted one of the same trials."""
     clean = one.by_trial("test") if one else {}
     corrupted = one.by_trial("corruptions", MEAN) if one else {}
     pairs = [(clean[key], value) for key, value in corrupted.items() if key in clean]
     drop = summarise(after - before for before, after in pairs)
     mean = summarise(corrupted.values())
-    return [spread(mean) if mean else None, signed_spread(drop) if drop else None]
+    points = signed_spread(drop) if drop else None
+    return [
+        number_cell("Corrupted, %", spread(mean) if mean else None, optional=True),
+        number_cell("Corrupted minus test, points", points, optional=True),
+    ]
 
 
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def generalisation_figure(results: Results) -> Figure | None:
+def generalisation_figure(results: Results) -> plot.Figure | None:
     """Train, validation and test of each configuration, and the gap from epoch to epoch."""
     found = splits_of(results)
     if found is None or not any(has_gap(found, quantity) for quantity in UNITS):
         return None
     quantities = [quantity for quantity in UNITS if has_gap(found, quantity)]
-    look = all_series(results.groups)
+    look = plot.all_series(results.groups)
     caption = (
         "Left, a row per configuration: filled circle test, open diamond validation, open circle "
         "train; bars: standard deviation over seeds. Right: the gap after each epoch, mean over "
@@ -130,29 +112,33 @@ def generalisation_figure(results: Results) -> Figure | None:
         caption += " The right axis leaves out spikes; a double click shows them."
     panels = [ends_panel(found, look, quantities), gap_panel(found, look, quantities)]
     switches = (
-        Switch("quantity", "Quantity", tuple(quantities)),
-        Switch("at", "Epoch", EPOCHS),
+        plot.Switch("quantity", "Quantity", tuple(quantities)),
+        plot.Switch("at", "Epoch", EPOCHS),
     )
     series = [look[group.label] for group in found.groups]
     shown = tuple(one for one in switches if len(one.options) > 1)
-    caption += dashed_note(series)
-    return Figure("generalisation", "Generalisation gap", caption, series, panels, shown)
+    caption += plot.dashed_note(series)
+    return plot.Figure("generalisation", "Generalisation gap", caption, series, panels, shown)
 
 
 def has_gap(found: Splits, quantity: str) -> bool:
     return bool(np.isfinite(found.gap_along(quantity)).any())
 
 
-def ends_panel(found: Splits, look: dict[str, Series], quantities: Sequence[str]) -> Panel:
+def ends_panel(
+    found: Splits, look: dict[str, plot.Series], quantities: Sequence[str]
+) -> plot.Panel:
     """Return a row for each configuration: a line from train to test, with validation between."""
     rows = {quantity: {epoch: Ends(found, quantity, epoch) for epoch in EPOCHS}
             for quantity in quantities}  # fmt: skip
 
-    def choice(what: str) -> Choice:
-        return Choice("quantity", {
-            quantity: Choice("at", {epoch: getattr(own, what) for epoch, own in by_epoch.items()})
+    def choice(what: str) -> plot.Choice:
+        options = {
+            quantity: {epoch: getattr(own, what) for epoch, own in by_epoch.items()}
             for quantity, by_epoch in rows.items()
-        })  # fmt: skip
+        }
+        at = {quantity: plot.Choice("at", own) for quantity, own in options.items()}
+        return plot.Choice("quantity", at)
 
     # After each row a point that is not drawn, so that no line leads to the next.
     looks = [look[group.label] for group in found.groups for _ in range(len(SYMBOLS) + 1)]
@@ -172,8 +158,8 @@ def ends_panel(found: Splits, look: dict[str, Series], quantities: Sequence[str]
         "meta": {"keys": [series.key for series in looks]},
         "cliponaxis": False,
     }  # fmt: skip
-    x_title = Choice("quantity", {one: f"{one} ({UNITS[one]})" for one in quantities})
-    return Panel(choice("title"), [trace], bar_layout(x_title, len(found.groups)))
+    x_title = plot.Choice("quantity", {one: f"{one} ({UNITS[one]})" for one in quantities})
+    return plot.Panel(choice("title"), [trace], plot.bar_layout(x_title, len(found.groups)))
 
 
 class Ends:
@@ -201,29 +187,29 @@ def hover(split: str, summary: Summary | None, quantity: str, gap: Summary | Non
     return f"{split}: {value}" + (f"<br>gap: {signed_spread(gap).text}" if split == "test" else "")
 
 
-def gap_panel(found: Splits, look: dict[str, Series], quantities: Sequence[str]) -> Panel:
+def gap_panel(found: Splits, look: dict[str, plot.Series], quantities: Sequence[str]) -> plot.Panel:
     """Return the gap of each configuration from epoch to epoch."""
     epochs = found.results.epochs.numbers
     gaps = {quantity: found.means_along(found.gap_along(quantity)) for quantity in quantities}
     kept = places_to_draw(list(gaps.values()))
-    shared: dict[bytes, Curve] = {}
+    shared: dict[bytes, plot.Curve] = {}
     traces = []
     for place, group in enumerate(found.groups):
         own = {quantity: gap[place] for quantity, gap in gaps.items()}
         if not any(np.isfinite(gap).any() for gap in own.values()):
             continue
         where = kept[place]
-        along = shared.setdefault(where.tobytes(), Curve(epochs[where].tolist()))
-        heights = {quantity: Curve(gap[where].tolist()) for quantity, gap in own.items()}
+        along = shared.setdefault(where.tobytes(), plot.Curve(epochs[where].tolist()))
+        heights = {quantity: plot.Curve(gap[where].tolist()) for quantity, gap in own.items()}
         count = len(found.trials[place])
         traces.append(gap_line(look[group.label], along, heights, count))
     ranges = {quantity: without_spikes(gap) for quantity, gap in gaps.items()}
     zero = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0,
             "line": {"color": "@axis", "width": 1, "dash": "dot"}}  # fmt: skip
-    title = Choice("quantity", {quantity: DIFFERENCES[quantity] for quantity in quantities})
-    axes = layout("epoch", 340, xaxis=epoch_axis(found.results), shapes=[zero],
-                  yaxis={"range": Choice("quantity", ranges)})  # fmt: skip
-    return Panel(title, traces, axes)
+    title = plot.Choice("quantity", {quantity: DIFFERENCES[quantity] for quantity in quantities})
+    axes = plot.layout("epoch", 340, xaxis=plot.epoch_axis(found.results), shapes=[zero],
+                       yaxis={"range": plot.Choice("quantity", ranges)})  # fmt: skip
+    return plot.Panel(title, traces, axes)
 
 
 def without_spikes(gaps: np.ndarray) -> list[float] | None:
@@ -251,13 +237,15 @@ def places_to_draw(gaps: Sequence[np.ndarray]) -> np.ndarray:
     return kept_points(shapes, most_points(lines * len(gaps), NUMBERS))
 
 
-def gap_line(series: Series, along: Curve, heights: dict[str, Curve], count: int) -> Trace:
-    return trace_of(
+def gap_line(
+    series: plot.Series, along: plot.Curve, heights: dict[str, plot.Curve], count: int
+) -> plot.Trace:
+    return plot.trace_of(
         series,
         type="scatter",
         mode="lines+markers" if len(along) <= MARKED else "lines",
         x=along,
-        y=Choice("quantity", heights),
+        y=plot.Choice("quantity", heights),
         line={"color": series.colour, "width": 2, "dash": series.dash},
         marker={"color": series.colour, "symbol": series.symbol, "size": 6},
         hovertemplate=f"<b>{plotly_text(series.label)}</b><br>gap: %{{y:+.4~g}} (mean, n = {count})"

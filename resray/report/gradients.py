@@ -2,20 +2,10 @@
 
 import numpy as np
 
+from resray.report import plot
 from resray.report.aggregate import Results
 from resray.report.curve_traces import Drawing
-from resray.report.epoch_lines import LineSet, Spread, mean_lines
-from resray.report.plot import (
-    Figure,
-    Layout,
-    Panel,
-    between,
-    dashed_note,
-    epoch_axis,
-    layout,
-    series_with_epochs,
-)
-from resray.report.thinning import most_points
+from resray.report.epoch_lines import LineSet, Spread, mean_lines, most_points
 
 COLUMNS = {stage: f"gradient_norm_{stage}_stage" for stage in ("first", "last")}
 BUDGET = 250_000
@@ -24,7 +14,7 @@ LINE_NUMBERS, BAND_NUMBERS = 6, 12
 """Numbers that a point of a line adds to the figure, and that of a band."""
 
 
-def gradient_figure(results: Results) -> Figure | None:
+def gradient_figure(results: Results) -> plot.Figure | None:
     """Gradient norms of the first and the last stage, and the ratio of the two."""
     lines = LineSet(results, list(mean_lines(results)))
     if not lines.lines:
@@ -37,7 +27,7 @@ def gradient_figure(results: Results) -> Figure | None:
     numbers = np.broadcast_to(lines.epochs.numbers.astype(float), spreads["ratio"].mean.shape)
     kept = lines.kept([np.log(spread.mean) for spread in spreads.values()], most)
     drawing = Drawing(results, lines, {"epoch": numbers}, kept)
-    axis = epoch_axis(results)
+    axis = plot.epoch_axis(results)
     views = {
         "norms": [panel(drawing, f"Gradient norm, {stage} stage (L2, log scale)", f"{stage} stage",
                         spreads[stage], axis) for stage in COLUMNS if has_values(spreads[stage])],
@@ -48,9 +38,10 @@ def gradient_figure(results: Results) -> Figure | None:
     views = {name: panels for name, panels in views.items() if panels}
     if not views:
         return None
-    series = series_with_epochs(results)
-    return Figure("gradients", "Gradient norms", caption(lines, most) + dashed_note(series), series,
-                  **between("Quantity", views))  # fmt: skip
+    series = plot.series_with_epochs(results)
+    text = caption(lines, most) + plot.dashed_note(series)
+    return plot.Figure("gradients", "Gradient norms", text, series,
+                       **plot.between("Quantity", views))  # fmt: skip
 
 
 def positive(values: np.ndarray) -> np.ndarray:
@@ -62,11 +53,13 @@ def has_values(spread: Spread) -> bool:
     return bool(spread.count.any())
 
 
-def panel(drawing: Drawing, title: str, what: str, spread: Spread, x_axis: Layout) -> Panel:
+def panel(
+    drawing: Drawing, title: str, what: str, spread: Spread, x_axis: plot.Layout
+) -> plot.Panel:
     axis = {"type": "log", "tickvals": log_ticks(spread), "tickformat": "~g",
             "hoverformat": ".4~g"}  # fmt: skip
     traces = drawing.lines_and_bands({"norm": spread}, what)
-    return Panel(title, traces, layout("epoch", 300, xaxis=x_axis, yaxis=axis))
+    return plot.Panel(title, traces, plot.layout("epoch", 300, xaxis=x_axis, yaxis=axis))
 
 
 def log_ticks(spread: Spread) -> list[float]:

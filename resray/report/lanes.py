@@ -1,15 +1,15 @@
 """When trials ran, in which process, from start to end: what timelines are drawn from."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from heapq import heappop, heappush
+from typing import Any
 
 import pandas as pd
 
 from resray.report.aggregate import Row
-from resray.report.plot import Layout, Series, Trace, layout, trace_of
-from resray.report.text import plotly_text
+from resray.report.plot import Figure, Panel, Series, Trace, layout, time_unit, trace_of
+from resray.report.text import duration, plotly_text, plural
 
 BEGINS = ("started", "resumed")
 ENDS = ("completed", "stopped", "interrupted", "failed")
@@ -121,33 +121,16 @@ def lanes(found: Sequence[Stretch]) -> dict[Process, Lane]:
     ends: dict[Process, datetime] = {}
     for one in found:
         ends[one.process] = max(ends.get(one.process, one.end), one.end)
-    hosts: dict[str, Lanes] = {}
+    until: dict[str, list[datetime]] = {}
     taken: dict[Process, Lane] = {}
     for one in found:
         if one.process not in taken:
-            own = hosts.setdefault(one.host, Lanes())
-            taken[one.process] = (one.host, own.take(one.start, ends[one.process]))
+            own = until.setdefault(one.host, [])
+            free = (lane for lane, end in enumerate(own) if end <= one.start)
+            lane = next(free, len(own))
+            own[lane : lane + 1] = [ends[one.process]]
+            taken[one.process] = (one.host, lane + 1)
     return taken
-
-
-class Lanes:
-    """The lanes of one host: those in use by the time until which they are, and those free."""
-
-    def __init__(self) -> None:
-        self._busy: list[tuple[datetime, int]] = []
-        self._free: list[int] = []
-        self._count = 0
-
-    def take(self, start: datetime, end: datetime) -> int:
-        """Return the lowest lane that is free from ``start`` on, and use it until ``end``."""
-        while self._busy and self._busy[0][0] <= start:
-            heappush(self._free, heappop(self._busy)[1])
-        if not self._free:
-            self._count += 1
-            self._free.append(self._count)
-        lane = heappop(self._free)
-        heappush(self._busy, (end, lane))
-        return lane
 
 
 def without_pauses(found: Sequence[Stretch]) -> tuple[list[Stretch], timedelta]:
@@ -180,35 +163,70 @@ def lane_name(lane: Lane) -> str:
     return plotly_text(f"{lane[0]} · {lane[1]}")
 
 
-def lane_layout(unit: str, length: float, rows: Iterable[Lane], row: float = 30) -> Layout:
-    """Return the layout of bars in lanes, the first lane on top, each ``row`` pixels high.
+class Timeline:
+    """Stretches, the first first, in the lanes of their processes."""
 
-    ``length`` is that of the whole time, in ``unit``.
-    """
-    names = [lane_name(lane) for lane in sorted(rows, reverse=True)]
-    y_axis = {"type": "category", "categoryorder": "array", "categoryarray": names,
-              "showgrid": False, "nticks": 0 if row >= 14 else 20, "ticksuffix": " "}  # fmt: skip
-    x_axis = {"range": [0, 1.01 * length or 1]}
-    return layout(f"{unit} since the first start", round(80 + row * len(names)), xaxis=x_axis,
-                  yaxis=y_axis, barmode="overlay", bargap=0.25)  # fmt: skip
+    def __init__(self, found: Sequence[Stretch]) -> None:
+        self.found = found
+        self.lane_of = lanes(found)
+        self.lanes = set(self.lane_of.values())
+        self.moved, self.cut = without_pauses(found)
+        self.span = span_of(self.moved)
+        self._divisor, self._unit = time_unit([self.span])
 
+    def bars(
+        self, look: Series, own: Sequence[Stretch], texts: Sequence[str], framed: bool = True
+    ) -> Trace:
+        """Return bars of one look.
 
-def lane_bars(
-    look: Series, own: Sequence[Stretch], zero: datetime, divisor: float,
-    lane_of: Mapping[Process, Lane], texts: Sequence[str], framed: bool = True,
-) -> Trace:  # fmt: skip
-    """Return bars of one look, in units of ``divisor`` seconds since ``zero``.
+        A frame tells neighbours apart; of bars as narrow as a pixel it would be all that is seen.
+        """
+        zero = self.moved[0].start
+        return trace_of(
+            look,
+            type="bar",
+            orientation="h",
+            y=[lane_name(self.lane_of[one.process]) for one in own],
+            x=[one.seconds / self._divisor for one in own],
+            base=[(one.start - zero).total_seconds() / self._divisor for one in own],
+            marker={"color": look.colour, "line": {"color": "@paper", "width": 1 if framed else 0}},
+            customdata=list(texts),
+            hovertemplate="%{customdata}<extra></extra>",
+        )
 
-    A frame tells neighbours apart; of bars as narrow as a pixel it would be all that is seen.
-    """
-    return trace_of(
-        look,
-        type="bar",
-        orientation="h",
-        y=[lane_name(lane_of[one.process]) for one in own],
-        x=[one.seconds / divisor for one in own],
-        base=[(one.start - zero).total_seconds() / divisor for one in own],
-        marker={"color": look.colour, "line": {"color": "@paper", "width": 1 if framed else 0}},
-        customdata=list(texts),
-        hovertemplate="%{customdata}<extra></extra>",
-    )
+    def figure(self, id: str, title: str, caption: str, looks: Sequence[Series],
+               traces: list[Trace], row: float = 30, **changes: Any) -> Figure:  # fmt: skip
+        """Return the figure of bars, the first lane on top, each ``row`` pixels high.
+
+        Its key has those of the ``looks`` that some bar has.
+        """
+        names = [lane_name(lane) for lane in sorted(self.lanes, reverse=True)]
+        y_axis = {"type": "category", "categoryorder": "array", "categoryarray": names,
+                  "showgrid": False, "nticks": 0 if row >= 14 else 20,
+                  "ticksuffix": " "}  # fmt: skip
+        made = layout(
+            f"{self._unit} since the first start",
+            round(80 + row * len(names)),
+            xaxis={"range": [0, 1.01 * self.span / self._divisor or 1]},
+            yaxis=y_axis,
+            barmode="overlay",
+            bargap=0.25,
+            **changes,
+        )
+        if self.cut:
+            pauses = duration(self.cut.total_seconds())
+            caption += f" Pauses of {pauses} with nothing running are left out."
+        drawn = {trace["legendgroup"] for trace in traces}
+        series = [look for look in looks if look.key in drawn]
+        return Figure(id, title, caption, series, [Panel("Trials over workers", traces, made)])
+
+    @property
+    def workers(self) -> str:
+        """How many there were, in words."""
+        return plural(len(self.lanes), "worker")
+
+    @property
+    def busy(self) -> str:
+        """The share of the workers' time in which they had a trial, in words."""
+        share = utilisation(self.moved, len(self.lanes))
+        return "not known" if share is None else f"{100 * share:.0f}\u00a0%"

@@ -15,8 +15,7 @@ import resray
 from resray.files import output_file
 from resray.report import sections
 from resray.report.aggregate import Results, load_results
-from resray.report.contents import SECTIONS, Section, content
-from resray.report.figures import made_figures
+from resray.report.contents import SECTIONS, Section, content, made_figures
 from resray.report.payload import figure_payload, packed
 from resray.report.plot import MANY, Figure, all_series, drawn_at_first, outline
 from resray.report.text import Html, escape, join, tag

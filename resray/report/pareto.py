@@ -1,27 +1,28 @@
 """Accuracy against what it costs, and the configurations that no other dominates."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from resray.report import plot
 from resray.report.aggregate import Group, Results
-from resray.report.costs import TESTED, Cost, Measured, costs_of, front, qualities_of
+from resray.report.costs import TESTED, Cost, costs_of, front, qualities_of
 from resray.report.curve_traces import choice
 from resray.report.label_places import LONGEST, label_places
-from resray.report.plot import (
-    SHARED,
-    Curve,
-    Figure,
-    Layout,
-    Panel,
-    Series,
-    Switch,
-    Trace,
-    all_series,
-    layout,
+from resray.report.statistics import Moments
+from resray.report.tables import Cell, number_cell, table, text_cell
+from resray.report.text import (
+    Html,
+    fixed,
+    plotly_text,
+    plural,
+    shortened,
+    signed,
+    spread,
+    with_interval,
 )
-from resray.report.text import plotly_text, plural, spread
 
 HEIGHT, INNER = 420, 340
 """Pixels of the plot, and between its axes."""
@@ -30,66 +31,62 @@ CLOUD_FROM, CLOUD_MOST = 40, 2000
 of more than the second, that many of them."""
 
 
-def cost_figure(results: Results) -> Figure | None:
+def cost_figure(results: Results) -> plot.Figure | None:
     """Accuracy against each cost, with the front of the configurations that no other dominates."""
     qualities, costs = qualities_of(results), costs_of(results)
     if TESTED not in qualities or not costs:
         return None
-    look = all_series(results.groups)
+    look = plot.all_series(results.groups)
     scatter = Scatter(results.groups, qualities, costs, look)
     switches = (
-        Switch("cost", "Cost", tuple(costs)),
-        Switch("quality", "Accuracy", tuple(qualities)),
+        plot.Switch("cost", "Cost", tuple(costs)),
+        plot.Switch("quality", "Accuracy", tuple(qualities)),
     )
     title = choice("quality", {name: f"{name.capitalize()} (%)" for name in qualities})
-    return Figure(
+    return plot.Figure(
         id="cost",
         title="Accuracy against cost",
         caption=" ".join(caption(scatter)),
         series=[look[group.label] for group in scatter.groups],
-        panels=[Panel(title, list(scatter.traces()), scatter.layout())],
+        panels=[plot.Panel(title, list(scatter.traces()), scatter.layout())],
         switches=tuple(switch for switch in switches if len(switch.options) > 1),
         scales=("x",),
     )
 
 
+@dataclass
 class Scatter:
     """Configurations as points: what they cost across, how good they are upwards."""
 
-    def __init__(
-        self,
-        groups: Sequence[Group],
-        qualities: Mapping[str, Measured],
-        costs: Mapping[str, Cost],
-        look: Mapping[str, Series],
-    ) -> None:
-        known = np.any([quality.n > 0 for quality in qualities.values()], axis=0)
+    all_groups: Sequence[Group]
+    qualities: Mapping[str, Moments]
+    costs: Mapping[str, Cost]
+    look: Mapping[str, plot.Series]
+
+    def __post_init__(self) -> None:
+        known = np.any([quality.n > 0 for quality in self.qualities.values()], axis=0)
         self.places = np.flatnonzero(known)
-        self.groups = [groups[place] for place in self.places.tolist()]
-        self.all_groups = groups
-        self.qualities = qualities
-        self.costs = costs
-        self.look = look
+        self.groups = [self.all_groups[place] for place in self.places.tolist()]
         self.labels = [plotly_text(group.label) for group in self.groups]
 
     def by_cost(self, value: Callable[[Cost], Any]) -> Any:
         return choice("cost", {name: value(cost) for name, cost in self.costs.items()})
 
-    def by_quality(self, value: Callable[[Measured], Any]) -> Any:
+    def by_quality(self, value: Callable[[Moments], Any]) -> Any:
         return choice("quality", {name: value(own) for name, own in self.qualities.items()})
 
-    def by_both(self, value: Callable[[Cost, Measured], Any]) -> Any:
+    def by_both(self, value: Callable[[Cost, Moments], Any]) -> Any:
         return self.by_cost(lambda cost: self.by_quality(lambda quality: value(cost, quality)))
 
     # --- traces ---
 
-    def traces(self) -> Iterator[Trace]:
+    def traces(self) -> Iterator[plot.Trace]:
         if len(self.groups) > CLOUD_FROM:
             yield self.cloud()
         yield self.front_line()
         yield self.points()
 
-    def cloud(self) -> Trace:
+    def cloud(self) -> plot.Trace:
         """Return all configurations in grey, drawn whether or not their series are."""
         step = -(-len(self.groups) // CLOUD_MOST)
         some = self.places[::step]
@@ -97,15 +94,15 @@ class Scatter:
             "type": "scatter",
             "mode": "markers",
             "meta": {"helper": True},
-            "x": self.by_cost(lambda cost: Curve(cost.measured.mean[some].tolist())),
-            "y": self.by_quality(lambda quality: Curve(quality.mean[some].tolist())),
+            "x": self.by_cost(lambda cost: plot.Curve(cost.measured.mean[some].tolist())),
+            "y": self.by_quality(lambda quality: plot.Curve(quality.mean[some].tolist())),
             "marker": {"color": "@axis", "size": 5, "opacity": 0.55},
             "hovertext": self.labels[::step],
             "hovertemplate": "<b>%{hovertext}</b><extra></extra>",
             "showlegend": False,
         }
 
-    def points(self) -> Trace:
+    def points(self) -> plot.Trace:
         """Return the configurations in their colours; those off the front are paler."""
         series = [self.look[group.label] for group in self.groups]
         own = self.places
@@ -132,11 +129,11 @@ class Scatter:
             "cliponaxis": False,
         }  # fmt: skip
 
-    def front_line(self) -> Trace:
+    def front_line(self) -> plot.Trace:
         """Return the front as steps, with names beside its points where there is room."""
         return self.by_both(self.steps)
 
-    def steps(self, cost: Cost, quality: Measured) -> Trace:
+    def steps(self, cost: Cost, quality: Moments) -> plot.Trace:
         members = front(cost.measured.mean, quality.mean, cost.candidates)
         x, y = cost.measured.mean[members].tolist(), quality.mean[members].tolist()
         # The last step goes on to the edge: whoever pays more need not get less.
@@ -163,25 +160,25 @@ class Scatter:
             "cliponaxis": False,
         }
 
-    def symbols(self, cost: Cost, series: Sequence[Series]) -> list[str]:
+    def symbols(self, cost: Cost, series: Sequence[plot.Series]) -> list[str]:
         return [one.symbol + ("-open" if is_open(cost, group) else "")
                 for one, group in zip(series, self.groups, strict=True)]  # fmt: skip
 
     def names(self, cost: Cost) -> list[str]:
-        return [label + (f"<br>{SHARED}" if is_open(cost, group) else "")
+        return [label + (f"<br>{plot.SHARED}" if is_open(cost, group) else "")
                 for label, group in zip(self.labels, self.groups, strict=True)]  # fmt: skip
 
-    def amounts(self, quality: Measured) -> list[str]:
-        own = (quality.summary(place) for place in self.places.tolist())
+    def amounts(self, quality: Moments) -> list[str]:
+        own = (quality.summaries[place] for place in self.places.tolist())
         return [f"{spread(one)} % (n = {one.n})" if one else "" for one in own]
 
-    def opacities(self, cost: Cost, quality: Measured) -> list[float]:
+    def opacities(self, cost: Cost, quality: Moments) -> list[float]:
         members = set(front(cost.measured.mean, quality.mean, cost.candidates).tolist())
         own = zip(self.places.tolist(), self.groups, strict=True)
         # Open symbols are pale enough.
         return [1.0 if place in members or is_open(cost, group) else 0.5 for place, group in own]
 
-    def error_bars(self, quantity: Measured) -> Layout:
+    def error_bars(self, quantity: Moments) -> plot.Layout:
         deviations = quantity.deviation[self.places]
         return {"type": "data", "array": deviations.tolist(), "color": "@muted", "thickness": 1,
                 "width": 3, "visible": bool(np.nansum(deviations) > 0)}  # fmt: skip
@@ -191,12 +188,12 @@ class Scatter:
     def x_range(self, cost: Cost) -> list[float]:
         return [0.0, 1.05 * self.span(cost.measured)[1]]
 
-    def y_range(self, quality: Measured) -> list[float]:
+    def y_range(self, quality: Moments) -> list[float]:
         low, high = self.span(quality)
         room = 0.07 * (high - low) or 1.0
         return [low - room, high + room]
 
-    def span(self, quantity: Measured) -> tuple[float, float]:
+    def span(self, quantity: Moments) -> tuple[float, float]:
         """Return the lowest and the highest point, error bars included."""
         mean, bar = quantity.mean[self.places], np.nan_to_num(quantity.deviation[self.places])
         known = np.isfinite(mean)
@@ -204,7 +201,7 @@ class Scatter:
         return (float(ends[0].min()), float(ends[1].max())) if known.any() else (0.0, 1.0)
 
     def beside(
-        self, members: np.ndarray, cost: Cost, quality: Measured
+        self, members: np.ndarray, cost: Cost, quality: Moments
     ) -> tuple[list[str], list[str]]:
         """Return the names beside some points and where they stand, of all but these none."""
         (left, right), (low, high) = self.x_range(cost), self.y_range(quality)
@@ -213,17 +210,17 @@ class Scatter:
         at = list(zip(x.tolist(), y.tolist(), strict=True))
         off = np.setdiff1d(self.places, members)
         others = [at[place] for place in off[:CLOUD_FROM].tolist() if np.isfinite(at[place]).all()]
-        names = [shortened(self.all_groups[place].label) for place in members]
+        names = [shortened(self.all_groups[place].label, LONGEST) for place in members]
         where = label_places([at[place] for place in members], names, others, INNER)
         texts = [plotly_text(name) if own else "" for name, own in zip(names, where, strict=True)]
         return texts, [own or "top left" for own in where]
 
-    def layout(self) -> Layout:
-        def made(cost: Cost) -> Layout:
+    def layout(self) -> plot.Layout:
+        def made(cost: Cost) -> plot.Layout:
             y_axis = {"range": self.by_quality(self.y_range)}
             x_axis = {"range": self.x_range(cost), "tickformat": "~s" if cost.counted else "~g",
                       "hoverformat": ".4~s" if cost.counted else ".4~g"}  # fmt: skip
-            return layout(cost.axis, HEIGHT, xaxis=x_axis, yaxis=y_axis)
+            return plot.layout(cost.axis, HEIGHT, xaxis=x_axis, yaxis=y_axis)
 
         return self.by_cost(made)
 
@@ -231,10 +228,6 @@ class Scatter:
 def is_open(cost: Cost, group: Group) -> bool:
     """Whether a group's symbol is open: it shared its machine, so that its cost is no measure."""
     return cost.exclusive and not group.exclusive
-
-
-def shortened(label: str) -> str:
-    return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
 
 
 def caption(scatter: Scatter) -> Iterator[str]:
@@ -256,3 +249,46 @@ def caption(scatter: Scatter) -> Iterator[str]:
     if len(scatter.groups) > CLOUD_FROM:
         shown = min(len(scatter.groups), CLOUD_MOST)
         yield f"Grey: {plural(shown, 'configuration')} in all."
+
+
+# --- the front as a table -------------------------------------------------------------------------
+
+
+def front_section(results: Results) -> Html:
+    """A table of the front for each cost; nothing where no two configurations compare in any."""
+    qualities = qualities_of(results)
+    if TESTED not in qualities:
+        return Html()
+    compared = {name: cost for name, cost in costs_of(results).items()
+                if cost.candidates.sum() > 1}  # fmt: skip
+    rows = (row for name, cost in compared.items()
+            for row in front_rows(results.groups, name, cost, qualities[TESTED]))  # fmt: skip
+    caption = ("The Pareto fronts: configurations than which none that was trained alike is both "
+               "cheaper and more accurate in the mean over seeds; ± half of a mean's 95 % interval "
+               "over seeds (Student's t), where n is 2 or more")  # fmt: skip
+    return table(caption, rows, id="front")
+
+
+def front_rows(
+    groups: Sequence[Group], name: str, cost: Cost, quality: Moments
+) -> Iterator[list[Cell]]:
+    """Yield a row for each configuration of a front, the cheapest first."""
+    before: int | None = None
+    title = f"{name}, {cost.unit}" if cost.unit not in ("", name) else name
+    for place in front(cost.measured.mean, quality.mean, cost.candidates).tolist():
+        summary = quality.summaries[place]
+        amount = float(cost.measured.mean[place])
+        gain = None if before is None else float(quality.mean[place] - quality.mean[before])
+        cheaper = None if before is None else float(cost.measured.mean[before])
+        # Nothing is so many times what costs nothing.
+        times = amount / cheaper if cheaper else None
+        yield [
+            text_cell("Configuration", groups[place].label),
+            text_cell("Cost", title, facet=True),
+            number_cell("Amount", cost.words(amount)),
+            number_cell("Test accuracy, %", with_interval(summary)),
+            number_cell("n", summary.n if summary else 0),
+            number_cell("Gain over the next cheaper, points", signed(gain)),
+            number_cell("Times its cost", fixed(times)),
+        ]
+        before = place

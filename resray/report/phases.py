@@ -8,23 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from resray.report import plot
 from resray.report.aggregate import Group, Results, parsed_json
-from resray.report.plot import (
-    COLOURS,
-    MANY,
-    Curve,
-    Figure,
-    Panel,
-    Series,
-    Trace,
-    all_series,
-    dash_of,
-    dashed_note,
-    epoch_axis,
-    layout,
-    trace_of,
-)
-from resray.report.tables import table, text_column
+from resray.report.tables import table, text_cell
 from resray.report.text import Html, listed, plotly_text
 
 Values = tuple[float | None, ...]
@@ -178,11 +164,12 @@ def phases_section(results: Results) -> Html:
             for key, values in course.items():
                 if key not in ("learning_rate", "momentum") and changes(key, values):
                     labels.setdefault((setting_name(key), in_words(values)), []).append(group.label)
-    if not labels:
-        return Html()
-    columns = [text_column("Setting"), text_column("Value"), text_column("Configuration")]
-    rows = [[name, text, listed(who, most=12)] for (name, text), who in labels.items()]
-    return table("Settings that change by epoch, as recorded", columns, rows, id="phases")
+    rows = (
+        [text_cell("Setting", name), text_cell("Value", text),
+         text_cell("Configuration", listed(who, most=12))]
+        for (name, text), who in labels.items()
+    )  # fmt: skip
+    return table("Settings that change by epoch, as recorded", rows, id="phases")
 
 
 def in_words(values: Values) -> str:
@@ -197,45 +184,47 @@ def in_words(values: Values) -> str:
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def phases_figure(results: Results) -> Figure | None:
+def phases_figure(results: Results) -> plot.Figure | None:
     """One panel for each setting that changes in some trial: its value over the epochs."""
     found = [(group, course) for group, own in all_courses(results) for course in own]
     keys = dict.fromkeys(key for _, course in found for key, values in course.items()
                          if changes(key, values))  # fmt: skip
     if not keys:
         return None
-    look = all_series(results.groups)
-    axis = epoch_axis(results)
+    look = plot.all_series(results.groups)
+    axis = plot.epoch_axis(results)
     panels = [
-        Panel(
+        plot.Panel(
             setting_name(key),
-            list(step_lines(key, found, look) if len(look) <= MANY else shared_lines(key, found)),
-            layout("epoch", 210, xaxis=axis, yaxis={"rangemode": "tozero", "nticks": 4}),
+            list(
+                step_lines(key, found, look) if len(look) <= plot.MANY else shared_lines(key, found)
+            ),
+            plot.layout("epoch", 210, xaxis=axis, yaxis={"rangemode": "tozero", "nticks": 4}),
         )
         for key in keys
     ]
     drawn = {group.label for group, _ in found}
-    few = len(look) <= MANY
+    few = len(look) <= plot.MANY
     series = [one for label, one in look.items() if label in drawn] if few else []
     coinciding = ("Where lines coincide, those beneath are wider." if few else
                   "One line for all configurations that share a course.")  # fmt: skip
     caption = (
         "Values as recorded in each epoch; learning rate and momentum are those of its last step. "
         f"A line ends where the setting is off or the training ended. {coinciding}"
-        f"{dashed_note(series)}"
+        f"{plot.dashed_note(series)}"
     )
-    return Figure("phases", "Schedule and phases", caption, series, panels)
+    return plot.Figure("phases", "Schedule and phases", caption, series, panels)
 
 
 def step_lines(
-    key: str, found: Sequence[tuple[Group, Course]], look: dict[str, Series]
-) -> Iterator[Trace]:
+    key: str, found: Sequence[tuple[Group, Course]], look: dict[str, plot.Series]
+) -> Iterator[plot.Trace]:
     """Yield a line for each group, wider where later ones would hide it."""
     lines = [(group, course[key]) for group, course in found if any_number(course.get(key, ()))]
     for place, (group, values) in enumerate(lines):
         above = min(sum(meet(values, other) for _, other in lines[place + 1 :]), 4)
         series = look[group.label]
-        yield trace_of(
+        yield plot.trace_of(
             series,
             type="scatter",
             mode="lines+markers" if len(values) <= 12 else "lines",
@@ -251,7 +240,7 @@ def step_lines(
         )  # fmt: skip
 
 
-def shared_lines(key: str, found: Sequence[tuple[Group, Course]]) -> Iterator[Trace]:
+def shared_lines(key: str, found: Sequence[tuple[Group, Course]]) -> Iterator[plot.Trace]:
     """Yield a line for each different course of a setting, with the groups that share it."""
     sharing: dict[Values, list[str]] = {}
     for group, course in found:
@@ -261,10 +250,10 @@ def shared_lines(key: str, found: Sequence[tuple[Group, Course]]) -> Iterator[Tr
         yield {
             "type": "scatter",
             "mode": "lines",
-            "x": Curve(float(epoch) for epoch in range(1, len(values) + 1)),
-            "y": Curve(values),
-            "line": {"color": f"@series-{place % COLOURS}", "width": 2, "shape": "hvh",
-                     "dash": dash_of(place)},
+            "x": plot.Curve(float(epoch) for epoch in range(1, len(values) + 1)),
+            "y": plot.Curve(values),
+            "line": {"color": f"@series-{place % plot.COLOURS}", "width": 2, "shape": "hvh",
+                     "dash": plot.dash_of(place)},
             "hovertemplate": f"<b>{plotly_text(listed(labels, most=6))}</b>"
                              f"<br>{plotly_text(setting_name(key))}: %{{y:.4~g}}"
                              "<br>epoch: %{x}<extra></extra>",

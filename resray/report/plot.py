@@ -243,9 +243,21 @@ def series_with_epochs(results: Results) -> list[Series]:
 
 def epoch_axis(results: Results) -> Layout:
     """Return an axis on which epochs are whole numbers, with room around a single one."""
-    last = int(max(results.epochs.numbers, default=1))
-    room = 0.04 * max(last - 1, 1)
-    return {"range": [1 - room, last + room]} | ({"dtick": 1} if last <= 10 else {"nticks": 8})
+    return axis_to(int(max(results.epochs.numbers, default=1)), 0.04)
+
+
+def axis_to(epoch: int, room: float) -> Layout:
+    """Return an axis of epochs from 1 on, with room as `with_room` has it."""
+    ticks = {"dtick": 1} if epoch <= 10 else {"nticks": 8}
+    return {"range": with_room([1, epoch], room, least=1), **ticks}
+
+
+def with_room(values: Sequence[float], share: float, least: float = 0.0) -> list[float]:
+    """Return a range that holds the values, at both ends a share of their span, which counts as
+    ``least`` or more."""
+    low, high = min(values), max(values)
+    room = share * max(high - low, least)
+    return [low - room, high + room]
 
 
 def trial_label(results: Results, row: Row) -> str:

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from resray.report import plot
 from resray.report.aggregate import Results
 from resray.report.comparison import (
     Comparison,
@@ -11,16 +13,6 @@ from resray.report.comparison import (
     comparisons,
     published_amount,
     signed_difference,
-)
-from resray.report.plot import (
-    Figure,
-    Panel,
-    Series,
-    Trace,
-    all_series,
-    bar_layout,
-    between,
-    time_unit,
 )
 from resray.report.statistics import Summary, mean_interval
 from resray.report.text import plotly_text
@@ -36,12 +28,12 @@ NAMES = {
 """Of metrics whose own name is that of a unit."""
 
 
-def published_figure(results: Results) -> Figure | None:
+def published_figure(results: Results) -> plot.Figure | None:
     """Published and measured values by metric; nothing if the study names none."""
     found = comparisons(results)
     if not found:
         return None
-    look = all_series(results.groups)
+    look = plot.all_series(results.groups)
     views = {name: [metric_panel(own, look)] for name, own in by_metric(found).items()}
     caption = (
         "Diamonds are published, circles ours: at the epoch that validation selects, or after the "
@@ -51,8 +43,8 @@ def published_figure(results: Results) -> Figure | None:
     )
     shown = {item.group.label for item in found if item.group}
     series = [entry for label, entry in look.items() if label in shown]
-    return Figure("published", "Published and measured", caption, series,
-                  **between("Metric", views), scales=("x",))  # fmt: skip
+    return plot.Figure("published", "Published and measured", caption, series,
+                       **plot.between("Metric", views), scales=("x",))  # fmt: skip
 
 
 def by_metric(found: Sequence[Comparison]) -> dict[str, list[Comparison]]:
@@ -74,7 +66,7 @@ def name_of(metric: str) -> str:
     return NAMES.get(metric, metric.replace("_", " "))
 
 
-def metric_panel(items: Sequence[Comparison], look: Mapping[str, Series]) -> Panel:
+def metric_panel(items: Sequence[Comparison], look: Mapping[str, plot.Series]) -> plot.Panel:
     """Return the rows of one metric."""
     metric = items[0].published.metric
     divisor, unit = unit_of(items)
@@ -85,14 +77,16 @@ def metric_panel(items: Sequence[Comparison], look: Mapping[str, Series]) -> Pan
     name = name_of(metric)
     plain = metric.startswith("seconds") or "accuracy" in metric
     title = f"{name} ({unit})" if unit else name
-    axes = bar_layout(
+    axes = plot.bar_layout(
         title,
         len(items),
         row=46 if any("<br>" in name for name in names) else 34,
         xaxis={} if plain else {"tickformat": "~s"},
     )
     title = title[0].upper() + title[1:]
-    return Panel(f"{title}: {shared}, not to be compared" if shared else title, rows.traces(), axes)
+    return plot.Panel(
+        f"{title}: {shared}, not to be compared" if shared else title, rows.traces(), axes
+    )
 
 
 def unit_of(items: Sequence[Comparison]) -> tuple[float, str]:
@@ -100,7 +94,7 @@ def unit_of(items: Sequence[Comparison]) -> tuple[float, str]:
     metric = items[0].published.metric
     if metric.startswith("seconds"):
         ours = [item.measured.mean for item in items if item.measured]
-        return time_unit([*(item.published.value for item in items), *ours])
+        return plot.time_unit([*(item.published.value for item in items), *ours])
     if "accuracy" in metric:
         return 1.0, "%"
     return 1.0, {"peak_memory_bytes": "bytes"}.get(metric, "nats" if "loss" in metric else "")
@@ -159,23 +153,20 @@ def short(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1].rstrip()}…"
 
 
+@dataclass
 class Rows:
     """The traces of one metric's rows: lines between the two values, then the values themselves."""
 
-    def __init__(
-        self,
-        items: Sequence[Comparison],
-        names: Sequence[str],
-        look: Mapping[str, Series],
-        divisor: float,
-    ) -> None:
-        self.items, self.names, self.look, self.divisor = items, names, look, divisor
+    items: Sequence[Comparison]
+    names: Sequence[str]
+    look: Mapping[str, plot.Series]
+    divisor: float
 
-    def traces(self) -> list[Trace]:
+    def traces(self) -> list[plot.Trace]:
         own = [self.line("solid", compared=True), self.line("dot", compared=False)]
         return [self.published(), *own, self.best_on_test(), self.ours()]
 
-    def published(self) -> Trace:
+    def published(self) -> plot.Trace:
         """Return the published values; this trace has all rows, and so gives their order."""
         values = [item.published.value for item in self.items]
         marker = {"symbol": "diamond", "color": "@ink", "size": 8,
@@ -183,7 +174,7 @@ class Rows:
         told = [hover_of_published(item) for item in self.items]
         return self.points(values, marker, told, zorder=1)
 
-    def ours(self) -> Trace:
+    def ours(self) -> plot.Trace:
         summaries = [item.measured for item in self.items]
         hollow = [bool(item.obstacles) for item in self.items]
         colours = [self.colour(item) for item in self.items]
@@ -199,7 +190,7 @@ class Rows:
         values = [None if summary is None else summary.mean for summary in summaries]
         return self.points(values, marker, [hover(item) for item in self.items], error_x=bars)
 
-    def best_on_test(self) -> Trace:
+    def best_on_test(self) -> plot.Trace:
         """Return our best epochs on test, where the published figure is of a whole training."""
         values = [best_of(item) for item in self.items]
         colours = [f"{self.colour(item)}/45" for item in self.items]
@@ -207,7 +198,7 @@ class Rows:
                 for value in values]  # fmt: skip
         return self.points(values, {"symbol": "circle", "color": colours, "size": 8}, told)
 
-    def line(self, dash: str, *, compared: bool) -> Trace:
+    def line(self, dash: str, *, compared: bool) -> plot.Trace:
         """Return a line from each published value to ours, in the rows of one kind."""
         ends: list[tuple[str, float | None, str | None]] = []
         for item, name in zip(self.items, self.names, strict=True):
@@ -232,7 +223,7 @@ class Rows:
         marker: dict[str, Any],
         told: Sequence[str],
         **others: Any,
-    ) -> Trace:
+    ) -> plot.Trace:
         return {
             "type": "scatter",
             "mode": "markers",

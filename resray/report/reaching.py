@@ -53,6 +53,17 @@ class Reaching:
         self.best = best[known]
 
     @cached_property
+    def target(self) -> float | None:
+        """The accuracy that the study says is to be reached, if it does."""
+        ablate = self.results.study.ablate if self.results.study else None
+        return ablate.target_accuracy if ablate else None
+
+    def thresholds(self, most: int) -> list[float]:
+        """Return at most so many round accuracies to reach, and the study's target."""
+        target = [] if self.target is None else [self.target]
+        return sorted({*thresholds_of(self, most), *target})
+
+    @cached_property
     def trials(self) -> np.ndarray:
         """How many trials each group has."""
         return np.bincount(self.owners, minlength=len(self.groups))
@@ -132,13 +143,3 @@ def round_numbers(low: float, high: float, most: int) -> list[float]:
         if last - first < most:
             return [round(step * place, 1) for place in range(max(first, 1), last + 1)]
     return []
-
-
-def target_of(results: Results) -> float | None:
-    """Return the accuracy that the study says is to be reached, if it does."""
-    ablate = results.study.ablate if results.study else None
-    return ablate.target_accuracy if ablate else None
-
-
-def with_target(thresholds: Sequence[float], target: float | None) -> list[float]:
-    return sorted({*thresholds, *([] if target is None else [target])})

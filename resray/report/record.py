@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 
-from resray.report.aggregate import (
-    Results,
-    Row,
-    distinct,
-    reductions_of,
-)
-from resray.report.assumed import assumed_table, is_on, setting
-from resray.report.tables import number_column, table, text_column
+from resray.report.aggregate import Results, Row, distinct, reductions_of
+from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, Valued, duration, fixed, join, listed, plural, tag
+from resray.study.layers import flatten
+from resray.study.recipe_spec import Recipe
+from resray.study.written import written
 
 
 def trials_section(results: Results) -> Html:
@@ -35,83 +32,61 @@ def trials_section(results: Results) -> Html:
 
 
 def trials_table(results: Results) -> Html:
-    columns = [
-        text_column("Trial"),
-        text_column("Variant", facet=True),
-        number_column("Seed"),
-        text_column("Status", facet=True),
-        number_column("Epochs"),
-        number_column("Validation, %"),
-        number_column("Test, %"),
-        number_column("Test, best epoch, %"),
-        number_column("Test, last epoch, %"),
-        number_column("Parameters"),
-        number_column("Multiply-adds"),
-        number_column("Training time"),
-        number_column("Images/s"),
-        number_column("Attempts"),
-        text_column("Device", facet=True),
-        text_column("Reduced", optional=True),
-    ]
     caption = "All trials; best epoch on test selects on test and is the published protocol"
-    rows = [trial_cells(results, row) for row in results.trials]
-    return table(caption, columns, rows, id="trials")
+    rows = (trial_cells(results, row) for row in results.trials)
+    return table(caption, rows, id="trials")
 
 
-def trial_cells(results: Results, row: Row) -> list[object]:
-    accuracies = ("validation_accuracy", "test_accuracy", "test_accuracy_best",
-                  "test_accuracy_last")  # fmt: skip
+def trial_cells(results: Results, row: Row) -> list[Cell]:
     status = tag("span", row["status"], class_=f"status {row['status']}")
     rate = row["images_per_second"]
     shared = "" if row["exclusive"] is True or rate is None else " (shared)"
+    speed = Valued(fixed(rate, 0 if rate and rate >= 100 else 1) + shared, rate)
     return [
-        results.labels[row["trial_id"]],
-        row["variant"],
-        row["seed"],
-        join([status, f" ({row['reason']})" if row["reason"] else ""]),
-        f"{row['epochs_done'] or 0} of {planned(row)}",
-        *(fixed(row[column]) for column in accuracies),
-        *(
-            Valued(f"{row[column]:,}", row[column]) if row[column] else None
-            for column in ("parameters", "multiply_adds")
-        ),
-        duration(row["seconds_training"]),
-        Valued(fixed(rate, 0 if rate and rate >= 100 else 1) + shared, rate),
-        row["attempts"],
-        row["device"],
-        "; ".join(reductions_of(row)) or None,
-    ]
+        text_cell("Trial", results.labels[row["trial_id"]]),
+        text_cell("Variant", row["variant"], facet=True),
+        number_cell("Seed", row["seed"]),
+        text_cell("Status", join([status, f" ({row['reason']})" if row["reason"] else ""]),
+                  facet=True),
+        number_cell("Epochs", epochs_of(row)),
+        number_cell("Validation, %", fixed(row["validation_accuracy"])),
+        number_cell("Test, %", fixed(row["test_accuracy"])),
+        number_cell("Test, best epoch, %", fixed(row["test_accuracy_best"])),
+        number_cell("Test, last epoch, %", fixed(row["test_accuracy_last"])),
+        number_cell("Parameters", whole(row["parameters"])),
+        number_cell("Multiply-adds", whole(row["multiply_adds"])),
+        number_cell("Training time", duration(row["seconds_training"])),
+        number_cell("Images/s", speed),
+        number_cell("Attempts", row["attempts"]),
+        text_cell("Device", row["device"], facet=True),
+        text_cell("Reduced", "; ".join(reductions_of(row)) or None, optional=True),
+    ]  # fmt: skip
 
 
-def planned(row: Row) -> object:
-    return "?" if row["epochs"] is None else row["epochs"]
+def whole(number: int | None) -> Valued | None:
+    return Valued(f"{number:,}", number) if number else None
+
+
+def epochs_of(row: Row) -> str:
+    """Return ``3 of 20``: the epochs of a trial that were trained, and planned."""
+    return f"{row['epochs_done'] or 0} of {'?' if row['epochs'] is None else row['epochs']}"
 
 
 def failed_table(results: Results, failed: Sequence[Row]) -> Html:
-    if not failed:
-        return tag("p", "None.", class_="missing")
-    columns = [
-        text_column("Trial"),
-        number_column("Seed"),
-        text_column("Error", facet=True),
-        text_column("Message"),
-        number_column("Epochs"),
-        number_column("Attempts"),
-        text_column("Reason", facet=True),
-    ]
-    rows = [failed_cells(results, row) for row in failed]
-    return table("Trials that failed; they enter no mean", columns, rows, id="failed")
+    rows = (failed_cells(results, row) for row in failed)
+    made = table("Trials that failed; they enter no mean", rows, id="failed")
+    return made or tag("p", "None.", class_="missing")
 
 
-def failed_cells(results: Results, row: Row) -> list[object]:
+def failed_cells(results: Results, row: Row) -> list[Cell]:
     return [
-        results.labels[row["trial_id"]],
-        row["seed"],
-        row["error_class"] or "no error recorded",
-        tag("pre", error_text(row), tabindex="0"),
-        f"{row['epochs_done'] or 0} of {planned(row)}",
-        row["attempts"],
-        row["reason"] or "unknown",
+        text_cell("Trial", results.labels[row["trial_id"]]),
+        number_cell("Seed", row["seed"]),
+        text_cell("Error", row["error_class"] or "no error recorded", facet=True),
+        text_cell("Message", tag("pre", error_text(row), tabindex="0")),
+        number_cell("Epochs", epochs_of(row)),
+        number_cell("Attempts", row["attempts"]),
+        text_cell("Reason", row["reason"] or "unknown", facet=True),
     ]
 
 
@@ -121,7 +96,7 @@ def failed_item(label: str, row: Row) -> Html:
         "li",
         tag("p", tag("strong", label), f", seed {row['seed']}: ",
             tag("code", row["error_class"] or "no error recorded"),
-            f" after {row['epochs_done'] or 0} of {planned(row)} epochs, "
+            f" after {epochs_of(row)} epochs, "
             f"{plural(row['attempts'] or 0, 'attempt')}, reason: {row['reason'] or 'unknown'}"),
         tag("pre", error_text(row), tabindex="0"),
     )  # fmt: skip
@@ -134,56 +109,40 @@ def error_text(row: Row) -> str:
 
 
 def early_table(results: Results, rows: Sequence[Row]) -> Html:
-    if not rows:
-        return tag("p", "None.", class_="missing")
-    columns = [
-        text_column("Trial"),
-        number_column("Seed"),
-        text_column("Status"),
-        text_column("Reason"),
-        number_column("Epochs"),
-        number_column("Validation so far, %"),
-    ]
-    cells = [
+    cells = (
         [
-            results.labels[row["trial_id"]],
-            row["seed"],
-            tag("span", row["status"], class_=f"status {row['status']}"),
-            row["reason"],
-            f"{row['epochs_done'] or 0} of {planned(row)}",
-            fixed(row["validation_accuracy"]),
+            text_cell("Trial", results.labels[row["trial_id"]]),
+            number_cell("Seed", row["seed"]),
+            text_cell("Status", tag("span", row["status"], class_=f"status {row['status']}")),
+            text_cell("Reason", row["reason"]),
+            number_cell("Epochs", epochs_of(row)),
+            number_cell("Validation so far, %", fixed(row["validation_accuracy"])),
         ]
         for row in rows
-    ]
+    )
     caption = "Trials that did not complete; they enter no mean of completed ones"
-    return table(caption, columns, cells, id="unfinished")
+    return table(caption, cells, id="unfinished") or tag("p", "None.", class_="missing")
 
 
 def events_table(results: Results) -> Html:
     """When trials died, were interrupted or resumed; nothing if all ran through."""
     kinds = ("died", "resumed", "interrupted")
     events = [event for event in results.events if event["event"] in kinds]
-    if not events:
-        return Html()
-    columns = [
-        text_column("Trial"),
-        number_column("Seed"),
-        text_column("Time (UTC)"),
-        text_column("Event"),
-        number_column("Epoch reached"),
-        number_column("Attempt"),
-        text_column("Detail"),
-    ]
-    cells = [
+    cells = (
         [
-            results.labels[event["trial_id"]],
-            event["seed"],
-            f"{event['time']:%Y-%m-%d %H:%M:%S}" if event["time"] else None,
-            *(event[column] for column in ("event", "epoch", "attempt", "detail")),
+            text_cell("Trial", results.labels[event["trial_id"]]),
+            number_cell("Seed", event["seed"]),
+            text_cell(
+                "Time (UTC)", f"{event['time']:%Y-%m-%d %H:%M:%S}" if event["time"] else None
+            ),
+            text_cell("Event", event["event"]),
+            number_cell("Epoch reached", event["epoch"]),
+            number_cell("Attempt", event["attempt"]),
+            text_cell("Detail", event["detail"]),
         ]
         for event in sorted(events, key=lambda event: str(event["time"]))
-    ]
-    return table("Interruptions and resumptions", columns, cells, id="events")
+    )
+    return table("Interruptions and resumptions", cells, id="events")
 
 
 # --- what was run -------------------------------------------------------------------------------
@@ -220,8 +179,8 @@ def run_section(results: Results) -> Html:
 
 
 def environment_table(results: Results) -> Html:
-    rows: list[list[object]] = [
-        [title, listed(shown(column, value) for value in distinct(results.all_trials, column))]
+    rows: list[tuple[str, object]] = [
+        (title, listed(shown(column, value) for value in distinct(results.all_trials, column)))
         for column, title in ENVIRONMENT.items()
     ]
     ended = distinct(results.all_trials, "ended")
@@ -229,14 +188,14 @@ def environment_table(results: Results) -> Html:
         "First start": min(distinct(results.all_trials, "started"), default=None),
         "Last end": max(ended, default=None),
     }
-    rows += [[name, f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else None]
+    rows += [(name, f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else None)
              for name, time in totals.items()]  # fmt: skip
     for column in ("training", "evaluating", "starting"):
         seconds = [row[f"seconds_{column}"] for row in results.all_trials]
         total = sum(value for value in seconds if value is not None)
-        rows.append([f"Time {column}, all trials", duration(total)])
-    columns = [text_column("What"), text_column("Value")]
-    return table("Data, machine and versions", columns, rows, id="environment")
+        rows.append((f"Time {column}, all trials", duration(total)))
+    cells = ([text_cell("What", name), text_cell("Value", value)] for name, value in rows)
+    return table("Data, machine and versions", cells, id="environment")
 
 
 def shown(column: str, value: object) -> str:
@@ -249,10 +208,10 @@ def shown(column: str, value: object) -> str:
 
 def recipe_table(results: Results) -> Html:
     common, _ = results.split_settings
-    rows = [[name, setting(value)] for name, value in common.items() if is_on(value)]
-    columns = [text_column("Setting"), text_column("Value")]
+    rows = ([text_cell("Setting", name), text_cell("Value", setting(value))]
+            for name, value in common.items() if is_on(value))  # fmt: skip
     caption = "Recipe that all configurations share (settings that are off are left out)"
-    content = table(caption, columns, rows, id="recipe")
+    content = table(caption, rows, id="recipe")
     return tag("details", tag("summary", "The recipe in common"), content, open="")
 
 
@@ -260,10 +219,75 @@ def differences_table(results: Results) -> Html:
     _, differing = results.split_settings
     if not differing:
         return tag("p", "All trials share one configuration.", class_="missing")
-    columns = [text_column("Configuration"), *(text_column(name) for name in differing)]
-    rows = [
-        [group.label, *(setting(group.used.get(name)) for name in differing)]
+    rows = (
+        [text_cell("Configuration", group.label),
+         *(text_cell(name, setting(group.used.get(name))) for name in differing)]
         for group in results.groups
-    ]
+    )  # fmt: skip
     caption = "Recipe differences: the settings that are not the same everywhere"
-    return table(caption, columns, rows, id="differences")
+    return table(caption, rows, id="differences")
+
+
+# --- what the study's sources leave unstated, with the values in force ----------------------------
+
+NOT_IN_USE = "not in use in these trials"
+OF_DATASET = {"data.mean": "the dataset's own", "data.std": "the dataset's own"}
+"""What null means where it does not switch anything off."""
+DEFAULTS = flatten(
+    Recipe.model_validate({"model": "resnet18", "data": "cifar10", "epochs": 1}).model_dump(
+        mode="json"
+    )
+)
+
+
+def assumed_table(results: Results) -> Html:
+    """What the study's sources leave unstated, with our choice and its reason; nothing if none."""
+    if results.study is None or not results.study.assumed:
+        return Html()
+    rows = (
+        [text_cell("Setting", key), text_cell("Value", assumed_value(results, key)),
+         text_cell("Assumed, because", why)]
+        for key, why in results.study.assumed.items()
+    )  # fmt: skip
+    return table("Assumed: what the study's sources leave unstated", rows, id="assumed")
+
+
+def assumed_value(results: Results, key: str) -> object:
+    """Return the value in force of a setting, or the values of a group of settings."""
+    common, differing = results.split_settings
+    if key in differing:
+        return values_in_use(results, key)
+    if any(name.startswith(f"{key}.") for name in differing):
+        return "differs between configurations"
+    study = results.study.model_dump() if results.study else {}
+    settings = {**flatten(study), **common}
+    if key in settings:
+        return setting(settings[key]) or OF_DATASET.get(key, "off")
+    parts = {name.removeprefix(f"{key}."): value for name, value in settings.items()
+             if name.startswith(f"{key}.") and tells(name, value)}  # fmt: skip
+    return ", ".join(f"{name}: {setting(value)}" for name, value in parts.items()) or NOT_IN_USE
+
+
+def values_in_use(results: Results, key: str) -> str:
+    """Return ``0.5 (a), 0.1 (b, c)`` for a setting that is not the same everywhere."""
+    labels: dict[str, list[str]] = {}
+    for group in results.groups:
+        settings = group.used
+        if key in settings:
+            value = setting(settings[key]) or OF_DATASET.get(key, "off")
+            labels.setdefault(value, []).append(group.label)
+    return listed(f"{value} ({listed(those)})" for value, those in labels.items())
+
+
+def tells(name: str, value: object) -> bool:
+    """Return whether a setting of a group is worth telling: not one that is off, as by default."""
+    return is_on(value) and bool(value or value != DEFAULTS.get(name, value))
+
+
+def setting(value: object) -> str | None:
+    """Return a recipe's value as it would stand in the study file, None if it is off."""
+    return written(value) if is_on(value) else None
+
+
+def is_on(value: object) -> bool:
+    return value is not None and value != []

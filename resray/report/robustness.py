@@ -3,18 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from resray.report import plot
 from resray.report.aggregate import Results
 from resray.report.evaluations import MEAN, Evaluated, ensembles, evaluated, first_checkpoints
-from resray.report.plot import (
-    Figure,
-    Panel,
-    Series,
-    Trace,
-    all_series,
-    bar_layout,
-    layout,
-    trace_of,
-)
 from resray.report.statistics import Summary, summarise
 from resray.report.text import listed, plotly_text, signed, spread
 
@@ -25,10 +16,10 @@ Pairs = Mapping[str, tuple[float, float]]
 """Accuracy on the test images as they are, and another one of the same checkpoint, by trial."""
 
 
-def robustness_figure(results: Results) -> Figure | None:
+def robustness_figure(results: Results) -> plot.Figure | None:
     """Corrupted against uncorrupted accuracy, the share that is lost, and what views bring."""
     found = first_checkpoints(evaluated(results))
-    look = all_series(results.groups)
+    look = plot.all_series(results.groups)
     corrupted = {one.label: pairs for one in found if (pairs := pairs_of(one, "corruptions", MEAN))}
     gains = gains_of(results, found)
     panels = []
@@ -45,7 +36,7 @@ def robustness_figure(results: Results) -> Figure | None:
     series = [entry for label, entry in look.items() if label in shown]
     names = listed(one.checkpoint for one in found)
     caption += f"Checkpoint {names}; means over trials, bars: standard deviation over seeds."
-    return Figure("robustness", "Robustness, views and ensembles", caption, series, panels)
+    return plot.Figure("robustness", "Robustness, views and ensembles", caption, series, panels)
 
 
 def pairs_of(one: Evaluated, kind: str, condition: str) -> Pairs:
@@ -78,23 +69,17 @@ def mean_change(corrupted: Mapping[str, Pairs]) -> float:
     return mean.mean if mean else 0.0
 
 
-def scatter_panel(corrupted: Mapping[str, Pairs], look: Mapping[str, Series]) -> Panel:
+def scatter_panel(corrupted: Mapping[str, Pairs], look: Mapping[str, plot.Series]) -> plot.Panel:
     """Return a point for each configuration, with lines along which equally much is lost."""
     lines = [line_of_change(0.0, "solid"), line_of_change(mean_change(corrupted), "dot")]
     traces = [scatter_point(look[label], pairs) for label, pairs in corrupted.items()]
     values = [pair for pairs in corrupted.values() for pair in pairs.values()]
     before, after = zip(*values, strict=True)
-    axes = layout("test accuracy, uncorrupted (%)", 320, shapes=lines,
-                  xaxis={"nticks": 6, "range": with_room(before)},
-                  yaxis={"range": with_room(after)})  # fmt: skip
-    return Panel("Test accuracy under corruption (%)", traces, axes)
-
-
-def with_room(values: Sequence[float]) -> list[float]:
-    """Return an axis for these values: the lines, which go on for ever, would stretch it."""
-    low, high = min(values), max(values)
-    room = 0.08 * max(high - low, 1.0)
-    return [low - room, high + room]
+    # The lines, which go on for ever, would stretch the axes.
+    axes = plot.layout("test accuracy, uncorrupted (%)", 320, shapes=lines,
+                       xaxis={"nticks": 6, "range": plot.with_room(before, 0.08, 1.0)},
+                       yaxis={"range": plot.with_room(after, 0.08, 1.0)})  # fmt: skip
+    return plot.Panel("Test accuracy under corruption (%)", traces, axes)
 
 
 def line_of_change(change: float, dash: str) -> dict[str, Any]:
@@ -102,7 +87,7 @@ def line_of_change(change: float, dash: str) -> dict[str, Any]:
             "line": {"color": "@axis", "width": 1, "dash": dash}}  # fmt: skip
 
 
-def scatter_point(series: Series, pairs: Pairs) -> Trace:
+def scatter_point(series: plot.Series, pairs: Pairs) -> plot.Trace:
     test = summarise(before for before, _ in pairs.values())
     after = summarise(value for _, value in pairs.values())
     assert test is not None
@@ -112,7 +97,7 @@ def scatter_point(series: Series, pairs: Pairs) -> Trace:
         f"corrupted: {spread(after)} %<br>change: {spread(differences(pairs))} points "
         f"(n = {test.n})"
     )
-    return trace_of(
+    return plot.trace_of(
         series,
         type="scatter",
         mode="markers",
@@ -132,12 +117,14 @@ def bar(summary: Summary, colour: str) -> dict[str, Any]:
             "width": 3, "visible": summary.deviation is not None}  # fmt: skip
 
 
-def loss_panel(corrupted: Mapping[str, Pairs], look: Mapping[str, Series]) -> Panel:
+def loss_panel(corrupted: Mapping[str, Pairs], look: Mapping[str, plot.Series]) -> plot.Panel:
     """Return a row for each configuration: the share of its accuracy that corruptions take."""
     shares = {label: lost(pairs) for label, pairs in corrupted.items()}
     trace = row_trace(shares, look, "lost under corruption", "% of the accuracy", "circle")
     title = "Share of the accuracy lost under corruption (%)"
-    return Panel(title, [trace], bar_layout("% of the accuracy", len(shares), shapes=[zero_line()]))
+    return plot.Panel(
+        title, [trace], plot.bar_layout("% of the accuracy", len(shares), shapes=[zero_line()])
+    )
 
 
 def lost(pairs: Pairs) -> Summary | None:
@@ -152,11 +139,11 @@ def zero_line() -> dict[str, Any]:
 
 def row_trace(
     summaries: Mapping[str, Summary | None],
-    look: Mapping[str, Series],
+    look: Mapping[str, plot.Series],
     what: str,
     unit: str,
     symbol: str,
-) -> Trace:
+) -> plot.Trace:
     """Return a point in the row of each configuration."""
     colours = [look[label].colour for label in summaries]
     values = list(summaries.values())
@@ -208,12 +195,14 @@ def plain_symbol(place: int) -> str:
     return SYMBOLS[place % len(SYMBOLS)].partition("-")[0]
 
 
-def gain_panel(gains: Mapping[str, Mapping[str, Summary]], look: Mapping[str, Series]) -> Panel:
+def gain_panel(
+    gains: Mapping[str, Mapping[str, Summary]], look: Mapping[str, plot.Series]
+) -> plot.Panel:
     labels = [label for label in look if any(label in own for own in gains.values())]
     traces = [
         row_trace({label: own.get(label) for label in labels}, look, name, "points",
                   SYMBOLS[place % len(SYMBOLS)])
         for place, (name, own) in enumerate(gains.items())
     ]  # fmt: skip
-    axes = bar_layout("points above the test accuracy", len(labels), shapes=[zero_line()])
-    return Panel("Gain by views and ensembles (points)", traces, axes)
+    axes = plot.bar_layout("points above the test accuracy", len(labels), shapes=[zero_line()])
+    return plot.Panel("Gain by views and ensembles (points)", traces, axes)

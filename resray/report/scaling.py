@@ -4,25 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resray.report import plot
 from resray.report.aggregate import Group, Results
 from resray.report.breakdown import numbers
-from resray.report.plot import (
-    COLOURS,
-    SYMBOLS,
-    Figure,
-    Panel,
-    Series,
-    Trace,
-    between,
-    layout,
-    trace_of,
-)
 from resray.report.statistics import Summary, summarise
-from resray.report.tables import Table, number_column, table, text_column
+from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import Valued, fixed, plotly_text, spread
 from resray.report.throughput import rate, timed_groups
 
-IDEAL = Series("scaling-ideal", "ideal", "@muted", "circle")
+IDEAL = plot.Series("scaling-ideal", "ideal", "@muted", "circle")
 WORKERS, BATCH = "world_size", "batch_per_rank"
 STRONG = "same batch over all workers"
 WEAK = "same batch on each worker"
@@ -57,9 +47,14 @@ class Family:
         return f"{self.note}: {self.groups[0].label}"
 
     @property
+    def per_worker(self) -> float:
+        """The first group's throughput for each of its workers."""
+        return self.rates[0].mean / self.places[0]
+
+    @property
     def efficiencies(self) -> list[Summary | None]:
         """Each group's throughput in percent of what the first's would grow to."""
-        each = self.rates[0].mean / self.places[0]
+        each = self.per_worker
         if each <= 0:
             return [None] * len(self.groups)
         return [
@@ -124,7 +119,7 @@ def over_batch(results: Results) -> list[Family]:
 # --- the figures --------------------------------------------------------------------------------
 
 
-def scaling_figure(results: Results) -> Figure | None:
+def scaling_figure(results: Results) -> plot.Figure | None:
     """Images per second and efficiency over the workers of a trial."""
     kinds = {STRONG: strong_scaling(results), WEAK: weak_scaling(results)}
     found = [family for families in kinds.values() for family in families]
@@ -136,23 +131,23 @@ def scaling_figure(results: Results) -> Figure | None:
     if any(family.compared for family in found):
         series.append(IDEAL)
     kept = f"The {next(iter(views))} is kept. " if len(views) == 1 else ""
-    return Figure(
+    return plot.Figure(
         id="scaling",
         title="Scaling over workers",
         caption=WORKERS_CAPTION + kept + caution(found),
         series=series,
         scales=("x", "y"),
-        **between("What is kept", views),
+        **plot.between("What is kept", views),
     )
 
 
-def batch_figure(results: Results) -> Figure | None:
+def batch_figure(results: Results) -> plot.Figure | None:
     """Images per second over the images that each worker takes at once."""
     found = over_batch(results)
     if not found:
         return None
     looks = looks_of(found, noted=False)
-    return Figure(
+    return plot.Figure(
         id="batch",
         title="Throughput by batch",
         caption=SPREAD_CAPTION + caution(found),
@@ -175,54 +170,53 @@ def caution(found: Sequence[Family]) -> str:
     return "Dashed and open: shared machine or several devices, so times are not compared."
 
 
-def looks_of(found: Sequence[Family], noted: bool) -> dict[str, Series]:
+def looks_of(found: Sequence[Family], noted: bool) -> dict[str, plot.Series]:
     """Return each family's look by its key: none of its configurations is all of it."""
     return {
-        family.key: Series(
+        family.key: plot.Series(
             key=f"scaling-{place}",
             label=f"{family.label} ({family.note})" if noted else family.label,
-            colour=f"@series-{place % COLOURS}",
-            symbol=SYMBOLS[place % len(SYMBOLS)],
+            colour=f"@series-{place % plot.COLOURS}",
+            symbol=plot.SYMBOLS[place % len(plot.SYMBOLS)],
         )
         for place, family in enumerate(found)
     }
 
 
-def worker_panels(found: Sequence[Family], looks: Mapping[str, Series]) -> Iterator[Panel]:
+def worker_panels(
+    found: Sequence[Family], looks: Mapping[str, plot.Series]
+) -> Iterator[plot.Panel]:
     title = "workers of a trial"
     panel = rate_panel(found, looks, title, "Images per second")
     compared = [family for family in found if family.compared]
-    panel.traces[:0] = [ideal(family.places, per_worker(family)) for family in compared]
+    panel.traces[:0] = [ideal(family.places, family.per_worker) for family in compared]
     yield panel
     if compared:
         places = sorted({place for family in compared for place in family.places})
         lines = [line(family, looks[family.key], family.efficiencies, "%") for family in compared]
-        yield Panel("Efficiency (%)", [ideal(places), *lines], plot_layout(found, title))
+        yield plot.Panel("Efficiency (%)", [ideal(places), *lines], plot_layout(found, title))
 
 
 def rate_panel(
-    found: Sequence[Family], looks: Mapping[str, Series], x_title: str, title: str
-) -> Panel:
+    found: Sequence[Family], looks: Mapping[str, plot.Series], x_title: str, title: str
+) -> plot.Panel:
     traces = [line(family, looks[family.key], family.rates, "images/s") for family in found]
-    return Panel(title, traces, plot_layout(found, x_title))
+    return plot.Panel(title, traces, plot_layout(found, x_title))
 
 
 def plot_layout(found: Sequence[Family], x_title: str) -> dict[str, Any]:
     ticks = sorted({place for family in found for place in family.places})
-    return layout(x_title, 300, xaxis={"tickvals": ticks, "range": around(ticks)},
-                  yaxis={"rangemode": "tozero"})  # fmt: skip
+    x_axis = {"tickvals": ticks, "range": plot.with_room(ticks, 0.08)}
+    return plot.layout(x_title, 300, xaxis=x_axis, yaxis={"rangemode": "tozero"})
 
 
-def around(ticks: Sequence[float]) -> list[float]:
-    room = 0.08 * (ticks[-1] - ticks[0])
-    return [ticks[0] - room, ticks[-1] + room]
-
-
-def line(family: Family, look: Series, values: Sequence[Summary | None], unit: str) -> Trace:
+def line(
+    family: Family, look: plot.Series, values: Sequence[Summary | None], unit: str
+) -> plot.Trace:
     """Return a family's means with their spread; dashed and open where they are not compared."""
     points = [(place, summary) for place, summary in enumerate(values) if summary]
     digits = 0 if unit == "images/s" else 1
-    return trace_of(
+    return plot.trace_of(
         look,
         type="scatter",
         mode="lines+markers",
@@ -243,14 +237,10 @@ def line(family: Family, look: Series, values: Sequence[Summary | None], unit: s
     )  # fmt: skip
 
 
-def per_worker(family: Family) -> float:
-    return family.rates[0].mean / family.places[0]
-
-
-def ideal(places: Sequence[float], each: float | None = None) -> Trace:
+def ideal(places: Sequence[float], each: float | None = None) -> plot.Trace:
     """Return the throughput if every worker added ``each``; without it, an efficiency of 100 %."""
     ends = [places[0], places[-1]]
-    return trace_of(
+    return plot.trace_of(
         IDEAL,
         type="scatter",
         mode="lines",
@@ -264,41 +254,30 @@ def ideal(places: Sequence[float], each: float | None = None) -> Trace:
 # --- the table ----------------------------------------------------------------------------------
 
 
-def scaling_table(results: Results) -> Table | None:
-    """Return throughput and efficiency by workers; None if no number of workers was varied."""
+def scaling_table(results: Results) -> Table:
+    """Return throughput and efficiency by workers; nothing if no number of workers was varied."""
     found = strong_scaling(results) + weak_scaling(results)
-    if not found:
-        return None
-    columns = [
-        text_column("Configuration"),
-        text_column("Kept", facet=True),
-        number_column("Workers"),
-        number_column("Batch per worker"),
-        number_column("n"),
-        number_column("Images/s"),
-        number_column("Times the first"),
-        number_column("Efficiency, %"),
-        text_column("Device"),
-        text_column("Mark", optional=True),
-    ]
-    rows = [row_of(family, place) for family in found for place in range(len(family.groups))]
+    rows = (row_of(family, place) for family in found for place in range(len(family.groups)))
     text = "Throughput by workers of a trial, ± sample standard deviation where n is 2 or more"
-    return table(text, columns, rows, id="scaling")
+    return table(text, rows, id="scaling")
 
 
-def row_of(family: Family, place: int) -> list[object]:
+def row_of(family: Family, place: int) -> list[Cell]:
     group, measured = family.groups[place], family.rates[place]
     first = family.rates[0].mean
     times: Valued = fixed(measured.mean / first if first and family.compared else None)
+    batch = group.summary(BATCH)
+    efficiency = spread(family.efficiencies[place] if family.compared else None, 1)
+    mark = None if family.compared else "shared machine or several devices: not compared"
     return [
-        family.label,
-        family.note,
-        fixed(family.places[place], 0),
-        fixed(summary.mean if (summary := group.summary(BATCH)) else None, 0),
-        measured.n,
-        rate(measured),
-        times,
-        spread(family.efficiencies[place] if family.compared else None, 1),
-        ", ".join(str(device) for device in group.distinct("device")),
-        None if family.compared else "shared machine or several devices: not compared",
+        text_cell("Configuration", family.label),
+        text_cell("Kept", family.note, facet=True),
+        number_cell("Workers", fixed(family.places[place], 0)),
+        number_cell("Batch per worker", fixed(batch.mean if batch else None, 0)),
+        number_cell("n", measured.n),
+        number_cell("Images/s", rate(measured)),
+        number_cell("Times the first", times),
+        number_cell("Efficiency, %", efficiency),
+        text_cell("Device", ", ".join(str(device) for device in group.distinct("device"))),
+        text_cell("Mark", mark, optional=True),
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from resray.report.text import MISSING
+from resray.report.text import MISSING, shortened
 from resray.study.search_spec import Axis, Search
 
 DECADE = 10
@@ -150,8 +150,7 @@ def value_text(value: Any) -> str:
 
 
 def short_text(value: Any, most: int) -> str:
-    text = value_text(value)
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return shortened(value_text(value), most)
 
 
 def point_text(values: dict[str, Any], labels: dict[str, str]) -> str:

@@ -4,15 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from resray.report.aggregate import Row
-from resray.report.search import (
-    COMPLETED,
-    DIVERGED,
-    FAILED,
-    STATES,
-    STOPPED,
-    Search,
-    SearchPoint,
-)
+from resray.report.search import COMPLETED, DIVERGED, FAILED, STATES, STOPPED, Search, SearchPoint
 from resray.report.statistics import most_hits
 
 DECIDED = (COMPLETED, STOPPED, FAILED, DIVERGED)

@@ -7,19 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from resray.report import plot
 from resray.report.aggregate import Results, Row
-from resray.report.plot import (
-    Choice,
-    Figure,
-    Layout,
-    Panel,
-    Switch,
-    Trace,
-    between,
-    layout,
-    time_unit,
-    trace_of,
-)
 from resray.report.search import COMPLETED, Search, SearchPoint, search_of
 from resray.report.search_cost import own_epochs
 from resray.report.search_plot import AUDITED, WINNER, hover, look_of, looks, with_begun
@@ -32,7 +21,7 @@ CURVES = 200
 # --- learning curves ----------------------------------------------------------------------------
 
 
-def rungs_figure(results: Results) -> Figure | None:
+def rungs_figure(results: Results) -> plot.Figure | None:
     """Validation accuracy over the epochs, coloured by the rung reached, with each stop marked."""
     search = search_of(results)
     drawn = with_begun(search) if search else []
@@ -48,7 +37,7 @@ def rungs_figure(results: Results) -> Figure | None:
              if row["rung"] is not None and row["value"] is not None}  # fmt: skip
     layouts = {f"by epoch{scale}": rung_layout(rungs, longest, logarithmic=bool(scale))
                for scale in ("", ", log scale")}  # fmt: skip
-    panel = Panel("Validation accuracy (%)", traces, Choice("scale", layouts))
+    panel = plot.Panel("Validation accuracy (%)", traces, plot.Choice("scale", layouts))
     audited = any(point.audited for point in drawn)
     marks = ["a cross marks a stop", *(["a dotted line a rung"] if rungs else []),
              *(["dots after a stop the audit's training"] if audited else [])]  # fmt: skip
@@ -57,11 +46,11 @@ def rungs_figure(results: Results) -> Figure | None:
         f"{', '.join(marks)}."
     )
     series = [*looks(search, drawn), *([AUDITED] if audited else [])]
-    switches = (Switch("scale", "Horizontal axis", tuple(layouts)),)
-    return Figure("rungs", "Learning curves by rung", caption, series, [panel], switches)
+    switches = (plot.Switch("scale", "Horizontal axis", tuple(layouts)),)
+    return plot.Figure("rungs", "Learning curves by rung", caption, series, [panel], switches)
 
 
-def curves(results: Results, search: Search, points: Sequence[SearchPoint]) -> Iterator[Trace]:
+def curves(results: Results, search: Search, points: Sequence[SearchPoint]) -> Iterator[plot.Trace]:
     """Yield a line for each training of each point, up to its stop."""
     for point in points:
         for row in point.rows:
@@ -79,9 +68,9 @@ def thinned(rows: pd.DataFrame, point: SearchPoint) -> pd.DataFrame:
     return rows[rows["epoch"].isin(judged | ends)]
 
 
-def curve(search: Search, point: SearchPoint, rows: pd.DataFrame) -> Trace:
+def curve(search: Search, point: SearchPoint, rows: pd.DataFrame) -> plot.Trace:
     look = look_of(search, point)
-    return trace_of(
+    return plot.trace_of(
         look,
         type="scatter",
         mode="lines+markers" if len(rows) < 2 else "lines",
@@ -93,7 +82,7 @@ def curve(search: Search, point: SearchPoint, rows: pd.DataFrame) -> Trace:
     )
 
 
-def audit_curves(results: Results, search: Search) -> Iterator[Trace]:
+def audit_curves(results: Results, search: Search) -> Iterator[plot.Trace]:
     """Yield what audited points did after their stop."""
     for point in search.points:
         for row in point.rows if point.audited else ():
@@ -104,7 +93,7 @@ def audit_curves(results: Results, search: Search) -> Iterator[Trace]:
                 yield line | {"line": style, "legendgroup": AUDITED.key}
 
 
-def stops(results: Results, search: Search, points: Sequence[SearchPoint]) -> Trace:
+def stops(results: Results, search: Search, points: Sequence[SearchPoint]) -> plot.Trace:
     """Return a cross at every stop, at the end of its curve."""
     found = [(point, point.stop) for point in points if point.stop]
     return {
@@ -133,24 +122,21 @@ def accuracy_at(results: Results, stop: Row) -> float:
     return float(next(iter(own), stop["value"]))
 
 
-def rung_layout(rungs: dict[int, int], longest: int, *, logarithmic: bool) -> Layout:
+def rung_layout(rungs: dict[int, int], longest: int, *, logarithmic: bool) -> plot.Layout:
     """Return the layout, with a dotted line and a name at each rung."""
     if logarithmic:
         marked = sorted({1, longest, *rungs.values()})
-        axis: Layout = {
+        axis: plot.Layout = {
             "type": "log",
             "tickvals": marked,
             "ticktext": [str(epoch) for epoch in marked],
         }
     else:
-        room = 0.03 * max(longest - 1, 1)
-        axis = {"range": [1 - room, longest + room]} | (
-            {"dtick": 1} if longest <= 10 else {"nticks": 8}
-        )
+        axis = plot.axis_to(longest, 0.03)
     lines = [{"type": "line", "x0": epoch, "x1": epoch, "y0": 0, "y1": 1, "yref": "paper",
               "layer": "below", "line": {"color": "@axis", "width": 1, "dash": "dot"}}
              for epoch in rungs.values()]  # fmt: skip
-    return layout("epoch", 420, xaxis=axis, shapes=lines)
+    return plot.layout("epoch", 420, xaxis=axis, shapes=lines)
 
 
 # --- the best so far ----------------------------------------------------------------------------
@@ -198,13 +184,13 @@ def records(results: Results, search: Search) -> Iterator[tuple[Any, ...]]:
                     yield time, point, row, *record
 
 
-def best_figure(results: Results) -> Figure | None:
+def best_figure(results: Results) -> plot.Figure | None:
     """The highest validation accuracy so far over the time and the compute spent."""
     search = search_of(results)
     steps = steps_of(results, search) if search else []
     if search is None or not steps:
         return None
-    divisor, unit = time_unit([steps[-1].seconds])
+    divisor, unit = plot.time_unit([steps[-1].seconds])
     views = {
         "by time": [best_panel(search, steps, lambda step: step.seconds / divisor,
                                f"{unit} of training and evaluating, all workers")],
@@ -215,11 +201,11 @@ def best_figure(results: Results) -> Figure | None:
         "The highest validation accuracy of any epoch so far; each dot is an epoch that raised it. "
         "The audit is left out."
     )
-    return Figure("best", "Best so far", caption, [], **between("Along", views))
+    return plot.Figure("best", "Best so far", caption, [], **plot.between("Along", views))
 
 
 def best_panel(search: Search, steps: Sequence[Step], spent: Callable[[Step], float],
-               x_title: str, **axis: str) -> Panel:  # fmt: skip
+               x_title: str, **axis: str) -> plot.Panel:  # fmt: skip
     raised = improvements(steps)
     texts = [
         f"<b>{plotly_text(search.name_of(step.point))}</b><br>{fixed(step.accuracy)} % after epoch "
@@ -239,8 +225,8 @@ def best_panel(search: Search, steps: Sequence[Step], spent: Callable[[Step], fl
         "showlegend": False,
         "cliponaxis": False,
     }
-    made = layout(x_title, 300, xaxis={"rangemode": "tozero", **axis})
-    return Panel("Highest validation accuracy so far (%)", [trace], made)
+    made = plot.layout(x_title, 300, xaxis={"rangemode": "tozero", **axis})
+    return plot.Panel("Highest validation accuracy so far (%)", [trace], made)
 
 
 def improvements(steps: Sequence[Step]) -> list[Step]:

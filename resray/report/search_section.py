@@ -16,7 +16,7 @@ from resray.report.search import (
 )
 from resray.report.search_axes import value_text
 from resray.report.search_cost import Spent, by_state, seconds_of, spent_on
-from resray.report.tables import Column, Table, number_column, table, text_column
+from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import Html, count, duration, fixed, join, tag
 
 
@@ -54,17 +54,6 @@ def paragraph(*sentences: str | None) -> Html:
 
 
 def cost_table(search: Search) -> Html:
-    columns = [
-        text_column("Points"),
-        number_column("Number"),
-        number_column("Epochs"),
-        number_column("Epochs in full"),
-        number_column("Share of epochs"),
-        number_column("Multiply-adds"),
-        number_column("Share of multiply-adds"),
-        number_column("Time"),
-        number_column("Share of time"),
-    ]
     caption = (
         "What the search spent, without its audit, and what share that is of training the same "
         "points in full; multiply-adds: forward passes over training images; time: training and "
@@ -73,61 +62,50 @@ def cost_table(search: Search) -> Html:
     )
     kinds = by_state(search)
     whole = [("all", spent_on(search.points))] if len(kinds) > 1 else []
-    rows = [cost_row(name, spent) for name, spent in [*kinds, *whole]]
-    return table(caption, columns, rows, id="search-cost")
+    rows = (cost_row(name, spent) for name, spent in [*kinds, *whole])
+    return table(caption, rows, id="search-cost")
 
 
-def cost_row(name: str, spent: Spent) -> list[object]:
+def cost_row(name: str, spent: Spent) -> list[Cell]:
     epochs, work, seconds = map(words.percent, spent.shares)
     return [
-        name,
-        spent.points,
-        f"{spent.epochs:,}",
-        f"{spent.full_epochs:,}",
-        epochs,
-        count(spent.work),
-        work,
-        duration(spent.seconds),
-        seconds,
+        text_cell("Points", name),
+        number_cell("Number", spent.points),
+        number_cell("Epochs", f"{spent.epochs:,}"),
+        number_cell("Epochs in full", f"{spent.full_epochs:,}"),
+        number_cell("Share of epochs", epochs),
+        number_cell("Multiply-adds", count(spent.work)),
+        number_cell("Share of multiply-adds", work),
+        number_cell("Time", duration(spent.seconds)),
+        number_cell("Share of time", seconds),
     ]
 
 
 def rung_table(search: Search) -> Html:
     """How many points came to each rung and went on; nothing where nobody decided."""
     rungs = {row["rung"] for point in search.points for row in point.decisions}
-    if not rungs:
-        return Html()
-    columns = [
-        text_column("Rung"),
-        number_column("Epoch"),
-        number_column("Arrived"),
-        number_column("Went on"),
-        number_column("Stopped"),
-        number_column("Failed before"),
-        number_column("Cutoffs, %"),
-        number_column("Best, %"),
-    ]
     ordered = sorted(rungs, key=lambda rung: (rung is None, rung))
-    rows = [rung_row(rung, decisions_at(search.points, rung)) for rung in ordered]
+    rows = (rung_row(rung, decisions_at(search.points, rung)) for rung in ordered)
     caption = "What was decided at each rung, from the first cutoff to the last"
-    return table(caption, columns, rows, id="rungs")
+    return table(caption, rows, id="rungs")
 
 
-def rung_row(rung: int | None, decisions: Sequence[Row]) -> list[object]:
+def rung_row(rung: int | None, decisions: Sequence[Row]) -> list[Cell]:
     arrived = [row for row in decisions if row["value"] is not None]
     in_time = sorted(arrived, key=lambda row: str(row["decided"]))
     cutoffs = [row["cutoff"] for row in in_time if row["cutoff"] is not None]
     points = {row["trial_id"] for row in arrived}
     stopped = {row["trial_id"] for row in arrived if row["stopped"]}
+    ends = dict.fromkeys([fixed(cutoffs[0]), fixed(cutoffs[-1])]) if cutoffs else ()
     return [
-        "every epoch" if rung is None else rung,
-        span([row["epoch"] for row in arrived]),
-        len(points),
-        len(points) - len(stopped),
-        len(stopped),
-        len(decisions) - len(arrived),
-        " → ".join(dict.fromkeys([fixed(cutoffs[0]), fixed(cutoffs[-1])])) if cutoffs else None,
-        fixed(max((row["value"] for row in arrived), default=None)),
+        text_cell("Rung", "every epoch" if rung is None else rung),
+        number_cell("Epoch", span([row["epoch"] for row in arrived])),
+        number_cell("Arrived", len(points)),
+        number_cell("Went on", len(points) - len(stopped)),
+        number_cell("Stopped", len(stopped)),
+        number_cell("Failed before", len(decisions) - len(arrived)),
+        number_cell("Cutoffs, %", " → ".join(ends) or None),
+        number_cell("Best, %", fixed(max((row["value"] for row in arrived), default=None))),
     ]
 
 
@@ -163,40 +141,29 @@ def points_section(results: Results) -> Html:
 
 
 def points_table(search: Search) -> Table:
-    rows = [point_row(search, place, point) for place, point in enumerate(search.points, 1)]
-    return table(RANKING, point_columns(search), rows, id="points")
+    several = len(distinct((point.row for point in search.points), "device")) > 1
+    rows = (point_row(search, *each, several) for each in enumerate(search.points, 1))
+    return table(RANKING, rows, id="points")
 
 
-def point_columns(search: Search) -> list[Column]:
-    return [
-        number_column("Rank"),
-        number_column("Validation, %"),
-        text_column("State", facet=True),
-        number_column("Epochs"),
-        *(text_column(axis.label) for axis in search.axes),
-        text_column("Space", optional=True),
-        text_column("Reason", optional=True),
-        number_column("Audited, %", optional=True),
-        number_column("Time"),
-        text_column("Device", optional=True),
-    ]
-
-
-def point_row(search: Search, place: int, point: SearchPoint) -> list[object]:
+def point_row(search: Search, place: int, point: SearchPoint, several_devices: bool) -> list[Cell]:
     style = "stopped" if point.stop else point.row["status"]
+    state = tag("span", STATES[point.state], class_=f"status {style}")
+    space = point.rows[0]["space"] if len(search.spaces) > 1 else None
+    values = {key: value_text(value) for key, value in point.values.items()}
+    device = point.row["device"] if several_devices else None
     return [
-        place,
-        tag("strong", fixed(point.accuracy)),
-        tag("span", STATES[point.state], class_=f"status {style}"),
-        f"{point.epochs} of {point.full_epochs}",
-        *(value_text(point.values[axis.key]) if axis.key in point.values else None
-          for axis in search.axes),
-        point.rows[0]["space"] if len(search.spaces) > 1 else None,
-        reason(point),
-        audited_cell(search, point),
-        duration(seconds_of(point)),
-        point.row["device"] if len(devices(search)) > 1 else None,
-    ]  # fmt: skip
+        number_cell("Rank", place),
+        number_cell("Validation, %", tag("strong", fixed(point.accuracy))),
+        text_cell("State", state, facet=True),
+        number_cell("Epochs", f"{point.epochs} of {point.full_epochs}"),
+        *(text_cell(axis.label, values.get(axis.key)) for axis in search.axes),
+        text_cell("Space", space, optional=True),
+        text_cell("Reason", reason(point), optional=True),
+        number_cell("Audited, %", audited_cell(search, point), optional=True),
+        number_cell("Time", duration(seconds_of(point))),
+        text_cell("Device", device, optional=True),
+    ]
 
 
 def audited_cell(search: Search, point: SearchPoint) -> Html | str | None:
@@ -207,10 +174,6 @@ def audited_cell(search: Search, point: SearchPoint) -> Html | str | None:
     best = search.won.accuracy if search.won else None
     won = reached is not None and best is not None and reached > best
     return tag("strong", fixed(reached)) if won else fixed(reached)
-
-
-def devices(search: Search) -> list[str]:
-    return distinct((point.row for point in search.points), "device")
 
 
 def reason(point: SearchPoint) -> str | None:

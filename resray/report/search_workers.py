@@ -1,30 +1,14 @@
 """The timeline of a search: which process trained which trial when, and how busy all were."""
 
-from collections.abc import Mapping, Sequence
-
 import pandas as pd
 
 from resray.report.aggregate import Results, distinct
-from resray.report.lanes import (
-    Lane,
-    Process,
-    Stretch,
-    by_trial,
-    in_time,
-    lane_bars,
-    lane_layout,
-    lanes,
-    of_trial,
-    span_of,
-    utilisation,
-    without_pauses,
-)
-from resray.report.plot import Figure, Panel, Series, time_unit
+from resray.report.lanes import Stretch, Timeline, by_trial, in_time, of_trial
+from resray.report.plot import Figure, Series
 from resray.report.search import Search, SearchPoint, search_of
 from resray.report.search_cost import own_epochs
 from resray.report.search_plot import AUDITED, hover, look_of, looks
-from resray.report.search_words import percent
-from resray.report.text import duration, plotly_text, plural
+from resray.report.text import duration, plotly_text
 
 CONFIRMATION = Series("confirmation", "confirmation", "@series-3", "pentagon")
 
@@ -47,41 +31,23 @@ def workers_figure(results: Results) -> Figure | None:
     found = stretches(results) if search else []
     if search is None or not found:
         return None
-    lane_of = lanes(found)
-    moved, cut = without_pauses(found)
-    used = len(set(lane_of.values()))
-    share = percent(utilisation(moved, used))
+    timeline = Timeline(found)
     caption = (
-        f"{plural(used, 'worker')} had a trial; a bar is a trial from its start to its end, in the "
-        f"colour of what became of it. Utilisation: {share or 'not known'}, the share of these "
+        f"{timeline.workers} had a trial; a bar is a trial from its start to its end, in the "
+        f"colour of what became of it. Utilisation: {timeline.busy}, the share of these "
         "workers' time from the first start to the last end in which they had one; a worker that "
         "never had one does not count."
     )
-    if cut:
-        caption += f" Pauses of {duration(cut.total_seconds())} with nothing running are left out."
     points = {row["trial_id"]: point for point in search.points for row in point.rows}
-    series = [*looks(search, search.points), AUDITED, CONFIRMATION]
-    panel = timeline(results, search, moved, lane_of, points)
-    drawn = {trace["legendgroup"] for trace in panel.traces}
-    series = [one for one in series if one.key in drawn]
-    return Figure("workers", "Timeline", caption, series, [panel])
-
-
-def timeline(
-    results: Results, search: Search, found: Sequence[Stretch], lane_of: Mapping[Process, Lane],
-    points: dict[str, SearchPoint],
-) -> Panel:  # fmt: skip
-    divisor, unit = time_unit([span_of(found)])
     by_look: dict[Series, list[Stretch]] = {}
-    for one in found:
+    for one in timeline.moved:
         by_look.setdefault(look_of_stretch(search, points, one), []).append(one)
     traces = [
-        lane_bars(look, own, found[0].start, divisor, lane_of,
-                  [told(results, search, points, one) for one in own])
+        timeline.bars(look, own, [told(results, search, points, one) for one in own])
         for look, own in by_look.items()
-    ]  # fmt: skip
-    made = lane_layout(unit, span_of(found) / divisor, set(lane_of.values()))
-    return Panel("Trials over workers", traces, made)
+    ]
+    key = [*looks(search, search.points), AUDITED, CONFIRMATION]
+    return timeline.figure("workers", "Timeline", caption, key, traces)
 
 
 def look_of_stretch(search: Search, points: dict[str, SearchPoint], one: Stretch) -> Series:

@@ -10,7 +10,7 @@ from resray.report.plot import MANY, SHARED, Figure, Series, Switch
 from resray.report.reductions import reduces
 from resray.report.search import search_of
 from resray.report.search_words import outcome
-from resray.report.tables import number_column, table, text_column
+from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, count, duration, join, listed, spread, tag, with_interval
 
 SYMBOL_PATHS = {
@@ -109,18 +109,6 @@ def about(results: Results) -> Html:
 
 
 def means_table(groups: Sequence[Group]) -> Html:
-    columns = [
-        text_column("Configuration"),
-        number_column("n"),
-        number_column("Test accuracy, %"),
-        number_column("Validation accuracy, %"),
-        number_column("Parameters"),
-        number_column("Multiply-adds"),
-        number_column("Training time"),
-        number_column("Images/s"),
-        text_column("Device", optional=True),
-        text_column("Mark", optional=True),
-    ]
     caption = (
         "Means over finished trials; accuracies ± half of the mean's 95 % interval over seeds "
         "(Student's t), images/s ± standard deviation, where n is 2 or more. Test accuracy is that "
@@ -134,22 +122,25 @@ def means_table(groups: Sequence[Group]) -> Html:
         caption += f". All: {marked[0]}"
         marked = [None] * len(groups)
     rows = [means_row(*row) for row in zip(groups, told, marked, strict=True)]
-    return table(caption, columns, rows, id="means")
+    return table(caption, rows, id="means")
 
 
-def means_row(group: Group, device: str | None, mark: str | None) -> list[object]:
+def means_row(group: Group, device: str | None, mark: str | None) -> list[Cell]:
     seconds, rate = group.summary("seconds_training"), group.summary("images_per_second")
-    sizes = (group.summary(column) for column in ("parameters", "multiply_adds"))
+    parameters, operations = group.summary("parameters"), group.summary("multiply_adds")
     return [
-        group.label,
-        len(group.finished),
-        tag("strong", with_interval(group.summary("test_accuracy"))),
-        with_interval(group.summary("validation_accuracy")),
-        *(count(size.mean) if size else None for size in sizes),
-        duration(seconds.mean) if seconds else None,
-        spread(rate, 0 if rate and rate.mean >= 100 else 1),
-        device,
-        mark,
+        text_cell("Configuration", group.label),
+        number_cell("n", len(group.finished)),
+        number_cell(
+            "Test accuracy, %", tag("strong", with_interval(group.summary("test_accuracy")))
+        ),
+        number_cell("Validation accuracy, %", with_interval(group.summary("validation_accuracy"))),
+        number_cell("Parameters", count(parameters.mean) if parameters else None),
+        number_cell("Multiply-adds", count(operations.mean) if operations else None),
+        number_cell("Training time", duration(seconds.mean) if seconds else None),
+        number_cell("Images/s", spread(rate, 0 if rate and rate.mean >= 100 else 1)),
+        text_cell("Device", device, optional=True),
+        text_cell("Mark", mark, optional=True),
     ]
 
 
@@ -201,41 +192,33 @@ def published_table(items: Sequence[comparison.Comparison], id: str) -> Html:
     shared = f": {figure.protocol}" if len(protocols) == 1 else ""
     device = "" if figure.device == "any" else f" (device: {figure.device})"
     name = figure.metric.replace("_", " ").capitalize()
-    columns = [
-        text_column("Configuration"),
-        number_column("Published"),
-        number_column("Ours"),
-        number_column("n"),
-        number_column("Difference"),
-    ]
-    if figure.metric == "test_accuracy":
-        columns += [number_column("Ours, best epoch on test"), number_column("Ours, last epoch")]
-    columns += [text_column("Note", optional=True), text_column("Protocol", optional=True)]
     rows = [published_row(item, with_protocol=not shared) for item in items]
     several = any("±" in comparison.amount(figure.metric, item.measured) for item in items)
     behind = "; ± half of a mean's 95 % interval over seeds (Student's t)" if several else ""
     caption = f"{name} from {figure.source}{device}{shared}{behind}"
-    return table(caption, columns, rows, id=id)
+    return table(caption, rows, id=id)
 
 
-def published_row(item: comparison.Comparison, with_protocol: bool) -> list[object]:
+def published_row(item: comparison.Comparison, with_protocol: bool) -> list[Cell]:
     figure, group = item.published, item.group
     # What epochs a protocol picks from says nothing about the figure of one epoch.
     whole = group if figure.epoch is None else None
-    others = [
+    best, last = (
         comparison.amount(figure.metric, whole.summary(f"test_accuracy_{which}")) if whole else None
         for which in ("best", "last")
-    ]
+    )
+    others = [number_cell("Ours, best epoch on test", best), number_cell("Ours, last epoch", last)]
     epoch = f", epoch {figure.epoch}" if figure.epoch else ""
+    ours = tag("strong", comparison.amount(figure.metric, item.measured))
     return [
-        f"{group.label if group else figure.trial}{epoch}",
-        comparison.published_amount(figure),
-        tag("strong", comparison.amount(figure.metric, item.measured)),
-        item.measured.n if item.measured else 0,
-        comparison.signed_difference(item),
+        text_cell("Configuration", f"{group.label if group else figure.trial}{epoch}"),
+        number_cell("Published", comparison.published_amount(figure)),
+        number_cell("Ours", ours),
+        number_cell("n", item.measured.n if item.measured else 0),
+        number_cell("Difference", comparison.signed_difference(item)),
         *(others if figure.metric == "test_accuracy" else ()),
-        item.notes,
-        figure.protocol if with_protocol else None,
+        text_cell("Note", item.notes, optional=True),
+        text_cell("Protocol", figure.protocol if with_protocol else None, optional=True),
     ]
 
 

@@ -8,13 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from resray.errors import InputError
-from resray.report.aggregate import (
-    Results,
-    Row,
-    group_trials,
-    load_results,
-    parsed_json,
-)
+from resray.report.aggregate import Results, Row, group_trials, load_results, parsed_json
 from resray.report.epoch_table import EpochTable, joined, joined_id
 from resray.report.search_record import SearchRecord
 from resray.report.study_file import equal_variants

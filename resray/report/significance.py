@@ -14,7 +14,7 @@ from itertools import chain
 
 import numpy as np
 
-from resray.report.statistics import TAILS, Interval
+from resray.report.statistics import TAILS, Interval, Moments
 
 LEVEL = 0.05
 """A difference is real where the corrected p value is below."""
@@ -89,8 +89,8 @@ def holm(p: Sequence[float]) -> np.ndarray:
 
 def uncorrected(pairs: Sequence[tuple[Values, Values]]) -> list[Difference]:
     """Return the differences with the p values of each alone."""
-    before, after = (Moments.of([list(pair[side].values()) for pair in pairs]) for side in (0, 1))
-    within = Moments.of([within_pairs(first, second) for first, second in pairs])
+    before, after = (moments([list(pair[side].values()) for pair in pairs]) for side in (0, 1))
+    within = moments([within_pairs(first, second) for first, second in pairs])
     paired = within.n > 1
     # What cannot be worked out is NaN here, and has no test.
     with np.errstate(all="ignore"):
@@ -127,27 +127,10 @@ def within_pairs(first: Values, second: Values) -> list[float]:
     return [second[seed] - first[seed] for seed in common]
 
 
-@dataclass(frozen=True)
-class Moments:
-    """Number, mean and sample variance of each of several samples, as arrays.
-
-    The mean of no value and the variance of fewer than two are NaN.
-    """
-
-    n: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
-
-    @classmethod
-    def of(cls, samples: Sequence[Sequence[float]]) -> "Moments":
-        n = np.array([len(sample) for sample in samples], dtype=np.int64)
-        values = np.fromiter(chain.from_iterable(samples), dtype=np.float64)
-        owners = np.repeat(np.arange(len(n)), n)
-        with np.errstate(all="ignore"):
-            mean = np.bincount(owners, values, len(n)) / n
-            squares = np.bincount(owners, (values - mean[owners]) ** 2, len(n))
-            variance = np.where(n > 1, squares / (n - 1), np.nan)
-        return cls(n, mean, variance)
+def moments(samples: Samples) -> Moments:
+    lengths = np.array([len(sample) for sample in samples], dtype=np.int64)
+    values = np.fromiter(chain.from_iterable(samples), dtype=np.float64)
+    return Moments.of(values, np.repeat(np.arange(len(lengths)), lengths), len(lengths))
 
 
 def welch(before: Moments, after: Moments) -> tuple[np.ndarray, np.ndarray]:

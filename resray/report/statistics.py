@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import NormalDist, fmean
 
 import numpy as np
@@ -23,6 +24,10 @@ class Summary:
     """None where n is below 2: one value has no spread, which is not a spread of 0."""
     n: int
 
+    def over(self, divisor: float) -> "Summary":
+        deviation = None if self.deviation is None else self.deviation / divisor
+        return Summary(self.mean / divisor, deviation, self.n)
+
 
 def summarise(values: Iterable[float | None]) -> Summary | None:
     """Return the summary of the values below `LARGEST`, or None if there are none."""
@@ -38,11 +43,55 @@ def summarise(values: Iterable[float | None]) -> Summary | None:
 
 
 @dataclass(frozen=True)
+class Moments:
+    """Number, mean and sample variance of the values of each of several groups, as arrays.
+
+    The mean of no value and the variance of fewer than two are NaN.
+    """
+
+    n: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray, owners: np.ndarray, groups: int) -> "Moments":
+        """Return those of the finite ``values``, of which ``owners`` gives each one's group."""
+        known = np.isfinite(values)
+        values, owners = values[known], owners[known]
+        n = np.bincount(owners, minlength=groups)
+        with np.errstate(all="ignore"):
+            mean = np.bincount(owners, values, groups) / n
+            squares = np.bincount(owners, (values - mean[owners]) ** 2, groups)
+            variance = np.where(n > 1, squares / (n - 1), np.nan)
+        return cls(n, mean, variance)
+
+    def times(self, factor: float) -> "Moments":
+        return Moments(self.n, self.mean * factor, self.variance * factor**2)
+
+    @cached_property
+    def deviation(self) -> np.ndarray:
+        return np.sqrt(self.variance)
+
+    @cached_property
+    def summaries(self) -> list[Summary | None]:
+        """The summary of each group."""
+        return [
+            Summary(mean, deviation if n > 1 else None, n) if n else None
+            for n, mean, deviation in zip(
+                self.n.tolist(), self.mean.tolist(), self.deviation.tolist(), strict=True
+            )
+        ]
+
+
+@dataclass(frozen=True)
 class Interval:
     """Where a number lies with 95 % confidence."""
 
     low: float
     high: float
+
+    def over(self, divisor: float) -> "Interval":
+        return Interval(self.low / divisor, self.high / divisor)
 
 
 def mean_interval(summary: Summary) -> Interval | None:

@@ -1,7 +1,8 @@
 """Tables: markup that keeps what it was made from, so that it can be sorted, filtered, exported."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 from resray.report.payload import packed
 from resray.report.text import Html, escape, plain_text, tag, value_of
@@ -10,8 +11,7 @@ LONG = 100
 """Rows that stand in the page itself; those beyond are compressed, and shown by the script."""
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """A table's column.
 
     Numeric ones are set to the right; an optional one is left out where no row has a value; by a
@@ -24,13 +24,22 @@ class Column:
     facet: bool = False
 
 
-def text_column(title: str, optional: bool = False, facet: bool = False) -> Column:
-    return Column(title, optional=optional, facet=facet)
+Cell = tuple[Column, object]
+"""What stands in a row, and the column that it is of."""
 
 
-def number_column(title: str, optional: bool = False) -> Column:
+def text_cell(title: str, value: object, optional: bool = False, facet: bool = False) -> Cell:
+    return column_of(title, False, optional, facet), value
+
+
+def number_cell(title: str, value: object, optional: bool = False) -> Cell:
+    return column_of(title, True, optional, False), value
+
+
+@lru_cache(maxsize=1000)
+def column_of(title: str, numeric: bool, optional: bool, facet: bool) -> Column:
     # The unit after the comma stays with the last word.
-    return Column(title.replace(", ", ",\u00a0"), numeric=True, optional=optional)
+    return Column(title.replace(", ", ",\u00a0") if numeric else title, numeric, optional, facet)
 
 
 class Table(Html):
@@ -41,24 +50,26 @@ class Table(Html):
 
     id: str
     caption: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[object, ...], ...]
+    columns: tuple[Column, ...] = ()
+    rows: tuple[tuple[object, ...], ...] = ()
 
 
-def table(
-    caption: str, columns: Sequence[Column], rows: Sequence[Sequence[object]], id: str
-) -> Table:
-    """Return a table with a caption; the first cell of each row is the row's heading.
+def table(caption: str, rows: Iterable[Sequence[Cell]], id: str) -> Table:
+    """Return a table with a caption, nothing if it has no row.
 
-    ``id`` names it in the page, in links and in exports: no two tables of a page share one.
+    All rows are of the same columns; the first cell of each is the row's heading. ``id`` names it
+    in the page, in links and in exports: no two tables of a page share one.
     """
+    rows = list(rows)
+    if not rows:
+        return Table()
     kept = [
         place
-        for place, column in enumerate(columns)
-        if not column.optional or any(row[place] for row in rows)
+        for place, (column, _) in enumerate(rows[0])
+        if not column.optional or any(row[place][1] for row in rows)
     ]
-    shown = tuple(columns[place] for place in kept)
-    cells = tuple(tuple(row[place] for place in kept) for row in rows)
+    shown = tuple(rows[0][place][0] for place in kept)
+    cells = tuple(tuple(row[place][1] for place in kept) for row in rows)
     written = [table_row(shown, row) for row in cells]
     made = Table(frame(id, caption, shown, cells, written))
     made.id, made.caption, made.columns, made.rows = id, caption, shown, cells

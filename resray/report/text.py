@@ -144,21 +144,21 @@ def duration(seconds: float) -> str:
 
 def spread(summary: Summary | None, digits: int = 2) -> Valued:
     """Return ``93.12 ± 0.15``: mean and, from two values on, sample standard deviation."""
-    if summary is None:
-        return Valued(MISSING, None)
-    mean = fixed(summary.mean, digits)
-    if summary.deviation is None:
-        return mean
-    return Valued(f"{mean}\u00a0±\u00a0{fixed(summary.deviation, digits)}", summary.mean)
+    return with_half(summary, summary.deviation if summary else None, digits)
 
 
 def with_interval(summary: Summary | None, digits: int = 2) -> Valued:
     """Return ``93.12 ± 0.37``: mean and, from two values on, half its 95 % interval."""
+    interval = mean_interval(summary) if summary else None
+    half = interval.high - summary.mean if summary and interval else None
+    return with_half(summary, half, digits)
+
+
+def with_half(summary: Summary | None, half: float | None, digits: int) -> Valued:
     if summary is None:
         return Valued(MISSING, None)
-    interval = mean_interval(summary)
-    half = "" if interval is None else f"\u00a0±\u00a0{fixed(interval.high - summary.mean, digits)}"
-    return Valued(f"{fixed(summary.mean, digits)}{half}", summary.mean)
+    after = "" if half is None else f"\u00a0±\u00a0{fixed(half, digits)}"
+    return Valued(f"{fixed(summary.mean, digits)}{after}", summary.mean)
 
 
 def estimate(summary: Summary | None, digits: int = 2) -> Valued:
@@ -187,6 +187,10 @@ def listed(values: Iterable[object], most: int = 4) -> str:
     if len(texts) > most:
         return f"{', '.join(texts[:most])} and {len(texts) - most} more"
     return ", ".join(texts) or MISSING
+
+
+def shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def plural(number: int, noun: str) -> str:

@@ -4,33 +4,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from resray.report import plot
 from resray.report.aggregate import Group, Results, Row
 from resray.report.breakdown import PARTS, breakdown, means_of
-from resray.report.plot import (
-    SHARED,
-    Choice,
-    Figure,
-    Panel,
-    Series,
-    Switch,
-    Trace,
-    all_series,
-    bar_layout,
-    bars,
-    trace_of,
-)
 from resray.report.sections import marks
 from resray.report.statistics import Summary, summarise
-from resray.report.tables import Table, number_column, table, text_column
+from resray.report.tables import Table, number_cell, table, text_cell
 from resray.report.text import fixed, listed, plotly_text, spread
 
 SECONDS, SHARE = "seconds per epoch", "share of the time"
 LOOKS = {
-    "training": Series("part-training", "training", "@series-0", "square"),
-    "warming up": Series("part-warming", "warming up", "@series-5", "square"),
-    "evaluating": Series("part-evaluating", "evaluating", "@series-2", "square"),
-    "starting": Series("part-starting", "starting", "@series-4", "square"),
-    "other": Series("part-other", "waiting and other", "@series-6", "square"),
+    "training": plot.Series("part-training", "training", "@series-0", "square"),
+    "warming up": plot.Series("part-warming", "warming up", "@series-5", "square"),
+    "evaluating": plot.Series("part-evaluating", "evaluating", "@series-2", "square"),
+    "starting": plot.Series("part-starting", "starting", "@series-4", "square"),
+    "other": plot.Series("part-other", "waiting and other", "@series-6", "square"),
 }
 
 
@@ -49,7 +37,7 @@ def members(groups: Sequence[Group]) -> tuple[list[Row], np.ndarray]:
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def time_figure(results: Results) -> Figure | None:
+def time_figure(results: Results) -> plot.Figure | None:
     """Seconds per epoch, part by part, and images per second."""
     groups = timed_groups(results)
     if not groups:
@@ -57,29 +45,29 @@ def time_figure(results: Results) -> Figure | None:
     rows, owners = members(groups)
     parts = means_of(breakdown(results, rows).parts, owners, len(groups))
     known = [part for place, part in enumerate(PARTS) if np.nansum(parts[:, place]) > 0]
-    look = all_series(results.groups)
-    rates = bars(groups, look, "images/s",
-                 lambda group: [row["images_per_second"] for row in group.finished],
-                 spread_bars=True)  # fmt: skip
-    switch = Switch("measure", "Measure", (SECONDS, SHARE))
+    look = plot.all_series(results.groups)
+    rates = plot.bars(groups, look, "images/s",
+                      lambda group: [row["images_per_second"] for row in group.finished],
+                      spread_bars=True)  # fmt: skip
+    switch = plot.Switch("measure", "Measure", (SECONDS, SHARE))
     titles = {SECONDS: "Seconds per epoch", SHARE: "Share of the time (%)"}
     panels = [
-        Panel(
-            Choice("measure", titles),
+        plot.Panel(
+            plot.Choice("measure", titles),
             [part_bars(part, parts, groups, look) for part in known],
-            bar_layout(Choice("measure", {SECONDS: "seconds", SHARE: "%"}), len(groups),
-                       barmode="stack"),
+            plot.bar_layout(plot.Choice("measure", {SECONDS: "seconds", SHARE: "%"}), len(groups),
+                            barmode="stack"),
         ),
-        Panel("Images trained on per second", [rates],
-              bar_layout("images per second", len(groups), xaxis={"tickformat": "~s"})),
+        plot.Panel("Images trained on per second", [rates],
+                   plot.bar_layout("images per second", len(groups), xaxis={"tickformat": "~s"})),
     ]  # fmt: skip
     series = [LOOKS[part] for part in known]
-    return Figure("time", "Where the time goes", caption(groups), series, panels, (switch,))
+    return plot.Figure("time", "Where the time goes", caption(groups), series, panels, (switch,))
 
 
 def part_bars(
-    part: str, parts: np.ndarray, groups: Sequence[Group], look: dict[str, Series]
-) -> Trace:
+    part: str, parts: np.ndarray, groups: Sequence[Group], look: dict[str, plot.Series]
+) -> plot.Trace:
     """Return one part of the stacked bars of all groups; hatched where times are not compared."""
     values = parts[:, PARTS.index(part)]
     whole = np.nansum(parts, axis=1)
@@ -87,17 +75,17 @@ def part_bars(
     hover = [
         f"<b>{plotly_text(group.label)}</b><br>{LOOKS[part].label}: {fixed(value)} s per epoch, "
         f"{fixed(share, 1)} % (n = {len(group.finished)})"
-        + ("" if group.exclusive else f"<br>{SHARED}")
+        + ("" if group.exclusive else f"<br>{plot.SHARED}")
         for group, value, share in zip(groups, values, shares, strict=True)
     ]
     colour = LOOKS[part].colour
-    return trace_of(
+    return plot.trace_of(
         LOOKS[part],
         type="bar",
         orientation="h",
         y=[plotly_text(group.label) + ("" if group.exclusive else " (shared)")
            for group in groups],
-        x=Choice("measure", {SECONDS: values.tolist(), SHARE: shares.tolist()}),
+        x=plot.Choice("measure", {SECONDS: values.tolist(), SHARE: shares.tolist()}),
         meta={"keys": [look[group.label].key for group in groups]},
         marker={
             "color": colour,
@@ -125,41 +113,28 @@ def caption(groups: Sequence[Group]) -> str:
 # --- the table ----------------------------------------------------------------------------------
 
 
-def time_table(results: Results) -> Table | None:
-    """Return the same in numbers, with the spread over seeds; None if no speed was recorded."""
+def time_table(results: Results) -> Table:
+    """Return the same in numbers, with the spread over seeds; nothing if no speed was recorded."""
     groups = timed_groups(results)
     if not groups:
-        return None
+        return Table()
     rows, owners = members(groups)
     found = breakdown(results, rows)
-    columns = [
-        text_column("Configuration"),
-        number_column("n"),
-        number_column("Training, s/epoch"),
-        number_column("First epoch of a start, s"),
-        number_column("Evaluating, s/epoch"),
-        number_column("Starting, s"),
-        number_column("Images/s"),
-        number_column("Workers"),
-        number_column("Batch per worker"),
-        text_column("Device", facet=True),
-        text_column("Mark", optional=True),
-    ]
     ends = np.searchsorted(owners, np.arange(len(groups) + 1)).tolist()
     evaluating = found.parts[:, PARTS.index("evaluating")]
     cells = [
         [
-            group.label,
-            len(group.finished),
-            seconds(summarise(found.later[start:end])),
-            seconds(summarise(found.first[start:end])),
-            seconds(summarise(evaluating[start:end])),
-            seconds(group.summary("seconds_starting")),
-            rate(group.summary("images_per_second")),
-            listed(group.distinct("world_size")),
-            listed(group.distinct("batch_per_rank")),
-            listed(group.distinct("device")),
-            marks(group),
+            text_cell("Configuration", group.label),
+            number_cell("n", len(group.finished)),
+            number_cell("Training, s/epoch", seconds(summarise(found.later[start:end]))),
+            number_cell("First epoch of a start, s", seconds(summarise(found.first[start:end]))),
+            number_cell("Evaluating, s/epoch", seconds(summarise(evaluating[start:end]))),
+            number_cell("Starting, s", seconds(group.summary("seconds_starting"))),
+            number_cell("Images/s", rate(group.summary("images_per_second"))),
+            number_cell("Workers", listed(group.distinct("world_size"))),
+            number_cell("Batch per worker", listed(group.distinct("batch_per_rank"))),
+            text_cell("Device", listed(group.distinct("device")), facet=True),
+            text_cell("Mark", marks(group), optional=True),
         ]
         for group, start, end in zip(groups, ends, ends[1:], strict=False)
     ]
@@ -167,7 +142,7 @@ def time_table(results: Results) -> Table | None:
         "Time and throughput of finished trials, ± sample standard deviation where n is 2 or "
         "more; training without the first epoch of each start where there are others"
     )
-    return table(text, columns, cells, id="time")
+    return table(text, cells, id="time")
 
 
 def seconds(summary: Summary | None) -> str:

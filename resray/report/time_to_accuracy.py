@@ -6,35 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from resray.report import plot
 from resray.report.aggregate import Group, Results
-from resray.report.plot import (
-    SHARED,
-    Choice,
-    Figure,
-    Layout,
-    Panel,
-    Series,
-    Switch,
-    Trace,
-    all_series,
-    dashed_note,
-    layout,
-    time_unit,
-    trace_of,
-)
-from resray.report.reaching import (
-    COMPUTE,
-    EPOCHS,
-    IMAGES,
-    TIME,
-    Reached,
-    Reaching,
-    target_of,
-    thresholds_of,
-    with_target,
-)
+from resray.report.reaching import COMPUTE, EPOCHS, IMAGES, TIME, Reached, Reaching
 from resray.report.sections import marks
-from resray.report.tables import Table, number_column, table, text_column
+from resray.report.tables import Table, number_cell, table, text_cell
 from resray.report.text import MISSING, Valued, duration, fixed, plotly_text
 
 MOST = 6
@@ -54,15 +30,11 @@ class Measure:
     ticks: str
     """Form of the axis's numbers."""
 
-    @property
-    def form(self) -> str:
-        return f".3{self.ticks}"
-
 
 def measures(reaching: Reaching, needed: dict[str, np.ndarray]) -> dict[str, Measure]:
     """Return the measures that were recorded, first the one to show: time, if it is comparable."""
     seconds = needed.get(TIME, np.array([]))
-    divisor, unit = time_unit(seconds[np.isfinite(seconds)].tolist())
+    divisor, unit = plot.time_unit(seconds[np.isfinite(seconds)].tolist())
     found = {
         TIME: Measure(divisor, f"{unit.capitalize()} of training until validation gets there",
                       f"{unit} of training", "~g"),
@@ -78,16 +50,15 @@ def measures(reaching: Reaching, needed: dict[str, np.ndarray]) -> dict[str, Mea
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def time_to_accuracy_figure(results: Results) -> Figure | None:
+def time_to_accuracy_figure(results: Results) -> plot.Figure | None:
     """What each configuration needs to reach an accuracy on validation, over that accuracy."""
     reaching = Reaching(results, results.groups)
-    target = target_of(results)
-    thresholds = with_target(thresholds_of(reaching, MOST), target)
+    thresholds = reaching.thresholds(MOST)
     if not thresholds or not (reaching.best >= thresholds[0]).any():
         return None
     needed = {along: reaching.needed(along, thresholds) for along in reaching.spent}
     shown = measures(reaching, needed)
-    look = all_series(results.groups)
+    look = plot.all_series(results.groups)
     found = {along: [reaching.reached(values) for values in needed[along].T] for along in shown}
     traces = [
         line(reaching, place, look[group.label], thresholds, found, shown)
@@ -97,31 +68,31 @@ def time_to_accuracy_figure(results: Results) -> Figure | None:
     drawn = {trace["legendgroup"] for trace in traces}
     attained = [value for value in thresholds if (reaching.best >= value).any()]
     series = [one for one in look.values() if one.key in drawn]
-    return Figure(
+    titles = {name: one.title for name, one in shown.items()}
+    layouts = {name: plot_layout(attained, one) for name, one in shown.items()}
+    return plot.Figure(
         id="time-to-accuracy",
         title="Time to accuracy",
-        caption=caption(reaching, thresholds, target) + dashed_note(series),
+        caption=caption(reaching, thresholds) + plot.dashed_note(series),
         series=series,
-        panels=[Panel(Choice("along", {name: one.title for name, one in shown.items()}), traces,
-                      Choice("along", {name: plot_layout(attained, one)
-                                       for name, one in shown.items()}))],
-        switches=(Switch("along", "Along", tuple(shown)),),
+        panels=[plot.Panel(plot.Choice("along", titles), traces, plot.Choice("along", layouts))],
+        switches=(plot.Switch("along", "Along", tuple(shown)),),
         scales=("y",),
     )  # fmt: skip
 
 
-def plot_layout(thresholds: Sequence[float], measure: Measure) -> Layout:
+def plot_layout(thresholds: Sequence[float], measure: Measure) -> plot.Layout:
     room = 0.06 * (thresholds[-1] - thresholds[0] or 1)
     x_axis = {"tickvals": thresholds, "ticktext": [f"{value:g}" for value in thresholds],
               "range": [thresholds[0] - room, thresholds[-1] + room]}  # fmt: skip
     y_axis = {"rangemode": "tozero", "tickformat": measure.ticks}
-    return layout("validation accuracy to reach (%)", 360, xaxis=x_axis, yaxis=y_axis)
+    return plot.layout("validation accuracy to reach (%)", 360, xaxis=x_axis, yaxis=y_axis)
 
 
 def line(
-    reaching: Reaching, place: int, series: Series, thresholds: Sequence[float],
+    reaching: Reaching, place: int, series: plot.Series, thresholds: Sequence[float],
     found: dict[str, list[Reached]], shown: dict[str, Measure],
-) -> Trace:  # fmt: skip
+) -> plot.Trace:  # fmt: skip
     """Return one configuration's means over the seeds that got there, from lowest to highest."""
     counts = [int(reached.count[place]) for reached in found[EPOCHS]]
     kept = [n for n, count in enumerate(counts) if count]
@@ -147,20 +118,20 @@ def line(
         for along in shown
     }
     solid = reaching.timed[place]
-    return trace_of(
+    return plot.trace_of(
         series,
         type="scatter",
         mode="lines+markers",
         meta={"x": [thresholds[n] for n in kept]},
         x=[thresholds[n] + aside(place, len(reaching.groups), thresholds) for n in kept],
-        y=Choice("along", means),
-        error_y=Choice("along", spans),
+        y=plot.Choice("along", means),
+        error_y=plot.Choice("along", spans),
         line={"color": series.colour, "width": 2,
-              "dash": Choice("along", {along: series.dash if solid or along != TIME else "dash"
+              "dash": plot.Choice("along", {along: series.dash if solid or along != TIME else "dash"
                                        for along in shown})},
         marker={"color": series.colour, "size": 8, "symbol": open_ones},
         customdata=[[f"{thresholds[n]:g}", f"{counts[n]} of {whole}"] for n in kept],
-        hovertemplate=Choice("along", {
+        hovertemplate=plot.Choice("along", {
             along: hover(reaching.groups[place], measure, solid or along != TIME)
             for along, measure in shown.items()}),
         cliponaxis=False,
@@ -179,21 +150,21 @@ def differences(above: Sequence[float], below: Sequence[float]) -> list[float]:
 
 
 def hover(group: Group, measure: Measure, comparable: bool) -> str:
-    note = "" if comparable else f"<br>{SHARED}"
+    note = "" if comparable else f"<br>{plot.SHARED}"
     return (
-        f"<b>{plotly_text(group.label)}</b><br>%{{customdata[0]}} % after %{{y:{measure.form}}} "
+        f"<b>{plotly_text(group.label)}</b><br>%{{customdata[0]}} % after %{{y:.3{measure.ticks}}} "
         f"{measure.unit}<br>reached by %{{customdata[1]}} seeds{note}<extra></extra>"
     )
 
 
-def caption(reaching: Reaching, thresholds: Sequence[float], target: float | None) -> str:
+def caption(reaching: Reaching, thresholds: Sequence[float]) -> str:
     text = (
         "Down is faster. Training until the validation accuracy first reaches a threshold, at the "
         "end of an epoch; test is never looked at, as that would select on it. Means over the "
         "finished trials that got there, bars from the fastest to the slowest; open symbols: not "
         "all of them did, so the mean leaves out the slowest. "
     )
-    if target is not None:
+    if (target := reaching.target) is not None:
         never = "" if (reaching.best >= target).any() else "; no trial reached it"
         text += f"The study's target is {target:g}\u00a0%{never}. "
     if not all(reaching.timed):
@@ -207,51 +178,38 @@ def caption(reaching: Reaching, thresholds: Sequence[float], target: float | Non
 # --- the tables ---------------------------------------------------------------------------------
 
 
-def time_to_accuracy_table(results: Results) -> Table | None:
-    """Return the training time that each configuration needs for each threshold; None if no trial
-    has a validation accuracy or no times were recorded."""
-    text = (
-        "Training time until the validation accuracy first reaches a threshold: mean over the "
-        "finished trials that got there, and how many did"
-    )
-    return reaching_table(results, TIME, text, "time-to-accuracy")
-
-
-def epochs_to_accuracy_table(results: Results) -> Table | None:
-    """Return the same in epochs, which do not depend on the machine."""
-    text = (
-        "Epochs until the validation accuracy first reaches a threshold: mean over the finished "
-        "trials that got there, and how many did"
-    )
-    return reaching_table(results, EPOCHS, text, "epochs-to-accuracy")
-
-
-def reaching_table(results: Results, along: str, text: str, id: str) -> Table | None:
+def reaching_table(results: Results, along: str) -> Table:
+    """Return the `TIME` or the `EPOCHS` that each configuration needs for each threshold; nothing
+    if no trial has a validation accuracy or none was recorded. Epochs do not depend on the machine.
+    """
     reaching = Reaching(results, results.groups)
-    target = target_of(results)
-    thresholds = with_target(thresholds_of(reaching, MOST), target)
+    thresholds = reaching.thresholds(MOST)
     if not thresholds or along not in reaching.spent:
-        return None
-    found = [reaching.reached(values) for values in reaching.needed(along, thresholds).T]
-    columns = [
-        text_column("Configuration"),
-        *(number_column(f"{value:g}\u00a0%" + (" (target)" if value == target else ""))
-          for value in thresholds),
-        number_column("Best validation, %"),
-        text_column("Mark", optional=True),
+        return Table()
+    text = (
+        f"{'Training time' if along == TIME else 'Epochs'} until the validation accuracy first "
+        "reaches a threshold: mean over the finished trials that got there, and how many did"
+    )
+    found = [
+        (
+            f"{value:g}\u00a0%" + (" (target)" if value == reaching.target else ""),
+            reaching.reached(needed),
+        )
+        for value, needed in zip(thresholds, reaching.needed(along, thresholds).T, strict=True)
     ]  # fmt: skip
-    if any((reached.known < reached.count).any() for reached in found):
+    if any((reached.known < reached.count).any() for _, reached in found):
         text += "; the mean is over those of which it is known"
     rows = [
         [
-            group.label,
-            *(cell(reached, place, int(reaching.trials[place]), along) for reached in found),
-            fixed(float(reaching.finals[place])),
-            marks(group, timed=along == TIME),
+            text_cell("Configuration", group.label),
+            *(number_cell(title, cell(reached, place, int(reaching.trials[place]), along))
+              for title, reached in found),
+            number_cell("Best validation, %", fixed(float(reaching.finals[place]))),
+            text_cell("Mark", marks(group, timed=along == TIME), optional=True),
         ]
         for place, group in enumerate(reaching.groups)
-    ]
-    return table(text, columns, rows, id=id)
+    ]  # fmt: skip
+    return table(text, rows, id=f"{'time' if along == TIME else 'epochs'}-to-accuracy")
 
 
 def cell(reached: Reached, place: int, trials: int, along: str) -> Valued | None:

@@ -8,21 +8,16 @@ from resray.report.aggregate import Results, Row
 from resray.report.lanes import (
     CUT_OFF,
     Lane,
-    Process,
     Stretch,
+    Timeline,
     by_trial,
     host_of,
     in_time,
-    lane_bars,
-    lane_layout,
-    lanes,
     of_trial,
     span_of,
-    utilisation,
-    without_pauses,
 )
-from resray.report.plot import Figure, Panel, Series, Trace, time_unit
-from resray.report.text import duration, fixed, plotly_text, plural
+from resray.report.plot import Figure, Series, Trace
+from resray.report.text import duration, plotly_text, plural
 
 FATES = (
     Series("fate-completed", "completed", "@series-0", "circle"),
@@ -60,15 +55,14 @@ def timeline_figure(results: Results) -> Figure | None:
     found = trial_stretches(results)
     if not found:
         return None
-    lane_of = lanes(found)
-    moved, cut = without_pauses(found)
-    shortest = shortest_bar(moved, len(set(lane_of.values())))
-    bars = list(together(found, moved, lane_of, shortest))
-    panel = timeline_panel(results, bars, lane_of)
-    drawn = {trace["legendgroup"] for trace in panel.traces}
-    series = [fate for fate in FATES if fate.key in drawn]
-    text = caption(moved, lane_of, cut, shortest if len(bars) < len(found) else 0.0)
-    return Figure("timeline", "Timeline of the trials", text, series, [panel])
+    timeline = Timeline(found)
+    shortest = shortest_bar(timeline.moved, len(timeline.lanes))
+    bars = list(together(timeline, shortest))
+    text = caption(timeline, shortest if len(bars) < len(found) else 0.0)
+    row = min(TALL, WHOLE / len(timeline.lanes))
+    return timeline.figure("timeline", "Timeline of the trials", text, FATES,
+                           list(bar_traces(results, timeline, bars)), row,
+                           uniformtext={"minsize": 10, "mode": "hide"})  # fmt: skip
 
 
 def trial_stretches(results: Results) -> list[Stretch]:
@@ -107,14 +101,11 @@ def shortest_bar(found: Sequence[Stretch], rows: int) -> float:
     return span_of(found) * max(1 / 1000, rows / MOST_BARS)
 
 
-def together(
-    found: Sequence[Stretch], moved: Sequence[Stretch], lane_of: Mapping[Process, Lane],
-    shortest: float,
-) -> Iterator[Bar]:  # fmt: skip
+def together(timeline: Timeline, shortest: float) -> Iterator[Bar]:
     """Yield bars; neighbours of one fate share one for as long as it stays under ``shortest``."""
     open_bars: dict[Lane, tuple[Stretch, list[Stretch]]] = {}
-    for recorded, one in zip(found, moved, strict=True):
-        lane = lane_of[one.process]
+    for recorded, one in zip(timeline.found, timeline.moved, strict=True):
+        lane = timeline.lane_of[one.process]
         if lane in open_bars:
             first, members = open_bars[lane]
             whole = replace(first, end=max(first.end, one.end))
@@ -135,26 +126,17 @@ def fate_of(one: Stretch) -> Series:
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def timeline_panel(
-    results: Results, bars: Sequence[Bar], lane_of: Mapping[Process, Lane]
-) -> Panel:  # fmt: skip
-    zero = min(bar.stretch.start for bar in bars)
-    end = max(bar.stretch.end for bar in bars)
-    divisor, unit = time_unit([(end - zero).total_seconds()])
+def bar_traces(results: Results, timeline: Timeline, bars: Sequence[Bar]) -> Iterator[Trace]:
+    """Yield the bars of each fate."""
     rows = {row["trial_id"]: row for row in results.trials}
     named = len(bars) <= MOST_NAMED
-    traces = []
+    least = timedelta(seconds=timeline.span / SEEN)
     for fate in FATES:
         if own := [bar for bar in bars if fate_of(bar.stretch) is fate]:
             texts = [told(results, rows, bar) for bar in own]
-            stretches = [visible(bar.stretch, (end - zero) / SEEN) for bar in own]
-            trace = lane_bars(fate, stretches, zero, divisor, lane_of, texts, framed=named)
-            traces.append(trace | (names_in(results, rows, own) if named else {}))
-    used = set(lane_of.values())
-    length = (end - zero).total_seconds() / divisor
-    made = lane_layout(unit, length, used, min(TALL, WHOLE / len(used)))
-    return Panel("Trials over workers", traces, made | {"uniformtext": {"minsize": 10,
-                 "mode": "hide"}})  # fmt: skip
+            stretches = [visible(bar.stretch, least) for bar in own]
+            trace = timeline.bars(fate, stretches, texts, framed=named)
+            yield trace | (names_in(results, rows, own) if named else {})
 
 
 def visible(one: Stretch, least: timedelta) -> Stretch:
@@ -200,21 +182,15 @@ def told(results: Results, rows: Mapping[str, Row], bar: Bar) -> str:
     )
 
 
-def caption(
-    moved: Sequence[Stretch], lane_of: Mapping[Process, Lane], cut: timedelta, shortest: float
-) -> str:
-    used = len(set(lane_of.values()))
-    share = utilisation(moved, used)
-    busy = "not known" if share is None else f"{fixed(100 * share, 0)}\u00a0%"
+def caption(timeline: Timeline, shortest: float) -> str:
+    trials = {one.trial_id for one in timeline.found}
     text = (
-        f"{plural(len(moved), 'start')} of {plural(len({one.trial_id for one in moved}), 'trial')} "
-        f"on {plural(used, 'worker')}: a bar lasts from a start to its end, or to the last epoch "
+        f"{plural(len(timeline.found), 'start')} of {plural(len(trials), 'trial')} "
+        f"on {timeline.workers}: a bar lasts from a start to its end, or to the last epoch "
         "where it was cut off or still runs; a trial of several ranks has the row of its first. "
-        f"Utilisation: {busy}, the share of these workers' time in which they had a trial."
+        f"Utilisation: {timeline.busy}, the share of these workers' time in which they had a trial."
     )
     if shortest:
         text += (f" Neighbours with the same outcome share a bar where all of it is shorter than "
                  f"{duration(shortest)}.")  # fmt: skip
-    if cut:
-        text += f" Pauses of {duration(cut.total_seconds())} with nothing running are left out."
     return text

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from resray.report.aggregate import Group, Results, Row
-from resray.report.statistics import Summary
+from resray.report.statistics import Moments, Summary
 
 EPOCHS = ("selected by validation", "last")
 """Which epoch of each trial is looked at."""
@@ -70,17 +70,7 @@ class Splits:
 
     def summaries(self, values: np.ndarray) -> list[Summary | None]:
         """Return the summary of each group over its trials' finite values."""
-        known = np.isfinite(values)
-        counts = np.add.reduceat(known.astype(int), self.starts)
-        means = np.add.reduceat(np.where(known, values, 0.0), self.starts) / np.maximum(counts, 1)
-        squares = np.where(known, (values - means[self.owners]) ** 2, 0.0)
-        variances = np.add.reduceat(squares, self.starts) / np.maximum(counts - 1, 1)
-        return [
-            Summary(mean, deviation if count > 1 else None, count) if count else None
-            for mean, deviation, count in zip(
-                means.tolist(), np.sqrt(variances).tolist(), counts.tolist(), strict=True
-            )
-        ]
+        return Moments.of(values, self.owners, len(self.groups)).summaries
 
     def means_along(self, values: np.ndarray) -> np.ndarray:
         """Return each group's mean over its trials, (groups, epochs).

@@ -10,10 +10,16 @@ import numpy as np
 from resray.report.aggregate import Group, Results
 from resray.report.margins import HELD_FUNCTIONS, margins, sides
 from resray.report.matching import NotMatchedError, Reference, matched, reference
-from resray.report.metrics import foreign_files, limits, values_of
-from resray.report.remarks import remarks
+from resray.report.metrics import (
+    few_test_images,
+    foreign_files,
+    largest_ensemble,
+    limits,
+    stopped_early,
+    uneven_epochs,
+    values_of,
+)
 from resray.report.statistics import Interval, percentile_interval, resampled_means
-from resray.report.stored_values import largest_ensemble
 from resray.report.text import listed
 from resray.study.claims import Statement, Value, check_statement
 from resray.study.metrics import COUNTED, OF_DEVICE
@@ -274,3 +280,37 @@ def decide(
         return direction, cut
     firm = Outcome.SUPPORTED if interval.low > 0 else Outcome.CONTRADICTED
     return firm, "the whole 95 % interval is on one side of zero"
+
+
+# --- what to bear in mind -------------------------------------------------------------------------
+
+OF_TEST = ("test_accuracy", "tta_accuracy", "ensemble_accuracy")
+TIMES = tuple(metric for metric in OF_DEVICE if metric != "peak_memory_bytes")
+
+
+def remarks(
+    results: Results, statement: Statement, groups: Mapping[Reference, Group]
+) -> Iterator[str]:
+    """Yield what to bear in mind: re-encoded or few images, trainings that ended early or took
+    uneven times."""
+    if any("JPEG" in str(source) for group in groups.values()
+           for source in group.distinct("data_source")):  # fmt: skip
+        yield "JPEG images"
+    whole = [reference(value) for value in statement.values
+             if value.epoch is None and value.metric not in COUNTED]  # fmt: skip
+    for wanted in dict.fromkeys(whole):
+        if early := stopped_early(groups[wanted]):
+            yield f"{groups[wanted].label} {early}"
+    yield from few_images(statement, groups)
+    timed = [reference(value) for value in statement.values if value.metric in TIMES]
+    for wanted in dict.fromkeys(timed):
+        if uneven := uneven_epochs(results, groups[wanted]):
+            yield f"{groups[wanted].label}: {uneven}"
+
+
+def few_images(statement: Statement, groups: Mapping[Reference, Group]) -> Iterator[str]:
+    """Yield what one image weighs, where accuracies on few test images are compared."""
+    tested = [groups[reference(value)] for value in statement.values
+              if value.metric.startswith(OF_TEST)]  # fmt: skip
+    if few := few_test_images([row for group in tested for row in group.finished]):
+        yield few
