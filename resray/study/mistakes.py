@@ -150,14 +150,15 @@ def child_type(kind: Any, key: Key) -> Any:
     return None
 
 
-def first_unknown(kind: Any, keys: Sequence[str]) -> tuple[int, list[str]] | None:
-    """Return the depth of the first key that leads nowhere from a type, and what could stand there.
+def unknown_key(kind: Any, keys: Sequence[str], first: Sequence[str]) -> tuple[int, str] | None:
+    """Return the depth of the first key that leads nowhere from a type, and what is wrong with it.
 
-    None: they all lead somewhere. Nothing could stand there: what is there has no keys.
+    ``first`` are what could stand at depth 0 beside the type's own. None: all lead somewhere.
     """
     for depth, key in enumerate(keys):
         child = child_type(kind, key)
         if child is None:
-            return depth, list(getattr(kind, "model_fields", ()))
+            choices = [*getattr(kind, "model_fields", ()), *([] if depth else first)]
+            return depth, not_known(key, choices) if choices else f"has no {key!r} in it"
         kind = child
     return None
