@@ -15,7 +15,8 @@ def print_trials(trials: Sequence[PlannedTrial], console: Console) -> None:
     """Print each trial with its size and cost, then what all seeds of all trials cost together."""
     seeds = list(dict.fromkeys(trial.seed for trial in trials))
     first = [trial for trial in trials if trial.seed == seeds[0]]
-    costs = estimate(first, operations_per_second=probe(first[0].recipe))
+    speed = probe(first[0].recipe)
+    costs = [estimate(trial, speed) for trial in first]
     table = ruled_table()
     table.show_footer = True
     table.add_column("trial", footer="in all")
