@@ -28,12 +28,11 @@ from resray.search.best import (
     points_of,
     winner,
 )
-from resray.search.changed import changed_settings, start_of
-from resray.search.winner_file import winner_document, write_study_file
+from resray.search.winner_file import changed_settings, start_of, winner_document, write_study_file
 from resray.study.load import load_study, study_files
 from resray.study.recipe_spec import Recipe
+from resray.study.recipes import written
 from resray.study.spec import Study
-from resray.study.written import written
 
 Row = dict[str, Any]
 

@@ -17,8 +17,7 @@ from resray.evaluate.asked import (
     wanted_kinds,
     with_checkpoint,
 )
-from resray.evaluate.ensembles import ensemble_identity, evaluate_ensemble, groups
-from resray.evaluate.kinds import OF_ONE
+from resray.evaluate.kinds import OF_ONE, ensemble_identity, evaluate_ensemble, groups
 from resray.evaluate.ledger import Ledger, Shown
 from resray.evaluate.subject import Subject, TestSets
 from resray.hints import command

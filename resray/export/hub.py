@@ -5,10 +5,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from resray.errors import InputError, ResrayError
-from resray.export.extra import require_hub_extra
-from resray.export.folder import export_folder
-from resray.export.loading import CHECKPOINTS
-from resray.export.selection import BEST
+from resray.export.folder import BEST, export_folder
+from resray.export.loading import CHECKPOINTS, require_hub_extra
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _ADVICE = {

@@ -1,12 +1,12 @@
 """From an exported folder back to the network."""
 
 import json
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resray.errors import DataError
-from resray.export.extra import require_hub_extra
+from resray.errors import DataError, InputError
 from resray.models.table import require_trust
 from resray.study.recipe_spec import Recipe
 
@@ -80,3 +80,15 @@ def build_and_load(recipe: Recipe, classes: int, path: Path) -> "nn.Module":
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: damaged, or not the recipe's network ({reason})") from error
     return network.eval()
+
+
+HUB_PACKAGES = ("huggingface_hub", "safetensors", "matplotlib")
+
+
+def require_hub_extra(*packages: str) -> None:
+    """Raise InputError if one of ``packages`` (all of the extra, if none) is not installed."""
+    missing = [name for name in packages or HUB_PACKAGES if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f'sharing a model needs {" and ".join(missing)}; pip install "resray[hub]"'
+        )

@@ -5,7 +5,7 @@ from resray.report.tables import table, text_column
 from resray.report.text import Html, listed
 from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe
-from resray.study.written import written
+from resray.study.recipes import written
 
 NOT_IN_USE = "not in use in these trials"
 OF_DATASET = {"data.mean": "the dataset's own", "data.std": "the dataset's own"}

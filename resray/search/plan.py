@@ -1,8 +1,7 @@
 """From a study's search and the user's options to the trials of its points."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,8 +9,15 @@ from pydantic import ValidationError
 from resray.errors import InputError, unknown
 from resray.search.points import Point, grid_size, points
 from resray.study.axes import point_layers
-from resray.study.expand import Options, PlannedTrial, chosen_seeds, chosen_variant, plan_trials
-from resray.study.layers import Layer, flatten, leaf_paths, merge
+from resray.study.expand import (
+    Options,
+    PlannedTrial,
+    chosen_seeds,
+    chosen_variant,
+    matching,
+    plan_trials,
+)
+from resray.study.layers import Layer, flatten, leaves, merge
 from resray.study.load import study_files
 from resray.study.mistakes import dotted, find_mistakes
 from resray.study.overrides import overlap, set_layer
@@ -19,6 +25,12 @@ from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import Search, SearchSettings
 from resray.study.source import parse, read_text
 from resray.study.spec import Study
+
+IDLE = {
+    "none": ("grace", "reduction_factor", "rung_schedule", "audit"),
+    "median": ("reduction_factor", "rung_schedule"),
+}
+"""What says nothing with a scheduler, since that stops nobody or has no rungs."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +83,9 @@ def search_settings(study: Study, typed: Mapping[str, Any], *, quick: bool) -> S
     try:
         return SearchSettings.model_validate(settings | given)
     except ValidationError as error:
-        mistakes = find_mistakes(SearchSettings, error)
-        raise InputError("\n".join(_option_message(given, each.path, each.message)
-                                   for each in mistakes)) from error  # fmt: skip
-
-
-def _option_message(given: Mapping[str, Any], path: Sequence[Any], message: str) -> str:
-    option = str(path[0])
-    return f"--{option.replace('_', '-')} {given[option]}: {message}"
+        found = [(str(each.path[0]), each.message) for each in find_mistakes(SearchSettings, error)]
+        lines = (f"--{key.replace('_', '-')} {given[key]}: {message}" for key, message in found)
+        raise InputError("\n".join(lines)) from error
 
 
 def search_of(study: Study) -> Search:
@@ -99,7 +106,7 @@ def plan_search(
     trained once. Raises `InputError` for a glob that selects nothing and an option that is wrong.
     """
     search = search_of(study)
-    chosen = selected_spaces(search, spaces)
+    chosen = matching(list(search.spaces), spaces, "--space")
     proposes = settings.method == "tpe"
     # What is wrong with an option shows on any points: random ones stand for those to be proposed.
     drawn = settings.model_copy(update={"method": "random"}) if proposes else settings
@@ -130,7 +137,7 @@ def _plan(
     layers = _own_layers(study, document, point, variant)
     own = _own_recipe(layers, point)
     axes = (layer for layer in layers if layer.path[3:4] == ("axes",))
-    searched = [".".join(path) for layer in axes for path in leaf_paths(layer.changes)]
+    searched = [".".join(path) for layer in axes for path, _ in leaves(layer.changes)]
     _refuse_set_axes(options, searched, point)
     # A search decides itself how long a trial is.
     whole = replace(options, stop_after=None)
@@ -184,18 +191,6 @@ def _different(trials: Sequence[SearchTrial]) -> list[SearchTrial]:
     return list(first.values())
 
 
-def selected_spaces(search: Search, globs: Sequence[str]) -> list[str]:
-    """Return the names of the spaces that globs select, none selecting all.
-
-    Raises `InputError` for a glob that selects nothing.
-    """
-    for glob in globs:
-        if not any(fnmatchcase(name, glob) for name in search.spaces):
-            raise InputError(unknown("--space", glob, search.spaces))
-    wanted = globs or ("*",)
-    return [name for name in search.spaces if any(fnmatchcase(name, glob) for glob in wanted)]
-
-
 def _refuse_late_grace(settings: SearchSettings, trials: Sequence[SearchTrial]) -> None:
     shortest = min(trials, key=lambda each: each.trial.recipe.epochs).trial
     if settings.scheduler != "none" and settings.grace >= shortest.recipe.epochs:
@@ -204,3 +199,44 @@ def _refuse_late_grace(settings: SearchSettings, trials: Sequence[SearchTrial]) 
             f"{shortest.name}, so nothing is ever stopped; type a smaller --grace, more --epochs, "
             "or --scheduler none"
         )
+
+
+def refuse_contradictions(
+    search: Search, settings: SearchSettings, spaces: Sequence[str], typed: Collection[str]
+) -> None:
+    """Raise InputError for settings that contradict each other, or say nothing.
+
+    ``typed`` holds the names of the settings that were typed: what a study has for another
+    scheduler or method stands there for those who take these.
+    """
+    for message in contradictions(search, settings, spaces, typed):
+        raise InputError(message)
+
+
+def contradictions(
+    search: Search, settings: SearchSettings, spaces: Sequence[str], typed: Collection[str]
+) -> Iterator[str]:
+    """Yield what is wrong, one line each."""
+    scheduler, method = settings.scheduler, settings.method
+    if method == "tpe" and scheduler == "halving":
+        yield (
+            "--method tpe: proposes point after point, but --scheduler halving compares all at "
+            "each rung; choose --scheduler asha, median or none"
+        )
+    for name in IDLE.get(scheduler, ()):
+        if name in typed:
+            option = f"--{name.replace('_', '-')} {getattr(settings, name)}"
+            yield f"{option}: says nothing with --scheduler {scheduler}; leave one of them out"
+    if "samples" in typed and method == "grid" and not draws(search, spaces):
+        yield (
+            f"--samples {settings.samples}: these spaces are grids, of which nothing is drawn; "
+            "leave it out, or choose --method random or tpe"
+        )
+    if "method" in typed and "samples" not in typed and method not in ("grid", search.method):
+        yield f"--method {method}: say with --samples how many points"
+
+
+def draws(search: Search, spaces: Sequence[str]) -> bool:
+    """Whether the spaces have an axis whose values are drawn."""
+    axes = (axis for name in spaces for each in search.spaces[name].axes.values() for axis in each)
+    return any(axis.form != "grid" for axis in axes)

@@ -11,7 +11,7 @@ from typing import Any
 
 from resray.results.store import ResultStore, read_table
 from resray.search import rules
-from resray.search.decision import Decision
+from resray.search.rules import Decision
 from resray.study.search_spec import SearchSettings
 
 Row = dict[str, Any]

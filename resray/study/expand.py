@@ -4,22 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from pydantic import ValidationError
-
 from resray.errors import InputError, unknown
 from resray.models.table import require_trust
-from resray.study.changes import changes
 from resray.study.entries import ablation_steps
 from resray.study.layers import Layer, merge, recipe_layers
-from resray.study.mistakes import find_mistakes
 from resray.study.overrides import (
     QUICK,
     data_layers,
     limit_layers,
-    mistake_message,
     quick_recipe_layer,
     set_layer,
     stand_in_layers,
+    validated,
     without_phases,
 )
 from resray.study.recipe_spec import Recipe
@@ -114,21 +110,26 @@ def chosen_seeds(study: Study, options: Options) -> tuple[int, ...]:
     return seeds
 
 
+def matching(names: Sequence[str], globs: Sequence[str], option: str) -> list[str]:
+    """Return the names that one of the globs matches; without a glob, all.
+
+    Raises `InputError`, naming the option, for a glob that matches nothing.
+    """
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in names):
+            raise InputError(unknown(option, glob, names))
+    wanted = globs or ("*",)
+    return [name for name in names if any(fnmatchcase(name, glob) for glob in wanted)]
+
+
 def _selected(study: Study, options: Options) -> list[int]:
     names = study.trial_names
-    for glob in options.select:
-        if not any(fnmatchcase(name, glob) for name in names):
-            raise InputError(unknown("--select", glob, names))
-    globs = options.select or ("*",)
-    wanted = _ablation_names(study, options.ablate) if options.ablate else names
-    chosen = [
-        index
-        for index, name in enumerate(names)
-        if name in wanted and any(fnmatchcase(name, glob) for glob in globs)
-    ]
+    chosen = set(matching(names, options.select, "--select"))
+    if options.ablate:
+        chosen &= _ablation_names(study, options.ablate)
     if not chosen:
         raise InputError("--ablate and --select together leave no trial; leave out one of them")
-    return chosen
+    return [index for index, name in enumerate(names) if name in chosen]
 
 
 def _ablation_names(study: Study, forms: tuple[str, ...]) -> set[str]:
@@ -158,13 +159,12 @@ def plan_trials(
     not trusted.
     """
     layers = _option_layers(study, own, options, searched)
-    recipe = _recipe(layers)
+    recipe = validated(Recipe, layers)
     require_trust(recipe.model.name, options.trusted, f"{study.name}, {name}: model.name")
     stop_after = _stop_after(options, recipe, name)
     quick = [layer for layer in layers if layer.label == QUICK]
     by_hand = [set_layer(text) for text in options.overrides]
-    reduced = reductions(own, recipe, stop_after)
-    reduced += changes(own, recipe, quick=quick, by_hand=by_hand)
+    reduced = reductions(own, recipe, stop_after, quick=quick, by_hand=by_hand)
     return [
         PlannedTrial(study.name, name, variant, seed, recipe, stop_after, reduced) for seed in seeds
     ]
@@ -176,14 +176,6 @@ def _stop_after(options: Options, recipe: Recipe, name: str) -> int | None:
         raise InputError(f"--stop-after: {stop} must be from 1 to {name}'s {recipe.epochs} epochs")
     # At its last epoch a trial is complete, not stopped.
     return None if stop == recipe.epochs else stop
-
-
-def _recipe(layers: list[Layer]) -> Recipe:
-    try:
-        return Recipe.model_validate(merge(layers))
-    except ValidationError as error:
-        mistakes = find_mistakes(Recipe, error)
-        raise InputError("\n".join(mistake_message(layers, each) for each in mistakes)) from error
 
 
 def _option_layers(

@@ -106,13 +106,13 @@ def flatten(nested: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def leaf_paths(changes: Mapping[Any, Any]) -> Iterator[tuple[str, ...]]:
-    """Yield the path to each value of a layer's changes; an empty mapping is a value."""
+def leaves(changes: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield each value of a layer's changes with its path; an empty mapping is a value."""
     for key, value in changes.items():
         if isinstance(value, Mapping) and value:
-            yield from ((str(key), *rest) for rest in leaf_paths(value))
+            yield from (((str(key), *rest), inner) for rest, inner in leaves(value))
         else:
-            yield (str(key),)
+            yield (str(key),), value
 
 
 def layer_at_fault(layers: Sequence[Layer], path: Sequence[Key]) -> Layer:

@@ -1,17 +1,20 @@
 """What the command line changes in every recipe: ``--set``, ``--quick``, limits."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from resray.errors import InputError
 from resray.study.datasets import CIFAR
-from resray.study.layers import Layer, flatten, layer_at_fault, leaf_paths, merge, nested, section
+from resray.study.layers import Layer, flatten, layer_at_fault, leaves, merge, nested, section
 from resray.study.mistakes import Mistake, dotted, find_mistakes
 from resray.study.recipe_spec import Data, Model
 from resray.study.source import parse
 from resray.study.spec import Study
+from resray.study.strict import Strict
+
+Part = TypeVar("Part", bound=Strict)
 
 QUICK = "--quick"
 """The label of the layers that the option brings in."""
@@ -59,16 +62,19 @@ def model_from(name: str, overrides: Sequence[str]) -> Model:
     Raises `InputError` that names the option at fault.
     """
     layers = [Layer({"name": name}, label=f"model {name}")]
-    layers += [set_layer(text) for text in overrides]
-    merged = merge(layers)
+    return validated(Model, [*layers, *(set_layer(text) for text in overrides)])
+
+
+def validated(kind: type[Part], layers: Sequence[Layer]) -> Part:
+    """Return what the layers make. Raises `InputError` that names the options at fault."""
     try:
-        return Model.model_validate(merged)
+        return kind.model_validate(merge(layers))
     except ValidationError as error:
-        mistakes = find_mistakes(Model, error)
-        raise InputError("\n".join(mistake_message(layers, each) for each in mistakes)) from error
+        mistakes = find_mistakes(kind, error)
+        raise InputError("\n".join(_message(layers, each) for each in mistakes)) from error
 
 
-def mistake_message(layers: Sequence[Layer], mistake: Mistake) -> str:
+def _message(layers: Sequence[Layer], mistake: Mistake) -> str:
     """Start a mistake with the option at fault, or with all of them where they clash together."""
     labels = [layer.label for layer in layers if layer.label]
     label = layer_at_fault(layers, mistake.path).label or ", ".join(labels)
@@ -93,17 +99,11 @@ def quick_recipe_layer(study: Study, searched: Sequence[str] = ()) -> Layer:
     """
     left_out = ("epochs", *searched)
     kept = [
-        Layer(nested(".".join(path), _value_at(study.quick.recipe, path)))
-        for path in leaf_paths(study.quick.recipe)
+        Layer(nested(".".join(path), value))
+        for path, value in leaves(study.quick.recipe)
         if not any(overlap(".".join(path), key) for key in left_out)
     ]
     return Layer(merge(kept), label=QUICK)
-
-
-def _value_at(changes: Any, path: Sequence[str]) -> Any:
-    for key in path:
-        changes = changes[key]
-    return changes
 
 
 def data_layers(
