@@ -1,4 +1,4 @@
-"""Commands about studies: list, show, bench."""
+"""Commands about studies, networks and the machine: list, show, bench, model, doctor."""
 
 import json
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from rich.table import Table
 
 from resray.cli import options as shared
 from resray.cli.display import duplicate
+from resray.cli.options import option
 from resray.cli.outcomes import outcome_facts, print_outcome
 from resray.errors import InputError
 
@@ -64,7 +65,7 @@ def bench(
         ),
     ] = None,
     every: Annotated[
-        bool, shared.option("--all", "Every study that comes with resray, one after another.")
+        bool, option("--all", "Every study that comes with resray, one after another.")
     ] = False,
     select: shared.SelectOption = None,
     ablate: shared.AblateOption = None,
@@ -126,9 +127,9 @@ def chosen_studies(study: str | None, every: bool, typed: Mapping[str, Any]) -> 
         names = ", ".join(study_files())
         wish = f"name one study ({names}, or a YAML file), or type --all"
         raise InputError(f"bench: {wish}{', not both' if every else ''}")
-    for option in ("select", "ablate", "variant"):
-        if every and typed[option]:
-            raise InputError(f"--{option}: for one study only; name it in place of --all")
+    for name in ("select", "ablate", "variant"):
+        if every and typed[name]:
+            raise InputError(f"--{name}: for one study only; name it in place of --all")
     return list(study_files()) if study is None else [study]
 
 
@@ -143,3 +144,41 @@ def asked_for(study: str, context: typer.Context) -> "Bench":
         request=shared.run_request(context),
         **{key: typed[key] for key in ("data_dir", "out", "address", "max_failures", "force")},
     )
+
+
+def model(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="resnet18, wrn-28-10, torchvision:NAME, timm:NAME, module:function"
+        ),
+    ],
+    classes: Annotated[int, option("--classes", "Classes to tell apart.", min=1)] = 10,
+    image_size: Annotated[int, option("--image-size", "Side of the images in pixels.", min=1)] = 32,
+    depth: Annotated[int, option("--depth", "Levels of modules within modules.", min=1)] = 3,
+    overrides: Annotated[
+        list[str] | None,
+        option("--set", "Change it: stem=imagenet; repeatable.", metavar="KEY=VALUE"),
+    ] = None,
+    trust: shared.TrustOption = False,
+) -> None:
+    """Show a network layer by layer: output shapes, parameters and multiply-adds."""
+    from resray.model_table import print_model
+    from resray.study.overrides import model_from
+
+    spec = model_from(name, overrides or [])
+    print_model(spec, classes, image_size, Console(), depth, trusted=trust)
+
+
+def doctor(data_dir: shared.DataDirOption = None) -> None:
+    """Say what is installed, what the machine can do, and what is missing."""
+    from resray.doctor import diagnose
+
+    checks = diagnose(data_dir)
+    table = Table("check", "state", "found", "what to do")
+    colours = {"ok": "green", "warning": "yellow", "missing": "red"}
+    for check in checks:
+        state = f"[{colours[check.state]}]{check.state}[/]"
+        table.add_row(check.name, state, check.found, check.advice)
+    Console().print(table)
+    raise typer.Exit(1 if any(check.state == "missing" for check in checks) else 0)
