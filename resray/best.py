@@ -158,7 +158,10 @@ def selection(best: Best) -> str:
 def print_best(best: Best, console: Console) -> None:
     """Print the winning point and recipe, its accuracies, and how it was selected."""
     console.print(Text(best.won["name"], style="bold"))
-    console.print(facts_table(best))
+    facts = Table.grid(padding=(0, 2))
+    for label, text in facts_of(best):
+        facts.add_row(Text(label), Text(text))
+    console.print(facts)
     start, layers = start_of(best.study, best.won["variant"], best.point)
     table = Table.grid(padding=(0, 2))
     for key, (before, now) in changed_settings(layers, best.recipe).items():
@@ -166,14 +169,6 @@ def print_best(best: Best, console: Console) -> None:
         table.add_row(Text(key, style="bold"), Text(written(now)), was)
     console.print(Text(f"\nRecipe where it differs from {start}, whose value is in brackets"))
     console.print(table)
-
-
-def facts_table(best: Best) -> Table:
-    """Return what is known of the winner, line by line."""
-    table = Table.grid(padding=(0, 2))
-    for label, text in facts_of(best):
-        table.add_row(Text(label), Text(text))
-    return table
 
 
 def facts_of(best: Best) -> Iterator[tuple[str, str]]:
@@ -184,13 +179,8 @@ def facts_of(best: Best) -> Iterator[tuple[str, str]]:
     yield "confirmed", confirmation(best)
     if (audited := best.better_audited) is not None:
         gained = audited["validation_accuracy"] - best.won["validation_accuracy"]
-        yield (
-            "audit",
-            (
-                f"{audited['name']} was stopped early, and trained to the end it is {gained:.2f} "
-                "points better on validation"
-            ),
-        )
+        trained_on = f"was stopped early, and trained to the end it is {gained:.2f} points better"
+        yield "audit", f"{audited['name']} {trained_on} on validation"
     if reduced := reductions_of(best.won):
         yield "reduced", "; ".join(reduced)
     if best.elsewhere:

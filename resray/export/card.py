@@ -15,7 +15,6 @@ from resray.report.text import duration, estimate, fixed, plural
 from resray.study.applicable import in_use
 from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe
-from resray.study.spec import Published
 
 HUB_DATASETS = {"cifar10": "uoft-cs/cifar10", "cifar100": "uoft-cs/cifar100"}
 TITLES = {
@@ -190,7 +189,8 @@ def published(facts: Facts) -> str:
     """Return what was published, the mean of ours beside it, and what lies between them."""
     rows = [
         [
-            f"{item.published.metric}{epoch_of(item.published)}",
+            item.published.metric
+            + (f", epoch {item.published.epoch}" if item.published.epoch else ""),
             published_amount(item.published),
             amount(item.published.metric, item.measured),
             signed_difference(item),
@@ -202,11 +202,6 @@ def published(facts: Facts) -> str:
     columns = ["metric", "published", f"here, {seeds(facts)}", "difference", "note",
                "published protocol; device; source"]  # fmt: skip
     return table(columns, rows) if rows else ""
-
-
-def epoch_of(figure: Published) -> str:
-    """Return after which epoch a published figure was taken, where it is that of one."""
-    return f", epoch {figure.epoch}" if figure.epoch else ""
 
 
 def seeds(facts: Facts) -> str:

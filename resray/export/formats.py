@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Collection
+from dataclasses import astuple
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from pandas.api.types import is_numeric_dtype
 from resray.errors import InputError, unknown
 from resray.export.images import IMAGE_FORMATS
 from resray.export.latex import latex
-from resray.export.sheets import Sheet, Shown
+from resray.export.markdown import table as markdown_table
+from resray.export.sheets import Sheet
 from resray.files import output_file
 
 SUFFIXES = {
@@ -104,18 +106,11 @@ def plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def as_markdown(shown: Shown) -> str:
-    """Return a table in GitHub's Markdown, numbers set to the right."""
-    from resray.export.markdown import table
-
-    return table(shown.titles, shown.rows, shown.numeric)
-
-
 WRITERS: dict[str, Callable[[Sheet], str]] = {
     "csv": lambda sheet: as_csv(sheet.values()),
     "json": lambda sheet: as_json(sheet.values()),
     "latex": lambda sheet: latex(sheet.shown(), sheet.caption, sheet.id),
-    "markdown": lambda sheet: as_markdown(sheet.shown()),
+    "markdown": lambda sheet: markdown_table(*astuple(sheet.shown())),
 }
 TABLE_FORMATS = tuple(WRITERS)
 FIGURE_FORMATS = (*IMAGE_FORMATS, "json", "csv")

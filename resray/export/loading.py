@@ -41,7 +41,10 @@ def load_exported(
     config = read_config(folder)
     recipe = Recipe.model_validate(config["recipe"])
     require_trust(recipe.model.name, trusted, str(folder / CONFIG))
-    return build_and_load(recipe, len(config["class_names"]), weights_path(folder, checkpoint))
+    path = folder / (WEIGHTS if checkpoint is None else f"{CHECKPOINTS}/{checkpoint}.safetensors")
+    if not path.is_file():
+        raise DataError(f"{path}: there are no such weights")
+    return build_and_load(recipe, len(config["class_names"]), path)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -56,14 +59,6 @@ def read_config(folder: Path) -> dict[str, Any]:
     if config[MARK] != VERSION:
         raise DataError(f"{path}: layout {config[MARK]} is not one that this resray reads")
     return config
-
-
-def weights_path(folder: Path, checkpoint: str | None) -> Path:
-    """Return the weights' file; DataError if it is not there."""
-    path = folder / (WEIGHTS if checkpoint is None else f"{CHECKPOINTS}/{checkpoint}.safetensors")
-    if not path.is_file():
-        raise DataError(f"{path}: there are no such weights")
-    return path
 
 
 def build_and_load(recipe: Recipe, classes: int, path: Path) -> "nn.Module":

@@ -215,14 +215,14 @@ class Referee:
     ) -> Decision:
         """Return what the scheduler says of a trial that comes to an epoch with this value."""
         others = self._running_means(trial_id, epoch) if rung is None else self._measured_at(rung)
-        verdict = (None, True) if value is None else self._rule(value, others)
-        return Decision(rung, epoch, value, verdict[0], len(others) + 1, verdict[1])
-
-    def _rule(self, value: float, others: list[float]) -> tuple[float | None, bool]:
-        if self.settings.scheduler == "median":
-            return rules.median(value, others)
-        assert self.settings.scheduler == "asha", self.settings.scheduler
-        return rules.asha(value, others, self.settings.reduction_factor)
+        if value is None:
+            cutoff, stopped = None, True
+        elif self.settings.scheduler == "median":
+            cutoff, stopped = rules.median(value, others)
+        else:
+            assert self.settings.scheduler == "asha", self.settings.scheduler
+            cutoff, stopped = rules.asha(value, others, self.settings.reduction_factor)
+        return Decision(rung, epoch, value, cutoff, len(others) + 1, stopped)
 
     def _running_means(self, trial_id: str, epoch: int) -> list[float]:
         """Return the mean accuracy up to an epoch of each other trial that has come this far."""

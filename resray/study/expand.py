@@ -182,7 +182,10 @@ def _option_layers(
     study: Study, own: Recipe, options: Options, searched: Sequence[str]
 ) -> list[Layer]:
     sets = [set_layer(text) for text in options.overrides]
-    _refuse_two_lengths(options, sets)
+    for layer in sets:
+        if options.epochs is not None and "epochs" in layer.changes:
+            wish = "gives epochs too; leave out one of them"
+            raise InputError(f"--epochs {options.epochs}: {layer.label} {wish}")
     layers = [Layer(without_phases(_rescaled(study, own, options).model_dump(), sets))]
     if options.quick:
         layers += [quick_recipe_layer(study, searched), *stand_in_layers(study, own.model)]
@@ -197,14 +200,6 @@ def _rescaled(study: Study, own: Recipe, options: Options) -> Recipe:
         return rescale(own, options.epochs)
     quick_epochs = study.quick.recipe.get("epochs", own.epochs) if options.quick else own.epochs
     return rescale(own, min(int(quick_epochs), own.epochs))
-
-
-def _refuse_two_lengths(options: Options, sets: list[Layer]) -> None:
-    for layer in sets:
-        if options.epochs is not None and "epochs" in layer.changes:
-            raise InputError(
-                f"--epochs {options.epochs}: {layer.label} gives epochs too; leave out one of them"
-            )
 
 
 def _refuse_equal_trials(planned: list[PlannedTrial]) -> None:

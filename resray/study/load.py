@@ -84,8 +84,8 @@ def _validate(source: Source) -> Study:
 def _report(source: Source, mistakes: list[Mistake]) -> str:
     lines: dict[str, int] = {}
     for mistake in mistakes:
-        line = source.line(mistake.path)
-        shown = f"{dotted(source.as_written(mistake.shown))}: " if mistake.shown else ""
+        line, _ = source.find(mistake.path)
+        shown = f"{dotted(source.find(mistake.shown)[1])}: " if mistake.shown else ""
         # The same mistake of the base recipe comes up in each of its trials, and what only the
         # whole shows is looked for twice.
         lines[f"{source.place}:{line}: {shown}{mistake.message}"] = line

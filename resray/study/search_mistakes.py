@@ -12,8 +12,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from resray.errors import not_known
-from resray.study.axes import alternative_path, is_same, point_layers, values_of, wished
-from resray.study.covering import Pin, covering_points, deciding, first_point
+from resray.study.axes import (
+    Pin,
+    alternative_path,
+    covering_points,
+    deciding,
+    first_point,
+    is_same,
+    point_layers,
+    values_of,
+    wished,
+)
 from resray.study.entries import point_name, trial_names
 from resray.study.layers import Layer, flatten, layer_at_fault, merge, section
 from resray.study.mistakes import Mistake, dotted, mistakes_in, unknown_key
@@ -25,12 +34,6 @@ from resray.study.strict import Misplaced
 Place = tuple[Key, ...]
 NamedLayers = tuple[str, list[Layer]]
 """A point's name, and the layers of its recipe."""
-
-
-def mistakes_of_search(document: Mapping[str, Any]) -> Iterator[Misplaced]:
-    """Yield each mistake in the spaces of a study file's raw or validated content."""
-    for name, space in readable_spaces(document).items():
-        yield from mistakes_of_space(document, name, space)
 
 
 def readable_spaces(document: Mapping[str, Any]) -> dict[str, Space]:

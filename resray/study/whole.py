@@ -13,7 +13,7 @@ from resray.study.claims import Statement, check_statement
 from resray.study.entries import entries, trial_names
 from resray.study.layers import merge, recipe_layers, section
 from resray.study.recipe_spec import MODEL_FORMS
-from resray.study.search_mistakes import mistakes_of_search
+from resray.study.search_mistakes import mistakes_of_space, readable_spaces
 from resray.study.source import Key
 from resray.study.strict import Misplaced
 
@@ -27,9 +27,9 @@ def mistakes_of_the_whole(document: Mapping[str, Any]) -> Iterator[Misplaced]:
     yield from _unknown_in_published(document)
     yield from _unknown_in_claims(document)
     yield from _unknown_stand_ins(document)
-    yield from _seeds_twice(document)
     yield from _unreached_epochs(document)
-    yield from mistakes_of_search(document)
+    for name, space in readable_spaces(document).items():
+        yield from mistakes_of_space(document, name, space)
 
 
 def variant_names(document: Mapping[str, Any]) -> list[str]:
@@ -45,6 +45,9 @@ def _names_twice(document: Mapping[str, Any]) -> Iterator[Misplaced]:
         yield Misplaced(("trials",), message)
     for index, name in _repeated(names):
         yield Misplaced(_place_of_name(document, index), f"{name!r} stands there twice")
+    seeds = document.get("seeds")
+    if isinstance(seeds, list) and list(_repeated(seeds)):
+        yield Misplaced(("seeds",), f"{seeds} holds a seed twice")
     for index, name in _repeated([claim.get("id") for claim in _mappings(document, "claims")]):
         yield Misplaced(("claims", index, "id"), f"{name!r} stands there twice")
     default, *others = variant_names(document)
@@ -90,12 +93,6 @@ def _unknown_stand_ins(document: Mapping[str, Any]) -> Iterator[Misplaced]:
             if isinstance(name, str) and not is_known(name):
                 place = ("quick", "stand_ins", model)
                 yield Misplaced(place, not_known(name, [*MODELS, *MODEL_FORMS]))
-
-
-def _seeds_twice(document: Mapping[str, Any]) -> Iterator[Misplaced]:
-    seeds = document.get("seeds")
-    if isinstance(seeds, list) and list(_repeated(seeds)):
-        yield Misplaced(("seeds",), f"{seeds} holds a seed twice")
 
 
 def _unreached_epochs(document: Mapping[str, Any]) -> Iterator[Misplaced]:
