@@ -12,7 +12,7 @@ from rich.console import Console
 from resray.cli import options as shared
 from resray.cli.display import duplicate
 from resray.cli.options import option
-from resray.cli.outcomes import outcome_facts, print_outcome, readable
+from resray.cli.studies import outcome_facts, print_outcome, readable
 from resray.errors import InputError
 from resray.hints import command
 

@@ -89,25 +89,26 @@ class Evaluator:
         return results
 
     def _evaluate(self, subject: Subject) -> list[Shown]:
-        ledger = Ledger(self.store, subject.identity(self.device_name), self.asked.force)
-        label = trial_label(subject.row)
+        ledger = self._ledger(subject.identity(self.device_name))
         for kind in self.kinds:
             if kind in OF_ONE:
-                OF_ONE[kind](subject, ledger, lambda what: self._say(f"{label}: {what}"))
+                OF_ONE[kind](subject, ledger)
         return ledger.shown
 
     def _ensembles(self, subjects: list[Subject]) -> list[Shown]:
         results = []
         for members in groups(subjects, across_trials=self.asked.ensemble):
-            identity = ensemble_identity(members, self.device_name)
-            self._say(f"{identity['name']}: ensemble of {len(members)}")
-            ledger = Ledger(self.store, identity, self.asked.force)
+            ledger = self._ledger(ensemble_identity(members, self.device_name))
             evaluate_ensemble(members, ledger)
             results += ledger.shown
         return results
 
-    def _say(self, text: str) -> None:
-        self.progress.update(self.task, description=escape(text))
+    def _ledger(self, identity: Row) -> Ledger:
+        def say(what: str) -> None:
+            text = escape(f"{trial_label(identity)}: {what}")
+            self.progress.update(self.task, description=text)
+
+        return Ledger(self.store, identity, say, self.asked.force)
 
 
 def make_progress(console: Console) -> Progress:

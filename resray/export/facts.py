@@ -1,7 +1,6 @@
 """What is said of an exported model: its figures, those of its seeds, and the published ones."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -76,9 +75,10 @@ def records(frame: pd.DataFrame) -> list[Row]:
 def metrics(facts: Facts) -> dict[str, Any]:
     """Return the content of metrics.json."""
     epochs = [
-        {**{key: row[key] for key in row if key not in IDENTITY}, "settings": settings_of(row)}
+        {**{key: row[key] for key in row if key not in IDENTITY},
+         "settings": json.loads(row["settings"]) if row["settings"] else None}
         for row in records(facts.epochs)
-    ]
+    ]  # fmt: skip
     return {
         "exported": {"checkpoint": facts.checkpoint, **facts.at_epoch},
         "trial": {key: value for key, value in facts.row.items() if key != "recipe"}
@@ -95,11 +95,6 @@ def beside(item: Comparison) -> dict[str, Any]:
     measured = None if item.measured is None else asdict(item.measured)
     obstacles = list(item.obstacles)
     return {**item.published.model_dump(mode="json"), "measured": measured, "obstacles": obstacles}
-
-
-def settings_of(row: Row) -> Mapping[str, Any] | None:
-    """Return the settings in force in an epoch, or None where they were not recorded."""
-    return json.loads(row["settings"]) if row["settings"] else None
 
 
 def seed_summaries(group: Group) -> dict[str, Any]:

@@ -111,8 +111,8 @@ def plan_search(
     # What is wrong with an option shows on any points: random ones stand for those to be proposed.
     drawn = settings.model_copy(update={"method": "random"}) if proposes else settings
     found = list(points(search, drawn, chosen))
-    document, seed = study.model_dump(), chosen_seeds(study, options)[0]
-    trials = [SearchTrial(point, _plan(study, document, point, options, seed)) for point in found]
+    seed = chosen_seeds(study, options)[0]
+    trials = [SearchTrial(point, plan_point(study, point, options, seed)) for point in found]
     _refuse_late_grace(settings, trials)
     if proposes:
         return SearchPlan([], settings.samples, 0)
@@ -127,14 +127,8 @@ def plan_point(study: Study, point: Point, options: Options, seed: int) -> Plann
     `resray.study.expand.expand`. Raises `InputError` for a point that is none of the study's, and
     for an option that does not fit it.
     """
-    return _plan(study, study.model_dump(), point, options, seed)
-
-
-def _plan(
-    study: Study, document: Mapping[str, Any], point: Point, options: Options, seed: int
-) -> PlannedTrial:
     variant = chosen_variant(study, options)
-    layers = _own_layers(study, document, point, variant)
+    layers = _own_layers(study, point, variant)
     own = _own_recipe(layers, point)
     axes = (layer for layer in layers if layer.path[3:4] == ("axes",))
     searched = [".".join(path) for layer in axes for path, _ in leaves(layer.changes)]
@@ -160,15 +154,13 @@ def _refuse_set_axes(options: Options, searched: Sequence[str], point: Point) ->
                 )
 
 
-def _own_layers(
-    study: Study, document: Mapping[str, Any], point: Point, variant: str
-) -> list[Layer]:
+def _own_layers(study: Study, point: Point, variant: str) -> list[Layer]:
     """Return the layers of a point's recipe as the study has it, before any option."""
     space = search_of(study).spaces.get(point.space)
     if space is None:
         raise InputError(unknown("space", point.space, search_of(study).spaces))
     try:
-        return point_layers(document, point.space, space, point.values, variant)
+        return point_layers(study.document, point.space, space, point.values, variant)
     except LookupError as error:
         message = f"is none of space {point.space} as {study.name} has it now: {error.args[0]}"
         raise InputError(f"point {point.name} {message}") from None

@@ -128,11 +128,11 @@ def _trains_the_same(there: str, text: str) -> bool:
 
 def start_of(study: Study, variant: str, point: Mapping[str, Any]) -> tuple[str, list[Layer]]:
     """Return what a point started from, in words, and the layers of that recipe."""
-    document, trial = study.model_dump(), point.get(TRIAL_AXIS)
+    trial = point.get(TRIAL_AXIS)
     if trial in study.trial_names:
         index = study.trial_names.index(trial)
-        return f"trial {trial}", recipe_layers(document, index, variant)
-    return "the study's recipe", base_layers(document, variant)
+        return f"trial {trial}", recipe_layers(study.document, index, variant)
+    return "the study's recipe", base_layers(study.document, variant)
 
 
 def changed_settings(start: Sequence[Layer], recipe: Recipe) -> dict[str, tuple[Any, Any]]:

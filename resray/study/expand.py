@@ -74,10 +74,9 @@ def expand(study: Study, options: Options) -> list[PlannedTrial]:
     """
     variant = chosen_variant(study, options)
     seeds = chosen_seeds(study, options)
-    document = study.model_dump()
     planned: list[PlannedTrial] = []
     for index in _selected(study, options):
-        own = Recipe.model_validate(merge(recipe_layers(document, index, variant)))
+        own = Recipe.model_validate(merge(recipe_layers(study.document, index, variant)))
         name = study.trial_names[index]
         planned += plan_trials(study, name, own, options, variant=variant, seeds=seeds)
     _refuse_equal_trials(planned)

@@ -5,6 +5,7 @@ recipe, the trials that change it, and what was published about them.
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -180,10 +181,15 @@ class Study(Strict):
     assumed: dict[str, str] = {}
     """Recipe keys that the source leaves unstated, each with the reason for our choice."""
 
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The content of the study's file, defaults written out."""
+        return self.model_dump()
+
     @property
     def trial_names(self) -> list[str]:
         """The names of all trials: those listed, then those of ``ablate`` and ``grid``."""
-        return trial_names(self.model_dump())
+        return trial_names(self.document)
 
     @property
     def variant_names(self) -> list[str]:
@@ -191,4 +197,4 @@ class Study(Strict):
         return [self.default_variant, *self.variants]
 
     def mistakes(self) -> Iterator[Misplaced]:
-        return mistakes_of_the_whole(self.model_dump())
+        return mistakes_of_the_whole(self.document)

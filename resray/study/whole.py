@@ -23,9 +23,7 @@ DEFAULT_VARIANT = "standard"
 def mistakes_of_the_whole(document: Mapping[str, Any]) -> Iterator[Misplaced]:
     """Yield each mistake in the raw or validated content of a study file, in no order."""
     yield from _names_twice(document)
-    yield from _unknown_in_variants(document)
-    yield from _unknown_in_published(document)
-    yield from _unknown_in_claims(document)
+    yield from _unknown_names(document)
     yield from _unknown_stand_ins(document)
     yield from _unreached_epochs(document)
     for name, space in readable_spaces(document).items():
@@ -65,22 +63,15 @@ def _place_of_name(document: Mapping[str, Any], index: int) -> tuple[Key, ...]:
     return ("trials", index, "name") if listed else ("ablate",)
 
 
-def _unknown_in_variants(document: Mapping[str, Any]) -> Iterator[Misplaced]:
+def _unknown_names(document: Mapping[str, Any]) -> Iterator[Misplaced]:
+    """Yield trials and variants that variants, published figures and claims name in vain."""
+    trials, variants = _known_trials(document), variant_names(document)
     for variant in section(document, "variants"):
         for trial in section(document, "variants", variant, "trials"):
-            place = ("variants", variant, "trials", trial)
-            yield from _unless_known(place, trial, _known_trials(document))
-
-
-def _unknown_in_published(document: Mapping[str, Any]) -> Iterator[Misplaced]:
-    trials, variants = _known_trials(document), variant_names(document)
+            yield from _unless_known(("variants", variant, "trials", trial), trial, trials)
     for index, figure in enumerate(_mappings(document, "published")):
-        yield from _unless_known(("published", index, "trial"), figure.get("trial"), trials)
-        yield from _unless_known(("published", index, "variant"), figure.get("variant"), variants)
-
-
-def _unknown_in_claims(document: Mapping[str, Any]) -> Iterator[Misplaced]:
-    trials, variants = _known_trials(document), variant_names(document)
+        for key, choices in (("trial", trials), ("variant", variants)):
+            yield from _unless_known(("published", index, key), figure.get(key), choices)
     for path, statement in _statements(document):
         for value in statement.values:
             yield from _unless_known(path, value.trial, trials)
