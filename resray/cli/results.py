@@ -36,6 +36,7 @@ BatchSizeOption = Annotated[int, option("--batch-size", "Images per forward pass
 
 
 def evaluate(
+    context: typer.Context,
     path: ResultsArgument,
     kind: Annotated[
         list[str] | None,
@@ -64,25 +65,21 @@ def evaluate(
     """Evaluate stored checkpoints beyond the test set, and add what comes of it to the results."""
     from resray.evaluate import Evaluation, run_evaluation
 
+    passed_on = ("checkpoint", "data_dir", "order", "ensemble", "limit", "batch_size", "force")
     asked = Evaluation(
         results=path,
         kinds=tuple(kind or ("all",)),
         select=tuple(select or ()),
         seeds=parse_seeds(seeds),
-        checkpoint=checkpoint,
-        data_dir=data_dir,
         input=input_file,
-        order=order,  # type: ignore[arg-type]  # checked by the library
-        ensemble=ensemble,
-        limit=limit,
-        batch_size=batch_size,
         trusted=trust,
-        force=force,
+        **{key: context.params[key] for key in passed_on},
     )
     run_evaluation(asked, Console())
 
 
 def predict(
+    context: typer.Context,
     paths: Annotated[
         list[Path],
         typer.Argument(
@@ -111,15 +108,11 @@ def predict(
     *checkpoints, images = paths
     if not checkpoints:
         raise InputError(f"predict: name a checkpoint and the images; there is only {images}")
+    passed_on = ("output", "views", "order", "batch_size", "names", "force")
     asked = Prediction(
         checkpoints=tuple(checkpoints),
         input=images,
-        output=output,
-        views=views,
-        order=order,  # type: ignore[arg-type]  # checked by the library
-        batch_size=batch_size,
         trusted=trust,
-        names=names,
-        force=force,
+        **{key: context.params[key] for key in passed_on},
     )
     run_prediction(asked, Console())

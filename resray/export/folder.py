@@ -28,7 +28,7 @@ from resray.files import storage_errors
 from resray.report.aggregate import Results, Row, load_results
 from resray.training.restore import Restored, load_network
 
-BEST, LAST = "best", "last"
+BEST = "best"
 VERSIONS = ("resray_version", "torch_version", "ray_version", "python_version", "git_commit")
 
 

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Callable, Collection
-from dataclasses import astuple
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -106,11 +105,16 @@ def plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
+def as_markdown(shown: Shown) -> str:
+    """Return a table in GitHub's Markdown, numbers set to the right."""
+    return markdown_table(shown.titles, shown.rows, shown.numeric)
+
+
 WRITERS: dict[str, Callable[[Sheet], str]] = {
     "csv": lambda sheet: as_csv(sheet.values()),
     "json": lambda sheet: as_json(sheet.values()),
     "latex": lambda sheet: latex(sheet.shown(), sheet.caption, sheet.id),
-    "markdown": lambda sheet: markdown_table(*astuple(sheet.shown())),
+    "markdown": lambda sheet: as_markdown(sheet.shown()),
 }
 TABLE_FORMATS = tuple(WRITERS)
 FIGURE_FORMATS = (*IMAGE_FORMATS, "json", "csv")

@@ -14,7 +14,6 @@ from resray.study.overrides import (
     limit_layers,
     quick_recipe_layer,
     set_layer,
-    stand_in_layers,
     validated,
     without_phases,
 )
@@ -187,7 +186,9 @@ def _option_layers(
             raise InputError(f"--epochs {options.epochs}: {layer.label} {wish}")
     layers = [Layer(without_phases(_rescaled(study, own, options).model_dump(), sets))]
     if options.quick:
-        layers += [quick_recipe_layer(study, searched), *stand_in_layers(study, own.model)]
+        layers.append(quick_recipe_layer(study, searched))
+        if smaller := study.quick.stand_ins.get(own.model.name):
+            layers.append(Layer({"model": {"name": smaller}}, label=QUICK))
     layers += data_layers(study, own.data, sets, quick=options.quick, data_given=options.data_given)
     return layers + limit_layers(options.limit_train, options.limit_eval) + sets
 

@@ -15,13 +15,13 @@ from resray.study.applicable import OPTIMIZER_OPTIONS, SCHEDULE_OPTIONS, without
 from resray.study.entries import entries
 from resray.study.source import Key
 
+# What is named, with the name that it has where a recipe says none.
+_NAMED = {"model": None, "data": None, "optimizer": "sgd", "schedule": "cosine"}
 # Of `model`: what a WideResNet has, and what belongs to one network only.
 _OF_WIDE = {"dropout", "stochastic_depth"}
 _OF_ONE_MODEL = {"block", "blocks", "channels", "groups", "width_per_group", "arguments"}
-# What is named, with the name that it has where a recipe says none.
-_NAMED = {"optimizer": ("sgd", OPTIMIZER_OPTIONS), "schedule": ("cosine", SCHEDULE_OPTIONS)}
 # Keys of `data` that say something about one dataset and are wrong for another one.
-_OF_ONE_DATASET = ("mean", "std", "classes", "images")
+_OF_ONE_DATASET = {"mean", "std", "classes", "images"}
 
 
 @dataclass(frozen=True)
@@ -129,42 +129,31 @@ def _depth(changes: Any, path: Sequence[Key]) -> int:
 
 
 def _apply(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    new_name = section(changes, "model").get("name")
-    if isinstance(new_name, str) and new_name != section(base, "model").get("name"):
-        base = {**base, "model": _kept_model(section(base, "model"), new_name)}
-    before, after = section(base, "data"), section(changes, "data")
-    if before and after.get("name", before.get("name")) != before.get("name"):
-        base = {**base, "data": _kept(before, after["name"])}
-    merged = deep_merge(_without_foreign(base, changes), changes)
+    kept = dict(base)
+    for group, default in _NAMED.items():
+        before, name = section(base, group), section(changes, group).get("name")
+        if before and isinstance(name, str) and name != before.get("name", default):
+            kept[group] = _kept(group, before, name)
+    merged = deep_merge(kept, changes)
     if "phases" in changes and isinstance(merged["phases"], Mapping):
         # A setting's ranges belong together: those of a later layer take their place.
         merged["phases"] = {**section(base, "phases"), **section(changes, "phases")}
     return merged
 
 
-def _without_foreign(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Drop an optimizer's and a schedule's options that those taking their place do not have."""
-    kept = dict(base)
-    for group, (default, options) in _NAMED.items():
-        before, name = section(base, group), section(changes, group).get("name")
-        if before and isinstance(name, str) and name != before.get("name", default):
-            kept[group] = without_foreign(before, name, options)
-    return kept
-
-
-def _kept(data: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return what still holds of a dataset's keys when another one takes its place."""
-    if name == "embedded":
-        return {}
-    return {key: value for key, value in data.items() if key not in _OF_ONE_DATASET}
-
-
-def _kept_model(model: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return what another kind of network can take over of a model's keys."""
-    if is_outside(name):
-        return {}
-    able = _OF_WIDE if is_wide(name) else set(model) - _OF_ONE_MODEL
-    return {key: value for key, value in model.items() if key in able}
+def _kept(group: str, values: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return what still holds of a group's values when another network, dataset ... takes over."""
+    if group == "optimizer":
+        return without_foreign(values, name, OPTIMIZER_OPTIONS)
+    if group == "schedule":
+        return without_foreign(values, name, SCHEDULE_OPTIONS)
+    if group == "data":
+        able = set() if name == "embedded" else set(values) - _OF_ONE_DATASET
+    elif is_outside(name):
+        able = set()
+    else:
+        able = _OF_WIDE if is_wide(name) else set(values) - _OF_ONE_MODEL
+    return {key: value for key, value in values.items() if key in able}
 
 
 def deep_merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,12 +50,6 @@ def overlap(setting: str, key: str) -> bool:
     return f"{setting}.".startswith(f"{key}.") or f"{key}.".startswith(f"{setting}.")
 
 
-def stand_in_layers(study: Study, own: Model) -> list[Layer]:
-    """Return what ``--quick`` trains in a model's place, if the study names a smaller one."""
-    smaller = study.quick.stand_ins.get(own.name)
-    return [Layer({"model": {"name": smaller}}, label=QUICK)] if smaller else []
-
-
 def model_from(name: str, overrides: Sequence[str]) -> Model:
     """Return the model of this name with ``--set KEY=VALUE`` changes of its own keys.
 

@@ -42,6 +42,7 @@ def as_list(value: Any) -> Any:
 
 
 AblationForm = Literal["chain", "add", "remove"]
+AblationForms = Annotated[list[AblationForm], BeforeValidator(as_list), Field(min_length=1)]
 
 
 class Ablate(Strict):
@@ -50,11 +51,7 @@ class Ablate(Strict):
     The trials follow from it: see `resray.study.entries`.
     """
 
-    forms: Annotated[list[AblationForm], BeforeValidator(as_list), Field(min_length=1)] = [
-        "chain",
-        "add",
-        "remove",
-    ]
+    forms: AblationForms = ["chain", "add", "remove"]
     """chain: cumulative, in the order of the changes; add: each alone on the plain recipe; remove:
     each taken from the full one."""
     changes: Annotated[dict[Name, dict[str, Any]], Field(min_length=2)]
