@@ -15,7 +15,7 @@ from resray.errors import InputError, unknown
 from resray.export.images import IMAGE_FORMATS
 from resray.export.latex import latex
 from resray.export.markdown import table as markdown_table
-from resray.export.sheets import Sheet
+from resray.export.sheets import Sheet, Shown
 from resray.files import output_file
 
 SUFFIXES = {
