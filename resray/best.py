@@ -17,7 +17,7 @@ from resray.hints import command
 from resray.report.aggregate import parsed_json, reductions_of
 from resray.report.search_record import plain_rows
 from resray.report.statistics import Summary, summarise
-from resray.report.text import plural
+from resray.report.text import MISSING, plural
 from resray.results.store import read_rows
 from resray.search.best import (
     better_audited,
@@ -35,8 +35,6 @@ from resray.study.recipes import written
 from resray.study.spec import Study
 
 Row = dict[str, Any]
-
-_MISSING = "–"
 
 
 @dataclass(frozen=True)
@@ -165,7 +163,7 @@ def print_best(best: Best, console: Console) -> None:
     start, layers = start_of(best.study, best.won["variant"], best.point)
     table = Table.grid(padding=(0, 2))
     for key, (before, now) in changed_settings(layers, best.recipe).items():
-        was = Text(f"({_MISSING if before is None else written(before)})", style="dim")
+        was = Text(f"({MISSING if before is None else written(before)})", style="dim")
         table.add_row(Text(key, style="bold"), Text(written(now)), was)
     console.print(Text(f"\nRecipe where it differs from {start}, whose value is in brackets"))
     console.print(table)

@@ -18,7 +18,7 @@ from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Literal
 
 from resray.cpus import allowed_cpus, cpu_quota, usable_cpus
 from resray.errors import ClusterError, ResrayError
@@ -99,18 +99,16 @@ def _package(name: str) -> Check:
     try:
         module = _import(name)
     except ImportError as error:
-        return Check("missing", str(error), _import_advice(name, str(error)))
+        advice = f"install it: {_INSTALL}"
+        if name == "torchvision" and "does not exist" in str(error):
+            match = "torch and torchvision are of different builds; get a matching pair"
+            advice = f"{match}: {_INSTALL}"
+        return Check("missing", str(error), advice)
     version = str(getattr(module, "__version__", "version unknown"))
     least = _least_version(name)
     if least and _numbers(version) < _numbers(least):
         return Check("warning", version, f"resray needs {least} or later: {_INSTALL}")
     return Check("ok", version)
-
-
-def _import_advice(name: str, problem: str) -> str:
-    if name == "torchvision" and "does not exist" in problem:
-        return f"torch and torchvision are of different builds; get a matching pair: {_INSTALL}"
-    return f"install it: {_INSTALL}"
 
 
 def _least_version(name: str) -> str | None:
@@ -136,17 +134,13 @@ def _gpus() -> Check:
         warnings.simplefilter("always")
         available = torch.cuda.is_available()
     if available:
-        return Check("ok", _gpu_names(torch))
+        every = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+        return Check("ok", ", ".join(f"{gpu.name} ({_size(gpu.total_memory)})" for gpu in every))
     if shutil.which("nvidia-smi") is None:
         return Check("ok", "none; trials train on the CPU")
     reason = str(said[0].message).splitlines()[0] if said else f"torch is {torch.__version__}"
     advice = "install a CUDA build of torch that fits the driver (nvidia-smi tells its version)"
     return Check("warning", f"nvidia-smi is here but torch sees no GPU ({reason})", advice)
-
-
-def _gpu_names(torch: Any) -> str:
-    every = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
-    return ", ".join(f"{gpu.name} ({_size(gpu.total_memory)})" for gpu in every)
 
 
 def _cpu() -> Check:

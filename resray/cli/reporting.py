@@ -108,16 +108,12 @@ def writing_to(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        if error.filename is not None and not is_beside(Path(error.filename), target):
+        reason, folders = error.strerror or str(error), target.absolute().parents
+        path = Path(error.filename or target).absolute()
+        # Writing a page touches its folders, and what is in its own.
+        if path not in folders and path.parent != folders[0]:
             raise InputError(f"{error.filename}: cannot be read ({reason})") from error
         raise InputError(f"--output {target}: cannot be written ({reason})") from error
-
-
-def is_beside(path: Path, target: Path) -> bool:
-    """Return whether a path is one that writing a page touches: its folders, and what is in its."""
-    folders = target.absolute().parents
-    return path.absolute() in folders or path.absolute().parent == folders[0]
 
 
 def compare(

@@ -18,7 +18,6 @@ from resray.hints import command
 
 if TYPE_CHECKING:
     from resray.report.search import Search
-    from resray.search.budget import Budget
     from resray.tune import Tune, TuneOutcome
 
 SETTINGS = ("method", "samples", "seed", "scheduler", "grace", "reduction_factor", "rung_schedule",
@@ -180,15 +179,22 @@ def tune(
 
 def asked_for(context: typer.Context) -> "Tune":
     """Return what the command line asks to search. Raises InputError for what it cannot mean."""
+    from resray.search.budget import Budget, parse_duration
+    from resray.tune import Tune
+
     typed = context.params
-    options, budget = shared.study_options(context), budget_from(typed)
+    options, time = shared.study_options(context), typed["time_budget"]
+    budget = Budget(
+        seconds=None if time is None else parse_duration(time),
+        gpu_hours=typed["max_gpu_hours"],
+        cost=typed["max_cost"],
+        price_per_gpu_hour=typed["price_per_gpu_hour"],
+    )
     if options.seeds is not None and len(options.seeds) > 1:
         raise InputError(
             f"--seeds {typed['seeds']}: a search trains each point with one seed; give one, and "
             "choose with --confirm how many fresh ones the winner gets"
         )
-    from resray.tune import Tune
-
     passed_on = ("study", "data_dir", "out", "address", "max_failures", "fail_fast", "force")
     return Tune(
         options=options,
@@ -197,19 +203,6 @@ def asked_for(context: typer.Context) -> "Tune":
         request=shared.run_request(context),
         budget=budget,
         **{key: typed[key] for key in passed_on},
-    )
-
-
-def budget_from(typed: dict[str, Any]) -> "Budget":
-    """Return what the search may spend, from the options of a command."""
-    from resray.search.budget import Budget, parse_duration
-
-    time = typed["time_budget"]
-    return Budget(
-        seconds=None if time is None else parse_duration(time),
-        gpu_hours=typed["max_gpu_hours"],
-        cost=typed["max_cost"],
-        price_per_gpu_hour=typed["price_per_gpu_hour"],
     )
 
 
@@ -252,6 +245,8 @@ def reported(outcome: "TuneOutcome") -> "Search | None":
 
 def print_tuned(outcome: "TuneOutcome") -> None:
     """Print what came of a search, for people."""
+    from resray.report import search_words as words
+
     search = reported(outcome)
     for note in outcome.notes:
         print(note)
@@ -263,7 +258,8 @@ def print_tuned(outcome: "TuneOutcome") -> None:
     if outcome.gpu_hours:
         cost = "" if outcome.cost is None else f", {outcome.cost:.2f} at the given price"
         print(f"Spent:   {outcome.gpu_hours:.2f} GPU-hours{cost}, by all searches in this folder")
-    print_outcome(outcome, states_of(search) if search else None)
+    states = (words.outcome(search), words.confirmation_states(search)) if search else ()
+    print_outcome(outcome, " ".join(filter(None, states)) or None)
 
 
 def sentences(search: "Search") -> Iterator[str]:
@@ -277,13 +273,6 @@ def sentences(search: "Search") -> Iterator[str]:
         yield saved
     if search.won is not None and audit_of(search).audited:
         yield from words.audit_words(search)
-
-
-def states_of(search: "Search") -> str:
-    """Return what became of the points and of the confirmations."""
-    from resray.report.search_words import confirmation_states, outcome
-
-    return " ".join(filter(None, (outcome(search), confirmation_states(search))))
 
 
 def best(

@@ -46,8 +46,10 @@ def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
     store = ResultStore(asked.results)
     selected = selected_trials(asked, store)
     rows = with_checkpoint(asked, selected)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
     try:
-        with writer_lock(asked.results), make_progress(console) as progress:
+        with writer_lock(asked.results), bar as progress:
             evaluator = Evaluator(asked, kinds, store, progress)
             results = evaluator.run(rows)
     except KeyboardInterrupt:
@@ -111,12 +113,6 @@ class Evaluator:
         return Ledger(self.store, identity, say, self.asked.force)
 
 
-def make_progress(console: Console) -> Progress:
-    """Return a bar over the trials that goes when they are done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
-
-
 def trial_label(row: Row) -> str:
     """Return a trial's name with its seed; an ensemble has none."""
     return row["name"] if row["seed"] is None else f"{row['name']}, seed {row['seed']}"
@@ -145,8 +141,7 @@ def print_results(
 
 def values_text(shown: Shown) -> str:
     """Return a result's values with their units."""
-    formats = {"loss": "{:.4f}"}
     return ", ".join(
-        f"{metric.replace('_', ' ')} {formats.get(metric, '{:.2f} %').format(value)}"
+        f"{metric.replace('_', ' ')} " + (f"{value:.4f}" if metric == "loss" else f"{value:.2f} %")
         for metric, value in shown.values.items()
     )

@@ -4,8 +4,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import ValidationError
-
 from resray.errors import InputError, unknown
 from resray.search.points import Point, grid_size, points
 from resray.study.axes import point_layers
@@ -19,7 +17,7 @@ from resray.study.expand import (
 )
 from resray.study.layers import Layer, flatten, leaves, merge
 from resray.study.load import study_files
-from resray.study.mistakes import dotted, find_mistakes
+from resray.study.mistakes import Mistake, dotted, validated
 from resray.study.overrides import overlap, set_layer
 from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import Search, SearchSettings
@@ -80,12 +78,12 @@ def search_settings(study: Study, typed: Mapping[str, Any], *, quick: bool) -> S
         settings |= search.quick.model_dump(exclude_none=True)
     given = {name: value for name, value in typed.items() if value is not None}
     assert given.keys() <= settings.keys(), given
-    try:
-        return SearchSettings.model_validate(settings | given)
-    except ValidationError as error:
-        found = [(str(each.path[0]), each.message) for each in find_mistakes(SearchSettings, error)]
-        lines = (f"--{key.replace('_', '-')} {given[key]}: {message}" for key, message in found)
-        raise InputError("\n".join(lines)) from error
+
+    def told(mistake: Mistake) -> str:
+        option = str(mistake.path[0])
+        return f"--{option.replace('_', '-')} {given[option]}: {mistake.message}"
+
+    return validated(SearchSettings, settings | given, told)
 
 
 def search_of(study: Study) -> Search:
@@ -129,7 +127,10 @@ def plan_point(study: Study, point: Point, options: Options, seed: int) -> Plann
     """
     variant = chosen_variant(study, options)
     layers = _own_layers(study, point, variant)
-    own = _own_recipe(layers, point)
+    place = f"point {point.name} of space {point.space}"
+    own = validated(
+        Recipe, merge(layers), lambda each: f"{place}: {dotted(each.shown)}: {each.message}"
+    )
     axes = (layer for layer in layers if layer.path[3:4] == ("axes",))
     searched = [".".join(path) for layer in axes for path, _ in leaves(layer.changes)]
     _refuse_set_axes(options, searched, point)
@@ -164,15 +165,6 @@ def _own_layers(study: Study, point: Point, variant: str) -> list[Layer]:
     except LookupError as error:
         message = f"is none of space {point.space} as {study.name} has it now: {error.args[0]}"
         raise InputError(f"point {point.name} {message}") from None
-
-
-def _own_recipe(layers: list[Layer], point: Point) -> Recipe:
-    try:
-        return Recipe.model_validate(merge(layers))
-    except ValidationError as error:
-        lines = (f"point {point.name} of space {point.space}: {dotted(each.shown)}: {each.message}"
-                 for each in find_mistakes(Recipe, error))  # fmt: skip
-        raise InputError("\n".join(lines)) from error
 
 
 def _different(trials: Sequence[SearchTrial]) -> list[SearchTrial]:

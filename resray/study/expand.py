@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 
 from resray.errors import InputError, unknown
 from resray.models.table import require_trust
 from resray.study.entries import ablation_steps
 from resray.study.layers import Layer, merge, recipe_layers
+from resray.study.mistakes import validated
 from resray.study.overrides import (
     QUICK,
     data_layers,
     limit_layers,
+    mistake_message,
     quick_recipe_layer,
     set_layer,
-    validated,
     without_phases,
 )
 from resray.study.recipe_spec import Recipe
@@ -157,7 +159,7 @@ def plan_trials(
     not trusted.
     """
     layers = _option_layers(study, own, options, searched)
-    recipe = validated(Recipe, layers)
+    recipe = validated(Recipe, merge(layers), partial(mistake_message, layers))
     require_trust(recipe.model.name, options.trusted, f"{study.name}, {name}: model.name")
     stop_after = _stop_after(options, recipe, name)
     quick = [layer for layer in layers if layer.label == QUICK]

@@ -34,8 +34,9 @@ def load_study(name_or_path: str) -> Study:
     validated under every variant. Raises `InputError` with one line for each mistake.
     """
     path = _find(name_or_path)
-    source = parse(read_text(path), _shown(path))
-    return _validate(source)
+    inside = path.is_absolute() and path.is_relative_to(Path.cwd())
+    place = path.relative_to(Path.cwd()) if inside else path
+    return _validate(parse(read_text(path), str(place)))
 
 
 def study_text(name_or_path: str) -> str:
@@ -54,12 +55,6 @@ def _find(name_or_path: str) -> Path:
     if name_or_path not in files:
         raise InputError(unknown("study", name_or_path, files))
     return files[name_or_path]
-
-
-def _shown(path: Path) -> str:
-    working_folder = Path.cwd()
-    inside = path.is_absolute() and path.is_relative_to(working_folder)
-    return str(path.relative_to(working_folder) if inside else path)
 
 
 def _validate(source: Source) -> Study:

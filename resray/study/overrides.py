@@ -1,20 +1,16 @@
 """What the command line changes in every recipe: ``--set``, ``--quick``, limits."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from functools import partial
+from typing import Any
 
 from resray.errors import InputError
 from resray.study.datasets import CIFAR
 from resray.study.layers import Layer, flatten, layer_at_fault, leaves, merge, nested, section
-from resray.study.mistakes import Mistake, dotted, find_mistakes
+from resray.study.mistakes import Mistake, dotted, validated
 from resray.study.recipe_spec import Data, Model
 from resray.study.source import parse
 from resray.study.spec import Study
-from resray.study.strict import Strict
-
-Part = TypeVar("Part", bound=Strict)
 
 QUICK = "--quick"
 """The label of the layers that the option brings in."""
@@ -56,19 +52,11 @@ def model_from(name: str, overrides: Sequence[str]) -> Model:
     Raises `InputError` that names the option at fault.
     """
     layers = [Layer({"name": name}, label=f"model {name}")]
-    return validated(Model, [*layers, *(set_layer(text) for text in overrides)])
+    layers += [set_layer(text) for text in overrides]
+    return validated(Model, merge(layers), partial(mistake_message, layers))
 
 
-def validated(kind: type[Part], layers: Sequence[Layer]) -> Part:
-    """Return what the layers make. Raises `InputError` that names the options at fault."""
-    try:
-        return kind.model_validate(merge(layers))
-    except ValidationError as error:
-        mistakes = find_mistakes(kind, error)
-        raise InputError("\n".join(_message(layers, each) for each in mistakes)) from error
-
-
-def _message(layers: Sequence[Layer], mistake: Mistake) -> str:
+def mistake_message(layers: Sequence[Layer], mistake: Mistake) -> str:
     """Start a mistake with the option at fault, or with all of them where they clash together."""
     labels = [layer.label for layer in layers if layer.label]
     label = layer_at_fault(layers, mistake.path).label or ", ".join(labels)
