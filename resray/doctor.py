@@ -51,7 +51,9 @@ def diagnose(data_dir: Path | None) -> list[Check]:
 
     ``missing`` is what resray cannot run without, ``warning`` what it runs without but worse.
     """
-    checks: dict[str, Callable[[], Check]] = {"Python": _python}
+    checks: dict[str, Callable[[], Check]] = {
+        "Python": lambda: Check("ok", f"{platform.python_version()} ({sys.executable})")
+    }
     checks |= {name: partial(_package, name) for name in _PACKAGES}
     checks |= {"GPUs": _gpus, "CPU": _cpu, "bf16": _bf16, "Memory": _memory}
     checks |= {"Shared memory": _shared_memory, "Ray's home": _ray_home}
@@ -89,10 +91,6 @@ def _import(name: str) -> ModuleType:
 
 
 # --- packages ---------------------------------------------------------------------------------
-
-
-def _python() -> Check:
-    return Check("ok", f"{platform.python_version()} ({sys.executable})")
 
 
 def _package(name: str) -> Check:

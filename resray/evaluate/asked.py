@@ -86,8 +86,8 @@ def selected_trials(asked: Evaluation, store: ResultStore) -> list[Row]:
     identities = read_table(asked.results, "trials")["trial_id"]
     rows = [row for identity in identities if (row := store.trial(identity)) is not None]
     rows = [row for row in rows if row["role"] != "search"]
-    names = sorted({row["name"] for row in rows})
-    rows = [row for row in rows if row["name"] in matching(names, asked.select, "--select")]
+    names = matching(sorted({row["name"] for row in rows}), asked.select, "--select")
+    rows = [row for row in rows if row["name"] in names]
     seeds = sorted({row["seed"] for row in rows})
     for seed in asked.seeds or ():
         if seed not in seeds:

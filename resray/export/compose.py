@@ -152,7 +152,9 @@ class Grid:
         self.texts = [wrapped(str(panel.title), self.column, PANEL) for panel in panels]
         rows = [range(start, min(start + across, len(panels)))
                 for start in range(0, len(panels), across)]  # fmt: skip
-        self.plots = [max(plot_height(panels[place]) for place in row) for row in rows]
+        # Without what stands below a plot.
+        heights = [max(float(panel.layout["height"]) - BELOW, LOWEST) for panel in panels]
+        self.plots = [max(heights[place] for place in row) for row in rows]
         self.titles = [ABOVE + PANEL * LINE * max(len(self.texts[place]) for place in row)
                        for row in rows]  # fmt: skip
         self.between = sum(self.titles[1:]) + BELOW * (len(rows) - 1)
@@ -192,11 +194,6 @@ class Grid:
             "y": cell.y[1], "yref": "paper", "yanchor": "bottom", "yshift": ABOVE / 2,
             "align": "left", "showarrow": False, "font": {"size": PANEL, "color": "@ink"},
         }  # fmt: skip
-
-
-def plot_height(panel: Panel) -> float:
-    """Return the height of a panel's plot without what stands below it."""
-    return max(float(panel.layout["height"]) - BELOW, LOWEST)
 
 
 # --- a panel on axes of its own -----------------------------------------------------------------

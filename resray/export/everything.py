@@ -1,6 +1,7 @@
 """All tables and figures of a report: as a list, or each in a file of one folder."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 
@@ -88,15 +89,12 @@ def listing(
 ) -> Iterator[str]:
     """Yield lines that name every table and every figure, with the switches of the latter."""
     results = load(folders, select, names)
+    short = partial(shorten, width=WIDTH, placeholder=" …")
     yield "Tables (--table NAME):"
     for sheet in all_sheets(results).values():
-        yield f"  {sheet.id:<20} {shortened(sheet.caption)}"
+        yield f"  {sheet.id:<20} {short(sheet.caption)}"
     yield "Figures (--figure NAME):"
     for figure in drawable_figures(results).values():
-        yield f"  {figure.id:<20} {shortened(figure.title)}"
+        yield f"  {figure.id:<20} {short(figure.title)}"
         for switch, options in view_choices(figure).items():
             yield f"  {'':<20}   --view '{switch}={' | '.join(options)}'"
-
-
-def shortened(text: str) -> str:
-    return shorten(text, WIDTH, placeholder=" …")

@@ -84,17 +84,17 @@ def metrics(facts: Facts) -> dict[str, Any]:
         "trial": {key: value for key, value in facts.row.items() if key != "recipe"}
         | {"reductions": facts.reductions},
         "seeds": seed_summaries(facts.group),
-        "published": [beside(item) for item in facts.comparisons],
+        "published": [
+            {
+                **item.published.model_dump(mode="json"),
+                "measured": item.measured and asdict(item.measured),
+                "obstacles": list(item.obstacles),
+            }
+            for item in facts.comparisons
+        ],
         "evaluations": facts.evaluations,
         "epochs": epochs,
     }
-
-
-def beside(item: Comparison) -> dict[str, Any]:
-    """Return a published figure with ours, and what keeps the two from being compared."""
-    measured = None if item.measured is None else asdict(item.measured)
-    obstacles = list(item.obstacles)
-    return {**item.published.model_dump(mode="json"), "measured": measured, "obstacles": obstacles}
 
 
 def seed_summaries(group: Group) -> dict[str, Any]:

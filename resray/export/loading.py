@@ -37,6 +37,11 @@ def load_exported(
     that is not trusted, or if safetensors is not installed.
     """
     require_hub_extra("safetensors")
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
+    from resray.models.build import build_model
+
     folder = Path(folder)
     config = read_config(folder)
     recipe = Recipe.model_validate(config["recipe"])
@@ -44,7 +49,14 @@ def load_exported(
     path = folder / (WEIGHTS if checkpoint is None else f"{CHECKPOINTS}/{checkpoint}.safetensors")
     if not path.is_file():
         raise DataError(f"{path}: there are no such weights")
-    return build_and_load(recipe, len(config["class_names"]), path)
+    network = build_model(recipe.model, len(config["class_names"]))
+    try:
+        # Also those that the network uses in two places.
+        load_model(network, path)
+    except (SafetensorError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: damaged, or not the recipe's network ({reason})") from error
+    return network.eval()
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -59,22 +71,6 @@ def read_config(folder: Path) -> dict[str, Any]:
     if config[MARK] != VERSION:
         raise DataError(f"{path}: layout {config[MARK]} is not one that this resray reads")
     return config
-
-
-def build_and_load(recipe: Recipe, classes: int, path: Path) -> "nn.Module":
-    """Build the recipe's network and load its weights, also those that it uses in two places."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_model
-
-    from resray.models.build import build_model
-
-    network = build_model(recipe.model, classes)
-    try:
-        load_model(network, path)
-    except (SafetensorError, RuntimeError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path}: damaged, or not the recipe's network ({reason})") from error
-    return network.eval()
 
 
 HUB_PACKAGES = ("huggingface_hub", "safetensors", "matplotlib")

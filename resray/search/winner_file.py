@@ -13,7 +13,6 @@ from resray.files import output_file
 from resray.study.applicable import in_use
 from resray.study.layers import (
     Layer,
-    base_layers,
     deep_merge,
     flatten,
     merge,
@@ -132,7 +131,7 @@ def start_of(study: Study, variant: str, point: Mapping[str, Any]) -> tuple[str,
     if trial in study.trial_names:
         index = study.trial_names.index(trial)
         return f"trial {trial}", recipe_layers(study.document, index, variant)
-    return "the study's recipe", base_layers(study.document, variant)
+    return "the study's recipe", recipe_layers(study.document, None, variant)
 
 
 def changed_settings(start: Sequence[Layer], recipe: Recipe) -> dict[str, tuple[Any, Any]]:

@@ -45,27 +45,24 @@ def section(document: Any, *path: Key) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def recipe_layers(document: Any, index: int, variant: str) -> list[Layer]:
+def recipe_layers(document: Any, index: int | None, variant: str) -> list[Layer]:
     """Return the layers of trial ``index`` under a variant, from raw YAML data, base first.
 
-    The name of no variant (the default one is none) leaves the trial as it is.
+    Without an index these are the layers of no trial: the base recipe, and what the variant changes
+    in all of them. The name of no variant (the default one is none) leaves the trial as it is.
     """
-    found = entries(document)
-    if index >= len(found):
-        return [Layer(section(document, "recipe"), ("recipe",))]
-    entry = found[index]
-    layers = [Layer(section(document, *path), path) for path in (("recipe",), *entry.paths)]
-    layers += [Layer(nested(key, value), ("grid", key)) for key, value in entry.changes]
+    layers = [Layer(section(document, "recipe"), ("recipe",))]
+    paths: list[tuple[Key, ...]] = [("variants", variant, "recipe")]
+    if index is not None:
+        found = entries(document)
+        if index >= len(found):
+            return layers
+        entry = found[index]
+        layers += [Layer(section(document, *path), path) for path in entry.paths]
+        layers += [Layer(nested(key, value), ("grid", key)) for key, value in entry.changes]
+        paths.append(("variants", variant, "trials", entry.name))
     if isinstance(variant, str):
-        paths = [("variants", variant, "recipe"), ("variants", variant, "trials", entry.name)]
         layers += [Layer(section(document, *path), path) for path in paths]
-    return [layer for layer in layers if layer.changes or layer.path == ("recipe",)]
-
-
-def base_layers(document: Any, variant: str) -> list[Layer]:
-    """Return the layers of no trial: the base recipe, and what a variant changes in all of them."""
-    paths = [("recipe",), ("variants", variant, "recipe")]
-    layers = [Layer(section(document, *path), path) for path in paths]
     return [layer for layer in layers if layer.changes or layer.path == ("recipe",)]
 
 

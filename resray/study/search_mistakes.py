@@ -133,7 +133,9 @@ def recipe_mistakes_of_search(document: dict[Any, Any]) -> list[Mistake]:
             for values in covering_points(space)
         ]
         of_points = _of_points(points, name)
-        found += [*of_points, *_in_vain(name, space, _axes_of(of_points))]
+        # The axes in which these are: search.spaces.NAME.axes.AXIS.
+        faulty = {str(each.path[4]) for each in of_points if each.path[3:4] == ("axes",)}
+        found += [*of_points, *_in_vain(name, space, faulty)]
         lengths = _lengths(points) | lengths
     return found or _late_grace(document, lengths)
 
@@ -151,11 +153,6 @@ def _lengths(points: Sequence[NamedLayers]) -> dict[int, str]:
     """Return how many epochs points train for, each with the first one that does."""
     epochs = [(merge(layers).get("epochs"), point) for point, layers in points]
     return {each: point for each, point in reversed(epochs) if isinstance(each, int)}
-
-
-def _axes_of(mistakes: Sequence[Mistake]) -> set[str]:
-    """Return the axes in which mistakes are: ``search.spaces.NAME.axes.AXIS``."""
-    return {str(each.path[4]) for each in mistakes if each.path[3:4] == ("axes",)}
 
 
 def _of_point(layers: list[Layer], name: str, point: str) -> Iterator[Mistake]:
