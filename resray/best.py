@@ -17,7 +17,7 @@ from resray.hints import command
 from resray.report.aggregate import parsed_json, reductions_of
 from resray.report.search_record import plain_rows
 from resray.report.statistics import Summary, summarise
-from resray.report.text import plural
+from resray.report.text import MISSING, plural
 from resray.results.store import read_rows
 from resray.search.best import (
     better_audited,
@@ -28,16 +28,13 @@ from resray.search.best import (
     points_of,
     winner,
 )
-from resray.search.changed import changed_settings, start_of
-from resray.search.winner_file import winner_document, write_study_file
+from resray.search.winner_file import changed_settings, start_of, winner_document, write_study_file
 from resray.study.load import load_study, study_files
 from resray.study.recipe_spec import Recipe
+from resray.study.recipes import written
 from resray.study.spec import Study
-from resray.study.written import written
 
 Row = dict[str, Any]
-
-_MISSING = "–"
 
 
 @dataclass(frozen=True)
@@ -159,22 +156,17 @@ def selection(best: Best) -> str:
 def print_best(best: Best, console: Console) -> None:
     """Print the winning point and recipe, its accuracies, and how it was selected."""
     console.print(Text(best.won["name"], style="bold"))
-    console.print(facts_table(best))
+    facts = Table.grid(padding=(0, 2))
+    for label, text in facts_of(best):
+        facts.add_row(Text(label), Text(text))
+    console.print(facts)
     start, layers = start_of(best.study, best.won["variant"], best.point)
     table = Table.grid(padding=(0, 2))
     for key, (before, now) in changed_settings(layers, best.recipe).items():
-        was = Text(f"({_MISSING if before is None else written(before)})", style="dim")
+        was = Text(f"({MISSING if before is None else written(before)})", style="dim")
         table.add_row(Text(key, style="bold"), Text(written(now)), was)
     console.print(Text(f"\nRecipe where it differs from {start}, whose value is in brackets"))
     console.print(table)
-
-
-def facts_table(best: Best) -> Table:
-    """Return what is known of the winner, line by line."""
-    table = Table.grid(padding=(0, 2))
-    for label, text in facts_of(best):
-        table.add_row(Text(label), Text(text))
-    return table
 
 
 def facts_of(best: Best) -> Iterator[tuple[str, str]]:
@@ -185,13 +177,8 @@ def facts_of(best: Best) -> Iterator[tuple[str, str]]:
     yield "confirmed", confirmation(best)
     if (audited := best.better_audited) is not None:
         gained = audited["validation_accuracy"] - best.won["validation_accuracy"]
-        yield (
-            "audit",
-            (
-                f"{audited['name']} was stopped early, and trained to the end it is {gained:.2f} "
-                "points better on validation"
-            ),
-        )
+        trained_on = f"was stopped early, and trained to the end it is {gained:.2f} points better"
+        yield "audit", f"{audited['name']} {trained_on} on validation"
     if reduced := reductions_of(best.won):
         yield "reduced", "; ".join(reduced)
     if best.elsewhere:

@@ -7,7 +7,7 @@ imported on use.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -28,8 +28,6 @@ _PROBE_BATCH_ON_CPU = 16
 class TrialCost:
     """What one trial costs; None is what cannot be known beforehand."""
 
-    name: str
-    seed: int
     epochs: int
     """Epochs that will be trained."""
     parameters: int
@@ -37,37 +35,29 @@ class TrialCost:
     """Of one image's forward pass."""
     training_petaflop: float | None
     """10^15 floating point operations of all training steps."""
-    evaluation_petaflop: float | None
-    """The same of validation and test after every epoch."""
     seconds: float | None
-    """Rough: alone on the machine whose speed was given. None without a speed."""
+    """Rough: alone on the machine whose speed was given."""
 
 
-def estimate(
-    trials: Sequence[PlannedTrial],
-    train_images: int | None = None,
-    evaluation_images: int | None = None,
-    operations_per_second: float | None = None,
-) -> list[TrialCost]:
-    """Return each trial's cost.
-
-    Image numbers are per epoch and default to those of the recipe's dataset, which are known for
-    all but ``folder``. ``operations_per_second`` is what `probe` measures.
-    """
-    costs = []
-    for trial in trials:
-        train, evaluation = image_counts(trial.recipe.data)
-        train = train if train_images is None else train_images
-        evaluation = evaluation if evaluation_images is None else evaluation_images
-        costs.append(_cost(trial, train, evaluation, operations_per_second))
-    return costs
+def estimate(trial: PlannedTrial, operations_per_second: float) -> TrialCost:
+    """Return a trial's cost on a machine of this speed, which `probe` measures."""
+    epochs = trial.stop_after or trial.recipe.epochs
+    parameters, multiply_adds = _size(trial.recipe.model, *_input(trial.recipe.data))
+    training = seconds = None
+    if images := image_counts(trial.recipe.data):
+        trained, evaluated = (epochs * number for number in images)
+        training = trained * training_operations(multiply_adds)
+        evaluating = evaluated * OPERATIONS_PER_MULTIPLY_ADD * multiply_adds
+        seconds = (training + evaluating) / operations_per_second
+    petaflop = None if training is None else training / 1e15
+    return TrialCost(epochs, parameters, multiply_adds, petaflop, seconds)
 
 
-def image_counts(data: Data) -> tuple[int | None, int | None]:
+def image_counts(data: Data) -> tuple[int, int] | None:
     """Return the images trained on and evaluated in each epoch; None for a folder's."""
     size = dataset_size(data)
     if size is None:
-        return None, None
+        return None
     limit = data.limit_eval or size.train
     evaluated = min(data.validation_images, limit) + min(size.test, limit)
     available = size.train - data.validation_images
@@ -87,7 +77,7 @@ def probe(recipe: Recipe, seconds: float = 1.5) -> float:
     batch = recipe.batch_size if on_gpu else min(recipe.batch_size, _PROBE_BATCH_ON_CPU)
     device = torch.device("cuda" if on_gpu else "cpu")
     step = _probe_step(recipe, batch, device)
-    per_image = _size(Model(name="resnet18"), _classes(recipe.data), _side(recipe.data))[1]
+    per_image = _size(Model(name="resnet18"), *_input(recipe.data))[1]
     return training_operations(per_image) * batch / _fastest_step(step, seconds)
 
 
@@ -96,40 +86,10 @@ def training_operations(multiply_adds: int) -> int:
     return FORWARDS_PER_TRAINING_STEP * OPERATIONS_PER_MULTIPLY_ADD * multiply_adds
 
 
-def evaluation_operations(multiply_adds: int) -> int:
-    """Return the floating point operations of evaluating one image."""
-    return OPERATIONS_PER_MULTIPLY_ADD * multiply_adds
-
-
-def _cost(
-    trial: PlannedTrial, train: int | None, evaluation: int | None, speed: float | None
-) -> TrialCost:
-    data = trial.recipe.data
-    epochs = trial.stop_after or trial.recipe.epochs
-    parameters, multiply_adds = _size(trial.recipe.model, _classes(data), _side(data))
-    training = _petaflop(train, epochs * training_operations(multiply_adds))
-    evaluating = _petaflop(evaluation, epochs * evaluation_operations(multiply_adds))
-    seconds = None
-    if speed is not None and training is not None and evaluating is not None:
-        seconds = (training + evaluating) * 1e15 / speed
-    return TrialCost(
-        trial.name, trial.seed, epochs, parameters, multiply_adds, training, evaluating, seconds
-    )
-
-
-def _petaflop(images: int | None, operations_per_image: int) -> float | None:
-    return None if images is None else images * operations_per_image / 1e15
-
-
-def _classes(data: Data) -> int:
-    # What a folder holds is not known beforehand; a network for ten classes stands for it.
-    size = dataset_size(data)
-    return EMBEDDED.classes if size is None else size.classes
-
-
-def _side(data: Data) -> int:
-    size = dataset_size(data)
-    return data.image_size or (EMBEDDED.side if size is None else size.side)
+def _input(data: Data) -> tuple[int, int]:
+    """Return classes and pixels a side; of a folder, which is not known yet, those of CIFAR-10."""
+    size = dataset_size(data) or EMBEDDED
+    return size.classes, data.image_size or size.side
 
 
 def _size(model: Model, classes: int, side: int) -> tuple[int, int]:
@@ -160,7 +120,7 @@ def _probe_step(recipe: Recipe, batch: int, device: "torch.device") -> Callable[
     from resray.training.optimizers import build_optimizer
 
     layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-    side, classes = _side(recipe.data), _classes(recipe.data)
+    classes, side = _input(recipe.data)
     network = build_model(Model(name="resnet18"), classes).to(device)
     network.to(memory_format=layout)  # type: ignore[call-overload]  # missing from torch's stubs
     optimizer = build_optimizer(recipe.optimizer, network)

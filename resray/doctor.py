@@ -13,12 +13,12 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Literal
 
 from resray.cpus import allowed_cpus, cpu_quota, usable_cpus
 from resray.errors import ClusterError, ResrayError
@@ -40,10 +40,10 @@ _INSTALL = "pip install uv && uv run resray doctor"
 class Check:
     """One finding: what was looked at, how it is, and what to do if it is not well."""
 
-    name: str
     state: Literal["ok", "warning", "missing"]
     found: str
     advice: str = ""
+    name: str = ""
 
 
 def diagnose(data_dir: Path | None) -> list[Check]:
@@ -51,7 +51,9 @@ def diagnose(data_dir: Path | None) -> list[Check]:
 
     ``missing`` is what resray cannot run without, ``warning`` what it runs without but worse.
     """
-    checks: dict[str, Callable[[], Check]] = {"Python": _python}
+    checks: dict[str, Callable[[], Check]] = {
+        "Python": lambda: Check("ok", f"{platform.python_version()} ({sys.executable})")
+    }
     checks |= {name: partial(_package, name) for name in _PACKAGES}
     checks |= {"GPUs": _gpus, "CPU": _cpu, "bf16": _bf16, "Memory": _memory}
     checks |= {"Shared memory": _shared_memory, "Ray's home": _ray_home}
@@ -60,17 +62,17 @@ def diagnose(data_dir: Path | None) -> list[Check]:
     checks |= {"Decoded data": _decoded, "Locks": _locks, "git": _git}
     disks: dict[str, Callable[[], Path]] = {"results": RESULTS.absolute, "Ray": ray_folder}
     disks["the cache"] = lambda: _import("resray.data.cache").cache_folder()
-    checks |= {f"Disk for {what}": partial(_disk, what, find) for what, find in disks.items()}
+    checks |= {f"Disk for {what}": partial(_disk, find) for what, find in disks.items()}
     return [_look(name, check) for name, check in checks.items()]
 
 
 def _look(name: str, check: Callable[[], Check]) -> Check:
     """Do one check; what it meets on a broken machine is its finding."""
     try:
-        return check()
+        return replace(check(), name=name)
     # A folder out of reach, no home folder, a driver that fails, a damaged dataset, no torch.
     except (OSError, RuntimeError, ValueError, ImportError, ResrayError) as error:
-        return Check(name, "warning", f"could not be looked at: {_one_line(error)}")
+        return Check("warning", f"could not be looked at: {_one_line(error)}", name=name)
 
 
 def _one_line(error: BaseException) -> str:
@@ -91,26 +93,20 @@ def _import(name: str) -> ModuleType:
 # --- packages ---------------------------------------------------------------------------------
 
 
-def _python() -> Check:
-    return Check("Python", "ok", f"{platform.python_version()} ({sys.executable})")
-
-
 def _package(name: str) -> Check:
     try:
         module = _import(name)
     except ImportError as error:
-        return Check(name, "missing", str(error), _import_advice(name, str(error)))
+        advice = f"install it: {_INSTALL}"
+        if name == "torchvision" and "does not exist" in str(error):
+            match = "torch and torchvision are of different builds; get a matching pair"
+            advice = f"{match}: {_INSTALL}"
+        return Check("missing", str(error), advice)
     version = str(getattr(module, "__version__", "version unknown"))
     least = _least_version(name)
     if least and _numbers(version) < _numbers(least):
-        return Check(name, "warning", version, f"resray needs {least} or later: {_INSTALL}")
-    return Check(name, "ok", version)
-
-
-def _import_advice(name: str, problem: str) -> str:
-    if name == "torchvision" and "does not exist" in problem:
-        return f"torch and torchvision are of different builds; get a matching pair: {_INSTALL}"
-    return f"install it: {_INSTALL}"
+        return Check("warning", version, f"resray needs {least} or later: {_INSTALL}")
+    return Check("ok", version)
 
 
 def _least_version(name: str) -> str | None:
@@ -136,17 +132,13 @@ def _gpus() -> Check:
         warnings.simplefilter("always")
         available = torch.cuda.is_available()
     if available:
-        return Check("GPUs", "ok", _gpu_names(torch))
+        every = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+        return Check("ok", ", ".join(f"{gpu.name} ({_size(gpu.total_memory)})" for gpu in every))
     if shutil.which("nvidia-smi") is None:
-        return Check("GPUs", "ok", "none; trials train on the CPU")
+        return Check("ok", "none; trials train on the CPU")
     reason = str(said[0].message).splitlines()[0] if said else f"torch is {torch.__version__}"
     advice = "install a CUDA build of torch that fits the driver (nvidia-smi tells its version)"
-    return Check("GPUs", "warning", f"nvidia-smi is here but torch sees no GPU ({reason})", advice)
-
-
-def _gpu_names(torch: Any) -> str:
-    every = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
-    return ", ".join(f"{gpu.name} ({_size(gpu.total_memory)})" for gpu in every)
+    return Check("warning", f"nvidia-smi is here but torch sees no GPU ({reason})", advice)
 
 
 def _cpu() -> Check:
@@ -159,8 +151,8 @@ def _cpu() -> Check:
         threads = _import("torch").get_num_threads()
         model = _import("resray.training.device").cpu_name()
     except ImportError:
-        return Check("CPU", "ok", f"{platform.machine()}, {cores}")
-    return Check("CPU", "ok", f"{model}, {cores}, torch uses {threads} threads")
+        return Check("ok", f"{platform.machine()}, {cores}")
+    return Check("ok", f"{model}, {cores}, torch uses {threads} threads")
 
 
 def _bf16() -> Check:
@@ -168,7 +160,7 @@ def _bf16() -> Check:
     kind = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     where = f"in the {'GPU' if kind.type == 'cuda' else 'CPU'}'s hardware; precision: auto"
     able = device.computes_bf16(kind)
-    return Check("bf16", "ok", f"{where} uses it" if able else f"not {where} trains in fp32")
+    return Check("ok", f"{where} uses it" if able else f"not {where} trains in fp32")
 
 
 # --- Ray --------------------------------------------------------------------------------------
@@ -179,25 +171,25 @@ def _memory(meminfo: Path = Path("/proc/meminfo")) -> Check:
     total, free = (int(values.get(key, 0)) * 1024 for key in ("MemTotal", "MemAvailable"))
     found = f"{_size(free)} free of {_size(total)}"
     advice = "Ray and one trial need about 3 GB; close other programs or use --workers 1"
-    return _if_too_little("Memory", free < LEAST_FREE_MEMORY, found, advice)
+    return _if_too_little(free < LEAST_FREE_MEMORY, found, advice)
 
 
 def _shared_memory(folder: Path = Path("/dev/shm")) -> Check:
     free = shutil.disk_usage(folder).free
     advice = "Ray will use its slower /tmp; in a container, start it with --shm-size=1g"
     too_little = free < LEAST_SHARED_MEMORY
-    return _if_too_little("Shared memory", too_little, f"{_size(free)} free in {folder}", advice)
+    return _if_too_little(too_little, f"{_size(free)} free in {folder}", advice)
 
 
 def _ray_home() -> Check:
     try:
         folder = home_folder() / ".ray"
     except ClusterError as error:
-        return Check("Ray's home", "missing", *str(error).split("; "))
+        return Check("missing", *str(error).split("; "))
     if _writable(folder) or os.environ.get("RAY_AUTH_MODE") == "disabled":
-        return Check("Ray's home", "ok", str(folder))
+        return Check("ok", str(folder))
     advice = "Ray keeps a token there: set HOME to a writable folder, or RAY_AUTH_MODE=disabled"
-    return Check("Ray's home", "missing", f"{folder} cannot be written", advice)
+    return Check("missing", f"{folder} cannot be written", advice)
 
 
 def _ray_folder() -> Check:
@@ -205,11 +197,11 @@ def _ray_folder() -> Check:
     length = len(os.fsencode(folder / _SOCKET))
     if length > LONGEST_SOCKET_PATH:
         found = f"{folder}: paths of sockets are {length} bytes, {LONGEST_SOCKET_PATH} are allowed"
-        return Check("Ray's folder", "missing", found, "set RAY_TMPDIR to a shorter path")
+        return Check("missing", found, "set RAY_TMPDIR to a shorter path")
     if not _writable(folder):
         advice = "set RAY_TMPDIR to a folder you can write"
-        return Check("Ray's folder", "missing", f"{folder} cannot be written", advice)
-    return Check("Ray's folder", "ok", str(folder))
+        return Check("missing", f"{folder} cannot be written", advice)
+    return Check("ok", str(folder))
 
 
 def ray_folder() -> Path:
@@ -220,18 +212,17 @@ def ray_folder() -> Path:
 
 def _ray_address() -> Check:
     if not (address := os.environ.get("RAY_ADDRESS")):
-        return Check("Ray cluster", "ok", "resray starts its own; --address joins a running one")
+        return Check("ok", "resray starts its own; --address joins a running one")
     found = f"RAY_ADDRESS is {address}; resray starts its own Ray all the same"
-    return Check("Ray cluster", "ok", found, f"to join it: --address {address}")
+    return Check("ok", found, f"to join it: --address {address}")
 
 
 # --- data -------------------------------------------------------------------------------------
 
 
 def _data_dir(data_dir: Path | None) -> Check:
-    name = "Data folder"
     if data_dir is None:
-        return Check(name, "ok", "no --data-dir, no RESRAY_DATA_DIR: CIFAR is downloaded once")
+        return Check("ok", "no --data-dir, no RESRAY_DATA_DIR: CIFAR is downloaded once")
     sources, data = _import("resray.data.sources"), _import("resray.study.recipe_spec").Data
     reader = _import("resray.data.cifar").cifar_reader
     names = [key for key in _CIFAR if (data_dir / key).is_dir() or reader(key, data_dir)]
@@ -241,11 +232,11 @@ def _data_dir(data_dir: Path | None) -> Check:
         found = [sources.open_dataset(spec, data_dir) for spec in specs]
     except ResrayError as error:
         advice = "give the dataset's folder, or one that holds cifar10/ and cifar100/"
-        return Check(name, "missing", str(error), advice)
+        return Check("missing", str(error), advice)
     texts = [f"{each.source}: {len(each.train):,} and {len(each.test):,} images" for each in found]
     if reduced := [text for each in found for text in each.reductions]:
-        return Check(name, "warning", f"{data_dir}: {'; '.join(reduced)}", "get the whole dataset")
-    return Check(name, "ok", f"{data_dir}: {'; '.join(texts)}")
+        return Check("warning", f"{data_dir}: {'; '.join(reduced)}", "get the whole dataset")
+    return Check("ok", f"{data_dir}: {'; '.join(texts)}")
 
 
 def _downloads() -> Check:
@@ -253,14 +244,14 @@ def _downloads() -> Check:
     reader = _import("resray.data.cifar").cifar_reader
     found = [name for name in _CIFAR if reader(name, folder)]
     if found:
-        return Check("Downloaded data", "ok", f"{folder}: {', '.join(found)}")
-    return Check("Downloaded data", "ok", f"none in {folder}; CIFAR comes there on first use")
+        return Check("ok", f"{folder}: {', '.join(found)}")
+    return Check("ok", f"none in {folder}; CIFAR comes there on first use")
 
 
 def _decoded() -> Check:
     folder = _import("resray.data.cache").cache_folder()
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Check("Decoded data", "ok", f"{_size(size)} in {folder}")
+    return Check("ok", f"{_size(size)} in {folder}")
 
 
 # --- disk and git -----------------------------------------------------------------------------
@@ -273,17 +264,17 @@ def _locks() -> Check:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             advice = "run one command at a time there, or use --out DIR on another file system"
-            return Check("Locks", "warning", f"none in {folder} ({error.strerror})", advice)
-    return Check("Locks", "ok", f"a second command is kept out of {folder}")
+            return Check("warning", f"none in {folder} ({error.strerror})", advice)
+    return Check("ok", f"a second command is kept out of {folder}")
 
 
-def _disk(what: str, find: Callable[[], Path]) -> Check:
-    name, folder = f"Disk for {what}", find()
+def _disk(find: Callable[[], Path]) -> Check:
+    folder = find()
     if not _writable(folder):
-        return Check(name, "warning", f"{folder} cannot be written", "choose another folder")
+        return Check("warning", f"{folder} cannot be written", "choose another folder")
     free = shutil.disk_usage(_existing(folder)).free
     advice = "checkpoints of a study can take 5 GB: make room"
-    return _if_too_little(name, free < LEAST_FREE_DISK, f"{_size(free)} free for {folder}", advice)
+    return _if_too_little(free < LEAST_FREE_DISK, f"{_size(free)} free for {folder}", advice)
 
 
 def _writable(folder: Path) -> bool:
@@ -302,12 +293,12 @@ def _git() -> Check:
     try:
         done = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Check("git", "warning", f"does not run ({type(error).__name__})", advice)
-    return Check("git", "ok", done.stdout.strip().removeprefix("git version "))
+        return Check("warning", f"does not run ({type(error).__name__})", advice)
+    return Check("ok", done.stdout.strip().removeprefix("git version "))
 
 
-def _if_too_little(name: str, too_little: bool, found: str, advice: str) -> Check:
-    return Check(name, "warning", found, advice) if too_little else Check(name, "ok", found)
+def _if_too_little(too_little: bool, found: str, advice: str) -> Check:
+    return Check("warning", found, advice) if too_little else Check("ok", found)
 
 
 def _size(count: int) -> str:

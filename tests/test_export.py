@@ -15,11 +15,10 @@ from torch import nn
 
 from resray.errors import DataError, InputError
 from resray.export import load_exported
+from resray.export.card import plain_snippet, told
 from resray.export.curves import bands, changing_settings
-from resray.export.extra import require_hub_extra
 from resray.export.folder import export_folder
-from resray.export.recipe_section import told
-from resray.export.snippets import plain_snippet
+from resray.export.loading import require_hub_extra
 from resray.models.build import build_model
 from resray.results.store import ResultStore
 from resray.study.recipe_spec import Recipe

@@ -12,7 +12,7 @@ import plotly.io
 import pytest
 
 from resray.errors import InputError
-from resray.export.axes import Cell, placed
+from resray.export.compose import Cell, placed
 from resray.export.drawing import chosen_views, drawn_panels, view_choices
 from resray.export.figure_data import figure_frame
 from resray.export.figures import Look, export_figure, plot_of

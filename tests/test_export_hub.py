@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from resray.errors import InputError, ResrayError
-from resray.export.folder import export_folder
-from resray.export.hub import export_to_hub, upload
+from resray.export.folder import export_folder, export_to_hub, upload
 from tests.export_case import train_study
 
 

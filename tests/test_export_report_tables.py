@@ -88,6 +88,13 @@ def test_stored_tables_are_written_whole(results: Path, tmp_path: Path) -> None:
     assert rows[0]["started"] == "2026-03-01T09:00:00+00:00"
 
 
+def test_stored_evaluations_of_trials_and_of_ensembles_are_written(tmp_path: Path) -> None:
+    folder = SAMPLE.with_name("basicblock-depth")
+    path = export_table(folder, tmp_path / "e.csv", table="stored-evaluations")
+    members = pd.read_csv(path)["members"]
+    assert (len(members), members.notna().sum()) == (1334, 8)
+
+
 def test_some_trials_make_a_report_of_their_own(results: Path, tmp_path: Path) -> None:
     path = export_table(results, tmp_path / "m.csv", table="means", select=["resnet50"])
     assert pd.read_csv(path)["Configuration"].tolist() == ["resnet50"]

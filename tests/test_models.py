@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 
 from resray.errors import InputError
-from resray.models.build import build_model
+from resray.models.build import build_model, outer_stages
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.models.resnet import ResNet
 from resray.models.table import MODELS, ResNetShape
@@ -167,7 +167,7 @@ def test_any_number_of_stages_each_half_as_large(block: str, blocks: tuple[int, 
     assert model(torch.randn(2, 3, 32, 32)).shape == (2, 7)
     assert sides == [32, 16, 8, 4, 2][: len(blocks)]
     assert [len(list(stage.children())) for stage in model.stages] == list(blocks)
-    assert (model.first_stage, model.last_stage) == (model.stages[0], model.stages[-1])
+    assert outer_stages(model) == (model.stages[0], model.stages[-1])
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,8 @@ import torchvision
 from torch import nn
 
 from resray.errors import InputError
-from resray.models.build import build_model
+from resray.models.build import build_model, outer_stages
 from resray.models.count import count_multiply_adds, count_parameters
-from resray.models.stages import outer_stages
 from resray.study.recipe_spec import Model
 
 OWN_MODULE = """

@@ -10,10 +10,9 @@ from torchvision.ops import StochasticDepth
 
 from resray.errors import InputError
 from resray.models.blocks import BasicBlock, Bottleneck
-from resray.models.build import build_model
+from resray.models.build import build_model, set_dropout, set_stochastic_depth
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.models.resnet import shares_weights
-from resray.models.stages import set_dropout, set_stochastic_depth
 from resray.models.wideresnet import WideBlock
 from resray.study.recipe_spec import Model
 

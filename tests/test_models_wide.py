@@ -7,9 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from resray.models.build import build_model
+from resray.models.build import build_model, outer_stages
 from resray.models.count import count_multiply_adds, count_parameters
-from resray.models.stages import outer_stages
 from resray.models.wideresnet import WideBlock, WideResNet
 from resray.study.recipe_spec import Model
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from resray.cli.outcomes import failure
+from resray.cli.studies import failure
 from tests.bench_command import STUDY
 
 WILD = "  - {name: wild, recipe: {optimizer: {lr: 1.0e+12}}}\n"

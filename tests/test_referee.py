@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from resray.results.store import ResultStore, read_table
-from resray.search.decision import Decision
 from resray.search.referee import Referee, RungState, search_key
+from resray.search.rules import Decision
 from resray.study.search_spec import SearchSettings
 
 ASHA = SearchSettings(scheduler="asha", grace=1, reduction_factor=3)

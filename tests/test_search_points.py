@@ -8,8 +8,7 @@ import pytest
 
 from resray.search.plan import search_settings
 from resray.search.points import Point, grid_size, points
-from resray.study.axes import applicable, changes_of, rounded, values_of
-from resray.study.covering import covering_points
+from resray.study.axes import applicable, changes_of, covering_points, rounded, values_of
 from resray.study.search_spec import Axis
 from tests.search_study import AXES, CROPS, found, grown, names, planned, study
 

@@ -18,7 +18,7 @@ from resray.cli.searching import SETTINGS, print_tuned, tune_facts
 from resray.search.plan import plan_search, search_settings
 from resray.search.points import grid_size
 from resray.search.rules import rungs
-from resray.show.search import print_search
+from resray.show.recipe import print_search
 from resray.study.expand import Options
 from resray.study.load import load_study, study_files
 from resray.study.search_spec import (

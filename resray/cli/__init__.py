@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from resray import __version__
-from resray.cli import exporting, reporting, results, searching, studies, tools
+from resray.cli import exporting, reporting, results, searching, studies
 from resray.cli.display import lasting_output
 from resray.errors import ResrayError, RunInterrupted
 from resray.orchestration.signals import interruptible
@@ -39,8 +39,8 @@ for command in (
     results.evaluate,
     results.predict,
     exporting.export,
-    tools.model,
-    tools.doctor,
+    studies.model,
+    studies.doctor,
 ):
     app.command()(command)
 

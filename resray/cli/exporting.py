@@ -146,7 +146,7 @@ def export_network(typed: dict[str, Any]) -> None:
         "trusted": typed["trust"],
     }
     if typed["hub"] is not None:
-        from resray.export.hub import export_to_hub
+        from resray.export.folder import export_to_hub
 
         print(export_to_hub(paths[0], typed["hub"], private=typed["private"], **chosen))
     else:

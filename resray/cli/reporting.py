@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -16,9 +16,6 @@ from rich.console import Console
 from resray.cli.options import JsonOption, option, path_option
 from resray.errors import InputError
 from resray.files import user_path
-
-if TYPE_CHECKING:
-    from resray.compare.run import Comparison
 
 LONGEST_NAME = 100
 """Letters of a file's name that follows from folders."""
@@ -111,16 +108,12 @@ def writing_to(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        if error.filename is not None and not is_beside(Path(error.filename), target):
+        reason, folders = error.strerror or str(error), target.absolute().parents
+        path = Path(error.filename or target).absolute()
+        # Writing a page touches its folders, and what is in its own.
+        if path not in folders and path.parent != folders[0]:
             raise InputError(f"{error.filename}: cannot be read ({reason})") from error
         raise InputError(f"--output {target}: cannot be written ({reason})") from error
-
-
-def is_beside(path: Path, target: Path) -> bool:
-    """Return whether a path is one that writing a page touches: its folders, and what is in its."""
-    folders = target.absolute().parents
-    return path.absolute() in folders or path.absolute().parent == folders[0]
 
 
 def compare(
@@ -157,7 +150,9 @@ def compare(
     ] = None,
 ) -> None:
     """Compare results folders: what differs, by how much, and is it real."""
-    from resray.compare.conditions import read_condition
+    from resray.compare.conditions import never_checked, read_condition
+    from resray.compare.facts import comparison_facts
+    from resray.compare.printed import print_comparison
     from resray.compare.run import run_comparison
 
     names, paths = split_names(folders)
@@ -166,7 +161,10 @@ def compare(
     if output is not None:
         check_output(output)
     found = run_comparison(paths, names, metric or (), select or (), conditions)
-    print_found(found, as_json)
+    if as_json:
+        print(json.dumps(comparison_facts(found), indent=2))
+    else:
+        print_comparison(found, Console())
     if output is not None:
         from resray.report.page import write_report
 
@@ -174,7 +172,10 @@ def compare(
             written = write_report(paths, output, names=list(found.folders.sources))
         if not as_json:
             print(written)
-    end(found)
+    if found.exit_code == 1:
+        raise typer.Exit(1)
+    if found.exit_code == 2:
+        raise InputError(never_checked(found.checks))
 
 
 def split_names(texts: list[str]) -> tuple[list[str | None], list[Path]]:
@@ -197,23 +198,3 @@ def check_output(output: Path) -> None:
         raise InputError(f"--output {output}: must be a page, whose name ends in .html (or .htm)")
     if output.is_dir() or not output.parent.is_dir():
         raise InputError(f"--output {output}: must be a file in a folder that exists")
-
-
-def print_found(found: "Comparison", as_json: bool) -> None:
-    from resray.compare.facts import comparison_facts
-    from resray.compare.printed import print_comparison
-
-    if as_json:
-        print(json.dumps(comparison_facts(found), indent=2))
-    else:
-        print_comparison(found, Console())
-
-
-def end(found: "Comparison") -> None:
-    """End with the comparison's exit code; what could not be checked at all is explained."""
-    from resray.compare.conditions import never_checked
-
-    if found.exit_code == 1:
-        raise typer.Exit(1)
-    if found.exit_code == 2:
-        raise InputError(never_checked(found.checks))

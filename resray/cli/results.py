@@ -12,6 +12,7 @@ from resray.cli.options import (
     SeedsOption,
     SelectOption,
     TrustOption,
+    option,
     parse_seeds,
     path_option,
 )
@@ -26,24 +27,22 @@ ResultsArgument = Annotated[
         parser=partial(user_path, option="results"),
     ),
 ]
-CheckpointOption = Annotated[
-    str, typer.Option("--checkpoint", help="best, last, or one such as epoch-0010.")
-]
+CheckpointOption = Annotated[str, option("--checkpoint", "best, last, or one such as epoch-0010.")]
 OrderOption = Annotated[
     str | None,
-    typer.Option("--order", help="Of flat rows of pixels in INPUT: hwc, or chw as CIFAR's."),
+    option("--order", "Of flat rows of pixels in INPUT: hwc, or chw as CIFAR's."),
 ]
-BatchSizeOption = Annotated[int, typer.Option("--batch-size", help="Images per forward pass.")]
+BatchSizeOption = Annotated[int, option("--batch-size", "Images per forward pass.")]
 
 
 def evaluate(
+    context: typer.Context,
     path: ResultsArgument,
     kind: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--kind",
-            help="test, tta, ensemble, corruptions, calibration, foreign or all (default); "
-            "repeatable.",
+            "test, tta, ensemble, corruptions, calibration, foreign or all (default); repeatable.",
         ),
     ] = None,
     select: SelectOption = None,
@@ -55,40 +54,32 @@ def evaluate(
         path_option("--input", "Kind foreign: the file, or folder, of images."),
     ] = None,
     order: OrderOption = None,
-    ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="One ensemble of all selected trials.")
-    ] = False,
-    limit: Annotated[
-        int | None, typer.Option("--limit", help="Only N test images, class-balanced.")
-    ] = None,
+    ensemble: Annotated[bool, option("--ensemble", "One ensemble of all selected trials.")] = False,
+    limit: Annotated[int | None, option("--limit", "Only N test images, class-balanced.")] = None,
     batch_size: BatchSizeOption = 500,
     trust: TrustOption = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Evaluate also what the results hold already.")
+        bool, option("--force", "Evaluate also what the results hold already.")
     ] = False,
 ) -> None:
     """Evaluate stored checkpoints beyond the test set, and add what comes of it to the results."""
     from resray.evaluate import Evaluation, run_evaluation
 
+    passed_on = ("checkpoint", "data_dir", "order", "ensemble", "limit", "batch_size", "force")
     asked = Evaluation(
         results=path,
         kinds=tuple(kind or ("all",)),
         select=tuple(select or ()),
         seeds=parse_seeds(seeds),
-        checkpoint=checkpoint,
-        data_dir=data_dir,
         input=input_file,
-        order=order,  # type: ignore[arg-type]  # checked by the library
-        ensemble=ensemble,
-        limit=limit,
-        batch_size=batch_size,
         trusted=trust,
-        force=force,
+        **{key: context.params[key] for key in passed_on},
     )
     run_evaluation(asked, Console())
 
 
 def predict(
+    context: typer.Context,
     paths: Annotated[
         list[Path],
         typer.Argument(
@@ -99,16 +90,16 @@ def predict(
         ),
     ],
     output: Annotated[Path, path_option("--output", "The CSV to write.")] = Path("predictions.csv"),
-    views: Annotated[int, typer.Option("--views", help="Test-time views: 1, 5 or 10.")] = 1,
+    views: Annotated[int, option("--views", "Test-time views: 1, 5 or 10.")] = 1,
     order: OrderOption = None,
     batch_size: BatchSizeOption = 500,
     trust: TrustOption = False,
     names: Annotated[
         bool,
-        typer.Option("--names/--no-names", help="Write the classes' names too, as Class."),
+        option("--names/--no-names", "Write the classes' names too, as Class."),
     ] = True,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace an output that predict did not write.")
+        bool, option("--force", "Replace an output that predict did not write.")
     ] = False,
 ) -> None:
     """Predict the classes of images from elsewhere: a CSV with the columns ID,Label,Class."""
@@ -117,15 +108,11 @@ def predict(
     *checkpoints, images = paths
     if not checkpoints:
         raise InputError(f"predict: name a checkpoint and the images; there is only {images}")
+    passed_on = ("output", "views", "order", "batch_size", "names", "force")
     asked = Prediction(
         checkpoints=tuple(checkpoints),
         input=images,
-        output=output,
-        views=views,
-        order=order,  # type: ignore[arg-type]  # checked by the library
-        batch_size=batch_size,
         trusted=trust,
-        names=names,
-        force=force,
+        **{key: context.params[key] for key in passed_on},
     )
     run_prediction(asked, Console())

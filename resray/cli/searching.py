@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,40 +10,131 @@ import typer
 from rich.console import Console
 
 from resray.cli import options as shared
-from resray.cli import search_options as tuning
 from resray.cli.display import duplicate
-from resray.cli.outcomes import outcome_facts, print_outcome, readable
+from resray.cli.options import option
+from resray.cli.studies import outcome_facts, print_outcome, readable
 from resray.errors import InputError
 from resray.hints import command
 
 if TYPE_CHECKING:
     from resray.report.search import Search
-    from resray.search.budget import Budget
     from resray.tune import Tune, TuneOutcome
 
 SETTINGS = ("method", "samples", "seed", "scheduler", "grace", "reduction_factor", "rung_schedule",
             "confirm", "audit")  # fmt: skip
 """Options that take the place of what the study file says under ``search``."""
 
+searched = partial(option, rich_help_panel="What is searched")
+stopped = partial(option, rich_help_panel="What is stopped early")
+after = partial(option, rich_help_panel="After the search")
+budgeted = partial(option, rich_help_panel="Budget")
+
+SpaceOption = Annotated[
+    list[str] | None,
+    searched(
+        "--space",
+        "Only spaces whose name matches (`resray show STUDY`); repeatable.",
+        metavar="GLOB",
+    ),
+]
+MethodOption = Annotated[
+    str | None,
+    searched(
+        "--method",
+        "Every combination, points drawn at random, or proposed by Optuna.",
+        metavar="grid|random|tpe",
+    ),
+]
+SamplesOption = Annotated[
+    int | None,
+    searched(
+        "--samples",
+        "grid: draws of what is no grid, for each combination; else: points in all.",
+        min=1,
+    ),
+]
+SearchSeedOption = Annotated[
+    int | None,
+    searched(
+        "--seed", "Of drawing, order and audit: the same seed searches the same points.", min=0
+    ),
+]
+OneSeedOption = Annotated[
+    str | None,
+    searched(
+        "--seeds", "The one seed of all trainings (default: the study's first).", metavar="SEED"
+    ),
+]
+SchedulerOption = Annotated[
+    str | None,
+    stopped(
+        "--scheduler", "Who stops trials: see docs/search.md.", metavar="asha|halving|median|none"
+    ),
+]
+GraceOption = Annotated[int | None, stopped("--grace", "Epochs before the first decision.", min=1)]
+ReductionFactorOption = Annotated[
+    int | None,
+    stopped(
+        "--reduction-factor",
+        "One of so many goes on, to a rung that is so many times longer.",
+        min=2,
+    ),
+]
+RungScheduleOption = Annotated[
+    str | None,
+    stopped(
+        "--rung-schedule",
+        "A rung looks into the full schedule, or trains one of its own length.",
+        metavar="full|rescaled",
+    ),
+]
+ConfirmOption = Annotated[
+    int | None,
+    after("--confirm", "Fresh seeds with which the winner is trained in full and tested.", min=0),
+]
+AuditOption = Annotated[
+    int | None,
+    after(
+        "--audit", "Stopped trials, drawn at random, that are trained to the end after all.", min=0
+    ),
+]
+TimeBudgetOption = Annotated[
+    str | None,
+    budgeted("--time-budget", "Of this command; what runs then is stopped.", metavar="2h30m"),
+]
+MaxGpuHoursOption = Annotated[
+    float | None, budgeted("--max-gpu-hours", "Of the whole search, whichever command spent them.")
+]
+MaxCostOption = Annotated[
+    float | None, budgeted("--max-cost", "The same in money; needs --price-per-gpu-hour.")
+]
+PricePerGpuHourOption = Annotated[
+    float | None,
+    budgeted("--price-per-gpu-hour", "What a GPU costs in an hour; shows what was spent."),
+]
+FailFastOption = Annotated[
+    bool, option("--fail-fast", "End the search when a trial fails, other than by diverging.")
+]
+
 
 def tune(
     context: typer.Context,
     study: shared.StudyArgument,
-    spaces: tuning.SpaceOption = None,
-    method: tuning.MethodOption = None,
-    samples: tuning.SamplesOption = None,
-    seed: tuning.SearchSeedOption = None,
-    seeds: tuning.OneSeedOption = None,
-    scheduler: tuning.SchedulerOption = None,
-    grace: tuning.GraceOption = None,
-    reduction_factor: tuning.ReductionFactorOption = None,
-    rung_schedule: tuning.RungScheduleOption = None,
-    confirm: tuning.ConfirmOption = None,
-    audit: tuning.AuditOption = None,
-    time_budget: tuning.TimeBudgetOption = None,
-    max_gpu_hours: tuning.MaxGpuHoursOption = None,
-    max_cost: tuning.MaxCostOption = None,
-    price_per_gpu_hour: tuning.PricePerGpuHourOption = None,
+    spaces: SpaceOption = None,
+    method: MethodOption = None,
+    samples: SamplesOption = None,
+    seed: SearchSeedOption = None,
+    seeds: OneSeedOption = None,
+    scheduler: SchedulerOption = None,
+    grace: GraceOption = None,
+    reduction_factor: ReductionFactorOption = None,
+    rung_schedule: RungScheduleOption = None,
+    confirm: ConfirmOption = None,
+    audit: AuditOption = None,
+    time_budget: TimeBudgetOption = None,
+    max_gpu_hours: MaxGpuHoursOption = None,
+    max_cost: MaxCostOption = None,
+    price_per_gpu_hour: PricePerGpuHourOption = None,
     variant: shared.VariantOption = None,
     overrides: shared.SetOption = None,
     quick: shared.QuickOption = False,
@@ -56,7 +148,7 @@ def tune(
     workers_per_trial: shared.WorkersPerTrialOption = None,
     cpus_per_trial: shared.CpusPerTrialOption = None,
     max_failures: shared.MaxFailuresOption = 3,
-    fail_fast: tuning.FailFastOption = False,
+    fail_fast: FailFastOption = False,
     address: shared.AddressOption = None,
     out: shared.OutOption = Path(),
     trust: shared.TrustOption = False,
@@ -87,15 +179,22 @@ def tune(
 
 def asked_for(context: typer.Context) -> "Tune":
     """Return what the command line asks to search. Raises InputError for what it cannot mean."""
+    from resray.search.budget import Budget, parse_duration
+    from resray.tune import Tune
+
     typed = context.params
-    options, budget = shared.study_options(context), budget_from(typed)
+    options, time = shared.study_options(context), typed["time_budget"]
+    budget = Budget(
+        seconds=None if time is None else parse_duration(time),
+        gpu_hours=typed["max_gpu_hours"],
+        cost=typed["max_cost"],
+        price_per_gpu_hour=typed["price_per_gpu_hour"],
+    )
     if options.seeds is not None and len(options.seeds) > 1:
         raise InputError(
             f"--seeds {typed['seeds']}: a search trains each point with one seed; give one, and "
             "choose with --confirm how many fresh ones the winner gets"
         )
-    from resray.tune import Tune
-
     passed_on = ("study", "data_dir", "out", "address", "max_failures", "fail_fast", "force")
     return Tune(
         options=options,
@@ -104,19 +203,6 @@ def asked_for(context: typer.Context) -> "Tune":
         request=shared.run_request(context),
         budget=budget,
         **{key: typed[key] for key in passed_on},
-    )
-
-
-def budget_from(typed: dict[str, Any]) -> "Budget":
-    """Return what the search may spend, from the options of a command."""
-    from resray.search.budget import Budget, parse_duration
-
-    time = typed["time_budget"]
-    return Budget(
-        seconds=None if time is None else parse_duration(time),
-        gpu_hours=typed["max_gpu_hours"],
-        cost=typed["max_cost"],
-        price_per_gpu_hour=typed["price_per_gpu_hour"],
     )
 
 
@@ -159,6 +245,8 @@ def reported(outcome: "TuneOutcome") -> "Search | None":
 
 def print_tuned(outcome: "TuneOutcome") -> None:
     """Print what came of a search, for people."""
+    from resray.report import search_words as words
+
     search = reported(outcome)
     for note in outcome.notes:
         print(note)
@@ -170,7 +258,8 @@ def print_tuned(outcome: "TuneOutcome") -> None:
     if outcome.gpu_hours:
         cost = "" if outcome.cost is None else f", {outcome.cost:.2f} at the given price"
         print(f"Spent:   {outcome.gpu_hours:.2f} GPU-hours{cost}, by all searches in this folder")
-    print_outcome(outcome, states_of(search) if search else None)
+    states = (words.outcome(search), words.confirmation_states(search)) if search else ()
+    print_outcome(outcome, " ".join(filter(None, states)) or None)
 
 
 def sentences(search: "Search") -> Iterator[str]:
@@ -186,13 +275,6 @@ def sentences(search: "Search") -> Iterator[str]:
         yield from words.audit_words(search)
 
 
-def states_of(search: "Search") -> str:
-    """Return what became of the points and of the confirmations."""
-    from resray.report.search_words import confirmation_states, outcome
-
-    return " ".join(filter(None, (outcome(search), confirmation_states(search))))
-
-
 def best(
     study: Annotated[
         str,
@@ -205,10 +287,8 @@ def best(
     out: Annotated[
         Path, shared.path_option("--out", "The folder that holds results/STUDY/, as for `tune`.")
     ] = Path(),
-    force: Annotated[
-        bool, shared.option("--force", "Replace a file that says something else.")
-    ] = False,
-    as_json: Annotated[bool, shared.option("--json", "Print it as JSON.")] = False,
+    force: Annotated[bool, option("--force", "Replace a file that says something else.")] = False,
+    as_json: Annotated[bool, option("--json", "Print it as JSON.")] = False,
 ) -> None:
     """Print the winner of a search, and write its recipe as a study file that `bench` takes."""
     from resray import best as library
@@ -216,10 +296,12 @@ def best(
     found = library.find_best(study, out)
     if as_json:
         written = library.write_best(found, output, force=force)
-        rows = {"confirmations": [readable(row) for row in found.confirmations]}
-        audited = found.better_audited and readable(found.better_audited)
-        told = {**library.best_facts(found), **rows, "better_audited": audited}
-        facts = {**told, "study_file": str(written)}
+        facts = {
+            **library.best_facts(found),
+            "confirmations": [readable(row) for row in found.confirmations],
+            "better_audited": found.better_audited and readable(found.better_audited),
+            "study_file": str(written),
+        }
         print(json.dumps(facts, default=str, indent=2))
         return
     library.print_best(found, Console())

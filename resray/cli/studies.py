@@ -1,17 +1,18 @@
-"""Commands about studies: list, show, bench."""
+"""Commands about studies, networks and the machine: list, show, bench, model, doctor."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from resray.cli import options as shared
 from resray.cli.display import duplicate
-from resray.cli.outcomes import outcome_facts, print_outcome
+from resray.cli.options import option
 from resray.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def show(
     trust: shared.TrustOption = False,
 ) -> None:
     """Show a study: its trials, how recipes differ, what was published, and what it will cost."""
-    from resray.show import print_study
+    from resray.show.study import print_study
 
     print_study(study, shared.study_options(context), Console())
 
@@ -64,7 +65,7 @@ def bench(
         ),
     ] = None,
     every: Annotated[
-        bool, shared.option("--all", "Every study that comes with resray, one after another.")
+        bool, option("--all", "Every study that comes with resray, one after another.")
     ] = False,
     select: shared.SelectOption = None,
     ablate: shared.AblateOption = None,
@@ -126,9 +127,9 @@ def chosen_studies(study: str | None, every: bool, typed: Mapping[str, Any]) -> 
         names = ", ".join(study_files())
         wish = f"name one study ({names}, or a YAML file), or type --all"
         raise InputError(f"bench: {wish}{', not both' if every else ''}")
-    for option in ("select", "ablate", "variant"):
-        if every and typed[option]:
-            raise InputError(f"--{option}: for one study only; name it in place of --all")
+    for name in ("select", "ablate", "variant"):
+        if every and typed[name]:
+            raise InputError(f"--{name}: for one study only; name it in place of --all")
     return list(study_files()) if study is None else [study]
 
 
@@ -143,3 +144,103 @@ def asked_for(study: str, context: typer.Context) -> "Bench":
         request=shared.run_request(context),
         **{key: typed[key] for key in ("data_dir", "out", "address", "max_failures", "force")},
     )
+
+
+def model(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="resnet18, wrn-28-10, torchvision:NAME, timm:NAME, module:function"
+        ),
+    ],
+    classes: Annotated[int, option("--classes", "Classes to tell apart.", min=1)] = 10,
+    image_size: Annotated[int, option("--image-size", "Side of the images in pixels.", min=1)] = 32,
+    depth: Annotated[int, option("--depth", "Levels of modules within modules.", min=1)] = 3,
+    overrides: Annotated[
+        list[str] | None,
+        option("--set", "Change it: stem=imagenet; repeatable.", metavar="KEY=VALUE"),
+    ] = None,
+    trust: shared.TrustOption = False,
+) -> None:
+    """Show a network layer by layer: output shapes, parameters and multiply-adds."""
+    from resray.model_table import print_model
+    from resray.study.overrides import model_from
+
+    spec = model_from(name, overrides or [])
+    print_model(spec, classes, image_size, Console(), depth, trusted=trust)
+
+
+def doctor(data_dir: shared.DataDirOption = None) -> None:
+    """Say what is installed, what the machine can do, and what is missing."""
+    from resray.doctor import diagnose
+
+    checks = diagnose(data_dir)
+    table = Table("check", "state", "found", "what to do")
+    colours = {"ok": "green", "warning": "yellow", "missing": "red"}
+    for check in checks:
+        state = f"[{colours[check.state]}]{check.state}[/]"
+        table.add_row(check.name, state, check.found, check.advice)
+    Console().print(table)
+    raise typer.Exit(1 if any(check.state == "missing" for check in checks) else 0)
+
+
+if TYPE_CHECKING:
+    from resray.bench import Outcome
+
+WRITTEN_AS_JSON = ("recipe", "reductions", "search", "point")
+"""Columns of trials whose text is JSON."""
+
+
+def outcome_facts(outcome: "Outcome") -> dict[str, Any]:
+    """Return what came of a run for ``--json``."""
+    return {
+        "results": str(outcome.results),
+        "report": str(outcome.report),
+        "exit_code": outcome.exit_code,
+        "summary": outcome.summary,
+        "skipped": outcome.skipped,
+        "trials": outcome.trials,
+    }
+
+
+def readable(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of the trials table with what it holds as JSON taken apart."""
+    from resray.search.best import parsed_or_text
+
+    parsed = {key: parsed_or_text(row[key]) for key in WRITTEN_AS_JSON if row.get(key)}
+    return {**row, **parsed}
+
+
+def print_outcome(outcome: "Outcome", states: str | None = None) -> None:
+    """Print what came of a run, for people: failed trials, states, and where the results are.
+
+    ``states`` says what became of the trials; None shows each of them and counts them by state.
+    """
+    skipped = f" ({outcome.skipped} had ended before)" if outcome.skipped else ""
+    for row in outcome.rows:
+        if row["status"] == "failed":
+            print(failure(row))
+    if states is None:
+        Console().print(trial_table(outcome.trials))
+        states = ", ".join(f"{count} {state}" for state, count in outcome.summary.items())
+    print(f"{states}{skipped}\nResults: {outcome.results}\nReport:  {outcome.report}")
+
+
+def failure(row: Mapping[str, Any]) -> str:
+    """Return which trial failed, of what, and where its traceback lies."""
+    traceback = f" (traceback: {row['traceback']})" if row.get("traceback") else ""
+    cause = f"{row['error_class']}: {row['error_message']}{traceback}"
+    return f"{row['name']} (seed {row['seed']}): {cause}"
+
+
+def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return what each trial came to, as the trials table and the report have it."""
+    from resray.orchestration.progress import SELECTED, selected_cells
+
+    table = Table("trial", "state", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("seed", "starts", *SELECTED):
+        table.add_column(column, justify="right")
+    for row in rows:
+        counts = str(row["seed"]), str(row["attempts"])
+        table.add_row(Text(row["name"]), row["status"], *counts, *selected_cells(row))
+    return table

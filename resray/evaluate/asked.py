@@ -1,12 +1,12 @@
 """What the user asks of `resray evaluate`, and which trials that means."""
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from resray.data.foreign import ORDERS, Order
 from resray.errors import InputError, unknown
 from resray.results.store import ResultStore, Row, read_table
+from resray.study.expand import matching
 
 KINDS = {
     "test": "accuracy and loss on the test set, also by class, and the confusion matrix",
@@ -86,12 +86,8 @@ def selected_trials(asked: Evaluation, store: ResultStore) -> list[Row]:
     identities = read_table(asked.results, "trials")["trial_id"]
     rows = [row for identity in identities if (row := store.trial(identity)) is not None]
     rows = [row for row in rows if row["role"] != "search"]
-    names = sorted({row["name"] for row in rows})
-    for glob in asked.select:
-        if not any(fnmatchcase(name, glob) for name in names):
-            raise InputError(unknown("--select", glob, names))
-    globs = asked.select or ("*",)
-    rows = [row for row in rows if any(fnmatchcase(row["name"], glob) for glob in globs)]
+    names = matching(sorted({row["name"] for row in rows}), asked.select, "--select")
+    rows = [row for row in rows if row["name"] in names]
     seeds = sorted({row["seed"] for row in rows})
     for seed in asked.seeds or ():
         if seed not in seeds:

@@ -1,13 +1,17 @@
-"""How each kind of evaluation of one checkpoint is done; what is known is not done again."""
+"""How each kind of evaluation of a checkpoint, or of several, is done; what is known is not."""
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 
 from resray.data.corruptions import CONDITIONS, corrupt
+from resray.errors import InputError
 from resray.evaluate.ledger import Counts, Ledger, Values
 from resray.evaluate.subject import Subject
+from resray.results.store import Row
 from resray.training.prediction import VIEWS
 from resray.training.scores import (
     calibration,
@@ -17,22 +21,17 @@ from resray.training.scores import (
     scores,
 )
 
-Say = Callable[[str], None]
-"""Tells the user what is being done."""
 
-
-def evaluate_test(subject: Subject, ledger: Ledger, say: Say) -> None:
+def evaluate_test(subject: Subject, ledger: Ledger) -> None:
     """Accuracy and loss on the test set, the accuracy of each class and the confusion matrix."""
     names, test = subject.class_names, subject.test
 
     def measure() -> Values:
-        say("test")
         by_class = class_accuracies(subject.probabilities, test.labels)
         ledger.put_classes("test", {names[label]: found for label, found in by_class.items()})
         return scores(subject.probabilities, test.labels)
 
     def count() -> Counts:
-        say("confusion")
         counts = confusion(subject.probabilities, test.labels)
         return {(names[label], names[taken]): count for (label, taken), count in counts.items()}
 
@@ -40,9 +39,9 @@ def evaluate_test(subject: Subject, ledger: Ledger, say: Say) -> None:
     ledger.count_once("test", len(test), count)
 
 
-def evaluate_views(subject: Subject, ledger: Ledger, say: Say) -> None:
+def evaluate_views(subject: Subject, ledger: Ledger) -> None:
     """The mean over 5 and over 10 views of each test image."""
-    mean = MeanOverViews(subject, say)
+    mean = MeanOverViews(subject, ledger.say)
     for count in VIEWS[1:]:
         ledger.once("tta", f"{count} views", len(subject.test), partial(mean.measure, count))
 
@@ -50,7 +49,7 @@ def evaluate_views(subject: Subject, ledger: Ledger, say: Say) -> None:
 class MeanOverViews:
     """Sums up the views' probabilities, each computed once."""
 
-    def __init__(self, subject: Subject, say: Say) -> None:
+    def __init__(self, subject: Subject, say: Callable[[str], None]) -> None:
         self.subject, self.say = subject, say
         self.total = torch.zeros((), dtype=torch.float64)
         self.views = 0
@@ -68,57 +67,47 @@ class MeanOverViews:
         return scores(self.total / count, self.subject.test.labels)
 
 
-def evaluate_corruptions(subject: Subject, ledger: Ledger, say: Say) -> None:
+def evaluate_corruptions(subject: Subject, ledger: Ledger) -> None:
     """The accuracy under every corruption, and its mean over all of them."""
+    test = subject.test
 
-    def mean() -> Values:
-        accuracies = [
-            corruption_accuracy(subject, ledger, say, kind, severity)
-            for kind, severity in CONDITIONS
-        ]
-        return {"accuracy": sum(accuracies) / len(accuracies)}
-
-    ledger.once("corruptions", "mean", len(subject.test), mean)
-
-
-def corruption_accuracy(
-    subject: Subject, ledger: Ledger, say: Say, kind: str, severity: int
-) -> float:
-    """Return the accuracy under one corruption."""
-    condition, test = f"{kind} {severity}", subject.test
-
-    def measure() -> Values:
-        say(condition)
+    def accuracy(kind: str, severity: int) -> Values:
         probabilities = subject.predictor.probabilities(corrupt(test.images, kind, severity))
         return {"accuracy": scores(probabilities, test.labels)["accuracy"]}
 
-    return ledger.once("corruptions", condition, len(test), measure, show=False)["accuracy"]
+    def mean() -> Values:
+        accuracies = []
+        for kind, severity in CONDITIONS:
+            measure, condition = partial(accuracy, kind, severity), f"{kind} {severity}"
+            found = ledger.once("corruptions", condition, len(test), measure, show=False)
+            accuracies.append(found["accuracy"])
+        return {"accuracy": sum(accuracies) / len(accuracies)}
+
+    ledger.once("corruptions", "mean", len(test), mean)
 
 
-def evaluate_calibration(subject: Subject, ledger: Ledger, say: Say) -> None:
+def evaluate_calibration(subject: Subject, ledger: Ledger) -> None:
     """Expected calibration error and mean confidence on the test set."""
-
-    def measure() -> Values:
-        say("calibration")
-        return calibration(subject.probabilities, subject.test.labels)
-
-    ledger.once("calibration", None, len(subject.test), measure)
+    test = subject.test
+    ledger.once(
+        "calibration", None, len(test), lambda: calibration(subject.probabilities, test.labels)
+    )
 
 
-def evaluate_foreign(subject: Subject, ledger: Ledger, say: Say) -> None:
+def evaluate_foreign(subject: Subject, ledger: Ledger) -> None:
     """Mean confidence on the images of ``--input``; with labels, accuracy and loss too."""
-    foreign, name = subject.foreign, subject.foreign_name
+    foreign = subject.foreign
 
     def measure() -> Values:
-        say(name)
         probabilities = subject.predictor.probabilities(foreign.images)
         scored = {} if foreign.labels is None else scores(probabilities, foreign.labels)
         return {**scored, "confidence": mean_confidence(probabilities)}
 
-    ledger.once("foreign", name, len(foreign), measure, checksum=foreign.checksum)
+    name, checksum = subject.foreign_name, foreign.checksum
+    ledger.once("foreign", name, len(foreign), measure, checksum=checksum)
 
 
-OF_ONE: dict[str, Callable[[Subject, Ledger, Say], None]] = {
+OF_ONE: dict[str, Callable[[Subject, Ledger], None]] = {
     "test": evaluate_test,
     "tta": evaluate_views,
     "corruptions": evaluate_corruptions,
@@ -126,3 +115,62 @@ OF_ONE: dict[str, Callable[[Subject, Ledger, Say], None]] = {
     "foreign": evaluate_foreign,
 }
 """The kinds that one checkpoint suffices for."""
+
+
+def groups(subjects: Sequence[Subject], *, across_trials: bool) -> list[list[Subject]]:
+    """Return who forms an ensemble: the seeds of each recipe, or all, where there are several.
+
+    Raises InputError if ``across_trials`` and there is but one, or they differ in classes or in
+    test images.
+    """
+    if across_trials:
+        if len(subjects) < 2:
+            raise InputError("--ensemble: needs at least two trials; select more")
+        _require_same_test(subjects)
+        return [list(subjects)]
+    by_recipe: dict[str, list[Subject]] = {}
+    for subject in subjects:
+        by_recipe.setdefault(subject.recipe.model_dump_json(), []).append(subject)
+    return [members for members in by_recipe.values() if len(members) > 1]
+
+
+def _require_same_test(subjects: Sequence[Subject]) -> None:
+    first = subjects[0]
+    for other in subjects[1:]:
+        same = other.class_names == first.class_names and torch.equal(
+            other.test.labels, first.test.labels
+        )
+        if not same or other.row["dataset_checksum"] != first.row["dataset_checksum"]:
+            raise InputError(
+                f"--ensemble: {other.row['name']} and {first.row['name']} were not tested on the "
+                "same images; leave one of them out with --select"
+            )
+
+
+def ensemble_identity(members: Sequence[Subject], device: str) -> Row:
+    """Return the columns that all rows of an ensemble share."""
+    identities = sorted(member.row["trial_id"] for member in members)
+    names = list(dict.fromkeys(member.row["name"] for member in members))
+    epochs = ",".join(str(member.epoch) for member in members)
+    return {
+        "trial_id": hashlib.sha256(json.dumps(identities).encode()).hexdigest()[:16],
+        "study": members[0].row["study"],
+        "name": " + ".join(names),
+        "seed": None,
+        "members": json.dumps([member.row["trial_id"] for member in members]),
+        "checkpoint": f"{members[0].path.name}@{epochs}",
+        "epoch": None,
+        "dataset_checksum": members[0].row["dataset_checksum"],
+        "device": device,
+    }
+
+
+def evaluate_ensemble(members: Sequence[Subject], ledger: Ledger) -> None:
+    """Accuracy and loss of the members' mean probabilities on the test set."""
+    test = members[0].test
+
+    def measure() -> Values:
+        mean = torch.stack([member.probabilities for member in members]).mean(0)
+        return scores(mean, test.labels)
+
+    ledger.once("ensemble", f"{len(members)} members", len(test), measure)

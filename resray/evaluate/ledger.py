@@ -37,6 +37,8 @@ class Ledger:
     store: ResultStore
     identity: Row
     """The columns that all its rows share."""
+    say: Callable[[str], None]
+    """Tells the user what is being measured."""
     force: bool = False
     """Know nothing of earlier commands."""
     shown: list[Shown] = field(default_factory=list)
@@ -62,6 +64,8 @@ class Ledger:
         """
         checksum = checksum or self.identity["dataset_checksum"]
         known = self._known(kind, condition, images, checksum)
+        if not known:
+            self.say(condition or kind)
         values = known[0] if known else measure()
         images = known[1] if known else images
         if not known:
@@ -87,6 +91,7 @@ class Ledger:
         """
         cells = [row for row in self._earlier if self._is_cell(row, kind)]
         if sum(row["value"] for row in cells) < images:
+            self.say("confusion")
             self._put_counts(kind, measure())
 
     def _put_counts(self, kind: str, counts: Counts) -> None:

@@ -17,8 +17,7 @@ from resray.evaluate.asked import (
     wanted_kinds,
     with_checkpoint,
 )
-from resray.evaluate.ensembles import ensemble_identity, evaluate_ensemble, groups
-from resray.evaluate.kinds import OF_ONE
+from resray.evaluate.kinds import OF_ONE, ensemble_identity, evaluate_ensemble, groups
 from resray.evaluate.ledger import Ledger, Shown
 from resray.evaluate.subject import Subject, TestSets
 from resray.hints import command
@@ -47,8 +46,10 @@ def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
     store = ResultStore(asked.results)
     selected = selected_trials(asked, store)
     rows = with_checkpoint(asked, selected)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
     try:
-        with writer_lock(asked.results), make_progress(console) as progress:
+        with writer_lock(asked.results), bar as progress:
             evaluator = Evaluator(asked, kinds, store, progress)
             results = evaluator.run(rows)
     except KeyboardInterrupt:
@@ -90,31 +91,26 @@ class Evaluator:
         return results
 
     def _evaluate(self, subject: Subject) -> list[Shown]:
-        ledger = Ledger(self.store, subject.identity(self.device_name), self.asked.force)
-        label = trial_label(subject.row)
+        ledger = self._ledger(subject.identity(self.device_name))
         for kind in self.kinds:
             if kind in OF_ONE:
-                OF_ONE[kind](subject, ledger, lambda what: self._say(f"{label}: {what}"))
+                OF_ONE[kind](subject, ledger)
         return ledger.shown
 
     def _ensembles(self, subjects: list[Subject]) -> list[Shown]:
         results = []
         for members in groups(subjects, across_trials=self.asked.ensemble):
-            identity = ensemble_identity(members, self.device_name)
-            self._say(f"{identity['name']}: ensemble of {len(members)}")
-            ledger = Ledger(self.store, identity, self.asked.force)
+            ledger = self._ledger(ensemble_identity(members, self.device_name))
             evaluate_ensemble(members, ledger)
             results += ledger.shown
         return results
 
-    def _say(self, text: str) -> None:
-        self.progress.update(self.task, description=escape(text))
+    def _ledger(self, identity: Row) -> Ledger:
+        def say(what: str) -> None:
+            text = escape(f"{trial_label(identity)}: {what}")
+            self.progress.update(self.task, description=text)
 
-
-def make_progress(console: Console) -> Progress:
-    """Return a bar over the trials that goes when they are done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+        return Ledger(self.store, identity, say, self.asked.force)
 
 
 def trial_label(row: Row) -> str:
@@ -145,8 +141,7 @@ def print_results(
 
 def values_text(shown: Shown) -> str:
     """Return a result's values with their units."""
-    formats = {"loss": "{:.4f}"}
     return ", ".join(
-        f"{metric.replace('_', ' ')} {formats.get(metric, '{:.2f} %').format(value)}"
+        f"{metric.replace('_', ' ')} " + (f"{value:.4f}" if metric == "loss" else f"{value:.2f} %")
         for metric, value in shown.values.items()
     )

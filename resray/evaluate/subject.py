@@ -1,11 +1,11 @@
 """One trial's checkpoint, and the images that it is evaluated on."""
 
 import os
-from functools import cached_property
+from functools import cache, cached_property, partial
 
 import torch
 
-from resray.data.dataset import Dataset, Images
+from resray.data.dataset import Images
 from resray.data.foreign import ForeignImages, numbers_that_mislead, read_foreign
 from resray.data.sources import open_dataset
 from resray.data.splits import balanced_order, take
@@ -22,16 +22,16 @@ class TestSets:
 
     def __init__(self, asked: Evaluation) -> None:
         self.asked = asked
-        self._datasets: dict[str, Dataset] = {}
-        self._foreign: dict[tuple[tuple[str, ...], int], ForeignImages] = {}
         self.warnings: set[str] = set()
+        self.open = cache(partial(open_dataset, data_dir=asked.data_dir))
+        self.foreign = cache(self._read)
 
     def test(self, spec: Data, row: Row) -> Images:
         """Return the test images that a trial was tested on, at its size, or ``--limit`` of them.
 
         Raises DataError if the dataset is not the one that the trial was trained on.
         """
-        dataset = self._open(spec)
+        dataset = self.open(spec)
         if dataset.checksum != row["dataset_checksum"]:
             raise DataError(
                 f"{dataset.source}: checksum {dataset.checksum[:12]} is not that of the data that "
@@ -42,23 +42,11 @@ class TestSets:
         order = balanced_order(dataset.test.labels, spec.split_seed)
         return take(dataset.test, order, min(limits, default=None), spec.image_size)
 
-    def _open(self, spec: Data) -> Dataset:
-        key = spec.model_dump_json()
-        if key not in self._datasets:
-            self._datasets[key] = open_dataset(spec, self.asked.data_dir)
-        return self._datasets[key]
-
-    def foreign(self, class_names: tuple[str, ...], image_size: int) -> ForeignImages:
-        """Return the images of ``--input`` at the network's size.
+    def _read(self, names: tuple[str, ...], size: int) -> ForeignImages:
+        """Return the images of ``--input`` at a network's size.
 
         Raises DataError if they cannot be read, or do not fit the network's classes.
         """
-        key = (class_names, image_size)
-        if key not in self._foreign:
-            self._foreign[key] = self._read(*key)
-        return self._foreign[key]
-
-    def _read(self, names: tuple[str, ...], size: int) -> ForeignImages:
         path, order = self.asked.input, self.asked.order
         assert path is not None, "wanted_kinds asks for it"
         found = read_foreign(path, class_names=names, image_size=size, order=order)
@@ -71,26 +59,22 @@ class Subject:
     """A checkpoint under evaluation."""
 
     def __init__(self, row: Row, asked: Evaluation, sets: TestSets, device: torch.device) -> None:
-        self.row, self.sets, self.device = row, sets, device
-        self.batch_size = asked.batch_size
+        self.row, self.asked, self.sets, self.device = row, asked, sets, device
         self.path = checkpoint_path(asked, row)
-        self.trusted = asked.trusted
         restored = load_network(self.path, trusted=asked.trusted)
         self.epoch, self.recipe = restored.epoch, restored.recipe
         self.class_names, self.image_size = restored.class_names, restored.image_size
-        self._predictor: Predictor | None = Predictor(restored, device, asked.batch_size)
+        self.predictor = Predictor(restored, device, asked.batch_size)
 
-    @property
+    @cached_property
     def predictor(self) -> Predictor:
         """The network on the device, loaded again if it was released."""
-        if self._predictor is None:
-            restored = load_network(self.path, trusted=self.trusted)
-            self._predictor = Predictor(restored, self.device, self.batch_size)
-        return self._predictor
+        restored = load_network(self.path, trusted=self.asked.trusted)
+        return Predictor(restored, self.device, self.asked.batch_size)
 
     def release(self) -> None:
         """Let the network go; what was computed with it stays."""
-        self._predictor = None
+        del self.predictor
 
     def identity(self, device: str) -> Row:
         """Return the columns that all rows of its evaluations share."""
@@ -112,9 +96,9 @@ class Subject:
     @property
     def foreign_name(self) -> str:
         """What these are called in the results: the file's or folder's name."""
-        assert self.sets.asked.input is not None
+        assert self.asked.input is not None
         # A name of the file system may hold what is no text.
-        return os.fsencode(self.sets.asked.input.resolve().name).decode(errors="backslashreplace")
+        return os.fsencode(self.asked.input.resolve().name).decode(errors="backslashreplace")
 
     @cached_property
     def probabilities(self) -> torch.Tensor:

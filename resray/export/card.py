@@ -1,19 +1,20 @@
 """The model card: README.md with the front matter that the Hugging Face hub reads."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from resray.export.facts import Facts
 from resray.export.loading import CARD, CHECKPOINTS, CONFIG, CURVES, METRICS, WEIGHTS
 from resray.export.markdown import Markdown, bullets, fenced, table, text
-from resray.export.recipe_section import recipe_table
-from resray.export.snippets import plain_snippet, resray_snippet
+from resray.models.table import runs_own_code
 from resray.report.aggregate import name_of
 from resray.report.comparison import amount, published_amount, signed_difference
 from resray.report.metrics import is_short
 from resray.report.text import duration, estimate, fixed, plural
+from resray.study.applicable import in_use
+from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe
-from resray.study.spec import Published
 
 HUB_DATASETS = {"cifar10": "uoft-cs/cifar10", "cifar100": "uoft-cs/cifar100"}
 TITLES = {
@@ -27,6 +28,20 @@ ALONE = {
     False: "the trial shared the device",
     None: "whether the trial shared the device was not recorded",
 }
+ALWAYS_SHOWN = (
+    "model.name",
+    "epochs",
+    "batch_size",
+    "optimizer.name",
+    "optimizer.lr",
+    "optimizer.momentum",
+    "optimizer.weight_decay",
+    "schedule.name",
+    "augmentation.flip",
+    "augmentation.crop_padding",
+    "precision",
+)
+"""Of a recipe, also at its default."""
 CHOICE = {
     "best": "the epoch with the highest validation accuracy",
     "last": "the last epoch that was trained",
@@ -174,7 +189,8 @@ def published(facts: Facts) -> str:
     """Return what was published, the mean of ours beside it, and what lies between them."""
     rows = [
         [
-            f"{item.published.metric}{epoch_of(item.published)}",
+            item.published.metric
+            + (f", epoch {item.published.epoch}" if item.published.epoch else ""),
             published_amount(item.published),
             amount(item.published.metric, item.measured),
             signed_difference(item),
@@ -186,11 +202,6 @@ def published(facts: Facts) -> str:
     columns = ["metric", "published", f"here, {seeds(facts)}", "difference", "note",
                "published protocol; device; source"]  # fmt: skip
     return table(columns, rows) if rows else ""
-
-
-def epoch_of(figure: Published) -> str:
-    """Return after which epoch a published figure was taken, where it is that of one."""
-    return f", epoch {figure.epoch}" if figure.epoch else ""
 
 
 def seeds(facts: Facts) -> str:
@@ -255,3 +266,97 @@ def files(config: Mapping[str, Any]) -> str:
             Markdown(f"`{CHECKPOINTS}/`: {text(listed)}"),
         ]
     )
+
+
+def recipe_table(facts: Facts, recipe: Recipe) -> str:
+    """Return what shapes the training beside resray's defaults, with what was assumed."""
+    assumed = facts.results.study.assumed if facts.results.study else {}
+    rows = [[key, shown(value), assumption(key, assumed)] for key, value in told(recipe).items()]
+    note = f"The complete recipe is in {CONFIG}. What the study's source leaves unstated is marked."
+    return table(["setting", "value", "assumed, because"], rows) + f"\n{note}\n"
+
+
+def told(recipe: Recipe) -> dict[str, Any]:
+    """Return the flattened recipe without what is off, not in use or left at its default.
+
+    A phase that switches something off is told: that is what it does.
+    """
+    parts = [{"name": part.name, **part.model_dump(mode="json", exclude_defaults=True)}
+             for part in recipe.schedule.parts]  # fmt: skip
+    given = {**in_use(flatten(recipe)), "schedule.parts": parts}
+    bare = flatten(Recipe.model_validate({"model": "resnet18", "data": "cifar10", "epochs": 1}))
+    unset = object()
+    return {
+        key: value
+        for key, value in given.items()
+        if key in ALWAYS_SHOWN
+        or key.startswith("phases.")
+        or (value is not None and value != bare.get(key, unset))
+    }
+
+
+def shown(value: Any) -> str:
+    """Return a recipe's value as a study file may write it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def assumption(key: str, assumed: Mapping[str, str]) -> str:
+    """Return why a value was assumed: for the key itself or for the part it belongs to."""
+    return next((why for name, why in assumed.items() if f"{key}.".startswith(f"{name}.")), "")
+
+
+TORCHVISION = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d")
+"""Networks that torchvision builds with the same parameter names."""
+
+
+def resray_snippet(config: Mapping[str, Any], recipe: Recipe, repository: str | None) -> str:
+    """Return code that loads the network with resray and classifies a batch."""
+    trusted = ", trusted=True" if runs_own_code(recipe.model.name) else ""
+    download = "" if repository is None else "from huggingface_hub import snapshot_download\n"
+    folder = '"."' if repository is None else f'snapshot_download("{repository}")'
+    return f"""import torch
+{download}from resray.export import load_exported
+
+folder = {folder}
+network = load_exported(folder{trusted})  # in eval mode, on the CPU
+{use_lines(config)}"""
+
+
+def plain_snippet(config: Mapping[str, Any], recipe: Recipe) -> str:
+    """Return code that loads the weights without resray: into torchvision's network if it fits."""
+    if not is_torchvisions(recipe):
+        return f"""from safetensors.torch import load_file
+
+weights = load_file("{WEIGHTS}")  # name -> tensor, for a network of the same names"""
+    name, classes = recipe.model.name, len(config["class_names"])
+    stem = "" if recipe.model.stem == "imagenet" else CIFAR_STEM
+    return f"""import torch
+from safetensors.torch import load_model
+from torchvision.models import {name}
+
+network = {name}(num_classes={classes})
+{stem}load_model(network, "{WEIGHTS}")
+network.eval()
+{use_lines(config)}"""
+
+
+CIFAR_STEM = """network.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)
+network.maxpool = torch.nn.Identity()
+"""
+
+
+def is_torchvisions(recipe: Recipe) -> bool:
+    """Return whether torchvision's network of the same name computes the same."""
+    model = recipe.model
+    return model.name in TORCHVISION and model.norm == "batch" and not model.shared_stages
+
+
+def use_lines(config: Mapping[str, Any]) -> str:
+    """Return the lines that normalise images and classify them."""
+    size = config["image_size"]
+    return f"""mean = torch.tensor({list(config["mean"])}).view(3, 1, 1)
+std = torch.tensor({list(config["std"])}).view(3, 1, 1)
+images = torch.rand(8, 3, {size}, {size})  # pixels in [0, 1]
+with torch.inference_mode():
+    logits = network((images - mean) / std)
+classes = logits.argmax(1)"""

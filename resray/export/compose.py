@@ -1,12 +1,12 @@
 """A figure's panels as one Plotly figure, with title and key: what the page shows around them."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from resray.errors import InputError
-from resray.export.axes import Cell, placed
 from resray.export.heading import (
     EDGE,
     LINE,
@@ -40,6 +40,28 @@ ABOVE = 14
 """Between a panel's title and its plot."""
 LOWEST = 60
 """Of a plot."""
+
+_AXIS = re.compile(r"([xy])axis(\d*)")
+_REFERENCE = re.compile(r"([xy])(\d*)( domain)?")
+_LINKS = ("anchor", "overlaying", "matches", "scaleanchor")
+"""An axis' keys that name another axis."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A part of the plotting area, which reaches from 0 to 1 both ways: from left, from below."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A panel's traces, layout and annotations, as parts of the whole figure."""
+
+    traces: list[Trace]
+    layout: Layout
+    annotations: list[dict[str, Any]]
 
 
 def composed(
@@ -130,7 +152,9 @@ class Grid:
         self.texts = [wrapped(str(panel.title), self.column, PANEL) for panel in panels]
         rows = [range(start, min(start + across, len(panels)))
                 for start in range(0, len(panels), across)]  # fmt: skip
-        self.plots = [max(plot_height(panels[place]) for place in row) for row in rows]
+        # Without what stands below a plot.
+        heights = [max(float(panel.layout["height"]) - BELOW, LOWEST) for panel in panels]
+        self.plots = [max(heights[place] for place in row) for row in rows]
         self.titles = [ABOVE + PANEL * LINE * max(len(self.texts[place]) for place in row)
                        for row in rows]  # fmt: skip
         self.between = sum(self.titles[1:]) + BELOW * (len(rows) - 1)
@@ -172,6 +196,62 @@ class Grid:
         }  # fmt: skip
 
 
-def plot_height(panel: Panel) -> float:
-    """Return the height of a panel's plot without what stands below it."""
-    return max(float(panel.layout["height"]) - BELOW, LOWEST)
+# --- a panel on axes of its own -----------------------------------------------------------------
+
+
+def placed(panel: Panel, number: int, cell: Cell) -> Placed:
+    """Return a panel in a cell of the figure; ``number`` counts the panels before it."""
+    names = axis_names(panel.layout, number)
+    layout: Layout = {}
+    for key, value in panel.layout.items():
+        if match := _AXIS.fullmatch(key):
+            letter, own = match.groups()
+            new = names[letter + own]
+            layout[f"{letter}axis{new[1:]}"] = axis_in(value, letter, names, cell)
+        elif key not in ("meta", "height", "margin", "annotations", "shapes", "legend", "title"):
+            layout[key] = value
+    layout["shapes"] = [moved(shape, names) for shape in panel.layout.get("shapes", [])]
+    notes = [moved(note, names) for note in panel.layout.get("annotations", [])]
+    return Placed([trace_in(trace, names, cell) for trace in panel.traces], layout, notes)
+
+
+def axis_names(layout: Layout, number: int) -> dict[str, str]:
+    """Return the new name of each of a panel's axes: ``{"x": "x3", "y": "y3", "y2": "y103"}``."""
+    keys = {"x", "y"} | {"".join(m.groups()) for key in layout if (m := _AXIS.fullmatch(key))}
+    names = {}
+    for key in keys:
+        # A panel's further axes are numbered from a hundred on: no figure has so many panels.
+        place = number + 1 + 100 * (int(key[1:] or 1) - 1)
+        names[key] = key[0] + (str(place) if place > 1 else "")
+    return names
+
+
+def axis_in(axis: Layout, letter: str, names: Mapping[str, str], cell: Cell) -> Layout:
+    """Return an axis with its part of the cell, anchored to the panel's other axis."""
+    low, high = cell.x if letter == "x" else cell.y
+    start, end = axis.get("domain", (0, 1))
+    links = {key: names.get(axis[key], axis[key]) for key in _LINKS if key in axis}
+    other = names["y" if letter == "x" else "x"]
+    domain = [low + (high - low) * start, low + (high - low) * end]
+    return {"anchor": other, **axis, **links, "domain": domain}
+
+
+def trace_in(trace: Trace, names: Mapping[str, str], cell: Cell) -> Trace:
+    """Return a trace on the panel's axes, without the keys that are the page's own."""
+    kept = {key: value for key, value in trace.items() if key != "meta"}
+    axes = {f"{letter}axis": names[trace.get(f"{letter}axis", letter)] for letter in "xy"}
+    return kept | axes | {"showlegend": False}
+
+
+def moved(item: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a shape or an annotation that refers to the panel's axes.
+
+    What refers to the paper, which was the panel's own, refers to the domain of its first axes.
+    """
+    changed = dict(item)
+    for letter in "xy":
+        old = item.get(f"{letter}ref", letter)
+        match = _REFERENCE.fullmatch(old)
+        new = names[match[1] + match[2]] + (match[3] or "") if match else f"{names[letter]} domain"
+        changed[f"{letter}ref"] = new
+    return changed

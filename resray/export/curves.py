@@ -50,7 +50,7 @@ def draw_curves(epochs: pd.DataFrame, path: Path, *, title: str, marked: int) ->
     if phases:
         draw_bands(axes[3], phases)
     for panel in axes:
-        mark_epoch(panel, marked)
+        panel.axvline(marked, color="#7F7F7F", linewidth=0.8, linestyle=(0, (6, 3)))
     axes[0].legend(loc="best", frameon=False)
     label_epochs(axes[-1], int(epochs["epoch"].max()), marked)
     figure.align_ylabels(axes[:3])
@@ -63,20 +63,22 @@ def draw_curves(epochs: pd.DataFrame, path: Path, *, title: str, marked: int) ->
 
 def draw_splits(panel: "Axes", epochs: pd.DataFrame, kind: str, label: str) -> None:
     """Draw one metric of train, validation and test, as far as each was measured."""
-    marker = "o" if len(epochs) <= FEW_EPOCHS else ""
     for split, (colour, style) in SPLITS.items():
-        values = epochs[f"{split}_{kind}"]
-        if values.notna().any():
-            panel.plot(epochs["epoch"], values, style, color=colour, label=split, marker=marker,
-                       markersize=4, linewidth=1.6)  # fmt: skip
+        if epochs[f"{split}_{kind}"].notna().any():
+            draw_line(panel, epochs, f"{split}_{kind}", style, color=colour, label=split)
     tidy(panel, label)
+
+
+def draw_line(panel: "Axes", epochs: pd.DataFrame, column: str, style: str, **look: Any) -> None:
+    """Draw a column over the epochs."""
+    marker = "o" if len(epochs) <= FEW_EPOCHS else ""
+    values = epochs[column]
+    panel.plot(epochs["epoch"], values, style, marker=marker, markersize=4, linewidth=1.6, **look)
 
 
 def draw_rate(panel: "Axes", epochs: pd.DataFrame) -> None:
     """Draw the learning rate of each epoch's last step."""
-    marker = "o" if len(epochs) <= FEW_EPOCHS else ""
-    panel.plot(epochs["epoch"], epochs["learning_rate"], "-", color=RATE_COLOUR, marker=marker,
-               markersize=4, linewidth=1.6)  # fmt: skip
+    draw_line(panel, epochs, "learning_rate", "-", color=RATE_COLOUR)
     panel.set_ylim(0, 1.08 * epochs["learning_rate"].max())
     tidy(panel, "learning rate")
 
@@ -89,16 +91,12 @@ def draw_bands(panel: "Axes", phases: Mapping[str, Sequence[Band]]) -> None:
             panel.barh(row, last - first + 1, left=first - 0.5, height=0.86, color=colour)
             panel.text((first + last) / 2, row, value, ha="center", va="center", clip_on=True,
                        fontsize="x-small", parse_math=False)  # fmt: skip
-    names = [short_name(key) for key in phases]
+    # Without their group: cutout.size of augmentation.cutout.size.
+    names = [key.partition(".")[2] or key for key in phases]
     panel.set_yticks(range(len(names)), names, fontsize="x-small", parse_math=False)
     panel.set_ylim(len(names) - 0.5, -0.5)
     panel.tick_params(axis="y", length=0)
     panel.spines[["top", "right", "left"]].set_visible(False)
-
-
-def short_name(key: str) -> str:
-    """Return a setting's key without its group: ``cutout.size`` of ``augmentation.cutout.size``."""
-    return key.partition(".")[2] or key
 
 
 def tidy(panel: "Axes", label: str) -> None:
@@ -107,11 +105,6 @@ def tidy(panel: "Axes", label: str) -> None:
     panel.grid(color=GRID_COLOUR, linewidth=0.6)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
-
-
-def mark_epoch(panel: "Axes", epoch: int) -> None:
-    """Draw a thin line at the epoch whose weights are exported."""
-    panel.axvline(epoch, color="#7F7F7F", linewidth=0.8, linestyle=(0, (6, 3)))
 
 
 def label_epochs(panel: "Axes", last: int, marked: int) -> None:

@@ -1,6 +1,7 @@
 """All tables and figures of a report: as a list, or each in a file of one folder."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 
@@ -17,10 +18,8 @@ from resray.export.formats import (
     written_sheet,
 )
 from resray.export.markdown import bullets
-from resray.export.sheets import Sheet, load
+from resray.export.sheets import load
 from resray.export.tables import all_sheets
-from resray.report.aggregate import Results
-from resray.report.plot import Figure
 
 CONTENTS = "contents.md"
 WIDTH = 88
@@ -49,18 +48,19 @@ def export_all(
         raise InputError(unknown("--format", format, (*TABLE_FORMATS, *FIGURE_FORMATS)))
     results = load(folders, select, names)
     make_folders(output)
-    sheets = report_sheets(results)
     table_format = format if format in TABLE_FORMATS else "csv"
-    for sheet in sheets:
-        write_file(output / table_path(sheet, table_format), written_sheet(sheet, table_format))
-    figures = list(drawable_figures(results).values())
+    lines = []
+    for name, sheet in all_sheets(results).items():
+        if not name.startswith("stored-"):
+            path = f"tables/{name}{ENDINGS[table_format]}"
+            write_file(output / path, written_sheet(sheet, table_format))
+            lines.append(f"{path}: {sheet.caption}")
     figure_format = format if format in FIGURE_FORMATS else "svg"
-    places = {output / figure_path(one, figure_format): one for one in figures}
+    figures = {f"figures/{name}{ENDINGS[figure_format]}": figure
+               for name, figure in drawable_figures(results).items()}  # fmt: skip
+    places = {output / path: figure for path, figure in figures.items()}
     write_figures(results, places, figure_format, look)
-    lines = [
-        *(f"{table_path(sheet, table_format)}: {sheet.caption}" for sheet in sheets),
-        *(f"{figure_path(one, figure_format)}: {caption_of(results, one)}" for one in figures),
-    ]
+    lines += [f"{path}: {caption_of(results, figure)}" for path, figure in figures.items()]
     write_file(output / CONTENTS, bullets(lines))
     return output
 
@@ -82,19 +82,6 @@ def make_folders(output: Path) -> None:
         raise InputError(f"--output {output}: {links[0]} is a link, which may lead out of it")
 
 
-def report_sheets(results: Results) -> list[Sheet]:
-    """Return all tables but those that are stored."""
-    return [s for s in all_sheets(results).values() if not s.id.startswith("stored-")]
-
-
-def table_path(sheet: Sheet, format: str) -> str:
-    return f"tables/{sheet.id}{ENDINGS[format]}"
-
-
-def figure_path(figure: Figure, format: str) -> str:
-    return f"figures/{figure.id}{ENDINGS[format]}"
-
-
 def listing(
     folders: Sequence[Path],
     select: Sequence[str] = (),
@@ -102,15 +89,12 @@ def listing(
 ) -> Iterator[str]:
     """Yield lines that name every table and every figure, with the switches of the latter."""
     results = load(folders, select, names)
+    short = partial(shorten, width=WIDTH, placeholder=" …")
     yield "Tables (--table NAME):"
     for sheet in all_sheets(results).values():
-        yield f"  {sheet.id:<20} {shortened(sheet.caption)}"
+        yield f"  {sheet.id:<20} {short(sheet.caption)}"
     yield "Figures (--figure NAME):"
     for figure in drawable_figures(results).values():
-        yield f"  {figure.id:<20} {shortened(figure.title)}"
+        yield f"  {figure.id:<20} {short(figure.title)}"
         for switch, options in view_choices(figure).items():
             yield f"  {'':<20}   --view '{switch}={' | '.join(options)}'"
-
-
-def shortened(text: str) -> str:
-    return shorten(text, WIDTH, placeholder=" …")

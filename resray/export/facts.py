@@ -1,7 +1,6 @@
 """What is said of an exported model: its figures, those of its seeds, and the published ones."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -76,30 +75,26 @@ def records(frame: pd.DataFrame) -> list[Row]:
 def metrics(facts: Facts) -> dict[str, Any]:
     """Return the content of metrics.json."""
     epochs = [
-        {**{key: row[key] for key in row if key not in IDENTITY}, "settings": settings_of(row)}
+        {**{key: row[key] for key in row if key not in IDENTITY},
+         "settings": json.loads(row["settings"]) if row["settings"] else None}
         for row in records(facts.epochs)
-    ]
+    ]  # fmt: skip
     return {
         "exported": {"checkpoint": facts.checkpoint, **facts.at_epoch},
         "trial": {key: value for key, value in facts.row.items() if key != "recipe"}
         | {"reductions": facts.reductions},
         "seeds": seed_summaries(facts.group),
-        "published": [beside(item) for item in facts.comparisons],
+        "published": [
+            {
+                **item.published.model_dump(mode="json"),
+                "measured": item.measured and asdict(item.measured),
+                "obstacles": list(item.obstacles),
+            }
+            for item in facts.comparisons
+        ],
         "evaluations": facts.evaluations,
         "epochs": epochs,
     }
-
-
-def beside(item: Comparison) -> dict[str, Any]:
-    """Return a published figure with ours, and what keeps the two from being compared."""
-    measured = None if item.measured is None else asdict(item.measured)
-    obstacles = list(item.obstacles)
-    return {**item.published.model_dump(mode="json"), "measured": measured, "obstacles": obstacles}
-
-
-def settings_of(row: Row) -> Mapping[str, Any] | None:
-    """Return the settings in force in an epoch, or None where they were not recorded."""
-    return json.loads(row["settings"]) if row["settings"] else None
 
 
 def seed_summaries(group: Group) -> dict[str, Any]:

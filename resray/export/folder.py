@@ -1,17 +1,17 @@
-"""Writes what is shared of one trained network into a folder."""
+"""Writes what is shared of one trained network into a folder, or uploads it to the hub."""
 
 import json
 import os
+import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from resray.errors import DataError, InputError, StorageError
+from resray.errors import DataError, InputError, ResrayError, StorageError, not_known
 from resray.export.card import model_card
 from resray.export.curves import draw_curves
-from resray.export.extra import require_hub_extra
 from resray.export.facts import Facts, metrics
 from resray.export.loading import (
     CARD,
@@ -23,12 +23,18 @@ from resray.export.loading import (
     VERSION,
     WEIGHTS,
     read_config,
+    require_hub_extra,
 )
-from resray.export.selection import BEST, checkpoints_of, find_checkpoint, find_trial
 from resray.files import storage_errors
 from resray.report.aggregate import Results, Row, load_results
 from resray.training.restore import Restored, load_network
 
+BEST = "best"
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_ADVICE = {
+    401: "not logged in, or the token is not valid; run `hf auth login` or set HF_TOKEN",
+    403: "the account may not write there; check the owner's name and the token's permissions",
+}
 VERSIONS = ("resray_version", "torch_version", "ray_version", "python_version", "git_commit")
 
 
@@ -171,3 +177,136 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write ``content`` for people and programs; times become ISO 8601."""
     text = json.dumps(content, indent=2, default=datetime.isoformat, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def find_trial(results: Results, name: str | None, seed: int | None) -> Row:
+    """Return the row of the trial with this name (or trial id) and seed; None leaves either open.
+
+    Raises InputError if no trial is meant, or more than one; the message lists them.
+    """
+    named = [row for row in results.trials if name in (None, row["name"], row["trial_id"])]
+    if not named:
+        names = {str(row["name"]) for row in results.trials}
+        raise InputError(f"--select: {not_known(name, names)}")
+    found = [row for row in named if seed in (None, row["seed"])]
+    if not found:
+        raise InputError(f"--seed: {not_known(seed, {str(row['seed']) for row in named})}")
+    if len(found) > 1:
+        listed = "; ".join(described(results, row) for row in found)
+        raise InputError(
+            f"{results.folder}: {len(found)} trials are meant; choose one with --select NAME (or "
+            f"its id) and --seed N: {listed}"
+        )
+    return found[0]
+
+
+def described(results: Results, row: Row) -> str:
+    """Return a trial as ``resnet18, seed 0, completed, id 0123456789abcdef``."""
+    label = results.labels[row["trial_id"]]
+    return f"{label}, seed {row['seed']}, {row['status']}, id {row['trial_id']}"
+
+
+def find_checkpoint(results: Results, row: Row, name: str) -> Path:
+    """Return the file of a trial's checkpoint ``best``, ``last`` or ``epoch-0010``.
+
+    Raises InputError if it is not there; the message lists those that are.
+    """
+    paths = {path.stem: path for path in checkpoints_of(results, row)}
+    if not paths:
+        raise InputError(f"{described(results, row)}: left no checkpoint, so nothing can be shared")
+    if name not in paths:
+        raise InputError(f"--checkpoint: {not_known(name, paths)}")
+    return paths[name]
+
+
+def checkpoints_of(results: Results, row: Row) -> list[Path]:
+    """Return the files of a trial's checkpoints, by name; unfinished ones are passed over."""
+    folder = results.folder / "checkpoints" / str(row["trial_id"])
+    return sorted(folder.glob("[!.]*.pt"))
+
+
+# --- the hub, for which alone the network is used -------------------------------------------------
+
+
+def export_to_hub(
+    results: Path,
+    repository: str,
+    *,
+    private: bool = False,
+    select: str | None = None,
+    seed: int | None = None,
+    checkpoint: str = BEST,
+    license_name: str | None = None,
+    trusted: bool = False,
+) -> str:
+    """Export one trial as `export_folder` does, upload it to OWNER/NAME, and return its address.
+
+    Raises what `export_folder` raises, and InputError for a name that the hub does not take;
+    ResrayError if the hub cannot be reached, nobody is logged in, or the account may not write.
+    """
+    require_hub_extra()
+    check_repository(repository)
+    with TemporaryDirectory(prefix="resray-export-") as temporary:
+        folder = export_folder(
+            results,
+            Path(temporary),
+            select=select,
+            seed=seed,
+            checkpoint=checkpoint,
+            repository=repository,
+            license_name=license_name,
+            trusted=trusted,
+        )
+        return upload(folder, repository, private=private)
+
+
+def check_repository(repository: str) -> None:
+    """Raise InputError unless ``repository`` is a name that the hub takes."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    problem = "expected OWNER/NAME" if not _REPOSITORY.fullmatch(repository) else None
+    try:
+        validate_repo_id(repository)
+    except HFValidationError as error:
+        problem = problem or one_line(error)
+    if problem:
+        raise InputError(f"--hub {repository!r}: {problem}")
+
+
+def upload(folder: Path, repository: str, *, private: bool) -> str:
+    """Make the repository if it is new, put the folder's files there, and return its address.
+
+    Checkpoints of an earlier upload that the folder does not hold are removed; all else stays. The
+    hub keeps every earlier version. An existing repository stays as public as it is.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HTTPError
+
+    api = HfApi()
+    try:
+        address = api.create_repo(repository, private=private, exist_ok=True)
+        api.upload_folder(
+            repo_id=repository,
+            folder_path=folder,
+            commit_message="Upload from resray export",
+            delete_patterns=f"{CHECKPOINTS}/*.safetensors",
+        )
+    except (OSError, HTTPError) as error:
+        raise ResrayError(f"--hub {repository}: {reason(error)}") from error
+    return str(address)
+
+
+def reason(error: Exception) -> str:
+    """Return why the hub refused or could not be reached."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in _ADVICE:
+        return _ADVICE[status]
+    if status is not None:
+        return f"the hub answered {status} ({one_line(error)})"
+    return f"the hub cannot be reached ({one_line(error)})"
+
+
+def one_line(error: Exception) -> str:
+    """Return an error's message on one line of bearable length."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

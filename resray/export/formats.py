@@ -14,6 +14,7 @@ from pandas.api.types import is_numeric_dtype
 from resray.errors import InputError, unknown
 from resray.export.images import IMAGE_FORMATS
 from resray.export.latex import latex
+from resray.export.markdown import table as markdown_table
 from resray.export.sheets import Sheet, Shown
 from resray.files import output_file
 
@@ -106,9 +107,7 @@ def plain(value: Any) -> Any:
 
 def as_markdown(shown: Shown) -> str:
     """Return a table in GitHub's Markdown, numbers set to the right."""
-    from resray.export.markdown import table
-
-    return table(shown.titles, shown.rows, shown.numeric)
+    return markdown_table(shown.titles, shown.rows, shown.numeric)
 
 
 WRITERS: dict[str, Callable[[Sheet], str]] = {

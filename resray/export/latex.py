@@ -34,7 +34,9 @@ _JOINED = re.compile(r"-(?=-)|'(?=')|,(?=,)")
 
 def latex(shown: Shown, caption: str, label: str) -> str:
     """Return a table with caption and label; it needs the packages that its first line names."""
-    wide = [broad(shown, place) for place in range(len(shown.titles))]
+    # Columns of text with cells too long for one line.
+    wide = [not numeric and any(len(row[place]) > WIDE for row in shown.rows)
+            for place, numeric in enumerate(shown.numeric)]  # fmt: skip
     form = "".join(
         "r" if numeric else r">{\raggedright\arraybackslash}p{0.3\linewidth}" if broken else "l"
         for numeric, broken in zip(shown.numeric, wide, strict=True)
@@ -77,11 +79,6 @@ def long_parts(head: str, form: str, shown: Shown, body: list[str]) -> list[str]
         *body,
         r"\end{longtable}",
     ]
-
-
-def broad(shown: Shown, place: int) -> bool:
-    """Return whether a column of text has cells too long for one line."""
-    return not shown.numeric[place] and any(len(row[place]) > WIDE for row in shown.rows)
 
 
 def line(cells: Iterable[str]) -> str:

@@ -1,12 +1,12 @@
 """From an exported folder back to the network."""
 
 import json
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from resray.errors import DataError
-from resray.export.extra import require_hub_extra
+from resray.errors import DataError, InputError
 from resray.models.table import require_trust
 from resray.study.recipe_spec import Recipe
 
@@ -37,11 +37,26 @@ def load_exported(
     that is not trusted, or if safetensors is not installed.
     """
     require_hub_extra("safetensors")
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
+    from resray.models.build import build_model
+
     folder = Path(folder)
     config = read_config(folder)
     recipe = Recipe.model_validate(config["recipe"])
     require_trust(recipe.model.name, trusted, str(folder / CONFIG))
-    return build_and_load(recipe, len(config["class_names"]), weights_path(folder, checkpoint))
+    path = folder / (WEIGHTS if checkpoint is None else f"{CHECKPOINTS}/{checkpoint}.safetensors")
+    if not path.is_file():
+        raise DataError(f"{path}: there are no such weights")
+    network = build_model(recipe.model, len(config["class_names"]))
+    try:
+        # Also those that the network uses in two places.
+        load_model(network, path)
+    except (SafetensorError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: damaged, or not the recipe's network ({reason})") from error
+    return network.eval()
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -58,25 +73,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def weights_path(folder: Path, checkpoint: str | None) -> Path:
-    """Return the weights' file; DataError if it is not there."""
-    path = folder / (WEIGHTS if checkpoint is None else f"{CHECKPOINTS}/{checkpoint}.safetensors")
-    if not path.is_file():
-        raise DataError(f"{path}: there are no such weights")
-    return path
+HUB_PACKAGES = ("huggingface_hub", "safetensors", "matplotlib")
 
 
-def build_and_load(recipe: Recipe, classes: int, path: Path) -> "nn.Module":
-    """Build the recipe's network and load its weights, also those that it uses in two places."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_model
-
-    from resray.models.build import build_model
-
-    network = build_model(recipe.model, classes)
-    try:
-        load_model(network, path)
-    except (SafetensorError, RuntimeError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path}: damaged, or not the recipe's network ({reason})") from error
-    return network.eval()
+def require_hub_extra(*packages: str) -> None:
+    """Raise InputError if one of ``packages`` (all of the extra, if none) is not installed."""
+    missing = [name for name in packages or HUB_PACKAGES if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f'sharing a model needs {" and ".join(missing)}; pip install "resray[hub]"'
+        )

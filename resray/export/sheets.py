@@ -143,9 +143,8 @@ def is_known(frame: pd.DataFrame, known: Collection[str]) -> pd.Series:
     """Return for each row whether it is of a known trial, or of nothing but such ones."""
     if "members" not in frame:
         return frame["trial_id"].isin(known)
-    members = frame["members"].where(frame["members"].notna(), None)
-    of_known = [all(one in known for one in parsed_json(text, [])) if text else False
-                for text in members]  # fmt: skip
+    members = [parsed_json(text, []) if isinstance(text, str) else [] for text in frame["members"]]
+    of_known = [bool(each) and all(one in known for one in each) for each in members]
     return frame["trial_id"].isin(known) | pd.Series(of_known, index=frame.index, dtype=bool)
 
 

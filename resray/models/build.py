@@ -1,10 +1,10 @@
-"""From a recipe's model to the network."""
+"""From a recipe's model to the network; its outer stages and regularisers, for training."""
 
 from torch import nn
+from torchvision.ops import StochasticDepth
 
 from resray.models.outside import build_outside
 from resray.models.resnet import ResNet
-from resray.models.stages import set_dropout, set_stochastic_depth
 from resray.models.table import MODELS, ResNetShape, is_outside, is_wide, wide_shape
 from resray.models.wideresnet import WideResNet
 from resray.study.recipe_spec import Model
@@ -43,3 +43,40 @@ def shape_of(spec: Model) -> ResNetShape:
     if spec.name != "resnet":
         return MODELS[spec.name]
     return ResNetShape(spec.block, spec.blocks, spec.channels, spec.groups, spec.width_per_group)
+
+
+def outer_stages(network: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """Return the stages next to the input and next to the output, for gradient norms.
+
+    Of a network from elsewhere these are its ``first_stage`` and ``last_stage`` where it has them,
+    else ``layer1`` and ``layer4`` (torchvision's and timm's name for them), else its first and last
+    child with parameters, else the network itself.
+    """
+    if isinstance(network, ResNet | WideResNet):
+        return network.stages[0], network.stages[-1]
+    for first, last in (("first_stage", "last_stage"), ("layer1", "layer4")):
+        stages = getattr(network, first, None), getattr(network, last, None)
+        if isinstance(stages[0], nn.Module) and isinstance(stages[1], nn.Module):
+            return stages[0], stages[1]
+    trained = [child for child in network.children() if list(child.parameters())] or [network]
+    return trained[0], trained[-1]
+
+
+def set_dropout(network: nn.Module, p: float) -> None:
+    """Set the dropout probability of a network of resray's own; others are left as they are."""
+    if isinstance(network, ResNet | WideResNet):
+        for module in network.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = p
+
+
+def set_stochastic_depth(network: nn.Module, p: float) -> None:
+    """Let the last block be skipped with probability ``p``, falling linearly to 0 at the first.
+
+    Applies to networks of resray's own; others are left as they are. Source: Huang et al., "Deep
+    Networks with Stochastic Depth" (2016), except that the first block is never skipped.
+    """
+    if isinstance(network, ResNet | WideResNet):
+        skips = [module for module in network.modules() if isinstance(module, StochasticDepth)]
+        for index, skip in enumerate(skips):
+            skip.p = p * index / max(1, len(skips) - 1)

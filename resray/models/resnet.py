@@ -2,7 +2,7 @@
 
 The CIFAR stem (3x3, stride 1, no pooling) keeps the resolution that 32x32 images need. Dropout and
 stochastic depth are built in and begin switched off, because a recipe may change them by epoch: see
-`resray.models.stages`.
+`resray.models.build`.
 """
 
 from collections.abc import Collection
@@ -69,16 +69,6 @@ class ResNet(nn.Module):
     def stages(self) -> list[nn.Module]:
         """The stages in order (``layer1`` ...)."""
         return [self.get_submodule(name) for name in self.stage_names]
-
-    @property
-    def first_stage(self) -> nn.Module:
-        """The stage next to the stem (``layer1``)."""
-        return self.stages[0]
-
-    @property
-    def last_stage(self) -> nn.Module:
-        """The stage next to the classifier (``layer4`` of four)."""
-        return self.stages[-1]
 
     def forward(self, images: Tensor) -> Tensor:
         """Map float images (n, 3, h, w) to logits (n, num_classes)."""

@@ -3,7 +3,7 @@
 As in the authors' code: norm and ReLU come before each convolution ("pre-activation"), a block that
 changes the shape takes its shortcut after the first of them, convolutions are drawn from He's
 normal distribution (fan-out), and the classifier's bias starts at zero. Dropout and stochastic
-depth begin switched off: see `resray.models.stages`.
+depth begin switched off: see `resray.models.build`.
 """
 
 import torch
@@ -60,14 +60,9 @@ class WideResNet(nn.Module):
         nn.init.zeros_(self.fc.bias)
 
     @property
-    def first_stage(self) -> nn.Module:
-        """The stage next to the stem (``layer1``)."""
-        return self.layer1
-
-    @property
-    def last_stage(self) -> nn.Module:
-        """The stage next to the classifier (``layer3``)."""
-        return self.layer3
+    def stages(self) -> list[nn.Module]:
+        """The stages in order."""
+        return [self.layer1, self.layer2, self.layer3]
 
     def forward(self, images: Tensor) -> Tensor:
         """Map float images (n, 3, h, w) to logits (n, num_classes)."""

@@ -12,19 +12,18 @@ from resray.orchestration.plan import Resolver, Work, results_folder
 from resray.orchestration.resources import Allocation, Machine, Request, allocate
 from resray.results.store import ResultStore, read_table
 from resray.search.budget import Budget, check_budget
-from resray.search.contradictions import refuse_contradictions
 from resray.search.plan import (
     SearchTrial,
     plan_point,
     plan_search,
+    refuse_contradictions,
     search_of,
     search_settings,
-    selected_spaces,
 )
 from resray.search.points import Point
 from resray.search.referee import search_key
 from resray.search.rules import rungs
-from resray.study.expand import Options, PlannedTrial
+from resray.study.expand import Options, PlannedTrial, matching
 from resray.study.load import load_study
 from resray.study.recipes import rescale
 from resray.training.trial import Job
@@ -113,7 +112,7 @@ class SearchPlanner:
         self.study = load_study(asked.study)
         self.settings = search_settings(self.study, asked.settings, quick=asked.options.quick)
         search = search_of(self.study)
-        self.spaces = selected_spaces(search, asked.spaces)
+        self.spaces = matching(list(search.spaces), asked.spaces, "--space")
         refuse_contradictions(search, self.settings, self.spaces, asked.settings)
         self.plan = plan_search(self.study, self.settings, asked.spaces, asked.options)
         self.results = results_folder(asked.out, self.study.name)

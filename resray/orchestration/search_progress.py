@@ -12,8 +12,8 @@ from resray.orchestration.progress import Board, TrialView, duration, percent, s
 from resray.orchestration.search_tally import Followed, Tally
 from resray.results.store import ResultStore
 from resray.search.budget import Budget, Spending
-from resray.search.decision import Decision
 from resray.search.referee import Referee, RungState
+from resray.search.rules import Decision
 
 FEW = 12
 """Up to so many trials of a search have a line for each start and epoch."""

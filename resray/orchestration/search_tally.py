@@ -14,8 +14,8 @@ from resray.results.store import ResultStore
 from resray.results.summary import seconds_of
 from resray.search.best import rank
 from resray.search.budget import Spending
-from resray.search.decision import Decision
 from resray.search.referee import Referee
+from resray.search.rules import Decision
 
 Row = dict[str, Any]
 Point = tuple[str, str]

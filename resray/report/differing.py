@@ -7,7 +7,7 @@ from resray.report.aggregate import Group, Row, distinct
 from resray.report.pairs import Pair
 from resray.report.text import MISSING, listed
 from resray.study.applicable import in_use
-from resray.study.written import written
+from resray.study.recipes import written
 
 SURROUNDINGS = {
     "device": "device",

@@ -7,7 +7,7 @@ from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, Valued, duration, fixed, join, listed, plural, tag
 from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe
-from resray.study.written import written
+from resray.study.recipes import written
 
 
 def trials_section(results: Results) -> Html:

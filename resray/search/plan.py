@@ -1,24 +1,34 @@
 """From a study's search and the user's options to the trials of its points."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Any
-
-from pydantic import ValidationError
 
 from resray.errors import InputError, unknown
 from resray.search.points import Point, grid_size, points
 from resray.study.axes import point_layers
-from resray.study.expand import Options, PlannedTrial, chosen_seeds, chosen_variant, plan_trials
-from resray.study.layers import Layer, flatten, leaf_paths, merge
+from resray.study.expand import (
+    Options,
+    PlannedTrial,
+    chosen_seeds,
+    chosen_variant,
+    matching,
+    plan_trials,
+)
+from resray.study.layers import Layer, flatten, leaves, merge
 from resray.study.load import study_files
-from resray.study.mistakes import dotted, find_mistakes
+from resray.study.mistakes import Mistake, dotted, validated
 from resray.study.overrides import overlap, set_layer
 from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import Search, SearchSettings
 from resray.study.source import parse, read_text
 from resray.study.spec import Study
+
+IDLE = {
+    "none": ("grace", "reduction_factor", "rung_schedule", "audit"),
+    "median": ("reduction_factor", "rung_schedule"),
+}
+"""What says nothing with a scheduler, since that stops nobody or has no rungs."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +78,12 @@ def search_settings(study: Study, typed: Mapping[str, Any], *, quick: bool) -> S
         settings |= search.quick.model_dump(exclude_none=True)
     given = {name: value for name, value in typed.items() if value is not None}
     assert given.keys() <= settings.keys(), given
-    try:
-        return SearchSettings.model_validate(settings | given)
-    except ValidationError as error:
-        mistakes = find_mistakes(SearchSettings, error)
-        raise InputError("\n".join(_option_message(given, each.path, each.message)
-                                   for each in mistakes)) from error  # fmt: skip
 
+    def told(mistake: Mistake) -> str:
+        option = str(mistake.path[0])
+        return f"--{option.replace('_', '-')} {given[option]}: {mistake.message}"
 
-def _option_message(given: Mapping[str, Any], path: Sequence[Any], message: str) -> str:
-    option = str(path[0])
-    return f"--{option.replace('_', '-')} {given[option]}: {message}"
+    return validated(SearchSettings, settings | given, told)
 
 
 def search_of(study: Study) -> Search:
@@ -99,13 +104,13 @@ def plan_search(
     trained once. Raises `InputError` for a glob that selects nothing and an option that is wrong.
     """
     search = search_of(study)
-    chosen = selected_spaces(search, spaces)
+    chosen = matching(list(search.spaces), spaces, "--space")
     proposes = settings.method == "tpe"
     # What is wrong with an option shows on any points: random ones stand for those to be proposed.
     drawn = settings.model_copy(update={"method": "random"}) if proposes else settings
     found = list(points(search, drawn, chosen))
-    document, seed = study.model_dump(), chosen_seeds(study, options)[0]
-    trials = [SearchTrial(point, _plan(study, document, point, options, seed)) for point in found]
+    seed = chosen_seeds(study, options)[0]
+    trials = [SearchTrial(point, plan_point(study, point, options, seed)) for point in found]
     _refuse_late_grace(settings, trials)
     if proposes:
         return SearchPlan([], settings.samples, 0)
@@ -120,17 +125,14 @@ def plan_point(study: Study, point: Point, options: Options, seed: int) -> Plann
     `resray.study.expand.expand`. Raises `InputError` for a point that is none of the study's, and
     for an option that does not fit it.
     """
-    return _plan(study, study.model_dump(), point, options, seed)
-
-
-def _plan(
-    study: Study, document: Mapping[str, Any], point: Point, options: Options, seed: int
-) -> PlannedTrial:
     variant = chosen_variant(study, options)
-    layers = _own_layers(study, document, point, variant)
-    own = _own_recipe(layers, point)
+    layers = _own_layers(study, point, variant)
+    place = f"point {point.name} of space {point.space}"
+    own = validated(
+        Recipe, merge(layers), lambda each: f"{place}: {dotted(each.shown)}: {each.message}"
+    )
     axes = (layer for layer in layers if layer.path[3:4] == ("axes",))
-    searched = [".".join(path) for layer in axes for path in leaf_paths(layer.changes)]
+    searched = [".".join(path) for layer in axes for path, _ in leaves(layer.changes)]
     _refuse_set_axes(options, searched, point)
     # A search decides itself how long a trial is.
     whole = replace(options, stop_after=None)
@@ -153,27 +155,16 @@ def _refuse_set_axes(options: Options, searched: Sequence[str], point: Point) ->
                 )
 
 
-def _own_layers(
-    study: Study, document: Mapping[str, Any], point: Point, variant: str
-) -> list[Layer]:
+def _own_layers(study: Study, point: Point, variant: str) -> list[Layer]:
     """Return the layers of a point's recipe as the study has it, before any option."""
     space = search_of(study).spaces.get(point.space)
     if space is None:
         raise InputError(unknown("space", point.space, search_of(study).spaces))
     try:
-        return point_layers(document, point.space, space, point.values, variant)
+        return point_layers(study.document, point.space, space, point.values, variant)
     except LookupError as error:
         message = f"is none of space {point.space} as {study.name} has it now: {error.args[0]}"
         raise InputError(f"point {point.name} {message}") from None
-
-
-def _own_recipe(layers: list[Layer], point: Point) -> Recipe:
-    try:
-        return Recipe.model_validate(merge(layers))
-    except ValidationError as error:
-        lines = (f"point {point.name} of space {point.space}: {dotted(each.shown)}: {each.message}"
-                 for each in find_mistakes(Recipe, error))  # fmt: skip
-        raise InputError("\n".join(lines)) from error
 
 
 def _different(trials: Sequence[SearchTrial]) -> list[SearchTrial]:
@@ -184,18 +175,6 @@ def _different(trials: Sequence[SearchTrial]) -> list[SearchTrial]:
     return list(first.values())
 
 
-def selected_spaces(search: Search, globs: Sequence[str]) -> list[str]:
-    """Return the names of the spaces that globs select, none selecting all.
-
-    Raises `InputError` for a glob that selects nothing.
-    """
-    for glob in globs:
-        if not any(fnmatchcase(name, glob) for name in search.spaces):
-            raise InputError(unknown("--space", glob, search.spaces))
-    wanted = globs or ("*",)
-    return [name for name in search.spaces if any(fnmatchcase(name, glob) for glob in wanted)]
-
-
 def _refuse_late_grace(settings: SearchSettings, trials: Sequence[SearchTrial]) -> None:
     shortest = min(trials, key=lambda each: each.trial.recipe.epochs).trial
     if settings.scheduler != "none" and settings.grace >= shortest.recipe.epochs:
@@ -204,3 +183,44 @@ def _refuse_late_grace(settings: SearchSettings, trials: Sequence[SearchTrial]) 
             f"{shortest.name}, so nothing is ever stopped; type a smaller --grace, more --epochs, "
             "or --scheduler none"
         )
+
+
+def refuse_contradictions(
+    search: Search, settings: SearchSettings, spaces: Sequence[str], typed: Collection[str]
+) -> None:
+    """Raise InputError for settings that contradict each other, or say nothing.
+
+    ``typed`` holds the names of the settings that were typed: what a study has for another
+    scheduler or method stands there for those who take these.
+    """
+    for message in contradictions(search, settings, spaces, typed):
+        raise InputError(message)
+
+
+def contradictions(
+    search: Search, settings: SearchSettings, spaces: Sequence[str], typed: Collection[str]
+) -> Iterator[str]:
+    """Yield what is wrong, one line each."""
+    scheduler, method = settings.scheduler, settings.method
+    if method == "tpe" and scheduler == "halving":
+        yield (
+            "--method tpe: proposes point after point, but --scheduler halving compares all at "
+            "each rung; choose --scheduler asha, median or none"
+        )
+    for name in IDLE.get(scheduler, ()):
+        if name in typed:
+            option = f"--{name.replace('_', '-')} {getattr(settings, name)}"
+            yield f"{option}: says nothing with --scheduler {scheduler}; leave one of them out"
+    if "samples" in typed and method == "grid" and not draws(search, spaces):
+        yield (
+            f"--samples {settings.samples}: these spaces are grids, of which nothing is drawn; "
+            "leave it out, or choose --method random or tpe"
+        )
+    if "method" in typed and "samples" not in typed and method not in ("grid", search.method):
+        yield f"--method {method}: say with --samples how many points"
+
+
+def draws(search: Search, spaces: Sequence[str]) -> bool:
+    """Whether the spaces have an axis whose values are drawn."""
+    axes = (axis for name in spaces for each in search.spaces[name].axes.values() for axis in each)
+    return any(axis.form != "grid" for axis in axes)

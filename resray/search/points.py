@@ -53,7 +53,8 @@ def points(search: Search, settings: SearchSettings, spaces: Sequence[str]) -> I
     """
     chosen = {name: search.spaces[name] for name in spaces}
     if settings.method == "random":
-        found = _distinct(_random(chosen, settings.seed), settings.samples)
+        drawn = _different(_random(chosen, settings.seed))
+        found: Iterator[Point] = islice(drawn, settings.samples)
     else:
         assert settings.method == "grid", f"{settings.method} proposes its points one by one"
         found = (each for name in chosen for each in _of_grid(name, chosen[name], settings))
@@ -105,7 +106,7 @@ def _of_grid(name: str, space: Space, settings: SearchSettings) -> Iterator[Poin
             yield Point(name, combination)
             continue
         draws = (_draw(name, space, combination, settings.seed, index) for index in count())
-        yield from _distinct(draws, settings.samples)
+        yield from islice(_different(draws), settings.samples)
 
 
 def _random(spaces: Mapping[str, Space], seed: int) -> Iterator[Point]:
@@ -124,13 +125,14 @@ def _draw(name: str, space: Space, combination: Mapping[str, Any], seed: int, in
     for axis_name, alternatives in space.axes.items():
         axis = applicable(alternatives, values)
         if axis is not None and axis_name not in values:
-            value = _value(axis, seed, name, combination, index, axis_name)
+            identity = (seed, name, combination, index, axis_name)
+            if axis.options:
+                value = _chosen(axis.options, *identity)
+            else:
+                # A share from 0 to (not including) 1 of the range, each as likely.
+                value = in_range(axis, int(_digest(*identity)[:13], 16) / 16**13)
             values = with_value(values, axis_name, value, space)
     return Point(name, values)
-
-
-def _value(axis: Axis, *identity: Any) -> Any:
-    return _chosen(axis.options, *identity) if axis.options else in_range(axis, _share(*identity))
 
 
 def _chosen(options: Sequence[Any], *identity: Any) -> Any:
@@ -141,22 +143,13 @@ def _chosen(options: Sequence[Any], *identity: Any) -> Any:
     return max(options, key=lambda option: _digest(*identity, option))
 
 
-def _share(*identity: Any) -> float:
-    """Return a number from 0 to (not including) 1, each as likely."""
-    return int(_digest(*identity)[:13], 16) / 16**13
-
-
 def _digest(*identity: Any) -> str:
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _distinct(draws: Iterable[Point], wanted: int) -> Iterator[Point]:
-    """Yield the first ``wanted`` different points; fewer where `REPEATS` draws bring no new one."""
-    return islice(_new_ones(draws), wanted)
-
-
-def _new_ones(draws: Iterable[Point]) -> Iterator[Point]:
+def _different(draws: Iterable[Point]) -> Iterator[Point]:
+    """Yield each point once, until `REPEATS` draws bring no new one."""
     seen: set[str] = set()
     repeats = 0
     for point in draws:

@@ -11,7 +11,8 @@ from typing import Any
 
 from resray.results.store import ResultStore, read_table
 from resray.search import rules
-from resray.search.decision import Decision
+from resray.search.best import in_full
+from resray.search.rules import Decision
 from resray.study.search_spec import SearchSettings
 
 Row = dict[str, Any]
@@ -138,7 +139,8 @@ class Referee:
         kept, cutoff = rules.halving(values, self.settings.reduction_factor)
         for each in waiting:
             done = min(epoch, self._done(each))
-            stopped = each not in kept and not self._is_trained(each)
+            # One at the end of its full length goes on: another search has seen to that.
+            stopped = each not in kept and not in_full(self._row(each))
             verdict = (values[each], cutoff, len(values), stopped)
             self._record(each, Decision(rung, done, *verdict))
         return {each for each in trial_ids if not self._made_at(rung)[each].stopped}
@@ -214,15 +216,19 @@ class Referee:
         self, trial_id: str, rung: int | None, epoch: int, value: float | None
     ) -> Decision:
         """Return what the scheduler says of a trial that comes to an epoch with this value."""
-        others = self._running_means(trial_id, epoch) if rung is None else self._measured_at(rung)
-        verdict = (None, True) if value is None else self._rule(value, others)
-        return Decision(rung, epoch, value, verdict[0], len(others) + 1, verdict[1])
-
-    def _rule(self, value: float, others: list[float]) -> tuple[float | None, bool]:
-        if self.settings.scheduler == "median":
-            return rules.median(value, others)
-        assert self.settings.scheduler == "asha", self.settings.scheduler
-        return rules.asha(value, others, self.settings.reduction_factor)
+        if rung is None:
+            others = self._running_means(trial_id, epoch)
+        else:
+            values = [decision.value for decision in self._made_at(rung).values()]
+            others = [each for each in values if each is not None]
+        if value is None:
+            cutoff, stopped = None, True
+        elif self.settings.scheduler == "median":
+            cutoff, stopped = rules.median(value, others)
+        else:
+            assert self.settings.scheduler == "asha", self.settings.scheduler
+            cutoff, stopped = rules.asha(value, others, self.settings.reduction_factor)
+        return Decision(rung, epoch, value, cutoff, len(others) + 1, stopped)
 
     def _running_means(self, trial_id: str, epoch: int) -> list[float]:
         """Return the mean accuracy up to an epoch of each other trial that has come this far."""
@@ -249,11 +255,6 @@ class Referee:
     def _best(self, trial_id: str, up_to: int) -> float:
         return max(self._accuracies(trial_id, up_to))
 
-    def _is_trained(self, trial_id: str) -> bool:
-        """Whether a trial is at the end of its full length: another search has seen to that."""
-        row = self._row(trial_id)
-        return bool(row["status"] == "completed" and row["epochs"] == row["full_epochs"])
-
     def _outcome(self, trial_id: str, up_to: int) -> float | None:
         """Return a trial's best accuracy at the end of a leg; None if it did not come to an end."""
         failed = self._row(trial_id)["status"] == "failed"
@@ -264,10 +265,6 @@ class Referee:
 
     def _made_at(self, rung: int) -> dict[str, Decision]:
         return self._decided.get((rung, self._epoch_of_rung(rung)), {})
-
-    def _measured_at(self, rung: int) -> list[float]:
-        values = [decision.value for decision in self._made_at(rung).values()]
-        return [value for value in values if value is not None]
 
     def _epoch_of_rung(self, rung: int) -> int:
         return int(self.settings.grace * self.settings.reduction_factor ** (rung - 1))

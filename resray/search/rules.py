@@ -4,11 +4,28 @@ Values are validation accuracies in percent: higher is better, and none is ever 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 FEWEST_OTHERS = 3
 """Median stopping judges nobody against fewer other trials, as in Ray Tune."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a trial goes on, and what that was decided on."""
+
+    rung: int | None
+    """1 is the first; None where the scheduler decides after every epoch."""
+    epoch: int
+    value: float | None
+    """Highest validation accuracy up to ``epoch``, in percent; None: diverged or failed."""
+    cutoff: float | None
+    """Below it a trial is stopped; None where there was nothing to compare with."""
+    arrived: int
+    """Trials compared, this one included."""
+    stopped: bool
 
 
 def rungs(grace: int, reduction_factor: int, epochs: int) -> tuple[int, ...]:

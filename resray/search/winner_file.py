@@ -1,4 +1,4 @@
-"""A search's winner as a study file of its own, which `resray bench` takes."""
+"""A search's winner: where it differs from its start, and as a study file of its own."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,12 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from resray.errors import InputError
 from resray.files import output_file
 from resray.study.applicable import in_use
-from resray.study.layers import deep_merge, flatten, nested
+from resray.study.layers import (
+    Layer,
+    deep_merge,
+    flatten,
+    merge,
+    nested,
+    recipe_layers,
+)
 from resray.study.recipe_spec import Recipe
+from resray.study.search_spec import TRIAL_AXIS
 from resray.study.source import parse, read_text
 from resray.study.spec import Study
 
@@ -27,6 +36,9 @@ ALWAYS_WRITTEN = (
     "schedule.name",
 )
 """Written also at their default, as a reader looks for them."""
+
+NEEDED = ("model.name", "data.name", "epochs")
+"""What every recipe has and a study's base may leave to its trials."""
 
 _SHORTHANDS = ("model", "data", "loader")
 
@@ -111,3 +123,35 @@ def _trains_the_same(there: str, text: str) -> bool:
         return False
     before, now = ({**document, "description": None} for document in documents)
     return before == now
+
+
+def start_of(study: Study, variant: str, point: Mapping[str, Any]) -> tuple[str, list[Layer]]:
+    """Return what a point started from, in words, and the layers of that recipe."""
+    trial = point.get(TRIAL_AXIS)
+    if trial in study.trial_names:
+        index = study.trial_names.index(trial)
+        return f"trial {trial}", recipe_layers(study.document, index, variant)
+    return "the study's recipe", recipe_layers(study.document, None, variant)
+
+
+def changed_settings(start: Sequence[Layer], recipe: Recipe) -> dict[str, tuple[Any, Any]]:
+    """Return each setting in use in which ``recipe`` is not like its start: before, and now.
+
+    What one of the two does not have is None there.
+    """
+    before, now = _settings(start, recipe), in_use(flatten(recipe))
+    keys = dict.fromkeys([*now, *before])
+    return {key: (before.get(key), now.get(key)) for key in keys if before.get(key) != now.get(key)}
+
+
+def _settings(start: Sequence[Layer], recipe: Recipe) -> dict[str, Any]:
+    """Return the start's settings in use, without what it leaves open of the needed ones."""
+    given, own = flatten(merge(start)), flatten(recipe)
+    lacking = [key for key in NEEDED if key not in given]
+    whole = merge([*start, *(Layer(nested(key, own[key])) for key in lacking)])
+    try:
+        settings = in_use(flatten(Recipe.model_validate(whole)))
+    except ValidationError:
+        # A base need not be a recipe without its trials: then only what it says can be compared.
+        settings = given
+    return {key: value for key, value in settings.items() if key not in lacking}

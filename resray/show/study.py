@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
-from resray.show.layout import heading, list_table
-from resray.show.published import print_assumed, print_published
-from resray.show.recipe import print_recipe
-from resray.show.search import print_search
-from resray.show.trials import print_trials
+from resray.cost import TrialCost, estimate, probe
+from resray.show.layout import count, heading, list_table, petaflop, rough, ruled_table
+from resray.show.recipe import print_recipe, print_search
 from resray.study.expand import Options, PlannedTrial, all_reductions, expand
 from resray.study.load import load_study
-from resray.study.spec import Study
+from resray.study.spec import Published, Study
 
 
 def print_study(study: str, options: Options, console: Console) -> None:
@@ -67,3 +66,123 @@ def print_claims(study: Study, console: Console) -> None:
         table.add_row(Text(claim.id, style="bold"), Text("\n".join([claim.text, *how])))
     heading("Claims under test", console)
     console.print(table)
+
+
+def print_assumed(study: Study, console: Console) -> None:
+    """Print what the source leaves unstated and the study had to choose."""
+    if not study.assumed:
+        return
+    table = list_table()
+    for key, reason in study.assumed.items():
+        table.add_row(Text("assumed", style="yellow"), Text(key, style="bold"), Text(reason))
+    heading("Assumed, as the source does not state it", console)
+    console.print(table)
+
+
+def print_published(study: Study, trials: Sequence[PlannedTrial], console: Console) -> None:
+    """Print the published figures of the selected trials, gathered by how they came about."""
+    names = {trial.name for trial in trials}
+    groups: dict[tuple[str, ...], list[Published]] = {}
+    for figure in study.published:
+        if figure.trial in names:
+            origin = (figure.source, figure.metric, figure.device, figure.protocol)
+            groups.setdefault(origin, []).append(figure)
+    if not groups:
+        return
+    table = ruled_table("metric", "value", "protocol, device, source")
+    table.leading = 1
+    table.columns[1].no_wrap = True
+    for (source, metric, device, protocol), figures in groups.items():
+        how = f"{protocol}\ndevice: {device}\nsource: {source}"
+        table.add_row(escape(metric), figure_lines(figures), Text(how))
+    heading("Published", console)
+    console.print(table)
+
+
+def figure_lines(figures: Sequence[Published]) -> Text:
+    """Return one line for each figure: trial, value with unit, epochs."""
+    values = [published_value(figure) for figure in figures]
+    name_width = max(len(figure.trial) for figure in figures)
+    value_width = max(len(value) for value in values)
+    lines = [
+        f"{figure.trial:<{name_width}}  {value:>{value_width}}" + published_when(figure)
+        for figure, value in zip(figures, values, strict=True)
+    ]
+    return Text("\n".join(lines), no_wrap=True)
+
+
+def published_when(figure: Published) -> str:
+    """Return after which epoch of how many a figure was taken, as far as it is known."""
+    if figure.epoch:
+        return f"  epoch {figure.epoch}" + (f" of {figure.epochs}" if figure.epochs else "")
+    return f"  {figure.epochs} epochs" if figure.epochs else ""
+
+
+def published_value(figure: Published) -> str:
+    """Return a published figure with its unit, large counts in millions."""
+    value = count(figure.value) if figure.value >= 1e6 else f"{figure.value:,g}"
+    return f"{value} {figure.unit}".strip()
+
+
+def print_trials(trials: Sequence[PlannedTrial], console: Console) -> None:
+    """Print each trial with its size and cost, then what all seeds of all trials cost together."""
+    seeds = list(dict.fromkeys(trial.seed for trial in trials))
+    first = [trial for trial in trials if trial.seed == seeds[0]]
+    speed = probe(first[0].recipe)
+    costs = [estimate(trial, speed) for trial in first]
+    table = ruled_table()
+    table.show_footer = True
+    table.add_column("trial", footer="in all")
+    table.add_column("model")
+    # Two lines of heading, so that the numbers stay whole at 80 columns.
+    numbers = ("epochs", "param-\neters", "multiply-\nadds", "training\nPFLOP", "rough\ntime")
+    for column, footer in zip(numbers, totals(costs, len(seeds)), strict=True):
+        table.add_column(column, footer=footer, justify="right", no_wrap=True)
+    for trial, cost in zip(first, costs, strict=True):
+        table.add_row(*trial_cells(trial, cost))
+    heading("Trials", console)
+    console.print(table)
+    console.print(Text(trials_note(seeds)))
+
+
+def trial_cells(trial: PlannedTrial, cost: TrialCost) -> list[str]:
+    """Return a trial's row."""
+    whole = trial.recipe.epochs
+    return [
+        escape(trial.name),
+        escape(trial.recipe.model.name),
+        str(whole) if cost.epochs == whole else f"{cost.epochs} of {whole}",
+        count(cost.parameters),
+        count(cost.multiply_adds),
+        petaflop(cost.training_petaflop),
+        rough(cost.seconds),
+    ]
+
+
+def totals(costs: Sequence[TrialCost], seeds: int) -> list[str]:
+    """Return the last row's numbers: compute and time over all trials and seeds."""
+    compute = total([cost.training_petaflop for cost in costs], seeds)
+    seconds = total([cost.seconds for cost in costs], seeds)
+    return ["", "", "", petaflop(compute), rough(seconds)]
+
+
+def total(values: Sequence[float | None], seeds: int) -> float | None:
+    """Return the sum over trials and seeds; None if a part of it is not known."""
+    known = [value for value in values if value is not None]
+    return seeds * sum(known) if len(known) == len(values) else None
+
+
+def trials_note(seeds: Sequence[int]) -> str:
+    """Return what the table of trials leaves open."""
+    import torch
+
+    if len(seeds) == 1:
+        runs = f"Seed {seeds[0]}."
+    else:
+        listed = ", ".join(str(seed) for seed in seeds)
+        runs = f"{len(seeds)} seeds each ({listed}); rows are for one, the sum for all."
+    where = "one of its GPUs" if torch.cuda.is_available() else "its CPU cores"
+    return (
+        f"{runs} Rough time: on this machine, {where} to one trial at a time, reckoned from a "
+        "second's measurement of resnet18."
+    )

@@ -7,7 +7,7 @@ An ablation's trials are named by what is switched on: ``plain``, ``plain+batch`
 forms share, such as a chain's first step, is there once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -64,27 +64,19 @@ def ablation_steps(changes: list[str], form: str) -> list[Step]:
 
     A chain goes from plain to full; add ends and remove begins with the full recipe.
     """
-    plain, full = Step(PLAIN, None, ()), Step(FULL, None, tuple(changes))
+    steps: list[tuple[str | None, Sequence[str]]]
     if form == "chain":
-        steps = [_chain_step(changes, number) for number in range(1, len(changes) + 1)]
-        return [plain, *steps]
-    if form == "add":
-        singles = [Step(_name((change,), changes), change, (change,)) for change in changes]
-        return [plain, *singles, full]
-    without = [tuple(other for other in changes if other != change) for change in changes]
-    removed = [
-        Step(_name(applied, changes), change, applied)
-        for change, applied in zip(changes, without, strict=True)
-    ]
-    return [full, *removed, plain]
+        steps = [(change, changes[: number + 1]) for number, change in enumerate(changes)]
+        steps = [(None, ()), *steps]
+    elif form == "add":
+        steps = [(None, ()), *((change, [change]) for change in changes), (None, changes)]
+    else:
+        without = [(change, [each for each in changes if each != change]) for change in changes]
+        steps = [(None, changes), *without, (None, ())]
+    return [Step(_name(applied, changes), change, tuple(applied)) for change, applied in steps]
 
 
-def _chain_step(changes: list[str], number: int) -> Step:
-    applied = tuple(changes[:number])
-    return Step(_name(applied, changes), changes[number - 1], applied)
-
-
-def _name(applied: tuple[str, ...], changes: list[str]) -> str:
+def _name(applied: Sequence[str], changes: Sequence[str]) -> str:
     missing = [change for change in changes if change not in applied]
     if not missing:
         return FULL

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-
-from pydantic import ValidationError
+from functools import partial
 
 from resray.errors import InputError, unknown
 from resray.models.table import require_trust
-from resray.study.changes import changes
 from resray.study.entries import ablation_steps
 from resray.study.layers import Layer, merge, recipe_layers
-from resray.study.mistakes import find_mistakes
+from resray.study.mistakes import validated
 from resray.study.overrides import (
     QUICK,
     data_layers,
@@ -19,7 +17,6 @@ from resray.study.overrides import (
     mistake_message,
     quick_recipe_layer,
     set_layer,
-    stand_in_layers,
     without_phases,
 )
 from resray.study.recipe_spec import Recipe
@@ -78,10 +75,9 @@ def expand(study: Study, options: Options) -> list[PlannedTrial]:
     """
     variant = chosen_variant(study, options)
     seeds = chosen_seeds(study, options)
-    document = study.model_dump()
     planned: list[PlannedTrial] = []
     for index in _selected(study, options):
-        own = Recipe.model_validate(merge(recipe_layers(document, index, variant)))
+        own = Recipe.model_validate(merge(recipe_layers(study.document, index, variant)))
         name = study.trial_names[index]
         planned += plan_trials(study, name, own, options, variant=variant, seeds=seeds)
     _refuse_equal_trials(planned)
@@ -114,21 +110,26 @@ def chosen_seeds(study: Study, options: Options) -> tuple[int, ...]:
     return seeds
 
 
+def matching(names: Sequence[str], globs: Sequence[str], option: str) -> list[str]:
+    """Return the names that one of the globs matches; without a glob, all.
+
+    Raises `InputError`, naming the option, for a glob that matches nothing.
+    """
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in names):
+            raise InputError(unknown(option, glob, names))
+    wanted = globs or ("*",)
+    return [name for name in names if any(fnmatchcase(name, glob) for glob in wanted)]
+
+
 def _selected(study: Study, options: Options) -> list[int]:
     names = study.trial_names
-    for glob in options.select:
-        if not any(fnmatchcase(name, glob) for name in names):
-            raise InputError(unknown("--select", glob, names))
-    globs = options.select or ("*",)
-    wanted = _ablation_names(study, options.ablate) if options.ablate else names
-    chosen = [
-        index
-        for index, name in enumerate(names)
-        if name in wanted and any(fnmatchcase(name, glob) for glob in globs)
-    ]
+    chosen = set(matching(names, options.select, "--select"))
+    if options.ablate:
+        chosen &= _ablation_names(study, options.ablate)
     if not chosen:
         raise InputError("--ablate and --select together leave no trial; leave out one of them")
-    return chosen
+    return [index for index, name in enumerate(names) if name in chosen]
 
 
 def _ablation_names(study: Study, forms: tuple[str, ...]) -> set[str]:
@@ -158,13 +159,12 @@ def plan_trials(
     not trusted.
     """
     layers = _option_layers(study, own, options, searched)
-    recipe = _recipe(layers)
+    recipe = validated(Recipe, merge(layers), partial(mistake_message, layers))
     require_trust(recipe.model.name, options.trusted, f"{study.name}, {name}: model.name")
     stop_after = _stop_after(options, recipe, name)
     quick = [layer for layer in layers if layer.label == QUICK]
     by_hand = [set_layer(text) for text in options.overrides]
-    reduced = reductions(own, recipe, stop_after)
-    reduced += changes(own, recipe, quick=quick, by_hand=by_hand)
+    reduced = reductions(own, recipe, stop_after, quick=quick, by_hand=by_hand)
     return [
         PlannedTrial(study.name, name, variant, seed, recipe, stop_after, reduced) for seed in seeds
     ]
@@ -178,22 +178,19 @@ def _stop_after(options: Options, recipe: Recipe, name: str) -> int | None:
     return None if stop == recipe.epochs else stop
 
 
-def _recipe(layers: list[Layer]) -> Recipe:
-    try:
-        return Recipe.model_validate(merge(layers))
-    except ValidationError as error:
-        mistakes = find_mistakes(Recipe, error)
-        raise InputError("\n".join(mistake_message(layers, each) for each in mistakes)) from error
-
-
 def _option_layers(
     study: Study, own: Recipe, options: Options, searched: Sequence[str]
 ) -> list[Layer]:
     sets = [set_layer(text) for text in options.overrides]
-    _refuse_two_lengths(options, sets)
+    for layer in sets:
+        if options.epochs is not None and "epochs" in layer.changes:
+            wish = "gives epochs too; leave out one of them"
+            raise InputError(f"--epochs {options.epochs}: {layer.label} {wish}")
     layers = [Layer(without_phases(_rescaled(study, own, options).model_dump(), sets))]
     if options.quick:
-        layers += [quick_recipe_layer(study, searched), *stand_in_layers(study, own.model)]
+        layers.append(quick_recipe_layer(study, searched))
+        if smaller := study.quick.stand_ins.get(own.model.name):
+            layers.append(Layer({"model": {"name": smaller}}, label=QUICK))
     layers += data_layers(study, own.data, sets, quick=options.quick, data_given=options.data_given)
     return layers + limit_layers(options.limit_train, options.limit_eval) + sets
 
@@ -205,14 +202,6 @@ def _rescaled(study: Study, own: Recipe, options: Options) -> Recipe:
         return rescale(own, options.epochs)
     quick_epochs = study.quick.recipe.get("epochs", own.epochs) if options.quick else own.epochs
     return rescale(own, min(int(quick_epochs), own.epochs))
-
-
-def _refuse_two_lengths(options: Options, sets: list[Layer]) -> None:
-    for layer in sets:
-        if options.epochs is not None and "epochs" in layer.changes:
-            raise InputError(
-                f"--epochs {options.epochs}: {layer.label} gives epochs too; leave out one of them"
-            )
 
 
 def _refuse_equal_trials(planned: list[PlannedTrial]) -> None:

@@ -15,13 +15,13 @@ from resray.study.applicable import OPTIMIZER_OPTIONS, SCHEDULE_OPTIONS, without
 from resray.study.entries import entries
 from resray.study.source import Key
 
+# What is named, with the name that it has where a recipe says none.
+_NAMED = {"model": None, "data": None, "optimizer": "sgd", "schedule": "cosine"}
 # Of `model`: what a WideResNet has, and what belongs to one network only.
 _OF_WIDE = {"dropout", "stochastic_depth"}
 _OF_ONE_MODEL = {"block", "blocks", "channels", "groups", "width_per_group", "arguments"}
-# What is named, with the name that it has where a recipe says none.
-_NAMED = {"optimizer": ("sgd", OPTIMIZER_OPTIONS), "schedule": ("cosine", SCHEDULE_OPTIONS)}
 # Keys of `data` that say something about one dataset and are wrong for another one.
-_OF_ONE_DATASET = ("mean", "std", "classes", "images")
+_OF_ONE_DATASET = {"mean", "std", "classes", "images"}
 
 
 @dataclass(frozen=True)
@@ -45,27 +45,24 @@ def section(document: Any, *path: Key) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def recipe_layers(document: Any, index: int, variant: str) -> list[Layer]:
+def recipe_layers(document: Any, index: int | None, variant: str) -> list[Layer]:
     """Return the layers of trial ``index`` under a variant, from raw YAML data, base first.
 
-    The name of no variant (the default one is none) leaves the trial as it is.
+    Without an index these are the layers of no trial: the base recipe, and what the variant changes
+    in all of them. The name of no variant (the default one is none) leaves the trial as it is.
     """
-    found = entries(document)
-    if index >= len(found):
-        return [Layer(section(document, "recipe"), ("recipe",))]
-    entry = found[index]
-    layers = [Layer(section(document, *path), path) for path in (("recipe",), *entry.paths)]
-    layers += [Layer(nested(key, value), ("grid", key)) for key, value in entry.changes]
+    layers = [Layer(section(document, "recipe"), ("recipe",))]
+    paths: list[tuple[Key, ...]] = [("variants", variant, "recipe")]
+    if index is not None:
+        found = entries(document)
+        if index >= len(found):
+            return layers
+        entry = found[index]
+        layers += [Layer(section(document, *path), path) for path in entry.paths]
+        layers += [Layer(nested(key, value), ("grid", key)) for key, value in entry.changes]
+        paths.append(("variants", variant, "trials", entry.name))
     if isinstance(variant, str):
-        paths = [("variants", variant, "recipe"), ("variants", variant, "trials", entry.name)]
         layers += [Layer(section(document, *path), path) for path in paths]
-    return [layer for layer in layers if layer.changes or layer.path == ("recipe",)]
-
-
-def base_layers(document: Any, variant: str) -> list[Layer]:
-    """Return the layers of no trial: the base recipe, and what a variant changes in all of them."""
-    paths = [("recipe",), ("variants", variant, "recipe")]
-    layers = [Layer(section(document, *path), path) for path in paths]
     return [layer for layer in layers if layer.changes or layer.path == ("recipe",)]
 
 
@@ -106,13 +103,13 @@ def flatten(nested: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def leaf_paths(changes: Mapping[Any, Any]) -> Iterator[tuple[str, ...]]:
-    """Yield the path to each value of a layer's changes; an empty mapping is a value."""
+def leaves(changes: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield each value of a layer's changes with its path; an empty mapping is a value."""
     for key, value in changes.items():
         if isinstance(value, Mapping) and value:
-            yield from ((str(key), *rest) for rest in leaf_paths(value))
+            yield from (((str(key), *rest), inner) for rest, inner in leaves(value))
         else:
-            yield (str(key),)
+            yield (str(key),), value
 
 
 def layer_at_fault(layers: Sequence[Layer], path: Sequence[Key]) -> Layer:
@@ -129,42 +126,31 @@ def _depth(changes: Any, path: Sequence[Key]) -> int:
 
 
 def _apply(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    new_name = section(changes, "model").get("name")
-    if isinstance(new_name, str) and new_name != section(base, "model").get("name"):
-        base = {**base, "model": _kept_model(section(base, "model"), new_name)}
-    before, after = section(base, "data"), section(changes, "data")
-    if before and after.get("name", before.get("name")) != before.get("name"):
-        base = {**base, "data": _kept(before, after["name"])}
-    merged = deep_merge(_without_foreign(base, changes), changes)
+    kept = dict(base)
+    for group, default in _NAMED.items():
+        before, name = section(base, group), section(changes, group).get("name")
+        if before and isinstance(name, str) and name != before.get("name", default):
+            kept[group] = _kept(group, before, name)
+    merged = deep_merge(kept, changes)
     if "phases" in changes and isinstance(merged["phases"], Mapping):
         # A setting's ranges belong together: those of a later layer take their place.
         merged["phases"] = {**section(base, "phases"), **section(changes, "phases")}
     return merged
 
 
-def _without_foreign(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Drop an optimizer's and a schedule's options that those taking their place do not have."""
-    kept = dict(base)
-    for group, (default, options) in _NAMED.items():
-        before, name = section(base, group), section(changes, group).get("name")
-        if before and isinstance(name, str) and name != before.get("name", default):
-            kept[group] = without_foreign(before, name, options)
-    return kept
-
-
-def _kept(data: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return what still holds of a dataset's keys when another one takes its place."""
-    if name == "embedded":
-        return {}
-    return {key: value for key, value in data.items() if key not in _OF_ONE_DATASET}
-
-
-def _kept_model(model: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return what another kind of network can take over of a model's keys."""
-    if is_outside(name):
-        return {}
-    able = _OF_WIDE if is_wide(name) else set(model) - _OF_ONE_MODEL
-    return {key: value for key, value in model.items() if key in able}
+def _kept(group: str, values: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return what still holds of a group's values when another network, dataset ... takes over."""
+    if group == "optimizer":
+        return without_foreign(values, name, OPTIMIZER_OPTIONS)
+    if group == "schedule":
+        return without_foreign(values, name, SCHEDULE_OPTIONS)
+    if group == "data":
+        able = set() if name == "embedded" else set(values) - _OF_ONE_DATASET
+    elif is_outside(name):
+        able = set()
+    else:
+        able = _OF_WIDE if is_wide(name) else set(values) - _OF_ONE_MODEL
+    return {key: value for key, value in values.items() if key in able}
 
 
 def deep_merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

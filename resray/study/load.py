@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import resray
-from resray.errors import InputError, not_known, unknown
+from resray.errors import InputError, unknown
 from resray.files import user_path
 from resray.study.entries import entries
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
-from resray.study.mistakes import Mistake, dotted, first_unknown, mistakes_in
+from resray.study.mistakes import Mistake, dotted, mistakes_in, unknown_key
 from resray.study.phases import check_ranges
 from resray.study.recipe_spec import Data, Recipe
-from resray.study.search_recipes import recipe_mistakes_of_search
+from resray.study.search_mistakes import recipe_mistakes_of_search
 from resray.study.source import Key, Source, parse, read_text
 from resray.study.spec import Study
 from resray.study.strict import Misplaced
@@ -34,8 +34,9 @@ def load_study(name_or_path: str) -> Study:
     validated under every variant. Raises `InputError` with one line for each mistake.
     """
     path = _find(name_or_path)
-    source = parse(read_text(path), _shown(path))
-    return _validate(source)
+    inside = path.is_absolute() and path.is_relative_to(Path.cwd())
+    place = path.relative_to(Path.cwd()) if inside else path
+    return _validate(parse(read_text(path), str(place)))
 
 
 def study_text(name_or_path: str) -> str:
@@ -56,12 +57,6 @@ def _find(name_or_path: str) -> Path:
     return files[name_or_path]
 
 
-def _shown(path: Path) -> str:
-    working_folder = Path.cwd()
-    inside = path.is_absolute() and path.is_relative_to(working_folder)
-    return str(path.relative_to(working_folder) if inside else path)
-
-
 def _validate(source: Source) -> Study:
     content = source.content
     if not isinstance(content, dict):
@@ -70,7 +65,8 @@ def _validate(source: Source) -> Study:
         entries(content)
     except Misplaced as error:
         raise InputError(_report(source, [_as_mistake(error)])) from error
-    mistakes = mistakes_in(Study, content) + _mistakes_of_the_whole(content)
+    # What does not fit together is looked for also where single values are wrong.
+    mistakes = [*mistakes_in(Study, content), *map(_as_mistake, mistakes_of_the_whole(content))]
     mistakes += _recipe_mistakes(content) + _quick_mistakes(content) + _assumed_mistakes(content)
     mistakes += recipe_mistakes_of_search(content)
     # Whether a change does anything shows in complete recipes only.
@@ -83,8 +79,8 @@ def _validate(source: Source) -> Study:
 def _report(source: Source, mistakes: list[Mistake]) -> str:
     lines: dict[str, int] = {}
     for mistake in mistakes:
-        line = source.line(mistake.path)
-        shown = f"{dotted(source.as_written(mistake.shown))}: " if mistake.shown else ""
+        line, _ = source.find(mistake.path)
+        shown = f"{dotted(source.find(mistake.shown)[1])}: " if mistake.shown else ""
         # The same mistake of the base recipe comes up in each of its trials, and what only the
         # whole shows is looked for twice.
         lines[f"{source.place}:{line}: {shown}{mistake.message}"] = line
@@ -106,11 +102,6 @@ def _check(layers: list[Layer], index: int) -> list[Mistake]:
     recipe = merge(layers)
     mistakes = mistakes_in(Recipe, recipe) + _phase_mistakes(recipe)
     return [_in_document(layers, index, mistake) for mistake in mistakes]
-
-
-def _mistakes_of_the_whole(document: dict[Any, Any]) -> list[Mistake]:
-    """Find what does not fit together also where single values are wrong."""
-    return [_as_mistake(error) for error in mistakes_of_the_whole(document)]
 
 
 def _phase_mistakes(recipe: dict[str, Any]) -> list[Mistake]:
@@ -176,19 +167,14 @@ def _quick_mistakes(document: dict[Any, Any]) -> list[Mistake]:
 
 def _assumed_mistakes(document: dict[Any, Any]) -> list[Mistake]:
     """Find reasons for settings that neither a recipe nor a study has."""
-    found = [_unknown_setting(str(setting)) for setting in section(document, "assumed")]
-    return [mistake for mistake in found if mistake]
-
-
-def _unknown_setting(setting: str) -> Mistake | None:
-    keys = setting.split(".")
-    found = first_unknown(Study if keys[0] in Study.model_fields else Recipe, keys)
-    if found is None:
-        return None
-    depth, choices = found
-    choices = choices if depth else [*Recipe.model_fields, "ablate"]
-    message = not_known(keys[depth], choices) if choices else f"has no {keys[depth]!r} in it"
-    return Mistake(("assumed", setting), ("assumed", *keys[:depth]), message)
+    found = []
+    for setting in map(str, section(document, "assumed")):
+        keys = setting.split(".")
+        kind = Study if keys[0] in Study.model_fields else Recipe
+        if wrong := unknown_key(kind, keys, ["ablate"]):
+            depth, message = wrong
+            found.append(Mistake(("assumed", setting), ("assumed", *keys[:depth]), message))
+    return found
 
 
 def _idle_changes(document: dict[Any, Any]) -> list[Mistake]:

@@ -2,18 +2,20 @@
 
 import re
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from resray.errors import not_known
+from resray.errors import InputError, not_known
 from resray.study.source import Key
 from resray.study.strict import Misplaced
 
 _LONGEST_VALUE = 60
+
+Part = TypeVar("Part", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,14 @@ def mistakes_in(model: type[BaseModel], content: Any) -> list[Mistake]:
     except ValidationError as error:
         return find_mistakes(model, error)
     return []
+
+
+def validated(kind: type[Part], content: Any, told: Callable[[Mistake], str]) -> Part:
+    """Return content as ``kind``; raise `InputError` with what ``told`` makes of each mistake."""
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise InputError("\n".join(map(told, find_mistakes(kind, error)))) from error
 
 
 def find_mistakes(model: type[BaseModel], error: ValidationError) -> list[Mistake]:
@@ -150,14 +160,15 @@ def child_type(kind: Any, key: Key) -> Any:
     return None
 
 
-def first_unknown(kind: Any, keys: Sequence[str]) -> tuple[int, list[str]] | None:
-    """Return the depth of the first key that leads nowhere from a type, and what could stand there.
+def unknown_key(kind: Any, keys: Sequence[str], first: Sequence[str]) -> tuple[int, str] | None:
+    """Return the depth of the first key that leads nowhere from a type, and what is wrong with it.
 
-    None: they all lead somewhere. Nothing could stand there: what is there has no keys.
+    ``first`` are what could stand at depth 0 beside the type's own. None: all lead somewhere.
     """
     for depth, key in enumerate(keys):
         child = child_type(kind, key)
         if child is None:
-            return depth, list(getattr(kind, "model_fields", ()))
+            choices = [*getattr(kind, "model_fields", ()), *([] if depth else first)]
+            return depth, not_known(key, choices) if choices else f"has no {key!r} in it"
         kind = child
     return None

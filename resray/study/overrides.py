@@ -1,14 +1,13 @@
 """What the command line changes in every recipe: ``--set``, ``--quick``, limits."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
-
-from pydantic import ValidationError
 
 from resray.errors import InputError
 from resray.study.datasets import CIFAR
-from resray.study.layers import Layer, flatten, layer_at_fault, leaf_paths, merge, nested, section
-from resray.study.mistakes import Mistake, dotted, find_mistakes
+from resray.study.layers import Layer, flatten, layer_at_fault, leaves, merge, nested, section
+from resray.study.mistakes import Mistake, dotted, validated
 from resray.study.recipe_spec import Data, Model
 from resray.study.source import parse
 from resray.study.spec import Study
@@ -47,12 +46,6 @@ def overlap(setting: str, key: str) -> bool:
     return f"{setting}.".startswith(f"{key}.") or f"{key}.".startswith(f"{setting}.")
 
 
-def stand_in_layers(study: Study, own: Model) -> list[Layer]:
-    """Return what ``--quick`` trains in a model's place, if the study names a smaller one."""
-    smaller = study.quick.stand_ins.get(own.name)
-    return [Layer({"model": {"name": smaller}}, label=QUICK)] if smaller else []
-
-
 def model_from(name: str, overrides: Sequence[str]) -> Model:
     """Return the model of this name with ``--set KEY=VALUE`` changes of its own keys.
 
@@ -60,12 +53,7 @@ def model_from(name: str, overrides: Sequence[str]) -> Model:
     """
     layers = [Layer({"name": name}, label=f"model {name}")]
     layers += [set_layer(text) for text in overrides]
-    merged = merge(layers)
-    try:
-        return Model.model_validate(merged)
-    except ValidationError as error:
-        mistakes = find_mistakes(Model, error)
-        raise InputError("\n".join(mistake_message(layers, each) for each in mistakes)) from error
+    return validated(Model, merge(layers), partial(mistake_message, layers))
 
 
 def mistake_message(layers: Sequence[Layer], mistake: Mistake) -> str:
@@ -93,17 +81,11 @@ def quick_recipe_layer(study: Study, searched: Sequence[str] = ()) -> Layer:
     """
     left_out = ("epochs", *searched)
     kept = [
-        Layer(nested(".".join(path), _value_at(study.quick.recipe, path)))
-        for path in leaf_paths(study.quick.recipe)
+        Layer(nested(".".join(path), value))
+        for path, value in leaves(study.quick.recipe)
         if not any(overlap(".".join(path), key) for key in left_out)
     ]
     return Layer(merge(kept), label=QUICK)
-
-
-def _value_at(changes: Any, path: Sequence[str]) -> Any:
-    for key in path:
-        changes = changes[key]
-    return changes
 
 
 def data_layers(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from resray.errors import not_known
-from resray.study.layers import deep_merge, flatten
+from resray.study.layers import deep_merge, flatten, nested
 from resray.study.mistakes import dotted, find_mistakes
 from resray.study.strict import Misplaced
 
@@ -72,7 +72,7 @@ def _recipe_at(kind: "type[Recipe]", text: str, epoch: int) -> "Recipe":
         for span, value in table.items():
             first, last = epoch_range(span) or (0, 0)
             if first <= epoch <= last:
-                changes = deep_merge(changes, _nested(setting, value))
+                changes = deep_merge(changes, nested(setting, value))
     return _with(recipe, changes)
 
 
@@ -161,7 +161,7 @@ def _no_value(first: int, last: int) -> str:
 
 def _check_value(recipe: "Recipe", setting: str, text: str, value: Any) -> None:
     try:
-        _with(recipe, _nested(setting, value))
+        _with(recipe, nested(setting, value))
     except ValidationError as error:
         mistake = find_mistakes(type(recipe), error)[0]
         message = f"{dotted(mistake.shown)}: {mistake.message}"
@@ -170,10 +170,3 @@ def _check_value(recipe: "Recipe", setting: str, text: str, value: Any) -> None:
 
 def _with(recipe: "Recipe", changes: Mapping[str, Any]) -> "Recipe":
     return type(recipe).model_validate(deep_merge({**recipe.model_dump(), "phases": {}}, changes))
-
-
-def _nested(setting: str, value: Any) -> dict[str, Any]:
-    nested = value
-    for key in reversed(setting.split(".")):
-        nested = {key: nested}
-    return dict(nested)

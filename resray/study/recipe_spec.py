@@ -3,9 +3,10 @@
 Unknown keys are errors everywhere, and so are keys that do not apply to what they stand beside.
 """
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from resray.errors import not_known
 from resray.models.table import LARGEST_DEPTH, MODELS, is_known, is_outside, is_wide, wide_shape
@@ -74,21 +75,21 @@ class Model(Strict):
             wide_shape(name)
         return name
 
-    @model_validator(mode="after")
-    def options_fit_the_network(self) -> Self:
+    def mistakes(self) -> Iterator[Misplaced]:
         shape = ("block", "blocks", "channels", "groups", "width_per_group")
         own = ("stem", "norm", "zero_init_residual", "dropout", "stochastic_depth", "shared_stages")
+        elsewhere = "a network from elsewhere (torchvision:, timm:, module:)"
         if self.name != "resnet":
-            self.only_with(shape, "`resnet`")
+            yield from self.only_with(shape, "`resnet`")
         elif not self.blocks or len(self.blocks) != len(self.channels):
-            raise Misplaced(("blocks",), "resnet needs as many blocks as channels, at least one")
+            yield Misplaced(("blocks",), "resnet needs as many blocks as channels, at least one")
         if is_outside(self.name):
-            self.only_with(own, "a network of resray's own")
+            yield from self.only_with(own, "a network of resray's own")
         else:
-            self.only_with(["arguments"], "a network from elsewhere (torchvision:, timm:, module:)")
+            yield from self.only_with(["arguments"], elsewhere)
         if is_wide(self.name):
-            self.only_with(("stem", "norm", "zero_init_residual", "shared_stages"), "a resnet")
-        return self
+            only_resnet = ("stem", "norm", "zero_init_residual", "shared_stages")
+            yield from self.only_with(only_resnet, "a resnet")
 
 
 class Data(Strict):
@@ -110,12 +111,10 @@ class Data(Strict):
     std: ChannelScales | None = None
     """Normalisation of pixel values in [0, 1]; null takes the dataset's usual figures."""
 
-    @model_validator(mode="after")
-    def embedded_options_need_embedded(self) -> Self:
-        for key in ("classes", "images"):
-            if self.name != "embedded" and getattr(self, key) is not None:
-                raise Misplaced((key,), f"only embedded images have it, not {self.name}")
-        return self
+    def mistakes(self) -> Iterator[Misplaced]:
+        if self.name != "embedded":
+            for key in self.differs(("classes", "images")):
+                yield Misplaced((key,), f"only embedded images have it, not {self.name}")
 
 
 class Loader(Strict):
@@ -129,11 +128,9 @@ class Loader(Strict):
     pinned_memory: bool = False
     """per-image only: batches are copied from page-locked memory; no effect without a GPU."""
 
-    @model_validator(mode="after")
-    def options_need_per_image(self) -> Self:
+    def mistakes(self) -> Iterator[Misplaced]:
         if self.name != "per-image":
-            self.only_with(("workers", "pinned_memory"), "the per-image loader")
-        return self
+            yield from self.only_with(("workers", "pinned_memory"), "the per-image loader")
 
 
 class Optimizer(Strict):
@@ -154,12 +151,10 @@ class Optimizer(Strict):
     """muon only: rate of the AdamW that updates what is no hidden weight matrix (norms, biases,
     the first convolution and the classifier)."""
 
-    @model_validator(mode="after")
-    def options_fit(self) -> Self:
-        self.only_those_of(OPTIMIZER_OPTIONS)
+    def mistakes(self) -> Iterator[Misplaced]:
+        yield from self.only_those_of(OPTIMIZER_OPTIONS)
         if self.name == "sgd" and self.nesterov and not self.momentum:
-            raise Misplaced(("nesterov",), "needs a momentum above 0")
-        return self
+            yield Misplaced(("nesterov",), "needs a momentum above 0")
 
 
 class SchedulePart(Strict):
@@ -191,16 +186,14 @@ class SchedulePart(Strict):
     patience: Size = 10
     """plateau: epochs without a better validation accuracy before the rate falls."""
 
-    @model_validator(mode="after")
-    def options_fit_the_schedule(self) -> Self:
+    def mistakes(self) -> Iterator[Misplaced]:
         if self.name == "step" and not self.milestones:
-            raise Misplaced(("milestones",), "the step schedule needs at least one")
+            yield Misplaced(("milestones",), "the step schedule needs at least one")
         if self.name == "cosine_restarts" and self.period is None:
-            raise Misplaced(("period",), "cosine_restarts needs the epochs to the first restart")
-        self.only_those_of(SCHEDULE_OPTIONS)
+            yield Misplaced(("period",), "cosine_restarts needs the epochs to the first restart")
+        yield from self.only_those_of(SCHEDULE_OPTIONS)
         if self.name == "plateau" and self.gamma >= 1:
-            raise Misplaced(("gamma",), f"{self.gamma:g} must be below 1, or the rate never falls")
-        return self
+            yield Misplaced(("gamma",), f"{self.gamma:g} must be below 1, or the rate never falls")
 
 
 class SequencePart(SchedulePart):
@@ -216,24 +209,25 @@ class Schedule(SchedulePart):
     parts: tuple[SequencePart, ...] = ()
     """sequence: each part's schedule spans its own epochs."""
 
-    @model_validator(mode="after")
-    def parts_follow_each_other(self) -> Self:
+    def mistakes(self) -> Iterator[Misplaced]:
+        yield from super().mistakes()
         if self.name == "sequence" and not self.parts:
-            raise Misplaced(("parts",), "a sequence has at least one")
+            yield Misplaced(("parts",), "a sequence has at least one")
         before = 0
         for index, part in enumerate(self.parts):
+            place = ("parts", index, "until")
             last = index == len(self.parts) - 1
             if part.name in ("plateau", "sequence"):
                 message = f"{part.name} cannot be part of a sequence"
-                raise Misplaced(("parts", index, "name"), message)
+                yield Misplaced(("parts", index, "name"), message)
             if last != (part.until is None):
-                message = "every part but the last one names the epoch at which it ends"
-                raise Misplaced(("parts", index, "until"), message)
+                yield Misplaced(
+                    place, "every part but the last one names the epoch at which it ends"
+                )
             if part.until is not None and part.until <= before:
                 message = f"{part.until} must be above {before}, where the part before it ends"
-                raise Misplaced(("parts", index, "until"), message)
+                yield Misplaced(place, message)
             before = part.until or before
-        return self
 
 
 class EarlyStopping(Strict):
@@ -275,57 +269,35 @@ class Recipe(Strict):
     ``augmentation`` ...) its value over ranges of epochs such as ``1-40``, which together cover the
     training. See `resray.study.phases`."""
 
-    @model_validator(mode="after")
-    def warmup_fits(self) -> Self:
-        if self.schedule.warmup_epochs >= self.epochs and self.schedule.warmup_epochs > 0:
-            raise Misplaced(
-                ("schedule", "warmup_epochs"),
-                f"{self.schedule.warmup_epochs:g} must be below epochs ({self.epochs})",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def milestones_fit(self) -> Self:
-        for index, epoch in enumerate(self.schedule.milestones):
-            if epoch >= self.epochs:
-                message = f"{epoch:g} must be below epochs ({self.epochs})"
-                raise Misplaced(("schedule", "milestones", index), message)
-        return self
-
-    @model_validator(mode="after")
-    def sequence_fits(self) -> Self:
-        before = 0
-        for index, part in enumerate(self.schedule.parts):
-            place, end = ("schedule", "parts", index), part.until or self.epochs
-            if part.until is not None and end >= self.epochs:
-                raise Misplaced((*place, "until"), f"{end} must be below epochs ({self.epochs})")
-            if part.warmup_epochs >= end - before:
-                message = f"{part.warmup_epochs:g} must be below the part's {end - before} epochs"
-                raise Misplaced((*place, "warmup_epochs"), message)
-            before = end
-        return self
-
-    @model_validator(mode="after")
-    def loader_can_augment(self) -> Self:
+    def mistakes(self) -> Iterator[Misplaced]:
+        yield from self._mistakes_of_schedule()
         if self.loader.name == "per-image":
             able = ("flip", "crop_padding", "crop_probability")
             others = [key for key in type(self.augmentation).model_fields if key not in able]
             for key in self.augmentation.differs(others):
-                raise Misplaced(
-                    ("augmentation", key), "the per-image loader does flip and crop only"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def plateau_has_validation(self) -> Self:
+                message = "the per-image loader does flip and crop only"
+                yield Misplaced(("augmentation", key), message)
         for key, needs in (("schedule", self.schedule.name == "plateau"),
                            ("early_stopping", self.early_stopping is not None)):  # fmt: skip
             if needs and self.data.validation_images == 0:
-                message = "needs a validation split; data.validation_images is 0"
-                raise Misplaced((key,), message)
-        return self
-
-    @model_validator(mode="after")
-    def phases_fit(self) -> Self:
+                yield Misplaced((key,), "needs a validation split; data.validation_images is 0")
         check_phases(self)
-        return self
+
+    def _mistakes_of_schedule(self) -> Iterator[Misplaced]:
+        """Yield the epochs that the training does not reach."""
+        schedule, below = self.schedule, f"must be below epochs ({self.epochs})"
+        if schedule.warmup_epochs >= self.epochs:
+            place = ("schedule", "warmup_epochs")
+            yield Misplaced(place, f"{schedule.warmup_epochs:g} {below}")
+        for index, epoch in enumerate(schedule.milestones):
+            if epoch >= self.epochs:
+                yield Misplaced(("schedule", "milestones", index), f"{epoch:g} {below}")
+        before = 0
+        for index, part in enumerate(schedule.parts):
+            of_part, end = ("schedule", "parts", index), part.until or self.epochs
+            if part.until is not None and end >= self.epochs:
+                yield Misplaced((*of_part, "until"), f"{end} {below}")
+            if part.warmup_epochs >= end - before:
+                message = f"{part.warmup_epochs:g} must be below the part's {end - before} epochs"
+                yield Misplaced((*of_part, "warmup_epochs"), message)
+            before = end

@@ -1,29 +1,67 @@
-"""What was reduced in a trial against its study's own recipe, for people to read."""
+"""What was reduced or changed in a trial against its study's own recipe, for people to read."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from resray.study.datasets import EMBEDDED, dataset_size
+from resray.study.layers import Layer, leaves, normalise
+from resray.study.overrides import overlap
 from resray.study.phases import boundaries, rescaled_epoch
 from resray.study.recipe_spec import Data, Recipe, Schedule, SchedulePart
 from resray.study.recipes import rescale
 
+Path = tuple[str, ...]
 
-def reductions(own: Recipe, run: Recipe, stop_after: int | None) -> tuple[str, ...]:
+
+def reductions(
+    own: Recipe,
+    run: Recipe,
+    stop_after: int | None,
+    *,
+    quick: Sequence[Layer] = (),
+    by_hand: Sequence[Layer] = (),
+) -> tuple[str, ...]:
     """Name the reductions of what was run against the study's own recipe.
 
     Fragments of a sentence such as ``2 of 200 epochs`` or ``2,000 training images``: epochs,
-    a stand-in for the model, data and image size; `resray.study.changes` names the rest. With
-    other epochs, what moved with them in the recipe is named too, and what did not.
+    a stand-in for the model, data and image size. With other epochs, what moved with them in the
+    recipe is named too, and what did not. Then what else differs where these layers touch it:
+    ``batch_size 32 in place of 128`` by ``--quick``, and ``changed: optimizer.lr=0.5`` by hand.
     """
     found = _epochs(own, run, stop_after)
     if run.model.name != own.model.name:
         found.append(f"{run.model.name} in place of {own.model.name}")
-    if run.data.name == "embedded" and own.data.name != "embedded":
+    if _stands_in(own, run):
         found.append(f"embedded images in place of {own.data.name}")
     found += named_of_data(own, run).values()
     if run.epochs != own.epochs:
         found += [*_moved_schedule(own, run), *_not_rescaled(own, run)]
-    return tuple(found)
+    return (*found, *_changes(own, run, _paths(quick), _paths(by_hand)))
+
+
+def _changes(
+    own: Recipe, run: Recipe, quick: Sequence[Path], by_hand: Sequence[Path]
+) -> Iterator[str]:
+    """Yield what differs at these paths and has no words of its own."""
+    before, after = own.model_dump(mode="json"), run.model_dump(mode="json")
+    different = [
+        path
+        for path in dict.fromkeys([*by_hand, *quick])
+        if not _is_named(own, run, path) and _differs(own, run, path)
+    ]
+    for path in different:
+        typed = any(overlap(_dotted(path), _dotted(each)) for each in by_hand)
+        if not typed and not (_stands_in(own, run) and path[0] == "data"):
+            yield f"{_dotted(path)} {_at(after, path)} in place of {_at(before, path)}"
+    for path in different:
+        if path in by_hand:
+            yield f"changed: {_dotted(path)}={_at(after, path)}"
+
+
+def _paths(layers: Sequence[Layer]) -> list[Path]:
+    """Return the paths to what the layers change."""
+    return [path for layer in layers for path, _ in leaves(normalise(layer.changes))]
 
 
 def named_of_data(own: Recipe, run: Recipe) -> dict[str, str]:
@@ -126,3 +164,40 @@ def _not_rescaled(own: Recipe, run: Recipe) -> Iterator[str]:
 def _is_below(value: int | None, before: int | None) -> bool:
     """Whether a limit was set or lowered; None is no limit."""
     return value is not None and (before is None or value < before)
+
+
+def _is_named(own: Recipe, run: Recipe, path: Path) -> bool:
+    """Whether `reductions` has words of its own for a key."""
+    named = {("epochs",), ("model", "name")}
+    if _stands_in(own, run):
+        named.add(("data", "name"))
+    return path in named or path in {("data", key) for key in named_of_data(own, run)}
+
+
+def _stands_in(own: Recipe, run: Recipe) -> bool:
+    """Whether embedded images take the place of another dataset."""
+    return run.data.name == "embedded" != own.data.name
+
+
+def _differs(own: Recipe, run: Recipe, path: Path) -> bool:
+    before, after = (without_idle_limits(recipe).model_dump(mode="json") for recipe in (own, run))
+    lost = own.phases.keys() - run.phases.keys()
+    fixed = any(overlap(setting, _dotted(path)) for setting in lost)
+    return fixed or _value(before, path) != _value(after, path)
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(path)
+
+
+def _at(recipe: Mapping[str, Any], path: Path) -> str:
+    """Return a recipe's value as YAML would have it on a command line."""
+    value = _value(recipe, path)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _value(recipe: Any, path: Path) -> Any:
+    """Return what stands at a path; None where nothing does."""
+    for key in path:
+        recipe = recipe.get(key) if isinstance(recipe, Mapping) else None
+    return recipe

@@ -6,10 +6,10 @@ each is searched on its own, and all of their points compete.
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from resray.study.strict import NUMBER, Count, Finite, Misplaced, Name, Seed, Size, Strict
 
@@ -83,46 +83,35 @@ class Axis(Strict):
     int: tuple[Size, Size] | None = None
     """A whole number from the first to the last, both included."""
 
-    @model_validator(mode="after")
-    def has_one_form(self) -> Self:
+    def mistakes(self) -> Iterator[Misplaced]:
         if len(self.forms) != 1:
             given = " and ".join(self.forms) or "none"
-            raise ValueError(f"needs exactly one of {', '.join(FORMS)}; it has {given}")
-        return self
-
-    @model_validator(mode="after")
-    def bounds_are_in_order(self) -> Self:
-        for form in RANGES:
-            bounds = getattr(self, form)
-            if bounds is not None and bounds[0] >= bounds[1]:
-                raise Misplaced((form,), f"{bounds[0]:g} must be below {bounds[1]:g}")
-        if self.loguniform is not None and self.loguniform[0] <= 0:
-            raise Misplaced(("loguniform", 0), f"{self.loguniform[0]:g} must be above 0")
-        return self
-
-    @model_validator(mode="after")
-    def values_are_some_and_distinct(self) -> Self:
-        if self.form not in RANGES and not self.options:
-            raise Misplaced((self.form,), "needs at least one value")
+            yield Misplaced((), f"needs exactly one of {', '.join(FORMS)}; it has {given}")
+        if self.form in RANGES:
+            low, high = self.bounds
+            if low >= high:
+                yield Misplaced((self.form,), f"{low:g} must be below {high:g}")
+            if self.form == "loguniform" and low <= 0:
+                yield Misplaced(("loguniform", 0), f"{low:g} must be above 0")
+        elif not self.options:
+            yield Misplaced((self.form,), "needs at least one value")
         for index, value in enumerate(self.options):
             if value in self.options[:index]:
-                raise Misplaced((self.form, index), f"{value!r} stands there twice")
-        return self
+                yield Misplaced((self.form, index), f"{value!r} stands there twice")
+        yield from self._without_names()
 
-    @model_validator(mode="after")
-    def changes_have_names(self) -> Self:
+    def _without_names(self) -> Iterator[Misplaced]:
         for index, value in enumerate(self.options):
             if isinstance(value, dict):
                 message = "a mapping needs a name: {NAME: {changes of the recipe}, ...}"
-                raise Misplaced((self.form, index), message)
+                yield Misplaced((self.form, index), message)
         for name, changes in self.named.items():
             if not isinstance(name, str):
                 message = f"{name!r} must be text; put it in quotes"
-                raise Misplaced((self.form, str(name)), message)
+                yield Misplaced((self.form, str(name)), message)
             if not isinstance(changes, dict):
                 message = f"{changes!r} must be a mapping, the recipe's changes"
-                raise Misplaced((self.form, name), message)
-        return self
+                yield Misplaced((self.form, name), message)
 
     @property
     def forms(self) -> list[str]:

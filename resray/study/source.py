@@ -27,15 +27,11 @@ class Source:
     content: Any
     root: yaml.Node
 
-    def line(self, path: Sequence[Key]) -> int:
-        """Return the line, from 1, of the deepest part of ``path`` that the file holds."""
-        return self._find(path)[0] + 1
+    def find(self, path: Sequence[Key]) -> tuple[int, tuple[Key, ...]]:
+        """Return the line, from 1, of the deepest part of a path that the file holds, and the path.
 
-    def as_written(self, path: Sequence[Key]) -> tuple[Key, ...]:
-        """Return ``path`` without the 0 of a list of one that the file does not write as a list."""
-        return self._find(path)[1]
-
-    def _find(self, path: Sequence[Key]) -> tuple[int, tuple[Key, ...]]:
+        That is without the 0 of a list of one that the file does not write as a list.
+        """
         node, line, kept = self.root, self.root.start_mark.line, list[Key]()
         for depth, key in enumerate(path):
             child = _child(node, key)
@@ -43,10 +39,10 @@ class Source:
                 # A single value may stand for a list of one.
                 continue
             if child is None:
-                return line, (*kept, *path[depth:])
+                return line + 1, (*kept, *path[depth:])
             kept.append(key)
             line, node = child
-        return line, tuple(kept)
+        return line + 1, tuple(kept)
 
 
 def read_text(path: Path) -> str:
@@ -78,7 +74,9 @@ def parse(text: str, place: str) -> Source:
         root = loader.get_single_node()
         if root is None:
             raise InputError(f"{place}: there is nothing in it")
-        _refuse(_mistakes(_nodes(root, place), loader), place)
+        if mistakes := list(_mistakes(_nodes(root, place), loader)):
+            lines = (f"{_at(place, node.start_mark.line + 1)}: {text}" for node, text in mistakes)
+            raise InputError("\n".join(lines))
         # Composing first and constructing from the same nodes resolves merge keys in the nodes too.
         return Source(place, loader.construct_document(root), root)
     except yaml.MarkedYAMLError as error:
@@ -110,12 +108,6 @@ def _syntax_message(error: yaml.MarkedYAMLError, place: str) -> str:
     where = _at(place, mark.line + 1) if mark else place
     said = ", ".join(part for part in (error.context, error.problem) if part)
     return f"{where}: not valid YAML: {said}"
-
-
-def _refuse(mistakes: Iterable[tuple[yaml.Node, str]], place: str) -> None:
-    lines = [f"{_at(place, node.start_mark.line + 1)}: {message}" for node, message in mistakes]
-    if lines:
-        raise InputError("\n".join(lines))
 
 
 def _mistakes(nodes: Iterable[yaml.Node], loader: yaml.SafeLoader) -> Iterator[tuple[Any, str]]:

@@ -4,9 +4,11 @@ A *recipe* (`resray.study.recipe_spec`) is everything that shapes one training. 
 recipe, the trials that change it, and what was published about them.
 """
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from resray.errors import not_known
 from resray.study.claims import check_statement
@@ -40,6 +42,7 @@ def as_list(value: Any) -> Any:
 
 
 AblationForm = Literal["chain", "add", "remove"]
+AblationForms = Annotated[list[AblationForm], BeforeValidator(as_list), Field(min_length=1)]
 
 
 class Ablate(Strict):
@@ -48,11 +51,7 @@ class Ablate(Strict):
     The trials follow from it: see `resray.study.entries`.
     """
 
-    forms: Annotated[list[AblationForm], BeforeValidator(as_list), Field(min_length=1)] = [
-        "chain",
-        "add",
-        "remove",
-    ]
+    forms: AblationForms = ["chain", "add", "remove"]
     """chain: cumulative, in the order of the changes; add: each alone on the plain recipe; remove:
     each taken from the full one."""
     changes: Annotated[dict[Name, dict[str, Any]], Field(min_length=2)]
@@ -71,11 +70,9 @@ class CheckpointPolicy(Strict):
     keep_last: Count | None = None
     """Only this many of the periodic ones stay; null keeps all. Those of ``at`` always stay."""
 
-    @model_validator(mode="after")
-    def keep_last_needs_every(self) -> Self:
+    def mistakes(self) -> Iterator[Misplaced]:
         if self.keep_last is not None and self.every is None:
-            raise Misplaced(("keep_last",), "needs `every`: it is about those")
-        return self
+            yield Misplaced(("keep_last",), "needs `every`: it is about those")
 
 
 class Quick(Strict):
@@ -118,13 +115,11 @@ class Published(Strict):
             raise ValueError(not_known(metric, METRICS))
         return metric
 
-    @model_validator(mode="after")
-    def metric_is_known_by_epoch(self) -> Self:
+    def mistakes(self) -> Iterator[Misplaced]:
         allowed = TRIAL_METRICS if self.epoch is None else EPOCH_METRICS
         if self.metric not in allowed:
             when = "of an epoch (`epoch`)" if self.epoch is None else "of the whole training"
-            raise Misplaced(("metric",), f"{self.metric} is a figure {when}")
-        return self
+            yield Misplaced(("metric",), f"{self.metric} is a figure {when}")
 
 
 class Claim(Strict):
@@ -148,11 +143,9 @@ class Claim(Strict):
                 raise Misplaced((index,), str(error)) from None
         return check
 
-    @model_validator(mode="after")
-    def is_tested_or_says_why_not(self) -> Self:
+    def mistakes(self) -> Iterator[Misplaced]:
         if bool(self.check) == (self.untested is not None):
-            raise ValueError("needs `check`, or `untested` with the reason, and not both")
-        return self
+            yield Misplaced((), "needs `check`, or `untested` with the reason, and not both")
 
 
 class Study(Strict):
@@ -185,18 +178,20 @@ class Study(Strict):
     assumed: dict[str, str] = {}
     """Recipe keys that the source leaves unstated, each with the reason for our choice."""
 
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The content of the study's file, defaults written out."""
+        return self.model_dump()
+
     @property
     def trial_names(self) -> list[str]:
         """The names of all trials: those listed, then those of ``ablate`` and ``grid``."""
-        return trial_names(self.model_dump())
+        return trial_names(self.document)
 
     @property
     def variant_names(self) -> list[str]:
         """The study's variants, the default one first."""
         return [self.default_variant, *self.variants]
 
-    @model_validator(mode="after")
-    def whole_fits_together(self) -> Self:
-        for mistake in mistakes_of_the_whole(self.model_dump()):
-            raise mistake
-        return self
+    def mistakes(self) -> Iterator[Misplaced]:
+        return mistakes_of_the_whole(self.document)

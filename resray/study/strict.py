@@ -1,9 +1,9 @@
 """What study files are made of: bounded numbers, and models that refuse what they do not know."""
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -48,21 +48,32 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
+    @model_validator(mode="after")
+    def fits_together(self) -> Self:
+        """Raise the first of the `mistakes`."""
+        for mistake in self.mistakes():
+            raise mistake
+        return self
+
+    def mistakes(self) -> Iterator[Misplaced]:
+        """Yield what is wrong between values of which each is what it should be."""
+        yield from ()
+
     def differs(self, keys: Iterable[str]) -> list[str]:
         """Return those of ``keys`` whose value is not the default."""
         fields = type(self).model_fields
         return [key for key in keys if getattr(self, key) != fields[key].default]
 
-    def only_with(self, keys: Iterable[str], where: str) -> None:
-        """Raise Misplaced if one of ``keys``, which mean something in ``where`` only, is set."""
+    def only_with(self, keys: Iterable[str], where: str) -> Iterator[Misplaced]:
+        """Yield those of ``keys`` that are set, which mean something in ``where`` only."""
         for key in self.differs(keys):
-            raise Misplaced((key,), f"only {where} has it, not {getattr(self, 'name', 'this')}")
+            yield Misplaced((key,), f"only {where} has it, not {getattr(self, 'name', 'this')}")
 
-    def only_those_of(self, options: Mapping[str, tuple[str, ...]]) -> None:
-        """Raise Misplaced if an option is set that, by this table, others have but not this."""
+    def only_those_of(self, options: Mapping[str, tuple[str, ...]]) -> Iterator[Misplaced]:
+        """Yield the options that are set and that, by this table, others have but not this."""
         for key, names in options.items():
             if key in type(self).model_fields and getattr(self, "name", "") not in names:
-                self.only_with([key], " or ".join(names))
+                yield from self.only_with([key], " or ".join(names))
 
 
 def name_shorthand(value: Any) -> Any:

@@ -13,7 +13,7 @@ from resray.study.claims import Statement, check_statement
 from resray.study.entries import entries, trial_names
 from resray.study.layers import merge, recipe_layers, section
 from resray.study.recipe_spec import MODEL_FORMS
-from resray.study.search_mistakes import mistakes_of_search
+from resray.study.search_mistakes import mistakes_of_space, readable_spaces
 from resray.study.source import Key
 from resray.study.strict import Misplaced
 
@@ -23,13 +23,11 @@ DEFAULT_VARIANT = "standard"
 def mistakes_of_the_whole(document: Mapping[str, Any]) -> Iterator[Misplaced]:
     """Yield each mistake in the raw or validated content of a study file, in no order."""
     yield from _names_twice(document)
-    yield from _unknown_in_variants(document)
-    yield from _unknown_in_published(document)
-    yield from _unknown_in_claims(document)
+    yield from _unknown_names(document)
     yield from _unknown_stand_ins(document)
-    yield from _seeds_twice(document)
     yield from _unreached_epochs(document)
-    yield from mistakes_of_search(document)
+    for name, space in readable_spaces(document).items():
+        yield from mistakes_of_space(document, name, space)
 
 
 def variant_names(document: Mapping[str, Any]) -> list[str]:
@@ -45,6 +43,9 @@ def _names_twice(document: Mapping[str, Any]) -> Iterator[Misplaced]:
         yield Misplaced(("trials",), message)
     for index, name in _repeated(names):
         yield Misplaced(_place_of_name(document, index), f"{name!r} stands there twice")
+    seeds = document.get("seeds")
+    if isinstance(seeds, list) and list(_repeated(seeds)):
+        yield Misplaced(("seeds",), f"{seeds} holds a seed twice")
     for index, name in _repeated([claim.get("id") for claim in _mappings(document, "claims")]):
         yield Misplaced(("claims", index, "id"), f"{name!r} stands there twice")
     default, *others = variant_names(document)
@@ -62,22 +63,15 @@ def _place_of_name(document: Mapping[str, Any], index: int) -> tuple[Key, ...]:
     return ("trials", index, "name") if listed else ("ablate",)
 
 
-def _unknown_in_variants(document: Mapping[str, Any]) -> Iterator[Misplaced]:
+def _unknown_names(document: Mapping[str, Any]) -> Iterator[Misplaced]:
+    """Yield trials and variants that variants, published figures and claims name in vain."""
+    trials, variants = _known_trials(document), variant_names(document)
     for variant in section(document, "variants"):
         for trial in section(document, "variants", variant, "trials"):
-            place = ("variants", variant, "trials", trial)
-            yield from _unless_known(place, trial, _known_trials(document))
-
-
-def _unknown_in_published(document: Mapping[str, Any]) -> Iterator[Misplaced]:
-    trials, variants = _known_trials(document), variant_names(document)
+            yield from _unless_known(("variants", variant, "trials", trial), trial, trials)
     for index, figure in enumerate(_mappings(document, "published")):
-        yield from _unless_known(("published", index, "trial"), figure.get("trial"), trials)
-        yield from _unless_known(("published", index, "variant"), figure.get("variant"), variants)
-
-
-def _unknown_in_claims(document: Mapping[str, Any]) -> Iterator[Misplaced]:
-    trials, variants = _known_trials(document), variant_names(document)
+        for key, choices in (("trial", trials), ("variant", variants)):
+            yield from _unless_known(("published", index, key), figure.get(key), choices)
     for path, statement in _statements(document):
         for value in statement.values:
             yield from _unless_known(path, value.trial, trials)
@@ -90,12 +84,6 @@ def _unknown_stand_ins(document: Mapping[str, Any]) -> Iterator[Misplaced]:
             if isinstance(name, str) and not is_known(name):
                 place = ("quick", "stand_ins", model)
                 yield Misplaced(place, not_known(name, [*MODELS, *MODEL_FORMS]))
-
-
-def _seeds_twice(document: Mapping[str, Any]) -> Iterator[Misplaced]:
-    seeds = document.get("seeds")
-    if isinstance(seeds, list) and list(_repeated(seeds)):
-        yield Misplaced(("seeds",), f"{seeds} holds a seed twice")
 
 
 def _unreached_epochs(document: Mapping[str, Any]) -> Iterator[Misplaced]:

@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from resray.data.loader import Batch, TrainLoader
 from resray.data.per_image import PerImageLoader
 from resray.errors import DivergedError
-from resray.models.stages import outer_stages, set_dropout, set_stochastic_depth
+from resray.models.build import outer_stages, set_dropout, set_stochastic_depth
 from resray.models.table import is_outside
 from resray.study.phases import settings_in_force
 from resray.study.recipe_spec import Recipe
