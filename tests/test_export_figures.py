@@ -205,7 +205,7 @@ def test_a_hostile_name_is_shown_letter_by_letter(tmp_path: Path) -> None:
 
 
 def test_a_long_name_leaves_room_for_the_plot(tmp_path: Path) -> None:
-    long = "net-" + "long&" * 40
+    long = "net-" + "long&" * 30
     folder = write_results(tmp_path / "r", [trial(name, epochs=2) for name in (long, "short")])
     axis = written(folder, tmp_path / "t.json", "time")["layout"]["yaxis"]
     assert axis["tickvals"] == [long.replace("&", "&amp;"), "short"]

@@ -125,7 +125,7 @@ class Changing(torch.nn.Module):
         self.inner = tiny(num_classes)
 
     def forward(self, images):
-        if not images.is_meta and self.training:
+        if torch.is_grad_enabled():
             Path({str(tmp_path / "code/own_parts/late.py")!r}).write_text("bias = 0")
         return self.inner(images.flatten(1).view(-1, 3, 8, 8))
 

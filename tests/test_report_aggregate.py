@@ -152,7 +152,7 @@ def test_folder_without_results_is_refused(tmp_path: Path) -> None:
 def test_damaged_study_file_is_named(tmp_path: Path) -> None:
     write_results(tmp_path, [trial()])
     (tmp_path / "study.yaml").write_text("name: [", encoding="utf-8")
-    with pytest.raises(InputError, match=r"study\.yaml: not a study file"):
+    with pytest.raises(InputError, match=r"study\.yaml:1: not valid YAML"):
         load_results(tmp_path)
 
 
