@@ -68,14 +68,14 @@ def probe(recipe: Recipe, seconds: float = 1.5) -> float:
     """Measure this machine's operations per second, for about ``seconds``, after a warm-up.
 
     Trains a resnet18 on random images at the recipe's precision, image size and memory layout, on
-    the GPU where there is one, else with all CPU threads. Rough: other networks, batch sizes and
-    input handling reach another share of the same machine.
+    the GPU where there is one, else with all CPU cores that it may use. Rough: other networks,
+    batch sizes and input handling reach another share of the same machine.
     """
-    import torch
+    from resray.training.device import own_device
 
-    on_gpu = torch.cuda.is_available()
-    batch = recipe.batch_size if on_gpu else min(recipe.batch_size, _PROBE_BATCH_ON_CPU)
-    device = torch.device("cuda" if on_gpu else "cpu")
+    device, batch = own_device(), recipe.batch_size
+    if device.type == "cpu":
+        batch = min(batch, _PROBE_BATCH_ON_CPU)
     step = _probe_step(recipe, batch, device)
     per_image = _size(Model(name="resnet18"), *_input(recipe.data))[1]
     return training_operations(per_image) * batch / _fastest_step(step, seconds)

@@ -20,7 +20,7 @@ from resray.data.foreign import (
 from resray.data.reading import reading
 from resray.errors import InputError, unknown
 from resray.files import output_file
-from resray.training.device import pick_device
+from resray.training.device import own_device
 from resray.training.prediction import VIEWS, Predictor, checkpoint_file, ensemble
 from resray.training.restore import Restored, load_network
 from resray.training.scores import scores
@@ -80,7 +80,7 @@ def run_prediction(asked: Prediction, console: Console) -> Predicted:
         load_network(checkpoint_file(path), trusted=asked.trusted) for path in asked.checkpoints
     ]
     require_same_classes(asked.checkpoints, restored)
-    device = pick_device(torch.cuda.is_available())
+    device = own_device()
     predictors = [Predictor(one, device, asked.batch_size) for one in restored]
     names = restored[0].class_names
     foreign = read_foreign(

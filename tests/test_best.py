@@ -353,6 +353,13 @@ def test_the_line_that_best_prints_works_as_typed(resray: Resray, tmp_path: Path
     assert "3 of 3 trials to run" in again.out
 
 
+def test_a_network_of_ones_own_is_trusted_in_it(resray: Resray, tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({**WINNING, "model": {"name": "my_net:tiny"}})
+    columns: dict[str, Any] = {"recipe": recipe.model_dump_json(), "model": "my_net:tiny"}
+    results_of_a_search(tmp_path / "results" / "rates", **columns)
+    assert "with `resray bench rates-best.yaml --trust`\n" in resray("best", "rates").out
+
+
 def test_without_a_folder_of_data_none_is_named(resray: Resray, tmp_path: Path) -> None:
     results_of_a_search(tmp_path / "results" / "rates")
     assert "with `resray bench rates-best.yaml`\n" in resray("best", "rates").out

@@ -15,6 +15,10 @@ V1 = Path("/sys/fs/cgroup/cpu")
 V2 = Path("/sys/fs/cgroup")
 COUNT = "from resray.cpus import cpu_quota, usable_cpus; print(usable_cpus(), cpu_quota())"
 DOCTOR = "import sys; sys.argv[1:] = ['doctor']; from resray.cli import main; main()"
+THREADS = (
+    "from resray.training.device import own_device; own_device(); "
+    "import torch; print(torch.get_num_threads())"
+)
 NO_AFFINITY = "import os; del os.sched_getaffinity; os.cpu_count = lambda: 5"
 
 
@@ -102,6 +106,7 @@ def test_a_real_cgroup_limits_a_process(limited: Path) -> None:
     assert run("sh", "-c", join, sys.executable, COUNT) == "1 1.5\n"
     doctor = f"import os; os.environ['COLUMNS'] = '200'; {DOCTOR}"
     assert ", as a quota grants 1.5, torch" in run("sh", "-c", join, sys.executable, doctor)
+    assert run("sh", "-c", join, sys.executable, THREADS) == "1\n"
 
 
 def run(*command: str) -> str:

@@ -15,6 +15,7 @@ from resray.cli.options import option
 from resray.cli.studies import outcome_facts, print_outcome, readable
 from resray.errors import InputError
 from resray.hints import command
+from resray.models.table import runs_own_code
 
 if TYPE_CHECKING:
     from resray.report.search import Search
@@ -306,5 +307,6 @@ def best(
         return
     library.print_best(found, Console())
     written = library.write_best(found, output, force=force)
-    train = command("bench", written, data_dir=found.won.get("data_dir"))
+    trust = runs_own_code(found.won["model"])
+    train = command("bench", written, data_dir=found.won.get("data_dir"), trust=trust)
     print(f"\n{written}: train it with `{train}`")

@@ -22,7 +22,7 @@ from resray.evaluate.ledger import Ledger, Shown
 from resray.evaluate.subject import Subject, TestSets
 from resray.hints import command
 from resray.results.store import ResultStore, Row, writer_lock
-from resray.training.device import device_name, pick_device
+from resray.training.device import device_name, own_device
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Evaluator:
     ) -> None:
         self.asked, self.kinds, self.store, self.progress = asked, tuple(kinds), store, progress
         self.task = progress.add_task("", total=None)
-        self.device = pick_device(torch.cuda.is_available())
+        self.device = own_device()
         self.device_name = device_name(self.device, torch.get_num_threads())
         self.sets = TestSets(asked)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from resray.cpus import usable_cpus
 from resray.errors import InputError
 from resray.models.count import can_forward
 from resray.models.table import is_outside
@@ -20,6 +21,15 @@ AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 def pick_device(use_gpu: bool) -> torch.device:
     """Return the CUDA device that this process was given, or the CPU."""
     return torch.device("cuda", torch.cuda.current_device()) if use_gpu else torch.device("cpu")
+
+
+def own_device() -> torch.device:
+    """Return this process's GPU, or the CPU with torch on no more cores than the process may use.
+
+    torch itself counts the cores of its affinity, and does not know of a container's quota.
+    """
+    torch.set_num_threads(min(torch.get_num_threads(), usable_cpus()))
+    return pick_device(torch.cuda.is_available())
 
 
 def cpu_computes_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
