@@ -7,10 +7,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resray.results.batches import FEWEST, LARGEST, Batches
+from resray.results.batches import Batches
 from resray.results.store import ResultStore, now, read_table
 
-COUNT = FEWEST + 5
+FEWEST, COUNT = 20, 25
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer trials than in use make a batch, as each costs a file to write and to read."""
+    monkeypatch.setattr("resray.results.batches.FEWEST", FEWEST)
 
 
 def row(trial: int, **changes: object) -> dict[str, object]:
@@ -98,14 +104,13 @@ def test_killed_on_the_way_rows_are_twice_but_never_other_ones(tmp_path: Path, k
 def test_a_batch_is_never_larger_than_stated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resray.results.batches.LARGEST", 40)
+    monkeypatch.setattr("resray.results.batches.LARGEST", 10)
     store = filled(tmp_path)
     store.compact()
     assert len(names(tmp_path)) == 3
-    store.put_trial(row(50, status="running"))
-    assert len(names(tmp_path)) == 2 + 40
-    assert len(Batches(tmp_path).members("trials")) == COUNT - 40
-    assert LARGEST > FEWEST
+    store.put_trial(row(5, status="running"))
+    assert len(names(tmp_path)) == 2 + 10
+    assert len(Batches(tmp_path).members("trials")) == COUNT - 10
 
 
 def test_a_reader_sees_every_trial_once_while_files_are_put_together(tmp_path: Path) -> None:
