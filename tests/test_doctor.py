@@ -73,16 +73,51 @@ def test_broken_torch_is_a_row(tmp_path: Path, problem: str) -> None:
     assert checks["pandas"]["state"] == "ok"
 
 
-def test_old_package_is_told_what_is_needed(tmp_path: Path) -> None:
-    checks = diagnose_with(broken_package(tmp_path, "plotly", "__version__ = '4.14.3'"))
-    assert checks["plotly"]["state"] == "warning"
-    assert checks["plotly"]["advice"].startswith("resray needs 6.0 or later")
+@pytest.fixture(scope="module")
+def strange(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """What the doctor says of a system without home, PATH, affinity and locks, with an old plotly.
+
+    One process says it all, as each imports all packages.
+    """
+    folder = tmp_path_factory.mktemp("strange")
+    system = (
+        "import errno, fcntl, os, pwd\n"
+        "del os.sched_getaffinity\n"
+        "def nobody(uid): raise KeyError(uid)\n"
+        "pwd.getpwuid = nobody\n"
+        "def flock(*_): raise OSError(errno.ENOLCK, 'No locks available')\n"
+        "fcntl.flock = flock\n"
+    )
+    (folder / "sitecustomize.py").write_text(system)
+    environment = broken_package(folder, "plotly", "__version__ = '4.14.3'")
+    return diagnose_with({"PYTHONPATH": environment["PYTHONPATH"], "PATH": "/nonexistent"})
 
 
-def test_environment_without_home_or_path() -> None:
-    checks = diagnose_with({"PATH": "/nonexistent"})
-    assert checks["git"]["state"] == "warning"
-    assert checks["torch"]["state"] == "ok"
+def test_old_package_is_told_what_is_needed(strange: dict[str, dict[str, str]]) -> None:
+    assert strange["plotly"]["state"] == "warning"
+    assert strange["plotly"]["advice"].startswith("resray needs 6.0 or later")
+
+
+def test_environment_without_home_or_path(strange: dict[str, dict[str, str]]) -> None:
+    assert strange["git"]["state"] == "warning"
+    assert strange["torch"]["state"] == "ok"
+
+
+def test_a_user_without_a_home_folder_is_missing_one(strange: dict[str, dict[str, str]]) -> None:
+    check = strange["Ray's home"]
+    assert check["state"] == "missing"
+    assert check["found"] == "this user has no home folder"
+    assert check["advice"] == "set HOME to a folder that can be written"
+
+
+def test_unknown_affinity_is_named(strange: dict[str, dict[str, str]]) -> None:
+    found = strange["CPU"]["found"]
+    assert "cores (this system does not tell which of them a process may use)" in found
+
+
+def test_a_file_system_without_locks_is_named(strange: dict[str, dict[str, str]]) -> None:
+    assert (strange["Locks"]["state"], bool(strange["Locks"]["advice"])) == ("warning", True)
+    assert "No locks available" in strange["Locks"]["found"]
 
 
 def test_too_long_ray_folder_is_found_before_ray_fails(
@@ -136,34 +171,3 @@ def test_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check = by_name(folder)["Data folder"]
     assert check.state == "ok"
     assert check.found == f"{folder}: folder (image folder, PNG): 4 and 4 images"
-
-
-def on_another_system(folder: Path, code: str, **environment: str) -> dict[str, dict[str, str]]:
-    """Run the doctor where Python finds what ``code`` makes of the system."""
-    (folder / "sitecustomize.py").write_text(code)
-    return diagnose_with({"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", **environment})
-
-
-def test_a_user_without_a_home_folder_is_missing_one(tmp_path: Path) -> None:
-    nobody = "import pwd\ndef nobody(uid): raise KeyError(uid)\npwd.getpwuid = nobody"
-    check = on_another_system(tmp_path, nobody)["Ray's home"]
-    assert check["state"] == "missing"
-    assert check["found"] == "this user has no home folder"
-    assert check["advice"] == "set HOME to a folder that can be written"
-
-
-def test_unknown_affinity_is_named(tmp_path: Path) -> None:
-    system = "import os\ndel os.sched_getaffinity"
-    found = on_another_system(tmp_path, system, HOME=str(tmp_path))["CPU"]["found"]
-    assert "cores (this system does not tell which of them a process may use)" in found
-
-
-def test_a_file_system_without_locks_is_named(tmp_path: Path) -> None:
-    system = (
-        "import errno, fcntl\n"
-        "def flock(*_): raise OSError(errno.ENOLCK, 'No locks available')\n"
-        "fcntl.flock = flock"
-    )
-    check = on_another_system(tmp_path, system, HOME=str(tmp_path))["Locks"]
-    assert (check["state"], bool(check["advice"])) == ("warning", True)
-    assert "No locks available" in check["found"]
