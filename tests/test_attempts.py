@@ -61,10 +61,20 @@ def source(folder: Path, error: str) -> str:
     return NET.format(at=6, error=error, file=str(folder / "seen"))
 
 
-RANKS = [("--workers", "1"), ("--workers", "2", "--workers-per-trial", "2")]
+def ranks(slow: int) -> pytest.MarkDecorator:
+    """Return a test's two forms: a trial of one rank and of two, of which one is slow."""
+    alone, two = ("--workers", "1"), ("--workers", "2", "--workers-per-trial", "2")
+    marks = {slow: pytest.mark.slow}
+    return pytest.mark.parametrize(
+        "workers",
+        [
+            pytest.param(alone, id="alone", marks=marks.get(1, ())),
+            pytest.param(two, id="two ranks", marks=marks.get(2, ())),
+        ],
+    )
 
 
-@pytest.mark.parametrize("workers", RANKS, ids=["alone", "two ranks"])
+@ranks(slow=1)
 def test_what_every_attempt_would_raise_is_raised_once(
     resray: Resray, raising: Path, tmp_path: Path, workers: tuple[str, ...]
 ) -> None:
@@ -96,7 +106,7 @@ def test_what_every_attempt_would_raise_is_raised_once(
     assert pd.isna(trial["traceback"])
 
 
-@pytest.mark.parametrize("workers", RANKS, ids=["alone", "two ranks"])
+@ranks(slow=2)
 def test_what_may_pass_is_tried_again_and_said(
     resray: Resray, raising: Path, tmp_path: Path, workers: tuple[str, ...]
 ) -> None:

@@ -43,6 +43,7 @@ def test_a_node_that_lacks_the_checkpoints_folder_is_refused(
     assert len(command.table("trials")) == 0
 
 
+@pytest.mark.slow
 def test_a_search_spreads_over_nodes_and_outlives_one(cluster: RayCluster, tmp_path: Path) -> None:
     address = ("--address", cluster.address)
     with (

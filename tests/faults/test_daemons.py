@@ -70,6 +70,7 @@ def test_training_goes_on_when_the_reader_goes_away(tmp_path: Path) -> None:
     assert (tmp_path / "reports" / "tiny.html").exists()
 
 
+@pytest.mark.slow
 def test_training_goes_on_when_the_terminal_goes_away(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(STUDY)
     bench = ["-m", "resray", "bench", "./tiny.yaml", "--gpus", "0", "--workers", "2"]

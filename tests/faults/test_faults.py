@@ -68,13 +68,8 @@ def test_after_a_killed_command_the_next_one_finishes_what_is_missing(tmp_path: 
         assert trials.loc["second", "attempts"] == 2
 
 
-@pytest.mark.parametrize(
-    "ending",
-    [
-        pytest.param(signal.SIGINT, id="Ctrl-C"),
-        pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_a_polite_end_is_safe_and_the_same_command_goes_on(
     tmp_path: Path, ending: signal.Signals
 ) -> None:

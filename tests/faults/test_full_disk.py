@@ -59,7 +59,7 @@ def run(folder: Path, script: str, **environment: str) -> None:
 @pytest.mark.parametrize(
     ("verb", "fill"),
     [
-        pytest.param("bench", "", id="a checkpoint"),
+        pytest.param("bench", "", id="a checkpoint", marks=pytest.mark.slow),
         pytest.param("bench", "yes", id="a table"),
         pytest.param("tune", "yes", id="a table of a search", marks=pytest.mark.slow),
     ],
