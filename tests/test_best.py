@@ -355,7 +355,7 @@ def test_the_line_that_best_prints_works_as_typed(resray: Resray, tmp_path: Path
 
 def test_a_network_of_ones_own_is_trusted_in_it(resray: Resray, tmp_path: Path) -> None:
     recipe = Recipe.model_validate({**WINNING, "model": {"name": "my_net:tiny"}})
-    columns: dict[str, Any] = {"recipe": recipe.model_dump_json(), "model": "my_net:tiny"}
+    columns: dict[str, Any] = {"recipe": recipe.model_dump_json()}
     results_of_a_search(tmp_path / "results" / "rates", **columns)
     assert "with `resray bench rates-best.yaml --trust`\n" in resray("best", "rates").out
 

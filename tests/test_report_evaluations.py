@@ -180,6 +180,8 @@ def test_page_without_evaluations_says_what_to_type(tmp_path: Path) -> None:
     needed = f"resray evaluate {tmp_path}/given --data-dir '/my data' --trust"
     assert f"<code>{escape(needed)}</code>" in html
     assert "accuracy under corruptions" in html
+    unnamed = write_results(tmp_path / "unnamed", [trial("resnet18", model=None)])
+    assert "resray evaluate" in evaluations_section(load_results(unnamed))
     running = [trial("resnet18", status="running")]
     page = render(load_results(write_results(tmp_path / "running", running)))
     assert 'id="evaluations"' not in page

@@ -307,6 +307,6 @@ def best(
         return
     library.print_best(found, Console())
     written = library.write_best(found, output, force=force)
-    trust = runs_own_code(found.won["model"])
+    trust = runs_own_code(found.recipe.model.name)
     train = command("bench", written, data_dir=found.won.get("data_dir"), trust=trust)
     print(f"\n{written}: train it with `{train}`")

@@ -38,7 +38,7 @@ def not_evaluated(results: Results) -> Html:
     rows = [row for group in results.groups for row in group.finished]
     if not rows:
         return Html()
-    own_code = any(runs_own_code(row["model"]) for row in rows)
+    own_code = any(runs_own_code(row["model"] or "") for row in rows)
     given = command("evaluate", results.folder, data_dir=rows[0]["data_dir"], trust=own_code)
     return tag(
         "p",
