@@ -1,12 +1,13 @@
-"""Writing files: each appears whole or not at all, and a full disk is told in one line."""
+"""Files: each appears whole or not at all, and a full disk is told in one line."""
 
 import errno
+import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from resray.errors import ClusterError, InputError, StorageError
 
@@ -77,6 +78,16 @@ def output_file(path: Path) -> Iterator[BinaryIO]:
     else:
         with whole_file(path.resolve()) as file:
             yield file
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds; OSError if it cannot be read, ValueError if it is none."""
+    if path.exists() and not path.is_file():
+        raise ValueError("not a regular file")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 @contextmanager

@@ -24,7 +24,8 @@ def address_space() -> int:
 def main(recipe: str, folder: str, extra: int) -> None:
     """Start the trial as often as its memory runs out, with ``extra`` bytes beyond torch's own."""
     torch.set_num_threads(1)
-    job = job_of(Recipe.model_validate_json(recipe), Path(folder))
+    # Others may hold the other half of the machine.
+    job = job_of(Recipe.model_validate_json(recipe), Path(folder), memory_share=0.5)
     limit = address_space() + extra
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     attempts: list[Any] = []

@@ -7,7 +7,7 @@ from ray import cloudpickle
 from ray.exceptions import RayError
 from ray.tune.experiment import Trial
 
-from resray.errors import DataError, first_line
+from resray.errors import first_line
 from resray.study.recipe_spec import Recipe
 from resray.training.batch_note import Shortage, note_out_of_memory
 from resray.training.trial import Job
@@ -50,8 +50,4 @@ def note_memory(trial: Trial) -> str | None:
     used, total, own = int(usage[1]), int(usage[2]), int(1e9 * float(killed[1]))
     job = Job(**trial.config["job"])
     recipe, folder = Recipe.model_validate(job.recipe), Path(job.checkpoint_folder)
-    try:
-        return note_out_of_memory(folder, recipe, Shortage(total, used - own), job.memory_share)
-    except DataError as error:
-        # A damaged note of an earlier time ends the trial at its next start, with this reason.
-        return str(error)
+    return note_out_of_memory(folder, recipe, Shortage(total, used - own), job.memory_share)

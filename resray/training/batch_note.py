@@ -8,15 +8,14 @@ A trial whose neighbours took more than their part starts again as it is. The no
 trial may have more memory than it had.
 """
 
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from resray.errors import DataError
+from resray.files import read_json
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoints import write_json
 from resray.training.device import memory_in_use
@@ -79,8 +78,7 @@ def halving_when_out_of_memory(
 def note_out_of_memory(folder: Path, recipe: Recipe, shortage: Shortage, share: float) -> str:
     """Leave the note for a trial that could not: its process was killed for its memory.
 
-    ``recipe`` is the planned one. Returns what the next start does, as text. Raises DataError if an
-    earlier note is damaged.
+    ``recipe`` is the planned one. Returns what the next start does, as text.
     """
     fitting = recipe_that_fits(recipe, folder, share * shortage.total)
     return _mended(folder, fitting, shortage, share)
@@ -114,21 +112,24 @@ def recipe_that_fits(recipe: Recipe, folder: Path, allowed: float) -> Recipe:
     """Return the recipe as the trial's note has it, unchanged if there is none.
 
     Nor is it changed if the trial may have clearly more memory, ``allowed`` bytes, than it had when
-    the note was left. Raises DataError if the note is damaged or belongs to another batch size.
+    the note was left. A note that is damaged or belongs to another batch size is put aside.
     """
     path = folder / FILE
-    if not path.exists():
-        return recipe
     try:
-        note = json.loads(path.read_text())
+        note = read_json(path)
         taken = {**recipe.model_dump(mode="json"), **{key: note[key] for key in KEYS}}
         smaller = Recipe.model_validate(taken)
         # A note of the first version does not say whose memory it was.
         more = allowed > MORE * float(note.get("allowed", 0))
-    except (ValueError, LookupError, TypeError) as error:
-        raise DataError(f"{path}: not a readable note; delete it") from error
-    if not same_steps(smaller, recipe):
-        raise DataError(f"{path}: belongs to another batch_size or accumulation; delete it")
+        if not same_steps(smaller, recipe):
+            raise ValueError("of another batch_size or accumulation")
+    except FileNotFoundError:
+        return recipe
+    except (ValueError, LookupError, TypeError, OverflowError):
+        # Another rank may have been first.
+        with suppress(OSError):
+            path.replace(path.with_name(f"{FILE}.damaged"))
+        return recipe
     return recipe if more else smaller
 
 
