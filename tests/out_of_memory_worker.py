@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from resray.study.recipe_spec import Recipe
+from resray.training.attempts import PassingError
 from resray.training.context import LocalContext
 from resray.training.trial import run_trial
 from tests.training_case import job_of
@@ -33,7 +34,7 @@ def main(recipe: str, folder: str, extra: int) -> None:
         context = LocalContext()
         try:
             run_trial(job, context)
-        except torch.OutOfMemoryError as error:
+        except PassingError as error:
             attempts.append({"error": str(error), "messages": context.messages})
             continue
         attempts.append({"error": None, "messages": context.messages})

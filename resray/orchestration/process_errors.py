@@ -9,6 +9,7 @@ from ray.tune.experiment import Trial
 
 from resray.errors import first_line
 from resray.study.recipe_spec import Recipe
+from resray.training.attempts import PassingError
 from resray.training.batch_note import Shortage, note_out_of_memory
 from resray.training.trial import Job
 
@@ -19,17 +20,19 @@ _KILLED = re.compile(r"Selected to kill: .*?actual memory used=([\d.]+)GB")
 """What Ray's memory monitor says when it kills a process to save the others."""
 
 
-def process_error(trial: Trial) -> tuple[str, str]:
-    """Return class and message of what ended a trial's process."""
+def process_error(trial: Trial) -> tuple[str, str, str | None]:
+    """Return class, message and, of an exception, traceback of what ended a trial's process."""
     if mended := note_memory(trial):
-        return OUT_OF_MEMORY, mended
+        return OUT_OF_MEMORY, mended, None
     pickled = Path(trial.pickled_error_file) if trial.pickled_error_file else None
     if pickled is not None and pickled.exists():
         error = cloudpickle.loads(pickled.read_bytes())
         cause = getattr(error, "cause", None) or error
+        if isinstance(cause, PassingError):
+            return cause.kind, str(cause), cause.traceback
         if not isinstance(cause, RayError):
-            return type(cause).__name__, first_line(cause)
-    return DIED, "its process died"
+            return type(cause).__name__, first_line(cause), None
+    return DIED, "its process died", None
 
 
 def error_text(trial: Trial) -> str:
