@@ -94,7 +94,7 @@ def earlier_export(folder: Path) -> Collection[str]:
     if not folder.exists() or not any(folder.iterdir()):
         return ()
     try:
-        return frozenset(read_config(folder).get("checkpoints", ()))
+        return frozenset(read_config(folder).checkpoints)
     except DataError as error:
         message = f"{folder}: holds other files; choose a new or an empty folder"
         raise InputError(message) from error

@@ -16,7 +16,7 @@ from resray.errors import DataError
 from resray.limits import require_size
 from resray.results.recovery import epoch_rows
 from resray.study.recipe_spec import Recipe
-from resray.study.strict import Count, Positive
+from resray.study.strict import Count, Positive, first_mistake
 
 Checkpoint = dict[str, Any]
 Weights = dict[str, torch.Tensor]
@@ -97,10 +97,3 @@ def read_recipe(checkpoint: Checkpoint, path: Path) -> Recipe:
     except ValidationError as error:
         message = f"{path}: its recipe is not one of this version ({first_mistake(error)})"
         raise DataError(message) from error
-
-
-def first_mistake(error: ValidationError) -> str:
-    """Return the first thing that is wrong, with its place, on one line."""
-    reason = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(map(str, reason["loc"]))
-    return f"{place}: {reason['msg']}" if place else str(reason["msg"])
