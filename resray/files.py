@@ -73,7 +73,7 @@ def whole_file(
 def output_file(path: Path) -> Iterator[BinaryIO]:
     """Do the same for a path that the user gave: links, pipes and devices are written through."""
     if path.exists() and not path.is_file():
-        with path.open("wb") as file:
+        with storage_errors(path), path.open("wb") as file:
             yield file
     else:
         with whole_file(path.resolve()) as file:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from resray.cpus import usable_cpus
 from resray.errors import InputError
 from resray.files import whole_file
 from resray.limits import require_size
@@ -30,7 +31,7 @@ LONGEST_ID = 200
 MOST_EPOCHS = 10**6
 LATEST = 253_402_300_799_999_999
 """Microseconds from 1970 to the end of the year 9999, the last that Python knows."""
-READERS = min(8, os.cpu_count() or 1)
+READERS = min(8, usable_cpus())
 """How many files are read at the same time."""
 ROWS_TOGETHER = 50_000
 """Rows that are written, and so read, at a time: a reader holds that many twice."""

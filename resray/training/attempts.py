@@ -10,7 +10,7 @@ import resray
 from resray.errors import ResrayError, StorageError
 from resray.files import whole_file
 from resray.models.own_code import INSTALLED
-from resray.training.batch_note import is_out_of_memory
+from resray.training.device import is_out_of_memory
 
 FILE = "traceback.txt"
 """In a trial's checkpoint folder: the exception that ended it, in full."""

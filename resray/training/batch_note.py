@@ -18,7 +18,7 @@ import torch
 from resray.files import read_json
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoints import write_json
-from resray.training.device import memory_in_use
+from resray.training.device import is_out_of_memory, memory_in_use
 
 FILE = "batch.json"
 
@@ -29,8 +29,6 @@ KEYS = ("batch_size", "accumulation", "eval_batch_size")
 MORE = 1.1
 """How many times as much memory a trial may have when it tries its whole batch again."""
 
-_SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
-"""What torch's other errors say of missing memory: CUDA's, the CPU allocator's, cuBLAS's."""
 OVERHEAD = 3 * 2**30
 """Bytes that no trial holds: CUDA's contexts; in a machine the system's, Ray's, the command's."""
 
@@ -46,13 +44,6 @@ class Shortage:
     def is_own(self, share: float) -> bool:
         """Whether a trial that may have ``share`` of the device ran out of it all by itself."""
         return self.others <= (1 - share) * self.total + OVERHEAD
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an exception says that memory, of the device or the process, ran out."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
 @contextmanager

@@ -18,13 +18,14 @@ from resray.data.per_image import PerImageLoader
 from resray.data.sources import Images
 from resray.data.splits import Splits
 from resray.errors import DataError
+from resray.results.recovery import kept_beside
 from resray.study.phases import recipe_at
 from resray.study.recipe_spec import Recipe
-from resray.training.batch_note import is_out_of_memory, same_steps
+from resray.training.batch_note import same_steps
 from resray.training.checkpoint_file import Checkpoint, read_recipe
 from resray.training.checkpoints import MOVE_IT, CheckpointFolder
 from resray.training.context import Context
-from resray.training.device import check_device_options, peak_memory, wait_for
+from resray.training.device import check_device_options, is_out_of_memory, peak_memory, wait_for
 from resray.training.energy import energy_between, energy_counter
 from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate
@@ -118,6 +119,11 @@ class Trainer:
         if not own or checkpoint["seed"] != self.seed:
             raise DataError(f"{path}: belongs to another recipe or seed; {MOVE_IT}")
         self.records = checkpoint["records"]
+        if self.records:
+            # The file was written before its time was known, which the metrics beside it have.
+            last = self.records[-1]
+            beside = {each["recorded"]: each for each in kept_beside(path.parent)[0]}
+            last["seconds_saving"] = beside.get(last["recorded"], {}).get("seconds_saving")
         if damage is not None:
             self.remark = f"{damage}; goes on from {path.name}, epoch {self.epochs_done}"
         try:
