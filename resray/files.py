@@ -4,8 +4,9 @@ import errno
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -78,6 +79,13 @@ def output_file(path: Path) -> Iterator[BinaryIO]:
     else:
         with whole_file(path.resolve()) as file:
             yield file
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write ``content`` as JSON for people and programs, by rename; times become ISO 8601."""
+    text = json.dumps(content, indent=2, default=datetime.isoformat, allow_nan=False)
+    with whole_file(path) as file:
+        file.write(f"{text}\n".encode())
 
 
 def read_json(path: Path) -> Any:

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from resray.cgroups import GROUPS, ROOT, cgroups
+from resray.cpus import GROUPS, ROOT, cgroups
 
 _FILES = (
     ("memory.max", "memory.current", ""),

@@ -1,15 +1,13 @@
 """Writes what is shared of one trained network into a folder, or uploads it to the hub."""
 
-import json
 import os
 import re
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from resray.errors import DataError, InputError, ResrayError, StorageError, not_known
+from resray.errors import DataError, InputError, ResrayError, StorageError, not_known, one_line
 from resray.export.card import model_card
 from resray.export.curves import draw_curves
 from resray.export.facts import Facts, metrics
@@ -25,7 +23,7 @@ from resray.export.loading import (
     read_config,
     require_hub_extra,
 )
-from resray.files import storage_errors
+from resray.files import storage_errors, write_json
 from resray.report.aggregate import Results, Row, load_results
 from resray.training.restore import Restored, load_network
 
@@ -173,12 +171,6 @@ def write_weights(restored: Restored, path: Path) -> None:
         raise StorageError(f"{path.name} cannot be written ({error})") from error
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` for people and programs; times become ISO 8601."""
-    text = json.dumps(content, indent=2, default=datetime.isoformat, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
-
-
 def find_trial(results: Results, name: str | None, seed: int | None) -> Row:
     """Return the row of the trial with this name (or trial id) and seed; None leaves either open.
 
@@ -305,8 +297,3 @@ def reason(error: Exception) -> str:
     if status is not None:
         return f"the hub answered {status} ({one_line(error)})"
     return f"the hub cannot be reached ({one_line(error)})"
-
-
-def one_line(error: Exception) -> str:
-    """Return an error's message on one line of bearable length."""
-    return " ".join(str(error).split())[:200] or type(error).__name__

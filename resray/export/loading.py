@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from resray.errors import DataError, InputError
+from resray.errors import DataError, InputError, one_line
 from resray.files import read_json
 from resray.models.table import require_trust
 from resray.study.recipe_spec import Recipe
@@ -66,8 +66,8 @@ def load_exported(
         # Also those that the network uses in two places.
         load_model(network, path)
     except (SafetensorError, RuntimeError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path}: damaged, or not the recipe's network ({reason})") from error
+        message = f"{path}: damaged, or not the recipe's network ({one_line(error)})"
+        raise DataError(message) from error
     return network.eval()
 
 

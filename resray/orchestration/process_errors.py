@@ -35,19 +35,15 @@ def process_error(trial: Trial) -> tuple[str, str, str | None]:
     return DIED, "its process died", None
 
 
-def error_text(trial: Trial) -> str:
-    """Return what Ray Tune says of a trial's failure."""
-    path = Path(trial.error_file) if trial.error_file else None
-    return path.read_text() if path is not None and path.exists() else ""
-
-
 def note_memory(trial: Trial) -> str | None:
     """Let a trial start with a smaller batch if Ray killed its process for its memory.
 
     A process that fails to get memory itself has left the note already. Returns what the next start
     does, None if the process was not killed for its memory.
     """
-    usage, killed = (pattern.search(error_text(trial)) for pattern in (_USAGE, _KILLED))
+    path = Path(trial.error_file or "")
+    said = path.read_text() if path.is_file() else ""
+    usage, killed = _USAGE.search(said), _KILLED.search(said)
     if usage is None or killed is None:
         return None
     used, total, own = int(usage[1]), int(usage[2]), int(1e9 * float(killed[1]))

@@ -1,5 +1,6 @@
 """What the user sees while trials run: a live table on a terminal, plain lines elsewhere."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -7,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -16,20 +16,9 @@ from resray.files import read_json
 from resray.orchestration.trainable import PROGRESS_FILE
 from resray.results.store import ResultStore
 from resray.results.summary import seconds_of
-from resray.study.strict import Count, Finite, NonNegative, Size
 from resray.training.trial import Job
 
 Row = dict[str, Any]
-
-
-class Said(BaseModel):
-    """What a trial's process last said of a running epoch."""
-
-    epoch: Count
-    images: Size
-    of: Count
-    seconds: NonNegative
-    time: Finite
 
 
 @dataclass
@@ -48,21 +37,22 @@ class TrialView:
     seconds_per_epoch: float | None = None
     epoch_began: float | None = None
 
-    def running_epoch(self) -> Said | None:
-        """Return what the trial last said of its unfinished epoch, if anything."""
-        if self.state != "running" or self.epoch_began is None:
-            return None
+    def running_epoch(self) -> tuple[float, float] | None:
+        """Return which share of its unfinished epoch the trial last said was done, and in which
+        seconds, if it did."""
         try:
-            said = Said(**read_json(Path(self.job.checkpoint_folder) / PROGRESS_FILE))
-        except (OSError, ValueError, TypeError):
+            said = read_json(Path(self.job.checkpoint_folder) / PROGRESS_FILE)
+            share, seconds = said["images"] / said["of"], said["seconds"]
+            current = said["time"] >= self.epoch_began and said["epoch"] == self.epoch + 1
+            sound = 0 <= share <= 1 and 0 <= seconds < math.inf
+        except (OSError, ValueError, LookupError, TypeError, ArithmeticError):
             return None
-        fresh = said.time >= self.epoch_began and said.epoch == self.epoch + 1
-        return said if fresh else None
+        return (share, seconds) if self.state == "running" and current and sound else None
 
     def progress(self) -> str:
         """Return ``2 + 40 % / 9``: epochs done, how far the running one is, and of how many."""
         said = self.running_epoch()
-        part = f" + {100 * said.images / said.of:.0f} %" if said else ""
+        part = f" + {100 * said[0]:.0f} %" if said else ""
         return f"{self.epoch}{part} / {self.epochs}"
 
     def seconds_of_an_epoch(self) -> float | None:
@@ -70,7 +60,7 @@ class TrialView:
         if self.seconds_per_epoch is not None:
             return self.seconds_per_epoch
         said = self.running_epoch()
-        return said.seconds * said.of / said.images if said and said.images else None
+        return said[1] / said[0] if said and said[0] else None
 
     def seconds_left(self, seconds_per_work: float | None) -> float | None:
         """Return the seconds that the trial still needs, or None if nothing is known yet."""

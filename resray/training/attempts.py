@@ -10,7 +10,6 @@ import resray
 from resray.errors import ResrayError, StorageError
 from resray.files import whole_file
 from resray.models.own_code import INSTALLED
-from resray.training.device import is_out_of_memory
 
 FILE = "traceback.txt"
 """In a trial's checkpoint folder: the exception that ended it, in full."""
@@ -19,6 +18,8 @@ _PASSING = (OSError, EOFError, torch.distributed.DistError, torch.AcceleratorErr
 """Files, connections, other ranks and devices: what fails now may work in a minute."""
 _SIGNS = ("DataLoader worker", "CUDA error", "cuDNN", "NCCL", "Connection", "Gloo", "gloo")
 """What torch's plain RuntimeErrors say of the same."""
+_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+"""What torch's other errors say of missing memory: CUDA's, the CPU allocator's, cuBLAS's."""
 
 
 class _Raised(Exception):
@@ -39,6 +40,13 @@ class TrainingError(_Raised, ResrayError):
 
 class PassingError(_Raised):
     """What may pass, with the text of its traceback: the trial's end after the last attempt."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception says that memory, of the device or the process, ran out."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _MEMORY)
 
 
 def can_differ(error: Exception) -> bool:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
-from resray.files import read_json
+from resray.files import read_json, write_json
 from resray.study.recipe_spec import Recipe
-from resray.training.checkpoints import write_json
-from resray.training.device import is_out_of_memory, memory_in_use
+from resray.training.attempts import is_out_of_memory
+from resray.training.device import memory_in_use
 
 FILE = "batch.json"
 

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
-from resray.errors import DataError, InputError
+from resray.errors import DataError, InputError, one_line
 from resray.limits import require_size
 from resray.results.recovery import epoch_rows
 from resray.study.recipe_spec import Recipe
 from resray.study.strict import Count, Positive, first_mistake
-from resray.training.device import is_out_of_memory
+from resray.training.attempts import is_out_of_memory
 
 Checkpoint = dict[str, Any]
 Weights = dict[str, torch.Tensor]
@@ -72,8 +72,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
-        raise DataError(f"{path}: not a readable checkpoint ({reason})") from error
+        raise DataError(f"{path}: not a readable checkpoint ({one_line(error)})") from error
     return checkpoint
 
 

@@ -16,8 +16,6 @@ from resray.models.table import is_outside
 from resray.study.recipe_spec import Recipe
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-_SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
-"""What torch's other errors say of missing memory: CUDA's, the CPU allocator's, cuBLAS's."""
 
 
 def pick_device(use_gpu: bool) -> torch.device:
@@ -144,13 +142,6 @@ def memory_in_use(device: torch.device) -> tuple[int, int, int]:
         # Not Linux: nobody else is known of.
         return total, total - free, free
     return total, resident * os.sysconf("SC_PAGE_SIZE"), free
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an exception says that memory, of the device or the process, ran out."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
 def wait_for(device: torch.device) -> None:

@@ -21,11 +21,12 @@ from resray.errors import DataError
 from resray.results.recovery import kept_beside
 from resray.study.phases import recipe_at
 from resray.study.recipe_spec import Recipe
+from resray.training.attempts import is_out_of_memory
 from resray.training.batch_note import same_steps
 from resray.training.checkpoint_file import Checkpoint, read_recipe
 from resray.training.checkpoints import MOVE_IT, CheckpointFolder
 from resray.training.context import Context
-from resray.training.device import check_device_options, is_out_of_memory, peak_memory, wait_for
+from resray.training.device import check_device_options, peak_memory, wait_for
 from resray.training.energy import energy_between, energy_counter
 from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate

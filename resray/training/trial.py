@@ -26,6 +26,7 @@ from resray.data.dataset import Dataset
 from resray.data.opened import LAST
 from resray.data.splits import Splits
 from resray.errors import DataError, DivergedError, ResrayError, StorageError
+from resray.files import write_json
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.models.own_code import code_hash
 from resray.study.recipe_spec import Recipe
@@ -36,7 +37,7 @@ from resray.training.batch_note import (
     halving_when_out_of_memory,
     recipe_that_fits,
 )
-from resray.training.checkpoints import CheckpointFolder, write_json
+from resray.training.checkpoints import CheckpointFolder
 from resray.training.context import Context
 from resray.training.device import device_name, memory_in_use, reset_peak_memory
 from resray.training.fit import Trainer, fit
