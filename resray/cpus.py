@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+GROUPS, ROOT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
 
 def usable_cpus() -> int:
     """Return the whole cores that are worth a process each, at least one."""
@@ -17,26 +19,13 @@ def allowed_cpus() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def cpu_quota(
-    groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
-) -> float:
+def cpu_quota(groups: Path = GROUPS, root: Path = ROOT) -> float:
     """Return the cores' worth of time that the process's cgroups (v1 or v2) grant it.
 
     The smallest counts of its own cgroup and all around it; infinite without a limit.
     """
-    try:
-        lines = groups.read_text().splitlines()
-    except OSError:
-        return math.inf
-    found = [math.inf]
-    for _, controllers, path in (line.split(":", 2) for line in lines):
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        # Within a container the path may be the host's, and the root the container's own cgroup.
-        for mount in (root / controllers, root / "cpu"):
-            inner = mount / path.lstrip("/")
-            found += [quota for each in (inner, *inner.parents) for quota in _granted(each)]
-    return min(found)
+    granted = (quota for each in cgroups("cpu", groups, root) for quota in _granted(each))
+    return min(granted, default=math.inf)
 
 
 def _granted(cgroup: Path) -> Iterator[float]:
@@ -53,3 +42,18 @@ def _granted(cgroup: Path) -> Iterator[float]:
     except (OSError, ValueError):
         # No such file, or `max`: no limit here.
         return
+
+
+def cgroups(controller: str, groups: Path, root: Path) -> Iterator[Path]:
+    """Yield the folders of the process's own cgroup and all around it; some may not be there."""
+    try:
+        lines = groups.read_text().splitlines()
+    except OSError:
+        return
+    for _, controllers, path in (line.split(":", 2) for line in lines):
+        if controllers and controller not in controllers.split(","):
+            continue
+        # Within a container the path may be the host's, and the root the container's own cgroup.
+        for mount in (root / controllers, root / controller):
+            inner = mount / path.lstrip("/")
+            yield from (inner, *inner.parents)

@@ -23,6 +23,7 @@ from typing import Literal
 from resray.cpus import allowed_cpus, cpu_quota, usable_cpus
 from resray.errors import ClusterError, ResrayError
 from resray.files import home_folder
+from resray.memory import usable_memory
 
 LEAST_FREE_DISK = 5 * 10**9
 LEAST_FREE_MEMORY = 3 * 10**9
@@ -166,9 +167,8 @@ def _bf16() -> Check:
 # --- Ray --------------------------------------------------------------------------------------
 
 
-def _memory(meminfo: Path = Path("/proc/meminfo")) -> Check:
-    values = dict(re.findall(r"(\w+):\s+(\d+) kB", meminfo.read_text()))
-    total, free = (int(values.get(key, 0)) * 1024 for key in ("MemTotal", "MemAvailable"))
+def _memory() -> Check:
+    total, free = usable_memory()
     found = f"{_size(free)} free of {_size(total)}"
     advice = "Ray and one trial need about 3 GB; close other programs or use --workers 1"
     return _if_too_little(free < LEAST_FREE_MEMORY, found, advice)

@@ -58,6 +58,11 @@ def first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def one_line(error: BaseException) -> str:
+    """Return an error's message on one line of bearable length, or its class."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def not_known(value: object, choices: Iterable[str]) -> str:
     """Return ``'sgdd' is not known; did you mean 'sgd'? (adam, adamw, sgd)``."""
     names = sorted(set(choices))

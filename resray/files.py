@@ -1,12 +1,14 @@
-"""Writing files: each appears whole or not at all, and a full disk is told in one line."""
+"""Files: each appears whole or not at all, and a full disk is told in one line."""
 
 import errno
+import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from resray.errors import ClusterError, InputError, StorageError
 
@@ -72,11 +74,28 @@ def whole_file(
 def output_file(path: Path) -> Iterator[BinaryIO]:
     """Do the same for a path that the user gave: links, pipes and devices are written through."""
     if path.exists() and not path.is_file():
-        with path.open("wb") as file:
+        with storage_errors(path), path.open("wb") as file:
             yield file
     else:
         with whole_file(path.resolve()) as file:
             yield file
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write ``content`` as JSON for people and programs, by rename; times become ISO 8601."""
+    text = json.dumps(content, indent=2, default=datetime.isoformat, allow_nan=False)
+    with whole_file(path) as file:
+        file.write(f"{text}\n".encode())
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds; OSError if it cannot be read, ValueError if it is none."""
+    if path.exists() and not path.is_file():
+        raise ValueError("not a regular file")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 @contextmanager

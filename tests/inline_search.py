@@ -165,7 +165,8 @@ class Engine:
         except Stopped:
             self._campaign.ended(job.trial_id)
         except Exception as error:  # Whatever ends a trial's process.
-            self._campaign.failed(job.trial_id, type(error).__name__, str(error))
+            ending = {"error_class": type(error).__name__, "error_message": str(error)}
+            self._campaign.failed(job.trial_id, ending)
         else:
             self._campaign.ended(job.trial_id)
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from resray.study.recipe_spec import Recipe
+from resray.training.attempts import PassingError
 from resray.training.context import LocalContext
 from resray.training.trial import run_trial
 from tests.training_case import job_of
@@ -24,7 +25,8 @@ def address_space() -> int:
 def main(recipe: str, folder: str, extra: int) -> None:
     """Start the trial as often as its memory runs out, with ``extra`` bytes beyond torch's own."""
     torch.set_num_threads(1)
-    job = job_of(Recipe.model_validate_json(recipe), Path(folder))
+    # Others may hold the other half of the machine.
+    job = job_of(Recipe.model_validate_json(recipe), Path(folder), memory_share=0.5)
     limit = address_space() + extra
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     attempts: list[Any] = []
@@ -32,7 +34,7 @@ def main(recipe: str, folder: str, extra: int) -> None:
         context = LocalContext()
         try:
             run_trial(job, context)
-        except torch.OutOfMemoryError as error:
+        except PassingError as error:
             attempts.append({"error": str(error), "messages": context.messages})
             continue
         attempts.append({"error": None, "messages": context.messages})

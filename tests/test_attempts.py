@@ -1,5 +1,6 @@
 """Exceptions in a training: told as what they are, tried again only where that can help."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
+from resray.models.own_code import code_hash
 from resray.training.attempts import can_differ
 from tests.command_line import Resray
+from tests.training_case import job_of, messages_of, tiny_recipe
 
 NET = '''
 import torch
@@ -61,6 +64,11 @@ def source(folder: Path, error: str) -> str:
     return NET.format(at=6, error=error, file=str(folder / "seen"))
 
 
+def raised_at(file: Path) -> int:
+    lines = file.read_text().splitlines()
+    return next(at for at, line in enumerate(lines, 1) if line.lstrip().startswith("raise "))
+
+
 def ranks(slow: int) -> pytest.MarkDecorator:
     """Return a test's two forms: a trial of one rank and of two, of which one is slow."""
     alone, two = ("--workers", "1"), ("--workers", "2", "--workers-per-trial", "2")
@@ -84,9 +92,7 @@ def test_what_every_attempt_would_raise_is_raised_once(
     (trial,) = pd.read_parquet(tmp_path / "results/raising/trials").to_dict("records")
     assert (trial["status"], trial["attempts"], trial["epochs_done"]) == ("failed", 1, 1)
     assert trial["error_class"] == "ValueError"
-    line = 1 + raising.read_text().splitlines().index(
-        '                raise ValueError("of a kind\\nthat nobody knows")'
-    )
+    line = raised_at(raising)
     assert trial["error_message"] == f"of a kind that nobody knows (raising_net.py:{line} in count)"
     assert "a (seed 0): ValueError: of a kind that nobody knows (raising_net.py:" in answer.out
     traceback = Path(trial["traceback"])
@@ -113,7 +119,10 @@ def test_what_may_pass_is_tried_again_and_said(
     raising.write_text(source(tmp_path, 'ConnectionError("reset by peer")'))
     answer = resray("bench", "./raising.yaml", "--trust", *workers)
     assert answer.code == 0, answer
-    said = "a (seed 0): ConnectionError: reset by peer; it starts again from its last checkpoint"
+    said = (
+        f"a (seed 0): ConnectionError: reset by peer (raising_net.py:{raised_at(raising)} in "
+        "count); it starts again from its last checkpoint"
+    )
     assert said in answer.out
     (trial,) = pd.read_parquet(tmp_path / "results/raising/trials").to_dict("records")
     assert (trial["status"], trial["attempts"]) == ("completed", 2)
@@ -121,14 +130,54 @@ def test_what_may_pass_is_tried_again_and_said(
     assert list(events["event"]) == ["started", "died", "resumed", "completed"]
 
 
-def test_attempts_are_counted(resray: Resray, raising: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "workers",
+    [RANKS[0], pytest.param(RANKS[1], marks=pytest.mark.slow)],
+    ids=["alone", "two ranks"],
+)
+def test_what_does_not_pass_is_told_as_what_it_is(
+    resray: Resray, raising: Path, tmp_path: Path, workers: tuple[str, ...]
+) -> None:
     text = source(tmp_path, 'OSError("no route")').replace("seen == 6", "seen >= 6")
     raising.write_text(text)
-    command = ("bench", "./raising.yaml", "--trust", "--workers", "1", "--max-failures", "2")
-    assert resray(*command).code == 1
+    answer = resray("bench", "./raising.yaml", "--trust", *workers, "--max-failures", "1")
+    assert answer.code == 1, answer
     (trial,) = pd.read_parquet(tmp_path / "results/raising/trials").to_dict("records")
-    assert (trial["status"], trial["attempts"]) == ("failed", 3)
-    assert (trial["error_class"], trial["error_message"]) == ("OSError", "no route")
+    assert (trial["status"], trial["attempts"]) == ("failed", 2)
+    place = f"raising_net.py:{raised_at(raising)} in count"
+    assert (trial["error_class"], trial["error_message"]) == ("OSError", f"no route ({place})")
+    traceback = Path(trial["traceback"])
+    assert f"a (seed 0): OSError: no route ({place}) (traceback: {traceback})" in answer.out
+    said = traceback.read_text()
+    assert said.rstrip().endswith("OSError: no route")
+    assert "in run_trial" in said
+
+
+class Raising(torch.nn.Linear):
+    """A network with a bug."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(192, num_classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if self.training and torch.is_grad_enabled():
+            raise ValueError("a bug")
+        return super().forward(images.flatten(1))
+
+
+def test_on_a_full_disk_the_exception_itself_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "trial"
+    recipe = tiny_recipe(model={"name": f"{__name__}:Raising"})
+    job = job_of(recipe, folder, own_code=code_hash(recipe.model.name))
+    *_, ending = messages_of(job)
+    assert ending["traceback"] == str(folder / "traceback.txt")
+    said = ending["error_message"]
+    assert said.startswith("a bug (test_attempts.py:")
+    (folder / "traceback.txt").unlink()
+    (folder / f".traceback.txt.{os.getpid()}").symlink_to("/dev/full")
+    *_, ending = messages_of(job)
+    assert (ending["status"], ending["error_class"]) == ("failed", "ValueError")
+    assert (ending["error_message"], ending["traceback"]) == (said, None)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,11 @@ import json
 import os
 import random
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,7 +19,7 @@ from resray.api import load_model
 from resray.errors import DataError
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoint_file import read_checkpoint
-from resray.training.checkpoints import CheckpointFolder
+from resray.training.checkpoints import CheckpointFolder, write_checkpoint
 from resray.training.evaluation import evaluate
 from resray.training.fit import fit
 from resray.training.restore import load_network
@@ -205,6 +208,51 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> No
     assert left == ["best.pt", "last.pt", "last.pt.damaged"]
 
 
+NEWEST = """
+import os, resource, sys, traceback
+from pathlib import Path
+from resray.training.checkpoints import CheckpointFolder
+{restriction}
+try:
+    CheckpointFolder(Path(sys.argv[1])).newest()
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+LITTLE_MEMORY = """
+import torch
+torch.set_num_threads(1)
+size = next(line for line in open("/proc/self/status") if line.startswith("VmSize:")).split()[1]
+limit = int(size) * 1024 + 2**26
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+"""
+
+
+@pytest.mark.parametrize(
+    ("restriction", "said"),
+    [
+        ("os.setuid(65534)", "InputError {0}/last.pt: cannot be read (Permission denied)"),
+        (LITTLE_MEMORY, "RuntimeError "),
+    ],
+)
+def test_what_cannot_be_read_now_is_not_damaged(restriction: str, said: str) -> None:
+    """Neither a missing permission nor missing memory says that the one before is to be taken."""
+    if os.getuid() != 0:
+        pytest.skip("only root can become another user")
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        trainer = trainer_of(tiny_recipe(), Path(folder))
+        list(fit(trainer, stop_after=2))
+        checkpoint = read_checkpoint(Path(folder, "last.pt"))
+        assert checkpoint is not None
+        checkpoint["model"]["large"] = torch.zeros(2**25)
+        write_checkpoint(Path(folder, "last.pt"), checkpoint)
+        Path(folder, "last.pt").chmod(0o600)
+        code = NEWEST.format(restriction=restriction)
+        command = [sys.executable, "-c", code, folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(said.format(folder)), done.stdout
+
+
 def test_a_checkpoint_that_is_being_replaced_has_one_before_it(tmp_path: Path) -> None:
     recipe = tiny_recipe()
     list(fit(trainer_of(recipe, tmp_path), stop_after=2))
@@ -227,6 +275,17 @@ def test_saving_takes_time_that_is_told(tmp_path: Path) -> None:
     known = [record["seconds_saving"] for record in checkpoint["records"]]
     assert known == [record["seconds_saving"] for record in records[:-1]] + [None]
     assert [each["seconds_saving"] for each in fit(trainer_of(tiny_recipe()))] == [None] * 3
+
+
+def test_the_time_of_saving_outlives_a_resume(tmp_path: Path) -> None:
+    """The checkpoint lacks that of its own epoch."""
+    recipe = tiny_recipe()
+    (*_, first, _) = messages_of(job_of(recipe, tmp_path, stop_after=1))
+    started, *_ = messages_of(job_of(recipe, tmp_path))
+    assert started["records"] == [first["record"]]
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert [record["seconds_saving"] is None for record in metrics["records"]] == [False] * 3
+    assert metrics["summary"]["seconds_saving"] > 0
 
 
 @pytest.mark.parametrize(

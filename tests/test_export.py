@@ -1,6 +1,7 @@
 """Sharing a model: the exported folder, its loading, its card and its picture."""
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -17,7 +18,7 @@ from resray.errors import DataError, InputError
 from resray.export import load_exported
 from resray.export.card import plain_snippet, told
 from resray.export.curves import bands, changing_settings
-from resray.export.folder import export_folder
+from resray.export.folder import earlier_export, export_folder
 from resray.export.loading import require_hub_extra
 from resray.models.build import build_model
 from resray.results.store import ResultStore
@@ -300,13 +301,40 @@ def test_an_unfinished_trial_is_exported_with_its_status(trained: Shared, tmp_pa
     [
         ("[", "cannot be read"),
         ("{}", "not written by"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"resray_export": 99}', "layout 99"),
+        ('{"resray_export": 1}', "recipe: Field required"),
+        (
+            '{"resray_export": 1, "recipe": {}, "class_names": ["a"]}',
+            r"recipe\.\w+: Field required",
+        ),
+        ('{"resray_export": 1, "recipe": "x", "class_names": ["a"]}', "recipe: Input should be"),
+        ('{"resray_export": 1, "recipe": {}, "class_names": 5}', "not one of this version"),
     ],
 )
 def test_a_folder_that_is_no_export_is_said_so(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "config.json").write_text(content)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=rf"config\.json: .*{message}"):
         load_exported(tmp_path)
+    with pytest.raises(InputError, match="holds other files"):
+        earlier_export(tmp_path)
+
+
+def test_a_pipe_in_place_of_the_configuration_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.json")
+    with pytest.raises(DataError, match="not a regular file"):
+        load_exported(tmp_path)
+
+
+@pytest.mark.parametrize("checkpoints", [5, ["best"], {"best": "1"}, {"best": True}])
+def test_only_an_exports_own_checkpoints_are_replaced(
+    folder: Path, tmp_path: Path, checkpoints: Any
+) -> None:
+    assert earlier_export(folder) == {"best", "epoch-0001", "epoch-0002", "epoch-0003", "last"}
+    config = {**json.loads((folder / "config.json").read_text()), "checkpoints": checkpoints}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="holds other files"):
+        earlier_export(tmp_path)
 
 
 def test_a_damaged_or_strange_folder_gives_an_error_of_one_line(

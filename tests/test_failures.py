@@ -43,7 +43,7 @@ class Search:
         self.recorder.plan({**identity, "role": "search"})
 
     def fail(self, trial_id: str, message: str, error_class: str = "OSError") -> None:
-        self.recorder.failed(trial_id, error_class, message)
+        self.recorder.failed(trial_id, {"error_class": error_class, "error_message": message})
         self.hear(trial_id, {"kind": "finished"})
 
     def finish(self, trial_id: str, **outcome: Any) -> None:

@@ -78,6 +78,40 @@ def test_what_a_network_imports_belongs_to_it(write: Write) -> None:
     assert code_hash("own_net:tiny") == found
 
 
+OPTIONAL = """
+try:
+    from {package}.sub import what
+except Exception:
+    what = None
+"""
+FAR = """
+try:
+    from .....far import away
+except ImportError:
+    bias = True
+"""
+
+
+def test_packages_that_a_network_can_do_without_are_not_needed(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Installed ones are not even imported, and an own one may fail to be."""
+    for folder, package in (("site-packages", "own_installed"), ("code", "own_broken")):
+        broken = tmp_path / folder / package
+        broken.mkdir(parents=True)
+        (broken / "sub.py").write_text("what = 1\n")
+        remark = f"open({str(tmp_path / package)!r}, 'w').close()"
+        (broken / "__init__.py").write_text(f"{remark}\nraise OSError('no device')\n")
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
+    write("own_parts/late.py", FAR)
+    write("own_net.py", NET + OPTIONAL.format(package="own_installed"))
+    before = ["own_net", "own_parts", "own_parts.head", "own_parts.late", "own_parts.sizes"]
+    assert sorted(source_files("own_net")) == before
+    assert not (tmp_path / "own_installed").exists()
+    write("own_net.py", NET + OPTIONAL.format(package="own_broken"))
+    assert sorted(source_files("own_net")) == ["own_broken", *before]
+
+
 @pytest.mark.parametrize("name", ["resnet18", "timm:resnet18", "torchvision:resnet18",
                                   "torch.hub:load", "not.there:function"])  # fmt: skip
 def test_installed_code_has_a_version_in_its_place(name: str) -> None:

@@ -19,7 +19,7 @@ from resray.cli import app
 from resray.data.dataset import Images
 from resray.data.sources import open_dataset
 from resray.data.splits import prepare
-from resray.errors import DataError, InputError
+from resray.errors import DataError, InputError, StorageError
 from resray.predict import Predicted, Prediction, run_prediction
 from resray.training.restore import load_network
 from tests.trained_study import tiny_recipe, train_trial
@@ -212,7 +212,7 @@ def test_pipes_and_devices_are_written_to(checkpoints: tuple[Path, Path], hidden
         assert reader.result(timeout=60).startswith("ID,Label,Class\n0,")
     assert pipe.is_fifo()
     predict(checkpoints[0], hidden, output=Path("/dev/null"))
-    with pytest.raises(InputError, match=r"--output: /dev/full cannot be written \(No space left"):
+    with pytest.raises(StorageError, match="no space left on /dev/full"):
         predict(checkpoints[0], hidden, output=Path("/dev/full"))
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -137,8 +138,40 @@ def test_word_of_an_earlier_attempt_is_not_believed(tmp_path: Path) -> None:
     (folder / "progress.json").write_text(json.dumps(stale))
     made.hear("a", started())
     assert made.seconds_left() is None
-    (folder / "progress.json").write_text("{half")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "{half",
+        "[]",
+        "[" * 100_000,
+        "{}",
+        {"of": 0},
+        {"seconds": "NaN"},
+        {"images": -1},
+        {"images": None},
+        {"time": [1]},
+    ],
+)
+def test_word_that_cannot_be_right_is_not_believed(tmp_path: Path, change: Any) -> None:
+    made = Run(tmp_path, view(tmp_path, "a"))
+    made.hear("a", started())
+    write_progress(tmp_path / "a", epoch=1, images=250, of=1000, seconds=5.0)
+    assert "0 + 25 % / 4" in shown(made)
+    path = tmp_path / "a" / "progress.json"
+    said = json.loads(path.read_text())
+    path.write_text(change if isinstance(change, str) else json.dumps(said | change))
+    assert "0 / 4" in shown(made)
     assert made.seconds_left() is None
+
+
+def test_a_full_disk_keeps_nothing_of_the_word(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / f".progress.json.{os.getpid()}").symlink_to("/dev/full")
+    write_progress(folder, epoch=1, images=250, of=1000, seconds=5.0)
+    assert list(folder.iterdir()) == []
 
 
 def test_lines_without_a_terminal(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_a_trial_whose_attempts_are_used_up(tmp_path: Path) -> None:
     pen = recorder(tmp_path, "a")
     pen.message("a", started())
     pen.message("a", done(1))
-    pen.failed("a", "WorkerDied", "out of memory")
+    pen.failed("a", {"error_class": "WorkerDied", "error_message": "out of memory"})
     trial = row(pen)
     assert (trial["status"], trial["reason"]) == ("failed", "error")
     assert (trial["error_class"], trial["error_message"]) == ("WorkerDied", "out of memory")

@@ -16,6 +16,7 @@ from resray.report.matching import NotMatchedError, finished
 from resray.report.page import render
 from resray.report.search import Search, search_of
 from resray.report.search_cost import audit_of, spent_on
+from resray.report.search_course import steps_of
 from resray.report.search_section import points_section, search_section
 from resray.report.search_words import (
     audit_words,
@@ -242,6 +243,23 @@ def test_what_its_own_early_stopping_ended_was_not_saved(tmp_path: Path) -> None
         builder.store.put_trial({"trial_id": row["trial_id"], "epochs_done": 3})
     search = found(load_results(tmp_path))
     assert list(spent_on(search.points).shares) == [1.0, 1.0, pytest.approx(1.0)]
+
+
+def test_writing_checkpoints_costs_too(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path)
+    builder.run(GRID[:3])
+    before = load_results(tmp_path)
+    for row in builder.rows:
+        trial_id = row["trial_id"]
+        saved = [epoch | {"seconds_saving": 2.0} for epoch in builder.store.epochs(trial_id)]
+        builder.store.put_epochs(trial_id, saved)
+        builder.store.put_trial({"trial_id": trial_id, "seconds_saving": 2.0 * len(saved)})
+    after = load_results(tmp_path)
+    spent, more = (spent_on(found(each).points) for each in (before, after))
+    assert spent.seconds is not None
+    assert more.seconds == pytest.approx(spent.seconds + 2 * spent.epochs)
+    end, later = (steps_of(each, found(each))[-1].seconds for each in (before, after))
+    assert later == pytest.approx(end + 2 * spent.epochs)
 
 
 def test_unmeasured_cost_is_not_made_up(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.report_builder import RECIPE, START, epochs_of, trial, write_results
 def timed(name: str = "resnet18", seed: int = 0, **changes: Any) -> dict[str, Any]:
     """A trial of four epochs: 40 s of training, 8 of evaluating, 4 of starting, 60 in all."""
     spent = {"seconds_training": 40.0, "seconds_evaluating": 8.0, "seconds_starting": 4.0,
-             "ended": START + timedelta(seconds=60)}  # fmt: skip
+             "seconds_saving": None, "ended": START + timedelta(seconds=60)}  # fmt: skip
     return trial(name, seed, epochs=4, **{**spent, **changes})
 
 
@@ -44,10 +44,21 @@ def test_the_parts_add_up_to_the_time_from_start_to_end(tmp_path: Path) -> None:
     row = timed()
     folder = write_results(tmp_path, [row], epochs=epochs_with(row, [16, 8, 8, 8], [1, 1, 1, 1]))
     parts = parts_of(folder)
+    assert np.isnan(parts.pop("saving")), "older results do not say"
     assert parts == pytest.approx(
         {"training": 8.0, "warming up": 2.0, "evaluating": 2.0, "starting": 1.0, "other": 2.0}
     )
     assert sum(parts.values()) * 4 == pytest.approx(60)
+
+
+def test_writing_checkpoints_is_a_part(tmp_path: Path) -> None:
+    row = timed(seconds_saving=6.0)
+    folder = write_results(tmp_path, [row], epochs=epochs_with(row, [10, 10, 10, 10], [1, 1, 1, 1]))
+    parts = parts_of(folder)
+    assert (parts["saving"], parts["other"]) == pytest.approx((1.5, 0.5))
+    figure = time_figure(load_results(folder))
+    assert figure is not None
+    assert "saving checkpoints" in [series.label for series in figure.series]
 
 
 def test_each_start_warms_up_and_a_resumed_trial_has_no_other_time(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def read_cifar(name: str, root: Path) -> Decoded:
         place = root / CLASSES[name].base_folder
         raise DataError(
             f"{place}: incomplete, or files that are not the original {name} (checked by MD5); "
-            "remove the folder to download it again"
+            "move it elsewhere, or give a folder that has the dataset with --data-dir"
         ) from error
     return Decoded(_images(train), _images(test), tuple(train.classes), (), resized=False)
 

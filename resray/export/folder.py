@@ -1,15 +1,13 @@
 """Writes what is shared of one trained network into a folder, or uploads it to the hub."""
 
-import json
 import os
 import re
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from resray.errors import DataError, InputError, ResrayError, StorageError, not_known
+from resray.errors import DataError, InputError, ResrayError, StorageError, not_known, one_line
 from resray.export.card import model_card
 from resray.export.curves import draw_curves
 from resray.export.facts import Facts, metrics
@@ -25,7 +23,7 @@ from resray.export.loading import (
     read_config,
     require_hub_extra,
 )
-from resray.files import storage_errors
+from resray.files import storage_errors, write_json
 from resray.report.aggregate import Results, Row, load_results
 from resray.training.restore import Restored, load_network
 
@@ -94,7 +92,7 @@ def earlier_export(folder: Path) -> Collection[str]:
     if not folder.exists() or not any(folder.iterdir()):
         return ()
     try:
-        return frozenset(read_config(folder).get("checkpoints", ()))
+        return frozenset(read_config(folder).checkpoints)
     except DataError as error:
         message = f"{folder}: holds other files; choose a new or an empty folder"
         raise InputError(message) from error
@@ -171,12 +169,6 @@ def write_weights(restored: Restored, path: Path) -> None:
         save_model(restored.network, str(path), {"format": "pt", "epoch": str(restored.epoch)})
     except SafetensorError as error:
         raise StorageError(f"{path.name} cannot be written ({error})") from error
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` for people and programs; times become ISO 8601."""
-    text = json.dumps(content, indent=2, default=datetime.isoformat, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def find_trial(results: Results, name: str | None, seed: int | None) -> Row:
@@ -305,8 +297,3 @@ def reason(error: Exception) -> str:
     if status is not None:
         return f"the hub answered {status} ({one_line(error)})"
     return f"the hub cannot be reached ({one_line(error)})"
-
-
-def one_line(error: Exception) -> str:
-    """Return an error's message on one line of bearable length."""
-    return " ".join(str(error).split())[:200] or type(error).__name__

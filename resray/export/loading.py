@@ -1,14 +1,17 @@
 """From an exported folder back to the network."""
 
-import json
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-from resray.errors import DataError, InputError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from resray.errors import DataError, InputError, one_line
+from resray.files import read_json
 from resray.models.table import require_trust
 from resray.study.recipe_spec import Recipe
+from resray.study.strict import Count, first_mistake
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,6 +21,16 @@ WEIGHTS, CHECKPOINTS = "model.safetensors", "checkpoints"
 MARK = "resray_export"
 """Key of config.json whose value is the version of the folder's layout."""
 VERSION = 1
+
+
+class Exported(BaseModel):
+    """What of config.json is taken back."""
+
+    model_config = ConfigDict(strict=True)
+
+    recipe: Recipe
+    class_names: Annotated[list[str], Field(min_length=1)]
+    checkpoints: dict[str, Count] = {}
 
 
 def load_exported(
@@ -44,33 +57,35 @@ def load_exported(
 
     folder = Path(folder)
     config = read_config(folder)
-    recipe = Recipe.model_validate(config["recipe"])
-    require_trust(recipe.model.name, trusted, str(folder / CONFIG))
+    require_trust(config.recipe.model.name, trusted, str(folder / CONFIG))
     path = folder / (WEIGHTS if checkpoint is None else f"{CHECKPOINTS}/{checkpoint}.safetensors")
     if not path.is_file():
         raise DataError(f"{path}: there are no such weights")
-    network = build_model(recipe.model, len(config["class_names"]))
+    network = build_model(config.recipe.model, len(config.class_names))
     try:
         # Also those that the network uses in two places.
         load_model(network, path)
     except (SafetensorError, RuntimeError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path}: damaged, or not the recipe's network ({reason})") from error
+        message = f"{path}: damaged, or not the recipe's network ({one_line(error)})"
+        raise DataError(message) from error
     return network.eval()
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> Exported:
     """Return the content of an exported folder's config.json; DataError if it is not one."""
     path = folder / CONFIG
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json(path)
+        if not isinstance(config, dict) or MARK not in config:
+            raise DataError(f"{path}: not written by `resray export`")
+        if config[MARK] != VERSION:
+            raise DataError(f"{path}: layout {config[MARK]} is not one that this resray reads")
+        return Exported.model_validate(config)
+    except ValidationError as error:
+        raise DataError(f"{path}: not one of this version ({first_mistake(error)})") from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({type(error).__name__})") from error
-    if not isinstance(config, dict) or MARK not in config:
-        raise DataError(f"{path}: not written by `resray export`")
-    if config[MARK] != VERSION:
-        raise DataError(f"{path}: layout {config[MARK]} is not one that this resray reads")
-    return config
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read ({reason})") from error
 
 
 HUB_PACKAGES = ("huggingface_hub", "safetensors", "matplotlib")

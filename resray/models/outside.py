@@ -13,7 +13,7 @@ import torch
 import torchvision
 from torch import nn
 
-from resray.errors import InputError
+from resray.errors import InputError, one_line
 from resray.study.recipe_spec import Model
 
 Maker = Callable[..., Any]
@@ -99,8 +99,3 @@ def not_offered(source: str, kind: str, name: str, names: Iterable[str]) -> Inpu
     close = get_close_matches(name, sorted(names), n=5)
     hint = f"; close to it: {', '.join(close)}" if close else ""
     return InputError(f"model.name: {source} has no {kind} {name!r}{hint}")
-
-
-def one_line(error: Exception) -> str:
-    """Return an error's message on one line."""
-    return " ".join(str(error).split())

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import sys
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
@@ -50,28 +51,40 @@ def own_file(module: str) -> Path | None:
     if top == "resray" or top in sys.stdlib_module_names:
         return None
     try:
-        found = find_spec(module)
-    except (ImportError, ValueError):
-        # No module but a name in one, or a module that is only there on some machines.
+        # To look into a package imports it, which an installed one need not bear.
+        found = find_spec(top)
+        if found and top != module and not is_installed(found):
+            found = find_spec(module)
+    # No module but a name in one, one that is only there on some machines, or a package's own.
+    except Exception:
         return None
-    file = Path(found.origin) if found and found.origin else None
-    if file is None or file.suffix != ".py" or not INSTALLED.isdisjoint(file.parts):
+    if not found or not found.origin or is_installed(found):
         return None
-    return file
+    return Path(found.origin) if found.origin.endswith(".py") else None
+
+
+def is_installed(found: ModuleSpec) -> bool:
+    """Return whether a module's file, or all folders of a package without one, are installed."""
+    places = [found.origin] if found.has_location else found.submodule_search_locations or []
+    return not any(INSTALLED.isdisjoint(Path(str(place)).parts) for place in places)
 
 
 def imports(file: Path, package: str) -> Iterator[str]:
     """Yield what a file's import statements may mean: modules, their packages, names in them."""
     try:
         statements = list(ast.walk(ast.parse(file.read_bytes())))
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         return
     for statement in statements:
         if isinstance(statement, ast.Import):
             names = [alias.name for alias in statement.names]
         elif isinstance(statement, ast.ImportFrom):
             base = "." * statement.level + (statement.module or "")
-            module = resolve_name(base, package) if package or not statement.level else ""
+            try:
+                module = resolve_name(base, package)
+            except ImportError:
+                # It leads out of the package, as it does in a file that is in none.
+                continue
             names = [f"{module}.{alias.name}" for alias in statement.names]
         else:
             continue

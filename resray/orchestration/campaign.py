@@ -133,7 +133,7 @@ class Campaign:
             if self._starts[leg.trial_id, leg.rung, done] <= STARTS:
                 return leg.work.job
             message = f"ended {STARTS} times after epoch {done} without getting any further"
-            self.failed(leg.trial_id, "NoProgress", message)
+            self.failed(leg.trial_id, {"error_class": "NoProgress", "error_message": message})
 
     def _refill(self) -> None:
         if not self._begun:
@@ -193,9 +193,9 @@ class Campaign:
         self._recorder.died(trial_id, reason)
         self._tell(trial_id, {"kind": "died", "reason": reason})
 
-    def failed(self, trial_id: str, error_class: str, error_message: str) -> None:
+    def failed(self, trial_id: str, error: Message) -> None:
         """Record that the trial has failed, and go on without it."""
-        self._recorder.failed(trial_id, error_class, error_message)
+        self._recorder.failed(trial_id, error)
         self._tell(trial_id, {"kind": "finished"})
         self.ended(trial_id)
 

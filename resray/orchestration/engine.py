@@ -18,6 +18,7 @@ from resray.orchestration.process_errors import EXPLAINED, process_error
 from resray.orchestration.resources import Allocation
 from resray.orchestration.signals import handlers_held, interrupted
 from resray.orchestration.trainable import train_alone, train_together
+from resray.training.attempts import keep_traceback
 
 
 class Unsaved:
@@ -83,10 +84,12 @@ class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
 
         Ray Tune's own attempts are none: it fails at once where a process dies between two trials.
         """
-        identity, (error_class, message) = job_id(trial), process_error(trial)
+        identity, (error_class, message, text) = job_id(trial), process_error(trial)
         self._deaths[identity] += 1
         if self._deaths[identity] > self._max_failures:
-            self._feed.failed(identity, error_class, message)
+            file = text and keep_traceback(text, trial.config["job"]["checkpoint_folder"])
+            error = {"error_class": error_class, "error_message": message, "traceback": file}
+            self._feed.failed(identity, error)
         elif error_class in EXPLAINED:
             self._feed.died(identity, message)
         else:

@@ -38,8 +38,8 @@ class Feed(Protocol):
     def died(self, trial_id: str, reason: str) -> None:
         """A trial's process died, or raised what may pass; its job is to be handed out again."""
 
-    def failed(self, trial_id: str, error_class: str, error_message: str) -> None:
-        """A trial's process died too often."""
+    def failed(self, trial_id: str, error: Message) -> None:
+        """A trial's process died too often, of the ``error`` in these columns of its row."""
 
     def ended(self, trial_id: str) -> None:
         """A trial's job has ended: its last message has said how, or it was stopped."""
@@ -115,9 +115,9 @@ class FixedList:
         self._recorder.died(trial_id, reason)
         self._listener(trial_id, {"kind": "died", "reason": reason})
 
-    def failed(self, trial_id: str, error_class: str, error_message: str) -> None:
+    def failed(self, trial_id: str, error: Message) -> None:
         """Record that the trial has failed."""
-        self._recorder.failed(trial_id, error_class, error_message)
+        self._recorder.failed(trial_id, error)
         self._listener(trial_id, {"kind": "finished"})
         self.ended(trial_id)
 

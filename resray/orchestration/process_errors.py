@@ -7,8 +7,9 @@ from ray import cloudpickle
 from ray.exceptions import RayError
 from ray.tune.experiment import Trial
 
-from resray.errors import DataError, first_line
+from resray.errors import first_line
 from resray.study.recipe_spec import Recipe
+from resray.training.attempts import PassingError
 from resray.training.batch_note import Shortage, note_out_of_memory
 from resray.training.trial import Job
 
@@ -19,23 +20,19 @@ _KILLED = re.compile(r"Selected to kill: .*?actual memory used=([\d.]+)GB")
 """What Ray's memory monitor says when it kills a process to save the others."""
 
 
-def process_error(trial: Trial) -> tuple[str, str]:
-    """Return class and message of what ended a trial's process."""
+def process_error(trial: Trial) -> tuple[str, str, str | None]:
+    """Return class, message and, of an exception, traceback of what ended a trial's process."""
     if mended := note_memory(trial):
-        return OUT_OF_MEMORY, mended
+        return OUT_OF_MEMORY, mended, None
     pickled = Path(trial.pickled_error_file) if trial.pickled_error_file else None
     if pickled is not None and pickled.exists():
         error = cloudpickle.loads(pickled.read_bytes())
         cause = getattr(error, "cause", None) or error
+        if isinstance(cause, PassingError):
+            return cause.kind, str(cause), cause.traceback
         if not isinstance(cause, RayError):
-            return type(cause).__name__, first_line(cause)
-    return DIED, "its process died"
-
-
-def error_text(trial: Trial) -> str:
-    """Return what Ray Tune says of a trial's failure."""
-    path = Path(trial.error_file) if trial.error_file else None
-    return path.read_text() if path is not None and path.exists() else ""
+            return type(cause).__name__, first_line(cause), None
+    return DIED, "its process died", None
 
 
 def note_memory(trial: Trial) -> str | None:
@@ -44,14 +41,12 @@ def note_memory(trial: Trial) -> str | None:
     A process that fails to get memory itself has left the note already. Returns what the next start
     does, None if the process was not killed for its memory.
     """
-    usage, killed = (pattern.search(error_text(trial)) for pattern in (_USAGE, _KILLED))
+    path = Path(trial.error_file or "")
+    said = path.read_text() if path.is_file() else ""
+    usage, killed = _USAGE.search(said), _KILLED.search(said)
     if usage is None or killed is None:
         return None
     used, total, own = int(usage[1]), int(usage[2]), int(1e9 * float(killed[1]))
     job = Job(**trial.config["job"])
     recipe, folder = Recipe.model_validate(job.recipe), Path(job.checkpoint_folder)
-    try:
-        return note_out_of_memory(folder, recipe, Shortage(total, used - own), job.memory_share)
-    except DataError as error:
-        # A damaged note of an earlier time ends the trial at its next start, with this reason.
-        return str(error)
+    return note_out_of_memory(folder, recipe, Shortage(total, used - own), job.memory_share)

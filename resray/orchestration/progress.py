@@ -1,6 +1,6 @@
 """What the user sees while trials run: a live table on a terminal, plain lines elsewhere."""
 
-import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from resray.files import read_json
 from resray.orchestration.trainable import PROGRESS_FILE
 from resray.results.store import ResultStore
 from resray.results.summary import seconds_of
@@ -36,27 +37,30 @@ class TrialView:
     seconds_per_epoch: float | None = None
     epoch_began: float | None = None
 
-    def running_epoch(self) -> Row:
-        """Return what the trial last said of its unfinished epoch, or nothing."""
+    def running_epoch(self) -> tuple[float, float] | None:
+        """Return which share of its unfinished epoch the trial last said was done, and in which
+        seconds, if it did."""
         try:
-            said: Row = json.loads((Path(self.job.checkpoint_folder) / PROGRESS_FILE).read_text())
-        except (OSError, ValueError):
-            return {}
-        fresh = self.epoch_began is not None and said["time"] >= self.epoch_began
-        return said if fresh and said["epoch"] == self.epoch + 1 else {}
+            said = read_json(Path(self.job.checkpoint_folder) / PROGRESS_FILE)
+            share, seconds = said["images"] / said["of"], said["seconds"]
+            current = said["time"] >= self.epoch_began and said["epoch"] == self.epoch + 1
+            sound = 0 <= share <= 1 and 0 <= seconds < math.inf
+        except (OSError, ValueError, LookupError, TypeError, ArithmeticError):
+            return None
+        return (share, seconds) if self.state == "running" and current and sound else None
 
     def progress(self) -> str:
         """Return ``2 + 40 % / 9``: epochs done, how far the running one is, and of how many."""
-        said = self.running_epoch() if self.state == "running" else {}
-        part = f" + {100 * said['images'] / said['of']:.0f} %" if said else ""
+        said = self.running_epoch()
+        part = f" + {100 * said[0]:.0f} %" if said else ""
         return f"{self.epoch}{part} / {self.epochs}"
 
     def seconds_of_an_epoch(self) -> float | None:
         """Return the seconds of the last epoch, or what the first promises so far, if anything."""
         if self.seconds_per_epoch is not None:
             return self.seconds_per_epoch
-        said = self.running_epoch() if self.state == "running" else {}
-        return said["seconds"] * said["of"] / said["images"] if said.get("images") else None
+        said = self.running_epoch()
+        return said[1] / said[0] if said and said[0] else None
 
     def seconds_left(self, seconds_per_work: float | None) -> float | None:
         """Return the seconds that the trial still needs, or None if nothing is known yet."""

@@ -126,17 +126,9 @@ class Recorder:
         self.running.pop(trial_id, None)
         self._event(trial_id, "died", detail=detail)
 
-    def failed(self, trial_id: str, error_class: str, error_message: str) -> None:
-        """End a trial that used up its attempts."""
-        self._end(
-            trial_id,
-            {
-                "status": "failed",
-                "reason": "error",
-                "error_class": error_class,
-                "error_message": error_message,
-            },
-        )
+    def failed(self, trial_id: str, error: Mapping[str, Any]) -> None:
+        """End a trial that used up its attempts, with the columns that tell of its last error."""
+        self._end(trial_id, {"status": "failed", "reason": "error", **error})
 
     def stopped(self, trial_id: str, reason: str) -> None:
         """End a trial that a scheduler or a budget has stopped."""

@@ -33,11 +33,14 @@ def write_progress(folder: Path, epoch: int, images: int, of: int, seconds: floa
         "seconds": seconds,
         "time": time.time(),
     }
-    # A full disk may cost the table a line, but no trial its life.
-    with suppress(OSError):
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         temporary.write_text(json.dumps(facts))
         temporary.replace(folder / PROGRESS_FILE)
+    except OSError:
+        # A full disk may cost the table a line, but no trial its life.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 class TuneContext:

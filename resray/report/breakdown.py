@@ -8,7 +8,7 @@ import numpy as np
 from resray.report.aggregate import Results, Row
 from resray.report.statistics import Moments
 
-PARTS = ("training", "warming up", "evaluating", "starting", "other")
+PARTS = ("training", "warming up", "evaluating", "saving", "starting", "other")
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ def breakdown(results: Results, rows: Sequence[Row]) -> Breakdown:
     training = numbers(rows, "seconds_training")
     excess = np.nansum(np.where(first, seconds - later[:, None], np.nan), axis=1)
     warming = np.where(np.isfinite(later), excess.clip(min=0), np.nan)
-    spent = [training - np.nan_to_num(warming), warming,
-             numbers(rows, "seconds_evaluating"), numbers(rows, "seconds_starting")]  # fmt: skip
+    named = (numbers(rows, f"seconds_{part}") for part in ("evaluating", "saving", "starting"))
+    spent = [training - np.nan_to_num(warming), warming, *named]
     other = (wall_seconds(rows) - np.nansum(spent, axis=0)).clip(min=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         parts = np.stack([*spent, other], axis=1) / np.where(epochs > 0, epochs, np.nan)[:, None]

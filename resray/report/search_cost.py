@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from resray.report.aggregate import Row
 from resray.report.search import COMPLETED, DIVERGED, FAILED, STATES, STOPPED, Search, SearchPoint
 from resray.report.statistics import most_hits
+from resray.results import summary
 
 DECIDED = (COMPLETED, STOPPED, FAILED, DIVERGED)
 """States that came of the recipe and the scheduler, not of a budget or an interruption."""
@@ -26,7 +27,7 @@ class Spent:
     """Multiply-adds of forward passes over training images; None if not known of all."""
     full_work: float | None
     seconds: float | None
-    """Of training and evaluating; None if not measured of all."""
+    """Of training, evaluating and saving; None if not measured of all."""
     full_seconds: float | None
     """At each point's measured speed."""
 
@@ -96,7 +97,7 @@ def work_of(point: SearchPoint, epochs: int) -> float | None:
 
 
 def seconds_of(point: SearchPoint) -> float | None:
-    """Return the seconds of training and evaluating, without the audit's share of them."""
+    """Return the seconds of training, evaluating and saving, without the audit's share of them."""
     trained = [(seconds_per_epoch(row), own_epochs(point, row)) for row in point.rows
                if row["epochs_done"]]  # fmt: skip
     return total(each if each is None else each * epochs for each, epochs in trained)
@@ -111,9 +112,8 @@ def full_seconds_of(point: SearchPoint) -> float | None:
 
 
 def seconds_per_epoch(row: Row) -> float | None:
-    parts = [row["seconds_training"], row["seconds_evaluating"]]
-    known = [part for part in parts if part is not None]
-    return sum(known) / row["epochs_done"] if known and row["epochs_done"] else None
+    spent = summary.seconds_of(row)
+    return spent / row["epochs_done"] if spent and row["epochs_done"] else None
 
 
 def by_state(search: Search) -> list[tuple[str, Spent]]:

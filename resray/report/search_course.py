@@ -13,6 +13,7 @@ from resray.report.search import COMPLETED, Search, SearchPoint, search_of
 from resray.report.search_cost import own_epochs
 from resray.report.search_plot import AUDITED, WINNER, hover, look_of, looks, with_begun
 from resray.report.text import count, duration, fixed, plotly_text
+from resray.results import summary
 
 CURVES = 200
 """Of more points than these, the curves of those that ended early have only their rungs' epochs."""
@@ -150,7 +151,7 @@ class Step:
     epoch: int
     accuracy: float
     seconds: float
-    """Since the search began, over all workers: training and evaluating."""
+    """Since the search began, over all workers: training, evaluating and saving."""
     work: float
     """Multiply-adds since then."""
 
@@ -169,7 +170,7 @@ def steps_of(results: Results, search: Search) -> list[Step]:
     return made
 
 
-RECORDED = ["epoch", "validation_accuracy", "seconds_training", "seconds_evaluating"]
+RECORDED = ["epoch", "validation_accuracy", *summary.HOLDING]
 
 
 def records(results: Results, search: Search) -> Iterator[tuple[Any, ...]]:
@@ -193,7 +194,7 @@ def best_figure(results: Results) -> plot.Figure | None:
     divisor, unit = plot.time_unit([steps[-1].seconds])
     views = {
         "by time": [best_panel(search, steps, lambda step: step.seconds / divisor,
-                               f"{unit} of training and evaluating, all workers")],
+                               f"{unit} of training, evaluating and saving, all workers")],
         "by compute": [best_panel(search, steps, lambda step: step.work,
                                   "multiply-adds of forward passes", tickformat="~s")],
     }  # fmt: skip

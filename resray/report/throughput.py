@@ -17,6 +17,7 @@ LOOKS = {
     "training": plot.Series("part-training", "training", "@series-0", "square"),
     "warming up": plot.Series("part-warming", "warming up", "@series-5", "square"),
     "evaluating": plot.Series("part-evaluating", "evaluating", "@series-2", "square"),
+    "saving": plot.Series("part-saving", "saving checkpoints", "@series-3", "square"),
     "starting": plot.Series("part-starting", "starting", "@series-4", "square"),
     "other": plot.Series("part-other", "waiting and other", "@series-6", "square"),
 }

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from resray.errors import InputError
+from resray.cpus import usable_cpus
+from resray.errors import InputError, one_line
 from resray.files import whole_file
 from resray.limits import require_size
 from resray.results.schema import UTC, VERSION, VERSION_KEY, table_schema
@@ -23,14 +24,12 @@ MARK = b"resray crc32"
 
 Parquet's own checksums leave out the footer, of which one bit makes a column another one or lets
 Arrow's reader crash. No reader looks there: pages are found from the footer, that from the end."""
-LONGEST_REASON = 200
-"""Letters of Arrow's explanation of what is wrong with a file."""
 LONGEST_ID = 200
 """Letters of a trial's id, which names files and folders."""
 MOST_EPOCHS = 10**6
 LATEST = 253_402_300_799_999_999
 """Microseconds from 1970 to the end of the year 9999, the last that Python knows."""
-READERS = min(8, os.cpu_count() or 1)
+READERS = min(8, usable_cpus())
 """How many files are read at the same time."""
 ROWS_TOGETHER = 50_000
 """Rows that are written, and so read, at a time: a reader holds that many twice."""
@@ -92,7 +91,7 @@ def read_file(path: Path, table: str, coded: Collection[str] = ()) -> pa.Table:
         # Arrow's own errors have no number; the system's (no permission) are not about the content.
         if number := getattr(error, "errno", None):
             raise InputError(f"{path}: cannot be read ({os.strerror(number)})") from error
-        raise damaged(path, " ".join(str(error).split())[:LONGEST_REASON]) from error
+        raise damaged(path, one_line(error)) from error
 
 
 def damaged(path: Path, reason: str) -> DamagedFileError:

@@ -1,7 +1,6 @@
 """What lies beside the tables, or is in their way: from the one they are made again, the other is
 put aside."""
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from resray.files import read_json
 from resray.results.batches import read_each_once
 from resray.results.files import READERS, WRITING, DamagedFileError, read_file, table_files
 from resray.results.schema import TABLES, table_schema
@@ -66,14 +66,12 @@ def kept_beside(checkpoints: Path) -> tuple[list[Row], Row]:
     told of itself; nothing where that cannot be read."""
     try:
         paths = [checkpoints / name for name in ("metrics.json", "config.json")]
-        metrics, config = (
-            json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()
-        )
+        metrics, config = map(read_json, paths)
         epoch_rows(metrics["records"])
         facts = config.get("facts", {})
         require_columns([{key: facts[key] for key in facts.keys() - {"pid", "note"}}], "trials")
         return metrics["records"], facts
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return [], {}
 
 

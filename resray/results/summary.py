@@ -5,6 +5,9 @@ from typing import Any
 
 Row = dict[str, Any]
 
+HOLDING = ("seconds_training", "seconds_evaluating", "seconds_saving")
+"""What an epoch, or a trial, holds its device for."""
+
 
 def summarise(epochs: Sequence[Row]) -> Row:
     """Return the columns of the trials table that follow from its epochs, oldest first.
@@ -51,5 +54,4 @@ def total(values: Any) -> Any:
 
 def seconds_of(record: Mapping[str, Any]) -> float:
     """Return how long an epoch, or a trial, held its device; older ones have no time of saving."""
-    parts = ("seconds_training", "seconds_evaluating", "seconds_saving")
-    return sum(record.get(part) or 0.0 for part in parts)
+    return sum(record.get(part) or 0.0 for part in HOLDING)

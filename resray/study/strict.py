@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -79,3 +79,10 @@ class Strict(BaseModel):
 def name_shorthand(value: Any) -> Any:
     """Let ``model: resnet18`` stand for ``model: {name: resnet18}``."""
     return {"name": value} if isinstance(value, str) else value
+
+
+def first_mistake(error: ValidationError) -> str:
+    """Return the first thing that is wrong, with its place, on one line."""
+    reason = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, reason["loc"]))
+    return f"{place}: {reason['msg']}" if place else str(reason["msg"])

@@ -8,17 +8,16 @@ A trial whose neighbours took more than their part starts again as it is. The no
 trial may have more memory than it had.
 """
 
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from resray.errors import DataError
+from resray.files import read_json, write_json
 from resray.study.recipe_spec import Recipe
-from resray.training.checkpoints import write_json
+from resray.training.attempts import is_out_of_memory
 from resray.training.device import memory_in_use
 
 FILE = "batch.json"
@@ -30,8 +29,6 @@ KEYS = ("batch_size", "accumulation", "eval_batch_size")
 MORE = 1.1
 """How many times as much memory a trial may have when it tries its whole batch again."""
 
-_SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
-"""What torch's other errors say of missing memory: CUDA's, the CPU allocator's, cuBLAS's."""
 OVERHEAD = 3 * 2**30
 """Bytes that no trial holds: CUDA's contexts; in a machine the system's, Ray's, the command's."""
 
@@ -47,13 +44,6 @@ class Shortage:
     def is_own(self, share: float) -> bool:
         """Whether a trial that may have ``share`` of the device ran out of it all by itself."""
         return self.others <= (1 - share) * self.total + OVERHEAD
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an exception says that memory, of the device or the process, ran out."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
 @contextmanager
@@ -79,8 +69,7 @@ def halving_when_out_of_memory(
 def note_out_of_memory(folder: Path, recipe: Recipe, shortage: Shortage, share: float) -> str:
     """Leave the note for a trial that could not: its process was killed for its memory.
 
-    ``recipe`` is the planned one. Returns what the next start does, as text. Raises DataError if an
-    earlier note is damaged.
+    ``recipe`` is the planned one. Returns what the next start does, as text.
     """
     fitting = recipe_that_fits(recipe, folder, share * shortage.total)
     return _mended(folder, fitting, shortage, share)
@@ -114,21 +103,24 @@ def recipe_that_fits(recipe: Recipe, folder: Path, allowed: float) -> Recipe:
     """Return the recipe as the trial's note has it, unchanged if there is none.
 
     Nor is it changed if the trial may have clearly more memory, ``allowed`` bytes, than it had when
-    the note was left. Raises DataError if the note is damaged or belongs to another batch size.
+    the note was left. A note that is damaged or belongs to another batch size is put aside.
     """
     path = folder / FILE
-    if not path.exists():
-        return recipe
     try:
-        note = json.loads(path.read_text())
+        note = read_json(path)
         taken = {**recipe.model_dump(mode="json"), **{key: note[key] for key in KEYS}}
         smaller = Recipe.model_validate(taken)
         # A note of the first version does not say whose memory it was.
         more = allowed > MORE * float(note.get("allowed", 0))
-    except (ValueError, LookupError, TypeError) as error:
-        raise DataError(f"{path}: not a readable note; delete it") from error
-    if not same_steps(smaller, recipe):
-        raise DataError(f"{path}: belongs to another batch_size or accumulation; delete it")
+        if not same_steps(smaller, recipe):
+            raise ValueError("of another batch_size or accumulation")
+    except FileNotFoundError:
+        return recipe
+    except (ValueError, LookupError, TypeError, OverflowError):
+        # Another rank may have been first.
+        with suppress(OSError):
+            path.replace(path.with_name(f"{FILE}.damaged"))
+        return recipe
     return recipe if more else smaller
 
 

@@ -12,11 +12,12 @@ from typing import Annotated, Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
-from resray.errors import DataError
+from resray.errors import DataError, InputError, one_line
 from resray.limits import require_size
 from resray.results.recovery import epoch_rows
 from resray.study.recipe_spec import Recipe
-from resray.study.strict import Count, Positive
+from resray.study.strict import Count, Positive, first_mistake
+from resray.training.attempts import is_out_of_memory
 
 Checkpoint = dict[str, Any]
 Weights = dict[str, torch.Tensor]
@@ -52,7 +53,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     """Return the checkpoint at ``path`` with tensors on the CPU, or None where there is none.
 
     Raises DataError if the file is damaged, unpacks to more than is allowed, or if a field is
-    missing or of another type.
+    missing or of another type; InputError if it may not be read, whatever it holds.
     """
     if not path.exists():
         return None
@@ -65,10 +66,13 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     except ValidationError as error:
         message = f"{path}: no checkpoint of resray's ({first_mistake(error)})"
         raise DataError(message) from error
+    except PermissionError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     # A file that is no checkpoint can make torch's reader raise nearly anything.
     except Exception as error:
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
-        raise DataError(f"{path}: not a readable checkpoint ({reason})") from error
+        if is_out_of_memory(error):
+            raise
+        raise DataError(f"{path}: not a readable checkpoint ({one_line(error)})") from error
     return checkpoint
 
 
@@ -97,10 +101,3 @@ def read_recipe(checkpoint: Checkpoint, path: Path) -> Recipe:
     except ValidationError as error:
         message = f"{path}: its recipe is not one of this version ({first_mistake(error)})"
         raise DataError(message) from error
-
-
-def first_mistake(error: ValidationError) -> str:
-    """Return the first thing that is wrong, with its place, on one line."""
-    reason = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(map(str, reason["loc"]))
-    return f"{place}: {reason['msg']}" if place else str(reason["msg"])

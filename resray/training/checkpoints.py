@@ -5,8 +5,7 @@ epoch, so a checkpoint needs neither a schedule's state nor a generator's to go 
 """
 
 import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 
 from resray.errors import DataError
-from resray.files import whole_file
+from resray.files import whole_file, write_json
 from resray.results.summary import summarise
 from resray.study.spec import CheckpointPolicy
 from resray.training.checkpoint_file import Checkpoint, read_checkpoint
@@ -36,12 +35,6 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, keep: Path | None = Non
     torch.save(checkpoint, content)
     with whole_file(path, keep=keep) as file:
         file.write(content.getbuffer())
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` as JSON for people to read, by rename as well."""
-    with whole_file(path) as file:
-        file.write(f"{json.dumps(content, indent=2, allow_nan=False)}\n".encode())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import resource
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from torch import nn
 
 from resray.cpus import usable_cpus
 from resray.errors import InputError
+from resray.memory import usable_memory
 from resray.models.count import can_forward
 from resray.models.table import is_outside
 from resray.study.recipe_spec import Recipe
@@ -128,19 +128,20 @@ def peak_memory(device: torch.device) -> int:
 
 
 def memory_in_use(device: torch.device) -> tuple[int, int, int]:
-    """Return the bytes of the device (CPU: the machine), those this process holds, those free."""
+    """Return the bytes of the device, those that this process holds, and those that are free.
+
+    For the CPU they are those of the machine, or of the container that the process is in.
+    """
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         return total, torch.cuda.memory_reserved(device), free
-    page = os.sysconf("SC_PAGE_SIZE")
-    total = page * os.sysconf("SC_PHYS_PAGES")
+    total, free = usable_memory()
     try:
-        own = page * int(Path("/proc/self/statm").read_text().split()[1])
-        free = int(re.findall(r"MemAvailable: +(\d+)", Path("/proc/meminfo").read_text())[0]) * 1024
-    except (OSError, IndexError):
+        resident = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
         # Not Linux: nobody else is known of.
-        own, free = total, 0
-    return total, own, free
+        return total, total - free, free
+    return total, resident * os.sysconf("SC_PAGE_SIZE"), free
 
 
 def wait_for(device: torch.device) -> None:

@@ -18,9 +18,11 @@ from resray.data.per_image import PerImageLoader
 from resray.data.sources import Images
 from resray.data.splits import Splits
 from resray.errors import DataError
+from resray.results.recovery import kept_beside
 from resray.study.phases import recipe_at
 from resray.study.recipe_spec import Recipe
-from resray.training.batch_note import is_out_of_memory, same_steps
+from resray.training.attempts import is_out_of_memory
+from resray.training.batch_note import same_steps
 from resray.training.checkpoint_file import Checkpoint, read_recipe
 from resray.training.checkpoints import MOVE_IT, CheckpointFolder
 from resray.training.context import Context
@@ -118,6 +120,11 @@ class Trainer:
         if not own or checkpoint["seed"] != self.seed:
             raise DataError(f"{path}: belongs to another recipe or seed; {MOVE_IT}")
         self.records = checkpoint["records"]
+        if self.records:
+            # The file was written before its time was known, which the metrics beside it have.
+            last = self.records[-1]
+            beside = {each["recorded"]: each for each in kept_beside(path.parent)[0]}
+            last["seconds_saving"] = beside.get(last["recorded"], {}).get("seconds_saving")
         if damage is not None:
             self.remark = f"{damage}; goes on from {path.name}, epoch {self.epochs_done}"
         try:

@@ -6,7 +6,7 @@ from itertools import islice
 import torch
 
 from resray.study.phases import recipe_at
-from resray.training.batch_note import is_out_of_memory
+from resray.training.attempts import is_out_of_memory
 from resray.training.context import LocalContext
 from resray.training.device import memory_in_use, peak_memory, pick_device, wait_for
 from resray.training.epoch import TrainingEpoch

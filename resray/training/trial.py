@@ -26,17 +26,18 @@ from resray.data.dataset import Dataset
 from resray.data.opened import LAST
 from resray.data.splits import Splits
 from resray.errors import DataError, DivergedError, ResrayError, StorageError
+from resray.files import write_json
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.models.own_code import code_hash
 from resray.study.recipe_spec import Recipe
 from resray.study.spec import CheckpointPolicy
-from resray.training.attempts import TrainingError, can_differ, training_error
+from resray.training.attempts import PassingError, TrainingError, can_differ, keep_traceback, told
 from resray.training.batch_note import (
     batch_remark,
     halving_when_out_of_memory,
     recipe_that_fits,
 )
-from resray.training.checkpoints import CheckpointFolder, write_json
+from resray.training.checkpoints import CheckpointFolder
 from resray.training.context import Context
 from resray.training.device import device_name, memory_in_use, reset_peak_memory
 from resray.training.fit import Trainer, fit
@@ -82,9 +83,9 @@ def run_trial(job: Job, context: Context) -> None:
 
     A diverged training, everything that resray itself explains (a damaged checkpoint, changed data)
     and what every attempt would raise (a bug in a network) end the trial as ``failed`` with a
-    message. Any other exception goes through to the caller, who may try again: where memory ran
-    out, that takes half the batch (`resray.training.batch_note`). So does, of several ranks, what
-    one of them raises on its own, as a TrainingError or StorageError: the others wait in vain.
+    message. Any other exception reaches the caller as a PassingError, who may try again: where
+    memory ran out, that takes half the batch (`resray.training.batch_note`). So does, of several
+    ranks, what one raises on its own, as a TrainingError or StorageError: the others wait in vain.
     """
     started = time.perf_counter()
     set_up_process(job, context)
@@ -105,12 +106,13 @@ def run_trial(job: Job, context: Context) -> None:
             raise
         ending = failure(error)
     except Exception as error:
+        message, kind, text = told(error)
         if can_differ(error):
-            raise
-        told = training_error(error, Path(job.checkpoint_folder))
+            raise PassingError(message, kind, text) from error
+        raised = TrainingError(message, kind, keep_traceback(text, job.checkpoint_folder))
         if context.world_size > 1:
-            raise told from error
-        ending = failure(told)
+            raise raised from error
+        ending = failure(raised)
     epoch = trainer.epochs_done if trainer else 0
     context.report({"kind": "finished", "epoch": epoch, **ending})
 
@@ -305,5 +307,5 @@ def failure(error: ResrayError) -> dict[str, Any]:
         "reason": "diverged" if diverged else "error",
         "error_class": raised.kind if raised else type(error).__name__,
         "error_message": str(error),
-        "traceback": raised.file if raised else None,
+        "traceback": raised.traceback if raised else None,
     }
