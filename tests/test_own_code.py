@@ -3,11 +3,20 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from resray.models.own_code import code_hash, source_files
+from resray.orchestration.apart import kept_apart
+from resray.orchestration.plan import Bench, Planner, Work
+from resray.orchestration.recorder import planned_row
+from resray.orchestration.resources import Machine
+from resray.orchestration.run import forget
+from resray.results.store import ResultStore
+from resray.study.expand import Options
+from resray.study.recipes import trial_id
 from tests.command_line import Resray, assert_refused
 
 NET = """
@@ -108,6 +117,55 @@ def test_code_that_changes_is_trained_anew_and_kept_apart(
     text = (tmp_path / "own.html").read_text()
     for code in trials["implementation"]:
         assert f"implementation={code}" in text, "one configuration each"
+
+
+def test_older_results_count_until_forced_ones_take_their_place(
+    write: Write, tmp_path: Path
+) -> None:
+    """What was completed without a hash counts; what --force trains has one, under its old id."""
+    (tmp_path / "own.yaml").write_text(STUDY)
+
+    def planned(*, force: bool = False) -> tuple[Planner, Work]:
+        options = Options(trusted=True)
+        planner = Planner(Bench(str(tmp_path / "own.yaml"), options, out=tmp_path, force=force))
+        return planner, planner.plan(Machine(cpus=1, gpus=0))[0][0]
+
+    def complete(store: ResultStore, work: Work, **columns: Any) -> None:
+        row = planned_row(work.trial, work.job, {})
+        end = {"status": "completed", "epochs_done": 2, "test_accuracy": 50.0}
+        store.put_trial({**row, **end, "attempts": 1, **columns})
+
+    planner, work = planned()
+    checksum = work.job.dataset_checksum
+    old = trial_id(work.trial.recipe, 0, dataset_checksum=checksum, world_size=1)
+    complete(planner.store, work, trial_id=old, implementation=None)
+    assert planned()[1].job.trial_id == old
+    planner, work = planned(force=True)
+    forget(planner.store, work.job.trial_id)
+    complete(planner.store, work)
+    planner, work = planned()
+    assert not planner.is_todo(work.trial, work.job.trial_id), "the same code"
+    assert work.job.trial_id == old
+    write("own_parts/late.py", "bias = False\n")
+    planner, work = planned()
+    assert planner.is_todo(work.trial, work.job.trial_id)
+    assert work.job.trial_id != old
+    (said,) = kept_apart(planner.store, [work])
+    assert said.startswith("1 trial completed with other source files of own_net:tiny: trained")
+
+
+def test_a_warm_up_is_the_reason_why_older_code_does_not_count(
+    write: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "own.yaml").write_text(STUDY.replace("epochs: 2", "epochs: 2\n  schedule: "
+                                                     "{warmup_epochs: 1}"))  # fmt: skip
+    planner = Planner(Bench(str(tmp_path / "own.yaml"), Options(trusted=True), out=tmp_path))
+    ((work,), _) = planner.plan(Machine(cpus=1, gpus=0))
+    row = planned_row(work.trial, work.job, {})
+    older = {"trial_id": "0" * 16, "implementation": None, "status": "completed"}
+    planner.store.put_trial({**row, **older, "test_accuracy": 50.0})
+    (said,) = kept_apart(planner.store, planner.plan(Machine(cpus=1, gpus=0))[0])
+    assert said.startswith("1 trial completed by an older resray, which computed a warm-up from 0")
 
 
 def test_a_change_while_the_command_runs_is_not_mixed_in(

@@ -1,5 +1,6 @@
 """From a study and the user's wishes to the trials that still have to run."""
 
+import re
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from resray.results.store import ResultStore
 from resray.study.expand import Options, PlannedTrial, expand
 from resray.study.load import load_study
 from resray.study.recipe_spec import Data, Recipe
-from resray.study.recipes import trial_id
+from resray.study.recipes import is_of_code, trial_id
 from resray.study.spec import Study
 from resray.training.trial import Job
 
@@ -109,7 +110,8 @@ class Resolver:
     ) -> str:
         """Return the trial's id.
 
-        What an older resray has completed with one's own code, which it did not record, counts.
+        What an older resray has completed with one's own code, which it did not record, counts; so
+        does what ``--force`` has trained in its place, until the code changes.
         """
         name = partial(
             trial_id,
@@ -122,7 +124,7 @@ class Resolver:
         )
         own_code = self._own_code(trial.recipe.model.name)
         older = self.store.trial(name()) if own_code else None
-        return name() if older and older["status"] == "completed" else name(own_code=own_code)
+        return name() if older and is_of_code(older, own_code) else name(own_code=own_code)
 
     def most_ranks(self, trial: PlannedTrial) -> int:
         """Return how many ranks a trial's batches are large enough for, the last one included."""
@@ -136,18 +138,19 @@ class Resolver:
         *,
         tested: bool = True,
         identity: str | None = None,
+        anew: bool = False,
     ) -> Work:
         """Return what running the trial takes; ``identity`` saves computing it again.
 
-        A trial that was begun keeps its threads: others add up to other numbers. Raises InputError
-        if it cannot be trained so.
+        A trial that was begun keeps its threads, unless it is trained ``anew``: others add up to
+        other numbers. Raises InputError if it cannot be trained so.
         """
         recipe = trial.recipe
         size, dataset = self._size(recipe), self._dataset(recipe.data)
         self._check(trial, size, allocation.world_size)
         trial = replace(trial, reductions=(*trial.reductions, *dataset.reductions))
         identity = identity or self.identify(trial, allocation.world_size, tested=tested)
-        begun = self.store.trial(identity) or {"attempts": 0}
+        begun = None if anew else begun_threads(self.store.trial(identity))
         job = Job(
             trial_id=identity,
             name=trial.name,
@@ -158,7 +161,7 @@ class Resolver:
             data_dir=self._data_dir(recipe.data),
             dataset_checksum=dataset.checksum,
             world_size=allocation.world_size,
-            threads=(begun.get("threads") if begun["attempts"] else None) or allocation.threads,
+            threads=begun or allocation.threads,
             use_gpu=allocation.use_gpu,
             study=self.study.name,
             checkpoints=self.study.checkpoints.model_dump(mode="json"),
@@ -237,7 +240,8 @@ class Planner:
         most = min(map(self._resolver.most_ranks, self.trials))
         request = replace(self.request, most_ranks=most)
         allocation = allocate(request, machine, len(self.trials))
-        work = [self._resolver.work(trial, allocation) for trial in self.trials]
+        anew = self.bench.force
+        work = [self._resolver.work(trial, allocation, anew=anew) for trial in self.trials]
         return sorted(work, key=self.work_left, reverse=True), allocation
 
     def is_todo(self, trial: PlannedTrial, identity: str) -> bool:
@@ -249,6 +253,17 @@ class Planner:
         row = self.store.trial(item.job.trial_id) or {"epochs_done": 0}
         done = 0 if self.bench.force else row["epochs_done"]
         return (item.epochs - done) * item.work_per_epoch
+
+
+def begun_threads(row: Row | None) -> int | None:
+    """Return the CPU threads of a trial that was begun; None for one that was not.
+
+    Rows of an older resray have them in the device's name only, of a GPU's not at all.
+    """
+    if row is None or not row["attempts"]:
+        return None
+    named = re.search(r"\((\d+) threads?\)$", row.get("device") or "")
+    return row.get("threads") or (int(named[1]) if named else None)
 
 
 def is_missing(trial: PlannedTrial, row: Row | None) -> bool:

@@ -11,6 +11,9 @@ from resray.study.recipe_spec import Recipe, SchedulePart, SequencePart
 
 Part = TypeVar("Part", bound=SchedulePart)
 
+CORRECTED = "2"
+"""Stands for recipes that resray's first version trained otherwise, in `implementation`."""
+
 
 def trial_id(
     recipe: Recipe,
@@ -46,13 +49,29 @@ def trial_id(
 def implementation(recipe: Recipe, own_code: str | None) -> str | None:
     """Return what else than its recipe determines a trial's result, None where nothing does.
 
-    ``2`` stands for recipes that resray's first version trained otherwise: a warm-up from 0 had a
+    Of recipes that resray's first version trained otherwise `CORRECTED`: a warm-up from 0 had a
     first step at rate 0, and fp16 took over what lay in memory where the first step overflowed.
+    Then the hash of one's own code.
     """
     parts = recipe.schedule.parts or (recipe.schedule,)
     warms_from_zero = any(part.warmup_epochs and not part.warmup_start for part in parts)
-    changed = "2" if warms_from_zero or recipe.precision == "fp16" else None
+    changed = CORRECTED if warms_from_zero or recipe.precision == "fp16" else None
     return " ".join(filter(None, (changed, own_code))) or None
+
+
+def own_code_of(row: Mapping[str, Any]) -> str | None:
+    """Return the hash of one's own code with which a trials row says it was trained, if any."""
+    parts = (row.get("implementation") or "").split()
+    return next((part for part in parts if part != CORRECTED), None)
+
+
+def is_of_code(row: Mapping[str, Any], own_code: str | None) -> bool:
+    """Whether a trials row counts as trained with the code of this hash.
+
+    What was completed before hashes were recorded does.
+    """
+    recorded = own_code_of(row)
+    return recorded == own_code or (recorded is None and row["status"] == "completed")
 
 
 def rescale(recipe: Recipe, epochs: int) -> Recipe:
