@@ -11,6 +11,11 @@ from itertools import count as whole_numbers
 from itertools import islice
 from typing import Any
 
+from pydantic import ValidationError
+
+from resray.study.recipe_spec import Recipe
+from resray.study.recipes import implementation, is_of_code, own_code_of
+
 Row = dict[str, Any]
 
 IMAGES = ("dataset_checksum", "validation_images")
@@ -36,12 +41,30 @@ def of_latest(rows: Iterable[Row]) -> list[Row]:
 
     Trials of one results folder that others left there, with another `search_key`, another seed or
     other validation images, do not compare with these. Nor do points that were trained with another
-    recipe before the study's was changed.
+    recipe before the study's was changed, or with code that `resray tune` would not count.
     """
     searched = sorted((row for row in rows if row["role"] == "search"), key=_updated)
-    own = [row for row in searched if _of_one_search(row, searched[-1])]
+    own = _counting([row for row in searched if _of_one_search(row, searched[-1])])
     newest = {(row["space"], row["point"]): _recipe(row) for row in own}
     return [row for row in own if _recipe(row) == newest[row["space"], row["point"]]]
+
+
+def _counting(rows: list[Row]) -> list[Row]:
+    """Return of a search's trials, the oldest first, those that the latest command went on with."""
+    codes = {row["model"]: code for row in rows if (code := own_code_of(row))}
+    counting = [row for row in rows if is_of_code(row, codes.get(row["model"]))]
+    # The first version, which recorded no threads, would go on with all that it had trained.
+    goes_on = any(row.get("threads") for row in rows)
+    return [row for row in counting if not (goes_on and _is_outdated(row))]
+
+
+def _is_outdated(row: Row) -> bool:
+    """Whether resray computes the row's recipe otherwise today."""
+    try:
+        recipe = Recipe.model_validate_json(row["recipe"] or "")
+    except ValidationError:
+        return False
+    return row.get("implementation") != implementation(recipe, own_code_of(row))
 
 
 def _updated(row: Row) -> str:
@@ -50,7 +73,7 @@ def _updated(row: Row) -> str:
 
 def _recipe(row: Row) -> tuple[Any, ...]:
     """Return what the rungs of one point share of their recipes."""
-    return row.get("full_epochs"), _without_length(row["recipe"]), row.get("implementation")
+    return row.get("full_epochs"), _without_length(row["recipe"])
 
 
 def _of_one_search(row: Row, latest: Row) -> bool:
@@ -153,8 +176,12 @@ def _confirms(row: Row) -> bool:
 
 
 def _same_recipe(row: Row, won: Row) -> bool:
-    alike = all(row.get(key) == won.get(key) for key in ("dataset_checksum", "implementation"))
-    return alike and parsed_or_text(row["recipe"]) == parsed_or_text(won["recipe"])
+    recipes = [parsed_or_text(each["recipe"]) for each in (row, won)]
+    if recipes[0] != recipes[1] or row["dataset_checksum"] != won["dataset_checksum"]:
+        return False
+    code = own_code_of(won)
+    alike = code is None or is_of_code(row, code)
+    return alike and _is_outdated(row) == _is_outdated(won)
 
 
 def parsed_or_text(text: str | None) -> Any:
