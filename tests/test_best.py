@@ -127,7 +127,7 @@ def test_a_search_goes_on_without_what_other_code_trained() -> None:
     first, second = {"implementation": "a" * 16}, {"implementation": "b" * 16}
     days = (START - timedelta(days=back) for back in (4, 3, 2, 1))
     own = [
-        row | {"model": "own:net", "search": "random", "updated": day}
+        row | {"model": "own:net", "search": "random", "updated": day, "threads": 1}
         for day, row in zip(days, [
             searched("unrecorded", 80.0),
             searched("unrecorded-rung", 85.0, status="stopped"),
@@ -137,7 +137,8 @@ def test_a_search_goes_on_without_what_other_code_trained() -> None:
     ]  # fmt: skip
     other = searched("other-net", 40.0, search="random", model="own:other", **first)
     assert names(of_latest([*own, other])) == ["unrecorded", "now", "other-net"]
-    assert names(of_latest(own[:2])) == ["unrecorded", "unrecorded-rung"], "as they were stored"
+    older = [row | {"threads": None} for row in own[:2]]
+    assert names(of_latest(older)) == ["unrecorded", "unrecorded-rung"], "as they were stored"
 
 
 def test_what_confirms_an_older_winner_has_the_code_of_today() -> None:

@@ -96,7 +96,7 @@ class Resolver:
         self.store = store
         self._given_data = data_dir
         self._download = download
-        self._datasets: dict[str, Dataset] = {}
+        self._dataset = cache(self._open)
         self._sizes: dict[str, Size] = {}
         self._own_code = cache(code_hash)
 
@@ -147,6 +147,7 @@ class Resolver:
         """
         recipe = trial.recipe
         size, dataset = self._size(recipe), self._dataset(recipe.data)
+        data_dir = self._data_dir(recipe.data)
         self._check(trial, size, allocation.world_size)
         trial = replace(trial, reductions=(*trial.reductions, *dataset.reductions))
         identity = identity or self.identify(trial, allocation.world_size, tested=tested)
@@ -158,7 +159,7 @@ class Resolver:
             seed=trial.seed,
             stop_after=trial.stop_after,
             checkpoint_folder=str(checkpoint_folder(self.store.folder, identity)),
-            data_dir=self._data_dir(recipe.data),
+            data_dir=str(data_dir.resolve()) if data_dir else None,
             dataset_checksum=dataset.checksum,
             world_size=allocation.world_size,
             threads=begun or allocation.threads,
@@ -190,12 +191,8 @@ class Resolver:
         except InputError as error:
             raise InputError(f"{trial.name}: {error}") from error
 
-    def _dataset(self, spec: Data) -> Dataset:
-        key = spec.model_dump_json()
-        if key not in self._datasets:
-            data_dir = None if spec.name == "embedded" else self._given_data
-            self._datasets[key] = open_dataset(spec, data_dir, download=self._download)
-        return self._datasets[key]
+    def _open(self, spec: Data) -> Dataset:
+        return open_dataset(spec, self._data_dir(spec), download=self._download)
 
     def _size(self, recipe: Recipe) -> Size:
         """Return what a recipe's epoch is made of, reckoned once for each model and data."""
@@ -213,10 +210,8 @@ class Resolver:
             )
         return self._sizes[key]
 
-    def _data_dir(self, spec: Data) -> str | None:
-        if spec.name == "embedded" or self._given_data is None:
-            return None
-        return str(self._given_data.resolve())
+    def _data_dir(self, spec: Data) -> Path | None:
+        return None if spec.name == "embedded" else self._given_data
 
 
 class Planner:
@@ -256,10 +251,7 @@ class Planner:
 
 
 def begun_threads(row: Row | None) -> int | None:
-    """Return the CPU threads of a trial that was begun; None for one that was not.
-
-    Rows of an older resray have them in the device's name only, of a GPU's not at all.
-    """
+    """Return the CPU threads that a trial was begun with; older rows have them in the device."""
     if row is None or not row["attempts"]:
         return None
     named = re.search(r"\((\d+) threads?\)$", row.get("device") or "")

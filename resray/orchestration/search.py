@@ -27,7 +27,6 @@ from resray.orchestration.search_plan import Contender, Leg, SearchPlanner, Tune
 from resray.orchestration.search_progress import SearchBoard
 from resray.search.best import fresh_seeds, winner
 from resray.search.budget import Spending
-from resray.search.plan import SearchTrial
 from resray.search.referee import Referee
 
 Row = dict[str, Any]
@@ -69,20 +68,16 @@ class Search:
         return (leg for each in self.contenders for leg in each.legs)
 
     def _forget(self) -> None:
-        """Remove what there is of the contenders, and what confirmed one of them (``--force``).
-
-        They are planned again: there are no threads of theirs to keep any more.
-        """
+        """Remove what there is of the contenders, and what confirmed one of them (``--force``)."""
         ids = {leg.trial_id for leg in self._legs()}
         points = {each.point.identity for each in self.contenders}
         for row in self.store.trials():
             confirms = row["role"] == "confirmation" and (row["space"], row["point"]) in points
             if row["trial_id"] in ids or confirms:
                 forget(self.store, row["trial_id"])
-        self.contenders = [
-            self._planner.contender(SearchTrial(each.point, each.trial), self._allocation)
-            for each in self.contenders
-        ]
+        # Planned again: there are no threads of theirs to keep any more.
+        again = self._planner.contender
+        self.contenders = [again(each, self._allocation) for each in self.contenders]
 
     def _adopt(self) -> None:
         """Take over trials of another search: they are the same trainings, but it was that one's

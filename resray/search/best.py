@@ -11,10 +11,7 @@ from itertools import count as whole_numbers
 from itertools import islice
 from typing import Any
 
-from pydantic import ValidationError
-
-from resray.study.recipe_spec import Recipe
-from resray.study.recipes import implementation, is_of_code, own_code_of
+from resray.study.recipes import implementation, is_of_code, own_code_of, recorded_recipe
 
 Row = dict[str, Any]
 
@@ -51,20 +48,17 @@ def of_latest(rows: Iterable[Row]) -> list[Row]:
 
 def _counting(rows: list[Row]) -> list[Row]:
     """Return of a search's trials, the oldest first, those that the latest command went on with."""
+    # Older versions, which recorded no threads, go on with all that they trained.
+    if not any(row.get("threads") for row in rows):
+        return rows
     codes = {row["model"]: code for row in rows if (code := own_code_of(row))}
-    counting = [row for row in rows if is_of_code(row, codes.get(row["model"]))]
-    # The first version, which recorded no threads, would go on with all that it had trained.
-    goes_on = any(row.get("threads") for row in rows)
-    return [row for row in counting if not (goes_on and _is_outdated(row))]
+    return [row for row in rows if _is_current(row) and is_of_code(row, codes.get(row["model"]))]
 
 
-def _is_outdated(row: Row) -> bool:
-    """Whether resray computes the row's recipe otherwise today."""
-    try:
-        recipe = Recipe.model_validate_json(row["recipe"] or "")
-    except ValidationError:
-        return False
-    return row.get("implementation") != implementation(recipe, own_code_of(row))
+def _is_current(row: Row) -> bool:
+    """Whether resray computes the row's recipe today as it did then."""
+    recipe = recorded_recipe(row)
+    return recipe is None or row.get("implementation") == implementation(recipe, own_code_of(row))
 
 
 def _updated(row: Row) -> str:
@@ -176,12 +170,10 @@ def _confirms(row: Row) -> bool:
 
 
 def _same_recipe(row: Row, won: Row) -> bool:
-    recipes = [parsed_or_text(each["recipe"]) for each in (row, won)]
-    if recipes[0] != recipes[1] or row["dataset_checksum"] != won["dataset_checksum"]:
-        return False
-    code = own_code_of(won)
-    alike = code is None or is_of_code(row, code)
-    return alike and _is_outdated(row) == _is_outdated(won)
+    alike = row.get("dataset_checksum") == won.get("dataset_checksum")
+    alike = alike and own_code_of(won) in (None, own_code_of(row))
+    alike = alike and _is_current(row) == _is_current(won)
+    return alike and parsed_or_text(row["recipe"]) == parsed_or_text(won["recipe"])
 
 
 def parsed_or_text(text: str | None) -> Any:

@@ -5,14 +5,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from resray.study.layers import flatten
 from resray.study.phases import rescale_phases, rescaled_epoch
 from resray.study.recipe_spec import Recipe, SchedulePart, SequencePart
 
 Part = TypeVar("Part", bound=SchedulePart)
-
-CORRECTED = "2"
-"""Stands for recipes that resray's first version trained otherwise, in `implementation`."""
 
 
 def trial_id(
@@ -49,20 +48,19 @@ def trial_id(
 def implementation(recipe: Recipe, own_code: str | None) -> str | None:
     """Return what else than its recipe determines a trial's result, None where nothing does.
 
-    Of recipes that resray's first version trained otherwise `CORRECTED`: a warm-up from 0 had a
+    ``2`` stands for recipes that resray's first version trained otherwise: a warm-up from 0 had a
     first step at rate 0, and fp16 took over what lay in memory where the first step overflowed.
-    Then the hash of one's own code.
     """
     parts = recipe.schedule.parts or (recipe.schedule,)
     warms_from_zero = any(part.warmup_epochs and not part.warmup_start for part in parts)
-    changed = CORRECTED if warms_from_zero or recipe.precision == "fp16" else None
+    changed = "2" if warms_from_zero or recipe.precision == "fp16" else None
     return " ".join(filter(None, (changed, own_code))) or None
 
 
 def own_code_of(row: Mapping[str, Any]) -> str | None:
     """Return the hash of one's own code with which a trials row says it was trained, if any."""
     parts = (row.get("implementation") or "").split()
-    return next((part for part in parts if part != CORRECTED), None)
+    return next((part for part in parts if part != "2"), None)
 
 
 def is_of_code(row: Mapping[str, Any], own_code: str | None) -> bool:
@@ -72,6 +70,14 @@ def is_of_code(row: Mapping[str, Any], own_code: str | None) -> bool:
     """
     recorded = own_code_of(row)
     return recorded == own_code or (recorded is None and row["status"] == "completed")
+
+
+def recorded_recipe(row: Mapping[str, Any]) -> Recipe | None:
+    """Return the recipe of a trials row; None if it is not one of this version."""
+    try:
+        return Recipe.model_validate_json(row["recipe"] or "")
+    except ValidationError:
+        return None
 
 
 def rescale(recipe: Recipe, epochs: int) -> Recipe:
