@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resray.errors import DataError, InputError
+from resray.models.own_code import require_code
 from resray.models.table import require_trust
 from resray.study.recipe_spec import Recipe
 
@@ -34,7 +35,7 @@ def load_exported(
     folder's author may choose it.
 
     Raises DataError if a file is missing, damaged or does not fit, and InputError for a function
-    that is not trusted, or if safetensors is not installed.
+    that is not trusted or has other source files than in training, or without safetensors.
     """
     require_hub_extra("safetensors")
     from safetensors import SafetensorError
@@ -46,6 +47,7 @@ def load_exported(
     config = read_config(folder)
     recipe = Recipe.model_validate(config["recipe"])
     require_trust(recipe.model.name, trusted, str(folder / CONFIG))
+    require_code(recipe.model.name, config.get("own_code"), str(folder / CONFIG))
     path = folder / (WEIGHTS if checkpoint is None else f"{CHECKPOINTS}/{checkpoint}.safetensors")
     if not path.is_file():
         raise DataError(f"{path}: there are no such weights")

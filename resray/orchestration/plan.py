@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from resray.data.dataset import Dataset
 from resray.data.loader import require_shares
 from resray.data.sources import open_dataset
 from resray.data.splits import prepare
@@ -95,8 +94,9 @@ class Resolver:
         self.study = study
         self.store = store
         self._given_data = data_dir
-        self._download = download
-        self._dataset = cache(self._open)
+        self._dataset = cache(
+            lambda spec: open_dataset(spec, self._data_dir(spec), download=download)
+        )
         self._sizes: dict[str, Size] = {}
         self._own_code = cache(code_hash)
 
@@ -190,9 +190,6 @@ class Resolver:
                 require_shares(size.train_images, recipe.batch_size, world_size, at_least=2)
         except InputError as error:
             raise InputError(f"{trial.name}: {error}") from error
-
-    def _open(self, spec: Data) -> Dataset:
-        return open_dataset(spec, self._data_dir(spec), download=self._download)
 
     def _size(self, recipe: Recipe) -> Size:
         """Return what a recipe's epoch is made of, reckoned once for each model and data."""

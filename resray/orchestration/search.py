@@ -76,8 +76,7 @@ class Search:
             if row["trial_id"] in ids or confirms:
                 forget(self.store, row["trial_id"])
         # Planned again: there are no threads of theirs to keep any more.
-        again = self._planner.contender
-        self.contenders = [again(each, self._allocation) for each in self.contenders]
+        self.contenders = [self._planner.contender(e, self._allocation) for e in self.contenders]
 
     def _adopt(self) -> None:
         """Take over trials of another search: they are the same trainings, but it was that one's
