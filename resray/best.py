@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -31,7 +30,7 @@ from resray.search.best import (
 from resray.search.winner_file import changed_settings, start_of, winner_document, write_study_file
 from resray.study.load import load_study, study_files
 from resray.study.recipe_spec import Recipe
-from resray.study.recipes import written
+from resray.study.recipes import recorded_recipe, written
 from resray.study.spec import Study
 
 Row = dict[str, Any]
@@ -95,11 +94,7 @@ def find_best(study: str, out: Path = Path()) -> Best:
     if won is None:
         raise InputError(f"{folder}: the search has no winner, as nothing was validated; choose a "
                          "study with data.validation_images above 0")  # fmt: skip
-    try:
-        readable = bool(won["name"] and Recipe.model_validate_json(won["recipe"] or ""))
-    except ValidationError:
-        readable = False
-    if not readable:
+    if not won["name"] or recorded_recipe(won) is None:
         raise InputError(f"{folder}: the row of its winner {won['trial_id']} holds no recipe of it")
     return Best(folder, load_study(str(folder / "study.yaml")), rows, searched, won)
 

@@ -130,11 +130,7 @@ def test_what_may_pass_is_tried_again_and_said(
     assert list(events["event"]) == ["started", "died", "resumed", "completed"]
 
 
-@pytest.mark.parametrize(
-    "workers",
-    [RANKS[0], pytest.param(RANKS[1], marks=pytest.mark.slow)],
-    ids=["alone", "two ranks"],
-)
+@ranks(slow=2)
 def test_what_does_not_pass_is_told_as_what_it_is(
     resray: Resray, raising: Path, tmp_path: Path, workers: tuple[str, ...]
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
@@ -11,7 +12,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from resray.best import find_best
 from resray.data.sources import open_dataset
+from resray.orchestration.recorder import planned_row
+from resray.orchestration.resources import Machine
+from resray.orchestration.search_plan import SearchPlanner
 from resray.search.best import (
     better_audited,
     confirmations_of,
@@ -21,6 +26,7 @@ from resray.search.best import (
     ranked,
     winner,
 )
+from resray.search.points import Point
 from resray.search.winner_file import (
     trial_name,
     winner_document,
@@ -32,6 +38,7 @@ from resray.study.load import load_study, study_files
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import trial_id
 from tests.command_line import Resray, assert_refused
+from tests.inline_search import InlineSearch
 from tests.report_builder import START, trial, write_results
 from tests.searched_study import SEARCH, STUDY, WINNING, confirmed, results_of_a_search, searched
 
@@ -113,6 +120,64 @@ def test_a_point_counts_with_the_recipe_that_it_was_trained_with_last() -> None:
     rows = [searched("now", 50.0, **point), before, searched("else", 40.0, **point | {"point": ""})]
     assert sorted(names(of_latest(rows))) == ["else", "now"]
     assert of_latest([]) == []
+
+
+def test_a_search_goes_on_without_what_other_code_trained() -> None:
+    """Whatever its points: what counts is the code of the newest trial of the same network."""
+    first, second = {"implementation": "a" * 16}, {"implementation": "b" * 16}
+    days = (START - timedelta(days=back) for back in (4, 3, 2, 1))
+    own = [
+        row | {"model": "own:net", "search": "random", "updated": day, "threads": 1}
+        for day, row in zip(days, [
+            searched("unrecorded", 80.0),
+            searched("unrecorded-rung", 85.0, status="stopped"),
+            searched("before", 90.0, **first),
+            searched("now", 50.0, **second),
+        ], strict=True)
+    ]  # fmt: skip
+    other = searched("other-net", 40.0, search="random", model="own:other", **first)
+    assert names(of_latest([*own, other])) == ["unrecorded", "now", "other-net"]
+    older = [row | {"threads": None} for row in own[:2]]
+    assert names(of_latest(older)) == ["unrecorded", "unrecorded-rung"], "as they were stored"
+
+
+def test_what_confirms_an_older_winner_has_the_code_of_today() -> None:
+    won = searched("first", 81.0)
+    rows = [confirmed(won, 1, implementation="a" * 16), confirmed(won, 2)]
+    assert [row["seed"] for row in confirmations_of(rows, won)] == [1, 2]
+    warm = json.dumps({**WINNING, "schedule": {"warmup_epochs": 1}})
+    won = searched("first", 81.0, recipe=warm, implementation="2 " + "a" * 16)
+    others = ("2 " + "b" * 16, None, "a" * 16)
+    rows = [confirmed(won, seed, implementation=each) for seed, each in enumerate(others, 2)]
+    rows.append(confirmed(won, 1))
+    assert [row["seed"] for row in confirmations_of(rows, won)] == [1]
+
+
+@pytest.mark.parametrize("went_on", [False, True])
+def test_tune_and_best_name_the_same_winner(tmp_path: Path, went_on: bool) -> None:
+    """A search by an older resray, whose warm-ups began with a step at rate 0, and what came."""
+    axes = "{optimizer.lr: {loguniform: [0.001, 0.1]}, schedule.warmup_epochs: {grid: [1]}}"
+    search = InlineSearch(tmp_path, axes)
+    settings: dict[str, Any] = {"method": "tpe", "samples": 2, "scheduler": "none", "confirm": 0}
+    planner = SearchPlanner(search.asked(**settings))
+    point = Point("rates", {"optimizer.lr": 0.03, "schedule.warmup_epochs": 1})
+    leg = planner.proposed(point, planner.allocation(Machine(1, 0))).final
+    older = {"trial_id": "0" * 16, "implementation": None, "threads": None, "status": "completed"}
+    row = planned_row(leg.work.trial, leg.work.job, {}, **leg.columns(planner.key), **older)
+    row |= {"epochs_done": 9, "validation_accuracy": 99.0, "validation_images": 32}
+    planner.store.put_trial(row)
+    epochs = [{"trial_id": row["trial_id"], "epoch": epoch} for epoch in range(1, 10)]
+    planner.store.put_epochs(row["trial_id"], epochs)
+    shutil.copy(search.file, planner.results / "study.yaml")
+    if went_on:
+        search.run(**settings)
+    won = find_best(str(planner.results)).won
+    assert (won["trial_id"] == row["trial_id"]) is not went_on
+    if went_on:
+        planner = SearchPlanner(search.asked(**settings))
+        contenders = planner.contenders(planner.allocation(Machine(1, 0)))
+        rows = [planner.store.trial(each.final.trial_id) for each in contenders]
+        assert won == winner(row for row in rows if row)
 
 
 def test_points_are_told_apart_by_their_recipe_but_not_by_its_length() -> None:

@@ -219,6 +219,13 @@ def test_ensembles_over_seeds(results: Path) -> None:
     assert rows.set_index("metric")["value"].to_dict() == pytest.approx(expected)
 
 
+def test_ensembles_are_of_one_code(results: Path) -> None:
+    """One seed of a recipe was trained anew after a change of its code, or by a newer resray."""
+    changed = {"trial_id": identity(results, "narrow", 1), "implementation": "2"}
+    ResultStore(results).put_trial(changed)
+    assert run(results, "ensemble").results == ()
+
+
 def test_ensembles_over_trials(results: Path) -> None:
     shown = run(results, "ensemble", seeds=(0,), ensemble=True).results
     assert [one.identity["name"] for one in shown] == ["narrow + wide"]

@@ -1,13 +1,30 @@
 """Networks of one's own: trusted or refused, and trained anew when their source files change."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+import torch
+from PIL import Image
 
+from resray import load_model
+from resray.errors import InputError
+from resray.export import load_exported
 from resray.models.own_code import code_hash, source_files
+from resray.orchestration.apart import kept_apart
+from resray.orchestration.plan import Bench, Planner, Work
+from resray.orchestration.recorder import Recorder, planned_row
+from resray.orchestration.resources import Machine
+from resray.orchestration.run import forget
+from resray.results.store import ResultStore
+from resray.study.expand import Options
+from resray.study.recipes import trial_id
+from resray.training.context import LocalContext
+from resray.training.trial import run_trial
 from tests.command_line import Resray, assert_refused
 
 NET = """
@@ -63,6 +80,29 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     write("own_parts/late.py", "bias = True\n")
     write("own_parts/unused.py", "")
     return write
+
+
+def planned(
+    folder: Path, *, force: bool = False, overrides: tuple[str, ...] = ()
+) -> tuple[Planner, Work]:
+    """The study's only trial, as a new command plans it."""
+    (folder / "own.yaml").write_text(STUDY)
+    options = Options(trusted=True, overrides=overrides)
+    planner = Planner(Bench(str(folder / "own.yaml"), options, out=folder, force=force))
+    return planner, planner.plan(Machine(cpus=1, gpus=0))[0][0]
+
+
+def trained(folder: Path) -> Path:
+    """Train it as it is planned now, without Ray; the folder of its checkpoints."""
+    planner, work = planned(folder)
+    recorder = Recorder(planner.store)
+    recorder.plan(planned_row(work.trial, work.job, {"ray_version": "2.60.0"}))
+    context = LocalContext()
+    run_trial(work.job, context)
+    for message in context.messages:
+        recorder.message(work.job.trial_id, message)
+    (planner.results / "study.yaml").write_text(STUDY)
+    return Path(work.job.checkpoint_folder)
 
 
 def test_what_a_network_imports_belongs_to_it(write: Write) -> None:
@@ -142,6 +182,102 @@ def test_code_that_changes_is_trained_anew_and_kept_apart(
     text = (tmp_path / "own.html").read_text()
     for code in trials["implementation"]:
         assert f"implementation={code}" in text, "one configuration each"
+
+
+def test_older_results_count_until_forced_ones_take_their_place(
+    write: Write, tmp_path: Path
+) -> None:
+    """What was completed without a hash counts; what --force trains has one, under its old id."""
+
+    def complete(store: ResultStore, work: Work, **columns: Any) -> None:
+        row = planned_row(work.trial, work.job, {})
+        end = {"status": "completed", "epochs_done": 2, "test_accuracy": 50.0}
+        store.put_trial({**row, **end, "attempts": 1, **columns})
+
+    planner, work = planned(tmp_path)
+    checksum = work.job.dataset_checksum
+    old = trial_id(work.trial.recipe, 0, dataset_checksum=checksum, world_size=1)
+    complete(planner.store, work, trial_id=old, implementation=None)
+    assert planned(tmp_path)[1].job.trial_id == old
+    planner, work = planned(tmp_path, force=True)
+    forget(planner.store, work.job.trial_id)
+    complete(planner.store, work)
+    planner, work = planned(tmp_path)
+    assert not planner.is_todo(work.trial, work.job.trial_id), "the same code"
+    assert work.job.trial_id == old
+    write("own_parts/late.py", "bias = False\n")
+    planner, work = planned(tmp_path)
+    assert planner.is_todo(work.trial, work.job.trial_id)
+    assert work.job.trial_id != old
+    (said,) = kept_apart(planner.store, [work])
+    assert said.startswith("1 trial completed with other source files of own_net:tiny: trained")
+
+
+def test_a_warm_up_is_the_reason_why_older_code_does_not_count(
+    write: Write, tmp_path: Path
+) -> None:
+    planner, work = planned(tmp_path, overrides=("schedule.warmup_epochs=1",))
+    row = planned_row(work.trial, work.job, {})
+    older = {"trial_id": "0" * 16, "implementation": None, "status": "completed"}
+    planner.store.put_trial({**row, **older, "test_accuracy": 50.0})
+    (said,) = kept_apart(planner.store, [work])
+    assert said.startswith("1 trial completed by an older resray, which computed a warm-up from 0")
+
+
+SAME_SHAPES = "bias = True  # or so\n"
+CHANGED = r"trained with other source files of own_net:tiny: one has changed"
+
+
+def test_weights_are_not_used_with_other_code(resray: Resray, write: Write, tmp_path: Path) -> None:
+    """Whose shapes fit, so that only the hash of the source files tells."""
+    checkpoints = trained(tmp_path)
+    results, folder = checkpoints.parent.parent, tmp_path / "shared"
+    png = tmp_path / "images" / "a.png"
+    png.parent.mkdir()
+    Image.new("RGB", (8, 8)).save(png)
+    commands = (
+        ("evaluate", str(results), "--kind", "test", "--force"),
+        ("predict", str(checkpoints), str(png.parent), "--output", "a.csv"),
+        ("export", str(results), "--hub-dir", str(folder)),
+    )
+    for command in commands:
+        assert resray(*command, "--trust").code == 0, command
+    assert load_exported(folder, trusted=True)
+    write("own_parts/late.py", SAME_SHAPES)
+    for command in commands:
+        assert_refused(resray(*command, "--trust"), 2, CHANGED)
+    for path in (checkpoints, folder):
+        with pytest.raises(InputError, match=CHANGED):
+            load_model(path, trusted=True)
+    write("own_parts/late.py", "bias = True\n")
+    for path in (checkpoints, folder):
+        assert load_model(path, trusted=True)
+
+
+def test_checkpoints_that_do_not_say_their_code_are_compared_by_their_row(
+    resray: Resray, write: Write, tmp_path: Path
+) -> None:
+    best = trained(tmp_path) / "best.pt"
+    content = torch.load(best, weights_only=True)
+    assert content.pop("own_code") == code_hash("own_net:tiny")
+    torch.save(content, best)
+    write("own_parts/late.py", SAME_SHAPES)
+    assert load_model(best, trusted=True), "an older one: nobody knows"
+    evaluate = ("evaluate", str(best.parent.parent.parent), "--kind", "test", "--trust")
+    assert_refused(resray(*evaluate), 2, CHANGED)
+
+
+def test_trials_of_todays_code_are_evaluated_beside_earlier_ones(
+    resray: Resray, write: Write, tmp_path: Path
+) -> None:
+    first = trained(tmp_path)
+    write("own_parts/late.py", SAME_SHAPES)
+    second = trained(tmp_path)
+    answer = resray("evaluate", "results/own", "--kind", "test", "--trust")
+    assert answer.code == 0, answer
+    assert re.search(f"{first.name}/best.pt: {CHANGED}", answer.out)
+    evaluated = pd.read_parquet(tmp_path / "results/own/evaluations")
+    assert set(evaluated["trial_id"]) == {second.name}
 
 
 def test_a_change_while_the_command_runs_is_not_mixed_in(

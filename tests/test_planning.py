@@ -8,15 +8,20 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from rich.console import Console
 
+from resray.cpus import usable_cpus
 from resray.orchestration.apart import kept_apart
 from resray.orchestration.estimate import compared_hours, makespan
 from resray.orchestration.plan import Bench, Planner
 from resray.orchestration.resources import Machine, Request
+from resray.orchestration.search import Search
+from resray.orchestration.search_plan import SearchPlanner, Tune
 from resray.results.store import ResultStore
 from resray.study.expand import Options
 from resray.study.recipe_spec import Recipe
 from tests.command_line import Resray, assert_refused
+from tests.inline_search import InlineSearch
 
 NET = """
 import torch
@@ -43,8 +48,16 @@ def study_file(folder: Path, **recipe: Any) -> str:
     return str(folder / "plan.yaml")
 
 
-def planner(folder: Path, gpus: int = 0, **recipe: Any) -> tuple[Planner, Machine]:
-    bench = Bench(study=study_file(folder, **recipe), out=folder, options=Options())
+def planner(
+    folder: Path,
+    gpus: int = 0,
+    *,
+    force: bool = False,
+    request: Request | None = None,
+    **recipe: Any,
+) -> tuple[Planner, Machine]:
+    study = study_file(folder, **recipe)
+    bench = Bench(study, Options(), request or Request(), out=folder, force=force)
     return Planner(bench), Machine(cpus=16, gpus=gpus)
 
 
@@ -122,8 +135,6 @@ def test_data_parallel_as_far_as_the_batch_reaches(
 
 
 def test_a_search_gives_each_trial_one_gpu() -> None:
-    from resray.orchestration.search_plan import SearchPlanner, Tune
-
     asked = Tune(study="depth-family", options=Options(quick=True))
     allocation = SearchPlanner(asked).allocation(Machine(cpus=16, gpus=4))
     assert (allocation.gpus_per_trial, allocation.side_by_side) == (1, 4)
@@ -205,6 +216,23 @@ def test_dry_run_tells_it(resray: Resray, tmp_path: Path) -> None:
     assert "--workers-per-trial 4 counts as done" in answer.out
 
 
+def test_dry_run_of_a_search_tells_it_too(resray: Resray, tmp_path: Path) -> None:
+    search = SearchPlanner(InlineSearch(tmp_path).asked())
+    first = search.contenders(search.allocation(Machine(1, 0)))[0].final.work
+    completed = {
+        "trial_id": "0" * 16,
+        "name": first.trial.name,
+        "seed": 0,
+        "status": "completed",
+        "recipe": first.trial.recipe.model_dump_json(),
+        "dataset_checksum": first.job.dataset_checksum,
+        "world_size": 4,
+    }
+    search.store.put_trial(completed)
+    answer = resray("tune", str(tmp_path / "small.yaml"), "--dry-run")
+    assert "--workers-per-trial 4 counts as done" in answer.out
+
+
 def test_threads_are_those_of_the_plan(tmp_path: Path) -> None:
     """The last trial that is left gets no more than its share, a begun one what it had."""
     made, machine = planner(tmp_path)
@@ -220,15 +248,55 @@ def test_threads_are_those_of_the_plan(tmp_path: Path) -> None:
     assert resumed.job.threads == 3
 
 
-def test_threads_stand_beside_every_epoch(resray: Resray, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("device", "threads"),
+    [("AMD EPYC (2 threads)", 2), ("AMD EPYC (1 thread)", 1), ("NVIDIA H200", 8), (None, 8)],
+)
+def test_older_rows_have_their_threads_in_the_device(
+    tmp_path: Path, device: str | None, threads: int
+) -> None:
+    made, machine = planner(tmp_path)
+    identity = made.plan(machine)[0][0].job.trial_id
+    begun = {"attempts": 1, "epochs_done": 1, "status": "interrupted", "device": device}
+    made.store.put_trial({"trial_id": identity, **begun})
+    (resumed,) = [each for each in made.plan(machine)[0] if each.job.trial_id == identity]
+    assert resumed.job.threads == threads
+
+
+def test_what_is_forced_gets_the_threads_that_are_asked_for(tmp_path: Path) -> None:
+    made, machine = planner(tmp_path, force=True, request=Request(cpus_per_trial=4, workers=2))
+    done = {"attempts": 1, "epochs_done": 2, "status": "completed", "threads": 1}
+    for item in made.plan(machine)[0]:
+        made.store.put_trial({"trial_id": item.job.trial_id, **done})
+    assert [item.job.threads for item in made.plan(machine)[0]] == [4, 4]
+
+
+def test_a_forced_search_too(tmp_path: Path) -> None:
+    begun = {"attempts": 1, "epochs_done": 1, "status": "interrupted", "threads": 1}
+    for force, threads in ((False, 1), (True, 4)):
+        asked = InlineSearch(tmp_path, force=force).asked()
+        planner = SearchPlanner(asked)
+        allocation = planner.allocation(Machine(cpus=4, gpus=0))
+        for each in planner.contenders(allocation):
+            row = {"trial_id": each.final.trial_id, "role": "search", "search": "other", **begun}
+            planner.store.put_trial(row)
+        search = Search(planner, allocation, Console(quiet=True))
+        assert {each.final.work.job.threads for each in search.contenders} == {threads}
+
+
+@pytest.mark.parametrize("ranks", ["1", pytest.param("2", marks=pytest.mark.slow)])
+def test_threads_stand_beside_every_epoch(resray: Resray, tmp_path: Path, ranks: str) -> None:
+    """Also where two ranks have more threads, together, than the machine has cores."""
     study = study_file(tmp_path)
-    assert resray("bench", study, "--workers", "2", "--stop-after", "1").code == 0
-    results = ResultStore(tmp_path / "results/plan")
+    shares = ("--workers-per-trial", ranks, "--cpus-per-trial", ranks)
+    command = ("bench", study, "--workers", "2", *shares)
+    assert resray(*command, "--stop-after", "1").code == 0
+    results, threads = ResultStore(tmp_path / "results/plan"), usable_cpus()
     for row in results.trials():
-        results.put_trial({"trial_id": row["trial_id"], "threads": 2})
-    assert resray("bench", study, "--workers", "2").code == 0
+        results.put_trial({"trial_id": row["trial_id"], "threads": threads})
+    assert resray(*command).code == 0
     trials = pd.read_parquet(tmp_path / "results/plan/trials")
     epochs = pd.read_parquet(tmp_path / "results/plan/epochs")
-    assert list(trials["threads"]) == [2, 2]
-    assert epochs.groupby("epoch")["threads"].unique().map(list).to_dict() == {1: [1], 2: [2]}
+    assert list(trials["threads"]) == [threads] * 2
+    assert epochs.groupby("epoch")["threads"].unique().map(list).to_dict() == {1: [1], 2: [threads]}
     assert torch.get_num_threads() == 1

@@ -118,7 +118,7 @@ OF_ONE: dict[str, Callable[[Subject, Ledger], None]] = {
 
 
 def groups(subjects: Sequence[Subject], *, across_trials: bool) -> list[list[Subject]]:
-    """Return who forms an ensemble: the seeds of each recipe, or all, where there are several.
+    """Return who forms an ensemble: the seeds of each recipe and code, or all, of several.
 
     Raises InputError if ``across_trials`` and there is but one, or they differ in classes or in
     test images.
@@ -128,10 +128,11 @@ def groups(subjects: Sequence[Subject], *, across_trials: bool) -> list[list[Sub
             raise InputError("--ensemble: needs at least two trials; select more")
         _require_same_test(subjects)
         return [list(subjects)]
-    by_recipe: dict[str, list[Subject]] = {}
+    alike: dict[tuple[str, str | None], list[Subject]] = {}
     for subject in subjects:
-        by_recipe.setdefault(subject.recipe.model_dump_json(), []).append(subject)
-    return [members for members in by_recipe.values() if len(members) > 1]
+        key = subject.recipe.model_dump_json(), subject.row.get("implementation")
+        alike.setdefault(key, []).append(subject)
+    return [members for members in alike.values() if len(members) > 1]
 
 
 def _require_same_test(subjects: Sequence[Subject]) -> None:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from resray.errors import RunInterrupted
+from resray.errors import InputError, RunInterrupted
 from resray.evaluate.asked import (
     Evaluation,
     check_numbers,
@@ -21,6 +21,7 @@ from resray.evaluate.kinds import OF_ONE, ensemble_identity, evaluate_ensemble, 
 from resray.evaluate.ledger import Ledger, Shown
 from resray.evaluate.subject import Subject, TestSets
 from resray.hints import command
+from resray.models.own_code import OtherCodeError
 from resray.results.store import ResultStore, Row, writer_lock
 from resray.training.device import device_name, own_device
 
@@ -39,7 +40,8 @@ def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
     """Evaluate stored checkpoints, append to the evaluations table, and print the results.
 
     Raises InputError (or DataError) for options that are wrong, results that are not there, data
-    that are not those of the training, and a folder that another resray is writing to.
+    that are not those of the training, and a folder that another resray is writing to. Trials of
+    one's own code as it was before a change are passed over and named, if there are others.
     """
     kinds = wanted_kinds(asked)
     check_numbers(asked)
@@ -81,11 +83,17 @@ class Evaluator:
         self.progress.update(self.task, total=len(rows))
         results, subjects = [], []
         for row in rows:
-            subject = Subject(row, self.asked, self.sets, self.device)
+            try:
+                subject = Subject(row, self.asked, self.sets, self.device)
+            except OtherCodeError as error:
+                self.sets.warnings.add(str(error))
+                continue
             results += self._evaluate(subject)
             subject.release()
             subjects.append(subject)
             self.progress.advance(self.task)
+        if not subjects:
+            raise InputError(min(self.sets.warnings))
         if "ensemble" in self.kinds:
             results += self._ensembles(subjects)
         return results

@@ -13,6 +13,7 @@ from resray.errors import DataError
 from resray.evaluate.asked import Evaluation, checkpoint_path
 from resray.results.store import Row
 from resray.study.recipe_spec import Data
+from resray.study.recipes import own_code_of
 from resray.training.prediction import Predictor
 from resray.training.restore import load_network
 
@@ -61,7 +62,10 @@ class Subject:
     def __init__(self, row: Row, asked: Evaluation, sets: TestSets, device: torch.device) -> None:
         self.row, self.asked, self.sets, self.device = row, asked, sets, device
         self.path = checkpoint_path(asked, row)
-        restored = load_network(self.path, trusted=asked.trusted)
+        self.load = partial(
+            load_network, self.path, trusted=asked.trusted, own_code=own_code_of(row)
+        )
+        restored = self.load()
         self.epoch, self.recipe = restored.epoch, restored.recipe
         self.class_names, self.image_size = restored.class_names, restored.image_size
         self.predictor = Predictor(restored, device, asked.batch_size)
@@ -69,8 +73,7 @@ class Subject:
     @cached_property
     def predictor(self) -> Predictor:
         """The network on the device, loaded again if it was released."""
-        restored = load_network(self.path, trusted=self.asked.trusted)
-        return Predictor(restored, self.device, self.asked.batch_size)
+        return Predictor(self.load(), self.device, self.asked.batch_size)
 
     def release(self) -> None:
         """Let the network go; what was computed with it stays."""

@@ -25,6 +25,7 @@ from resray.export.loading import (
 )
 from resray.files import storage_errors, write_json
 from resray.report.aggregate import Results, Row, load_results
+from resray.study.recipes import own_code_of
 from resray.training.restore import Restored, load_network
 
 BEST = "best"
@@ -61,7 +62,7 @@ def export_folder(
     loaded = load_results(results)
     row = find_trial(loaded, select, seed)
     chosen = find_checkpoint(loaded, row, checkpoint)
-    restored = load_network(chosen, trusted=trusted)
+    restored = load_network(chosen, trusted=trusted, own_code=own_code_of(row))
     facts = Facts(loaded, row, chosen.stem, restored.epoch)
     if facts.at_epoch["epoch"] is None:
         raise InputError(
@@ -146,6 +147,7 @@ def configuration(facts: Facts, restored: Restored) -> dict[str, Any]:
         "std": list(restored.std),
         "parameters": row["parameters"],
         "recipe": restored.recipe.model_dump(mode="json"),
+        "own_code": own_code_of(row),
         "versions": {key.removesuffix("_version"): row[key] for key in VERSIONS},
     }
 
@@ -154,7 +156,7 @@ def write_checkpoints(results: Results, row: Row, folder: Path, trusted: bool) -
     """Write every checkpoint that the trial kept; return each one's epoch by name."""
     epochs = {}
     for path in checkpoints_of(results, row):
-        restored = load_network(path, trusted=trusted)
+        restored = load_network(path, trusted=trusted, own_code=own_code_of(row))
         write_weights(restored, folder / f"{path.stem}.safetensors")
         epochs[path.stem] = restored.epoch
     return epochs

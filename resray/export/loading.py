@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from resray.errors import DataError, InputError, one_line
 from resray.files import read_json
+from resray.models.own_code import require_code
 from resray.models.table import require_trust
 from resray.study.recipe_spec import Recipe
 from resray.study.strict import Count, first_mistake
@@ -31,6 +32,7 @@ class Exported(BaseModel):
     recipe: Recipe
     class_names: Annotated[list[str], Field(min_length=1)]
     checkpoints: dict[str, Count] = {}
+    own_code: str | None = None
 
 
 def load_exported(
@@ -47,7 +49,7 @@ def load_exported(
     folder's author may choose it.
 
     Raises DataError if a file is missing, damaged or does not fit, and InputError for a function
-    that is not trusted, or if safetensors is not installed.
+    that is not trusted or has other source files than in training, or without safetensors.
     """
     require_hub_extra("safetensors")
     from safetensors import SafetensorError
@@ -58,6 +60,7 @@ def load_exported(
     folder = Path(folder)
     config = read_config(folder)
     require_trust(config.recipe.model.name, trusted, str(folder / CONFIG))
+    require_code(config.recipe.model.name, config.own_code, str(folder / CONFIG))
     path = folder / (WEIGHTS if checkpoint is None else f"{CHECKPOINTS}/{checkpoint}.safetensors")
     if not path.is_file():
         raise DataError(f"{path}: there are no such weights")

@@ -8,10 +8,24 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
+from resray.errors import InputError
 from resray.models.table import runs_own_code
 
 INSTALLED = {"site-packages", "dist-packages"}
 """Folders of installed packages, whose versions stand in a trial's row."""
+
+
+class OtherCodeError(InputError):
+    """A network was trained with other source files than its name brings now."""
+
+
+def require_code(name: str, trained_with: str | None, place: str) -> None:
+    """Raise OtherCodeError if ``place`` was trained with another `code_hash`; None is unknown."""
+    if trained_with is not None and code_hash(name) != trained_with:
+        raise OtherCodeError(
+            f"{place}: trained with other source files of {name}: one has changed, or is not in "
+            "PYTHONPATH; put it back, or train anew"
+        )
 
 
 def code_hash(name: str) -> str | None:

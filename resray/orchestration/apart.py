@@ -4,13 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
 from resray.orchestration.plan import Work
 from resray.orchestration.resources import counted
 from resray.results.store import ResultStore
-from resray.study.recipe_spec import Recipe
-from resray.study.recipes import implementation
+from resray.study.recipes import implementation, own_code_of, recorded_recipe
 
 Row = dict[str, Any]
 
@@ -40,27 +37,18 @@ def _reasons(work: Work, rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         tested = row.get("test_accuracy") is not None
         alike = row["dataset_checksum"] == job.dataset_checksum and tested == job.evaluate_test
-        if not alike or not _is(recipe, row["recipe"]):
+        if not alike or recorded_recipe(row) != recipe:
             continue
-        implemented = row.get("implementation") or ""
         if row["world_size"] != job.world_size:
             option = "--gpus-per-trial" if job.use_gpu else "--workers-per-trial"
             yield (
                 f"with {counted(row['world_size'], 'rank')} each, which is another training: "
                 f"{option} {row['world_size']} counts as done"
             )
-        elif job.own_code and job.own_code not in implemented:
+        elif own_code_of(row) not in (None, job.own_code):
             yield f"with other source files of {recipe.model.name}: trained anew, and kept apart"
-        elif implemented != (own or ""):
+        elif row.get("implementation") != own:
             yield (
                 "by an older resray, which computed a warm-up from 0, or fp16, otherwise: trained "
                 "anew, and kept apart"
             )
-
-
-def _is(recipe: Recipe, text: str) -> bool:
-    """Whether a row's recipe, whose version may be another, is this one."""
-    try:
-        return Recipe.model_validate_json(text) == recipe
-    except ValidationError:
-        return False

@@ -145,7 +145,7 @@ def tuner(feed: Feed, allocation: Allocation, storage: str, max_failures: int) -
     ear = Ear(feed, orphans, max_failures)
     return ray.tune.Tuner(
         trainable(allocation),
-        param_space={"ray_storage": storage},
+        param_space={"ray_storage": storage, "cores": allocation.threads},
         tune_config=ray.tune.TuneConfig(
             search_alg=JobSource(feed),
             num_samples=-1,

@@ -1,5 +1,6 @@
 """From a study and the user's wishes to the trials that still have to run."""
 
+import re
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -7,7 +8,6 @@ from typing import Any
 
 import torch
 
-from resray.data.dataset import Dataset
 from resray.data.loader import require_shares
 from resray.data.sources import open_dataset
 from resray.data.splits import prepare
@@ -20,7 +20,7 @@ from resray.results.store import ResultStore
 from resray.study.expand import Options, PlannedTrial, expand
 from resray.study.load import load_study
 from resray.study.recipe_spec import Data, Recipe
-from resray.study.recipes import trial_id
+from resray.study.recipes import is_of_code, trial_id
 from resray.study.spec import Study
 from resray.training.trial import Job
 
@@ -94,8 +94,9 @@ class Resolver:
         self.study = study
         self.store = store
         self._given_data = data_dir
-        self._download = download
-        self._datasets: dict[str, Dataset] = {}
+        self._dataset = cache(
+            lambda spec: open_dataset(spec, self._data_dir(spec), download=download)
+        )
         self._sizes: dict[str, Size] = {}
         self._own_code = cache(code_hash)
 
@@ -109,7 +110,8 @@ class Resolver:
     ) -> str:
         """Return the trial's id.
 
-        What an older resray has completed with one's own code, which it did not record, counts.
+        What an older resray has completed with one's own code, which it did not record, counts; so
+        does what ``--force`` has trained in its place, until the code changes.
         """
         name = partial(
             trial_id,
@@ -122,7 +124,7 @@ class Resolver:
         )
         own_code = self._own_code(trial.recipe.model.name)
         older = self.store.trial(name()) if own_code else None
-        return name() if older and older["status"] == "completed" else name(own_code=own_code)
+        return name() if older and is_of_code(older, own_code) else name(own_code=own_code)
 
     def most_ranks(self, trial: PlannedTrial) -> int:
         """Return how many ranks a trial's batches are large enough for, the last one included."""
@@ -136,18 +138,20 @@ class Resolver:
         *,
         tested: bool = True,
         identity: str | None = None,
+        anew: bool = False,
     ) -> Work:
         """Return what running the trial takes; ``identity`` saves computing it again.
 
-        A trial that was begun keeps its threads: others add up to other numbers. Raises InputError
-        if it cannot be trained so.
+        A trial that was begun keeps its threads, unless it is trained ``anew``: others add up to
+        other numbers. Raises InputError if it cannot be trained so.
         """
         recipe = trial.recipe
         size, dataset = self._size(recipe), self._dataset(recipe.data)
+        data_dir = self._data_dir(recipe.data)
         self._check(trial, size, allocation.world_size)
         trial = replace(trial, reductions=(*trial.reductions, *dataset.reductions))
         identity = identity or self.identify(trial, allocation.world_size, tested=tested)
-        begun = self.store.trial(identity) or {"attempts": 0}
+        begun = None if anew else begun_threads(self.store.trial(identity))
         job = Job(
             trial_id=identity,
             name=trial.name,
@@ -155,10 +159,10 @@ class Resolver:
             seed=trial.seed,
             stop_after=trial.stop_after,
             checkpoint_folder=str(checkpoint_folder(self.store.folder, identity)),
-            data_dir=self._data_dir(recipe.data),
+            data_dir=str(data_dir.resolve()) if data_dir else None,
             dataset_checksum=dataset.checksum,
             world_size=allocation.world_size,
-            threads=(begun.get("threads") if begun["attempts"] else None) or allocation.threads,
+            threads=begun or allocation.threads,
             use_gpu=allocation.use_gpu,
             study=self.study.name,
             checkpoints=self.study.checkpoints.model_dump(mode="json"),
@@ -187,13 +191,6 @@ class Resolver:
         except InputError as error:
             raise InputError(f"{trial.name}: {error}") from error
 
-    def _dataset(self, spec: Data) -> Dataset:
-        key = spec.model_dump_json()
-        if key not in self._datasets:
-            data_dir = None if spec.name == "embedded" else self._given_data
-            self._datasets[key] = open_dataset(spec, data_dir, download=self._download)
-        return self._datasets[key]
-
     def _size(self, recipe: Recipe) -> Size:
         """Return what a recipe's epoch is made of, reckoned once for each model and data."""
         key = recipe.model.model_dump_json() + recipe.data.model_dump_json()
@@ -210,10 +207,8 @@ class Resolver:
             )
         return self._sizes[key]
 
-    def _data_dir(self, spec: Data) -> str | None:
-        if spec.name == "embedded" or self._given_data is None:
-            return None
-        return str(self._given_data.resolve())
+    def _data_dir(self, spec: Data) -> Path | None:
+        return None if spec.name == "embedded" else self._given_data
 
 
 class Planner:
@@ -237,7 +232,8 @@ class Planner:
         most = min(map(self._resolver.most_ranks, self.trials))
         request = replace(self.request, most_ranks=most)
         allocation = allocate(request, machine, len(self.trials))
-        work = [self._resolver.work(trial, allocation) for trial in self.trials]
+        anew = self.bench.force
+        work = [self._resolver.work(trial, allocation, anew=anew) for trial in self.trials]
         return sorted(work, key=self.work_left, reverse=True), allocation
 
     def is_todo(self, trial: PlannedTrial, identity: str) -> bool:
@@ -249,6 +245,14 @@ class Planner:
         row = self.store.trial(item.job.trial_id) or {"epochs_done": 0}
         done = 0 if self.bench.force else row["epochs_done"]
         return (item.epochs - done) * item.work_per_epoch
+
+
+def begun_threads(row: Row | None) -> int | None:
+    """Return the CPU threads that a trial was begun with; older rows have them in the device."""
+    if row is None or not row["attempts"]:
+        return None
+    named = re.search(r"\((\d+) threads?\)$", row.get("device") or "")
+    return row.get("threads") or (int(named[1]) if named else None)
 
 
 def is_missing(trial: PlannedTrial, row: Row | None) -> bool:

@@ -75,6 +75,8 @@ class Search:
             confirms = row["role"] == "confirmation" and (row["space"], row["point"]) in points
             if row["trial_id"] in ids or confirms:
                 forget(self.store, row["trial_id"])
+        # Planned again: there are no threads of theirs to keep any more.
+        self.contenders = [self._planner.contender(e, self._allocation) for e in self.contenders]
 
     def _adopt(self) -> None:
         """Take over trials of another search: they are the same trainings, but it was that one's

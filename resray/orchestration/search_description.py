@@ -7,6 +7,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from resray.errors import InputError
+from resray.orchestration.apart import kept_apart
 from resray.orchestration.course import is_over
 from resray.orchestration.resources import Machine, counted
 from resray.orchestration.search_plan import Contender, SearchPlanner
@@ -27,6 +28,7 @@ def describe_search(planner: SearchPlanner, machine: Machine, console: Console) 
         trials += [each.final.work.trial for each in known]
         referee = Referee(planner.store, planner.settings, planner.changed)
         states = {each.point.identity: state_of(each, referee) for each in known}
+        notes += kept_apart(planner.store, [each.final.work for each in known])
     except InputError as error:
         if planner.asked.data_dir is not None:
             raise

@@ -87,11 +87,9 @@ class Leg:
 
 
 @dataclass(frozen=True)
-class Contender:
+class Contender(SearchTrial):
     """A point of the search, and the legs that its training may take, in order."""
 
-    point: Point
-    trial: PlannedTrial
     legs: tuple[Leg, ...]
 
     @property

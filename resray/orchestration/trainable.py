@@ -114,7 +114,6 @@ def train_together(config: Config) -> None:
     Train's own attempts would come on top.
     """
     job = Job(**config["job"])
-    cpus = max(1, job.threads)
     messages = TuneReportCallback()
     trainer = DataParallelRun(
         train_rank,
@@ -123,7 +122,8 @@ def train_together(config: Config) -> None:
         scaling_config=ray.train.ScalingConfig(
             num_workers=job.world_size,
             use_gpu=job.use_gpu,
-            resources_per_worker={"CPU": cpus, **({"GPU": 1} if job.use_gpu else {})},
+            # Not the job's threads: it may have been begun where there were more cores.
+            resources_per_worker={"CPU": config["cores"], **({"GPU": 1} if job.use_gpu else {})},
         ),
         run_config=ray.train.RunConfig(
             # A name of its own for each attempt: resray's checkpoints carry the state, not Ray's.

@@ -22,8 +22,8 @@ class SearchRecord:
     trials: tuple[Row, ...]
     """Those of one search: the one that was worked on last."""
     others: int
-    """Trials of searches with other settings, seed, options, images or recipe, which do not compare
-    with these."""
+    """Trials of searches with other settings, seed, options, images, recipe or code, which do not
+    compare with these."""
     epochs: EpochTable
     """Epoch rows by trial id, in order of epoch."""
     events: tuple[Row, ...]

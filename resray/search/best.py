@@ -11,6 +11,8 @@ from itertools import count as whole_numbers
 from itertools import islice
 from typing import Any
 
+from resray.study.recipes import implementation, is_of_code, own_code_of, recorded_recipe
+
 Row = dict[str, Any]
 
 IMAGES = ("dataset_checksum", "validation_images")
@@ -36,12 +38,27 @@ def of_latest(rows: Iterable[Row]) -> list[Row]:
 
     Trials of one results folder that others left there, with another `search_key`, another seed or
     other validation images, do not compare with these. Nor do points that were trained with another
-    recipe before the study's was changed.
+    recipe before the study's was changed, or with code that `resray tune` would not count.
     """
     searched = sorted((row for row in rows if row["role"] == "search"), key=_updated)
-    own = [row for row in searched if _of_one_search(row, searched[-1])]
+    own = _counting([row for row in searched if _of_one_search(row, searched[-1])])
     newest = {(row["space"], row["point"]): _recipe(row) for row in own}
     return [row for row in own if _recipe(row) == newest[row["space"], row["point"]]]
+
+
+def _counting(rows: list[Row]) -> list[Row]:
+    """Return of a search's trials, the oldest first, those that the latest command went on with."""
+    # Older versions, which recorded no threads, go on with all that they trained.
+    if not any(row.get("threads") for row in rows):
+        return rows
+    codes = {row["model"]: code for row in rows if (code := own_code_of(row))}
+    return [row for row in rows if _is_current(row) and is_of_code(row, codes.get(row["model"]))]
+
+
+def _is_current(row: Row) -> bool:
+    """Whether resray computes the row's recipe today as it did then."""
+    recipe = recorded_recipe(row)
+    return recipe is None or row.get("implementation") == implementation(recipe, own_code_of(row))
 
 
 def _updated(row: Row) -> str:
@@ -50,7 +67,7 @@ def _updated(row: Row) -> str:
 
 def _recipe(row: Row) -> tuple[Any, ...]:
     """Return what the rungs of one point share of their recipes."""
-    return row.get("full_epochs"), _without_length(row["recipe"]), row.get("implementation")
+    return row.get("full_epochs"), _without_length(row["recipe"])
 
 
 def _of_one_search(row: Row, latest: Row) -> bool:
@@ -153,7 +170,9 @@ def _confirms(row: Row) -> bool:
 
 
 def _same_recipe(row: Row, won: Row) -> bool:
-    alike = all(row.get(key) == won.get(key) for key in ("dataset_checksum", "implementation"))
+    alike = row.get("dataset_checksum") == won.get("dataset_checksum")
+    alike = alike and own_code_of(won) in (None, own_code_of(row))
+    alike = alike and _is_current(row) == _is_current(won)
     return alike and parsed_or_text(row["recipe"]) == parsed_or_text(won["recipe"])
 
 

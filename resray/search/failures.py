@@ -64,7 +64,7 @@ def systematic(failures: Sequence[Row], at_least: int = AT_LEAST) -> str | None:
     if len(failures) < at_least or len({way_of_failing(row) for row in failures}) > 1:
         return None
     last = failures[-1]
-    said = first_line(last["error_message"] or "")
+    said = next(iter((last["error_message"] or "").strip().splitlines()), "")
     error = f"{last['error_class']}: {said}" if said else last["error_class"]
     return f"the first {len(failures)} trials all failed the same way: {error}"
 
@@ -75,8 +75,3 @@ def way_of_failing(row: Row) -> tuple[str, str]:
     for pattern, name in _VARYING:
         message = pattern.sub(name, message)
     return row["error_class"], message
-
-
-def first_line(text: str) -> str:
-    """Return the first line that says anything."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")

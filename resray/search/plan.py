@@ -1,6 +1,6 @@
 """From a study's search and the user's options to the trials of its points."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -193,31 +193,25 @@ def refuse_contradictions(
     ``typed`` holds the names of the settings that were typed: what a study has for another
     scheduler or method stands there for those who take these.
     """
-    for message in contradictions(search, settings, spaces, typed):
-        raise InputError(message)
-
-
-def contradictions(
-    search: Search, settings: SearchSettings, spaces: Sequence[str], typed: Collection[str]
-) -> Iterator[str]:
-    """Yield what is wrong, one line each."""
     scheduler, method = settings.scheduler, settings.method
     if method == "tpe" and scheduler == "halving":
-        yield (
+        raise InputError(
             "--method tpe: proposes point after point, but --scheduler halving compares all at "
             "each rung; choose --scheduler asha, median or none"
         )
     for name in IDLE.get(scheduler, ()):
         if name in typed:
             option = f"--{name.replace('_', '-')} {getattr(settings, name)}"
-            yield f"{option}: says nothing with --scheduler {scheduler}; leave one of them out"
+            raise InputError(
+                f"{option}: says nothing with --scheduler {scheduler}; leave one of them out"
+            )
     if "samples" in typed and method == "grid" and not draws(search, spaces):
-        yield (
+        raise InputError(
             f"--samples {settings.samples}: these spaces are grids, of which nothing is drawn; "
             "leave it out, or choose --method random or tpe"
         )
     if "method" in typed and "samples" not in typed and method not in ("grid", search.method):
-        yield f"--method {method}: say with --samples how many points"
+        raise InputError(f"--method {method}: say with --samples how many points")
 
 
 def draws(search: Search, spaces: Sequence[str]) -> bool:

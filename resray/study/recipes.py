@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from resray.study.layers import flatten
 from resray.study.phases import rescale_phases, rescaled_epoch
 from resray.study.recipe_spec import Recipe, SchedulePart, SequencePart
@@ -53,6 +55,29 @@ def implementation(recipe: Recipe, own_code: str | None) -> str | None:
     warms_from_zero = any(part.warmup_epochs and not part.warmup_start for part in parts)
     changed = "2" if warms_from_zero or recipe.precision == "fp16" else None
     return " ".join(filter(None, (changed, own_code))) or None
+
+
+def own_code_of(row: Mapping[str, Any]) -> str | None:
+    """Return the hash of one's own code with which a trials row says it was trained, if any."""
+    parts = (row.get("implementation") or "").split()
+    return next((part for part in parts if part != "2"), None)
+
+
+def is_of_code(row: Mapping[str, Any], own_code: str | None) -> bool:
+    """Whether a trials row counts as trained with the code of this hash.
+
+    What was completed before hashes were recorded does.
+    """
+    recorded = own_code_of(row)
+    return recorded == own_code or (recorded is None and row["status"] == "completed")
+
+
+def recorded_recipe(row: Mapping[str, Any]) -> Recipe | None:
+    """Return the recipe of a trials row; None if it is not one of this version."""
+    try:
+        return Recipe.model_validate_json(row["recipe"] or "")
+    except ValidationError:
+        return None
 
 
 def rescale(recipe: Recipe, epochs: int) -> Recipe:

@@ -41,6 +41,7 @@ class Content(BaseModel):
     records: list[dict[str, str | int | float | None]]
     model: Weights
     ema: Weights = {}
+    own_code: str | None = None
 
     @field_validator("records")
     @classmethod

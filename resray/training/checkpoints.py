@@ -43,6 +43,8 @@ class CheckpointFolder:
 
     folder: Path
     policy: CheckpointPolicy = KEEP_NONE
+    own_code: str | None = None
+    """Hash of the source files of the recipe's ``module:function``, which all of them hold."""
 
     @property
     def last(self) -> Path:
@@ -110,6 +112,7 @@ class CheckpointFolder:
         Beside it ``best`` if this epoch is the best and the one of the epoch if the policy keeps
         it, both without what only going on needs.
         """
+        checkpoint = {**checkpoint, "own_code": self.own_code}
         kept = {key: value for key, value in checkpoint.items() if key not in TO_GO_ON}
         if is_best:
             write_checkpoint(self.best, kept)

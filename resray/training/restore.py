@@ -8,6 +8,7 @@ from torch import nn
 from resray.data.splits import Channels
 from resray.errors import DataError
 from resray.models.build import build_model
+from resray.models.own_code import require_code
 from resray.models.table import require_trust
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoint_file import Checkpoint, read_checkpoint, read_recipe
@@ -31,21 +32,23 @@ class Restored:
     """The epoch after which the checkpoint was written, from 1."""
 
 
-def load_network(path: Path, *, trusted: bool = False) -> Restored:
+def load_network(path: Path, *, trusted: bool = False, own_code: str | None = None) -> Restored:
     """Return the network of a checkpoint that `resray.training` wrote (best.pt, last.pt ...).
 
     Takes the moving average of the weights where the recipe has one. Loads tensors and plain values
     only. A network of the form ``module:function`` is built by calling what the checkpoint names,
-    so that is done only where ``trusted`` says that its author may choose it.
+    so that is done only where ``trusted`` says that its author may choose it, and only with the
+    source files of the training; ``own_code`` is their hash where the checkpoint has none.
 
     Raises DataError if the file is missing, damaged or no checkpoint of resray's, and InputError
-    for a function that is not trusted.
+    for a function that is not trusted, or whose source files are others.
     """
     checkpoint = read_checkpoint(path)
     if checkpoint is None:
         raise DataError(f"{path}: there is no such checkpoint")
     recipe = read_recipe(checkpoint, path)
     require_trust(recipe.model.name, trusted, str(path))
+    require_code(recipe.model.name, checkpoint.get("own_code") or own_code, str(path))
     class_names = tuple(checkpoint["class_names"])
     network = build_model(recipe.model, len(class_names))
     load_weights(network, checkpoint, path)

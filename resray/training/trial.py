@@ -136,7 +136,7 @@ def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer
     dataset, splits = on_all_ranks(context, lambda: open_checked(job, recipe))
     on_all_ranks(context, lambda: require_same_code(job, recipe))
     policy = CheckpointPolicy.model_validate(job.checkpoints)
-    checkpoints = CheckpointFolder(Path(job.checkpoint_folder), policy)
+    checkpoints = CheckpointFolder(Path(job.checkpoint_folder), policy, job.own_code)
     trainer = Trainer(
         recipe,
         splits,
