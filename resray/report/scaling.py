@@ -111,11 +111,6 @@ def weak_scaling(results: Results) -> list[Family]:
     return families(results, WEAK, WORKERS, (WORKERS, "batch_size"), (BATCH,))
 
 
-def over_batch(results: Results) -> list[Family]:
-    """Return the configurations whose batch differs."""
-    return families(results, BATCHES, BATCH, free=("batch_size",))
-
-
 # --- the figures --------------------------------------------------------------------------------
 
 
@@ -143,7 +138,7 @@ def scaling_figure(results: Results) -> plot.Figure | None:
 
 def batch_figure(results: Results) -> plot.Figure | None:
     """Images per second over the images that each worker takes at once."""
-    found = over_batch(results)
+    found = families(results, BATCHES, BATCH, free=("batch_size",))
     if not found:
         return None
     looks = looks_of(found, noted=False)
