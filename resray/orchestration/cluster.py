@@ -228,7 +228,8 @@ def session_logs() -> str:
 def chatter_to(log: Path) -> Iterator[None]:
     """Send standard output and error to ``log``, what Ray's native code writes there included.
 
-    Whoever wants to be seen meanwhile writes to a duplicate of the descriptor made before.
+    Whoever wants to be seen meanwhile writes to a duplicate of the descriptor made before. What
+    the log has no room for is lost.
     """
     with storage_errors(log.parent):
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -244,7 +245,8 @@ def chatter_to(log: Path) -> Iterator[None]:
         finally:
             logger.removeHandler(handler)
             logger.propagate = propagates
-            handler.close()
+            with suppress(OSError):
+                handler.close()
 
 
 @contextmanager
@@ -257,7 +259,6 @@ def written_to(log: Path, descriptor: int, stream: TextIO) -> Iterator[None]:
     try:
         yield
     finally:
-        # What the log has no room for is lost.
         with suppress(OSError):
             stream.flush()
         os.dup2(before, descriptor)

@@ -40,7 +40,9 @@ class Proposed:
         while self._left > 0:
             key = str(self._asked)
             self._asked += 1
-            point = self._method.propose(key) if self._asked <= self._most() else None
+            # After so many there seem to be no more different recipes.
+            most = self._planner.settings.samples + REPEATS
+            point = self._method.propose(key) if self._asked <= most else None
             if point is None:
                 self._left = 0
                 return None
@@ -50,10 +52,6 @@ class Proposed:
                 self._contenders.append(contender)
                 return contender
         return None
-
-    def _most(self) -> int:
-        """Return after how many proposals there seem to be no more different recipes."""
-        return self._planner.settings.samples + REPEATS
 
     def told(self, trial_id: str) -> None:
         """Tell the method how good a point is, if nothing of it is left to train."""

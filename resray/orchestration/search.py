@@ -163,6 +163,8 @@ class Search:
             # A bench's training that confirms the winner stays the bench's.
             benched = known is not None and known["role"] == "bench"
             columns = {} if benched else leg.columns(self.referee.key)
+            if known is None:
+                columns["rung"] = self.referee.rung_of(leg.trial_id)
             work = leg.work
             self.recorder.plan(planned_row(work.trial, work.job, self._origin, **columns))
         part = "audit" if leg.audited else leg.role

@@ -225,7 +225,9 @@ def step_panels(
     seconds |= {"y": labels, "text": [seconds_text(step.seconds) for step in ablation.finished],
                 "meta": {}}  # fmt: skip
     accuracy = accuracy_trace(ablation.finished, labels, look)
-    axis = {"range": accuracy_range(accuracy), "showgrid": True}
+    # From the lowest to the highest, with room for the figures.
+    values = [x for x in accuracy["x"] if x is not None] or [0.0]
+    axis = {"range": plot.with_room(values, 0.15, 1.0), "showgrid": True}
     return [
         plot.Panel(
             "Training seconds per epoch", [seconds], plot.bar_layout("seconds", len(places), 34)
@@ -256,8 +258,3 @@ def accuracy_trace(
         "hovertemplate": "%{y}: %{x:.2f} %<extra></extra>",
         "cliponaxis": False,
     }  # fmt: skip
-
-
-def accuracy_range(trace: plot.Trace) -> list[float]:
-    """Return an axis from the lowest to the highest accuracy, with room for the figures."""
-    return plot.with_room([x for x in trace["x"] if x is not None] or [0.0], 0.15, 1.0)

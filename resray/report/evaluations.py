@@ -59,10 +59,6 @@ class Evaluated:
         """How many test images the values are of."""
         return self.images_of(one for one in self.values if one.kind != "foreign")
 
-    def of_file(self, condition: str) -> list[Value]:
-        """Return the values on a foreign file."""
-        return [one for one in self.values if (one.kind, one.condition) == ("foreign", condition)]
-
     @staticmethod
     def images_of(values: Iterable[Value]) -> list[int]:
         return sorted({one.images for one in values if one.images is not None})

@@ -138,7 +138,7 @@ def foreign_table(found: Sequence[Evaluated]) -> Html:
 
 
 def foreign_row(one: Evaluated, condition: str) -> list[Cell]:
-    own = one.of_file(condition)
+    own = [each for each in one.values if (each.kind, each.condition) == ("foreign", condition)]
     accuracy = shown(one.summary("foreign", condition), one.summary("test"))
     confidence = shown(one.summary("foreign", condition, "confidence"))
     return [

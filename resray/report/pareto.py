@@ -83,7 +83,7 @@ class Scatter:
     def traces(self) -> Iterator[plot.Trace]:
         if len(self.groups) > CLOUD_FROM:
             yield self.cloud()
-        yield self.front_line()
+        yield self.by_both(self.steps)
         yield self.points()
 
     def cloud(self) -> plot.Trace:
@@ -129,11 +129,8 @@ class Scatter:
             "cliponaxis": False,
         }  # fmt: skip
 
-    def front_line(self) -> plot.Trace:
-        """Return the front as steps, with names beside its points where there is room."""
-        return self.by_both(self.steps)
-
     def steps(self, cost: Cost, quality: Moments) -> plot.Trace:
+        """Return the front as steps, with names beside its points where there is room."""
         members = front(cost.measured.mean, quality.mean, cost.candidates)
         x, y = cost.measured.mean[members].tolist(), quality.mean[members].tolist()
         # The last step goes on to the edge: whoever pays more need not get less.

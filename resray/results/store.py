@@ -29,7 +29,7 @@ import pyarrow.compute as pc
 from resray.errors import InputError
 from resray.files import storage_errors
 from resray.results.batches import BATCHED, Batches, read_each_once
-from resray.results.files import read_file, write_file
+from resray.results.files import WRITING, read_file, write_file
 from resray.results.schema import TABLES, table_schema
 
 Row = dict[str, Any]
@@ -229,7 +229,11 @@ def writer_lock(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        yield
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                (folder / WRITING).rmdir()
 
 
 def is_taken(file: TextIO, folder: Path) -> bool:

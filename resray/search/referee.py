@@ -260,6 +260,12 @@ class Referee:
         failed = self._row(trial_id)["status"] == "failed"
         return None if failed else self._best(trial_id, up_to)
 
+    def rung_of(self, trial_id: str) -> int | None:
+        """Return the highest rung at which an accuracy of a trial was judged, None if none was."""
+        judged = (each.rung for made in self._decided.values() if (each := made.get(trial_id))
+                  and each.rung is not None and each.value is not None)  # fmt: skip
+        return max(judged, default=None)
+
     def _done(self, trial_id: str) -> int:
         return max((row["epoch"] for row in self.store.epochs(trial_id)), default=0)
 
