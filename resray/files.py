@@ -1,6 +1,7 @@
 """Files: each appears whole or not at all, and a full disk is told in one line."""
 
 import errno
+import glob
 import json
 import os
 import re
@@ -53,11 +54,12 @@ def whole_file(
     writing fails nothing of it stays. The older file is kept as ``keep``, if that is named. Raises
     StorageError where the disk is full or read-only.
     """
-    temporary = (scratch or path.parent) / f".{path.name}.{os.getpid()}"
+    temporary = (scratch or path.parent) / f".{path.name}.{os.getpid()}.half"
     with storage_errors(path.parent):
         try:
             for folder in (path.parent, temporary.parent):
                 folder.mkdir(parents=True, exist_ok=True)
+            remove_left(temporary.parent, path.name)
             with temporary.open("wb") as file:
                 yield file
                 file.flush()
@@ -68,6 +70,18 @@ def whole_file(
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def remove_left(folder: Path, name: str) -> None:
+    """Remove the half files of that name that killed processes of this machine have left."""
+    for half in folder.glob(f".{glob.escape(name)}.*.half"):
+        number = half.name.removesuffix(".half").rpartition(".")[2]
+        try:
+            os.kill(int(number), 0)
+        except ProcessLookupError:
+            half.unlink(missing_ok=True)
+        except (ValueError, OverflowError, PermissionError):
+            continue
 
 
 @contextmanager

@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from rich.console import Console
 
 from resray.api import read_results
 from resray.errors import InputError
+from resray.files import whole_file
 from resray.orchestration.recorder import Recorder, planned_row
 from resray.orchestration.run import put_right
 from resray.results.recovery import epoch_rows, kept_beside
@@ -199,3 +203,17 @@ def test_what_a_lost_row_had_cost_counts_in_a_budget(results: Path, trained: Sha
     assert row is not None
     held = sum(map(seconds_of, recorder.store.epochs(identity)))
     assert row["gpu_hours"] == pytest.approx(2 * held / 3600)
+
+
+def test_a_killed_process_leaves_nothing_that_the_next_one_keeps(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    killed = "import os, pathlib, sys; from resray.files import whole_file\n"
+    killed += "with whole_file(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", killed, str(page)], check=False)
+    (half,) = tmp_path.iterdir()
+    others = {f".page.html.{os.getppid()}.half", ".page.html.x.half", f".page.html.{9**30}.half"}
+    for name in others:
+        (tmp_path / name).touch()
+    with whole_file(page):
+        assert not half.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {page.name, *others}

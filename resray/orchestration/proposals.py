@@ -63,7 +63,7 @@ class TpeProposals:
         for repeat in range(REPEATS):
             asked = f"{key} {repeat}"
             point = self._ask(asked)
-            is_new = self._is_new(point)
+            is_new = point.identity not in self._values.keys() | self._waiting.keys()
             self._waiting.setdefault(point.identity, []).append(asked)
             if is_new:
                 self._points[key] = point
@@ -92,9 +92,6 @@ class TpeProposals:
         assert suggestion is not None, asked
         point: Point = suggestion["point"]
         return point
-
-    def _is_new(self, point: Point) -> bool:
-        return point.identity not in self._values.keys() | self._waiting.keys()
 
     def _learn(self, point: Point, value: float) -> None:
         """Tell Optuna a point's value: for its proposals that wait for it, else as a point more."""

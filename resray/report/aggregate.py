@@ -174,7 +174,8 @@ def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Result
     study = read_study(folder / "study.yaml")
     order = {name: place for place, name in enumerate(study.trial_names)} if study else {}
     rows = _trial_rows(read_rows(folder, "trials"), chosen)
-    rows.sort(key=lambda row: (order.get(row["name"], len(order)), *_sort_key(row)))
+    then = (*IDENTITY, "seed", "trial_id")
+    rows.sort(key=lambda row: (order.get(row["name"], len(order)), *(str(row[c]) for c in then)))
     trials = [row for row in rows if row["role"] != "search"]
     searched = [row for row in rows if row["role"] == "search"]
     known = {row["trial_id"] for row in trials}
@@ -324,7 +325,3 @@ def _trial_rows(table: pa.Table, chosen: set[str] | None) -> list[Row]:
         for row in plain_rows(table)
         if chosen is None or row["trial_id"] in chosen
     ]
-
-
-def _sort_key(row: Row) -> tuple[str, ...]:
-    return tuple(str(row[column]) for column in (*IDENTITY, "seed", "trial_id"))

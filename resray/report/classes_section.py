@@ -103,13 +103,10 @@ def classes_figure(results: Results) -> plot.Figure | None:
         "their overall accuracies are."
     )  # fmt: skip
     title = "Test accuracy (%) by class"
-    panel = plot.Panel(title, traces, row_layout(hardest) if upright else column_layout(hardest))
+    rows = plot.bar_layout("test accuracy (%)", len(hardest), row=26)
+    panel = plot.Panel(title, traces, rows if upright else column_layout(hardest))
     series = [look[one.group.label] for one in found]
     return plot.Figure("classes", "Accuracy by class", caption, series, [panel])
-
-
-def row_layout(names: Sequence[str]) -> plot.Layout:
-    return plot.bar_layout("test accuracy (%)", len(names), row=26)
 
 
 def column_layout(names: Sequence[str]) -> plot.Layout:

@@ -86,7 +86,8 @@ def write_page(
 ) -> bool:
     """Write a page and return whether another one may follow."""
     began = time.perf_counter()
-    states = states_of(folders)
+    statuses = (state for folder in folders for state in read_table(folder, "trials")["status"])
+    states = Counter(map(str, statuses))
     going_on = any(map(states.get, GOING_ON)) or any(map(is_held, folders))
     path = write(pause if going_on else None)
     seconds = time.perf_counter() - began
@@ -118,13 +119,6 @@ def is_empty(folder: Path) -> bool:
     """Return whether a folder holds nothing but what a run leaves before its first table."""
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     return names <= {"study.yaml", "ray.log"}
-
-
-def states_of(folders: Sequence[Path]) -> Counter[str]:
-    """Return how many trials are in each state."""
-    return Counter(
-        str(state) for folder in folders for state in read_table(folder, "trials")["status"]
-    )
 
 
 def in_words(states: Counter[str]) -> str:
