@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -102,10 +103,16 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         file.write(f"{text}\n".encode())
 
 
+def require_regular(path: Path) -> None:
+    """Raise ValueError for a pipe, device or folder, OSError if nothing can be found there."""
+    # Looked at once, as it may go meanwhile.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("not a regular file")
+
+
 def read_json(path: Path) -> Any:
     """Return what a JSON file holds; OSError if it cannot be read, ValueError if it is none."""
-    if path.exists() and not path.is_file():
-        raise ValueError("not a regular file")
+    require_regular(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError as error:

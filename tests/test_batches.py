@@ -114,9 +114,7 @@ def test_a_batch_is_never_larger_than_stated(
 
 
 def test_a_reader_sees_every_trial_once_while_files_are_put_together(tmp_path: Path) -> None:
-    # So many that a batch stays as it is for as long as it takes to read it.
-    count = 4 * COUNT
-    store = filled(tmp_path, count)
+    store = filled(tmp_path)
 
     def rewrite() -> None:
         for trial in range(4):
@@ -127,7 +125,7 @@ def test_a_reader_sees_every_trial_once_while_files_are_put_together(tmp_path: P
         done = writer.submit(rewrite)
         while not done.done():
             trials = read_table(tmp_path, "trials")["trial_id"]
-            assert len(trials) == trials.nunique() == count
+            assert len(trials) == trials.nunique() == COUNT
     done.result()
 
 

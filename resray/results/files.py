@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from resray.cpus import usable_cpus
 from resray.errors import InputError, one_line
-from resray.files import whole_file
+from resray.files import require_regular, whole_file
 from resray.limits import require_size
 from resray.results.schema import UTC, VERSION, VERSION_KEY, table_schema
 
@@ -67,9 +67,8 @@ def read_file(path: Path, table: str, coded: Collection[str] = ()) -> pa.Table:
     Raises DamagedFileError if the file is damaged or holds what no table holds, InputError if it
     cannot be read or is a newer resray's, and FileNotFoundError if it is not there.
     """
-    if path.exists() and not path.is_file():
-        raise damaged(path, "not a regular file")
     try:
+        require_regular(path)
         # A path may look like an address to Arrow; and pq.read_table plans a dataset's scan first,
         # which takes longer than to read so small a file.
         source = pa.BufferReader(require_checksum(path.read_bytes()))

@@ -40,7 +40,8 @@ def of_latest(rows: Iterable[Row]) -> list[Row]:
     other validation images, do not compare with these. Nor do points that were trained with another
     recipe before the study's was changed, or with code that `resray tune` would not count.
     """
-    searched = sorted((row for row in rows if row["role"] == "search"), key=_updated)
+    searched = [row for row in rows if row["role"] == "search"]
+    searched.sort(key=lambda row: str(row["updated"] or ""))
     own = _counting([row for row in searched if _of_one_search(row, searched[-1])])
     newest = {(row["space"], row["point"]): _recipe(row) for row in own}
     return [row for row in own if _recipe(row) == newest[row["space"], row["point"]]]
@@ -59,10 +60,6 @@ def _is_current(row: Row) -> bool:
     """Whether resray computes the row's recipe today as it did then."""
     recipe = recorded_recipe(row)
     return recipe is None or row.get("implementation") == implementation(recipe, own_code_of(row))
-
-
-def _updated(row: Row) -> str:
-    return str(row["updated"] or "")
 
 
 def _recipe(row: Row) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
 from resray.errors import DataError, InputError, one_line
+from resray.files import require_regular
 from resray.limits import require_size
 from resray.results.recovery import epoch_rows
 from resray.study.recipe_spec import Recipe
@@ -79,8 +80,7 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
 
 def require_whole(path: Path) -> None:
     """Raise an exception that says why, if the file at ``path`` is not one that torch wrote."""
-    if not path.is_file():
-        raise ValueError("not a regular file")
+    require_regular(path)
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
