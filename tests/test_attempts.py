@@ -113,6 +113,7 @@ def test_what_every_attempt_would_raise_is_raised_once(
     assert pd.isna(trial["traceback"])
 
 
+@pytest.mark.slow
 @ranks(slow=2)
 def test_what_may_pass_is_tried_again_and_said(
     resray: Resray, raising: Path, tmp_path: Path, workers: tuple[str, ...]

@@ -90,6 +90,7 @@ def test_two_commands_may_not_write_the_same_results(tmp_path: Path) -> None:
         run(tmp_path)
 
 
+@pytest.mark.slow
 def test_what_was_damaged_comes_back_with_the_same_command(tmp_path: Path) -> None:
     """A row and another trial's epochs: nothing is trained again for them."""
     before, _ = run(tmp_path, select=("plain", "smooth"))

@@ -280,6 +280,7 @@ def test_trials_of_todays_code_are_evaluated_beside_earlier_ones(
     assert set(evaluated["trial_id"]) == {second.name}
 
 
+@pytest.mark.slow
 def test_a_change_while_the_command_runs_is_not_mixed_in(
     resray: Resray, write: Write, tmp_path: Path
 ) -> None:

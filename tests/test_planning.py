@@ -284,7 +284,8 @@ def test_a_forced_search_too(tmp_path: Path) -> None:
         assert {each.final.work.job.threads for each in search.contenders} == {threads}
 
 
-@pytest.mark.parametrize("ranks", ["1", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", ["1", "2"])
 def test_threads_stand_beside_every_epoch(resray: Resray, tmp_path: Path, ranks: str) -> None:
     """Also where two ranks have more threads, together, than the machine has cores."""
     study = study_file(tmp_path)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.bench_command import STUDY, RunningCommand, assert_every_epoch_once, bench_command
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.slow]
 
 
 def daemons(command: RunningCommand, name: str) -> list[int]:
@@ -28,15 +28,8 @@ def daemons(command: RunningCommand, name: str) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("name", "training"),
-    [
-        ("raylet", True),
-        pytest.param("raylet", False, marks=pytest.mark.slow),
-        pytest.param("gcs_server", True, marks=pytest.mark.slow),
-        pytest.param("gcs_server", False, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
 def test_a_daemon_that_ends_ends_the_command(tmp_path: Path, name: str, training: bool) -> None:
     with bench_command(tmp_path, "--workers", "2") as command:
         if training:
@@ -70,7 +63,6 @@ def test_training_goes_on_when_the_reader_goes_away(tmp_path: Path) -> None:
     assert (tmp_path / "reports" / "tiny.html").exists()
 
 
-@pytest.mark.slow
 def test_training_goes_on_when_the_terminal_goes_away(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(STUDY)
     bench = ["-m", "resray", "bench", "./tiny.yaml", "--gpus", "0", "--workers", "2"]

@@ -16,6 +16,7 @@ def statuses(trials: object) -> dict[str, str]:
     return dict(zip(trials["name"], trials["status"], strict=True))  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_a_killed_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     with bench_command(tmp_path, "--workers", "2") as command:
         command.wait_for_epoch(2)
