@@ -72,7 +72,9 @@ def test_trials_run_side_by_side_and_fail_alone(tmp_path: Path) -> None:
         pd.read_parquet(tmp_path / "results/three/trials").set_index("name"), trials
     )
 
-    # A longer schedule is another trial; the first epochs of the same schedule are not.
+
+@pytest.mark.slow
+def test_a_longer_schedule_is_another_trial_but_its_first_epochs_are_not(tmp_path: Path) -> None:
     longer, _ = run(tmp_path, select=("plain",), epochs=4, stop_after=1)
     assert longer.summary == {"stopped": 1}
     assert longer.exit_code == 0

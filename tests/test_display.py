@@ -9,7 +9,12 @@ import pytest
 RESRAY = [sys.executable, "-m", "resray"]
 LATIN = {"PYTHONIOENCODING": "latin-1"}
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-PRINTING = [("list",), ("bench", "depth-family", "--quick", "--dry-run")]
+PRINTING = [
+    pytest.param(("list",), id="list"),
+    pytest.param(
+        ("bench", "depth-family", "--quick", "--dry-run"), id="bench", marks=pytest.mark.slow
+    ),
+]
 
 
 def run(shell: str, **environment: str) -> "subprocess.CompletedProcess[bytes]":
@@ -22,7 +27,7 @@ def run(shell: str, **environment: str) -> "subprocess.CompletedProcess[bytes]":
     )
 
 
-@pytest.mark.parametrize("arguments", PRINTING, ids=lambda arguments: arguments[0])
+@pytest.mark.parametrize("arguments", PRINTING)
 @pytest.mark.parametrize("few", [LATIN, ASCII], ids=["latin-1", "C"])
 def test_characters_that_the_output_lacks_are_replaced(
     arguments: tuple[str, ...], few: dict[str, str]
@@ -34,7 +39,7 @@ def test_characters_that_the_output_lacks_are_replaced(
     assert not set("┃│┏╭") & set(text), "boxes are ASCII"
 
 
-@pytest.mark.parametrize("arguments", PRINTING, ids=lambda arguments: arguments[0])
+@pytest.mark.parametrize("arguments", PRINTING)
 def test_a_reader_that_goes_away_changes_neither_exit_code_nor_errors(
     arguments: tuple[str, ...],
 ) -> None:

@@ -25,15 +25,9 @@ def check_access(page: Page) -> None:
     assert told == []
 
 
-@pytest.mark.parametrize(
-    ("width", "theme"),
-    [
-        (1280, "light"),
-        (390, "dark"),
-        pytest.param(1280, "dark", marks=pytest.mark.slow),
-        pytest.param(390, "light", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_study_is_open_to_everyone(
     visitor: Visitor, study_page: Path, width: int, theme: str
 ) -> None:

@@ -37,7 +37,7 @@ def check_opens(browser: Browser, made: RandomResults) -> None:
             visitor.close()
 
 
-@settings(LENIENT, max_examples=8)
+@settings(LENIENT, max_examples=4)
 @given(made=results())
 def test_the_page_of_any_results_opens(browser: Browser, made: RandomResults) -> None:
     check_opens(browser, made)

@@ -41,6 +41,7 @@ def test_page_and_plots_have_the_readers_theme(
     check_theme(page, other)
 
 
+@pytest.mark.slow
 def test_the_readers_choice_of_theme_stays(visitor: Visitor, study_page: Path) -> None:
     page = visitor.open(study_page, color_scheme="light")
     button = page.locator("#theme")
@@ -84,6 +85,7 @@ def test_paper_is_white_and_has_no_tools(visitor: Visitor, study_page: Path) -> 
     assert page.locator("figcaption, table").first.is_visible()
 
 
+@pytest.mark.slow
 def test_a_printed_page_holds_all_sections(visitor: Visitor, study_page: Path) -> None:
     page = visitor.open(study_page, color_scheme="dark")
     printed = page.pdf(format="A4")

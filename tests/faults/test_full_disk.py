@@ -56,12 +56,13 @@ def run(folder: Path, script: str, **environment: str) -> None:
         pytest.skip("no small disk can be mounted here")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verb", "fill"),
     [
-        pytest.param("bench", "", id="a checkpoint", marks=pytest.mark.slow),
+        pytest.param("bench", "", id="a checkpoint"),
         pytest.param("bench", "yes", id="a table"),
-        pytest.param("tune", "yes", id="a table of a search", marks=pytest.mark.slow),
+        pytest.param("tune", "yes", id="a table of a search"),
     ],
 )
 def test_no_room_is_one_line_and_the_same_command_goes_on(

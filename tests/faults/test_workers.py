@@ -73,6 +73,7 @@ def test_workers_with_another_resray_end_the_run(
         pytest.fail("connected")
 
 
+@pytest.mark.slow
 def test_a_run_in_a_folder_with_modules_and_secrets(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(STUDY)
     (tmp_path / "statistics.py").write_text("raise RuntimeError('of the working folder')")
