@@ -5,27 +5,25 @@ from pathlib import Path
 import pytest
 
 from resray.report import write_report
-from tests.chromium import Page, Visitor, come_to, expect
+from tests.chromium import Visitor, come_to, expect
 from tests.report_builder import trial, write_results
+
+PAUSE = 4
+"""Seconds between two loads: enough to draw the page and to use it, also on a busy machine."""
 
 
 @pytest.fixture
 def live(tmp_path: Path) -> Path:
     """Write a live page of one trial; its results lie beside it."""
     write_results(tmp_path / "results", [trial(epochs=5)])
-    return write_report(tmp_path / "results", tmp_path / "live.html", live=1)
+    return write_report(tmp_path / "results", tmp_path / "live.html", live=PAUSE)
 
 
 def write_again(live: Path) -> None:
     """Write the page anew, after another trial ended."""
     results = live.parent / "results"
     write_results(results, [trial(epochs=5), trial("resnet34", epochs=5)])
-    write_report(results, live, live=1)
-
-
-def wait_for_load(page: Page) -> None:
-    page.wait_for_event("load")
-    come_to(page, "drawn")
+    write_report(results, live, live=PAUSE)
 
 
 def test_the_page_comes_back_with_what_is_new(visitor: Visitor, live: Path) -> None:
@@ -49,7 +47,7 @@ def test_a_paused_page_stays_until_it_goes_on(visitor: Visitor, live: Path) -> N
     pause.click()
     expect(pause).to_have_attribute("aria-pressed", "true")
     write_again(live)
-    page.wait_for_timeout(2500)
+    page.wait_for_timeout(1500 * PAUSE)
     expect(page.locator("#table-trials tbody tr")).to_have_count(1)
     pause.click()
     expect(page.locator("#table-trials tbody tr")).to_have_count(2)
