@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from socket import gethostname
 from typing import Any, BinaryIO
 
 from resray.errors import ClusterError, InputError, StorageError
@@ -55,7 +56,7 @@ def whole_file(
     writing fails nothing of it stays. The older file is kept as ``keep``, if that is named. Raises
     StorageError where the disk is full or read-only.
     """
-    temporary = (scratch or path.parent) / f".{path.name}.{os.getpid()}.half"
+    temporary = (scratch or path.parent) / f".{path.name}.{gethostname()}.{os.getpid()}.half"
     with storage_errors(path.parent):
         try:
             for folder in (path.parent, temporary.parent):
@@ -75,7 +76,7 @@ def whole_file(
 
 def remove_left(folder: Path, name: str) -> None:
     """Remove the half files of that name that killed processes of this machine have left."""
-    for half in folder.glob(f".{glob.escape(name)}.*.half"):
+    for half in folder.glob(f".{glob.escape(f'{name}.{gethostname()}')}.*.half"):
         number = half.name.removesuffix(".half").rpartition(".")[2]
         try:
             os.kill(int(number), 0)

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from socket import gethostname
 
 import pandas as pd
 import pytest
@@ -172,7 +173,7 @@ def test_on_a_full_disk_the_exception_itself_is_told(tmp_path: Path) -> None:
     said = ending["error_message"]
     assert said.startswith("a bug (test_attempts.py:")
     (folder / "traceback.txt").unlink()
-    (folder / f".traceback.txt.{os.getpid()}.half").symlink_to("/dev/full")
+    (folder / f".traceback.txt.{gethostname()}.{os.getpid()}.half").symlink_to("/dev/full")
     *_, ending = messages_of(job)
     assert (ending["status"], ending["error_class"]) == ("failed", "ValueError")
     assert (ending["error_message"], ending["traceback"]) == (said, None)
