@@ -7,6 +7,7 @@ from typing import Any
 from resray.errors import InputError, unknown
 from resray.search.points import Point, grid_size, points
 from resray.study.axes import point_layers
+from resray.study.entries import AS_RUN
 from resray.study.expand import (
     Options,
     PlannedTrial,
@@ -126,6 +127,10 @@ def plan_point(study: Study, point: Point, options: Options, seed: int) -> Plann
     for an option that does not fit it.
     """
     variant = chosen_variant(study, options)
+    if variant == AS_RUN:
+        raise InputError(
+            f"--variant {AS_RUN}: selects on test, and a search must not; leave it out"
+        )
     layers = _own_layers(study, point, variant)
     place = f"point {point.name} of space {point.space}"
     own = validated(

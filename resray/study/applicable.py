@@ -15,10 +15,14 @@ _WITH_WARMUP = ("constant", "cosine", "linear", "step", "cosine_restarts")
 SCHEDULE_OPTIONS = {
     "warmup_epochs": _WITH_WARMUP,
     "warmup_start": _WITH_WARMUP,
+    "warmup_end": _WITH_WARMUP,
+    "interval": (*_WITH_WARMUP, "onecycle"),
     "end": ("cosine", "linear", "cosine_restarts", "onecycle", "plateau"),
     "milestones": ("step",),
     "gamma": ("step", "plateau"),
     "period": ("cosine_restarts",),
+    "length": ("cosine", "linear", "onecycle"),
+    "unit": ("cosine", "linear", "cosine_restarts", "onecycle"),
     "period_factor": ("cosine_restarts",),
     "rise": ("onecycle",),
     "start": ("onecycle",),
@@ -27,11 +31,16 @@ SCHEDULE_OPTIONS = {
     "parts": ("sequence",),
 }
 """Each option that not all have, with the names of those that have it."""
-SHAPE_OPTIONS = {"block", "blocks", "channels", "groups", "width_per_group"}
+SHAPE_OPTIONS = {"block", "blocks", "channels", "groups", "width_per_group", "bottleneck_width"}
 """What the model `resnet` has beside the named ones."""
-RESNET_OPTIONS = {"stem", "norm", "zero_init_residual", "shared_stages"}
+RESNET_OPTIONS = {"stem", "norm", "zero_init_residual", "shared_stages", "shortcut"}
 """What no WideResNet has."""
-REGULARISERS = {"dropout", "stochastic_depth"}
+REGULARISERS = {
+    "dropout",
+    "stochastic_depth",
+    "initialisation",
+    "classifier_initialisation",
+}
 """What each of resray's own networks has."""
 
 

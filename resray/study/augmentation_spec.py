@@ -1,24 +1,46 @@
 """The shape of a recipe's augmentation and mixing, key by key. Imports no torch."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from resray.study.strict import NUMBER, Count, Fraction, NonNegative, Positive, Share, Size, Strict
+from resray.study.strict import (
+    NUMBER,
+    Count,
+    Fraction,
+    Misplaced,
+    NonNegative,
+    Positive,
+    Share,
+    Size,
+    Strict,
+)
+
+SignedShare = Annotated[float, Field(ge=-1, le=1), NUMBER]
+Step = Literal[
+    "resized_crop", "shift_scale_rotate", "affine", "color_jitter", "brightness_contrast",
+    "hue_saturation_value", "auto_augment", "rand_augment", "cutout",
+]  # fmt: skip
+"""What `Augmentation.order` can name, in the order in which it comes by default."""
 
 
 class ShiftScaleRotate(Strict):
-    """A random shift, zoom and rotation about the centre; uncovered pixels mirror the image.
+    """A random shift, zoom and rotation about the centre, bilinear.
 
-    After albumentations' ShiftScaleRotate, whose default limits these are; mirrored as
-    BORDER_REFLECT_101.
+    After albumentations' ShiftScaleRotate, whose default limits these are.
     """
 
     probability: Fraction = 0.5
-    shift: Fraction = 0.0625
-    """Largest shift in each direction, as a share of the side."""
+    shift: Fraction | tuple[SignedShare, SignedShare] = 0.0625
+    """Largest shift in each direction, as a share of the side; or a range of shifts to the right
+    and down, of which two equal ends are a fixed shift."""
     scale: Share = 0.1
     """Largest relative zoom: the factor is drawn from 1 - scale to 1 + scale."""
+    scale_by_axis: bool = False
+    """Width and height are zoomed by factors of their own."""
+    border: Literal["mirror", "black"] = "mirror"
+    """What uncovered pixels show; mirror is OpenCV's BORDER_REFLECT_101."""
     degrees: Annotated[float, Field(ge=0, le=180), NUMBER] = 45.0
     """Largest rotation either way."""
 
@@ -39,15 +61,23 @@ class Affine(Strict):
 
 
 class Cutout(Strict):
-    """Square holes at random places, filled with the dataset's mean (zero after normalisation).
+    """Holes at random places.
 
-    Source: DeVries & Taylor (2017). A hole's centre lies anywhere, so holes may overlap the edge.
+    Source: DeVries & Taylor (2017). With a range of sizes, ``inside`` and a fill it is
+    albumentations' CoarseDropout.
     """
 
     probability: Fraction = 0.5
-    size: Count = 8
-    """Side of a hole in pixels."""
-    holes: Count = 1
+    size: Count | tuple[Positive, Positive] = 8
+    """Side of a hole in pixels; or a range from which each of its two sides is drawn, evenly, and
+    rounded down to whole pixels."""
+    holes: Count | tuple[Count, Count] = 1
+    """How many, or the fewest and the most, each number as likely."""
+    inside: bool = False
+    """False: a hole's centre lies anywhere, so holes may overlap the edge; True: holes lie wholly
+    within the image."""
+    fill: Literal["mean"] | Annotated[int, Field(ge=0, le=255), NUMBER] = "mean"
+    """The dataset's mean (zero after normalisation), or a pixel value before normalisation."""
 
 
 class BrightnessContrast(Strict):
@@ -58,6 +88,28 @@ class BrightnessContrast(Strict):
     """Largest shift either way, as a share of the full range."""
     contrast: Fraction = 0.2
     """The factor is drawn from 1 - contrast to 1 + contrast."""
+
+
+class ColorJitter(Strict):
+    """torchvision's ColorJitter: its four changes, each drawn for itself, in a random order."""
+
+    probability: Fraction = 1.0
+    brightness: Fraction = 0.0
+    """The factor is drawn from 1 - this to 1 + this, as are the next two."""
+    contrast: Fraction = 0.0
+    saturation: Fraction = 0.0
+    hue: Annotated[float, Field(ge=0, le=0.5), NUMBER] = 0.0
+    """Largest shift either way, as a share of the colour circle: 0.5 is all of it."""
+
+
+class ResizedCrop(Strict):
+    """torchvision's RandomResizedCrop: a random part, resized to the image's size, bilinear."""
+
+    probability: Fraction = 1.0
+    scale: tuple[Positive, Positive] = (0.08, 1.0)
+    """Range of the part's area, as a share of the image's; equal ends are a fixed size."""
+    ratio: tuple[Positive, Positive] = (0.75, 4 / 3)
+    """Range of its width divided by its height, drawn evenly in its logarithm."""
 
 
 class HueSaturationValue(Strict):
@@ -91,8 +143,9 @@ class AutoAugment(Strict):
 class Augmentation(Strict):
     """What happens to training images, each drawing parameters of its own; null is off.
 
-    In this order: crop, flip, shift_scale_rotate, affine, brightness_contrast,
-    hue_saturation_value, auto_augment, rand_augment, cutout.
+    In this order, unless ``order`` says another: crop, flip, resized_crop, shift_scale_rotate,
+    affine, color_jitter, brightness_contrast, hue_saturation_value, auto_augment, rand_augment,
+    cutout.
     """
 
     flip: Fraction = 0.5
@@ -100,13 +153,26 @@ class Augmentation(Strict):
     crop_padding: Size = 4
     """Zero padding, in pixels, around a random crop back to the image's size; 0 is off."""
     crop_probability: Fraction = 1.0
+    resized_crop: ResizedCrop | None = None
     shift_scale_rotate: ShiftScaleRotate | None = None
     affine: Affine | None = None
+    color_jitter: ColorJitter | None = None
     brightness_contrast: BrightnessContrast | None = None
     hue_saturation_value: HueSaturationValue | None = None
     auto_augment: AutoAugment | None = None
     rand_augment: RandAugment | None = None
     cutout: Cutout | None = None
+    order: tuple[Step, ...] = ()
+    """Steps after crop and flip that are on, in the order in which they come; empty is the order
+    above. A ``cutout`` filled with the mean comes last in any case."""
+
+    def mistakes(self) -> Iterator[Misplaced]:
+        if not self.order:
+            return
+        for step in get_args(Step):
+            if (getattr(self, step) is not None) != (self.order.count(step) == 1):
+                on = "is on and must stand in it once" if getattr(self, step) else "is not on"
+                yield Misplaced(("order",), f"{step} {on}")
 
 
 class Mixing(Strict):

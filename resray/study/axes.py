@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from resray.errors import not_known
-from resray.study.entries import trial_names
+from resray.study.entries import stated_names
 from resray.study.layers import Layer, nested, normalise, recipe_layers
 from resray.study.search_spec import TRIAL_AXIS, Axis, Space
 from resray.study.source import Key
@@ -68,7 +68,7 @@ def point_layers(
 def _start(document: Any, trial: Any, variant: str) -> list[Layer]:
     if trial is None:
         return recipe_layers(document, None, variant)
-    names = trial_names(document)
+    names = stated_names(document)
     if trial not in names:
         raise LookupError(f"{TRIAL_AXIS} {not_known(trial, names)}")
     return recipe_layers(document, names.index(trial), variant)

@@ -18,6 +18,8 @@ from resray.study.strict import Misplaced
 
 ABLATION_FORMS = ("chain", "add", "remove")
 PLAIN, FULL = "plain", "full"
+AS_RUN = "as-run"
+"""The variant that stands for the trials of ``as_run``, whose names end in ``-as-run``."""
 MOST_TRIALS, MOST_CHANGES = 2000, 100
 """Of a grid and of an ablation: each trial is checked before anything starts."""
 
@@ -31,6 +33,12 @@ class Entry:
     """Of mappings in the file."""
     changes: tuple[tuple[str, Any], ...] = ()
     """Dotted keys and values of a grid's point."""
+    as_run: bool = False
+    """Whether it is one of ``as_run``."""
+
+    def in_variant(self, variant: str) -> bool:
+        """Whether the variant has this trial: as-run ones have a variant of their own."""
+        return self.as_run == (variant == AS_RUN)
 
 
 @dataclass(frozen=True)
@@ -50,13 +58,22 @@ def entries(document: Any) -> list[Entry]:
     Parts that are not what they should be are passed over: validation reports them. Raises
     Misplaced where there are too many.
     """
-    found = [Entry(name, (("trials", index, "recipe"),)) for index, name in _listed(document)]
-    return found + _ablation_entries(document) + _grid_entries(document)
+    return [
+        *_listed(document, "trials"),
+        *_ablation_entries(document),
+        *_grid_entries(document),
+        *_listed(document, "as_run"),
+    ]
 
 
 def trial_names(document: Any) -> list[str]:
-    """Return the names of a study's trials."""
+    """Return the names of all trials of a study."""
     return [entry.name for entry in entries(document)]
+
+
+def stated_names(document: Any) -> list[str]:
+    """Return the names of the trials that are none of ``as_run``."""
+    return [entry.name for entry in entries(document) if not entry.as_run]
 
 
 def ablation_steps(changes: list[str], form: str) -> list[Step]:
@@ -85,12 +102,15 @@ def _name(applied: Sequence[str], changes: Sequence[str]) -> str:
     return "+".join((PLAIN, *applied))
 
 
-def _listed(document: Any) -> list[tuple[int, str]]:
-    trials = document.get("trials") if isinstance(document, Mapping) else None
+def _listed(document: Any, key: str) -> list[Entry]:
+    trials = document.get(key) if isinstance(document, Mapping) else None
     if not isinstance(trials, list | tuple):
         return []
     names = [entry.get("name") if isinstance(entry, Mapping) else None for entry in trials]
-    return [(index, name if isinstance(name, str) else "") for index, name in enumerate(names)]
+    return [
+        Entry(name if isinstance(name, str) else "", ((key, index, "recipe"),), (), key == "as_run")
+        for index, name in enumerate(names)
+    ]
 
 
 def _ablation_entries(document: Any) -> list[Entry]:

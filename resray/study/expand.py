@@ -7,7 +7,7 @@ from functools import partial
 
 from resray.errors import InputError, unknown
 from resray.models.table import require_trust
-from resray.study.entries import ablation_steps
+from resray.study.entries import ablation_steps, entries
 from resray.study.layers import Layer, merge, recipe_layers
 from resray.study.mistakes import validated
 from resray.study.overrides import (
@@ -76,7 +76,7 @@ def expand(study: Study, options: Options) -> list[PlannedTrial]:
     variant = chosen_variant(study, options)
     seeds = chosen_seeds(study, options)
     planned: list[PlannedTrial] = []
-    for index in _selected(study, options):
+    for index in _selected(study, options, variant):
         own = Recipe.model_validate(merge(recipe_layers(study.document, index, variant)))
         name = study.trial_names[index]
         planned += plan_trials(study, name, own, options, variant=variant, seeds=seeds)
@@ -122,14 +122,15 @@ def matching(names: Sequence[str], globs: Sequence[str], option: str) -> list[st
     return [name for name in names if any(fnmatchcase(name, glob) for glob in wanted)]
 
 
-def _selected(study: Study, options: Options) -> list[int]:
-    names = study.trial_names
+def _selected(study: Study, options: Options, variant: str) -> list[int]:
+    every = entries(study.document)
+    names = [entry.name for entry in every if entry.in_variant(variant)]
     chosen = set(matching(names, options.select, "--select"))
     if options.ablate:
         chosen &= _ablation_names(study, options.ablate)
     if not chosen:
         raise InputError("--ablate and --select together leave no trial; leave out one of them")
-    return [index for index, name in enumerate(names) if name in chosen]
+    return [index for index, entry in enumerate(every) if entry.name in chosen]
 
 
 def _ablation_names(study: Study, forms: tuple[str, ...]) -> set[str]:

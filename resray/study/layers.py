@@ -11,15 +11,20 @@ from typing import Any
 from pydantic import BaseModel
 
 from resray.models.table import is_outside, is_wide
-from resray.study.applicable import OPTIMIZER_OPTIONS, SCHEDULE_OPTIONS, without_foreign
+from resray.study.applicable import (
+    OPTIMIZER_OPTIONS,
+    SCHEDULE_OPTIONS,
+    SHAPE_OPTIONS,
+    without_foreign,
+)
 from resray.study.entries import entries
 from resray.study.source import Key
 
 # What is named, with the name that it has where a recipe says none.
 _NAMED = {"model": None, "data": None, "optimizer": "sgd", "schedule": "cosine"}
 # Of `model`: what a WideResNet has, and what belongs to one network only.
-_OF_WIDE = {"dropout", "stochastic_depth"}
-_OF_ONE_MODEL = {"block", "blocks", "channels", "groups", "width_per_group", "arguments"}
+_OF_WIDE = {"dropout", "stochastic_depth", "initialisation", "classifier_initialisation"}
+_OF_ONE_MODEL = {"arguments", *SHAPE_OPTIONS}
 # Keys of `data` that say something about one dataset and are wrong for another one.
 _OF_ONE_DATASET = {"mean", "std", "classes", "images"}
 

@@ -34,6 +34,11 @@ EpochRange = Annotated[str, BeforeValidator(lambda value: str(value))]
 MODEL_FORMS = ("resnet", "wrn-DEPTH-WIDTH", "torchvision:NAME", "timm:NAME", "module:function")
 
 
+Initialisation = Literal[
+    "kaiming_normal", "kaiming_uniform", "xavier_normal", "xavier_uniform", "torch"
+]
+
+
 class Model(Strict):
     """The network: an architecture's name and what may vary about it."""
 
@@ -50,6 +55,9 @@ class Model(Strict):
     """resnet only: groups of a bottleneck's 3x3 convolution (the cardinality of ResNeXt)."""
     width_per_group: Count = 64
     """resnet only: width of the bottleneck's 3x3 convolution is channels * this / 64 * groups."""
+    bottleneck_width: Count | None = None
+    """resnet only: width of the bottleneck's 3x3 convolution in every stage, whatever its channels;
+    null is what channels, groups and width_per_group make it."""
     stem: Literal["cifar", "imagenet"] = "cifar"
     """cifar: 3x3, stride 1, no pooling; imagenet: 7x7, stride 2, max-pooling."""
     norm: Literal["batch", "group"] = "batch"
@@ -63,6 +71,13 @@ class Model(Strict):
     shared_stages: tuple[Count, ...] = ()
     """Stages, from 1, in which the two convolutions of a basic block that have one shape are one
     module: one set of weights, used twice."""
+    shortcut: Literal["projection", "none"] = "projection"
+    """projection: the identity, or a 1x1 convolution where a block changes shape; none: blocks
+    without a residual connection."""
+    initialisation: Initialisation = "kaiming_normal"
+    """Of the convolutions; kaiming (He) is fan-out, torch is what PyTorch's layers do."""
+    classifier_initialisation: Initialisation = "torch"
+    """Of the classifier's weight; its bias is 0 unless this is torch."""
     arguments: dict[str, Any] = {}
     """Keyword arguments for a model that is not resray's own."""
 
@@ -76,8 +91,9 @@ class Model(Strict):
         return name
 
     def mistakes(self) -> Iterator[Misplaced]:
-        shape = ("block", "blocks", "channels", "groups", "width_per_group")
-        own = ("stem", "norm", "zero_init_residual", "dropout", "stochastic_depth", "shared_stages")
+        shape = ("block", "blocks", "channels", "groups", "width_per_group", "bottleneck_width")
+        own = ("stem", "norm", "zero_init_residual", "dropout", "stochastic_depth", "shared_stages",
+               "shortcut", "initialisation", "classifier_initialisation")  # fmt: skip
         elsewhere = "a network from elsewhere (torchvision:, timm:, module:)"
         if self.name != "resnet":
             yield from self.only_with(shape, "`resnet`")
@@ -88,7 +104,7 @@ class Model(Strict):
         else:
             yield from self.only_with(["arguments"], elsewhere)
         if is_wide(self.name):
-            only_resnet = ("stem", "norm", "zero_init_residual", "shared_stages")
+            only_resnet = ("stem", "norm", "zero_init_residual", "shared_stages", "shortcut")
             yield from self.only_with(only_resnet, "a resnet")
 
 
@@ -123,6 +139,8 @@ class Loader(Strict):
     name: Literal["device", "per-image"] = "device"
     """device: all images live there as uint8 and whole batches are augmented; per-image: PyTorch's
     DataLoader over torchvision's transforms, the classic way (flip and crop only)."""
+    shuffle: bool = True
+    """False: every epoch has the images in the dataset's own order."""
     workers: Size = 0
     """per-image only: processes that prepare batches; 0 does it between the training steps."""
     pinned_memory: bool = False
@@ -164,8 +182,13 @@ class SchedulePart(Strict):
         "constant", "cosine", "linear", "step", "cosine_restarts", "onecycle", "plateau", "sequence"
     ] = "cosine"
     warmup_epochs: NonNegative = 0
-    warmup_start: Fraction = 0.0
+    warmup_start: NonNegative = 0.0
     """Factor of lr at the first step of a linear warm-up."""
+    warmup_end: Positive = 1.0
+    """Factor of lr to which the warm-up leads. Unless it is 1 the first step after it still has the
+    warm-up's last rate, as where a scheduler is stepped after each batch."""
+    interval: Literal["step", "epoch"] = "step"
+    """How often the rate changes: at each optimizer step, or with each epoch's first."""
     end: Fraction = 0.0
     """Factor of lr at the end of cosine, linear, onecycle and of each cosine_restarts period;
     plateau never goes below it."""
@@ -174,7 +197,13 @@ class SchedulePart(Strict):
     gamma: Positive = 0.1
     """step and plateau: what the rate is multiplied by."""
     period: Annotated[float, Field(ge=0.01, allow_inf_nan=False), NUMBER] | None = None
-    """cosine_restarts: epochs to the first restart (T_0)."""
+    """cosine_restarts: epochs (see ``unit``) to the first restart (T_0)."""
+    length: Annotated[float, Field(ge=0.01, allow_inf_nan=False), NUMBER] | None = None
+    """cosine and linear: epochs until the rate is at its end (T_max), after which a cosine rises
+    again and falls, as torch's does; onecycle: epochs that it is made for, of which the training
+    may have fewer. Null: all there are."""
+    unit: Literal["epochs", "steps"] = "epochs"
+    """Of period and length. Optimizer steps stay what they are when epochs are rescaled."""
     period_factor: Annotated[float, Field(ge=1, allow_inf_nan=False), NUMBER] = 1.0
     """cosine_restarts: each period is this many times as long as the one before (T_mult)."""
     rise: Annotated[float, Field(gt=0, lt=1), NUMBER] = 0.3
@@ -231,11 +260,20 @@ class Schedule(SchedulePart):
 
 
 class EarlyStopping(Strict):
-    """The training ends when validation accuracy has not risen for some epochs."""
+    """The training ends when the accuracy that selects has not risen for long, or is there."""
 
-    patience: Count
+    patience: Count | None = None
     """Epochs without a rise of more than ``min_delta`` points."""
     min_delta: NonNegative = 0.0
+    after_restart: bool = False
+    """The patience counts from the last restart of the learning rate where that is later than the
+    best epoch."""
+    target: Annotated[float, Field(gt=0, le=100), NUMBER] | None = None
+    """Accuracy in percent at which the training ends."""
+
+    def mistakes(self) -> Iterator[Misplaced]:
+        if self.patience is None and self.target is None:
+            yield Misplaced((), "needs `patience`, `target` or both")
 
 
 class Recipe(Strict):
@@ -259,6 +297,11 @@ class Recipe(Strict):
     ema_decay: Annotated[float, Field(gt=0, lt=1), NUMBER] | None = None
     """Evaluate an exponential moving average of the weights, updated after each optimizer step."""
     early_stopping: EarlyStopping | None = None
+    selection: Literal["validation", "test"] = "validation"
+    """The split whose accuracy chooses the best epoch and which the plateau schedule and early
+    stopping watch. ``test`` is for trials of a study's ``as_run`` alone."""
+    eval_precision: Literal["training", "fp32"] = "training"
+    """fp32: evaluated without autocast."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto: bf16 autocast where the device computes bf16 in hardware; fp16 scales gradients."""
     channels_last: Literal["auto"] | bool = "auto"
@@ -279,7 +322,7 @@ class Recipe(Strict):
                 yield Misplaced(("augmentation", key), message)
         for key, needs in (("schedule", self.schedule.name == "plateau"),
                            ("early_stopping", self.early_stopping is not None)):  # fmt: skip
-            if needs and self.data.validation_images == 0:
+            if needs and self.selection == "validation" and self.data.validation_images == 0:
                 yield Misplaced((key,), "needs a validation split; data.validation_images is 0")
         check_phases(self)
 

@@ -23,7 +23,7 @@ from resray.study.axes import (
     values_of,
     wished,
 )
-from resray.study.entries import point_name, trial_names
+from resray.study.entries import point_name, stated_names
 from resray.study.layers import Layer, flatten, layer_at_fault, merge, section
 from resray.study.mistakes import Mistake, dotted, mistakes_in, unknown_key
 from resray.study.recipe_spec import Recipe
@@ -60,7 +60,7 @@ def mistakes_of_space(document: Mapping[str, Any], name: str, space: Space) -> I
         for axis in alternatives:
             place = alternative_path(name, space, axis_name, axis)
             if axis_name == TRIAL_AXIS:
-                found += _unknown_trials(axis, place, trial_names(document))
+                found += _unknown_trials(axis, place, stated_names(document))
             elif not axis.named:
                 found += _unknown_key(axis_name, place)
             yield from _mistakes_of_conditions(axis_name, axis, place, space, faulty)

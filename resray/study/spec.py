@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from resray.errors import not_known
 from resray.study.claims import check_statement
-from resray.study.entries import trial_names
+from resray.study.entries import AS_RUN, trial_names
 from resray.study.metrics import EPOCH_METRICS, METRICS, TRIAL_METRICS
 from resray.study.search_spec import Search
 from resray.study.strict import NUMBER, Count, Finite, Misplaced, Name, Seed, Strict
@@ -26,6 +26,21 @@ class TrialEntry(Strict):
 
     name: Name
     recipe: dict[str, Any] = {}
+    source: str | None = None
+    """The source of what this trial changes, a name of the study's ``sources``."""
+
+
+class Source(Strict):
+    """Where figures and settings come from."""
+
+    title: str
+    author: str
+    address: str
+    commit: str | None = None
+    """The version that was read, of a repository."""
+    licence: str | None = None
+    taken: list[str] = []
+    """Dotted keys of the recipe whose values come from it; a key stands for all below it."""
 
 
 class Variant(Strict):
@@ -158,6 +173,9 @@ class Study(Strict):
     recipe: dict[str, Any]
     """The base recipe; each trial's complete recipe is validated as a `Recipe`."""
     trials: list[TrialEntry] = []
+    as_run: list[TrialEntry] = []
+    """What the study's author really ran, by code and logs, beside what was stated: trials whose
+    names end in ``-as-run``, run by ``--variant as-run`` in place of the others."""
     ablate: Ablate | None = None
     """Trials from changes that are switched one by one."""
     grid: Annotated[dict[str, GridValues], Field(min_length=1)] | None = None
@@ -169,6 +187,9 @@ class Study(Strict):
     """The name of the base recipe among the variants."""
     default_description: str = ""
     variants: dict[str, Variant] = {}
+    target_accuracy: Annotated[float, Field(gt=0, le=100), NUMBER] | None = None
+    """Test accuracy in percent to which the time is given, and which curves show."""
+    sources: dict[Name, Source] = {}
     seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
     quick: Quick = Quick()
     search: Search | None = None
@@ -185,13 +206,13 @@ class Study(Strict):
 
     @property
     def trial_names(self) -> list[str]:
-        """The names of all trials: those listed, then those of ``ablate`` and ``grid``."""
+        """The names of all trials: listed, then those of ``ablate``, ``grid`` and ``as_run``."""
         return trial_names(self.document)
 
     @property
     def variant_names(self) -> list[str]:
         """The study's variants, the default one first."""
-        return [self.default_variant, *self.variants]
+        return [self.default_variant, *self.variants, *([AS_RUN] if self.as_run else [])]
 
     def mistakes(self) -> Iterator[Misplaced]:
         return mistakes_of_the_whole(self.document)

@@ -10,7 +10,7 @@ from typing import Any
 from resray.errors import not_known
 from resray.models.table import MODELS, is_known
 from resray.study.claims import Statement, check_statement
-from resray.study.entries import entries, trial_names
+from resray.study.entries import AS_RUN, entries, trial_names
 from resray.study.layers import merge, recipe_layers, section
 from resray.study.recipe_spec import MODEL_FORMS
 from resray.study.search_mistakes import mistakes_of_space, readable_spaces
@@ -33,7 +33,8 @@ def mistakes_of_the_whole(document: Mapping[str, Any]) -> Iterator[Misplaced]:
 def variant_names(document: Mapping[str, Any]) -> list[str]:
     """Return the study's variants, the default one first."""
     default = document.get("default_variant", DEFAULT_VARIANT)
-    return [str(name) for name in (default, *section(document, "variants"))]
+    names = [default, *section(document, "variants")]
+    return [str(name) for name in names] + ([AS_RUN] if document.get("as_run") else [])
 
 
 def _names_twice(document: Mapping[str, Any]) -> Iterator[Misplaced]:
@@ -52,6 +53,16 @@ def _names_twice(document: Mapping[str, Any]) -> Iterator[Misplaced]:
     if default in others:
         message = f"{default!r} names the base recipe and a variant"
         yield Misplaced(("variants", default), message)
+    if AS_RUN in section(document, "variants"):
+        message = "is the variant of the trials in `as_run`; choose another name"
+        yield Misplaced(("variants", AS_RUN), message)
+    for entry in entries(document):
+        if entry.name and entry.name.endswith(f"-{AS_RUN}") != entry.as_run:
+            key, index = entry.paths[0][:2] if entry.paths else ("grid", "")
+            message = f"{entry.name!r}: names of `as_run` end in -{AS_RUN}, and no others"
+            yield Misplaced(
+                (key, index, "name") if key in ("trials", "as_run") else (key,), message
+            )
 
 
 def _place_of_name(document: Mapping[str, Any], index: int) -> tuple[Key, ...]:
@@ -59,18 +70,19 @@ def _place_of_name(document: Mapping[str, Any], index: int) -> tuple[Key, ...]:
     entry = entries(document)[index]
     if entry.changes:
         return ("grid",)
-    listed = bool(entry.paths) and entry.paths[0][0] == "trials"
-    return ("trials", index, "name") if listed else ("ablate",)
+    key, place, *_ = entry.paths[0] if entry.paths else ("ablate", index)
+    return (key, place, "name") if key in ("trials", "as_run") else ("ablate",)
 
 
 def _unknown_names(document: Mapping[str, Any]) -> Iterator[Misplaced]:
     """Yield trials and variants that variants, published figures and claims name in vain."""
     trials, variants = _known_trials(document), variant_names(document)
+    sources = list(section(document, "sources"))
     for variant in section(document, "variants"):
         for trial in section(document, "variants", variant, "trials"):
             yield from _unless_known(("variants", variant, "trials", trial), trial, trials)
     for index, figure in enumerate(_mappings(document, "published")):
-        for key, choices in (("trial", trials), ("variant", variants)):
+        for key, choices in (("trial", trials), ("variant", variants), ("source", sources)):
             yield from _unless_known(("published", index, key), figure.get(key), choices)
     for path, statement in _statements(document):
         for value in statement.values:
@@ -118,6 +130,7 @@ def _lengths(document: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
         (entry.name, variant): merge(recipe_layers(document, index, variant)).get("epochs")
         for index, entry in enumerate(entries(document))
         for variant in variant_names(document)
+        if entry.in_variant(variant)
     }
 
 
