@@ -1,16 +1,15 @@
 """The wide residual network of Zagoruyko & Komodakis, "Wide Residual Networks" (2016).
 
 As in the authors' code: norm and ReLU come before each convolution ("pre-activation"), a block that
-changes the shape takes its shortcut after the first of them, convolutions are drawn from He's
-normal distribution (fan-out), and the classifier's bias starts at zero. Dropout and stochastic
-depth begin switched off: see `resray.models.build`.
+changes the shape takes its shortcut after the first of them, and the classifier's bias starts at
+zero. Dropout and stochastic depth begin switched off: see `resray.models.build`.
 """
 
 import torch
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
-from resray.models.blocks import convolution, initialise, keeps_shape
+from resray.models.blocks import convolution, keeps_shape
 
 BASE_CHANNELS = (16, 32, 64)
 
@@ -42,7 +41,8 @@ class WideResNet(nn.Module):
     """WRN-d-k: a 3x3 stem, three stages of (d - 4) / 6 blocks, pooling and a linear classifier.
 
     ``width`` (k) multiplies the stages' 16, 32 and 64 channels; the second and the third stage
-    halve the resolution. Initialised from torch's global generator.
+    halve the resolution. PyTorch's layers draw their own weights: see
+    `resray.models.initialisation`.
     """
 
     def __init__(self, blocks: int, width: int, num_classes: int) -> None:
@@ -56,7 +56,6 @@ class WideResNet(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(third, num_classes)
-        self.apply(initialise)
         nn.init.zeros_(self.fc.bias)
 
     @property
