@@ -47,7 +47,7 @@ def test_sizes(
         network = build_model(Model(**spec), classes)
     assert count_parameters(network) == parameters
     if multiply_adds is not None:
-        assert count_multiply_adds(network, 32) / 1e9 == pytest.approx(multiply_adds, rel=5e-4)
+        assert count_multiply_adds(network, 32) / 1e9 == pytest.approx(multiply_adds, rel=6e-4)
 
 
 def test_bottlenecks_are_as_wide_as_told_in_every_stage() -> None:

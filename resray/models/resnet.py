@@ -8,7 +8,6 @@ stochastic depth are built in and begin switched off, because a recipe may chang
 from collections.abc import Collection
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from resray.errors import InputError
@@ -65,6 +64,7 @@ class ResNet(nn.Module):
             self.add_module(name, layer)
         check_sharing(self.stages, shared_stages)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
         self.dropout = nn.Dropout(0.0)
         self.fc = nn.Linear(stage_inputs(shape, len(shape.blocks)), num_classes)
         if zero_init_residual:
@@ -80,7 +80,7 @@ class ResNet(nn.Module):
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         for stage in self.stages:
             x = stage(x)
-        return self.fc(self.dropout(torch.flatten(self.avgpool(x), 1)))
+        return self.fc(self.dropout(self.flatten(self.avgpool(x))))
 
 
 def stage_inputs(shape: ResNetShape, stage: int) -> int:

@@ -5,7 +5,6 @@ changes the shape takes its shortcut after the first of them, and the classifier
 zero. Dropout and stochastic depth begin switched off: see `resray.models.build`.
 """
 
-import torch
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
@@ -55,6 +54,7 @@ class WideResNet(nn.Module):
         self.bn = nn.BatchNorm2d(third)
         self.relu = nn.ReLU(inplace=True)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
         self.fc = nn.Linear(third, num_classes)
         nn.init.zeros_(self.fc.bias)
 
@@ -67,7 +67,7 @@ class WideResNet(nn.Module):
         """Map float images (n, 3, h, w) to logits (n, num_classes)."""
         x = self.layer3(self.layer2(self.layer1(self.conv1(images))))
         x = self.avgpool(self.relu(self.bn(x)))
-        return self.fc(torch.flatten(x, 1))
+        return self.fc(self.flatten(x))
 
 
 def make_stage(blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
