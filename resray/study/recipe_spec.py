@@ -199,9 +199,9 @@ class SchedulePart(Strict):
     period: Annotated[float, Field(ge=0.01, allow_inf_nan=False), NUMBER] | None = None
     """cosine_restarts: epochs (see ``unit``) to the first restart (T_0)."""
     length: Annotated[float, Field(ge=0.01, allow_inf_nan=False), NUMBER] | None = None
-    """cosine and linear: epochs until the rate is at its end (T_max), after which a cosine rises
-    again and falls, as torch's does; onecycle: epochs that it is made for, of which the training
-    may have fewer. Null: all there are."""
+    """cosine and linear: epochs, with the warm-up's, until the rate is at its end (T_max), where a
+    linear one stays and from where a cosine rises again and falls, as torch's does; onecycle:
+    epochs that it is made for, of which the training may have fewer. Null: all there are."""
     unit: Literal["epochs", "steps"] = "epochs"
     """Of period and length. Optimizer steps stay what they are when epochs are rescaled."""
     period_factor: Annotated[float, Field(ge=1, allow_inf_nan=False), NUMBER] = 1.0
@@ -220,6 +220,15 @@ class SchedulePart(Strict):
             yield Misplaced(("milestones",), "the step schedule needs at least one")
         if self.name == "cosine_restarts" and self.period is None:
             yield Misplaced(("period",), "cosine_restarts needs the epochs to the first restart")
+        if self.unit == "steps" and self.interval == "epoch":
+            yield Misplaced(("unit",), "the rate changes by epoch, so give epochs")
+        if self.length is not None and self.warmup_epochs:
+            if self.unit == "steps":
+                message = "beside a warm-up it is in epochs (the warm-up's are the first of them)"
+                yield Misplaced(("unit",), message)
+            elif self.length <= self.warmup_epochs:
+                message = f"{self.length:g} must be above warmup_epochs ({self.warmup_epochs:g})"
+                yield Misplaced(("length",), message)
         yield from self.only_those_of(SCHEDULE_OPTIONS)
         if self.name == "plateau" and self.gamma >= 1:
             yield Misplaced(("gamma",), f"{self.gamma:g} must be below 1, or the rate never falls")

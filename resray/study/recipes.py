@@ -117,11 +117,14 @@ def _rescaled_parts(
 
 
 def _rescaled(part: Part, factor: float) -> Part:
+    """Return the part with its epochs times ``factor``; what is given in steps stays."""
+    spans = factor if part.unit == "epochs" else 1
     return part.model_copy(
         update={
             "warmup_epochs": part.warmup_epochs * factor,
             "milestones": tuple(epoch * factor for epoch in part.milestones),
-            "period": part.period and part.period * factor,
+            "period": part.period and part.period * spans,
+            "length": part.length and part.length * spans,
         }
     )
 

@@ -71,8 +71,6 @@ class Ablate(Strict):
     each taken from the full one."""
     changes: Annotated[dict[Name, dict[str, Any]], Field(min_length=2)]
     """Each change's name, and what it changes in the recipe."""
-    target_accuracy: Annotated[float, Field(gt=0, le=100), NUMBER] | None = None
-    """Test accuracy in percent to which the time is given for each step."""
 
 
 class CheckpointPolicy(Strict):
@@ -188,7 +186,7 @@ class Study(Strict):
     default_description: str = ""
     variants: dict[str, Variant] = {}
     target_accuracy: Annotated[float, Field(gt=0, le=100), NUMBER] | None = None
-    """Test accuracy in percent to which the time is given, and which curves show."""
+    """Accuracy in percent to which the time is given, and which curves show."""
     sources: dict[Name, Source] = {}
     seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
     quick: Quick = Quick()
