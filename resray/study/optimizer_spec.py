@@ -73,6 +73,17 @@ class SequencePart(Named):
     until: Count | None = None
     """Last epoch of a part, from 1; only the last part leaves it out and goes to the end."""
 
+    def mistakes(self) -> Iterator[Misplaced]:
+        in_steps, length = getattr(self, "unit", "") == "steps", getattr(self, "length", None)
+        warmup = getattr(self, "warmup_epochs", 0)
+        if in_steps and self.interval == "epoch":
+            yield Misplaced(("unit",), "the rate changes by epoch, so give epochs")
+        if length is not None and warmup and in_steps:
+            message = "beside a warm-up it is in epochs (the warm-up's are the first of them)"
+            yield Misplaced(("unit",), message)
+        elif length is not None and 0 < length <= warmup:
+            yield Misplaced(("length",), f"{length:g} must be above warmup_epochs ({warmup:g})")
+
 
 class WarmingUp(SequencePart):
     """What all schedules have that may begin with a linear warm-up."""
@@ -98,8 +109,8 @@ class Annealing(WarmingUp):
     end: Fraction = 0.0
     """Factor of lr at the end."""
     length: Length | None = None
-    """Epochs to the end (T_max), null for all there are. Beyond, a cosine rises again and falls, as
-    torch's does; a line stays."""
+    """Epochs to the end (T_max), with the warm-up's, null for all there are. Beyond, a cosine rises
+    again and falls, as torch's does; a line stays."""
     unit: Literal["epochs", "steps"] = "epochs"
     """Of length. Optimizer steps stay what they are when epochs are rescaled."""
 

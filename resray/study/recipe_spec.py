@@ -129,8 +129,6 @@ def _warms_too_long(
     part: Strict, place: tuple[str | int, ...], epochs: float, below: str
 ) -> Iterator[Misplaced]:
     """Yield the mistake of a warm-up as long as what it is a part of."""
-    warmup, length = getattr(part, "warmup_epochs", 0), getattr(part, "length", None)
-    if length is not None and getattr(part, "unit", "") == "epochs" and length < epochs:
-        epochs, below = length, f"must be below length ({length:g})"
+    warmup = getattr(part, "warmup_epochs", 0)
     if warmup >= epochs:
         yield Misplaced((*place, "warmup_epochs"), f"{warmup:g} {below}")

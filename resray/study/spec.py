@@ -176,7 +176,7 @@ class Study(Strict):
     default_description: str = ""
     variants: dict[str, Variant] = {}
     target_accuracy: Percent | None = None
-    """Test accuracy in percent to which the time is given, and which curves show."""
+    """Accuracy in percent to which the time is given, and which curves show."""
     sources: dict[Name, Source] = {}
     seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
     quick: Quick = Quick()
