@@ -41,6 +41,8 @@ def test_trials_names_are_no_arithmetic(name: str) -> None:
         ("test_loss[a, epoch=5]", Value("test_loss", "a", 5)),
         ("test_accuracy [ a , variant = as2 ]", Value("test_accuracy", "a", None, "as2")),
         ("test_accuracy[a, variant=x-1,epoch=10]", Value("test_accuracy", "a", 10, "x-1")),
+        ("std(test_accuracy[a])", Value("test_accuracy", "a", std=True)),
+        ("epochs_to(.9, test_accuracy[a])", Value("test_accuracy", "a", share=0.9)),
     ],
 )
 def test_epoch_and_variant_stand_beside_the_trial(text: str, value: Value) -> None:
@@ -59,6 +61,11 @@ def test_lines_may_be_broken(style: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("std(test_accuracy[a] - 1) > 0", "std takes one metric[trial]"),
+        ("std(test_accuracy[a], test_accuracy[b]) > 0", "std takes one metric[trial]"),
+        ("epochs_to(test_accuracy[a]) > 5", "epochs_to takes a share and one metric[trial]"),
+        ("epochs_to(90, test_accuracy[a]) > 5", "the share must be a number above 0 and at most 1"),
+        ("epochs_to(0.9, best_epoch[a]) > 5", "best_epoch[a] is no metric of every epoch"),
         ("", "cannot be read; write such as"),
         ("test_accuracy[a] < ", "cannot be read"),
         ("test_accuracy[a]test_accuracy[b] < 5", "cannot be read"),

@@ -50,7 +50,7 @@ def value_of(results: Results, row: Row, metric: str, epoch: int | None = None) 
     if metric == "iterations_per_second":
         return _ratio(row["images_per_second"], row["batch_size"])
     if metric not in OF_EPOCHS:
-        return _finite(row[metric])
+        return _finite(row.get(metric))
     epochs = results.epochs.get(row["trial_id"])
     return None if epochs is None else OF_EPOCHS[metric](epochs)
 

@@ -117,6 +117,9 @@ def verdict(results: Results, claim: Claim) -> Verdict:
 
 def judge(results: Results, statement: Statement) -> Judgement:
     """Return what the results say about one comparison."""
+    if later := [value for value in statement.values if not_judged_yet(value)]:
+        why = f"{listed(map(str, later))}: not judged yet"
+        return Judgement(statement.text, Outcome.NOT_JUDGED, why)
     try:
         groups = matched(results, list(dict.fromkeys(map(reference, statement.values))))
     except NotMatchedError as error:
@@ -128,6 +131,11 @@ def judge(results: Results, statement: Statement) -> Judgement:
     except NotJudgedError as error:
         labels = tuple(group.label for group in groups.values())
         return Judgement(statement.text, Outcome.NOT_JUDGED, str(error), groups=labels)
+
+
+def not_judged_yet(value: Value) -> bool:
+    """Whether claims can say it, but nothing here works it out."""
+    return value.std or value.share is not None or value.metric == "clean_train_accuracy"
 
 
 def check_devices(statement: Statement, groups: Mapping[Reference, Group]) -> None:

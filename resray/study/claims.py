@@ -4,25 +4,28 @@
     seconds_per_epoch[resnext50] <= 0.95 * seconds_per_epoch[resnet50]
     test_accuracy[resnet50, epoch=5] > test_accuracy[resnext50, epoch=5]
     abs(test_accuracy[a] - test_accuracy[b]) < 0.5
+    std(test_accuracy[a]) > 0.02
+    epochs_to(0.95, test_accuracy[deep]) > 1.2 * epochs_to(0.95, test_accuracy[shallow])
 
 A value is a metric of a trial, ``metric[trial]``, of one epoch (``epoch=5``) or of a variant
-(``variant=as2``). Numbers, + - * /, brackets, ``abs``, ``min`` and ``max`` combine values; one of
-< <= > >= compares the two sides. Lines may be broken anywhere between words. docs/claims.md says
-what becomes of it.
+(``variant=as2``); ``std`` takes its standard deviation over a trial's seeds in place of their mean,
+``epochs_to`` the first epoch that has a share of the highest value of any. Numbers, + - * /,
+brackets, ``abs``, ``min`` and ``max`` combine values; one of < <= > >= compares the two sides.
+Lines may be broken anywhere between words. docs/claims.md says what becomes of it.
 """
 
 import ast
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resray.errors import not_known
 from resray.study.metrics import EPOCH_METRICS, METRICS, TRIAL_METRICS
 
 COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
-FUNCTIONS = ("abs", "min", "max")
+FUNCTIONS = ("abs", "min", "max", "std", "epochs_to")
 DEEPEST = 100
 """Levels of brackets and operators; what is within them can be worked out by recursion."""
 LONGEST_SHOWN = 200
@@ -42,11 +45,18 @@ class Value:
     trial: str
     epoch: int | None = None
     variant: str | None = None
+    std: bool = False
+    """Its standard deviation over seeds, in place of the mean."""
+    share: float | None = None
+    """The first epoch at which it has this share of the highest value of any epoch."""
 
     def __str__(self) -> str:
         options = f", epoch={self.epoch}" if self.epoch else ""
         options += f", variant={self.variant}" if self.variant else ""
-        return f"{self.metric}[{self.trial}{options}]"
+        text = f"{self.metric}[{self.trial}{options}]"
+        if self.share is not None:
+            return f"epochs_to({self.share:g}, {text})"
+        return f"std({text})" if self.std else text
 
 
 @dataclass(frozen=True)
@@ -182,14 +192,34 @@ def _number(node: ast.Constant) -> float:
     return number
 
 
-def _function(name: str, arguments: list[ast.expr], values: list[Value], depth: int) -> Operation:
+def _function(name: str, arguments: list[ast.expr], values: list[Value], depth: int) -> Expression:
     if name not in FUNCTIONS:
         raise ValueError(not_known(name, FUNCTIONS))
+    if name in ("std", "epochs_to"):
+        return _of_one_value(name, [_expression(part, values, depth + 1) for part in arguments])
     if name == "abs" and len(arguments) != 1:
         raise ValueError(f"abs takes one argument, not {len(arguments)}")
     if name != "abs" and len(arguments) < 2:
         raise ValueError(f"{name} takes two arguments or more, not {len(arguments)}")
     return Operation(name, tuple(_expression(part, values, depth + 1) for part in arguments))
+
+
+def _of_one_value(name: str, parts: list[Expression]) -> Value:
+    """Read ``std(VALUE)`` and ``epochs_to(SHARE, VALUE)``."""
+    *shares, value = parts or [0.0]
+    is_plain = isinstance(value, Value) and not value.std and value.share is None
+    if len(shares) != (name == "epochs_to") or not is_plain:
+        wish = "one metric[trial]" if name == "std" else "a share and one metric[trial]"
+        raise ValueError(f"{name} takes {wish}")
+    assert isinstance(value, Value)
+    if name == "std":
+        return replace(value, std=True)
+    (share,) = shares
+    if not isinstance(share, float) or not 0 < share <= 1:
+        raise ValueError("epochs_to: the share must be a number above 0 and at most 1")
+    if value.metric not in EPOCH_METRICS or value.epoch is not None:
+        raise ValueError(f"epochs_to: {value} is no metric of every epoch")
+    return replace(value, share=share)
 
 
 def _source(node: ast.expr, values: list[Value]) -> str:

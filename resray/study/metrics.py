@@ -4,6 +4,7 @@ TRIAL_METRICS = {
     "test_accuracy": "test accuracy (%) at the epoch that validation selects",
     "test_accuracy_best": "highest test accuracy (%) of any epoch: selects on test",
     "test_accuracy_last": "test accuracy (%) after the last epoch",
+    "clean_train_accuracy": "accuracy (%) on the training images as they are, without augmentation",
     "validation_accuracy": "highest validation accuracy (%)",
     "best_epoch": "epoch that validation selects",
     "seconds_training": "seconds of training steps",
