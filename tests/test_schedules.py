@@ -98,7 +98,7 @@ def test_constant_stays() -> None:
         (made(Schedule, name="cosine_restarts", period=1.5, warmup_epochs=2, warmup_start=0.1),
          lambda o: CosineAnnealingWarmRestarts(o, T_0=6)),
     ],
-    ids=lambda value: value.name if isinstance(value, Schedule) else "",
+    ids=lambda value: getattr(value, "name", ""),
 )  # fmt: skip
 def test_warmup_and_then_is_pytorchs_sequence(after: Schedule, build: Build) -> None:
     def sequence(optimizer: torch.optim.Optimizer) -> SequentialLR:

@@ -130,7 +130,7 @@ def _of_quick(document: dict[Any, Any], every: list[Entry]) -> Iterator[Mistake]
     layers = [*own, Layer(section(document, "quick", "recipe"), ("quick", "recipe"))]
     for mistake in _of_recipe(layers):
         placed = _in_document(layers, mistake)
-        if placed.path[0] == "quick":
+        if placed.path[0] == "quick" and not mistake.missing:
             yield placed
     for key, base in {
         "embedded": {"name": "embedded"},
