@@ -221,10 +221,10 @@ class SchedulePart(Strict):
         if self.name == "cosine_restarts" and self.period is None:
             yield Misplaced(("period",), "cosine_restarts needs the epochs to the first restart")
         if self.unit == "steps" and self.interval == "epoch":
-            yield Misplaced(("unit",), "the rate changes by epoch, so give epochs")
+            yield Misplaced(("unit",), "steps do not go with interval: epoch (use epochs)")
         if self.length is not None and self.warmup_epochs:
             if self.unit == "steps":
-                message = "beside a warm-up it is in epochs (the warm-up's are the first of them)"
+                message = "a length in steps does not go with a warm-up (use epochs)"
                 yield Misplaced(("unit",), message)
             elif self.length <= self.warmup_epochs:
                 message = f"{self.length:g} must be above warmup_epochs ({self.warmup_epochs:g})"
