@@ -62,6 +62,11 @@ def test_options_of_another_optimizer_are_refused(optimizer: dict[str, Any], mes
          "4 must be below the part's 4 epochs"),
         ({"name": "sequence", "parts": [PARTS[0], {**PARTS[1], "warmup_epochs": 7}]},
          "7 must be below the part's 6 epochs"),
+        ({"warmup_epochs": 3, "length": 3}, "3 must be above warmup_epochs"),
+        ({"warmup_epochs": 3, "length": 3, "unit": "steps"},
+         "a length in steps does not go with a warm-up"),
+        ({"interval": "epoch", "length": 3, "unit": "steps"},
+         "steps do not go with interval: epoch"),
     ],
 )  # fmt: skip
 def test_options_of_another_schedule_are_refused(schedule: dict[str, Any], message: str) -> None:
