@@ -17,7 +17,6 @@ from torchinfo.layer_info import LayerInfo
 
 from resray.models.build import build_model
 from resray.models.count import count_parameters, multiply_adds_by_module
-from resray.models.table import require_trust
 from resray.study.recipe_spec import Model
 
 _NONE = "–"
@@ -29,16 +28,13 @@ def print_model(
     image_size: int,
     console: Console,
     depth: int = 3,
-    *,
-    trusted: bool = False,
 ) -> None:
     """Print a network's layers down to ``depth`` levels of modules, after a line of totals.
 
     ``image_size`` is in pixels a side; shapes are those of one image. Nothing is computed for
-    networks of resray's own. Raises InputError if the network cannot be built, cannot take images
-    of this size, or is a function of one's own that is not ``trusted``.
+    networks of resray's own; a function of one's own is called, so ask `require_trust` before.
+    Raises InputError if the network cannot be built, or cannot take images of this size.
     """
-    require_trust(spec.name, trusted, "model")
     with torch.device("meta"):
         network = build_model(spec, num_classes)
     multiply_adds = multiply_adds_by_module(network, image_size, num_classes)

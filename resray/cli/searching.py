@@ -18,8 +18,9 @@ from resray.hints import command
 from resray.models.table import runs_own_code
 
 if TYPE_CHECKING:
+    from resray.orchestration.asked import Tune
     from resray.report.search import Search
-    from resray.tune import Tune, TuneOutcome
+    from resray.tune import TuneOutcome
 
 SETTINGS = ("method", "samples", "seed", "scheduler", "grace", "reduction_factor", "rung_schedule",
             "confirm", "audit")  # fmt: skip
@@ -180,8 +181,8 @@ def tune(
 
 def asked_for(context: typer.Context) -> "Tune":
     """Return what the command line asks to search. Raises InputError for what it cannot mean."""
+    from resray.orchestration.asked import Tune
     from resray.search.budget import Budget, parse_duration
-    from resray.tune import Tune
 
     typed = context.params
     options, time = shared.study_options(context), typed["time_budget"]

@@ -16,7 +16,7 @@ from resray.cli.options import option
 from resray.errors import InputError
 
 if TYPE_CHECKING:
-    from resray.orchestration.plan import Bench
+    from resray.orchestration.asked import Bench
 
 
 def list_studies() -> None:
@@ -96,10 +96,11 @@ def bench(
     Finished trials are skipped, interrupted ones go on from their checkpoint.
     """
     from resray import bench as library
+    from resray.orchestration.asked import check_all
 
     shared.refuse_both(dry_run, as_json)
     asked = [asked_for(name, context) for name in chosen_studies(study, every, context.params)]
-    library.check_all(asked)
+    check_all(asked)
     if dry_run:
         for one in asked:
             library.dry_run(one, Console())
@@ -135,7 +136,7 @@ def chosen_studies(study: str | None, every: bool, typed: Mapping[str, Any]) -> 
 
 def asked_for(study: str, context: typer.Context) -> "Bench":
     """Return what the command line asks to run of a study."""
-    from resray.orchestration.plan import Bench
+    from resray.orchestration.asked import Bench
 
     typed = context.params
     return Bench(
@@ -163,11 +164,15 @@ def model(
     trust: shared.TrustOption = False,
 ) -> None:
     """Show a network layer by layer: output shapes, parameters and multiply-adds."""
-    from resray.model_table import print_model
+    from resray.models.table import require_trust
     from resray.study.overrides import model_from
 
     spec = model_from(name, overrides or [])
-    print_model(spec, classes, image_size, Console(), depth, trusted=trust)
+    require_trust(spec.name, trust, "model")
+    # It imports torch, which takes seconds: mistakes are told before.
+    from resray.model_table import print_model
+
+    print_model(spec, classes, image_size, Console(), depth)
 
 
 def doctor(data_dir: shared.DataDirOption = None) -> None:
