@@ -293,9 +293,12 @@ def best(
     as_json: Annotated[bool, option("--json", "Print it as JSON.")] = False,
 ) -> None:
     """Print the winner of a search, and write its recipe as a study file that `bench` takes."""
+    from resray.results.folders import results_of
+
+    folder = results_of(study, out)
     from resray import best as library
 
-    found = library.find_best(study, out)
+    found = library.find_best(folder)
     if as_json:
         written = library.write_best(found, output, force=force)
         facts = {
