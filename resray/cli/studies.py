@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 def list_studies() -> None:
     """List the studies that come with resray."""
     from resray.search.points import grid_size
-    from resray.study.load import load_study, study_files
+    from resray.study.load import shipped_study, study_files
 
     table = Table("study", "question", "trials", "variants", "to search", title_justify="left")
     for name in study_files():
-        study = load_study(name)
+        study = shipped_study(name)
         variants = ", ".join(study.variant_names)
         search = study.search
         points = f"{grid_size(search, search, list(search.spaces))} points" if search else "–"
