@@ -13,8 +13,9 @@ from resray.data.parquet import parquet_reader
 from resray.data.raw import Decoded, Reader
 from resray.data.reading import reading
 from resray.errors import DataError
-from resray.study.data_spec import Data
+from resray.files import require_folder
 from resray.study.datasets import CIFAR
+from resray.study.data_spec import Data
 
 __all__ = ["Dataset", "Images", "default_folder", "open_dataset"]
 
@@ -66,8 +67,7 @@ def _default_reader(spec: Data, may_download: bool) -> Reader:
 
 def _find(spec: Data, data_dir: Path) -> Reader:
     """Recognise what lies in ``data_dir`` by what is there."""
-    if not data_dir.is_dir():
-        raise DataError(f"--data-dir: {data_dir} is not a folder that exists")
+    require_folder(data_dir, "--data-dir")
     named = data_dir / spec.name
     for folder in [named, data_dir] if named.is_dir() else [data_dir]:
         reader = (
