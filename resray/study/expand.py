@@ -161,7 +161,8 @@ def plan_trials(
     """
     layers = _option_layers(study, own, options, searched)
     recipe = validated(Recipe, merge(layers), partial(mistake_message, layers))
-    require_trust(recipe.model.name, options.trusted, f"{study.name}, {name}: model.name")
+    place = f"{study.name}, {name}: model.name"
+    require_trust(recipe.model.name, options.trusted, place, study.folder)
     stop_after = _stop_after(options, recipe, name)
     quick = [layer for layer in layers if layer.label == QUICK]
     by_hand = [set_layer(text) for text in options.overrides]

@@ -26,7 +26,7 @@ _NAMED = {"model": None, "data": None, "optimizer": "sgd", "schedule": "cosine"}
 _OF_WIDE = {"dropout", "stochastic_depth", "initialisation", "classifier_initialisation"}
 _OF_ONE_MODEL = {"arguments", *SHAPE_OPTIONS}
 # Keys of `data` that say something about one dataset and are wrong for another one.
-_OF_ONE_DATASET = {"mean", "std", "classes", "images"}
+_OF_ONE_DATASET = {"mean", "std", "classes", "images", "folder"}
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,10 @@ def merge(layers: Iterable[Layer]) -> dict[str, Any]:
 
 
 def normalise(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Write shorthands such as ``model: resnet18`` out as ``{name: ...}``."""
+    """Write shorthands such as ``model: resnet18`` and ``data: {folder: ...}`` out with a name."""
     long = dict(changes)
+    if "folder" in section(changes, "data"):
+        long["data"] = {"name": "folder", **changes["data"]}
     for key in ("model", "data", "loader"):
         if isinstance(long.get(key), str):
             long[key] = {"name": long[key]}

@@ -11,6 +11,7 @@ from resray.study.entries import entries
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
 from resray.study.mistakes import Mistake, dotted, mistakes_in, unknown_key
 from resray.study.phases import check_ranges
+from resray.study.places import mistakes_of_places
 from resray.study.recipe_spec import Data, Recipe
 from resray.study.search_mistakes import recipe_mistakes_of_search
 from resray.study.source import Key, Source, parse, read_text
@@ -27,16 +28,20 @@ def study_files() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def load_study(name_or_path: str) -> Study:
+def load_study(name_or_path: str, *, in_place: bool = True) -> Study:
     """Read a shipped study by name, or a user's own file by path.
 
     A path ends in .yaml or .yml or holds a separator. The complete recipe of every trial is
-    validated under every variant. Raises `InputError` with one line for each mistake.
+    validated under every variant, and images and modules of one's own that it names are looked for;
+    not so where ``in_place`` says that the file is a copy. Raises `InputError` with one line for
+    each mistake.
     """
     path = _find(name_or_path)
     inside = path.is_absolute() and path.is_relative_to(Path.cwd())
     place = path.relative_to(Path.cwd()) if inside else path
-    return _validate(parse(read_text(path), str(place)))
+    source = parse(read_text(path), str(place))
+    folder = path.absolute().parent
+    return _validate(source, folder if in_place else None).found_in(folder)
 
 
 def study_text(name_or_path: str) -> str:
@@ -57,7 +62,7 @@ def _find(name_or_path: str) -> Path:
     return files[name_or_path]
 
 
-def _validate(source: Source) -> Study:
+def _validate(source: Source, folder: Path | None) -> Study:
     content = source.content
     if not isinstance(content, dict):
         raise InputError(f"{source.place}:1: a study is a mapping of keys to values")
@@ -69,6 +74,7 @@ def _validate(source: Source) -> Study:
     mistakes = [*mistakes_in(Study, content), *map(_as_mistake, mistakes_of_the_whole(content))]
     mistakes += _recipe_mistakes(content) + _quick_mistakes(content) + _assumed_mistakes(content)
     mistakes += recipe_mistakes_of_search(content)
+    mistakes += map(_as_mistake, mistakes_of_places(content, folder) if folder else ())
     # Whether a change does anything shows in complete recipes only.
     mistakes = mistakes or _idle_changes(content)
     if mistakes:

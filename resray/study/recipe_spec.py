@@ -6,7 +6,7 @@ Unknown keys are errors everywhere, and so are keys that do not apply to what th
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from resray.errors import not_known
 from resray.models.table import LARGEST_DEPTH, MODELS, is_known, is_outside, is_wide, wide_shape
@@ -112,14 +112,18 @@ class Data(Strict):
     """The images: which dataset, how it is split, and by how much it is reduced."""
 
     name: Literal["cifar10", "cifar100", "embedded", "folder"]
+    folder: str | None = None
+    """folder only: where the images are, from the study file's folder on: a folder or a Parquet
+    file. Null: where ``--data-dir`` says."""
     classes: Annotated[int, Field(ge=1, le=1000), NUMBER] | None = None
     """embedded only: number of classes (default 10)."""
     images: Count | None = None
     """embedded only: training images before the split (default 5,000); a fifth as many for test."""
     image_size: Annotated[int, Field(ge=1, le=4096), NUMBER] | None = None
     """Images are resized to this many pixels a side; null keeps the dataset's own size."""
-    validation_images: Size = 5000
-    """Held out of train, class-balanced, for selection."""
+    validation_images: Size | None = 5000
+    """Held out of train, class-balanced, for selection. Null, as with a ``folder`` if nothing else
+    is said: the images in its val/ or validation/ beside test/, or else a tenth."""
     split_seed: Annotated[int, Field(ge=-(2**63), lt=2**64), NUMBER] = 0
     limit_train: Count | None = None
     limit_eval: Count | None = None
@@ -127,10 +131,21 @@ class Data(Strict):
     std: ChannelScales | None = None
     """Normalisation of pixel values in [0, 1]; null takes the dataset's usual figures."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def of_a_folder(cls, value: Any) -> Any:
+        """Hold a share of a folder's images out where nothing else is said."""
+        own = isinstance(value, dict) and value.get("folder") is not None
+        return {"validation_images": None, **value} if own else value
+
     def mistakes(self) -> Iterator[Misplaced]:
         if self.name != "embedded":
             for key in self.differs(("classes", "images")):
                 yield Misplaced((key,), f"only embedded images have it, not {self.name}")
+        if self.name != "folder":
+            yield from self.only_with(["folder"], "folder")
+            if self.validation_images is None:
+                yield Misplaced(("validation_images",), "null is for a folder; give a number")
 
 
 class Loader(Strict):

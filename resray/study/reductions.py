@@ -89,7 +89,7 @@ def without_idle_limits(recipe: Recipe) -> Recipe:
 
 def _sizes(data: Data) -> dict[str, int]:
     """Return how many images there are for each limit; nothing where only the files say it."""
-    size, held_out = dataset_size(data), data.validation_images
+    size, held_out = dataset_size(data), data.validation_images or 0
     if size is None:
         return {}
     return {"limit_train": size.train - held_out, "limit_eval": max(held_out, size.test)}
