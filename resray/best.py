@@ -92,7 +92,7 @@ def find_best(folder: Path) -> Best:
                          "study with data.validation_images above 0")  # fmt: skip
     if not won["name"] or recorded_recipe(won) is None:
         raise InputError(f"{folder}: the row of its winner {won['trial_id']} holds no recipe of it")
-    return Best(folder, load_study(str(folder / "study.yaml")), rows, searched, won)
+    return Best(folder, load_study(str(folder / "study.yaml"), in_place=False), rows, searched, won)
 
 
 def trial_rows(folder: Path) -> list[Row]:

@@ -18,8 +18,9 @@ from resray.models.own_code import code_hash
 from resray.orchestration.asked import Bench
 from resray.orchestration.resources import Allocation, Machine, allocate
 from resray.results.store import ResultStore
+from resray.study.data_spec import Data, Folder
 from resray.study.expand import PlannedTrial
-from resray.study.data_spec import Data
+from resray.study.places import images_at
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import is_of_code, trial_id
 from resray.study.spec import Study
@@ -80,7 +81,7 @@ class Resolver:
         self.store = store
         self._given_data = data_dir
         self._dataset = cache(
-            lambda spec: open_dataset(spec, self._data_dir(spec), download=download)
+            lambda spec: open_dataset(spec, self.data_dir(spec), download=download)
         )
         self._sizes: dict[str, Size] = {}
         self._own_code = cache(code_hash)
@@ -132,7 +133,7 @@ class Resolver:
         """
         recipe = trial.recipe
         size, dataset = self._size(recipe), self._dataset(recipe.data)
-        data_dir = self._data_dir(recipe.data)
+        data_dir = self.data_dir(recipe.data)
         self._check(trial, size, allocation.world_size)
         trial = replace(trial, reductions=(*trial.reductions, *dataset.reductions))
         identity = identity or self.identify(trial, allocation.world_size, tested=tested)
@@ -192,7 +193,10 @@ class Resolver:
             )
         return self._sizes[key]
 
-    def _data_dir(self, spec: Data) -> Path | None:
+    def data_dir(self, spec: Data) -> Path | None:
+        """Return where images are: ``--data-dir``, or where the study file says, if either does."""
+        if isinstance(spec, Folder) and spec.folder and self._given_data is None:
+            return images_at(spec.folder, self.study.folder)
         return None if spec.name == "embedded" else self._given_data
 
 

@@ -1,8 +1,8 @@
 """The shape of a recipe's data and of its loader: unions, told apart by the name."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from resray.study.strict import NUMBER, ChannelScales, ChannelValues, Count, Named, Size, named
 
@@ -42,6 +42,18 @@ class Folder(Images):
     """Images of one's own."""
 
     name: Literal["folder"]
+    folder: str | None = None
+    """Where they are, from the study file's folder on: a folder or a Parquet file. Null: where
+    ``--data-dir`` says."""
+    validation_images: Size | None = 5000
+    """Null, as beside ``folder`` if nothing else is said: the images in its val/ or validation/
+    beside test/, or else a tenth."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def holds_out_a_share(cls, value: Any) -> Any:
+        own = isinstance(value, dict) and value.get("folder") is not None
+        return {"validation_images": None, **value} if own else value
 
 
 Data = Annotated[Cifar | Embedded | Folder, Field(discriminator="name"), named()]

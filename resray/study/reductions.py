@@ -68,7 +68,7 @@ def without_idle_limits(recipe: Recipe) -> Recipe:
     if size is None:
         # Only the files say it.
         return recipe
-    held_out = data.validation_images
+    held_out = data.validation_images or 0
     sizes = {"limit_train": size.train - held_out, "limit_eval": max(held_out, size.test)}
     idle = [key for key, most in sizes.items() if (getattr(data, key) or 0) >= most]
     return recipe.model_copy(update={"data": data.model_copy(update=dict.fromkeys(idle))})
