@@ -46,7 +46,7 @@ def make_block(kind: str) -> BasicBlock | Bottleneck | WideBlock:
     if kind == "wide":
         return WideBlock(8, 8, 1)
     if kind == "bottleneck":
-        return Bottleneck(8, 2, 1, nn.BatchNorm2d)
+        return Bottleneck(8, 2, 1, nn.BatchNorm2d, width=2)
     return BasicBlock(8, 8, 1, nn.BatchNorm2d)
 
 
@@ -56,6 +56,7 @@ def test_stochastic_depth_draws_for_each_image(kind: str) -> None:
     block = make_block(kind)
     x = torch.rand(400, 8, 4, 4)
     residuals: list[Tensor] = []
+    assert block.skip is not None
     block.skip.register_forward_pre_hook(lambda _, inputs: residuals.append(inputs[0].clone()))
     block.skip.p = 0.25
     with torch.no_grad():

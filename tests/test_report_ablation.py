@@ -19,10 +19,10 @@ name: speed
 title: Speed
 question: Which change is worth what?
 recipe: {model: resnet10, data: embedded, epochs: 2}
+target_accuracy: 55
 trials:
   - name: another
 ablate:
-  target_accuracy: 55
   changes:
     batch: {batch_size: 256}
     loader: {loader: {name: device}}

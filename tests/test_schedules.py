@@ -206,7 +206,7 @@ def test_plateau_is_pytorchs() -> None:
     plateau = ReduceLROnPlateau(optimizer, "max", factor=0.5, patience=2, min_lr=0.02)
     theirs, ours = [], []
     for epoch, accuracy in enumerate(accuracies):
-        ours.append(0.1 * plateau_factor(schedule, accuracies[:epoch]))
+        ours.append(0.1 * plateau_factor(schedule, 0.1, accuracies[:epoch]))
         theirs.append(optimizer.param_groups[0]["lr"])
         plateau.step(accuracy)
     assert ours == pytest.approx(theirs)

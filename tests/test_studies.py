@@ -160,7 +160,7 @@ def test_what_is_assumed_is_a_setting(name: str) -> None:
     keys = {key for recipe in recipes(name).values() for key in flatten(recipe)}
     for key in load_study(name).assumed:
         known = any(f"{other}.".startswith(f"{key}.") for other in keys)
-        assert known or key == "ablate.target_accuracy", key
+        assert known or key == "target_accuracy", key
 
 
 # --- sizes --------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def test_what_could_never_mean_anything_is_a_mistake(
     [
         "claims: [{id: a, text: t, check: 'test_accuracy[small, epoch=20] > 1'}]",
         "checkpoints: {at: [20], every: 5, keep_last: 2}",
-        "assumed: {optimizer: x, augmentation.cutout.size: x, ablate.target_accuracy: x}",
+        "assumed: {optimizer: x, augmentation.cutout.size: x, target_accuracy: x}",
     ],
 )
 def test_what_does_mean_something_is_read(tmp_path: Path, added: str) -> None:

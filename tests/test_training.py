@@ -69,9 +69,11 @@ def test_seeds_differ_and_repeat() -> None:
 
 
 def test_best_is_the_first_of_equals() -> None:
-    records = [{"validation_accuracy": value} for value in (50.0, 60.0, 60.0)]
-    assert [is_best_so_far(records[:n]) for n in (1, 2, 3)] == [True, True, False]
-    assert is_best_so_far([{"validation_accuracy": None}, {"validation_accuracy": None}])
+    for split in ("validation", "test"):
+        recipe = tiny_recipe(selection=split)
+        records = [{f"{split}_accuracy": value} for value in (50.0, 60.0, 60.0)]
+        assert [is_best_so_far(recipe, records[:n]) for n in (1, 2, 3)] == [True, True, False]
+    assert is_best_so_far(tiny_recipe(), 2 * [{"validation_accuracy": None}])
 
 
 def test_training_without_a_validation_split() -> None:

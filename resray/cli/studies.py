@@ -156,18 +156,25 @@ def model(
     classes: Annotated[int, option("--classes", "Classes to tell apart.", min=1)] = 10,
     image_size: Annotated[int, option("--image-size", "Side of the images in pixels.", min=1)] = 32,
     depth: Annotated[int, option("--depth", "Levels of modules within modules.", min=1)] = 3,
+    flat: Annotated[
+        bool, option("--flat", "Number the layers as papers do (torchsummary): no levels.")
+    ] = False,
     overrides: Annotated[
         list[str] | None,
         option("--set", "Change it: stem=imagenet; repeatable.", metavar="KEY=VALUE"),
     ] = None,
     trust: shared.TrustOption = False,
 ) -> None:
-    """Show a network layer by layer: output shapes, parameters and multiply-adds."""
-    from resray.model_table import print_model
+    """Show a network layer by layer: output shapes, parameters, multiply-adds and memory."""
+    from resray.models.table import require_trust
     from resray.study.overrides import model_from
 
     spec = model_from(name, overrides or [])
-    print_model(spec, classes, image_size, Console(), depth, trusted=trust)
+    require_trust(spec.name, trust, "model")
+    # Only now, as it waits for torch: mistakes are told at once.
+    from resray.model_table import print_model
+
+    print_model(spec, classes, image_size, Console(), depth, flat=flat)
 
 
 def doctor(data_dir: shared.DataDirOption = None) -> None:

@@ -54,7 +54,8 @@ class Normalise:
 
 
 class TrainLoader:
-    """One rank's shuffled, augmented batches of the training images.
+    """One rank's augmented batches of the training images, shuffled anew for each epoch or in their
+    own order.
 
     A global batch, the last and smaller one too, is split over the ranks as evenly as possible;
     lower ranks get the larger shares. Raises InputError if a rank's share is empty.
@@ -70,6 +71,7 @@ class TrainLoader:
         augmentation: Augmentation,
         mean: tuple[float, ...],
         std: tuple[float, ...],
+        shuffle: bool = True,
         rank: int = 0,
         world_size: int = 1,
         channels_last: bool = False,
@@ -79,7 +81,7 @@ class TrainLoader:
         self.device = torch.device(device)
         self.images = images.images.to(self.device)
         self.labels = images.labels.to(self.device)
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.rank, self.world_size = rank, world_size
         self.augmentation = augmentation
         self.normalise = Normalise(mean, std, self.device, channels_last)
@@ -110,11 +112,16 @@ class TrainLoader:
     def _draw(self, epoch: int, augmenter: Augmenter) -> tuple[torch.Tensor, Drawn]:
         """Draw an epoch's order, which is moved to the device, and its augmentation."""
         generator = epoch_generator(self.seed, epoch)
-        order = torch.randperm(len(self.labels), generator=generator)
+        order = epoch_order(len(self.labels), self.shuffle, generator)
         drawn = augmenter.draw(len(order), self.seed, epoch, generator)
         if self.device.type == "cuda":
             order = order.pin_memory().to(self.device, non_blocking=True)
         return order, drawn
+
+
+def epoch_order(images: int, shuffle: bool, generator: torch.Generator) -> torch.Tensor:
+    """Return the places of an epoch's images (int64) in the order in which training takes them."""
+    return torch.randperm(images, generator=generator) if shuffle else torch.arange(images)
 
 
 class EvalLoader:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from resray.data.dataset import Images
-from resray.data.loader import Batch, epoch_generator, rank_share, require_shares
+from resray.data.loader import Batch, epoch_generator, epoch_order, rank_share, require_shares
 from resray.study.augmentation_spec import Augmentation
 
 Draw = tuple[int, int]
@@ -25,7 +25,7 @@ Draw = tuple[int, int]
 
 
 class PerImageLoader:
-    """One rank's shuffled, augmented batches of the training images, prepared image by image.
+    """One rank's augmented batches of the training images, prepared image by image.
 
     The order of images and the shares of ranks are those of `resray.data.loader.TrainLoader`; the
     parameters of crop and flip are drawn by torchvision and so are others.
@@ -41,6 +41,7 @@ class PerImageLoader:
         augmentation: Augmentation,
         mean: tuple[float, ...],
         std: tuple[float, ...],
+        shuffle: bool = True,
         rank: int = 0,
         world_size: int = 1,
         channels_last: bool = False,
@@ -56,7 +57,7 @@ class PerImageLoader:
         self.device = torch.device(device)
         self.labels = images.labels
         self.pixels = images.images.permute(0, 2, 3, 1).contiguous()
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.rank, self.world_size = rank, world_size
         self.augmentation, self.mean, self.std = augmentation, mean, std
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -92,7 +93,7 @@ class PerImageLoader:
     def _shares(self, epoch: int) -> list[tuple[list[Draw], float, int]]:
         """Return this rank's images of each batch, their weight, and the global batch's size."""
         generator = epoch_generator(self.seed, epoch)
-        order = torch.randperm(len(self.labels), generator=generator)
+        order = epoch_order(len(self.labels), self.shuffle, generator)
         seeds = torch.randint(2**32, (len(order),), generator=generator)
         draws = list(zip(order.tolist(), seeds.tolist(), strict=True))
         shares = []

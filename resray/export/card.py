@@ -348,7 +348,9 @@ network.maxpool = torch.nn.Identity()
 def is_torchvisions(recipe: Recipe) -> bool:
     """Return whether torchvision's network of the same name computes the same."""
     model = recipe.model
-    return model.name in TORCHVISION and model.norm == "batch" and not model.shared_stages
+    if model.name not in TORCHVISION or model.norm != "batch":
+        return False
+    return model.shortcut == "projection" and not model.shared_stages
 
 
 def use_lines(config: Mapping[str, Any]) -> str:

@@ -42,13 +42,21 @@ class BasicBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut.
 
     ``shared`` makes them one module, if they have one shape and stride: the weights are used twice,
-    and get the gradients of both uses. Their norms stay two.
+    and get the gradients of both uses. Their norms stay two. Without ``shortcut`` nothing is added
+    to their result, and there is no projection.
     """
 
     expansion: ClassVar[int] = 1
 
     def __init__(
-        self, inputs: int, channels: int, stride: int, norm: Norm, *, shared: bool = False
+        self,
+        inputs: int,
+        channels: int,
+        stride: int,
+        norm: Norm,
+        *,
+        shared: bool = False,
+        shortcut: bool = True,
     ) -> None:
         super().__init__()
         same = shared and keeps_shape(inputs, channels, stride)
@@ -57,21 +65,20 @@ class BasicBlock(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.conv2 = self.conv1 if same else convolution(3, channels, channels)
         self.bn2 = norm(channels)
-        self.downsample = projection(inputs, channels * self.expansion, stride, norm)
-        self.skip = StochasticDepth(0.0, "row")
+        self.downsample = projection(inputs, channels, stride, norm) if shortcut else None
+        self.skip = StochasticDepth(0.0, "row") if shortcut else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, inputs, h, w) to (n, channels, h / stride, w / stride)."""
         out = self.relu(self.bn1(self.conv1(x)))
-        out = self.skip(self.bn2(self.conv2(out)))
-        out += x if self.downsample is None else self.downsample(x)
-        return self.relu(out)
+        return self.relu(beside_shortcut(self, x, self.bn2(self.conv2(out))))
 
 
 class Bottleneck(nn.Module):
     """1x1, 3x3 and 1x1 convolutions around a shortcut; the last one widens four times.
 
-    The 3x3 convolution has ``groups`` groups and channels * width_per_group / 64 * groups channels.
+    The 3x3 convolution has ``width`` channels in ``groups`` groups. Without ``shortcut`` nothing is
+    added to their result, and there is no projection.
     """
 
     expansion: ClassVar[int] = 4
@@ -83,12 +90,12 @@ class Bottleneck(nn.Module):
         stride: int,
         norm: Norm,
         *,
+        width: int,
         groups: int = 1,
-        width_per_group: int = 64,
+        shortcut: bool = True,
     ) -> None:
         super().__init__()
         outputs = channels * self.expansion
-        width = grouped_width(channels, groups, width_per_group)
         self.conv1 = convolution(1, inputs, width)
         self.bn1 = norm(width)
         self.conv2 = convolution(3, width, width, stride, groups)
@@ -96,25 +103,23 @@ class Bottleneck(nn.Module):
         self.conv3 = convolution(1, width, outputs)
         self.bn3 = norm(outputs)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = projection(inputs, outputs, stride, norm)
-        self.skip = StochasticDepth(0.0, "row")
+        self.downsample = projection(inputs, outputs, stride, norm) if shortcut else None
+        self.skip = StochasticDepth(0.0, "row") if shortcut else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, inputs, h, w) to (n, 4 * channels, h / stride, w / stride)."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
-        out = self.skip(self.bn3(self.conv3(out)))
-        out += x if self.downsample is None else self.downsample(x)
-        return self.relu(out)
+        return self.relu(beside_shortcut(self, x, self.bn3(self.conv3(out))))
 
 
-def grouped_width(channels: int, groups: int, width_per_group: int) -> int:
-    """Return the channels of a bottleneck's 3x3 convolution; raise InputError if there are none."""
-    width = int(channels * width_per_group / 64) * groups
-    if width < 1:
-        message = f"{width_per_group} leaves a stage of {channels} channels without any"
-        raise InputError(f"model.width_per_group: {message}")
-    return width
+def beside_shortcut(block: BasicBlock | Bottleneck, x: Tensor, out: Tensor) -> Tensor:
+    """Return what a block's convolutions give, plus ``x`` by its shortcut if it has one."""
+    if block.skip is None:
+        return out
+    out = block.skip(out)
+    out += x if block.downsample is None else block.downsample(x)
+    return out
 
 
 def keeps_shape(inputs: int, outputs: int, stride: int) -> bool:
@@ -133,16 +138,6 @@ BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {
     "basic": BasicBlock,
     "bottleneck": Bottleneck,
 }
-
-
-def initialise(module: nn.Module) -> None:
-    """Draw convolutions from He's normal distribution (fan-out), as torchvision does.
-
-    Norms start at weight 1 and bias 0 and the linear layer keeps torch's default, so nothing is
-    left to do for them.
-    """
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 def silence_residual(module: nn.Module) -> None:

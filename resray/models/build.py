@@ -3,6 +3,8 @@
 from torch import nn
 from torchvision.ops import StochasticDepth
 
+from resray.errors import InputError
+from resray.models.initialisation import initialise
 from resray.models.outside import build_outside
 from resray.models.resnet import ResNet
 from resray.models.table import MODELS, ResNetShape, is_outside, is_wide, wide_shape
@@ -19,13 +21,14 @@ def build_model(spec: Model, num_classes: int) -> nn.Module:
     if is_outside(spec.name):
         return build_outside(spec, num_classes)
     network = build_own(spec, num_classes)
+    initialise(network, spec.initialisation, spec.classifier_initialisation)
     set_dropout(network, spec.dropout)
     set_stochastic_depth(network, spec.stochastic_depth)
     return network
 
 
 def build_own(spec: Model, num_classes: int) -> ResNet | WideResNet:
-    """Return one of resray's own networks, without dropout or stochastic depth."""
+    """Return one of resray's own networks as PyTorch's layers draw it, without dropout."""
     if is_wide(spec.name):
         return WideResNet(*wide_shape(spec.name), num_classes)
     return ResNet(
@@ -35,6 +38,7 @@ def build_own(spec: Model, num_classes: int) -> ResNet | WideResNet:
         norm=spec.norm,
         zero_init_residual=spec.zero_init_residual,
         shared_stages=spec.shared_stages,
+        shortcut=spec.shortcut == "projection",
     )
 
 
@@ -42,7 +46,8 @@ def shape_of(spec: Model) -> ResNetShape:
     """Return a residual network's shape: the table's, or for ``resnet`` the one spelled out."""
     if spec.name != "resnet":
         return MODELS[spec.name]
-    return ResNetShape(spec.block, spec.blocks, spec.channels, spec.groups, spec.width_per_group)
+    widths = spec.groups, spec.width_per_group, spec.bottleneck_width
+    return ResNetShape(spec.block, spec.blocks, spec.channels, *widths)
 
 
 def outer_stages(network: nn.Module) -> tuple[nn.Module, nn.Module]:
@@ -74,9 +79,13 @@ def set_stochastic_depth(network: nn.Module, p: float) -> None:
     """Let the last block be skipped with probability ``p``, falling linearly to 0 at the first.
 
     Applies to networks of resray's own; others are left as they are. Source: Huang et al., "Deep
-    Networks with Stochastic Depth" (2016), except that the first block is never skipped.
+    Networks with Stochastic Depth" (2016), except that the first block is never skipped. Raises
+    InputError where blocks have no shortcut, so that nothing would be left of a skipped one.
     """
     if isinstance(network, ResNet | WideResNet):
         skips = [module for module in network.modules() if isinstance(module, StochasticDepth)]
+        if p and not skips:
+            message = f"{p:g} skips blocks, which needs their shortcut; model.shortcut is none"
+            raise InputError(f"model.stochastic_depth: {message}")
         for index, skip in enumerate(skips):
             skip.p = p * index / max(1, len(skips) - 1)

@@ -22,6 +22,7 @@ class ResNetShape:
     channels: tuple[int, ...] = (64, 128, 256, 512)
     groups: int = 1
     width_per_group: int = 64
+    bottleneck_width: int | None = None
 
 
 MODELS: dict[str, ResNetShape] = {

@@ -1,16 +1,14 @@
 """The wide residual network of Zagoruyko & Komodakis, "Wide Residual Networks" (2016).
 
 As in the authors' code: norm and ReLU come before each convolution ("pre-activation"), a block that
-changes the shape takes its shortcut after the first of them, convolutions are drawn from He's
-normal distribution (fan-out), and the classifier's bias starts at zero. Dropout and stochastic
-depth begin switched off: see `resray.models.build`.
+changes the shape takes its shortcut after the first of them, and the classifier's bias starts at
+zero. Dropout and stochastic depth begin switched off: see `resray.models.build`.
 """
 
-import torch
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
-from resray.models.blocks import convolution, initialise, keeps_shape
+from resray.models.blocks import convolution, keeps_shape
 
 BASE_CHANNELS = (16, 32, 64)
 
@@ -42,7 +40,8 @@ class WideResNet(nn.Module):
     """WRN-d-k: a 3x3 stem, three stages of (d - 4) / 6 blocks, pooling and a linear classifier.
 
     ``width`` (k) multiplies the stages' 16, 32 and 64 channels; the second and the third stage
-    halve the resolution. Initialised from torch's global generator.
+    halve the resolution. PyTorch's layers draw their own weights: see
+    `resray.models.initialisation`.
     """
 
     def __init__(self, blocks: int, width: int, num_classes: int) -> None:
@@ -55,8 +54,8 @@ class WideResNet(nn.Module):
         self.bn = nn.BatchNorm2d(third)
         self.relu = nn.ReLU(inplace=True)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
         self.fc = nn.Linear(third, num_classes)
-        self.apply(initialise)
         nn.init.zeros_(self.fc.bias)
 
     @property
@@ -68,7 +67,7 @@ class WideResNet(nn.Module):
         """Map float images (n, 3, h, w) to logits (n, num_classes)."""
         x = self.layer3(self.layer2(self.layer1(self.conv1(images))))
         x = self.avgpool(self.relu(self.bn(x)))
-        return self.fc(torch.flatten(x, 1))
+        return self.fc(self.flatten(x))
 
 
 def make_stage(blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:

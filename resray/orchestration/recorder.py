@@ -10,7 +10,7 @@ from typing import Any
 from resray.errors import StorageError
 from resray.results.recovery import kept_beside
 from resray.results.store import ResultStore, now
-from resray.results.summary import seconds_of, summarise
+from resray.results.summary import seconds_of, selection_of, summarise
 from resray.study.expand import PlannedTrial
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import implementation
@@ -106,8 +106,9 @@ class Recorder:
 
     def summary(self, trial_id: str) -> Row:
         """Return what of a trial's row follows from its epochs."""
-        summary = summarise(self.store.epochs(trial_id))
-        if self._row(trial_id).get("exclusive") is False:
+        row = self._row(trial_id)
+        summary = summarise(self.store.epochs(trial_id), selection_of(row))
+        if row.get("exclusive") is False:
             # The counter was that of all who shared the device.
             summary["energy_joules"] = None
         return summary

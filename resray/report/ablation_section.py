@@ -54,13 +54,13 @@ def form_part(results: Results, ablation: Ablation, place: int) -> Html:
 
 
 def form_table(results: Results, ablation: Ablation, id: str) -> Html:
-    ablate = results.study.ablate if results.study else None
-    assert ablate is not None
-    targets = [ablate.target_accuracy, ablation.common_accuracy]
+    study = results.study
+    assert study is not None
+    assert study.ablate is not None
+    changes = study.ablate.changes
+    targets = [study.target_accuracy, ablation.common_accuracy]
     wanted = list(dict.fromkeys(target for target in targets if target is not None))
-    rows = (
-        step_row(ablation, place, ablate.changes, wanted) for place in range(len(ablation.steps))
-    )
+    rows = (step_row(ablation, place, changes, wanted) for place in range(len(ablation.steps)))
     return table(caption(ablation), rows, id=id)
 
 

@@ -32,6 +32,11 @@ chosen among many. The source is the results folder, where a report is of severa
 REPEATED_TEXTS = ("trial_id", "study", "name", "settings")
 """Columns of the epochs with few different texts, a settings' text being longer than a row."""
 
+VALIDATION = "validation"
+"""The split that selects a trial's best epoch, unless it was run as its author did."""
+ON_TEST = "selected on test, as run"
+"""What is said of such a trial beside its name."""
+
 LABEL_KEYS = (
     "source",
     "variant",
@@ -63,6 +68,12 @@ class Group:
     def used(self) -> dict[str, Any]:
         """The settings that have an effect beside the others."""
         return in_use(self.settings)
+
+    @property
+    def selection(self) -> str:
+        """The split that chose the trials' best epochs: test only of what was run as its author
+        did."""
+        return str(self.settings.get("selection", VALIDATION))
 
     @property
     def confirms(self) -> bool:
@@ -250,10 +261,12 @@ def variants_of(row: Row, variants: Variants) -> tuple[str, ...]:
 
 def name_of(row: Row) -> str:
     """Return a trial's name, in brackets the model that stood in for the study's own, and whether
-    it confirms a search."""
+    it confirms a search or was selected on test, as its author did."""
     model = str(row["model"])
     stands_in = any(is_stand_in(text, model) for text in reductions_of(row))
     name = f"{row['name']} ({model})" if stands_in else str(row["name"])
+    if parsed_json(row["recipe"], {}).get("selection", VALIDATION) != VALIDATION:
+        return f"{name} · {ON_TEST}"
     return f"{name} · confirmed" if row["role"] == "confirmation" else name
 
 

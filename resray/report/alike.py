@@ -10,6 +10,8 @@ from resray.report.text import listed
 from resray.study.applicable import in_use
 from resray.study.metrics import COUNTED, OF_DEVICE
 
+OTHER_SELECTION = "not comparable: one is selected on test"
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -20,6 +22,7 @@ class Condition:
 
     checksums: tuple[str, ...]
     test_images: tuple[int, ...]
+    selection: str
     stop_after: int | None
     length: int | None
     """Epochs, where these are not the study's."""
@@ -34,6 +37,7 @@ def condition_of(group: Group) -> Condition:
     return Condition(
         checksums=tuple(map(str, group.distinct("dataset_checksum"))),
         test_images=tuple(group.distinct("test_images")),
+        selection=group.selection,
         stop_after=group.settings.get("stop_after"),
         length=group.settings.get("epochs") if any(map(is_length, texts)) else None,
         reduced=frozenset(
@@ -61,6 +65,8 @@ def obstacles(first: Condition, second: Condition) -> Iterator[str]:
         yield "other data"
     elif first.test_images != second.test_images:
         yield "other test images"
+    if first.selection != second.selection:
+        yield OTHER_SELECTION
     if (first.length, first.stop_after) != (second.length, second.stop_after):
         yield "other length"
     if reduced := first.reduced ^ second.reduced:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from resray.report.aggregate import Group, Results, distinct, reductions_of
+from resray.report.aggregate import VALIDATION, Group, Results, distinct, reductions_of
 from resray.report.comparison import OTHER_DEVICE, comparisons
 from resray.report.lead import Lead
 from resray.report.metrics import few_test_images
@@ -45,14 +45,20 @@ def no_answer(results: Results) -> str:
 
 
 def comparable(groups: Sequence[Group]) -> list[Group]:
-    """Return the largest set of groups that were trained alike; unreduced ones come first."""
+    """Return the largest set of groups that were trained alike; unreduced ones come first, then
+    those that validation selects."""
     alike: dict[tuple[object, ...], list[Group]] = {}
     for group in groups:
         shared = (group.settings.get(name) for name in ("stop_after", "data.checksum"))
-        key = (*cuts(group), *shared)
+        key = (*cuts(group), *shared, group.selection)
         for variant in group.variants:
             alike.setdefault((variant, *key), []).append(group)
-    return max(alike.values(), key=lambda members: (not members[0].reductions, len(members)))
+
+    def preference(members: list[Group]) -> tuple[bool, bool, int]:
+        first = members[0]
+        return not first.reductions, first.selection == VALIDATION, len(members)
+
+    return max(alike.values(), key=preference)
 
 
 def cuts(group: Group) -> list[object]:
@@ -228,6 +234,9 @@ def warnings(results: Results) -> list[str]:
         found.append(join([link, "; trials that were stopped enter no mean."]))
     if early := [group.label for group in results.groups if group.partial]:
         found.append(f"Ended early as asked, so in no mean with complete ones: {listed(early)}.")
+    if on_test := [group.label for group in results.groups if group.selection != VALIDATION]:
+        found.append("As their authors ran them, with the epoch that is best on test, so compared "
+                     f"with no others: {listed(on_test)}.")  # fmt: skip
     if len({min(len(group.finished), 2) for group in results.groups} - {0}) == 2:
         found.append("Configurations with n = 1 have no spread: seed noise is unknown.")
     if few := few_test_images(finished):

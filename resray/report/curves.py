@@ -109,6 +109,8 @@ def panels(
         name: plot.layout(one.title, 360, xaxis=one.axis, yaxis={"hoverformat": ".4~g"})
         for name, one in along.items()
     })  # fmt: skip
+    target = results.study.target_accuracy if results.study else None
+    across = [] if target is None else [target_line(target, places)]
     made: dict[str, list[plot.Trace]] = {}
     for split in SPLITS:
         found = quantities(lines, split)
@@ -117,11 +119,28 @@ def panels(
         plot.Panel(
             choice("quantity", {name: f"{split.capitalize()} {name} ({unit})"
                                 for name, unit in UNITS.items()}),
-            [*drawing.line_traces(quantities(lines, "train"), "train", background=True), *own],
+            [*drawing.line_traces(quantities(lines, "train"), "train", background=True),
+             *across, *own],
             axes,
         )
         for split, own in made.items() if own
     ]  # fmt: skip
+
+
+def target_line(target: float, places: Mapping[str, np.ndarray]) -> plot.Trace:
+    """Return a line across at the accuracy in percent that the study wants reached."""
+    heights = {"accuracy": target, "error": 100 - target, "loss": None}
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "meta": {"helper": True},
+        "x": choice("along", {name: [float(np.nanmin(own)), float(np.nanmax(own))]
+                              for name, own in places.items()}),
+        "y": choice("quantity", {name: [height] * 2 for name, height in heights.items()}),
+        "line": {"color": "@axis", "width": 1.5, "dash": "dashdot"},
+        "hovertemplate": f"target: {target:g} %<extra></extra>",
+        "showlegend": False,
+    }  # fmt: skip
 
 
 def quantities(lines: LineSet, split: str) -> Quantities:
@@ -142,6 +161,10 @@ def caption(results: Results, means: LineSet, along: Mapping[str, Along], most: 
                  "it leaves the other line, the model memorises.")  # fmt: skip
     if (means.selected >= 0).any():
         found.append("Symbols on lines: the epoch that validation selects, for each seed.")
+    if results.study and results.study.target_accuracy is not None:
+        found.append(
+            f"Grey, across: the study's target of {results.study.target_accuracy:g}\u00a0%."
+        )
     found += what_ended_early(results, means)
     if "time" in along and not all(line.exclusive for line in means.lines):
         found.append("Dashed along time: shared machine, times not compared.")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from resray.report.aggregate import Group, Results
+from resray.report.alike import OTHER_SELECTION
 from resray.report.reductions import is_length, setting_of, without_old
 from resray.study.claims import Value
 
@@ -20,6 +21,10 @@ class NotMatchedError(Exception):
     """A claim cannot be tested on what was run; the message says why."""
 
 
+class NotJudgedError(Exception):
+    """The values of a comparison are missing or must not be compared; the message says why."""
+
+
 def reference(value: Value) -> Reference:
     """Return what a value asks for."""
     return value.trial, value.variant
@@ -31,11 +36,15 @@ def matched(results: Results, references: Sequence[Reference]) -> dict[Reference
     Of several configurations of one name those are taken that were all run under one condition:
     unreduced ones before reduced ones, the default variant before others, then those with the most
     seeds, then the newest. Where one reference names a variant, the default one is meant by those
-    that name none. Raises NotMatchedError if a trial is missing or none go together.
+    that name none. Raises NotMatchedError if a trial is missing or none go together, and
+    NotJudgedError if only some are selected on test.
     """
     known = variants(results)
     asked = with_default_variant(references, known)
     pools = {wanted: finished(results, asked[wanted]) for wanted in references}
+    selections = [{group.selection for group in pool} for pool in pools.values()]
+    if not set.intersection(*selections):
+        raise NotJudgedError(OTHER_SELECTION)
     complete = {
         condition: found
         for condition, found in by_condition(pools, asked).items()

@@ -55,8 +55,7 @@ class Reaching:
     @cached_property
     def target(self) -> float | None:
         """The accuracy that the study says is to be reached, if it does."""
-        ablate = self.results.study.ablate if self.results.study else None
-        return ablate.target_accuracy if ablate else None
+        return self.results.study.target_accuracy if self.results.study else None
 
     def thresholds(self, most: int) -> list[float]:
         """Return at most so many round accuracies to reach, and the study's target."""

@@ -9,6 +9,7 @@ from typing import Any
 import pydantic
 
 from resray.errors import InputError
+from resray.study.entries import entries
 from resray.study.layers import merge, recipe_layers
 from resray.study.recipe_spec import Recipe
 from resray.study.source import parse, read_text
@@ -29,18 +30,34 @@ def read_study(path: Path) -> Study | None:
         return None
     try:
         content = parse(read_text(path), str(path)).content
-        return Study.model_validate(with_reasons(content))
+        return Study.model_validate(of_this_version(content))
     except pydantic.ValidationError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not a study file that this resray reads: {reason}") from error
 
 
-def with_reasons(content: Any) -> Any:
+def of_this_version(content: Any) -> Any:
+    """Return a study for an older resray as it is written now."""
+    if not isinstance(content, dict):
+        return content
+    return with_reasons(with_target(content))
+
+
+def with_target(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a study whose target accuracy is the study's own, which was the ablation's."""
+    ablate = content.get("ablate")
+    if not isinstance(ablate, dict) or "target_accuracy" not in ablate:
+        return content
+    changes = {key: value for key, value in ablate.items() if key != "target_accuracy"}
+    return {"target_accuracy": ablate["target_accuracy"], **content, "ablate": changes}
+
+
+def with_reasons(content: dict[str, Any]) -> dict[str, Any]:
     """Return a study whose claims all say how they are tested or why not.
 
     Studies for an older resray gave them an id and a text alone.
     """
-    claims = content.get("claims") if isinstance(content, dict) else None
+    claims = content.get("claims")
     if not isinstance(claims, list):
         return content
     told = [
@@ -71,12 +88,13 @@ def equal_variants(study: Study) -> dict[tuple[str, str], tuple[str, ...]]:
     """
     document = study.model_dump()
     found = {}
-    for index, name in enumerate(study.trial_names):
+    for index, entry in enumerate(entries(document)):
         recipes = {
             variant: normalised(json.dumps(merge(recipe_layers(document, index, variant))))
             for variant in study.variant_names
+            if entry.in_variant(variant)
         }
         for variant, recipe in recipes.items():
             same = tuple(other for other in recipes if recipes[other] == recipe)
-            found[name, variant] = same
+            found[entry.name, variant] = same
     return found

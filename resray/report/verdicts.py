@@ -9,7 +9,7 @@ import numpy as np
 
 from resray.report.aggregate import Group, Results
 from resray.report.margins import HELD_FUNCTIONS, margins, sides
-from resray.report.matching import NotMatchedError, Reference, matched, reference
+from resray.report.matching import NotJudgedError, NotMatchedError, Reference, matched, reference
 from resray.report.metrics import (
     few_test_images,
     foreign_files,
@@ -83,10 +83,6 @@ class Verdict:
     judgements: tuple[Judgement, ...] = ()
 
 
-class NotJudgedError(Exception):
-    """The values of a comparison are missing or must not be compared; the message says why."""
-
-
 def verdicts(results: Results) -> list[Verdict]:
     """Return the verdict on each claim of the study, in its order.
 
@@ -120,14 +116,14 @@ def judge(results: Results, statement: Statement) -> Judgement:
     if later := [value for value in statement.values if not_judged_yet(value)]:
         why = f"{listed(map(str, later))}: not judged yet"
         return Judgement(statement.text, Outcome.NOT_JUDGED, why)
+    groups: Mapping[Reference, Group] = {}
     try:
         groups = matched(results, list(dict.fromkeys(map(reference, statement.values))))
-    except NotMatchedError as error:
-        return Judgement(statement.text, Outcome.NOT_TESTED, str(error))
-    try:
         check_devices(statement, groups)
         check_files(results, statement, groups)
         return measured(results, statement, groups)
+    except NotMatchedError as error:
+        return Judgement(statement.text, Outcome.NOT_TESTED, str(error))
     except NotJudgedError as error:
         labels = tuple(group.label for group in groups.values())
         return Judgement(statement.text, Outcome.NOT_JUDGED, str(error), groups=labels)

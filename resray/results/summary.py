@@ -1,5 +1,6 @@
 """From a trial's epoch rows to the figures in its own row."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,13 +10,13 @@ HOLDING = ("seconds_training", "seconds_evaluating", "seconds_saving")
 """What an epoch, or a trial, holds its device for."""
 
 
-def summarise(epochs: Sequence[Row]) -> Row:
+def summarise(epochs: Sequence[Row], selection: str = "validation") -> Row:
     """Return the columns of the trials table that follow from its epochs, oldest first.
 
-    The best epoch is the first with the highest validation accuracy; where there is no validation
-    split, nothing may be selected and it is the last. Without epochs nothing was measured.
+    The best epoch is the first with the highest accuracy of the split that selects; where there is
+    none, nothing may be selected and it is the last. Without epochs nothing was measured.
     """
-    best, last = (best_epoch(epochs), epochs[-1]) if epochs else ({}, {})
+    best, last = (best_epoch(epochs, selection), epochs[-1]) if epochs else ({}, {})
     training = total(row["seconds_training"] for row in epochs)
     return {
         "epochs_done": last.get("epoch", 0),
@@ -33,12 +34,18 @@ def summarise(epochs: Sequence[Row]) -> Row:
     }
 
 
-def best_epoch(epochs: Sequence[Row]) -> Row:
-    """Return the row with the highest validation accuracy, the first if several have it."""
-    judged = [row for row in epochs if row["validation_accuracy"] is not None]
-    if not judged:
-        return epochs[-1]
-    return max(judged, key=lambda row: (row["validation_accuracy"], -row["epoch"]))
+def selection_of(row: Row) -> str:
+    """Return the split that selects the best epoch of a trials row: validation, but for what was
+    run as its author did."""
+    return str(json.loads(row["recipe"]).get("selection", "validation"))
+
+
+def best_epoch(epochs: Sequence[Row], selection: str) -> Row:
+    """Return the row with the highest accuracy of a split, the first if several have it; the last
+    row where that split was not evaluated."""
+    column = f"{selection}_accuracy"
+    judged = [row for row in epochs if row[column] is not None]
+    return max(judged, key=lambda row: (row[column], -row["epoch"]), default=epochs[-1])
 
 
 def highest(values: Any) -> Any:

@@ -1,15 +1,17 @@
 """What an axis of a search space means, and a few points that together hold a space's values."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
 
 from resray.errors import not_known
-from resray.study.entries import stated_names
+from resray.study.entries import trial_names
 from resray.study.layers import Layer, nested, normalise, recipe_layers
 from resray.study.search_spec import TRIAL_AXIS, Axis, Space
 from resray.study.source import Key
+
+Point = dict[str, Any]
 
 
 def applicable(alternatives: Sequence[Axis], values: Mapping[str, Any]) -> Axis | None:
@@ -37,13 +39,6 @@ def is_same(value: Any, other: Any) -> bool:
     return value == other and isinstance(value, bool) == isinstance(other, bool)
 
 
-def changes_of(name: str, axis: Axis, value: Any) -> dict[str, Any]:
-    """Return what a value of the axis changes in a recipe; nothing for `TRIAL_AXIS`."""
-    if axis.named:
-        return normalise(axis.named[value])
-    return {} if name == TRIAL_AXIS else nested(name, value)
-
-
 def point_layers(
     document: Any, name: str, space: Space, values: Mapping[str, Any], variant: str
 ) -> list[Layer]:
@@ -52,26 +47,20 @@ def point_layers(
     The trial's or base layers under the variant, the space's recipe, then the axes in the file's
     order. Raises LookupError for an axis or a value that the space does not have.
     """
-    layers = _start(document, values.get(TRIAL_AXIS), variant)
+    trial, names = values.get(TRIAL_AXIS), trial_names(document, as_run=False)
+    if trial is not None and trial not in names:
+        raise LookupError(f"{TRIAL_AXIS} {not_known(trial, names)}")
+    layers = recipe_layers(document, None if trial is None else names.index(trial), variant)
     layers.append(Layer(normalise(space.recipe), ("search", "spaces", name, "recipe")))
     for axis_name in values:
         if axis_name not in space.axes:
             raise LookupError(f"axis {not_known(axis_name, space.axes)}")
-    before: dict[str, Any] = {}
+    before: Point = {}
     for axis_name in space.axes:
         if axis_name in values:
             layers.append(_axis_layer(name, space, axis_name, before, values[axis_name]))
             before[axis_name] = values[axis_name]
     return layers
-
-
-def _start(document: Any, trial: Any, variant: str) -> list[Layer]:
-    if trial is None:
-        return recipe_layers(document, None, variant)
-    names = stated_names(document)
-    if trial not in names:
-        raise LookupError(f"{TRIAL_AXIS} {not_known(trial, names)}")
-    return recipe_layers(document, names.index(trial), variant)
 
 
 def _axis_layer(
@@ -86,7 +75,9 @@ def _axis_layer(
     written = values_of(axis)
     if value in written:
         path = (*path, value if axis.named else written.index(value))
-    return Layer(changes_of(axis_name, axis, value), path)
+    if axis.named:
+        return Layer(normalise(axis.named[value]), path)
+    return Layer({} if axis_name == TRIAL_AXIS else nested(axis_name, value), path)
 
 
 def alternative_path(name: str, space: Space, axis_name: str, axis: Axis) -> tuple[Key, ...]:
@@ -103,7 +94,7 @@ def values_of(axis: Axis) -> list[Any]:
     return axis.options or list(axis.bounds)
 
 
-def with_value(values: Mapping[str, Any], name: str, value: Any, space: Space) -> dict[str, Any]:
+def with_value(values: Mapping[str, Any], name: str, value: Any, space: Space) -> Point:
     """Return a point's values with one more, in the order of the space's axes."""
     more = {**values, name: value}
     return {axis: more[axis] for axis in space.axes if axis in more}
@@ -134,93 +125,40 @@ def rounded(axis: Axis, value: float) -> float:
     return min(max(short, low), high)
 
 
-class Pin(NamedTuple):
-    """A value that an axis is to have, of one of its alternatives."""
+def sample_points(space: Space) -> Iterator[tuple[Axis, Any, Point | None]]:
+    """Yield each value of each axis (of a range, both bounds) with a point that has it.
 
-    axis: Axis
-    value: Any
-
-
-Point = dict[str, Any]
-Pins = Mapping[str, Pin]
-
-
-def covering_points(space: Space) -> Iterator[Point]:
-    """Yield points in which each value (of a range, both bounds) occurs beside the others' first
-    ones, then points for the pairs of values that have not met in these."""
-    pins = [
-        (name, Pin(axis, value))
-        for name, alternatives in space.axes.items()
-        for axis in alternatives
-        for value in values_of(axis)
-    ]
-    met: set[frozenset[str]] = set()
-    yield from _noted((first_point(space, dict([pin])) for pin in pins), met)
-    for turn, pair in enumerate(combinations(pins, 2)):
-        wanted = dict(pair)
-        if len(wanted) == 2 and not _meetings({name: pin.value for name, pin in pair}) <= met:
-            # The others' values turn, so that a point holds many new pairs.
-            yield from _noted([first_point(space, wanted, turn)], met)
-
-
-def _noted(points: Iterable[Point | None], met: set[frozenset[str]]) -> Iterator[Point]:
-    """Pass on the points that there are, and note which values meet in them."""
-    for point in points:
-        if point is not None:
-            met |= _meetings(point)
-            yield point
-
-
-def _meetings(point: Point) -> set[frozenset[str]]:
-    told = [f"{name}={value!r}" for name, value in point.items()]
-    return {frozenset(pair) for pair in combinations(told, 2)}
-
-
-def first_point(space: Space, pins: Pins, turn: int = 0) -> Point | None:
-    """Return a point that has the pinned values; None where there is none.
-
-    The other axes have their first value, or ``turn`` values further; those that decide whether a
-    pinned one applies have one that lets it.
+    The other axes have their first value, or the one that lets this axis apply; None where no point
+    has it. Each point that is trained is checked when it is planned.
     """
-    axes = list(space.axes.items())
-    return next(_completed(axes, {}, pins, deciding(space, pins), turn), None)
+    for name, alternatives in space.axes.items():
+        for axis in alternatives:
+            for value in values_of(axis):
+                yield axis, value, _point_with(space, name, axis, value)
 
 
-def deciding(space: Space, names: Iterable[str]) -> set[str]:
-    """Return the axes on which, at any remove, it depends whether these axes apply."""
-    found: set[str] = set()
-    left = list(names)
-    while left:
-        conditions = {other for axis in space.axes[left.pop()] for other in axis.when}
-        left += conditions - found
-        found |= conditions
-    return found
+def _point_with(space: Space, name: str, axis: Axis, value: Any) -> Point | None:
+    deciding = _deciding(space, axis)
+    choices = [[v for each in space.axes[one] for v in values_of(each)] for one in deciding]
+    for chosen in product(*choices):
+        wanted = {**dict(zip(deciding, chosen, strict=True)), name: value}
+        point: Point = {}
+        for other, alternatives in space.axes.items():
+            applies = applicable(alternatives, point)
+            if other == name and applies is not axis:
+                break
+            if applies is not None:
+                point[other] = wanted.get(other, values_of(applies)[0])
+        else:
+            return point
+    return None
 
 
-def _completed(
-    axes: Sequence[tuple[str, Sequence[Axis]]],
-    values: Point,
-    pins: Pins,
-    tried: set[str],
-    turn: int,
-) -> Iterator[Point]:
-    """Yield the points that begin with these values; of the axes ``tried``, with every value."""
-    if not axes:
-        yield values
-        return
-    (name, alternatives), *rest = axes
-    axis = applicable(alternatives, values)
-    for value in _candidates(axis, pins.get(name), turn)[: None if name in tried else 1]:
-        more = values if axis is None else {**values, name: value}
-        yield from _completed(rest, more, pins, tried, turn)
-
-
-def _candidates(axis: Axis | None, pin: Pin | None, turn: int) -> list[Any]:
-    """Return the values that an axis may take; of one that does not apply, a single None."""
-    if pin is not None:
-        return [pin.value] if axis is pin.axis else []
-    if axis is None:
-        return [None]
-    values = values_of(axis)
-    start = turn % len(values)
-    return values[start:] + values[:start]
+def _deciding(space: Space, axis: Axis) -> list[str]:
+    """Return the axes on which, at any remove, it depends whether this one applies."""
+    found: list[str] = []
+    for other in axis.when:
+        for alternative in space.axes[other]:
+            found += _deciding(space, alternative)
+        found.append(other)
+    return list(dict.fromkeys(found))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from resray.study.recipe_spec import Data
+from resray.study.data_spec import Data, Embedded
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ EMBEDDED = DatasetSize(5_000, 1_000, 10, 32)
 """Embedded images where a recipe says nothing else; a fifth as many for test as for training."""
 
 
-def embedded_size(data: Data) -> DatasetSize:
+def embedded_size(data: Embedded) -> DatasetSize:
     """Return what embedded images are made of as ``data`` has them."""
     train = EMBEDDED.train if data.images is None else data.images
     return DatasetSize(
@@ -36,4 +36,4 @@ def embedded_size(data: Data) -> DatasetSize:
 
 def dataset_size(data: Data) -> DatasetSize | None:
     """Return what a recipe's dataset is made of; None for a folder, which has to be opened."""
-    return embedded_size(data) if data.name == "embedded" else CIFAR.get(data.name)
+    return embedded_size(data) if isinstance(data, Embedded) else CIFAR.get(data.name)

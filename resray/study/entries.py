@@ -14,7 +14,7 @@ from math import prod
 from typing import Any
 
 from resray.study.source import Key
-from resray.study.strict import Misplaced
+from resray.study.strict import Misplaced, as_list
 
 ABLATION_FORMS = ("chain", "add", "remove")
 PLAIN, FULL = "plain", "full"
@@ -29,12 +29,17 @@ class Entry:
     """One trial: its name, and the places in the study file that change its recipe, in order."""
 
     name: str
+    place: tuple[Key, ...]
+    """What the name follows from."""
     paths: tuple[tuple[Key, ...], ...] = ()
     """Of mappings in the file."""
     changes: tuple[tuple[str, Any], ...] = ()
     """Dotted keys and values of a grid's point."""
-    as_run: bool = False
-    """Whether it is one of ``as_run``."""
+
+    @property
+    def as_run(self) -> bool:
+        """Whether it is one of ``as_run``."""
+        return self.place[0] == "as_run"
 
     def in_variant(self, variant: str) -> bool:
         """Whether the variant has this trial: as-run ones have a variant of their own."""
@@ -53,27 +58,22 @@ class Step:
 
 
 def entries(document: Any) -> list[Entry]:
-    """Return a study's trials, from the raw or validated content of its file.
+    """Return a study's trials, from the raw or validated content of its file, as-run ones last.
 
     Parts that are not what they should be are passed over: validation reports them. Raises
     Misplaced where there are too many.
     """
     return [
         *_listed(document, "trials"),
-        *_ablation_entries(document),
-        *_grid_entries(document),
+        *_of_ablation(document.get("ablate")),
+        *_of_grid(document.get("grid")),
         *_listed(document, "as_run"),
     ]
 
 
-def trial_names(document: Any) -> list[str]:
-    """Return the names of all trials of a study."""
-    return [entry.name for entry in entries(document)]
-
-
-def stated_names(document: Any) -> list[str]:
-    """Return the names of the trials that are none of ``as_run``."""
-    return [entry.name for entry in entries(document) if not entry.as_run]
+def trial_names(document: Any, *, as_run: bool = True) -> list[str]:
+    """Return the names of a study's trials, with those of ``as_run`` or without."""
+    return [entry.name for entry in entries(document) if as_run or not entry.as_run]
 
 
 def ablation_steps(changes: list[str], form: str) -> list[Step]:
@@ -102,45 +102,40 @@ def _name(applied: Sequence[str], changes: Sequence[str]) -> str:
     return "+".join((PLAIN, *applied))
 
 
-def _listed(document: Any, key: str) -> list[Entry]:
-    trials = document.get(key) if isinstance(document, Mapping) else None
-    if not isinstance(trials, list | tuple):
-        return []
-    names = [entry.get("name") if isinstance(entry, Mapping) else None for entry in trials]
-    return [
-        Entry(name if isinstance(name, str) else "", ((key, index, "recipe"),), (), key == "as_run")
-        for index, name in enumerate(names)
-    ]
+def _listed(document: Mapping[str, Any], key: str) -> list[Entry]:
+    trials = document.get(key)
+    found = []
+    for index, entry in enumerate(trials if isinstance(trials, list | tuple) else ()):
+        name = entry.get("name") if isinstance(entry, Mapping) else None
+        text = name if isinstance(name, str) else ""
+        found.append(Entry(text, (key, index, "name"), ((key, index, "recipe"),)))
+    return found
 
 
-def _ablation_entries(document: Any) -> list[Entry]:
-    ablate = document.get("ablate") if isinstance(document, Mapping) else None
+def _of_ablation(ablate: Any) -> list[Entry]:
     changes = ablate.get("changes") if isinstance(ablate, Mapping) else None
     if not isinstance(changes, Mapping):
         return []
-    assert isinstance(ablate, Mapping)
-    forms = ablate.get("forms", ABLATION_FORMS)
-    forms = forms if isinstance(forms, list | tuple) else [forms]
     names = [str(name) for name in changes]
     if len(names) > MOST_CHANGES:
         raise Misplaced(("ablate", "changes"), f"more than {MOST_CHANGES} changes")
-    steps = [
-        step for form in forms if form in ABLATION_FORMS for step in ablation_steps(names, form)
+    forms = [
+        form for form in as_list(ablate.get("forms", ABLATION_FORMS)) if form in ABLATION_FORMS
     ]
+    steps = {step.name: step for form in forms for step in ablation_steps(names, form)}
     return [
-        Entry(step.name, tuple(("ablate", "changes", change) for change in step.applied))
-        for step in {step.name: step for step in steps}.values()
+        Entry(name, ("ablate",), tuple(("ablate", "changes", each) for each in step.applied))
+        for name, step in steps.items()
     ]
 
 
-def _grid_entries(document: Any) -> list[Entry]:
-    grid = document.get("grid") if isinstance(document, Mapping) else None
+def _of_grid(grid: Any) -> list[Entry]:
     if not isinstance(grid, Mapping) or not all(isinstance(v, list) for v in grid.values()):
         return []
     if prod(map(len, grid.values())) > MOST_TRIALS:
         raise Misplaced(("grid",), f"more than {MOST_TRIALS:,} trials")
     points = (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
-    return [Entry(point_name(point), (), tuple(point.items())) for point in points]
+    return [Entry(point_name(point), ("grid",), (), tuple(point.items())) for point in points]
 
 
 def point_name(values: Mapping[str, Any]) -> str:

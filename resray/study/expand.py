@@ -7,9 +7,9 @@ from functools import partial
 
 from resray.errors import InputError, unknown
 from resray.models.table import require_trust
-from resray.study.entries import ablation_steps, entries
+from resray.study.entries import AS_RUN, ablation_steps, entries
 from resray.study.layers import Layer, merge, recipe_layers
-from resray.study.mistakes import validated
+from resray.study.mistakes import as_mistake, validated
 from resray.study.overrides import (
     QUICK,
     data_layers,
@@ -20,7 +20,7 @@ from resray.study.overrides import (
     without_phases,
 )
 from resray.study.recipe_spec import Recipe
-from resray.study.recipes import rescale
+from resray.study.recipes import only_as_run, rescale
 from resray.study.reductions import reductions
 from resray.study.spec import Study
 
@@ -73,12 +73,10 @@ def expand(study: Study, options: Options) -> list[PlannedTrial]:
     ``--epochs`` and limits, ``--set``. Raises `InputError` for an option that is wrong or that
     leaves two trials with the same recipe.
     """
-    variant = chosen_variant(study, options)
-    seeds = chosen_seeds(study, options)
+    variant, seeds = chosen_variant(study, options), chosen_seeds(study, options)
     planned: list[PlannedTrial] = []
-    for index in _selected(study, options, variant):
+    for index, name in _selected(study, options, variant):
         own = Recipe.model_validate(merge(recipe_layers(study.document, index, variant)))
-        name = study.trial_names[index]
         planned += plan_trials(study, name, own, options, variant=variant, seeds=seeds)
     _refuse_equal_trials(planned)
     return planned
@@ -118,19 +116,21 @@ def matching(names: Sequence[str], globs: Sequence[str], option: str) -> list[st
     for glob in globs:
         if not any(fnmatchcase(name, glob) for name in names):
             raise InputError(unknown(option, glob, names))
-    wanted = globs or ("*",)
-    return [name for name in names if any(fnmatchcase(name, glob) for glob in wanted)]
+    return [name for name in names if any(fnmatchcase(name, glob) for glob in globs or ("*",))]
 
 
-def _selected(study: Study, options: Options, variant: str) -> list[int]:
-    every = entries(study.document)
-    names = [entry.name for entry in every if entry.in_variant(variant)]
-    chosen = set(matching(names, options.select, "--select"))
+def _selected(study: Study, options: Options, variant: str) -> list[tuple[int, str]]:
+    every = [
+        (index, entry.name)
+        for index, entry in enumerate(entries(study.document))
+        if entry.in_variant(variant)
+    ]
+    chosen = set(matching([name for _, name in every], options.select, "--select"))
     if options.ablate:
         chosen &= _ablation_names(study, options.ablate)
     if not chosen:
         raise InputError("--ablate and --select together leave no trial; leave out one of them")
-    return [index for index, entry in enumerate(every) if entry.name in chosen]
+    return [(index, name) for index, name in every if name in chosen]
 
 
 def _ablation_names(study: Study, forms: tuple[str, ...]) -> set[str]:
@@ -160,7 +160,10 @@ def plan_trials(
     not trusted.
     """
     layers = _option_layers(study, own, options, searched)
-    recipe = validated(Recipe, merge(layers), partial(mistake_message, layers))
+    merged = merge(layers)
+    recipe = validated(Recipe, merged, partial(mistake_message, layers))
+    for mistake in () if variant == AS_RUN else only_as_run(merged):
+        raise InputError(mistake_message(layers, as_mistake(mistake)))
     require_trust(recipe.model.name, options.trusted, f"{study.name}, {name}: model.name")
     stop_after = _stop_after(options, recipe, name)
     quick = [layer for layer in layers if layer.label == QUICK]
@@ -209,11 +212,9 @@ def _refuse_equal_trials(planned: list[PlannedTrial]) -> None:
     """Refuse trials with one recipe and seed: their results would be the same file."""
     names: dict[tuple[str, int], str] = {}
     for trial in planned:
-        key = (trial.recipe.model_dump_json(), trial.seed)
-        if key in names:
-            first = names[key]
+        first = names.setdefault((trial.recipe.model_dump_json(), trial.seed), trial.name)
+        if first != trial.name:
             raise InputError(
                 f"{first} and {trial.name} have the same recipe with these options; "
                 f"choose one of them with --select"
             )
-        names[key] = trial.name

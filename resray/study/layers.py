@@ -10,23 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from resray.models.table import is_outside, is_wide
-from resray.study.applicable import (
-    OPTIMIZER_OPTIONS,
-    SCHEDULE_OPTIONS,
-    SHAPE_OPTIONS,
-    without_foreign,
-)
 from resray.study.entries import entries
 from resray.study.source import Key
-
-# What is named, with the name that it has where a recipe says none.
-_NAMED = {"model": None, "data": None, "optimizer": "sgd", "schedule": "cosine"}
-# Of `model`: what a WideResNet has, and what belongs to one network only.
-_OF_WIDE = {"dropout", "stochastic_depth", "initialisation", "classifier_initialisation"}
-_OF_ONE_MODEL = {"arguments", *SHAPE_OPTIONS}
-# Keys of `data` that say something about one dataset and are wrong for another one.
-_OF_ONE_DATASET = {"mean", "std", "classes", "images"}
+from resray.study.unions import UNIONS, renamed
 
 
 @dataclass(frozen=True)
@@ -56,25 +42,24 @@ def recipe_layers(document: Any, index: int | None, variant: str) -> list[Layer]
     Without an index these are the layers of no trial: the base recipe, and what the variant changes
     in all of them. The name of no variant (the default one is none) leaves the trial as it is.
     """
-    layers = [Layer(section(document, "recipe"), ("recipe",))]
-    paths: list[tuple[Key, ...]] = [("variants", variant, "recipe")]
+    paths: list[tuple[Key, ...]] = [("recipe",)]
+    grid: list[Layer] = []
+    of_variant: list[tuple[Key, ...]] = [("variants", variant, "recipe")]
     if index is not None:
-        found = entries(document)
-        if index >= len(found):
-            return layers
-        entry = found[index]
-        layers += [Layer(section(document, *path), path) for path in entry.paths]
-        layers += [Layer(nested(key, value), ("grid", key)) for key, value in entry.changes]
-        paths.append(("variants", variant, "trials", entry.name))
-    if isinstance(variant, str):
-        layers += [Layer(section(document, *path), path) for path in paths]
+        entry = entries(document)[index]
+        paths += entry.paths
+        grid = [Layer(nested(key, value), ("grid", key)) for key, value in entry.changes]
+        of_variant.append(("variants", variant, "trials", entry.name))
+    listed, varied = (
+        [Layer(section(document, *path), path) for path in each] for each in (paths, of_variant)
+    )
+    layers = [*listed, *grid, *varied]
     return [layer for layer in layers if layer.changes or layer.path == ("recipe",)]
 
 
 def nested(dotted_key: Any, value: Any) -> dict[str, Any]:
     """Return ``{"optimizer": {"lr": 0.1}}`` for ``optimizer.lr``, shorthands written out."""
-    keys = str(dotted_key).split(".")
-    for key in reversed(keys):
+    for key in reversed(str(dotted_key).split(".")):
         value = {key: value}
     return normalise(value)
 
@@ -89,11 +74,10 @@ def merge(layers: Iterable[Layer]) -> dict[str, Any]:
 
 def normalise(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Write shorthands such as ``model: resnet18`` out as ``{name: ...}``."""
-    long = dict(changes)
-    for key in ("model", "data", "loader"):
-        if isinstance(long.get(key), str):
-            long[key] = {"name": long[key]}
-    return long
+    return {
+        key: {"name": value} if key in UNIONS and isinstance(value, str) else value
+        for key, value in changes.items()
+    }
 
 
 def flatten(nested: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
@@ -132,30 +116,15 @@ def _depth(changes: Any, path: Sequence[Key]) -> int:
 
 def _apply(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     kept = dict(base)
-    for group, default in _NAMED.items():
-        before, name = section(base, group), section(changes, group).get("name")
+    for part, (_, default) in UNIONS.items():
+        before, name = section(base, part), section(changes, part).get("name")
         if before and isinstance(name, str) and name != before.get("name", default):
-            kept[group] = _kept(group, before, name)
+            kept[part] = renamed(part, before, name)
     merged = deep_merge(kept, changes)
     if "phases" in changes and isinstance(merged["phases"], Mapping):
         # A setting's ranges belong together: those of a later layer take their place.
         merged["phases"] = {**section(base, "phases"), **section(changes, "phases")}
     return merged
-
-
-def _kept(group: str, values: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return what still holds of a group's values when another network, dataset ... takes over."""
-    if group == "optimizer":
-        return without_foreign(values, name, OPTIMIZER_OPTIONS)
-    if group == "schedule":
-        return without_foreign(values, name, SCHEDULE_OPTIONS)
-    if group == "data":
-        able = set() if name == "embedded" else set(values) - _OF_ONE_DATASET
-    elif is_outside(name):
-        able = set()
-    else:
-        able = _OF_WIDE if is_wide(name) else set(values) - _OF_ONE_MODEL
-    return {key: value for key, value in values.items() if key in able}
 
 
 def deep_merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,7 +133,6 @@ def deep_merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     for key, value in changes.items():
         before = merged.get(key)
         if isinstance(before, Mapping) and isinstance(value, Mapping):
-            merged[key] = deep_merge(before, value)
-        else:
-            merged[key] = value
+            value = deep_merge(before, value)
+        merged[key] = value
     return merged

@@ -1,5 +1,6 @@
 """Finding a study file and reading it, with every mistake reported by its line."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,17 @@ from typing import Any
 import resray
 from resray.errors import InputError, unknown
 from resray.files import user_path
-from resray.study.entries import entries
+from resray.study.data_spec import Data
+from resray.study.entries import Entry, entries
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
-from resray.study.mistakes import Mistake, dotted, mistakes_in, unknown_key
-from resray.study.phases import check_ranges
-from resray.study.recipe_spec import Data, Recipe
-from resray.study.search_mistakes import recipe_mistakes_of_search
+from resray.study.mistakes import Mistake, as_mistake, dotted, mistakes_in
+from resray.study.recipe_spec import Recipe
+from resray.study.recipes import only_as_run
+from resray.study.search_mistakes import mistakes_of_search
 from resray.study.source import Key, Source, parse, read_text
 from resray.study.spec import Study
 from resray.study.strict import Misplaced
+from resray.study.unions import unknown_key
 from resray.study.whole import mistakes_of_the_whole
 
 
@@ -36,7 +39,12 @@ def load_study(name_or_path: str) -> Study:
     path = _find(name_or_path)
     inside = path.is_absolute() and path.is_relative_to(Path.cwd())
     place = path.relative_to(Path.cwd()) if inside else path
-    return _validate(parse(read_text(path), str(place)))
+    source = parse(read_text(path), str(place))
+    if not isinstance(source.content, dict):
+        raise InputError(f"{place}:1: a study is a mapping of keys to values")
+    if found := _mistakes(source.content):
+        raise InputError(_report(source, found))
+    return Study.model_validate(source.content)
 
 
 def study_text(name_or_path: str) -> str:
@@ -57,23 +65,20 @@ def _find(name_or_path: str) -> Path:
     return files[name_or_path]
 
 
-def _validate(source: Source) -> Study:
-    content = source.content
-    if not isinstance(content, dict):
-        raise InputError(f"{source.place}:1: a study is a mapping of keys to values")
+def _mistakes(content: dict[Any, Any]) -> list[Mistake]:
+    """Return everything that is wrong; what does not fit together also where values are wrong."""
     try:
-        entries(content)
+        every = entries(content)
     except Misplaced as error:
-        raise InputError(_report(source, [_as_mistake(error)])) from error
-    # What does not fit together is looked for also where single values are wrong.
-    mistakes = [*mistakes_in(Study, content), *map(_as_mistake, mistakes_of_the_whole(content))]
-    mistakes += _recipe_mistakes(content) + _quick_mistakes(content) + _assumed_mistakes(content)
-    mistakes += recipe_mistakes_of_search(content)
-    # Whether a change does anything shows in complete recipes only.
-    mistakes = mistakes or _idle_changes(content)
-    if mistakes:
-        raise InputError(_report(source, mistakes))
-    return Study.model_validate(content)
+        return [as_mistake(error)]
+    return [
+        *mistakes_in(Study, content),
+        *map(as_mistake, mistakes_of_the_whole(content)),
+        *(_of_recipes(content, every) if isinstance(content.get("recipe"), dict) else ()),
+        *_of_quick(content, every),
+        *_of_named_keys(content),
+        *mistakes_of_search(content),
+    ]
 
 
 def _report(source: Source, mistakes: list[Mistake]) -> str:
@@ -81,117 +86,74 @@ def _report(source: Source, mistakes: list[Mistake]) -> str:
     for mistake in mistakes:
         line, _ = source.find(mistake.path)
         shown = f"{dotted(source.find(mistake.shown)[1])}: " if mistake.shown else ""
-        # The same mistake of the base recipe comes up in each of its trials, and what only the
-        # whole shows is looked for twice.
+        # The same mistake of the base recipe comes up in each of its trials.
         lines[f"{source.place}:{line}: {shown}{mistake.message}"] = line
     return "\n".join(sorted(lines, key=lambda text: lines[text]))
 
 
-def _recipe_mistakes(document: dict[Any, Any]) -> list[Mistake]:
+def _of_recipes(document: dict[Any, Any], every: list[Entry]) -> list[Mistake]:
     """Validate the complete recipe of every trial, alone and under every variant."""
-    base = document.get("recipe")
-    count = len(entries(document)) if isinstance(base, dict) else 0
     found: list[Mistake] = []
-    for variant in ("", *section(document, "variants")):
-        for index in range(count):
-            found += _check(recipe_layers(document, index, variant), index)
-    return _gather_missing(found, count)
-
-
-def _check(layers: list[Layer], index: int) -> list[Mistake]:
-    recipe = merge(layers)
-    mistakes = mistakes_in(Recipe, recipe) + _phase_mistakes(recipe)
-    return [_in_document(layers, index, mistake) for mistake in mistakes]
-
-
-def _phase_mistakes(recipe: dict[str, Any]) -> list[Mistake]:
-    """Find gaps between phases also where other mistakes keep the whole from being checked."""
-    epochs, found = recipe.get("epochs"), []
-    for setting, table in section(recipe, "phases").items():
-        if type(epochs) is not int or not isinstance(table, dict):
-            continue
-        try:
-            check_ranges(setting, table, epochs)
-        except Misplaced as error:
-            found.append(_as_mistake(error))
+    lacking: dict[Key, set[int]] = {}
+    for index, entry in enumerate(every):
+        for variant in ("", *section(document, "variants")):
+            layers = recipe_layers(document, index, variant)
+            for mistake in _of_recipe(layers, as_run=entry.as_run):
+                if mistake.missing and len(mistake.path) == 1:
+                    lacking.setdefault(mistake.path[0], set()).add(index)
+                else:
+                    found.append(_in_document(layers, mistake))
+    for key, trials in lacking.items():
+        # What every trial lacks is missing in the base recipe.
+        owners = [("recipe",)] if len(trials) == len(every) else [every[i].paths[0] for i in trials]
+        found += [Mistake((*owner, key), (*owner, key), "is missing") for owner in owners]
     return found
 
 
-def _as_mistake(error: Misplaced) -> Mistake:
-    return Mistake(error.path, error.path, str(error))
+def _of_recipe(layers: list[Layer], *, as_run: bool = False) -> list[Mistake]:
+    recipe = merge(layers)
+    found = mistakes_in(Recipe, recipe)
+    return found if as_run else [*found, *map(as_mistake, only_as_run(recipe))]
 
 
-def _in_document(layers: list[Layer], index: int, mistake: Mistake) -> Mistake:
-    """Lead a recipe's mistake to the layer that made it; what no layer has, its trial lacks."""
+def _in_document(layers: list[Layer], mistake: Mistake) -> Mistake:
+    """Lead a recipe's mistake to the layer that made it."""
     start = layer_at_fault(layers, mistake.path).path
     if start[0] == "grid":
         return replace(mistake, path=start, shown=start)
-    if mistake.missing and len(mistake.path) == 1:
-        start = ("trials", index, "recipe")
     return replace(mistake, path=start + mistake.path, shown=start + mistake.shown)
 
 
-def _gather_missing(mistakes: list[Mistake], trials: int) -> list[Mistake]:
-    """Report a key that every trial lacks once, at the base recipe."""
-    lacking: dict[Key, set[Key]] = {}
-    for mistake in mistakes:
-        if _lacks_a_key(mistake):
-            lacking.setdefault(mistake.path[3], set()).add(mistake.path[1])
-    everywhere = [key for key, lacks in lacking.items() if len(lacks) == trials]
-    kept = [each for each in mistakes if not _lacks_a_key(each) or each.path[3] not in everywhere]
-    return kept + [Mistake(("recipe", key), ("recipe", key), "is missing") for key in everywhere]
-
-
-def _lacks_a_key(mistake: Mistake) -> bool:
-    """Whether it is a top-level key of a recipe: ``trials[0].recipe.model``."""
-    return mistake.missing and mistake.path[0] == "trials" and len(mistake.path) == 4
-
-
-def _quick_mistakes(document: dict[Any, Any]) -> list[Mistake]:
+def _of_quick(document: dict[Any, Any], every: list[Entry]) -> Iterator[Mistake]:
     """Check what ``--quick`` changes, on the first trial."""
-    quick = Layer(section(document, "quick", "recipe"), ("quick", "recipe"))
-    layers = [*recipe_layers(document, 0, ""), quick]
-    found = [each for each in _check(layers, 0) if each.path[0] == "quick"]
-    data = section(merge(layers), "data")
-    replaced = {"embedded": {"name": "embedded"}, "real": data}
-    for key, base in replaced.items():
-        start: tuple[Key, ...] = ("quick", key)
-        changes = section(document, *start)
+    own = recipe_layers(document, 0 if every else None, "")
+    layers = [*own, Layer(section(document, "quick", "recipe"), ("quick", "recipe"))]
+    for mistake in _of_recipe(layers):
+        placed = _in_document(layers, mistake)
+        if placed.path[0] == "quick":
+            yield placed
+    for key, base in {
+        "embedded": {"name": "embedded"},
+        "real": section(merge(own), "data"),
+    }.items():
+        changes = section(document, "quick", key)
         for mistake in mistakes_in(Data, {**base, **changes}):
             if not mistake.path or mistake.path[0] in changes:
-                found.append(
-                    replace(mistake, path=start + mistake.path, shown=start + mistake.shown)
-                )
-    return found
+                start = ("quick", key)
+                yield replace(mistake, path=start + mistake.path, shown=start + mistake.shown)
 
 
-def _assumed_mistakes(document: dict[Any, Any]) -> list[Mistake]:
-    """Find reasons for settings that neither a recipe nor a study has."""
-    found = []
-    for setting in map(str, section(document, "assumed")):
-        keys = setting.split(".")
-        kind = Study if keys[0] in Study.model_fields else Recipe
-        if wrong := unknown_key(kind, keys, ["ablate"]):
-            depth, message = wrong
-            found.append(Mistake(("assumed", setting), ("assumed", *keys[:depth]), message))
-    return found
-
-
-def _idle_changes(document: dict[Any, Any]) -> list[Mistake]:
-    """Find changes of an ablation that change neither the plain nor the full recipe."""
-    changes = section(document, "ablate", "changes")
-    plain = Layer(section(document, "recipe"))
-    found = []
-    for name, change in changes.items():
-        others = [Layer(other) for key, other in changes.items() if key != name]
-        if _does_nothing(change, [plain]) and _does_nothing(change, [plain, *others]):
-            path = ("ablate", "changes", name)
-            found.append(Mistake(path, path, "changes nothing in the recipe"))
-    return found
-
-
-def _does_nothing(change: dict[str, Any], layers: list[Layer]) -> bool:
-    before, after = merge(layers), merge([*layers, Layer(change)])
-    if mistakes_in(Recipe, before) or mistakes_in(Recipe, after):
-        return False
-    return Recipe.model_validate(before) == Recipe.model_validate(after)
+def _of_named_keys(document: dict[Any, Any]) -> Iterator[Mistake]:
+    """Find keys in ``assumed`` and ``taken`` that neither a recipe nor a study has."""
+    named: list[tuple[tuple[Key, ...], str]] = [
+        (("assumed", key), str(key)) for key in section(document, "assumed")
+    ]
+    for source in section(document, "sources"):
+        taken = section(document, "sources", source).get("taken")
+        for index, key in enumerate(taken if isinstance(taken, list) else ()):
+            named.append((("sources", source, "taken", index), str(key)))
+    for place, text in named:
+        keys = text.split(".")
+        if wrong := unknown_key(Study if keys[0] in Study.model_fields else Recipe, keys):
+            shown = (*place[:-1], *keys[: wrong[0]]) if place[0] == "assumed" else place
+            yield Mistake(place, shown, wrong[1])

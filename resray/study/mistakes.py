@@ -1,21 +1,21 @@
 """What pydantic found wrong, said in our words: the value, the place, the valid choices."""
 
 import re
-import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from resray.errors import InputError, not_known
 from resray.study.source import Key
 from resray.study.strict import Misplaced
+from resray.study.unions import bare, child_type, is_union, members
 
 _LONGEST_VALUE = 60
 
-Part = TypeVar("Part", bound=BaseModel)
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -36,61 +36,95 @@ def dotted(path: Sequence[Key]) -> str:
     return text.removeprefix(".")
 
 
-def mistakes_in(model: type[BaseModel], content: Any) -> list[Mistake]:
-    """Validate content as ``model`` and return what is wrong in it."""
+def as_mistake(error: Misplaced) -> Mistake:
+    """Return a mistake that was raised."""
+    return Mistake(error.path, error.path, str(error))
+
+
+def mistakes_in(kind: Any, content: Any) -> list[Mistake]:
+    """Validate content as ``kind``, a model or a union of them, and return what is wrong in it."""
     try:
-        model.model_validate(content)
+        TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
-        return find_mistakes(model, error)
+        return find_mistakes(kind, error)
     return []
 
 
 def validated(kind: type[Part], content: Any, told: Callable[[Mistake], str]) -> Part:
     """Return content as ``kind``; raise `InputError` with what ``told`` makes of each mistake."""
     try:
-        return kind.model_validate(content)
+        return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
         raise InputError("\n".join(map(told, find_mistakes(kind, error)))) from error
 
 
-def find_mistakes(model: type[BaseModel], error: ValidationError) -> list[Mistake]:
-    """Translate the errors of validating ``model``, one for each value at fault."""
+def find_mistakes(kind: Any, error: ValidationError) -> list[Mistake]:
+    """Translate the errors of validating ``kind``, one for each value at fault."""
     found: dict[tuple[Key, ...], Mistake] = {}
     for detail in error.errors(include_url=False):
-        path, kind = _locate(model, detail)
-        # Each member of a union reports the value on its own: say once what all of them admit.
-        message = _describe_wrong(detail["input"], kind) if path in found else None
-        mistake = _translate(model, detail, path, kind)
-        found[path] = Mistake(path, path, message) if message else mistake
+        mistake = _translate(detail, _located(kind, detail))
+        # Each member of a union of plain values reports on its own: say once what all admit.
+        several = found.get(mistake.path)
+        if several is not None:
+            message = _describe_wrong(detail["input"], _located(kind, detail).kind)
+            mistake = Mistake(several.path, several.shown, message)
+        found[mistake.path] = mistake
     return list(found.values())
 
 
-def _locate(model: type[BaseModel], detail: ErrorDetails) -> tuple[tuple[Key, ...], Any]:
-    """Return an error's path without pydantic's own marks (union members, a mapping's key), and the
-    type there."""
-    kind: Any = model
-    path: list[Key] = []
+@dataclass(frozen=True)
+class _Place:
+    path: tuple[Key, ...]
+    kind: Any
+    """The type there."""
+    union: Any = None
+    """The union of models of which the last key's owner is a member, and its tag."""
+    tag: str = ""
+
+
+def _located(kind: Any, detail: ErrorDetails) -> _Place:
+    """Return an error's place without pydantic's own marks: union members, a mapping's key."""
+    place = _Place((), bare(kind))
     for key in detail["loc"]:
-        child = None if key == "[key]" else child_type(kind, key)
+        if member := dict(members(place.kind)).get(str(key)):
+            place = _Place(place.path, member, place.kind, str(key))
+            continue
+        child = None if key == "[key]" else child_type(place.kind, key)
         if child is None and detail["type"] != "extra_forbidden":
             break
-        path.append(key)
-        kind = kind if child is None else child
-    return tuple(path), kind
+        if child is None:
+            return _Place((*place.path, key), place.kind, place.union, place.tag)
+        place = _Place((*place.path, key), child)
+    return place
 
 
-def _translate(
-    model: type[BaseModel], detail: ErrorDetails, path: tuple[Key, ...], kind: Any
-) -> Mistake:
-    if detail["type"] == "extra_forbidden":
-        return Mistake(path, path[:-1], not_known(path[-1], kind.model_fields))
-    if detail["type"] == "missing":
-        return Mistake(path, path, "is missing", missing=True)
-    if detail["type"] == "value_error":
-        cause = detail["ctx"]["error"]
-        path = path + (cause.path if isinstance(cause, Misplaced) else ())
-        return Mistake(path, path, str(cause))
-    return Mistake(path, path, _say(detail, kind))
+def _translate(detail: ErrorDetails, place: _Place) -> Mistake:
+    match detail["type"]:
+        case "extra_forbidden":
+            return _unknown(place)
+        case "missing":
+            return Mistake(place.path, place.path, "is missing", missing=True)
+        case "union_tag_not_found":
+            path = (*place.path, "name")
+            return Mistake(path, path, "is missing", missing=True)
+        case "union_tag_invalid":
+            path = (*place.path, "name")
+            name = detail["input"]["name"]
+            return Mistake(path, path, not_known(name, dict(members(place.kind))))
+        case "value_error":
+            cause = detail["ctx"]["error"]
+            path = place.path + (cause.path if isinstance(cause, Misplaced) else ())
+            return Mistake(path, path, str(cause))
+    return Mistake(place.path, place.path, _say(detail, place.kind))
+
+
+def _unknown(place: _Place) -> Mistake:
+    """Return what is wrong with a key that its owner does not have, but others may."""
+    *owner, key = place.path
+    able = [tag for tag, model in members(place.union) if key in model.model_fields]
+    if able:
+        return Mistake(place.path, place.path, f"only {' or '.join(able)} has it, not {place.tag}")
+    return Mistake(place.path, tuple(owner), not_known(key, place.kind.model_fields))
 
 
 def _say(detail: ErrorDetails, kind: Any) -> str:
@@ -116,9 +150,9 @@ def _describe_wrong(value: Any, kind: Any) -> str:
 
 
 def _describe(kind: Any) -> str:
-    kind = _bare(kind)
-    if get_origin(kind) in (Union, types.UnionType):
-        return " or ".join(_describe(member) for member in get_args(kind))
+    kind = bare(kind)
+    if is_union(kind):
+        return " or ".join(dict.fromkeys(map(_describe, get_args(kind))))
     if get_origin(kind) is Literal:
         return " or ".join(map(repr, get_args(kind)))
     simple = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
@@ -132,43 +166,3 @@ def _short(value: Any) -> str:
         return "true (as YAML reads yes and on)" if value else "false (as YAML reads no and off)"
     text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
-
-
-def _bare(kind: Any) -> Any:
-    """Strip annotations and the None of an optional value."""
-    if get_origin(kind) is Annotated:
-        return _bare(get_args(kind)[0])
-    if get_origin(kind) in (Union, types.UnionType):
-        members = [member for member in get_args(kind) if member is not type(None)]
-        return _bare(members[0]) if len(members) == 1 else Union[tuple(members)]  # noqa: UP007
-    return kind
-
-
-def child_type(kind: Any, key: Key) -> Any:
-    """Return the type that a key or index leads to, or None where it leads nowhere."""
-    kind = _bare(kind)
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        field = kind.model_fields.get(str(key))
-        return _bare(field.annotation) if field else None
-    members = get_args(kind)
-    if get_origin(kind) is dict:
-        return _bare(members[1])
-    if get_origin(kind) is list or (get_origin(kind) is tuple and members[-1] is Ellipsis):
-        return _bare(members[0])
-    if get_origin(kind) is tuple and isinstance(key, int) and key < len(members):
-        return _bare(members[key])
-    return None
-
-
-def unknown_key(kind: Any, keys: Sequence[str], first: Sequence[str]) -> tuple[int, str] | None:
-    """Return the depth of the first key that leads nowhere from a type, and what is wrong with it.
-
-    ``first`` are what could stand at depth 0 beside the type's own. None: all lead somewhere.
-    """
-    for depth, key in enumerate(keys):
-        child = child_type(kind, key)
-        if child is None:
-            choices = [*getattr(kind, "model_fields", ()), *([] if depth else first)]
-            return depth, not_known(key, choices) if choices else f"has no {key!r} in it"
-        kind = child
-    return None

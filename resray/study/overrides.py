@@ -5,10 +5,11 @@ from functools import partial
 from typing import Any
 
 from resray.errors import InputError
+from resray.study.data_spec import Data
 from resray.study.datasets import CIFAR
 from resray.study.layers import Layer, flatten, layer_at_fault, leaves, merge, nested, section
 from resray.study.mistakes import Mistake, dotted, validated
-from resray.study.recipe_spec import Data, Model
+from resray.study.model_spec import Model
 from resray.study.source import parse
 from resray.study.spec import Study
 

@@ -14,15 +14,13 @@ setting follow each other without gap or overlap, from epoch 1 to the last.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from resray.errors import not_known
 from resray.study.layers import deep_merge, flatten, nested
-from resray.study.mistakes import dotted, find_mistakes
+from resray.study.mistakes import dotted, mistakes_in
 from resray.study.strict import Misplaced
 
 if TYPE_CHECKING:
@@ -44,24 +42,31 @@ SETTINGS = (
 _RANGE = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
 
 
-def check_phases(recipe: "Recipe") -> None:
-    """Raise Misplaced for an unknown setting, a wrong range, a gap, or a value that is wrong."""
+def mistakes_of_phases(recipe: "Recipe") -> Iterator[Misplaced]:
+    """Yield an unknown setting, wrong ranges, gaps, and values that are wrong."""
     for setting, table in recipe.phases.items():
         if setting not in SETTINGS and setting.split(".")[0] not in ("augmentation", "mixing"):
-            raise Misplaced(("phases", setting), not_known(setting, SETTINGS))
-        check_ranges(setting, table, recipe.epochs)
+            yield Misplaced(("phases", setting), not_known(setting, SETTINGS))
+            continue
+        yield from _mistakes_of_ranges(setting, table, recipe.epochs)
         for text, value in table.items():
-            _check_value(recipe, setting, text, value)
+            for mistake in mistakes_in(type(recipe), _changed(recipe, nested(setting, value))):
+                message = f"{dotted(mistake.shown)}: {mistake.message}"
+                yield Misplaced(("phases", setting, text), message)
 
 
-def epoch_range(text: str) -> tuple[int, int] | None:
-    """Return first and last epoch of ``41-70`` (or ``7``), or None if it is no range."""
+def epoch_range(text: str) -> tuple[int, int]:
+    """Return first and last epoch of ``41-70`` (or ``7``); (0, 0) if it is no range."""
     match = _RANGE.fullmatch(str(text).strip())
     if not match:
-        return None
-    first = int(match[1])
-    last = int(match[2] or first)
-    return (first, last) if 1 <= first <= last else None
+        return 0, 0
+    first, last = int(match[1]), int(match[2] or match[1])
+    return (first, last) if 1 <= first <= last else (0, 0)
+
+
+def recipe_at(recipe: "Recipe", epoch: int) -> "Recipe":
+    """Return the recipe with the values that hold in ``epoch`` (from 1), and no phases."""
+    return _recipe_at(type(recipe), recipe.model_dump_json(), epoch) if recipe.phases else recipe
 
 
 @lru_cache(maxsize=256)
@@ -70,26 +75,21 @@ def _recipe_at(kind: "type[Recipe]", text: str, epoch: int) -> "Recipe":
     changes: dict[str, Any] = {}
     for setting, table in recipe.phases.items():
         for span, value in table.items():
-            first, last = epoch_range(span) or (0, 0)
+            first, last = epoch_range(span)
             if first <= epoch <= last:
                 changes = deep_merge(changes, nested(setting, value))
-    return _with(recipe, changes)
+    return kind.model_validate(_changed(recipe, changes))
 
 
-def recipe_at(recipe: "Recipe", epoch: int) -> "Recipe":
-    """Return the recipe with the values that hold in ``epoch`` (from 1), and no phases."""
-    return (
-        recipe if not recipe.phases else _recipe_at(type(recipe), recipe.model_dump_json(), epoch)
-    )
+def _changed(recipe: "Recipe", changes: Mapping[str, Any]) -> dict[str, Any]:
+    return deep_merge({**recipe.model_dump(), "phases": {}}, changes)
 
 
 def settings_in_force(recipe: "Recipe", epoch: int) -> dict[str, Any]:
     """Return every setting that may change by epoch, by dotted key, with its value in ``epoch``."""
     flat = flatten(recipe_at(recipe, epoch))
     return {
-        key: value
-        for key, value in flat.items()
-        if any(key == setting or key.startswith(f"{setting}.") for setting in SETTINGS)
+        key: flat[key] for key in flat if f"{key}.".startswith(tuple(f"{s}." for s in SETTINGS))
     }
 
 
@@ -105,9 +105,8 @@ def rescale_phases(
 
 def _rescale_table(table: Mapping[str, Any], before: int, epochs: int) -> dict[str, Any]:
     scaled, first = {}, 1
-    for text, value in sorted(table.items(), key=lambda entry: epoch_range(entry[0]) or (0, 0)):
-        _, last = epoch_range(text) or (0, 0)
-        end = rescaled_epoch(last, before, epochs)
+    for text, value in sorted(table.items(), key=lambda entry: epoch_range(entry[0])):
+        end = rescaled_epoch(epoch_range(text)[1], before, epochs)
         if end >= first:
             scaled[f"{first}-{end}"] = value
             first = end + 1
@@ -121,52 +120,36 @@ def rescaled_epoch(epoch: int, before: int, epochs: int) -> int:
 
 def boundaries(phases: Mapping[str, Mapping[str, Any]]) -> list[int]:
     """Return the epochs, in order, after which some setting changes."""
-    ends = [
-        sorted((epoch_range(text) or (0, 0))[1] for text in table)[:-1] for table in phases.values()
-    ]
+    ends = [sorted(epoch_range(text)[1] for text in table)[:-1] for table in phases.values()]
     return sorted({end for table in ends for end in table})
 
 
-def check_ranges(setting: str, table: Mapping[str, Any], epochs: int) -> None:
-    """Raise Misplaced unless a setting's ranges cover ``epochs`` epochs, each of them once."""
+def _mistakes_of_ranges(setting: str, table: Mapping[str, Any], epochs: int) -> Iterator[Misplaced]:
+    """Yield what keeps a setting's ranges from covering ``epochs`` epochs, each of them once."""
+    place = ("phases", setting)
     if not table:
-        raise Misplaced(("phases", setting), "has no phase; write ranges of epochs such as 1-40")
-    spans = []
+        yield Misplaced(place, "has no phase; write ranges of epochs such as 1-40")
+        return
     for text in table:
-        span = epoch_range(text)
-        if span is None:
+        if epoch_range(text) == (0, 0):
             message = f"{text!r} is no range of epochs; write 1-40, or 7 for a single one"
-            raise Misplaced(("phases", setting, text), message)
-        spans.append((span, text))
+            yield Misplaced((*place, text), message)
+            return
     expected = 1
-    for (first, last), text in sorted(spans):
+    for (first, last), text in sorted((epoch_range(text), text) for text in table):
         if first > expected:
-            raise Misplaced(("phases", setting, text), _no_value(expected, first - 1))
+            yield Misplaced((*place, text), _no_value(expected, first - 1))
         if first < expected:
-            message = f"epoch {first} has two values"
-            raise Misplaced(("phases", setting, text), message)
+            yield Misplaced((*place, text), f"epoch {first} has two values")
         expected = last + 1
-    if expected != epochs + 1:
-        end = expected - 1
-        beyond = f"ends at epoch {end}, but the recipe has {epochs} epochs"
-        wish = _no_value(expected, epochs) if end < epochs else beyond
-        raise Misplaced(("phases", setting), wish)
+    if expected <= epochs:
+        yield Misplaced(place, _no_value(expected, epochs))
+    if expected > epochs + 1:
+        message = f"ends at epoch {expected - 1}, but the recipe has {epochs} epochs"
+        yield Misplaced(place, message)
 
 
 def _no_value(first: int, last: int) -> str:
     if first == last:
         return f"epoch {first} has no value"
     return f"epochs {first} to {last} have no value"
-
-
-def _check_value(recipe: "Recipe", setting: str, text: str, value: Any) -> None:
-    try:
-        _with(recipe, nested(setting, value))
-    except ValidationError as error:
-        mistake = find_mistakes(type(recipe), error)[0]
-        message = f"{dotted(mistake.shown)}: {mistake.message}"
-        raise Misplaced(("phases", setting, text), message) from None
-
-
-def _with(recipe: "Recipe", changes: Mapping[str, Any]) -> "Recipe":
-    return type(recipe).model_validate(deep_merge({**recipe.model_dump(), "phases": {}}, changes))

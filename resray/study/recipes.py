@@ -2,16 +2,26 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from resray.study.layers import flatten
+from resray.study.optimizer_spec import Part, SequencePart
+from resray.study.optimizer_spec import Sequence as ScheduleSequence
 from resray.study.phases import rescale_phases, rescaled_epoch
-from resray.study.recipe_spec import Recipe, SchedulePart, SequencePart
+from resray.study.recipe_spec import Recipe
+from resray.study.strict import Misplaced, Named
+from resray.study.unions import without_defaults
 
-Part = TypeVar("Part", bound=SchedulePart)
+AnyPart = TypeVar("AnyPart", bound=Named)
+
+
+def only_as_run(recipe: Mapping[str, Any]) -> Iterator[Misplaced]:
+    """Yield what a recipe has that only trials of ``as_run`` may have."""
+    if recipe.get("selection") == "test":
+        yield Misplaced(("selection",), "'test' is for trials of `as_run` alone (validation)")
 
 
 def trial_id(
@@ -51,8 +61,10 @@ def implementation(recipe: Recipe, own_code: str | None) -> str | None:
     ``2`` stands for recipes that resray's first version trained otherwise: a warm-up from 0 had a
     first step at rate 0, and fp16 took over what lay in memory where the first step overflowed.
     """
-    parts = recipe.schedule.parts or (recipe.schedule,)
-    warms_from_zero = any(part.warmup_epochs and not part.warmup_start for part in parts)
+    parts = getattr(recipe.schedule, "parts", (recipe.schedule,))
+    warms_from_zero = any(
+        getattr(part, "warmup_epochs", 0) and not part.warmup_start for part in parts
+    )
     changed = "2" if warms_from_zero or recipe.precision == "fp16" else None
     return " ".join(filter(None, (changed, own_code))) or None
 
@@ -75,7 +87,7 @@ def is_of_code(row: Mapping[str, Any], own_code: str | None) -> bool:
 def recorded_recipe(row: Mapping[str, Any]) -> Recipe | None:
     """Return the recipe of a trials row; None if it is not one of this version."""
     try:
-        return Recipe.model_validate_json(row["recipe"] or "")
+        return Recipe.stored(row["recipe"] or "")
     except ValidationError:
         return None
 
@@ -87,19 +99,18 @@ def rescale(recipe: Recipe, epochs: int) -> Recipe:
     """
     if epochs == recipe.epochs:
         return recipe
-    factor = epochs / recipe.epochs
-    parts = _rescaled_parts(recipe.schedule.parts, recipe.epochs, epochs)
-    changes = {
-        "epochs": epochs,
-        "schedule": _rescaled(recipe.schedule, factor).model_copy(update={"parts": parts}),
-        "phases": rescale_phases(recipe.phases, recipe.epochs, epochs),
-    }
+    schedule = recipe.schedule
+    if isinstance(schedule, ScheduleSequence):
+        parts = _rescaled_parts(schedule.parts, recipe.epochs, epochs)
+        schedule = schedule.model_copy(update={"parts": parts})
+    else:
+        schedule = _rescaled(schedule, epochs / recipe.epochs)
+    phases = rescale_phases(recipe.phases, recipe.epochs, epochs)
+    changes = {"epochs": epochs, "schedule": schedule, "phases": phases}
     return recipe.model_copy(update=changes)
 
 
-def _rescaled_parts(
-    parts: Sequence[SequencePart], before: int, epochs: int
-) -> tuple[SequencePart, ...]:
+def _rescaled_parts(parts: Sequence[Part], before: int, epochs: int) -> tuple[SequencePart, ...]:
     """Return the parts with their ends in proportion; one left without an epoch falls out."""
     kept: list[SequencePart] = []
     start = own_start = 0
@@ -107,23 +118,25 @@ def _rescaled_parts(
         own_end = part.until or before
         end = rescaled_epoch(own_end, before, epochs)
         if end > start:
-            # Ends are rounded: with its share of the part a warm-up stays below the part's length.
-            warmup = part.warmup_epochs * (end - start) / (own_end - own_start)
-            changes = {"until": None if end == epochs else end, "warmup_epochs": warmup}
+            changes: dict[str, Any] = {"until": None if end == epochs else end}
+            if warmup := getattr(part, "warmup_epochs", 0):
+                # Ends are rounded: with its share of the part it stays below the part's length.
+                changes["warmup_epochs"] = warmup * (end - start) / (own_end - own_start)
             kept.append(_rescaled(part, epochs / before).model_copy(update=changes))
             start = end
         own_start = own_end
     return tuple(kept)
 
 
-def _rescaled(part: Part, factor: float) -> Part:
-    return part.model_copy(
-        update={
-            "warmup_epochs": part.warmup_epochs * factor,
-            "milestones": tuple(epoch * factor for epoch in part.milestones),
-            "period": part.period and part.period * factor,
-        }
-    )
+def _rescaled(part: AnyPart, factor: float) -> AnyPart:
+    """Return a schedule with what it counts in epochs in proportion."""
+    keys = ["warmup_epochs"] + ["period", "length"] * (getattr(part, "unit", "") == "epochs")
+    changes: dict[str, Any] = {
+        key: value * factor for key in keys if (value := getattr(part, key, None))
+    }
+    if milestones := getattr(part, "milestones", ()):
+        changes["milestones"] = tuple(epoch * factor for epoch in milestones)
+    return part.model_copy(update=changes)
 
 
 def differences(
@@ -140,22 +153,13 @@ def differences(
 
 
 def written(value: Any) -> str:
-    """Return a recipe's value as it may stand in a study file.
-
-    Of a schedule's part, only what is not at its default.
-    """
+    """Return a recipe's value as it may stand in a study file; of a part of a schedule, only what
+    is not at its default."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(written(item) for item in value)}]"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {written(item)}' for key, item in own(value).items())}}}"
+        changed = without_defaults("schedule", value) if "name" in value else value
+        return f"{{{', '.join(f'{key}: {written(item)}' for key, item in changed.items())}}}"
     if isinstance(value, bool):
         return str(value).lower()
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def own(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schedule's part without what is at its default."""
-    default = SequencePart().model_dump(mode="json")
-    return {
-        key: item for key, item in part.items() if key == "name" or item != default.get(key, ...)
-    }

@@ -15,8 +15,7 @@ from resray.study.claims import check_statement
 from resray.study.entries import AS_RUN, trial_names
 from resray.study.metrics import EPOCH_METRICS, METRICS, TRIAL_METRICS
 from resray.study.search_spec import Search
-from resray.study.strict import NUMBER, Count, Finite, Misplaced, Name, Seed, Strict
-from resray.study.whole import DEFAULT_VARIANT, mistakes_of_the_whole
+from resray.study.strict import Count, Finite, Misplaced, Name, Percent, Seed, Strict, as_list
 
 GridValues = Annotated[list[Any], Field(min_length=1)]
 
@@ -51,11 +50,6 @@ class Variant(Strict):
     trials: dict[str, dict[str, Any]] = {}
 
 
-def as_list(value: Any) -> Any:
-    """Let a single value stand for a list of one."""
-    return value if isinstance(value, list | tuple) else [value]
-
-
 AblationForm = Literal["chain", "add", "remove"]
 AblationForms = Annotated[list[AblationForm], BeforeValidator(as_list), Field(min_length=1)]
 
@@ -71,8 +65,6 @@ class Ablate(Strict):
     each taken from the full one."""
     changes: Annotated[dict[Name, dict[str, Any]], Field(min_length=2)]
     """Each change's name, and what it changes in the recipe."""
-    target_accuracy: Annotated[float, Field(gt=0, le=100), NUMBER] | None = None
-    """Test accuracy in percent to which the time is given for each step."""
 
 
 class CheckpointPolicy(Strict):
@@ -122,6 +114,7 @@ class Published(Strict):
     not_comparable: Annotated[str, Field(min_length=1)] | None = None
     """Why the figure must not be compared with ours, where its protocol alone forbids it."""
     source: str
+    """A name of the study's ``sources``, or in words where it has none."""
 
     @field_validator("metric")
     @classmethod
@@ -148,17 +141,12 @@ class Claim(Strict):
     untested: str | None = None
     """Why no comparison can test it."""
 
-    @field_validator("check")
-    @classmethod
-    def checks_can_be_read(cls, check: list[str]) -> list[str]:
-        for index, text in enumerate(check):
+    def mistakes(self) -> Iterator[Misplaced]:
+        for index, text in enumerate(self.check):
             try:
                 check_statement(text)
             except ValueError as error:
-                raise Misplaced((index,), str(error)) from None
-        return check
-
-    def mistakes(self) -> Iterator[Misplaced]:
+                yield Misplaced(("check", index), str(error))
         if bool(self.check) == (self.untested is not None):
             yield Misplaced((), "needs `check`, or `untested` with the reason, and not both")
 
@@ -183,12 +171,12 @@ class Study(Strict):
     exclusive: bool = False
     """One trial at a time has the device (on CPU: the machine) to itself, so that times compare."""
     checkpoints: CheckpointPolicy = CheckpointPolicy()
-    default_variant: str = DEFAULT_VARIANT
+    default_variant: str = "standard"
     """The name of the base recipe among the variants."""
     default_description: str = ""
     variants: dict[str, Variant] = {}
-    target_accuracy: Annotated[float, Field(gt=0, le=100), NUMBER] | None = None
-    """Test accuracy in percent to which the time is given, and which curves show."""
+    target_accuracy: Percent | None = None
+    """Accuracy in percent to which the time is given, and which curves show."""
     sources: dict[Name, Source] = {}
     seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
     quick: Quick = Quick()
@@ -213,6 +201,3 @@ class Study(Strict):
     def variant_names(self) -> list[str]:
         """The study's variants, the default one first."""
         return [self.default_variant, *self.variants, *([AS_RUN] if self.as_run else [])]
-
-    def mistakes(self) -> Iterator[Misplaced]:
-        return mistakes_of_the_whole(self.document)

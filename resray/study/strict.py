@@ -1,6 +1,7 @@
 """What study files are made of: bounded numbers, and models that refuse what they do not know."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -24,6 +25,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), NUMBER]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), NUMBER]
 Fraction = Annotated[float, Field(ge=0, le=1), NUMBER]
 Share = Annotated[float, Field(ge=0, lt=1), NUMBER]
+Percent = Annotated[float, Field(gt=0, le=100), NUMBER]
 Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT), NUMBER]
 Size = Annotated[int, Field(ge=0, le=LARGEST_COUNT), NUMBER]
 Seed = Annotated[int, Field(ge=0, lt=2**32), NUMBER]
@@ -43,6 +45,14 @@ class Misplaced(ValueError):
         self.path = path
 
 
+class Mistakes(ValueError):
+    """Several of them at once."""
+
+    def __init__(self, found: list[Misplaced]) -> None:
+        super().__init__("; ".join(map(str, found)))
+        self.found = found
+
+
 class Strict(BaseModel):
     """Base of all parts of a study: unknown keys are refused, values do not change."""
 
@@ -50,35 +60,37 @@ class Strict(BaseModel):
 
     @model_validator(mode="after")
     def fits_together(self) -> Self:
-        """Raise the first of the `mistakes`."""
-        for mistake in self.mistakes():
-            raise mistake
+        """Raise the `mistakes`, if there are any."""
+        if found := list(self.mistakes()):
+            raise Mistakes(found)
         return self
 
     def mistakes(self) -> Iterator[Misplaced]:
         """Yield what is wrong between values of which each is what it should be."""
         yield from ()
 
-    def differs(self, keys: Iterable[str]) -> list[str]:
-        """Return those of ``keys`` whose value is not the default."""
-        fields = type(self).model_fields
-        return [key for key in keys if getattr(self, key) != fields[key].default]
 
-    def only_with(self, keys: Iterable[str], where: str) -> Iterator[Misplaced]:
-        """Yield those of ``keys`` that are set, which mean something in ``where`` only."""
-        for key in self.differs(keys):
-            yield Misplaced((key,), f"only {where} has it, not {getattr(self, 'name', 'this')}")
+class Named(Strict):
+    """Base of the members of a union, which their names tell apart."""
 
-    def only_those_of(self, options: Mapping[str, tuple[str, ...]]) -> Iterator[Misplaced]:
-        """Yield the options that are set and that, by this table, others have but not this."""
-        for key, names in options.items():
-            if key in type(self).model_fields and getattr(self, "name", "") not in names:
-                yield from self.only_with([key], " or ".join(names))
+    name: str
 
 
-def name_shorthand(value: Any) -> Any:
-    """Let ``model: resnet18`` stand for ``model: {name: resnet18}``."""
-    return {"name": value} if isinstance(value, str) else value
+def named(default: str | None = None) -> BeforeValidator:
+    """Let a union's value be its name alone (``model: resnet18``), or lack the default name."""
+    return BeforeValidator(partial(_with_name, default))
+
+
+def _with_name(default: str | None, value: Any) -> Any:
+    if isinstance(value, str):
+        return {"name": value}
+    lacks = default is not None and isinstance(value, Mapping) and "name" not in value
+    return {"name": default, **value} if lacks else value
+
+
+def as_list(value: Any) -> Any:
+    """Let a single value stand for a list of one."""
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def first_mistake(error: ValidationError) -> str:

@@ -123,9 +123,10 @@ class CheckpointFolder:
         if checkpoint["finished"]:
             self.previous.unlink(missing_ok=True)
 
-    def save_metrics(self, records: Sequence[dict[str, Any]]) -> None:
-        """Write the records, once the checkpoint is there that holds them."""
-        write_json(self.metrics, {"summary": summarise(records), "records": records})
+    def save_metrics(self, records: Sequence[dict[str, Any]], selection: str) -> None:
+        """Write the records and, with the best epoch by the split that selects, their summary, once
+        the checkpoint is there that holds them."""
+        write_json(self.metrics, {"summary": summarise(records, selection), "records": records})
 
     def _keeps(self, epoch: int) -> bool:
         every = self.policy.every

@@ -17,7 +17,7 @@ from resray.data.loader import EvalLoader, TrainLoader
 from resray.data.per_image import PerImageLoader
 from resray.data.sources import Images
 from resray.data.splits import Splits
-from resray.errors import DataError
+from resray.errors import DataError, InputError
 from resray.results.recovery import kept_beside
 from resray.study.phases import recipe_at
 from resray.study.recipe_spec import Recipe
@@ -32,7 +32,7 @@ from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate
 from resray.training.parts import build_parts
 from resray.training.schedules import plateau_factor
-from resray.training.stopping import ending_of, is_best_so_far, validation_accuracies
+from resray.training.stopping import ending_of, is_best_so_far, selecting_accuracies
 
 
 class Trainer:
@@ -51,7 +51,13 @@ class Trainer:
         checkpoints: CheckpointFolder | None = None,
         evaluate_test: bool = True,
     ) -> None:
-        """Build everything that training takes; without ``evaluate_test``, test is left alone."""
+        """Build everything that training takes; without ``evaluate_test``, test is left alone.
+
+        Raises InputError where the recipe selects on test and test is left alone.
+        """
+        if recipe.selection == "test" and not evaluate_test:
+            raise InputError("selection: test needs test, which this training leaves alone (use "
+                             "validation)")  # fmt: skip
         check_device_options(recipe, context.device)
         self.recipe, self.context, self.seed = recipe, context, seed
         self.splits = splits
@@ -71,6 +77,7 @@ class Trainer:
             "batch_size": self.recipe.batch_size,
             "seed": self.seed,
             "augmentation": self.recipe.augmentation,
+            "shuffle": self.recipe.loader.shuffle,
             **self._loading(),
         }
         loader = self.recipe.loader
@@ -163,7 +170,7 @@ class Trainer:
     def _train(self, epoch: int) -> Record:
         schedule = self.recipe.schedule
         is_plateau = schedule.name == "plateau"
-        accuracies = validation_accuracies(self.records)
+        accuracies = selecting_accuracies(self.recipe, self.records)
         return TrainingEpoch(
             recipe_at(self.recipe, epoch),
             self.parts,
@@ -171,7 +178,9 @@ class Trainer:
             self.context,
             seed=self.seed,
             epoch=epoch,
-            plateau=plateau_factor(schedule, accuracies) if is_plateau else 1.0,
+            plateau=plateau_factor(schedule, self.recipe.optimizer.lr, accuracies)
+            if is_plateau
+            else 1.0,
         ).run()
 
     def _evaluate(self, epoch: int) -> Record:
@@ -198,7 +207,7 @@ class Trainer:
             network,
             loader,
             device=self.context.device,
-            precision=self.precision,
+            precision="fp32" if self.recipe.eval_precision == "fp32" else self.precision,
             world_size=self.context.world_size,
         )
         require_finite(split, loss, epoch)
@@ -209,9 +218,9 @@ class Trainer:
         if self.checkpoints is None or self.context.rank > 0:
             return
         began = time.perf_counter()
-        self.checkpoints.save(self._checkpoint(), is_best=is_best_so_far(self.records))
+        self.checkpoints.save(self._checkpoint(), is_best=is_best_so_far(self.recipe, self.records))
         self.records[-1]["seconds_saving"] = time.perf_counter() - began
-        self.checkpoints.save_metrics(self.records)
+        self.checkpoints.save_metrics(self.records, self.recipe.selection)
 
     def _checkpoint(self) -> Checkpoint:
         return {

@@ -4,7 +4,7 @@ Steps are optimizer steps: with gradient accumulation, one for several batches.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,11 +14,16 @@ from resray.study.recipe_spec import Schedule, SchedulePart
 
 HIGH_MOMENTUM, LOW_MOMENTUM = 0.95, 0.85
 """Between these OneCycle moves the momentum: the defaults of torch's OneCycleLR."""
+EPS = 1e-8
+"""A plateau's reduction by less than this is none: the default of torch's ReduceLROnPlateau."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a training is within the schedule that is in force."""
+    """Where a training is within the schedule that is in force.
+
+    Where the rate changes by epoch, an epoch counts as one step.
+    """
 
     part: SchedulePart
     step: int
@@ -27,54 +32,83 @@ class Position:
     epochs: int
     """Of the part."""
 
+    def in_steps(self, span: float) -> float:
+        """Return a length or period of the part, which is in its unit, in steps."""
+        return span if self.part.unit == "steps" else span * self.steps_per_epoch
+
     @property
-    def steps(self) -> int:
-        """All steps of the part."""
-        return self.epochs * self.steps_per_epoch
+    def steps(self) -> float:
+        """The steps that cosine, linear or onecycle is made for: its length, or all there are."""
+        length = self.part.length
+        return self.epochs * self.steps_per_epoch if length is None else self.in_steps(length)
 
 
-def position(schedule: Schedule, *, step: int, steps_per_epoch: int, epochs: int) -> Position:
-    """Return the part of a schedule that ``step`` (0 is the training's first) falls in."""
+def spans(schedule: Schedule, epochs: int) -> Iterator[tuple[SchedulePart, int, int]]:
+    """Yield each part of a schedule with the epochs done before it and at its end."""
+    if schedule.name != "sequence":
+        yield schedule, 0, epochs
+        return
     first = 0
     for part in schedule.parts:
         last = part.until or epochs
-        if step < last * steps_per_epoch:
-            within = step - first * steps_per_epoch
-            return Position(part, within, steps_per_epoch, last - first)
+        yield part, first, last
         first = last
-    return Position(schedule, step, steps_per_epoch, epochs)
+
+
+def position(schedule: Schedule, *, step: int, steps_per_epoch: int, epochs: int) -> Position:
+    """Return where in a schedule ``step`` is (0 is the training's first); beyond the training's
+    end it is in the last part."""
+    parts = list(spans(schedule, epochs))
+    reached = (span for span in parts if step < span[2] * steps_per_epoch)
+    part, first, last = next(reached, parts[-1])
+    within = step - first * steps_per_epoch
+    if part.name != "plateau" and part.interval == "epoch":
+        return Position(part, within // steps_per_epoch, 1, last - first)
+    return Position(part, within, steps_per_epoch, last - first)
 
 
 def learning_rate_factor(place: Position, plateau: float = 1.0) -> float:
     """Return the factor of the optimizer's lr at a step.
 
-    A linear warm-up, if any, comes first: its k-th of n steps has k / n of the way from 0 to the
-    peak, or (k - 1) / n of the way from where it starts above 0. ``plateau`` is what
-    `plateau_factor` gives for the epochs so far: of the plateau schedule it is the factor, others
-    do not look at it. Cosine, with and without restarts: Loshchilov & Hutter, "SGDR" (2016);
-    onecycle: Smith & Topin, "Super-Convergence" (2017), as in torch.
+    A linear warm-up, if any, comes first (`warmed_up`). ``plateau`` is what `plateau_factor` gives
+    for the epochs so far: of the plateau schedule it is the factor, others do not look at it.
+    Cosine, with and without restarts: Loshchilov & Hutter, "SGDR" (2016); beyond its length it
+    rises and falls again, as torch's CosineAnnealingLR does. Onecycle: Smith & Topin,
+    "Super-Convergence" (2017), as in torch.
     """
     part = place.part
+    if part.name == "plateau":
+        return plateau
+    if part.name == "onecycle":
+        return one_cycle(place, part.start, 1.0, part.end)
     warmup = part.warmup_epochs * place.steps_per_epoch
-    if place.step < warmup:
-        # A step at rate 0 would be none. Of a part of a step at the end the rate is the peak's.
-        step = place.step if part.warmup_start else min(place.step + 1, warmup)
-        return part.warmup_start + (1 - part.warmup_start) * step / warmup
+    # Where a scheduler is stepped after each batch, its successor's first rate is never set.
+    held = part.warmup_end != 1 and 0 < math.ceil(warmup) == place.step
+    if place.step < warmup or held:
+        return warmed_up(part, place.step - held, warmup)
     if part.name == "constant":
         return 1.0
     if part.name == "step":
         epoch = place.step / place.steps_per_epoch
         return part.gamma ** sum(epoch >= milestone for milestone in part.milestones)
-    if part.name == "onecycle":
-        return one_cycle(place, part.start, 1.0, part.end)
-    if part.name == "plateau":
-        return plateau
     if part.name == "cosine_restarts":
-        done = restarted(part, place.step - warmup, place.steps_per_epoch)
+        done = restarted(place, place.step - warmup)
     else:
         done = (place.step - warmup) / (place.steps - warmup)
-    remaining = 1 - done if part.name == "linear" else (1 + math.cos(math.pi * done)) / 2
+    linear = part.name == "linear"
+    remaining = max(1 - done, 0) if linear else (1 + math.cos(math.pi * done)) / 2
     return part.end + (1 - part.end) * remaining
+
+
+def warmed_up(part: SchedulePart, step: int, warmup: float) -> float:
+    """Return the factor at a step of a warm-up of ``warmup`` steps.
+
+    Its k-th of n steps has k / n of the way from 0 to where the warm-up leads, or (k - 1) / n of
+    the way from where it starts above 0.
+    """
+    # A step at rate 0 would be none. Of a part of a step at the end the rate is the last one's.
+    reached = step if part.warmup_start else min(step + 1, warmup)
+    return part.warmup_start + (part.warmup_end - part.warmup_start) * reached / warmup
 
 
 def momentum_at(place: Position) -> float | None:
@@ -85,7 +119,8 @@ def momentum_at(place: Position) -> float | None:
 
 
 def one_cycle(place: Position, start: float, middle: float, end: float) -> float:
-    """Return the value on two halves of a cosine, from start to middle and on to end.
+    """Return the value on two halves of a cosine, from start to middle and on to end, where it
+    stays.
 
     The turn is one step before the share ``rise`` of the steps, which may be between two, and the
     end is the last step: so does torch's OneCycleLR.
@@ -93,7 +128,7 @@ def one_cycle(place: Position, start: float, middle: float, end: float) -> float
     turn, last = place.part.rise * place.steps - 1, place.steps - 1
     if place.step < turn:
         return annealed(start, middle, place.step / turn)
-    return annealed(middle, end, (place.step - turn) / (last - turn))
+    return annealed(middle, end, min((place.step - turn) / (last - turn), 1.0))
 
 
 def annealed(start: float, end: float, done: float) -> float:
@@ -101,27 +136,44 @@ def annealed(start: float, end: float, done: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
 
 
-def restarted(part: SchedulePart, steps: float, steps_per_epoch: int) -> float:
+def restarted(place: Position, steps: float) -> float:
     """Return which share of its period has passed, ``steps`` after the first period began.
 
     The last period is cut where the training ends.
     """
-    assert part.period is not None
-    period = part.period * steps_per_epoch
+    assert place.part.period is not None
+    period = place.in_steps(place.part.period)
     # Rounding must not put a restart off by a step.
     while steps > period - 1e-6:
-        steps, period = steps - period, period * part.period_factor
+        steps, period = steps - period, period * place.part.period_factor
     return steps / period
 
 
-def plateau_factor(part: SchedulePart, accuracies: Sequence[float]) -> float:
-    """Return the factor to which torch's ReduceLROnPlateau comes after these accuracies.
+def restarts(schedule: Schedule, epochs: int) -> Iterator[float]:
+    """Yield after how many epochs the rate starts anew, in order: with each later part of a
+    sequence, and with each further period of cosine_restarts unless it is given in steps."""
+    for part, first, last in spans(schedule, epochs):
+        if first:
+            yield first
+        if part.name == "cosine_restarts" and part.unit == "epochs":
+            assert part.period is not None
+            period = part.period
+            end = first + part.warmup_epochs + period
+            while end < last:
+                yield end
+                period *= part.period_factor
+                end += period
 
-    Its defaults otherwise: a rise counts from one part in ten thousand on.
+
+def plateau_factor(part: SchedulePart, lr: float, accuracies: Sequence[float]) -> float:
+    """Return the factor of ``lr`` to which torch's ReduceLROnPlateau comes after these accuracies.
+
+    Its defaults otherwise: a rise counts from one part in ten thousand on, and no reduction of the
+    rate by less than `EPS` is made.
     """
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     scheduler = ReduceLROnPlateau(
-        optimizer, mode="max", factor=part.gamma, patience=part.patience, min_lr=part.end
+        optimizer, "max", factor=part.gamma, patience=part.patience, min_lr=part.end, eps=EPS / lr
     )
     for accuracy in accuracies:
         scheduler.step(accuracy)

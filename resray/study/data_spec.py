@@ -1,0 +1,71 @@
+"""The shape of a recipe's data and of its loader: unions, told apart by the name."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from resray.study.strict import NUMBER, ChannelScales, ChannelValues, Count, Named, Size, named
+
+
+class Images(Named):
+    """What all datasets have."""
+
+    image_size: Annotated[int, Field(ge=1, le=4096), NUMBER] | None = None
+    """Images are resized to this many pixels a side; null keeps the dataset's own size."""
+    validation_images: Size = 5000
+    """Held out of train, class-balanced, for selection."""
+    split_seed: Annotated[int, Field(ge=-(2**63), lt=2**64), NUMBER] = 0
+    limit_train: Count | None = None
+    limit_eval: Count | None = None
+    mean: ChannelValues | None = None
+    std: ChannelScales | None = None
+    """Normalisation of pixel values in [0, 1]; null takes the dataset's usual figures."""
+
+
+class Cifar(Images):
+    """CIFAR-10 and CIFAR-100."""
+
+    name: Literal["cifar10", "cifar100"]
+
+
+class Embedded(Images):
+    """Images that resray draws itself."""
+
+    name: Literal["embedded"]
+    classes: Annotated[int, Field(ge=1, le=1000), NUMBER] | None = None
+    """Number of classes (default 10)."""
+    images: Count | None = None
+    """Training images before the split (default 5,000); a fifth as many for test."""
+
+
+class Folder(Images):
+    """Images of one's own."""
+
+    name: Literal["folder"]
+
+
+Data = Annotated[Cifar | Embedded | Folder, Field(discriminator="name"), named()]
+"""The images: which dataset, how it is split, and by how much it is reduced."""
+
+
+class DeviceLoader(Named):
+    """All images live on the device as uint8 and whole batches are augmented."""
+
+    name: Literal["device"] = "device"
+    shuffle: bool = True
+    """False: every epoch has the images in the dataset's own order."""
+
+
+class PerImageLoader(Named):
+    """PyTorch's DataLoader over torchvision's transforms, the classic way (flip and crop only)."""
+
+    name: Literal["per-image"]
+    shuffle: bool = True
+    workers: Size = 0
+    """Processes that prepare batches; 0 does it between the training steps."""
+    pinned_memory: bool = False
+    """Batches are copied from page-locked memory; no effect without a GPU."""
+
+
+Loader = Annotated[DeviceLoader | PerImageLoader, Field(discriminator="name"), named("device")]
+"""How images come to the device."""
