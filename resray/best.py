@@ -56,7 +56,7 @@ class Best:
     @cached_property
     def recipe(self) -> Recipe:
         """The winning recipe."""
-        return Recipe.model_validate_json(self.won["recipe"])
+        return Recipe.stored(self.won["recipe"])
 
     @cached_property
     def point(self) -> dict[str, Any]:

@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
+
+from resray.study.data_spec import Data
 from resray.study.datasets import EMBEDDED, dataset_size
 from resray.study.expand import PlannedTrial
-from resray.study.recipe_spec import Data, Model, Recipe
+from resray.study.model_spec import Model, ResNetModel
+from resray.study.recipe_spec import Recipe
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +81,7 @@ def probe(recipe: Recipe, seconds: float = 1.5) -> float:
     if device.type == "cpu":
         batch = min(batch, _PROBE_BATCH_ON_CPU)
     step = _probe_step(recipe, batch, device)
-    per_image = _size(Model(name="resnet18"), *_input(recipe.data))[1]
+    per_image = _size(ResNetModel(name="resnet18"), *_input(recipe.data))[1]
     return training_operations(per_image) * batch / _fastest_step(step, seconds)
 
 
@@ -106,7 +110,7 @@ def _size_of(model: str, classes: int, side: int) -> tuple[int, int]:
     from resray.models.count import count_multiply_adds, count_parameters
 
     with torch.device("meta"):
-        network = build_model(Model.model_validate_json(model), classes)
+        network = build_model(TypeAdapter(Model).validate_json(model), classes)
     return count_parameters(network), count_multiply_adds(network, side, classes)
 
 
@@ -121,7 +125,7 @@ def _probe_step(recipe: Recipe, batch: int, device: "torch.device") -> Callable[
 
     layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
     classes, side = _input(recipe.data)
-    network = build_model(Model(name="resnet18"), classes).to(device)
+    network = build_model(ResNetModel(name="resnet18"), classes).to(device)
     network.to(memory_format=layout)  # type: ignore[call-overload]  # missing from torch's stubs
     optimizer = build_optimizer(recipe.optimizer, network)
     images = torch.randn(batch, 3, side, side, device=device).to(memory_format=layout)

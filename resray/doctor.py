@@ -223,10 +223,11 @@ def _ray_address() -> Check:
 def _data_dir(data_dir: Path | None) -> Check:
     if data_dir is None:
         return Check("ok", "no --data-dir, no RESRAY_DATA_DIR: CIFAR is downloaded once")
-    sources, data = _import("resray.data.sources"), _import("resray.study.recipe_spec").Data
+    sources, spec = _import("resray.data.sources"), _import("resray.study.data_spec")
     reader = _import("resray.data.cifar").cifar_reader
     names = [key for key in _CIFAR if (data_dir / key).is_dir() or reader(key, data_dir)]
-    specs = [data(name=key) for key in names] or [data(name="folder", image_size=32)]
+    specs = [spec.Cifar(name=key) for key in names]
+    specs = specs or [spec.Folder(name="folder", image_size=32)]
     try:
         # As a training does; what is decoded for it here is in the cache when that begins.
         found = [sources.open_dataset(spec, data_dir) for spec in specs]

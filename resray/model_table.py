@@ -24,7 +24,7 @@ from torchvision.ops import StochasticDepth
 
 from resray.models.build import build_model
 from resray.models.count import count_parameters, multiply_adds_by_module
-from resray.study.recipe_spec import Model
+from resray.study.model_spec import Model
 
 _NONE = "–"
 
@@ -139,7 +139,7 @@ def kept_results(layers: Sequence[LayerInfo]) -> Iterator[LayerInfo]:
 def does_nothing(module: nn.Module) -> bool:
     """Return whether a module only hands on its input: an identity, or dropout that is off."""
     drops = isinstance(module, nn.Dropout | StochasticDepth)
-    return isinstance(module, nn.Identity) or (drops and module.p == 0)
+    return isinstance(module, nn.Identity) or (drops and not module.p)
 
 
 def layers_in_use(network: nn.Module, image_size: int) -> list[LayerInfo]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from resray.study.expand import Options, PlannedTrial, expand
 from resray.study.load import load_study
 from resray.study.phases import recipe_at
@@ -41,3 +43,8 @@ def in_force(recipe: Recipe, epoch: int) -> tuple[float | None, ...]:
         cutout.size if cutout else None,
         moved.shift if moved else None,
     )
+
+
+def made(kind: Any, content: Any = None, **values: Any) -> Any:
+    """Return the member of a recipe's union (`Model`, `Schedule` ...) that has these values."""
+    return TypeAdapter(kind).validate_python(values if content is None else content)

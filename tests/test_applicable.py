@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-
 from resray.study.applicable import in_use
+
 from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe
 

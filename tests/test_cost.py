@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from resray.cost import estimate, image_counts, probe
+from resray.study.data_spec import Data
 from resray.study.expand import Options, PlannedTrial, expand
 from resray.study.load import load_study
-from resray.study.recipe_spec import Data, Model
+from resray.study.model_spec import Model
+from tests.studies import made
 
 
 def planned(**options: object) -> list[PlannedTrial]:
@@ -38,11 +40,11 @@ def test_smaller_images_cost_less() -> None:
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (Data(name="cifar10"), (45_000, 15_000)),
-        (Data(name="cifar100", validation_images=0), (50_000, 10_000)),
-        (Data(name="cifar10", limit_train=2000, limit_eval=500), (2000, 1000)),
-        (Data(name="embedded", images=640, validation_images=128), (512, 256)),
-        (Data(name="folder"), None),
+        (made(Data, name="cifar10"), (45_000, 15_000)),
+        (made(Data, name="cifar100", validation_images=0), (50_000, 10_000)),
+        (made(Data, name="cifar10", limit_train=2000, limit_eval=500), (2000, 1000)),
+        (made(Data, name="embedded", images=640, validation_images=128), (512, 256)),
+        (made(Data, name="folder"), None),
     ],
 )
 def test_images_per_epoch(data: Data, expected: tuple[int, int] | None) -> None:
@@ -63,8 +65,12 @@ def test_probe_measures_a_plausible_speed() -> None:
 @pytest.mark.parametrize(
     ("model", "parameters", "multiply_adds"),
     [
-        (Model(name="wrn-16-2", dropout=0.3), 691_674, 101_106_944),
-        (Model(name="torchvision:squeezenet1_1", arguments={"dropout": 0.1}), 727_626, 2_995_904),
+        (made(Model, name="wrn-16-2", dropout=0.3), 691_674, 101_106_944),
+        (
+            made(Model, name="torchvision:squeezenet1_1", arguments={"dropout": 0.1}),
+            727_626,
+            2_995_904,
+        ),
     ],
 )
 def test_networks_of_every_kind_have_their_cost(

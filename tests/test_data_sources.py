@@ -21,7 +21,8 @@ from resray.data.dataset import Dataset, Images
 from resray.data.sources import open_dataset
 from resray.data.splits import USUAL_STATISTICS, balanced_order, prepare
 from resray.errors import DataError
-from resray.study.recipe_spec import Data
+from resray.study.data_spec import Data
+from tests.studies import made
 
 REAL_DATA = Path(
     os.environ.get("RESRAY_TEST_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")
@@ -29,7 +30,7 @@ REAL_DATA = Path(
 needs_real_data = pytest.mark.skipif(
     not (REAL_DATA / "cifar10").is_dir(), reason="real CIFAR is absent (RESRAY_TEST_DATA)"
 )
-FOLDER = Data(name="folder", validation_images=0)
+FOLDER = made(Data, name="folder", validation_images=0)
 
 
 @pytest.fixture(autouse=True)
@@ -137,16 +138,16 @@ def test_class_names_come_from_the_metadata(tmp_path: Path) -> None:
 def test_data_dir_is_the_dataset_or_holds_it(tmp_path: Path) -> None:
     parquet_folder(tmp_path / "cifar10", 10)
     parquet_folder(tmp_path / "cifar100", 100)
-    held = open_dataset(Data(name="cifar10"), tmp_path)
-    assert held.checksum == open_dataset(Data(name="cifar10"), tmp_path / "cifar10").checksum
-    assert len(open_dataset(Data(name="cifar100"), tmp_path).class_names) == 100
+    held = open_dataset(made(Data, name="cifar10"), tmp_path)
+    assert held.checksum == open_dataset(made(Data, name="cifar10"), tmp_path / "cifar10").checksum
+    assert len(open_dataset(made(Data, name="cifar100"), tmp_path).class_names) == 100
 
 
 @pytest.mark.parametrize(("name", "classes"), [("cifar10", 100), ("cifar100", 10), ("cifar10", 9)])
 def test_a_wrong_class_count_is_refused(tmp_path: Path, name: str, classes: int) -> None:
     parquet_folder(tmp_path, classes)
     with pytest.raises(DataError, match=f"{name} has 100? classes, but .* has {classes}"):
-        open_dataset(Data(name=name), tmp_path)
+        open_dataset(made(Data, name=name), tmp_path)
 
 
 def test_labels_must_fit_the_names(tmp_path: Path) -> None:
@@ -242,9 +243,9 @@ def test_oblong_images_need_a_size(tmp_path: Path) -> None:
 
 def test_unusable_folders_say_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"looked for .*train-\*\.parquet.* train/<class>/"):
-        open_dataset(Data(name="cifar10"), tmp_path)
+        open_dataset(made(Data, name="cifar10"), tmp_path)
     with pytest.raises(DataError, match="absent is not a folder"):
-        open_dataset(Data(name="cifar10"), tmp_path / "absent")
+        open_dataset(made(Data, name="cifar10"), tmp_path / "absent")
     with pytest.raises(DataError, match="folder needs --data-dir"):
         open_dataset(FOLDER)
 
@@ -288,7 +289,7 @@ def test_foreign_pickles_are_never_opened(tmp_path: Path) -> None:
         (folder / name).write_bytes(pickle.dumps(Planted()))
     for place in (tmp_path, folder):
         with pytest.raises(DataError, match=r"not the original cifar10.*; move it elsewhere, or"):
-            open_dataset(Data(name="cifar10"), place)
+            open_dataset(made(Data, name="cifar10"), place)
     assert not (tmp_path / "executed").exists()
 
 
@@ -299,7 +300,7 @@ def test_offline_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for name in ("cifar10", "cifar100"):
         for download in (True, False):
             with pytest.raises(DataError, match=rf"{tmp_path}.*--data-dir.*--quick") as caught:
-                open_dataset(Data(name=name), download=download)
+                open_dataset(made(Data, name=name), download=download)
             assert "\n" not in str(caught.value)
 
 
@@ -417,7 +418,8 @@ def test_limits_are_balanced_and_nested() -> None:
     dataset = numbered(1000, 200)
 
     def limited(train: int | None, evaluation: int | None, seed: int = 0) -> list[set[int]]:
-        spec = Data(
+        spec = made(
+            Data,
             name="folder",
             validation_images=100,
             limit_train=train,
@@ -462,7 +464,7 @@ def test_statistics_are_the_specs_the_usual_or_measured() -> None:
     assert splits.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist())
     measured = pixels.std((0, 2, 3), correction=0)
     assert splits.std == pytest.approx([float(measured[0]), 1.0, float(measured[2])])
-    cifar = prepare(dataset, Data(name="cifar10", validation_images=0))
+    cifar = prepare(dataset, made(Data, name="cifar10", validation_images=0))
     assert (cifar.mean, cifar.std) == USUAL_STATISTICS["cifar10"]
     given = FOLDER.model_copy(update={"mean": (0.1, 0.2, 0.3), "std": (1.0, 2.0, 3.0)})
     assert prepare(dataset, given).mean == (0.1, 0.2, 0.3)
@@ -496,7 +498,7 @@ def test_resizing() -> None:
     [("cifar10", "airplane", "truck", 10), ("cifar100", "apple", "worm", 100)],
 )
 def test_real_cifar(name: str, first: str, last: str, count: int) -> None:
-    spec = Data(name=name)
+    spec = made(Data, name=name)
     dataset = open_dataset(spec, REAL_DATA)
     assert (len(dataset.train), len(dataset.test)) == (50_000, 10_000)
     assert dataset.train.images.shape[1:] == (3, 32, 32)
@@ -517,4 +519,4 @@ def test_real_cifar_is_not_the_other_one(tmp_path: Path) -> None:
         for split in ("train", "test"):
             shutil.copy(path, wrong / path.name.replace("test", split, 1))
     with pytest.raises(DataError, match="cifar100 has 100 classes, but this dataset has 10"):
-        open_dataset(Data(name="cifar100"), wrong)
+        open_dataset(made(Data, name="cifar100"), wrong)

@@ -12,14 +12,15 @@ from resray.data.embedded import generate
 from resray.data.sources import open_dataset
 from resray.data.splits import prepare
 from resray.errors import DataError
-from resray.study.recipe_spec import Data
+from resray.study.data_spec import Data
+from tests.studies import made
 
 CHANCE = 0.1
 
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    return open_dataset(Data(name="embedded", images=2000, image_size=16))
+    return open_dataset(made(Data, name="embedded", images=2000, image_size=16))
 
 
 def features(part: Images) -> torch.Tensor:
@@ -36,11 +37,11 @@ def linear_accuracy(train: torch.Tensor, test: torch.Tensor, dataset: Dataset) -
 
 
 def test_equal_specs_give_equal_images(dataset: Dataset) -> None:
-    again = open_dataset(Data(name="embedded", images=2000, image_size=16))
+    again = open_dataset(made(Data, name="embedded", images=2000, image_size=16))
     assert again.checksum == dataset.checksum
     assert torch.equal(again.train.images, dataset.train.images)
     assert dataset.source == "embedded images"
-    other = open_dataset(Data(name="embedded", images=2000, image_size=16, classes=9))
+    other = open_dataset(made(Data, name="embedded", images=2000, image_size=16, classes=9))
     assert other.checksum != dataset.checksum
 
 
@@ -54,7 +55,9 @@ def test_shapes_and_balance(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize(("classes", "size"), [(2, 8), (37, 20), (1000, 32)])
 def test_any_class_count_and_size(classes: int, size: int) -> None:
-    dataset = open_dataset(Data(name="embedded", classes=classes, images=1000, image_size=size))
+    dataset = open_dataset(
+        made(Data, name="embedded", classes=classes, images=1000, image_size=size)
+    )
     assert len(dataset.class_names) == classes
     assert dataset.train.images.shape == (1000, 3, size, size)
     assert torch.bincount(dataset.train.labels).min() >= 1000 // classes
@@ -70,7 +73,7 @@ def test_train_and_test_share_no_image(dataset: Dataset) -> None:
 )
 def test_impossible_wishes_name_the_key(key: str, value: int) -> None:
     with pytest.raises(DataError, match=rf"data\.{key}: {value:,}"):
-        open_dataset(Data.model_validate({"name": "embedded", key: value}))
+        open_dataset(made(Data, {"name": "embedded", key: value}))
 
 
 def test_colour_tells_nothing(dataset: Dataset) -> None:
@@ -91,7 +94,7 @@ def small_network() -> nn.Sequential:
 
 def network_accuracy(dataset: Dataset, epochs: int) -> float:
     """Test accuracy of a small network trained for a few seconds."""
-    splits = prepare(dataset, Data(name="embedded", validation_images=0))
+    splits = prepare(dataset, made(Data, name="embedded", validation_images=0))
     torch.manual_seed(0)
     network = small_network()
     images = features(splits.train).unflatten(1, (3, 16, 16))

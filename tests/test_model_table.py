@@ -11,7 +11,8 @@ from resray.errors import InputError
 from resray.model_table import flat_table, layer_table, layers_in_use, print_model, totals_table
 from resray.models.build import build_model
 from resray.models.count import count_multiply_adds, count_parameters, multiply_adds_by_module
-from resray.study.recipe_spec import Model
+from resray.study.model_spec import Model
+from tests.studies import made
 
 DOCUMENTS = Path(__file__).parents[2] / "shared" / "documents"
 
@@ -27,7 +28,7 @@ def printed(
 
 
 def test_layers_of_resnet10_with_shared_weights() -> None:
-    lines = printed(Model(name="resnet10", shared_stages=(1,)), 7)
+    lines = printed(made(Model, name="resnet10", shared_stages=(1,)), 7)
     assert " ".join(lines[0]) == "resnet10: one image of 32 x 32, 7 classes"
     assert ["Trainable", "parameters", "4,864,839"] in lines
     assert ["Multiply-adds", "253,431,296"] in lines
@@ -45,7 +46,7 @@ def test_layers_of_resnet10_with_shared_weights() -> None:
 @pytest.mark.parametrize("name", ["resnet50", "wrn-16-2", "torchvision:squeezenet1_1"])
 def test_outer_rows_add_up_to_the_whole(name: str) -> None:
     with torch.device("meta"):
-        network = build_model(Model(name=name), 10)
+        network = build_model(made(Model, name=name), 10)
     layers, by_module = layers_in_use(network, 32), multiply_adds_by_module(network, 32)
     table = layer_table(network, layers, by_module, depth=1)
     columns = [[str(cell).replace(",", "") for cell in column.cells] for column in table.columns]
@@ -57,7 +58,7 @@ def test_outer_rows_add_up_to_the_whole(name: str) -> None:
 
 
 def test_depth_and_image_size() -> None:
-    lines = printed(Model(name="wrn-16-2"), side=16, depth=2)
+    lines = printed(made(Model, name="wrn-16-2"), side=16, depth=2)
     rows = {line[0]: " ".join(line[1:]) for line in lines if len(line) > 2}
     assert rows["layer3.1"] == "WideBlock 128 × 4 × 4 295,424 4,718,592"
     assert max(path.count(".") for path in rows if path.startswith("layer")) == 1
@@ -65,7 +66,7 @@ def test_depth_and_image_size() -> None:
 
 def test_images_that_do_not_fit_are_the_users_mistake() -> None:
     with pytest.raises(InputError, match=r"^model: the network cannot take 8 x 8 images"):
-        printed(Model(name="torchvision:squeezenet1_1"), side=8)
+        printed(made(Model, name="torchvision:squeezenet1_1"), side=8)
 
 
 def figures(lines: list[list[str]]) -> dict[str, str]:
@@ -74,7 +75,7 @@ def figures(lines: list[list[str]]) -> dict[str, str]:
 
 
 def test_totals_of_resnet40_are_those_in_its_authors_document() -> None:
-    assert figures(printed(Model(name="resnet40-b"))) == {
+    assert figures(printed(made(Model, name="resnet40-b"))) == {
         "Trainable parameters": "4,994,730",
         "Other parameters": "0",
         "Multiply-adds": "346,917,376",
@@ -89,13 +90,13 @@ def test_totals_of_resnet40_are_those_in_its_authors_document() -> None:
 def test_flat_rows_of_resnet40_are_those_in_its_authors_document() -> None:
     text = (DOCUMENTS / "basicblock-depth.txt").read_text()
     wanted = [line.split("\t") for line in text.splitlines() if "\t[-1, " in line]
-    lines = printed(Model(name="resnet40-b"), flat=True)
+    lines = printed(made(Model, name="resnet40-b"), flat=True)
     assert len(wanted) == 106
     assert [line for line in lines if "[-1," in line] == [" ".join(row).split() for row in wanted]
 
 
 def test_flat_rows_count_parameters_that_are_used_twice_once() -> None:
-    lines = printed(Model(name="resnet10", shared_stages=(1,)), flat=True)
+    lines = printed(made(Model, name="resnet10", shared_stages=(1,)), flat=True)
     rows = {line[0]: line[-1] for line in lines if "[-1," in line}
     assert (rows["Conv2d-3"], rows["Conv2d-5"]) == ("36,864", "0")
     assert sum(int(size.replace(",", "")) for size in rows.values()) == 4_903_242 - 36_864
@@ -103,15 +104,17 @@ def test_flat_rows_count_parameters_that_are_used_twice_once() -> None:
 
 def test_dropout_takes_memory_only_where_it_is_on() -> None:
     assert not any(
-        line[0].startswith("Dropout") for line in printed(Model(name="wrn-16-2")) if line
+        line[0].startswith("Dropout") for line in printed(made(Model, name="wrn-16-2")) if line
     )
-    rows = [line[0] for line in printed(Model(name="wrn-16-2", dropout=0.3), flat=True) if line]
+    rows = [
+        line[0] for line in printed(made(Model, name="wrn-16-2", dropout=0.3), flat=True) if line
+    ]
     assert sum(row.startswith("Dropout-") for row in rows) == 6
 
 
 def test_frozen_parameters_are_counted_apart() -> None:
     with torch.device("meta"):
-        network = build_model(Model(name="resnet10"), 10)
+        network = build_model(made(Model, name="resnet10"), 10)
     network.get_parameter("conv1.weight").requires_grad_(False)
     table = totals_table(network, layers_in_use(network, 32), 32, 0)
     assert list(table.columns[1].cells)[:2] == ["4,901,514", "1,728"]
@@ -120,7 +123,7 @@ def test_frozen_parameters_are_counted_apart() -> None:
 
 @pytest.mark.parametrize("name", ["torchvision:swin_t", "torchvision:squeezenet1_1"])
 def test_flat_rows_of_networks_from_elsewhere_add_up(name: str) -> None:
-    network = build_model(Model(name=name), 10)
+    network = build_model(made(Model, name=name), 10)
     table = flat_table(layers_in_use(network, 64))
     sizes = [int(str(size).replace(",", "")) for size in table.columns[-1].cells]
     assert sum(sizes) == count_parameters(network)

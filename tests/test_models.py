@@ -10,7 +10,8 @@ from resray.models.build import build_model, outer_stages
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.models.resnet import ResNet
 from resray.models.table import MODELS, ResNetShape
-from resray.study.recipe_spec import Model
+from resray.study.model_spec import Model
+from tests.studies import made
 
 # torchvision's counts at 1,000 classes, less the stem's 7x7 - 3x3 and the head's 990 classes; the
 # last three are study 5's (published as 4.90M, 4,994,730 and 4.99M).
@@ -54,7 +55,7 @@ def torchvision_model(name: str, stem: str) -> nn.Module:
 def test_equal_weights_give_torchvisions_outputs(name: str, stem: str) -> None:
     torch.manual_seed(0)
     theirs = torchvision_model(name, stem)
-    ours = build_model(Model(name=name, stem=stem), 10)
+    ours = build_model(made(Model, name=name, stem=stem), 10)
     images = torch.randn(4, 3, 48, 48)
     ours.load_state_dict(theirs.state_dict())
     for model in (ours, theirs):
@@ -72,18 +73,19 @@ def tensors(model: nn.Module) -> list[tuple[str, torch.Size]]:
 @pytest.mark.parametrize("name", OF_TORCHVISION)
 def test_names_order_and_shapes_are_torchvisions(name: str) -> None:
     with torch.device("meta"):
-        ours, theirs = build_model(Model(name=name), 10), torchvision_model(name, "cifar")
+        ours, theirs = build_model(made(Model, name=name), 10), torchvision_model(name, "cifar")
     assert tensors(ours) == tensors(theirs)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_parameter_counts(name: str) -> None:
     with torch.device("meta"):
-        assert count_parameters(build_model(Model(name=name), 10)) == PARAMETERS[name]
+        assert count_parameters(build_model(made(Model, name=name), 10)) == PARAMETERS[name]
 
 
 def test_resnet_spelled_out_is_the_named_one() -> None:
-    spec = Model(
+    spec = made(
+        Model,
         name="resnet",
         block="bottleneck",
         blocks=(3, 4, 6, 3),
@@ -92,13 +94,16 @@ def test_resnet_spelled_out_is_the_named_one() -> None:
         width_per_group=4,
     )
     with torch.device("meta"):
-        spelled, named = build_model(spec, 7), build_model(Model(name="resnext50_32x4d"), 7)
+        spelled, named = build_model(spec, 7), build_model(made(Model, name="resnext50_32x4d"), 7)
     assert tensors(spelled) == tensors(named)
 
 
 def test_initialisation_has_torchvisions_spread() -> None:
     torch.manual_seed(0)
-    ours, theirs = build_model(Model(name="resnet18"), 10), torchvision_model("resnet18", "cifar")
+    ours, theirs = (
+        build_model(made(Model, name="resnet18"), 10),
+        torchvision_model("resnet18", "cifar"),
+    )
     wanted = theirs.state_dict()
     for name, value in ours.state_dict().items():
         if name.endswith("weight") and value.ndim == 4 and name != "conv1.weight":
@@ -127,12 +132,12 @@ def multiply_adds_by_hand(model: nn.Module, image_size: int) -> int:
 
 @pytest.mark.parametrize(("name", "image_size"), [("resnet18", 32), ("resnet50", 16)])
 def test_multiply_adds_are_exact(name: str, image_size: int) -> None:
-    model = build_model(Model(name=name), 10)
+    model = build_model(made(Model, name=name), 10)
     assert count_multiply_adds(model, image_size) == multiply_adds_by_hand(model, image_size)
 
 
 def test_multiply_adds_of_resnet18() -> None:
-    model = build_model(Model(name="resnet18"), 10)
+    model = build_model(made(Model, name="resnet18"), 10)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     assert count_multiply_adds(model, 32) == 555_422_720
     assert count_multiply_adds(model, 8) > 0
@@ -141,13 +146,13 @@ def test_multiply_adds_of_resnet18() -> None:
 
 
 def test_multiply_adds_of_imagenet_resnet50_are_the_published_ones() -> None:
-    model = build_model(Model(name="resnet50", stem="imagenet"), 1000)
+    model = build_model(made(Model, name="resnet50", stem="imagenet"), 1000)
     assert count_multiply_adds(model, 224) == pytest.approx(4.09e9, rel=0.01)
 
 
 def test_group_norm_knows_no_batch() -> None:
     torch.manual_seed(0)
-    model = build_model(Model(name="resnet18", norm="group"), 10).train()
+    model = build_model(made(Model, name="resnet18", norm="group"), 10).train()
     assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     assert count_parameters(model) == PARAMETERS["resnet18"]
     images = torch.randn(4, 3, 16, 16)
@@ -159,7 +164,9 @@ def test_group_norm_knows_no_batch() -> None:
 @pytest.mark.parametrize("blocks", [(2,), (1, 2, 1), (1, 2, 1, 1, 1)])
 def test_any_number_of_stages_each_half_as_large(block: str, blocks: tuple[int, ...]) -> None:
     channels = (8, 16, 24, 32, 40)[: len(blocks)]
-    model = build_model(Model(name="resnet", block=block, blocks=blocks, channels=channels), 7)
+    model = build_model(
+        made(Model, name="resnet", block=block, blocks=blocks, channels=channels), 7
+    )
     assert isinstance(model, ResNet)
     sides: list[int] = []
     for stage in model.stages:
@@ -174,20 +181,25 @@ def test_any_number_of_stages_each_half_as_large(block: str, blocks: tuple[int, 
     ("spec", "message"),
     [
         (
-            Model(name="resnet102-b", norm="group"),
+            made(Model, name="resnet102-b", norm="group"),
             "model.norm: group needs channels in multiples of 32, not 16; use batch",
         ),
         (
-            Model(name="resnet", blocks=(1,), channels=(64,), groups=32),
+            made(Model, name="resnet", blocks=(1,), channels=(64,), groups=32),
             "model.groups: 32 needs bottleneck blocks, these are basic",
         ),
         (
-            Model(name="resnet", blocks=(1,), channels=(64,), width_per_group=4),
+            made(Model, name="resnet", blocks=(1,), channels=(64,), width_per_group=4),
             "model.width_per_group: 4 needs bottleneck blocks, these are basic",
         ),
         (
-            Model(
-                name="resnet", block="bottleneck", blocks=(1,), channels=(16,), width_per_group=3
+            made(
+                Model,
+                name="resnet",
+                block="bottleneck",
+                blocks=(1,),
+                channels=(16,),
+                width_per_group=3,
             ),
             "model.width_per_group: 3 leaves a stage of 16 channels without any",
         ),
@@ -208,9 +220,9 @@ def test_images_that_are_too_small_are_the_users_mistake() -> None:
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_zero_init_residual_makes_blocks_begin_as_their_shortcut(name: str) -> None:
     torch.manual_seed(0)
-    silent = build_model(Model(name=name, zero_init_residual=True), 10).eval()
+    silent = build_model(made(Model, name=name, zero_init_residual=True), 10).eval()
     torch.manual_seed(0)
-    plain = build_model(Model(name=name), 10).eval()
+    plain = build_model(made(Model, name=name), 10).eval()
     x = torch.rand(2, 128 if name == "resnet18" else 512, 4, 4)
     torch.testing.assert_close(silent.get_submodule("layer2.1")(x), x, rtol=0, atol=0)
     assert not torch.equal(plain.get_submodule("layer2.1")(x), x)

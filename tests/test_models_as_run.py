@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from resray.errors import InputError
 from resray.models.build import build_model, set_stochastic_depth
 from resray.models.count import count_multiply_adds, count_parameters
-from resray.study.recipe_spec import Initialisation, Model
+from resray.study.model_spec import Initialisation, Model
+from tests.studies import made
 
 SMALL: dict[str, Any] = {"name": "resnet", "blocks": (2, 2), "channels": (8, 16)}
 NARROW: dict[str, Any] = {
@@ -44,7 +45,7 @@ def test_sizes(
     spec: dict[str, Any], classes: int, parameters: int, multiply_adds: float | None
 ) -> None:
     with torch.device("meta"):
-        network = build_model(Model(**spec), classes)
+        network = build_model(made(Model, **spec), classes)
     assert count_parameters(network) == parameters
     if multiply_adds is not None:
         assert count_multiply_adds(network, 32) / 1e9 == pytest.approx(multiply_adds, rel=6e-4)
@@ -52,7 +53,7 @@ def test_sizes(
 
 def test_bottlenecks_are_as_wide_as_told_in_every_stage() -> None:
     with torch.device("meta"):
-        network = build_model(Model(**NARROW), 10)
+        network = build_model(made(Model, **NARROW), 10)
     inner = [module for name, module in network.named_modules() if name.endswith(".conv2")]
     assert {(conv.in_channels, conv.out_channels, conv.groups) for conv in inner
             if isinstance(conv, nn.Conv2d)} == {(128, 128, 32)}  # fmt: skip
@@ -61,7 +62,7 @@ def test_bottlenecks_are_as_wide_as_told_in_every_stage() -> None:
 @pytest.mark.parametrize("block", ["basic", "bottleneck"])
 def test_without_shortcut_blocks_are_their_convolutions_alone(block: str) -> None:
     torch.manual_seed(0)
-    network = build_model(Model(**SMALL, block=block, shortcut="none"), 10).eval()
+    network = build_model(made(Model, **SMALL, block=block, shortcut="none"), 10).eval()
     assert not any("downsample" in name for name in network.state_dict())
     first = network.get_submodule("layer1.0")
     x = torch.randn(2, 8, 6, 6)
@@ -74,7 +75,7 @@ def test_without_shortcut_blocks_are_their_convolutions_alone(block: str) -> Non
 
 def test_networks_without_shortcut_learn() -> None:
     torch.manual_seed(0)
-    network = build_model(Model(**SMALL, shortcut="none", shared_stages=(1,)), 10)
+    network = build_model(made(Model, **SMALL, shortcut="none", shared_stages=(1,)), 10)
     network(torch.randn(4, 3, 8, 8)).square().sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in network.parameters())
 
@@ -108,12 +109,12 @@ def test_networks_without_shortcut_learn() -> None:
 )
 def test_contradictions_are_the_users_mistake(spec: dict[str, Any], message: str) -> None:
     with torch.device("meta"), pytest.raises(InputError) as error:
-        build_model(Model(**spec), 10)
+        build_model(made(Model, **spec), 10)
     assert str(error.value) == message
 
 
 def test_a_phase_cannot_skip_blocks_without_shortcut() -> None:
-    network = build_model(Model(**SMALL, shortcut="none"), 10)
+    network = build_model(made(Model, **SMALL, shortcut="none"), 10)
     set_stochastic_depth(network, 0.0)
     with pytest.raises(InputError, match=r"^model.stochastic_depth: 0.5 skips blocks"):
         set_stochastic_depth(network, 0.5)
@@ -125,7 +126,7 @@ def test_a_phase_cannot_skip_blocks_without_shortcut() -> None:
 def weights(spec: dict[str, Any]) -> dict[str, Tensor]:
     """Return the parameters of the network that ``spec`` gives after seed 0."""
     torch.manual_seed(0)
-    network = build_model(Model(**spec), 10)
+    network = build_model(made(Model, **spec), 10)
     return {name: value.detach() for name, value in network.named_parameters()}
 
 
@@ -144,7 +145,7 @@ def test_defaults_draw_what_they_always_drew(
     spec: dict[str, Any], classes: int, drawn: tuple[float, float, float]
 ) -> None:
     torch.manual_seed(0)
-    network = build_model(Model(**spec), classes)
+    network = build_model(made(Model, **spec), classes)
     convolution = [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1]
     values = [convolution.weight[-1, -1, -1, -1], network.get_parameter("fc.weight")[-1, -1]]
     found = (*(value.item() for value in values), torch.rand(()).item())

@@ -12,7 +12,8 @@ from torch import nn
 from resray.errors import InputError
 from resray.models.build import build_model, outer_stages
 from resray.models.count import count_multiply_adds, count_parameters
-from resray.study.recipe_spec import Model
+from resray.study.model_spec import Model
+from tests.studies import made
 
 OWN_MODULE = """
 import torch
@@ -52,7 +53,9 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_torchvision_network_with_arguments() -> None:
-    spec = Model(name="torchvision:resnet18", arguments={"replace_stride_with_dilation": None})
+    spec = made(
+        Model, name="torchvision:resnet18", arguments={"replace_stride_with_dilation": None}
+    )
     torch.manual_seed(0)
     ours = build_model(spec, 10)
     torch.manual_seed(0)
@@ -64,7 +67,7 @@ def test_torchvision_network_with_arguments() -> None:
 
 
 def test_stages_of_other_networks_are_their_outer_children() -> None:
-    network = build_model(Model(name="torchvision:squeezenet1_1"), 10)
+    network = build_model(made(Model, name="torchvision:squeezenet1_1"), 10)
     children = network.get_submodule("features"), network.get_submodule("classifier")
     assert outer_stages(network) == children
     linear = nn.Linear(2, 2)
@@ -74,7 +77,9 @@ def test_stages_of_other_networks_are_their_outer_children() -> None:
 
 def test_timm_network() -> None:
     pytest.importorskip("timm", reason="timm is an optional extra")
-    network = build_model(Model(name="timm:resnet10t.c3_in1k", arguments={"drop_rate": 0.1}), 7)
+    network = build_model(
+        made(Model, name="timm:resnet10t.c3_in1k", arguments={"drop_rate": 0.1}), 7
+    )
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
     assert outer_stages(network)[1] is network.get_submodule("layer4")
 
@@ -82,7 +87,7 @@ def test_timm_network() -> None:
 def test_timm_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(InputError) as error:
-        build_model(Model(name="timm:resnet18"), 10)
+        build_model(made(Model, name="timm:resnet18"), 10)
     assert str(error.value) == (
         "model.name: timm:resnet18 needs timm, which is not installed: pip install 'resray[timm]'"
     )
@@ -90,7 +95,7 @@ def test_timm_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_own_function_builds_and_counts_where_meta_tensors_fail(own_module: str) -> None:
     with torch.device("meta"):
-        network = build_model(Model(name=f"{own_module}:small", arguments={"width": 6}), 10)
+        network = build_model(made(Model, name=f"{own_module}:small", arguments={"width": 6}), 10)
     assert network(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
     assert count_parameters(network) == 3 * 6 + 6 + 6 * 10 + 10
     assert count_multiply_adds(network, 8, 10) == 3 * 6 + 6 * 10
@@ -134,7 +139,7 @@ def test_own_function_builds_and_counts_where_meta_tensors_fail(own_module: str)
 @pytest.mark.usefixtures("own_module")
 def test_mistakes(name: str, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as error:
-        build_model(Model(name=name, arguments=arguments), 10)
+        build_model(made(Model, name=name, arguments=arguments), 10)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
 
@@ -148,7 +153,7 @@ def test_mistakes(name: str, arguments: dict[str, Any], message: str) -> None:
 )
 @pytest.mark.usefixtures("own_module")
 def test_networks_that_do_not_fit_the_images(name: str, message: str) -> None:
-    network = build_model(Model(name=name), 10)
+    network = build_model(made(Model, name=name), 10)
     with pytest.raises(InputError) as error:
         count_multiply_adds(network, 8, 10)
     assert str(error.value).startswith(message)

@@ -14,7 +14,8 @@ from resray.models.build import build_model, set_dropout, set_stochastic_depth
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.models.resnet import shares_weights
 from resray.models.wideresnet import WideBlock
-from resray.study.recipe_spec import Model
+from resray.study.model_spec import Model
+from tests.studies import made
 
 SMALL: dict[str, Any] = {"name": "resnet", "blocks": (2, 2), "channels": (8, 16)}
 
@@ -36,7 +37,7 @@ def dropouts(network: nn.Module) -> list[float]:
 )
 def test_stochastic_depth_rises_linearly_over_the_blocks(name: str, rates: list[float]) -> None:
     with torch.device("meta"):
-        network = build_model(Model(name=name, stochastic_depth=0.7), 10)
+        network = build_model(made(Model, name=name, stochastic_depth=0.7), 10)
     assert skip_probabilities(network) == pytest.approx(rates)
     set_stochastic_depth(network, 0.0)
     assert skip_probabilities(network) == [0.0] * len(rates)
@@ -72,8 +73,8 @@ def test_stochastic_depth_draws_for_each_image(kind: str) -> None:
 @pytest.mark.parametrize("spec", [SMALL, {"name": "wrn-10-1"}])
 def test_evaluation_knows_neither_dropout_nor_stochastic_depth(spec: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    network = build_model(Model(**spec, dropout=0.5, stochastic_depth=0.5), 10)
-    plain = build_model(Model(**spec), 10)
+    network = build_model(made(Model, **spec, dropout=0.5, stochastic_depth=0.5), 10)
+    plain = build_model(made(Model, **spec), 10)
     images = torch.randn(4, 3, 8, 8)
     with torch.no_grad():
         assert not torch.equal(network(images), network(images))
@@ -83,7 +84,7 @@ def test_evaluation_knows_neither_dropout_nor_stochastic_depth(spec: dict[str, A
 
 @pytest.mark.parametrize("spec", [SMALL, {"name": "wrn-10-1"}])
 def test_switched_off_they_draw_no_random_number(spec: dict[str, Any]) -> None:
-    network = build_model(Model(**spec), 10)
+    network = build_model(made(Model, **spec), 10)
     assert skip_probabilities(network)
     assert dropouts(network)
     before = torch.get_rng_state()
@@ -97,7 +98,7 @@ def test_switched_off_they_draw_no_random_number(spec: dict[str, Any]) -> None:
 )
 def test_place_and_strength_of_dropout(spec: dict[str, Any], dropout: str, after: str) -> None:
     torch.manual_seed(0)
-    network = build_model(Model(**spec, dropout=0.2), 10)
+    network = build_model(made(Model, **spec, dropout=0.2), 10)
     seen: list[Tensor] = []
     for name in (dropout, after):
         module = network.get_submodule(name)
@@ -110,13 +111,13 @@ def test_place_and_strength_of_dropout(spec: dict[str, Any], dropout: str, after
 
 
 def test_dropout_of_a_built_network_changes() -> None:
-    network = build_model(Model(name="wrn-10-1"), 10)
+    network = build_model(made(Model, name="wrn-10-1"), 10)
     set_dropout(network, 0.3)
     assert dropouts(network) == [0.3] * 3
 
 
 def test_networks_from_elsewhere_keep_their_own_rates() -> None:
-    network = build_model(Model(name="torchvision:squeezenet1_1"), 10)
+    network = build_model(made(Model, name="torchvision:squeezenet1_1"), 10)
     set_dropout(network, 0.0)
     set_stochastic_depth(network, 0.0)
     assert dropouts(network) == [0.5]
@@ -124,9 +125,9 @@ def test_networks_from_elsewhere_keep_their_own_rates() -> None:
 
 def test_sharing_saves_parameters_and_no_multiply_adds() -> None:
     with torch.device("meta"):
-        plain = build_model(Model(name="resnet10"), 10)
-        shared = build_model(Model(name="resnet10", shared_stages=(1,)), 10)
-        many = build_model(Model(name="resnet18", shared_stages=(1, 2)), 10)
+        plain = build_model(made(Model, name="resnet10"), 10)
+        shared = build_model(made(Model, name="resnet10", shared_stages=(1,)), 10)
+        many = build_model(made(Model, name="resnet18", shared_stages=(1, 2)), 10)
     assert count_parameters(plain) - count_parameters(shared) == 64 * 64 * 9
     assert count_multiply_adds(plain, 32) == count_multiply_adds(shared, 32) == 253_432_832
     blocks = [name for name, block in many.named_modules() if shares_weights(block)]
@@ -135,8 +136,8 @@ def test_sharing_saves_parameters_and_no_multiply_adds() -> None:
 
 def test_one_weight_gets_the_gradients_of_both_uses() -> None:
     torch.manual_seed(0)
-    shared = build_model(Model(**SMALL, shared_stages=(1,)), 10)
-    plain = build_model(Model(**SMALL), 10)
+    shared = build_model(made(Model, **SMALL, shared_stages=(1,)), 10)
+    plain = build_model(made(Model, **SMALL), 10)
     plain.load_state_dict(shared.state_dict())
     images = torch.randn(4, 3, 8, 8)
     for network in (shared, plain):
@@ -152,7 +153,7 @@ def test_one_weight_gets_the_gradients_of_both_uses() -> None:
 
 
 def test_counting_leaves_shared_weights_as_they_were() -> None:
-    network = build_model(Model(**SMALL, shared_stages=(1,)), 10)
+    network = build_model(made(Model, **SMALL, shared_stages=(1,)), 10)
     before = dict(network.named_parameters())
     count_multiply_adds(network, 8)
     after = dict(network.named_parameters())
@@ -180,5 +181,5 @@ def test_counting_leaves_shared_weights_as_they_were() -> None:
 )
 def test_nothing_to_share_is_the_users_mistake(spec: dict[str, Any], message: str) -> None:
     with torch.device("meta"), pytest.raises(InputError) as error:
-        build_model(Model(**spec), 10)
+        build_model(made(Model, **spec), 10)
     assert str(error.value) == f"model.shared_stages: {message}"

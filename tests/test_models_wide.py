@@ -10,11 +10,12 @@ from torch.nn import functional
 from resray.models.build import build_model, outer_stages
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.models.wideresnet import WideBlock, WideResNet
-from resray.study.recipe_spec import Model
+from resray.study.model_spec import Model
+from tests.studies import made
 
 
 def wide(name: str, classes: int = 10) -> WideResNet:
-    return cast(WideResNet, build_model(Model(name=name), classes))
+    return cast(WideResNet, build_model(made(Model, name=name), classes))
 
 
 # The paper's tables say 36.5M, 52.5M, 55.8M, 2.7M and 0.7M.

@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from resray.errors import InputError
 from resray.models.build import build_model
-from resray.study.recipe_spec import Model, Optimizer
+from resray.study.model_spec import Model
+from resray.study.optimizer_spec import Optimizer
 from resray.training.optimizers import (
     build_optimizer,
     hidden_matrices,
@@ -19,6 +20,7 @@ from resray.training.optimizers import (
     set_momentum,
     set_weight_decay,
 )
+from tests.studies import made
 from tests.training_case import TINY
 
 MUON = {"name": "muon", "lr": 0.02, "momentum": 0.95, "nesterov": True, "weight_decay": 0.1}
@@ -26,7 +28,7 @@ MUON = {"name": "muon", "lr": 0.02, "momentum": 0.95, "nesterov": True, "weight_
 
 def tiny_network(**changes: Any) -> nn.Module:
     torch.manual_seed(0)
-    return build_model(Model.model_validate({**TINY, **changes}), 4)
+    return build_model(made(Model, {**TINY, **changes}), 4)
 
 
 def backward(network: nn.Module, seed: int) -> None:
@@ -38,9 +40,9 @@ def backward(network: nn.Module, seed: int) -> None:
 
 def test_weight_decay_may_spare_norms_and_biases() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
-    everything = build_optimizer(Optimizer(weight_decay=0.1), model).param_groups
+    everything = build_optimizer(made(Optimizer, weight_decay=0.1), model).param_groups
     assert [group["weight_decay"] for group in everything] == [0.1]
-    spared = build_optimizer(Optimizer(weight_decay=0.1, decay_norm_and_bias=False), model)
+    spared = build_optimizer(made(Optimizer, weight_decay=0.1, decay_norm_and_bias=False), model)
     decayed, free = spared.param_groups
     assert (decayed["weight_decay"], free["weight_decay"]) == (0.1, 0.0)
     assert {parameter.ndim for parameter in decayed["params"]} == {2, 4}
@@ -49,7 +51,7 @@ def test_weight_decay_may_spare_norms_and_biases() -> None:
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "muon"])
 def test_another_weight_decay_reaches_the_groups_that_decay(name: str) -> None:
-    spec = Optimizer(name=name, weight_decay=0, decay_norm_and_bias=False)
+    spec = made(Optimizer, name=name, weight_decay=0, decay_norm_and_bias=False)
     optimizer = build_optimizer(spec, tiny_network())
     set_weight_decay(optimizer, spec.model_copy(update={"weight_decay": 0.3}))
     for group in optimizer.param_groups:
@@ -59,7 +61,7 @@ def test_another_weight_decay_reaches_the_groups_that_decay(name: str) -> None:
 
 @pytest.mark.parametrize("changes", [{}, {"momentum": 0}, {"nesterov": True}])
 def test_sgd_is_the_plain_rule(changes: dict[str, Any]) -> None:
-    spec = Optimizer(name="sgd", lr=0.1, weight_decay=0.01, **changes)
+    spec = made(Optimizer, name="sgd", lr=0.1, weight_decay=0.01, **changes)
     parameter = nn.Parameter(torch.tensor([1.0, -2.0]))
     model = nn.ParameterList([parameter])
     optimizer = build_optimizer(spec, model)
@@ -74,7 +76,7 @@ def test_sgd_is_the_plain_rule(changes: dict[str, Any]) -> None:
 
 
 def test_rates_and_momentum_are_set_for_each_group() -> None:
-    spec = Optimizer.model_validate({**MUON, "companion_lr": 0.003})
+    spec = made(Optimizer, {**MUON, "companion_lr": 0.003})
     optimizer = build_optimizer(spec, tiny_network())
     set_learning_rate(optimizer, spec, 0.5)
     assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.0015]
@@ -92,7 +94,7 @@ def test_every_optimizer_lowers_a_loss(name: str) -> None:
     model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 1))
     inputs = torch.randn(64, 8)
     targets = inputs.sum(dim=1, keepdim=True)
-    spec = Optimizer.model_validate({"name": name, "lr": 0.02, "weight_decay": 0})
+    spec = made(Optimizer, {"name": name, "lr": 0.02, "weight_decay": 0})
     optimizer = build_optimizer(spec, model)
     losses = []
     for _ in range(150):
@@ -107,7 +109,7 @@ def test_every_optimizer_lowers_a_loss(name: str) -> None:
 def test_muon_takes_hidden_weights_and_adamw_the_rest() -> None:
     network = tiny_network()
     names = {id(parameter): name for name, parameter in network.named_parameters()}
-    optimizer = build_optimizer(Optimizer.model_validate(MUON), network)
+    optimizer = build_optimizer(made(Optimizer, MUON), network)
     hidden, others = optimizer.param_groups
     assert {names[id(parameter)] for parameter in hidden["params"]} == {
         "layer1.0.conv1.weight",
@@ -130,7 +132,7 @@ def test_a_shared_module_is_updated_once() -> None:
     other = tiny_network(shared_stages=(1,))
     backward(other, 0)
     before = shared.detach().clone()
-    build_optimizer(Optimizer.model_validate(MUON), network).step()
+    build_optimizer(made(Optimizer, MUON), network).step()
     matrix = nn.Parameter(before.flatten(1).clone())
     matrix.grad = other.get_parameter("layer1.0.conv2.weight").grad.flatten(1)  # type: ignore[union-attr]
     torch.optim.Muon([matrix], lr=0.02, weight_decay=0.1, momentum=0.95, nesterov=True).step()
@@ -140,7 +142,7 @@ def test_a_shared_module_is_updated_once() -> None:
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_muon_is_pytorchs_on_flattened_weights(nesterov: bool) -> None:
     network = tiny_network()
-    spec = Optimizer.model_validate({**MUON, "nesterov": nesterov})
+    spec = made(Optimizer, {**MUON, "nesterov": nesterov})
     optimizer = build_optimizer(spec, network)
     weight = network.get_parameter("layer2.0.conv1.weight")
     scale = network.get_parameter("layer2.0.bn1.weight")
@@ -161,7 +163,7 @@ def test_muon_is_pytorchs_on_flattened_weights(nesterov: bool) -> None:
 
 def test_muons_update_is_nearly_orthogonal() -> None:
     network = tiny_network()
-    optimizer = build_optimizer(Optimizer.model_validate({**MUON, "weight_decay": 0}), network)
+    optimizer = build_optimizer(made(Optimizer, {**MUON, "weight_decay": 0}), network)
     backward(network, 0)
     weight = network.get_parameter("layer1.0.conv1.weight")
     before = weight.detach().clone()
@@ -176,7 +178,7 @@ def test_muon_in_channels_last_shares_the_weights_memory() -> None:
     plain, last = tiny_network(), tiny_network()
     last.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for network in (plain, last):
-        optimizer = build_optimizer(Optimizer.model_validate(MUON), network)
+        optimizer = build_optimizer(made(Optimizer, MUON), network)
         backward(network, 0)
         optimizer.step()
     for one, other in zip(plain.parameters(), last.parameters(), strict=True):
@@ -186,7 +188,7 @@ def test_muon_in_channels_last_shares_the_weights_memory() -> None:
 
 def test_muon_goes_on_from_its_state() -> None:
     unbroken, broken = tiny_network(), tiny_network()
-    spec = Optimizer.model_validate(MUON)
+    spec = made(Optimizer, MUON)
     first, second = build_optimizer(spec, unbroken), build_optimizer(spec, broken)
     for seed in range(4):
         if seed == 2:
@@ -202,7 +204,7 @@ def test_muon_goes_on_from_its_state() -> None:
 
 def test_muon_needs_a_hidden_matrix() -> None:
     with pytest.raises(InputError, match="muon needs a hidden weight matrix"):
-        build_optimizer(Optimizer.model_validate(MUON), nn.Linear(3, 2))
+        build_optimizer(made(Optimizer, MUON), nn.Linear(3, 2))
 
 
 UNFUSED: dict[str, Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]] = {
@@ -237,7 +239,7 @@ def unfilled_memory_is_nan() -> Iterator[None]:
 @pytest.mark.parametrize("name", OVERFLOWING)
 def test_a_training_whose_first_step_overflows_is_the_unfused_one(name: str) -> None:
     """At the scale of 65536 that is routine. Muon has no unfused form: it leaves the step out."""
-    spec = Optimizer.model_validate(OVERFLOWING[name])
+    spec = made(Optimizer, OVERFLOWING[name])
     network, other = tiny_network(), tiny_network()
     optimizer = build_optimizer(spec, network)
     build = UNFUSED.get(name, lambda _: build_optimizer(spec, other))

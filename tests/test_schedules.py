@@ -18,7 +18,8 @@ from torch.optim.lr_scheduler import (
     SequentialLR,
 )
 
-from resray.study.recipe_spec import Recipe, Schedule
+from resray.study.optimizer_spec import Schedule
+from resray.study.recipe_spec import Recipe
 from resray.study.recipes import rescale
 from resray.training.schedules import (
     Position,
@@ -27,6 +28,7 @@ from resray.training.schedules import (
     plateau_factor,
     position,
 )
+from tests.studies import made
 
 Build = Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]
 
@@ -60,38 +62,40 @@ def torch_factors(build: Build, steps: int) -> list[float]:
 
 
 def test_cosine_is_pytorchs() -> None:
-    ours = factors(Schedule(name="cosine", end=0.01), epochs=5, steps_per_epoch=4)
+    ours = factors(made(Schedule, name="cosine", end=0.01), epochs=5, steps_per_epoch=4)
     theirs = torch_factors(lambda o: CosineAnnealingLR(o, T_max=20, eta_min=0.01), 20)
     assert ours == pytest.approx(theirs)
 
 
 def test_step_is_pytorchs_multistep() -> None:
-    ours = factors(Schedule(name="step", milestones=(2, 4), gamma=0.2), 6, 3)
+    ours = factors(made(Schedule, name="step", milestones=(2, 4), gamma=0.2), 6, 3)
     theirs = torch_factors(lambda o: MultiStepLR(o, [6, 12], gamma=0.2), 18)
     assert ours == pytest.approx(theirs)
 
 
 def test_linear_is_pytorchs() -> None:
-    ours = factors(Schedule(name="linear", end=0.5), epochs=2, steps_per_epoch=5)
+    ours = factors(made(Schedule, name="linear", end=0.5), epochs=2, steps_per_epoch=5)
     theirs = torch_factors(lambda o: LinearLR(o, 1.0, 0.5, total_iters=10), 10)
     assert ours == pytest.approx(theirs)
-    assert factors(Schedule(name="linear"), 2, 5)[-1] == pytest.approx(0.1), "one step before 0"
+    assert factors(made(Schedule, name="linear"), 2, 5)[-1] == pytest.approx(0.1), (
+        "one step before 0"
+    )
 
 
 def test_constant_stays() -> None:
-    assert set(factors(Schedule(name="constant"), 3, 4)) == {1.0}
+    assert set(factors(made(Schedule, name="constant"), 3, 4)) == {1.0}
 
 
 @pytest.mark.parametrize(
     ("after", "build"),
     [
-        (Schedule(name="cosine", warmup_epochs=2, warmup_start=0.1),
+        (made(Schedule, name="cosine", warmup_epochs=2, warmup_start=0.1),
          lambda o: CosineAnnealingLR(o, T_max=12)),
-        (Schedule(name="linear", warmup_epochs=2, warmup_start=0.1),
+        (made(Schedule, name="linear", warmup_epochs=2, warmup_start=0.1),
          lambda o: LinearLR(o, 1.0, 0.0, total_iters=12)),
-        (Schedule(name="constant", warmup_epochs=2, warmup_start=0.1),
+        (made(Schedule, name="constant", warmup_epochs=2, warmup_start=0.1),
          lambda o: ConstantLR(o, factor=1.0)),
-        (Schedule(name="cosine_restarts", period=1.5, warmup_epochs=2, warmup_start=0.1),
+        (made(Schedule, name="cosine_restarts", period=1.5, warmup_epochs=2, warmup_start=0.1),
          lambda o: CosineAnnealingWarmRestarts(o, T_0=6)),
     ],
     ids=lambda value: value.name if isinstance(value, Schedule) else "",
@@ -106,24 +110,26 @@ def test_warmup_and_then_is_pytorchs_sequence(after: Schedule, build: Build) -> 
 
 def test_a_warmup_from_zero_moves_from_its_first_step_on() -> None:
     rising = [0.25, 0.5, 0.75, 1.0]
-    assert factors(Schedule(name="constant", warmup_epochs=2), 3, 2) == [*rising, 1.0, 1.0]
-    sequence = Schedule.model_validate(
+    assert factors(made(Schedule, name="constant", warmup_epochs=2), 3, 2) == [*rising, 1.0, 1.0]
+    sequence = made(Schedule, 
         {"name": "sequence", "parts": [{"name": "constant", "until": 1},
                                        {"name": "cosine", "warmup_epochs": 1}]}
     )  # fmt: skip
     assert factors(sequence, 3, 4)[4:9] == [*rising, 1.0]
     # 1.5 steps: the second one is past the whole way.
-    assert factors(Schedule(name="constant", warmup_epochs=0.75), 2, 2)[:2] == [1 / 1.5, 1.0]
+    assert factors(made(Schedule, name="constant", warmup_epochs=0.75), 2, 2)[:2] == [1 / 1.5, 1.0]
 
 
 def test_a_warmup_from_above_zero_keeps_its_start() -> None:
-    schedule = Schedule(name="constant", warmup_epochs=2, warmup_start=0.2)
+    schedule = made(Schedule, name="constant", warmup_epochs=2, warmup_start=0.2)
     assert factors(schedule, 3, 2)[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
 
 
 @pytest.mark.parametrize(("period", "factor"), [(2, 1), (1, 2), (3, 1), (2, 3)])
 def test_restarts_are_pytorchs(period: int, factor: int) -> None:
-    schedule = Schedule(name="cosine_restarts", period=period, period_factor=factor, end=0.001)
+    schedule = made(
+        Schedule, name="cosine_restarts", period=period, period_factor=factor, end=0.001
+    )
     ours = factors(schedule, epochs=10, steps_per_epoch=7)
     theirs = torch_factors(
         lambda o: CosineAnnealingWarmRestarts(o, period * 7, factor, eta_min=0.001), 70
@@ -132,7 +138,7 @@ def test_restarts_are_pytorchs(period: int, factor: int) -> None:
 
 
 def test_a_restart_is_not_put_off_by_rounding() -> None:
-    schedule = Schedule(name="cosine_restarts", period=0.7)
+    schedule = made(Schedule, name="cosine_restarts", period=0.7)
     peaks = [step for step, f in enumerate(factors(schedule, 7, 10)) if f == pytest.approx(1)]
     assert peaks == [0, 7, 14, 21, 28, 35, 42, 49, 56, 63], "0.7 * 10 is 7.000000000000001"
 
@@ -140,7 +146,7 @@ def test_a_restart_is_not_put_off_by_rounding() -> None:
 @pytest.mark.parametrize("rise", [0.3, 0.25, 0.5])
 @pytest.mark.parametrize("steps_per_epoch", [1, 7])
 def test_onecycle_is_pytorchs_with_its_momentum(rise: float, steps_per_epoch: int) -> None:
-    schedule = Schedule(name="onecycle", rise=rise, start=0.1, end=1e-4)
+    schedule = made(Schedule, name="onecycle", rise=rise, start=0.1, end=1e-4)
     steps = 6 * steps_per_epoch
 
     def build(optimizer: torch.optim.Optimizer) -> OneCycleLR:
@@ -157,8 +163,8 @@ def test_onecycle_is_pytorchs_with_its_momentum(rise: float, steps_per_epoch: in
 
 
 def test_nothing_else_sets_the_momentum() -> None:
-    still = Schedule(name="onecycle", cycle_momentum=False)
-    for schedule in (still, Schedule(name="cosine")):
+    still = made(Schedule, name="onecycle", cycle_momentum=False)
+    for schedule in (still, made(Schedule, name="cosine")):
         assert {momentum_at(place) for place in places(schedule, 2, 3)} == {None}
 
 
@@ -168,11 +174,8 @@ def test_a_sequences_parts_span_their_own_epochs() -> None:
         {"name": "onecycle", "until": 7},
         {"name": "step", "milestones": (1,), "gamma": 0.5},
     ]
-    whole = Schedule.model_validate({"name": "sequence", "parts": parts})
-    singles = [
-        Schedule.model_validate({key: part[key] for key in part if key != "until"})
-        for part in parts
-    ]
+    whole = made(Schedule, {"name": "sequence", "parts": parts})
+    singles = [made(Schedule, {key: part[key] for key in part if key != "until"}) for part in parts]
     lengths = (4, 3, 3)
     expected = [
         factor
@@ -189,7 +192,7 @@ def test_session_04s_sequence_is_pytorchs() -> None:
         {"name": "cosine_restarts", "period": 20, "until": 60, "end": 0.01},
         {"name": "cosine", "end": 0.01},
     ]
-    whole = Schedule.model_validate({"name": "sequence", "parts": parts})
+    whole = made(Schedule, {"name": "sequence", "parts": parts})
 
     def build(optimizer: torch.optim.Optimizer) -> SequentialLR:
         restarts = CosineAnnealingWarmRestarts(optimizer, T_0=60, eta_min=0.01)
@@ -200,7 +203,7 @@ def test_session_04s_sequence_is_pytorchs() -> None:
 
 
 def test_plateau_is_pytorchs() -> None:
-    schedule = Schedule(name="plateau", gamma=0.5, patience=2, end=0.2)
+    schedule = made(Schedule, name="plateau", gamma=0.5, patience=2, end=0.2)
     accuracies = [10.0, 20, 19, 20, 20, 21, 21, 21, 21, 20, 20, 20, 19, 21.001, 5, 5, 5, 5, 22]
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
     plateau = ReduceLROnPlateau(optimizer, "max", factor=0.5, patience=2, min_lr=0.02)

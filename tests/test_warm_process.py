@@ -10,8 +10,9 @@ import torch
 
 from resray.data.opened import LAST
 from resray.data.sources import open_dataset
-from resray.study.recipe_spec import Data
+from resray.study.data_spec import Data
 from resray.training.checkpoint_file import read_checkpoint
+from tests.studies import made
 from tests.training_case import DATA, job_of, messages_of, tiny_recipe, without_clocks
 
 ALONE = """
@@ -42,7 +43,7 @@ def test_a_warm_process_gives_what_a_fresh_one_does(tmp_path: Path) -> None:
 
 
 def test_data_are_freed_when_others_are_opened() -> None:
-    first, second = (Data.model_validate({**DATA, "classes": classes}) for classes in (3, 4))
+    first, second = (made(Data, {**DATA, "classes": classes}) for classes in (3, 4))
     checksum = open_dataset(first).checksum
     pixels = weakref.ref(LAST.get(first, None, checksum)[1].train.images)
     LAST.get(first, None, checksum)
@@ -52,7 +53,7 @@ def test_data_are_freed_when_others_are_opened() -> None:
 
 
 def test_data_that_have_changed_are_opened_again() -> None:
-    spec = Data.model_validate(DATA)
+    spec = made(Data, DATA)
     checksum = open_dataset(spec).checksum
     dataset, _ = LAST.get(spec, None, checksum)
     assert LAST.get(spec, None, checksum)[0] is dataset

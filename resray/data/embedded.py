@@ -14,8 +14,8 @@ import torch
 from resray.data.dataset import Dataset, Images, checksum
 from resray.errors import DataError
 from resray.limits import require_size
+from resray.study.data_spec import Embedded
 from resray.study.datasets import embedded_size
-from resray.study.recipe_spec import Data
 
 PATTERN_SEED, TRAIN_SEED, TEST_SEED = 1000, 1001, 1002
 GRATINGS = 2
@@ -35,7 +35,7 @@ CHUNK_PIXELS = 2**20
 """Pixels rendered at a time: bounds the memory and keeps intermediate results in the cache."""
 
 
-def embedded_dataset(spec: Data) -> Dataset:
+def embedded_dataset(spec: Embedded) -> Dataset:
     """Return the generated train and test images for ``spec``; equal specs give equal images.
 
     Raises:

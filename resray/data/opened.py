@@ -10,7 +10,7 @@ from pathlib import Path
 from resray.data.dataset import Dataset
 from resray.data.sources import open_dataset
 from resray.data.splits import Splits, prepare
-from resray.study.recipe_spec import Data
+from resray.study.data_spec import Data
 
 
 @dataclass

@@ -13,8 +13,8 @@ from resray.data.parquet import parquet_reader
 from resray.data.raw import Decoded, Reader
 from resray.data.reading import reading
 from resray.errors import DataError
+from resray.study.data_spec import Data
 from resray.study.datasets import CIFAR
-from resray.study.recipe_spec import Data
 
 __all__ = ["Dataset", "Images", "default_folder", "open_dataset"]
 

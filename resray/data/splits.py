@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from resray.data.dataset import Dataset, Images
 from resray.errors import DataError
 from resray.limits import require_size
-from resray.study.recipe_spec import Data
+from resray.study.data_spec import Data
 
 Channels = tuple[float, float, float]
 

@@ -12,9 +12,10 @@ from resray.report.aggregate import name_of
 from resray.report.comparison import amount, published_amount, signed_difference
 from resray.report.metrics import is_short
 from resray.report.text import duration, estimate, fixed, plural
-from resray.study.applicable import in_use
 from resray.study.layers import flatten
+from resray.study.model_spec import ResNetModel
 from resray.study.recipe_spec import Recipe
+from resray.study.unions import in_use, of_this_version
 
 HUB_DATASETS = {"cifar10": "uoft-cs/cifar10", "cifar100": "uoft-cs/cifar100"}
 TITLES = {
@@ -56,7 +57,7 @@ def model_card(
     Every figure comes with its protocol; what was reduced, unfinished or measured once is said
     first. Text of studies and results cannot become markup.
     """
-    recipe = Recipe.model_validate(config["recipe"])
+    recipe = Recipe.model_validate(of_this_version(config["recipe"]))
     parts = [
         front_matter(facts, repository, license_name),
         headline(facts),
@@ -282,7 +283,7 @@ def told(recipe: Recipe) -> dict[str, Any]:
     A phase that switches something off is told: that is what it does.
     """
     parts = [{"name": part.name, **part.model_dump(mode="json", exclude_defaults=True)}
-             for part in recipe.schedule.parts]  # fmt: skip
+             for part in getattr(recipe.schedule, "parts", ())]  # fmt: skip
     given = {**in_use(flatten(recipe)), "schedule.parts": parts}
     bare = flatten(Recipe.model_validate({"model": "resnet18", "data": "cifar10", "epochs": 1}))
     unset = object()
@@ -329,7 +330,7 @@ def plain_snippet(config: Mapping[str, Any], recipe: Recipe) -> str:
 
 weights = load_file("{WEIGHTS}")  # name -> tensor, for a network of the same names"""
     name, classes = recipe.model.name, len(config["class_names"])
-    stem = "" if recipe.model.stem == "imagenet" else CIFAR_STEM
+    stem = "" if getattr(recipe.model, "stem", "") == "imagenet" else CIFAR_STEM
     return f"""import torch
 from safetensors.torch import load_model
 from torchvision.models import {name}
@@ -348,9 +349,9 @@ network.maxpool = torch.nn.Identity()
 def is_torchvisions(recipe: Recipe) -> bool:
     """Return whether torchvision's network of the same name computes the same."""
     model = recipe.model
-    if model.name not in TORCHVISION or model.norm != "batch":
+    if not isinstance(model, ResNetModel) or model.name not in TORCHVISION:
         return False
-    return model.shortcut == "projection" and not model.shared_stages
+    return model.norm == "batch" and model.shortcut == "projection" and not model.shared_stages
 
 
 def use_lines(config: Mapping[str, Any]) -> str:

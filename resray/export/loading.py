@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from resray.errors import DataError, InputError, one_line
 from resray.files import read_json
@@ -13,6 +13,7 @@ from resray.models.own_code import require_code
 from resray.models.table import require_trust
 from resray.study.recipe_spec import Recipe
 from resray.study.strict import Count, first_mistake
+from resray.study.unions import of_this_version
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +30,7 @@ class Exported(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    recipe: Recipe
+    recipe: Annotated[Recipe, BeforeValidator(of_this_version)]
     class_names: Annotated[list[str], Field(min_length=1)]
     checkpoints: dict[str, Count] = {}
     own_code: str | None = None

@@ -7,9 +7,9 @@ from resray.errors import InputError
 from resray.models.initialisation import initialise
 from resray.models.outside import build_outside
 from resray.models.resnet import ResNet
-from resray.models.table import MODELS, ResNetShape, is_outside, is_wide, wide_shape
+from resray.models.table import MODELS, ResNetShape, wide_shape
 from resray.models.wideresnet import WideResNet
-from resray.study.recipe_spec import Model
+from resray.study.model_spec import CustomModel, Model, OutsideModel, OwnModel, ResNetModel
 
 
 def build_model(spec: Model, num_classes: int) -> nn.Module:
@@ -18,7 +18,7 @@ def build_model(spec: Model, num_classes: int) -> nn.Module:
     Raises InputError if the network cannot be built as ``spec`` says: weights shared in a stage
     that has none to share, an unknown torchvision name, a function that returns no module ...
     """
-    if is_outside(spec.name):
+    if isinstance(spec, OutsideModel):
         return build_outside(spec, num_classes)
     network = build_own(spec, num_classes)
     initialise(network, spec.initialisation, spec.classifier_initialisation)
@@ -27,9 +27,9 @@ def build_model(spec: Model, num_classes: int) -> nn.Module:
     return network
 
 
-def build_own(spec: Model, num_classes: int) -> ResNet | WideResNet:
+def build_own(spec: OwnModel, num_classes: int) -> ResNet | WideResNet:
     """Return one of resray's own networks as PyTorch's layers draw it, without dropout."""
-    if is_wide(spec.name):
+    if not isinstance(spec, ResNetModel):
         return WideResNet(*wide_shape(spec.name), num_classes)
     return ResNet(
         shape_of(spec),
@@ -42,9 +42,9 @@ def build_own(spec: Model, num_classes: int) -> ResNet | WideResNet:
     )
 
 
-def shape_of(spec: Model) -> ResNetShape:
+def shape_of(spec: ResNetModel) -> ResNetShape:
     """Return a residual network's shape: the table's, or for ``resnet`` the one spelled out."""
-    if spec.name != "resnet":
+    if not isinstance(spec, CustomModel):
         return MODELS[spec.name]
     widths = spec.groups, spec.width_per_group, spec.bottleneck_width
     return ResNetShape(spec.block, spec.blocks, spec.channels, *widths)

@@ -10,7 +10,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from resray.study.recipe_spec import Initialisation
+from resray.study.model_spec import Initialisation
 
 SCHEMES: dict[Initialisation, Callable[[Tensor], object]] = {
     "kaiming_normal": partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu"),

@@ -14,7 +14,7 @@ import torchvision
 from torch import nn
 
 from resray.errors import InputError, one_line
-from resray.study.recipe_spec import Model
+from resray.study.model_spec import OutsideModel
 
 Maker = Callable[..., Any]
 
@@ -22,7 +22,7 @@ LOADING = ("weights", "pretrained", "checkpoint_path")
 """Arguments with which torchvision and timm load weights."""
 
 
-def build_outside(spec: Model, num_classes: int) -> nn.Module:
+def build_outside(spec: OutsideModel, num_classes: int) -> nn.Module:
     """Return the network that ``torchvision:NAME``, ``timm:NAME`` or ``module:function`` gives.
 
     It is built on the CPU whatever the default device, because code from elsewhere may compute

@@ -17,9 +17,10 @@ from resray.models.count import can_forward, count_multiply_adds
 from resray.models.own_code import code_hash
 from resray.orchestration.resources import Allocation, Machine, Request, allocate
 from resray.results.store import ResultStore
+from resray.study.data_spec import Data
 from resray.study.expand import Options, PlannedTrial, expand
 from resray.study.load import load_study
-from resray.study.recipe_spec import Data, Recipe
+from resray.study.recipe_spec import Recipe
 from resray.study.recipes import is_of_code, trial_id
 from resray.study.spec import Study
 from resray.training.trial import Job

@@ -84,7 +84,7 @@ class Recorder:
             return
         self.add_lost(trial_id, records)
         row = self._row(trial_id)
-        recipe = Recipe.model_validate_json(row["recipe"])
+        recipe = Recipe.stored(row["recipe"])
         ending = ending_of(recipe, records, row["stop_after"]) or {}
         hours = self._gpu_hours({}, sum(map(seconds_of, self.store.epochs(trial_id))))
         known = {

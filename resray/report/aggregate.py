@@ -17,9 +17,9 @@ from resray.report.search_record import Row, SearchRecord, measured, plain_rows,
 from resray.report.statistics import Summary, summarise
 from resray.report.study_file import Variants, equal_variants, normalised, read_study
 from resray.results.store import read_rows
-from resray.study.applicable import in_use
 from resray.study.layers import flatten
 from resray.study.spec import Study
+from resray.study.unions import in_use
 
 Identity = tuple[Any, ...]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from resray.report.aggregate import Group, Row, distinct
 from resray.report.pairs import Pair
 from resray.report.text import MISSING, listed
-from resray.study.applicable import in_use
 from resray.study.recipes import written
+from resray.study.unions import in_use
 
 SURROUNDINGS = {
     "device": "device",

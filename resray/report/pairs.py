@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from resray.report.aggregate import Group
-from resray.study.applicable import in_use
+from resray.study.unions import in_use
 
 Key = tuple[object, ...]
 

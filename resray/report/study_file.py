@@ -76,7 +76,7 @@ def normalised(recipe: str | None) -> str | None:
     An older version wrote fewer keys for the same recipe.
     """
     try:
-        return recipe and Recipe.model_validate_json(recipe).model_dump_json()
+        return recipe and Recipe.stored(recipe).model_dump_json()
     except pydantic.ValidationError:
         return recipe
 

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from resray.errors import InputError
 from resray.files import output_file
-from resray.study.applicable import in_use
 from resray.study.layers import (
     Layer,
     deep_merge,
@@ -23,6 +22,7 @@ from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import TRIAL_AXIS
 from resray.study.source import parse, read_text
 from resray.study.spec import Study
+from resray.study.unions import in_use
 
 ALWAYS_WRITTEN = (
     "model.name",
@@ -67,8 +67,8 @@ def written_recipe(recipe: Recipe, axes: Iterable[str] = ()) -> dict[str, Any]:
     Those are `ALWAYS_WRITTEN` and ``axes``, where the recipe has them in use.
     """
     own = recipe.model_dump(mode="json", exclude_defaults=True)
-    if recipe.schedule.parts:
-        named = zip(recipe.schedule.parts, own["schedule"]["parts"], strict=True)
+    if parts := getattr(recipe.schedule, "parts", ()):
+        named = zip(parts, own["schedule"]["parts"], strict=True)
         own["schedule"]["parts"] = [{"name": part.name, **changed} for part, changed in named]
     used = in_use(flatten(recipe))
     looked_for: dict[str, Any] = {}

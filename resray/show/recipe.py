@@ -14,12 +14,12 @@ from rich.text import Text
 from resray.search.plan import search_settings
 from resray.search.points import combinations, grid_size
 from resray.show.layout import MISSING, heading, list_table, ruled_table
-from resray.study.applicable import in_use
 from resray.study.expand import PlannedTrial
 from resray.study.layers import flatten
 from resray.study.recipes import differences, written
 from resray.study.search_spec import RANGES, Axis, Search, SearchSettings, Space
 from resray.study.spec import Study
+from resray.study.unions import in_use
 
 MOST_COLUMNS = 6
 """Recipes that differ in more keys than this are listed rather than set in columns."""

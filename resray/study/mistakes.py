@@ -1,9 +1,9 @@
 """What pydantic found wrong, said in our words: the value, the place, the valid choices."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -14,8 +14,6 @@ from resray.study.strict import Misplaced
 from resray.study.unions import bare, child_type, is_union, members
 
 _LONGEST_VALUE = 60
-
-Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def mistakes_in(kind: Any, content: Any) -> list[Mistake]:
     return []
 
 
-def validated(kind: type[Part], content: Any, told: Callable[[Mistake], str]) -> Part:
+def validated(kind: Any, content: Any, told: Callable[[Mistake], str]) -> Any:
     """Return content as ``kind``; raise `InputError` with what ``told`` makes of each mistake."""
     try:
         return TypeAdapter(kind).validate_python(content)
@@ -62,13 +60,13 @@ def find_mistakes(kind: Any, error: ValidationError) -> list[Mistake]:
     """Translate the errors of validating ``kind``, one for each value at fault."""
     found: dict[tuple[Key, ...], Mistake] = {}
     for detail in error.errors(include_url=False):
-        mistake = _translate(detail, _located(kind, detail))
-        # Each member of a union of plain values reports on its own: say once what all admit.
-        several = found.get(mistake.path)
-        if several is not None:
-            message = _describe_wrong(detail["input"], _located(kind, detail).kind)
-            mistake = Mistake(several.path, several.shown, message)
-        found[mistake.path] = mistake
+        place = _located(kind, detail)
+        for mistake in _translate(detail, place):
+            # Each member of a union of plain values reports on its own: say once what all admit.
+            if mistake.path in found and detail["type"] != "value_error":
+                message = _describe_wrong(detail["input"], place.kind)
+                found[mistake.path] = Mistake(mistake.path, mistake.path, message)
+            found.setdefault(mistake.path, mistake)
     return list(found.values())
 
 
@@ -98,24 +96,25 @@ def _located(kind: Any, detail: ErrorDetails) -> _Place:
     return place
 
 
-def _translate(detail: ErrorDetails, place: _Place) -> Mistake:
+def _translate(detail: ErrorDetails, place: _Place) -> Iterator[Mistake]:
+    path = place.path
     match detail["type"]:
         case "extra_forbidden":
-            return _unknown(place)
+            yield _unknown(place)
         case "missing":
-            return Mistake(place.path, place.path, "is missing", missing=True)
+            yield Mistake(path, path, "is missing", missing=True)
         case "union_tag_not_found":
-            path = (*place.path, "name")
-            return Mistake(path, path, "is missing", missing=True)
+            yield Mistake((*path, "name"), (*path, "name"), "is missing", missing=True)
         case "union_tag_invalid":
-            path = (*place.path, "name")
-            name = detail["input"]["name"]
-            return Mistake(path, path, not_known(name, dict(members(place.kind))))
+            path, name = (*path, "name"), detail["input"]["name"]
+            yield Mistake(path, path, not_known(name, dict(members(place.kind))))
         case "value_error":
             cause = detail["ctx"]["error"]
-            path = place.path + (cause.path if isinstance(cause, Misplaced) else ())
-            return Mistake(path, path, str(cause))
-    return Mistake(place.path, place.path, _say(detail, place.kind))
+            for each in getattr(cause, "found", [cause]):
+                whole = path + getattr(each, "path", ())
+                yield Mistake(whole, whole, str(each))
+        case _:
+            yield Mistake(path, path, _say(detail, place.kind))
 
 
 def _unknown(place: _Place) -> Mistake:

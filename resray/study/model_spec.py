@@ -29,7 +29,7 @@ class OwnModel(Named):
     """Of the classifier's weight; its bias is 0 unless this is torch."""
 
 
-class WideResNet(OwnModel):
+class WideModel(OwnModel):
     """``wrn-28-10``: any depth 6n + 4 and width."""
 
     @field_validator("name")
@@ -39,7 +39,7 @@ class WideResNet(OwnModel):
         return name
 
 
-class ResNet(OwnModel):
+class ResNetModel(OwnModel):
     """One of `resray.models.table.MODELS`."""
 
     stem: Literal["cifar", "imagenet"] = "cifar"
@@ -63,7 +63,7 @@ class ResNet(OwnModel):
         return name
 
 
-class CustomResNet(ResNet):
+class CustomModel(ResNetModel):
     """``resnet``: a residual network of any blocks and channels."""
 
     block: Literal["basic", "bottleneck"] = "basic"
@@ -106,9 +106,9 @@ def kind_of_model(value: Any) -> str:
 
 
 Model = Annotated[
-    Annotated[ResNet, Tag(_NAMED)]
-    | Annotated[CustomResNet, Tag("resnet")]
-    | Annotated[WideResNet, Tag(_WIDE)]
+    Annotated[ResNetModel, Tag(_NAMED)]
+    | Annotated[CustomModel, Tag("resnet")]
+    | Annotated[WideModel, Tag(_WIDE)]
     | Annotated[OutsideModel, Tag(_OUTSIDE)],
     Discriminator(kind_of_model),
     named(),

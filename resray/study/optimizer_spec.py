@@ -171,7 +171,7 @@ Part = Constant | Annealing | StepDecay | CosineRestarts | OneCycle
 """A schedule that may be a part of a sequence."""
 
 
-class Sequence(Named):
+class Sequential(Named):
     """Schedules that follow each other, each over its own epochs."""
 
     name: Literal["sequence"]
@@ -193,5 +193,5 @@ class Sequence(Named):
             before = part.until or before
 
 
-Schedule = Annotated[Part | Plateau | Sequence, Field(discriminator="name"), named("cosine")]
+Schedule = Annotated[Part | Plateau | Sequential, Field(discriminator="name"), named("cosine")]
 """The learning rate over the training, as a factor of the optimizer's lr."""

@@ -108,6 +108,6 @@ def data_layers(
 
 
 def _embedded(study: Study, own: Data) -> dict[str, Any]:
-    classes = CIFAR[own.name].classes if own.name in CIFAR else own.classes
+    classes = CIFAR[own.name].classes if own.name in CIFAR else getattr(own, "classes", None)
     data = {**study.quick.embedded, "name": "embedded"}
     return {**data, "classes": classes} if classes else data

@@ -5,7 +5,8 @@ network, the data, the loader, the optimizer and the schedule are unions, each m
 its own keys alone.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field
@@ -13,7 +14,7 @@ from pydantic import BeforeValidator, Field
 from resray.study.augmentation_spec import Augmentation, Mixing
 from resray.study.data_spec import Data, DeviceLoader, Loader
 from resray.study.model_spec import Model
-from resray.study.optimizer_spec import Annealing, Optimizer, Schedule, Sequence, Sgd
+from resray.study.optimizer_spec import Annealing, Optimizer, Schedule, Sequential, Sgd
 from resray.study.phases import mistakes_of_phases
 from resray.study.strict import (
     NUMBER,
@@ -85,12 +86,18 @@ class Recipe(Strict):
     training. See `resray.study.phases`."""
 
     @classmethod
-    def stored(cls, content: Mapping[str, Any]) -> Self:
-        """Return a recipe that was stored, by this version or an older one.
+    def stored(cls, text: str) -> Self:
+        """Return a recipe from the JSON that this version or an older one stored.
 
         Raises ValidationError where it is none.
         """
-        return cls.model_validate(of_this_version(content))
+        try:
+            content = json.loads(text)
+        except ValueError:
+            content = None
+        return cls.model_validate(
+            of_this_version(content) if isinstance(content, dict) else content
+        )
 
     def mistakes(self) -> Iterator[Misplaced]:
         yield from self._mistakes_of_schedule()
@@ -109,7 +116,7 @@ class Recipe(Strict):
     def _mistakes_of_schedule(self) -> Iterator[Misplaced]:
         """Yield the epochs that the training, or a part of its schedule, does not reach."""
         below = f"must be below epochs ({self.epochs})"
-        if not isinstance(self.schedule, Sequence):
+        if not isinstance(self.schedule, Sequential):
             yield from _warms_too_long(self.schedule, ("schedule",), self.epochs, below)
             for index, epoch in enumerate(getattr(self.schedule, "milestones", ())):
                 if epoch >= self.epochs:

@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from resray.study.layers import flatten
-from resray.study.optimizer_spec import Part, SequencePart
-from resray.study.optimizer_spec import Sequence as ScheduleSequence
+from resray.study.optimizer_spec import Part, Sequential, WarmingUp
 from resray.study.phases import rescale_phases, rescaled_epoch
 from resray.study.recipe_spec import Recipe
 from resray.study.strict import Misplaced, Named
@@ -63,7 +62,8 @@ def implementation(recipe: Recipe, own_code: str | None) -> str | None:
     """
     parts = getattr(recipe.schedule, "parts", (recipe.schedule,))
     warms_from_zero = any(
-        getattr(part, "warmup_epochs", 0) and not part.warmup_start for part in parts
+        isinstance(part, WarmingUp) and part.warmup_epochs and not part.warmup_start
+        for part in parts
     )
     changed = "2" if warms_from_zero or recipe.precision == "fp16" else None
     return " ".join(filter(None, (changed, own_code))) or None
@@ -100,7 +100,7 @@ def rescale(recipe: Recipe, epochs: int) -> Recipe:
     if epochs == recipe.epochs:
         return recipe
     schedule = recipe.schedule
-    if isinstance(schedule, ScheduleSequence):
+    if isinstance(schedule, Sequential):
         parts = _rescaled_parts(schedule.parts, recipe.epochs, epochs)
         schedule = schedule.model_copy(update={"parts": parts})
     else:
@@ -110,9 +110,9 @@ def rescale(recipe: Recipe, epochs: int) -> Recipe:
     return recipe.model_copy(update=changes)
 
 
-def _rescaled_parts(parts: Sequence[Part], before: int, epochs: int) -> tuple[SequencePart, ...]:
+def _rescaled_parts(parts: Sequence[Part], before: int, epochs: int) -> tuple[Part, ...]:
     """Return the parts with their ends in proportion; one left without an epoch falls out."""
-    kept: list[SequencePart] = []
+    kept: list[Part] = []
     start = own_start = 0
     for part in parts:
         own_end = part.until or before

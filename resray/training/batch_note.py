@@ -139,7 +139,11 @@ def batch_remark(asked: Recipe, taken: Recipe) -> str | None:
     """Return what a trial's row says of a batch that is smaller than asked for, else None."""
     if taken.batch_size == asked.batch_size:
         return None
-    effect = ", so BatchNorm sees fewer images" if taken.model.norm == "batch" else ""
+    effect = (
+        ", so BatchNorm sees fewer images"
+        if getattr(taken.model, "norm", "batch") == "batch"
+        else ""
+    )
     return (
         f"{REMARK}batch {taken.batch_size} with accumulation {taken.accumulation} instead "
         f"of {asked.batch_size} with {asked.accumulation}{effect}"

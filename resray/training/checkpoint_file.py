@@ -98,7 +98,7 @@ def require_whole(path: Path) -> None:
 def read_recipe(checkpoint: Checkpoint, path: Path) -> Recipe:
     """Return the recipe of a checkpoint; DataError if this version of resray cannot read it."""
     try:
-        return Recipe.model_validate_json(checkpoint["recipe"])
+        return Recipe.stored(checkpoint["recipe"])
     except ValidationError as error:
         message = f"{path}: its recipe is not one of this version ({first_mistake(error)})"
         raise DataError(message) from error

@@ -14,7 +14,7 @@ from resray.data.loader import Batch, TrainLoader
 from resray.data.per_image import PerImageLoader
 from resray.errors import DivergedError
 from resray.models.build import outer_stages, set_dropout, set_stochastic_depth
-from resray.models.table import is_outside
+from resray.study.model_spec import OwnModel
 from resray.study.phases import settings_in_force
 from resray.study.recipe_spec import Recipe
 from resray.training.context import Context
@@ -77,8 +77,9 @@ class TrainingEpoch:
 
     def _set_regularisers(self) -> None:
         """Set what phases may change and what lives in the network or the optimizer."""
-        set_dropout(self.parts.network, self.recipe.model.dropout)
-        set_stochastic_depth(self.parts.network, self.recipe.model.stochastic_depth)
+        if isinstance(self.recipe.model, OwnModel):
+            set_dropout(self.parts.network, self.recipe.model.dropout)
+            set_stochastic_depth(self.parts.network, self.recipe.model.stochastic_depth)
         set_weight_decay(self.parts.optimizer, self.recipe.optimizer)
 
     def _watched(self, started: float) -> Iterator[Batch]:
@@ -177,7 +178,7 @@ class TrainingEpoch:
         return {
             "learning_rate": optimizer.param_groups[0]["lr"],
             "momentum": momentum_in_force(optimizer),
-            "dropout": None if is_outside(recipe.model.name) else recipe.model.dropout,
+            "dropout": getattr(recipe.model, "dropout", None),
             "label_smoothing": recipe.label_smoothing,
             "mixup_alpha": recipe.mixing.mixup_alpha,
             "cutmix_alpha": recipe.mixing.cutmix_alpha,

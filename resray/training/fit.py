@@ -19,6 +19,7 @@ from resray.data.sources import Images
 from resray.data.splits import Splits
 from resray.errors import DataError, InputError
 from resray.results.recovery import kept_beside
+from resray.study.optimizer_spec import Plateau
 from resray.study.phases import recipe_at
 from resray.study.recipe_spec import Recipe
 from resray.training.attempts import is_out_of_memory
@@ -168,9 +169,9 @@ class Trainer:
         return energy_between(before, energy_counter(self.context.device))
 
     def _train(self, epoch: int) -> Record:
-        schedule = self.recipe.schedule
-        is_plateau = schedule.name == "plateau"
+        schedule, lr = self.recipe.schedule, self.recipe.optimizer.lr
         accuracies = selecting_accuracies(self.recipe, self.records)
+        falls = isinstance(schedule, Plateau)
         return TrainingEpoch(
             recipe_at(self.recipe, epoch),
             self.parts,
@@ -178,9 +179,7 @@ class Trainer:
             self.context,
             seed=self.seed,
             epoch=epoch,
-            plateau=plateau_factor(schedule, self.recipe.optimizer.lr, accuracies)
-            if is_plateau
-            else 1.0,
+            plateau=plateau_factor(schedule, lr, accuracies) if falls else 1.0,
         ).run()
 
     def _evaluate(self, epoch: int) -> Record:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from resray.errors import InputError
-from resray.study.recipe_spec import Optimizer
+from resray.study.optimizer_spec import Adam, Descent, Muon, Optimizer, Sgd
 
 Group = dict[str, Any]
 
@@ -18,10 +18,10 @@ def build_optimizer(spec: Optimizer, model: nn.Module) -> torch.optim.Optimizer:
     Raises InputError for muon on a network without a hidden weight matrix.
     """
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if spec.name == "muon":
+    if isinstance(spec, Muon):
         return MuonWithAdamW(spec, hidden_matrices(model), trainable)
     groups = list(parameter_groups(spec, trainable))
-    if spec.name == "sgd":
+    if isinstance(spec, Sgd):
         sgd = torch.optim.SGD(
             groups,
             lr=spec.lr,
@@ -38,7 +38,7 @@ def build_optimizer(spec: Optimizer, model: nn.Module) -> torch.optim.Optimizer:
     return kind(groups, lr=spec.lr, betas=spec.betas, fused=True)
 
 
-def parameter_groups(spec: Optimizer, trainable: list[nn.Parameter]) -> Iterator[Group]:
+def parameter_groups(spec: Descent, trainable: list[nn.Parameter]) -> Iterator[Group]:
     """Yield one group with weight decay and, if the recipe frees them, one without.
 
     Parameters of one dimension are biases and the scales and shifts of normalisation layers.
@@ -55,16 +55,16 @@ def parameter_groups(spec: Optimizer, trainable: list[nn.Parameter]) -> Iterator
 def set_learning_rate(optimizer: torch.optim.Optimizer, spec: Optimizer, factor: float) -> None:
     """Set every parameter group's rate to ``factor`` times its peak."""
     for group in optimizer.param_groups:
-        companion = spec.name == "muon" and "betas" in group
-        group["lr"] = (spec.companion_lr if companion else spec.lr) * factor
+        peak = spec.companion_lr if isinstance(spec, Muon) and "betas" in group else spec.lr
+        group["lr"] = peak * factor
 
 
 def set_momentum(optimizer: torch.optim.Optimizer, spec: Optimizer, cycled: float | None) -> None:
     """Set the momentum, or beta1 of Adam's kind, to the schedule's or else to the recipe's."""
     for group in optimizer.param_groups:
-        if "betas" in group:
+        if "betas" in group and not isinstance(spec, Sgd):
             group["betas"] = (spec.betas[0] if cycled is None else cycled, spec.betas[1])
-        else:
+        elif not isinstance(spec, Adam):
             group["momentum"] = spec.momentum if cycled is None else cycled
 
 
@@ -100,7 +100,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, spec: Optimizer, hidden: list[nn.Parameter], trainable: list[nn.Parameter]
+        self, spec: Muon, hidden: list[nn.Parameter], trainable: list[nn.Parameter]
     ) -> None:
         """Raise InputError if there is no hidden matrix."""
         if not hidden:

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 import torch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from resray.study.recipe_spec import Schedule, SchedulePart
+from resray.study.optimizer_spec import (
+    Constant,
+    CosineRestarts,
+    OneCycle,
+    Part,
+    Plateau,
+    Schedule,
+    Sequential,
+    StepDecay,
+    WarmingUp,
+)
 
 HIGH_MOMENTUM, LOW_MOMENTUM = 0.95, 0.85
 """Between these OneCycle moves the momentum: the defaults of torch's OneCycleLR."""
@@ -25,7 +35,7 @@ class Position:
     Where the rate changes by epoch, an epoch counts as one step.
     """
 
-    part: SchedulePart
+    part: Part | Plateau
     step: int
     """Of the part; 0 is its first."""
     steps_per_epoch: int
@@ -34,18 +44,19 @@ class Position:
 
     def in_steps(self, span: float) -> float:
         """Return a length or period of the part, which is in its unit, in steps."""
-        return span if self.part.unit == "steps" else span * self.steps_per_epoch
+        in_steps = getattr(self.part, "unit", "") == "steps"
+        return span if in_steps else span * self.steps_per_epoch
 
     @property
     def steps(self) -> float:
         """The steps that cosine, linear or onecycle is made for: its length, or all there are."""
-        length = self.part.length
+        length = getattr(self.part, "length", None)
         return self.epochs * self.steps_per_epoch if length is None else self.in_steps(length)
 
 
-def spans(schedule: Schedule, epochs: int) -> Iterator[tuple[SchedulePart, int, int]]:
+def spans(schedule: Schedule, epochs: int) -> Iterator[tuple[Part | Plateau, int, int]]:
     """Yield each part of a schedule with the epochs done before it and at its end."""
-    if schedule.name != "sequence":
+    if not isinstance(schedule, Sequential):
         yield schedule, 0, epochs
         return
     first = 0
@@ -62,7 +73,7 @@ def position(schedule: Schedule, *, step: int, steps_per_epoch: int, epochs: int
     reached = (span for span in parts if step < span[2] * steps_per_epoch)
     part, first, last = next(reached, parts[-1])
     within = step - first * steps_per_epoch
-    if part.name != "plateau" and part.interval == "epoch":
+    if not isinstance(part, Plateau) and part.interval == "epoch":
         return Position(part, within // steps_per_epoch, 1, last - first)
     return Position(part, within, steps_per_epoch, last - first)
 
@@ -77,22 +88,22 @@ def learning_rate_factor(place: Position, plateau: float = 1.0) -> float:
     "Super-Convergence" (2017), as in torch.
     """
     part = place.part
-    if part.name == "plateau":
+    if isinstance(part, Plateau):
         return plateau
-    if part.name == "onecycle":
-        return one_cycle(place, part.start, 1.0, part.end)
+    if isinstance(part, OneCycle):
+        return one_cycle(place, part, part.start, 1.0, part.end)
     warmup = part.warmup_epochs * place.steps_per_epoch
     # Where a scheduler is stepped after each batch, its successor's first rate is never set.
     held = part.warmup_end != 1 and 0 < math.ceil(warmup) == place.step
     if place.step < warmup or held:
         return warmed_up(part, place.step - held, warmup)
-    if part.name == "constant":
+    if isinstance(part, Constant):
         return 1.0
-    if part.name == "step":
+    if isinstance(part, StepDecay):
         epoch = place.step / place.steps_per_epoch
         return part.gamma ** sum(epoch >= milestone for milestone in part.milestones)
-    if part.name == "cosine_restarts":
-        done = restarted(place, place.step - warmup)
+    if isinstance(part, CosineRestarts):
+        done = restarted(place, part, place.step - warmup)
     else:
         done = (place.step - warmup) / (place.steps - warmup)
     linear = part.name == "linear"
@@ -100,7 +111,7 @@ def learning_rate_factor(place: Position, plateau: float = 1.0) -> float:
     return part.end + (1 - part.end) * remaining
 
 
-def warmed_up(part: SchedulePart, step: int, warmup: float) -> float:
+def warmed_up(part: WarmingUp, step: int, warmup: float) -> float:
     """Return the factor at a step of a warm-up of ``warmup`` steps.
 
     Its k-th of n steps has k / n of the way from 0 to where the warm-up leads, or (k - 1) / n of
@@ -113,19 +124,20 @@ def warmed_up(part: SchedulePart, step: int, warmup: float) -> float:
 
 def momentum_at(place: Position) -> float | None:
     """Return the momentum (Adam: beta1) that onecycle sets at a step, None if nothing does."""
-    if place.part.name != "onecycle" or not place.part.cycle_momentum:
+    part = place.part
+    if not isinstance(part, OneCycle) or not part.cycle_momentum:
         return None
-    return one_cycle(place, HIGH_MOMENTUM, LOW_MOMENTUM, HIGH_MOMENTUM)
+    return one_cycle(place, part, HIGH_MOMENTUM, LOW_MOMENTUM, HIGH_MOMENTUM)
 
 
-def one_cycle(place: Position, start: float, middle: float, end: float) -> float:
+def one_cycle(place: Position, part: OneCycle, start: float, middle: float, end: float) -> float:
     """Return the value on two halves of a cosine, from start to middle and on to end, where it
     stays.
 
     The turn is one step before the share ``rise`` of the steps, which may be between two, and the
     end is the last step: so does torch's OneCycleLR.
     """
-    turn, last = place.part.rise * place.steps - 1, place.steps - 1
+    turn, last = part.rise * place.steps - 1, place.steps - 1
     if place.step < turn:
         return annealed(start, middle, place.step / turn)
     return annealed(middle, end, min((place.step - turn) / (last - turn), 1.0))
@@ -136,16 +148,15 @@ def annealed(start: float, end: float, done: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
 
 
-def restarted(place: Position, steps: float) -> float:
+def restarted(place: Position, part: CosineRestarts, steps: float) -> float:
     """Return which share of its period has passed, ``steps`` after the first period began.
 
     The last period is cut where the training ends.
     """
-    assert place.part.period is not None
-    period = place.in_steps(place.part.period)
+    period = place.in_steps(part.period)
     # Rounding must not put a restart off by a step.
     while steps > period - 1e-6:
-        steps, period = steps - period, period * place.part.period_factor
+        steps, period = steps - period, period * part.period_factor
     return steps / period
 
 
@@ -155,8 +166,7 @@ def restarts(schedule: Schedule, epochs: int) -> Iterator[float]:
     for part, first, last in spans(schedule, epochs):
         if first:
             yield first
-        if part.name == "cosine_restarts" and part.unit == "epochs":
-            assert part.period is not None
+        if isinstance(part, CosineRestarts) and part.unit == "epochs":
             period = part.period
             end = first + part.warmup_epochs + period
             while end < last:
@@ -165,7 +175,7 @@ def restarts(schedule: Schedule, epochs: int) -> Iterator[float]:
                 end += period
 
 
-def plateau_factor(part: SchedulePart, lr: float, accuracies: Sequence[float]) -> float:
+def plateau_factor(part: Plateau, lr: float, accuracies: Sequence[float]) -> float:
     """Return the factor of ``lr`` to which torch's ReduceLROnPlateau comes after these accuracies.
 
     Its defaults otherwise: a rise counts from one part in ten thousand on, and no reduction of the
