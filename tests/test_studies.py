@@ -8,9 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-import resray.study.recipe_spec as r_
-import resray.study.model_spec as m_
-r_.Initialisation = m_.Initialisation  # TEMP
 from resray.models.build import build_model
 from resray.models.count import count_parameters
 from resray.study.entries import AS_RUN, entries

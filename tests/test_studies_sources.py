@@ -1,10 +1,12 @@
 """Sources of the shipped studies: every figure and every setting names one, or is assumed."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from resray.errors import InputError
 from resray.study.entries import entries
 from resray.study.expand import Options, expand
 from resray.study.layers import flatten, normalise
@@ -45,9 +47,7 @@ def unsourced(study: Study, variant: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("name", study_files())
 def test_every_setting_that_is_not_a_default_has_a_source_or_is_assumed(name: str) -> None:
     study = load_study(name)
-    assert {v: unsourced(study, v) for v in study.variant_names} == dict.fromkeys(
-        study.variant_names, []
-    )
+    assert [found for each in study.variant_names for found in unsourced(study, each)] == []
 
 
 def test_a_setting_without_a_source_is_found() -> None:
@@ -57,9 +57,8 @@ def test_a_setting_without_a_source_is_found() -> None:
     assert ("resnet50-1", "data.mean") in found
     assert not {key for _, key in found} & {"epochs", "optimizer.lr"}
     # An entry's source stands for what the entry sets, and for nothing else.
-    assert {key for _, key in unsourced(bare, "as-run")} & {"data.mean", "data.validation_images"} == {
-        "data.mean"
-    }
+    left = {key for _, key in unsourced(bare, "as-run")}
+    assert left & {"data.mean", "data.validation_images"} == {"data.mean"}
 
 
 @pytest.mark.parametrize("name", study_files())
@@ -99,9 +98,7 @@ def test_code_is_named_with_its_version_and_the_lack_of_a_licence(name: str) -> 
         assert source.licence == "none (the repository has no licence file)"
 
 
-def test_an_unknown_source_is_told_with_its_place(tmp_path: Any) -> None:
-    from resray.errors import InputError
-
+def test_an_unknown_source_is_told_with_its_place(tmp_path: Path) -> None:
     text = study_files()["resnext"].read_text()
     path = tmp_path / "mine.yaml"
     path.write_text(text.replace("source: amirhosein-readme}", "source: amirhosein-redme}", 1))
