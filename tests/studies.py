@@ -11,6 +11,8 @@ from resray.study.recipe_spec import Recipe
 
 SGD = {"name": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
 UNCHANGED = {"flip": 0, "crop_padding": 0}
+UNSEEN = {"validation_images": 0}
+"""Of data: no image is held out to select on."""
 
 
 def planned(study: str, **options: Any) -> dict[str, PlannedTrial]:
@@ -19,6 +21,10 @@ def planned(study: str, **options: Any) -> dict[str, PlannedTrial]:
 
 def recipes(study: str, **options: Any) -> dict[str, Recipe]:
     return {name: trial.recipe for name, trial in planned(study, **options).items()}
+
+
+def as_run(study: str) -> dict[str, Recipe]:
+    return recipes(study, variant="as-run")
 
 
 def same(found: dict[str, Recipe], expected: dict[str, dict[str, Any]]) -> None:

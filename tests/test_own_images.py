@@ -14,12 +14,13 @@ from PIL import Image
 from resray.data.sources import open_dataset
 from resray.data.splits import Splits, prepare
 from resray.errors import DataError, InputError
+from resray.study.data_spec import Data
 from resray.study.load import load_study
-from resray.study.recipe_spec import Data
 from tests.command_line import Resray
+from tests.studies import made
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "own-images.md"
-OWN = Data.model_validate({"name": "folder", "folder": "./shapes"})
+OWN = made(Data, {"name": "folder", "folder": "./shapes"})
 
 
 @pytest.fixture
@@ -170,4 +171,4 @@ def test_a_parquet_file_is_split_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("changes", [{"folder": "./x"}, {"validation_images": None}])
 def test_other_datasets_have_no_folder(changes: dict[str, str | None]) -> None:
     with pytest.raises(ValueError, match=r"folder"):
-        Data.model_validate({"name": "cifar10", **changes})
+        made(Data, {"name": "cifar10", **changes})

@@ -15,8 +15,8 @@ from resray.data.reading import reading
 from resray.data.splits import hold_out_test
 from resray.errors import DataError
 from resray.files import require_folder
-from resray.study.datasets import CIFAR
 from resray.study.data_spec import Data, Folder
+from resray.study.datasets import CIFAR
 
 __all__ = ["Dataset", "Images", "default_folder", "open_dataset"]
 
