@@ -23,6 +23,7 @@ from resray.orchestration.resources import Machine
 from resray.orchestration.search_description import describe_search
 from resray.orchestration.search_plan import SearchPlanner
 from resray.study.data_spec import Data
+from tests.studies import made
 from tests.test_data_sources import (
     FOLDER,
     encoded,
@@ -152,7 +153,7 @@ def test_relative_paths_that_look_like_addresses(
 def test_another_number_of_images_than_cifars_is_a_reduction(tmp_path: Path) -> None:
     for name, classes in (("cifar10", 10), ("cifar100", 100)):
         folder = parquet_folder(tmp_path / name, classes)
-        few = open_dataset(Data.model_validate({"name": name}), folder)
+        few = open_dataset(made(Data, {"name": name}), folder)
         assert few.reductions == (
             f"{name} with {2 * classes} instead of 50,000 training images",
             f"{name} with {classes} instead of 10,000 test images",

@@ -172,7 +172,7 @@ def test_any_space_is_searched_in_full_once_and_as_its_conditions_say(seed: int)
 
 @pytest.mark.parametrize("seed", range(20))
 def test_sample_points_hold_every_value_that_can_be(seed: int) -> None:
-    space = study(random_axes(seed)).search.spaces["main"]  # type: ignore[union-attr]
+    space = study(random_axes(seed)).search.spaces["main"]
     samples = list(sample_points(space))
     wanted = [value for (axis,) in space.axes.values() for value in values_of(axis)]
     assert [value for _, value, _ in samples] == wanted

@@ -9,12 +9,14 @@ import torch
 
 from resray.data.per_image import PerImageLoader
 from resray.errors import InputError
+from resray.study.optimizer_spec import Schedule
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoint_file import read_checkpoint
 from resray.training.evaluation import evaluate
 from resray.training.fit import Trainer, fit
 from resray.training.schedules import plateau_factor
 from resray.training.stopping import ending_of, epochs_without_rise
+from tests.studies import made
 from tests.training_case import (
     DATA,
     TINY,
@@ -206,8 +208,8 @@ def test_plateau_follows_the_recorded_accuracies() -> None:
     )
     _, records = train(recipe)
     accuracies = [row["validation_accuracy"] for row in records]
-    lr = recipe.optimizer.lr
-    expected = [lr * plateau_factor(recipe.schedule, lr, accuracies[:epoch]) for epoch in range(5)]
+    schedule, lr = made(Schedule, recipe.schedule.model_dump()), recipe.optimizer.lr
+    expected = [lr * plateau_factor(schedule, lr, accuracies[:epoch]) for epoch in range(5)]
     assert [row["learning_rate"] for row in records] == pytest.approx(expected)
     assert expected[-1] < lr, "the accuracy did fall at some epoch"
 
@@ -273,8 +275,8 @@ def test_what_selects_is_what_the_plateau_watches() -> None:
     recipe = tiny_recipe(**AS_RUN, epochs=5, schedule=plateau)
     _, records = train(recipe)
     accuracies = [row["test_accuracy"] for row in records]
-    lr = recipe.optimizer.lr
-    expected = [lr * plateau_factor(recipe.schedule, lr, accuracies[:epoch]) for epoch in range(5)]
+    schedule, lr = made(Schedule, recipe.schedule.model_dump()), recipe.optimizer.lr
+    expected = [lr * plateau_factor(schedule, lr, accuracies[:epoch]) for epoch in range(5)]
     assert [row["learning_rate"] for row in records] == expected
     assert expected[-1] < lr
 
