@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from resray.data.table import EMBEDDED, dataset_size
 from resray.study.data_spec import Data
-from resray.study.datasets import EMBEDDED, dataset_size
 from resray.study.expand import PlannedTrial
 from resray.study.model_spec import Model, ResNetModel
 from resray.study.recipe_spec import Recipe

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from resray.search.plan import search_settings
-from resray.search.points import Point, grid_size, points
-from resray.study.axes import applicable, rounded, sample_points, values_of
+from resray.search.points import Point, grid_size, points, rounded
+from resray.study.axes import applicable, sample_points, values_of
 from resray.study.search_spec import Axis
 from tests.search_study import AXES, CROPS, found, grown, names, planned, study
 

@@ -26,7 +26,7 @@ def said(**changes: Any) -> str:
     """Return the one mistake in a recipe, with its place."""
     content = {"model": "resnet10", "data": "cifar10", "epochs": 10, **changes}
     (mistake,) = mistakes_in(Recipe, content)
-    return f"{dotted(mistake.shown)}: {mistake.message}"
+    return f"{dotted(mistake.prefix)}: {mistake.message}"
 
 
 @pytest.mark.parametrize(

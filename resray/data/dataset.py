@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from resray.study.datasets import CIFAR
+from resray.data.table import CIFAR
 
 
 @dataclass(frozen=True)

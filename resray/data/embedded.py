@@ -12,10 +12,10 @@ import math
 import torch
 
 from resray.data.dataset import Dataset, Images, checksum
+from resray.data.table import embedded_size
 from resray.errors import DataError
 from resray.limits import require_size
 from resray.study.data_spec import Embedded
-from resray.study.datasets import embedded_size
 
 PATTERN_SEED, TRAIN_SEED, TEST_SEED = 1000, 1001, 1002
 GRATINGS = 2

@@ -13,10 +13,10 @@ from resray.data.parquet import parquet_file_reader, parquet_reader
 from resray.data.raw import Reader
 from resray.data.reading import reading
 from resray.data.splits import hold_out_test
+from resray.data.table import CIFAR
 from resray.errors import DataError
 from resray.files import require_folder
 from resray.study.data_spec import Data, Folder
-from resray.study.datasets import CIFAR
 
 __all__ = ["Dataset", "Images", "default_folder", "open_dataset"]
 

@@ -9,8 +9,8 @@ from typing import Any
 from ray.tune.search.optuna import OptunaSearch
 
 from resray.errors import InputError
-from resray.search.points import REPEATS, Point
-from resray.study.axes import applicable, rounded
+from resray.search.points import REPEATS, Point, rounded
+from resray.study.axes import applicable
 from resray.study.search_spec import Axis, Search, SearchSettings, Space
 
 METRIC = "validation_accuracy"

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any, Self
 
-from resray.study.axes import applicable, in_range, with_value
+from resray.study.axes import applicable
 from resray.study.entries import point_name
 from resray.study.search_spec import Axis, Search, SearchSettings, Space
 
@@ -130,9 +131,40 @@ def _draw(name: str, space: Space, combination: Mapping[str, Any], seed: int, in
                 value = _chosen(axis.options, *identity)
             else:
                 # A share from 0 to (not including) 1 of the range, each as likely.
-                value = in_range(axis, int(_digest(*identity)[:13], 16) / 16**13)
-            values = with_value(values, axis_name, value, space)
+                value = _in_range(axis, int(_digest(*identity)[:13], 16) / 16**13)
+            values = _with_value(values, axis_name, value, space)
     return Point(name, values)
+
+
+def _with_value(values: Mapping[str, Any], name: str, value: Any, space: Space) -> dict[str, Any]:
+    """Return a point's values with one more, in the order of the space's axes."""
+    more = {**values, name: value}
+    return {axis: more[axis] for axis in space.axes if axis in more}
+
+
+def _in_range(axis: Axis, share: float) -> float:
+    """Return the value of a range at a share from 0 to (not including) 1 of its likelihood."""
+    low, high = axis.bounds
+    if axis.form == "int":
+        return int(low) + int(share * (high - low + 1))
+    if axis.form == "loguniform":
+        return rounded(axis, low * (high / low) ** share)
+    return rounded(axis, low + share * (high - low))
+
+
+def rounded(axis: Axis, value: float) -> float:
+    """Return a drawn number with as few digits as tell a thousand of its range apart.
+
+    So a point's name and a recipe say in full what is trained. loguniform: three digits.
+    """
+    low, high = axis.bounds
+    if axis.form == "int":
+        return int(value)
+    if axis.form == "loguniform":
+        short = float(f"{value:.3g}")
+    else:
+        short = round(value, 3 - math.ceil(math.log10(high - low)))
+    return min(max(short, low), high)
 
 
 def _chosen(options: Sequence[Any], *identity: Any) -> Any:

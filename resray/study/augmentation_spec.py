@@ -10,7 +10,7 @@ from resray.study.strict import (
     NUMBER,
     Count,
     Fraction,
-    Misplaced,
+    Mistake,
     NonNegative,
     Positive,
     Share,
@@ -28,13 +28,13 @@ Step = Literal[
 """What `Augmentation.order` can name, in the order in which it comes by default."""
 
 
-def descending(part: Strict, keys: Sequence[str]) -> Iterator[Misplaced]:
+def descending(part: Strict, keys: Sequence[str]) -> Iterator[Mistake]:
     """Yield those of ``keys`` that are ranges with the larger end first."""
     for key in keys:
         value = getattr(part, key)
         if isinstance(value, tuple) and value[0] > value[1]:
             first, second = (f"{end:g}" for end in value)
-            yield Misplaced((key,), f"[{first}, {second}] falls; write [{second}, {first}]")
+            yield Mistake((key,), f"[{first}, {second}] falls; write [{second}, {first}]")
 
 
 class ShiftScaleRotate(Strict):
@@ -58,7 +58,7 @@ class ShiftScaleRotate(Strict):
     degrees: Annotated[float, Field(ge=0, le=180), NUMBER] = 45.0
     """Largest rotation either way."""
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         yield from descending(self, ["shift"])
 
 
@@ -96,7 +96,7 @@ class Cutout(Strict):
     fill: Literal["mean"] | Annotated[int, Field(ge=0, le=255), NUMBER] = "mean"
     """The dataset's mean (zero after normalisation), or a pixel value before normalisation."""
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         yield from descending(self, ["size", "holes"])
 
 
@@ -131,7 +131,7 @@ class ResizedCrop(Strict):
     ratio: tuple[Positive, Positive] = (0.75, 4 / 3)
     """Range of its width divided by its height, drawn evenly in its logarithm."""
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         yield from descending(self, ["scale", "ratio"])
 
 
@@ -189,13 +189,13 @@ class Augmentation(Strict):
     """Steps after crop and flip that are on, in the order in which they come; empty is the order
     above. A ``cutout`` filled with the mean comes last in any case."""
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         if not self.order:
             return
         for step in get_args(Step):
             if (getattr(self, step) is not None) != (self.order.count(step) == 1):
                 on = "is on and must stand in it once" if getattr(self, step) else "is not on"
-                yield Misplaced(("order",), f"{step} {on}")
+                yield Mistake(("order",), f"{step} {on}")
 
 
 class Mixing(Strict):

@@ -1,6 +1,5 @@
-"""What an axis of a search space means, and a few points that together hold a space's values."""
+"""What an axis of a search space means, and a point for each of its values."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -92,37 +91,6 @@ def alternative_path(name: str, space: Space, axis_name: str, axis: Axis) -> tup
 def values_of(axis: Axis) -> list[Any]:
     """Return what an axis lists, or the two bounds of its range."""
     return axis.options or list(axis.bounds)
-
-
-def with_value(values: Mapping[str, Any], name: str, value: Any, space: Space) -> Point:
-    """Return a point's values with one more, in the order of the space's axes."""
-    more = {**values, name: value}
-    return {axis: more[axis] for axis in space.axes if axis in more}
-
-
-def in_range(axis: Axis, share: float) -> float:
-    """Return the value of a range at a share from 0 to (not including) 1 of its likelihood."""
-    low, high = axis.bounds
-    if axis.form == "int":
-        return int(low) + int(share * (high - low + 1))
-    if axis.form == "loguniform":
-        return rounded(axis, low * (high / low) ** share)
-    return rounded(axis, low + share * (high - low))
-
-
-def rounded(axis: Axis, value: float) -> float:
-    """Return a drawn number with as few digits as tell a thousand of its range apart.
-
-    So a point's name and a recipe say in full what is trained. loguniform: three digits.
-    """
-    low, high = axis.bounds
-    if axis.form == "int":
-        return int(value)
-    if axis.form == "loguniform":
-        short = float(f"{value:.3g}")
-    else:
-        short = round(value, 3 - math.ceil(math.log10(high - low)))
-    return min(max(short, low), high)
 
 
 def sample_points(space: Space) -> Iterator[tuple[Axis, Any, Point | None]]:

@@ -10,7 +10,7 @@ from resray.study.strict import (
     ChannelScales,
     ChannelValues,
     Count,
-    Misplaced,
+    Mistake,
     Named,
     Size,
     named,
@@ -32,9 +32,9 @@ class Images(Named):
     std: ChannelScales | None = None
     """Normalisation of pixel values in [0, 1]; null takes the dataset's usual figures."""
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         if self.validation_images is None and self.name != "folder":
-            yield Misplaced(("validation_images",), "null is for a folder; give a number")
+            yield Mistake(("validation_images",), "null is for a folder; give a number")
 
 
 class Cifar(Images):

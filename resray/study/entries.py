@@ -14,7 +14,7 @@ from math import prod
 from typing import Any
 
 from resray.study.source import Key
-from resray.study.strict import Misplaced, as_list
+from resray.study.strict import Mistake, Mistakes, as_list
 
 ABLATION_FORMS = ("chain", "add", "remove")
 PLAIN, FULL = "plain", "full"
@@ -61,7 +61,7 @@ def entries(document: Any) -> list[Entry]:
     """Return a study's trials, from the raw or validated content of its file, as-run ones last.
 
     Parts that are not what they should be are passed over: validation reports them. Raises
-    Misplaced where there are too many.
+    Mistakes where there are too many.
     """
     return [
         *_listed(document, "trials"),
@@ -118,7 +118,8 @@ def _of_ablation(ablate: Any) -> list[Entry]:
         return []
     names = [str(name) for name in changes]
     if len(names) > MOST_CHANGES:
-        raise Misplaced(("ablate", "changes"), f"more than {MOST_CHANGES} changes")
+        message = f"more than {MOST_CHANGES} changes"
+        raise Mistakes([Mistake(("ablate", "changes"), message)])
     forms = [
         form for form in as_list(ablate.get("forms", ABLATION_FORMS)) if form in ABLATION_FORMS
     ]
@@ -133,7 +134,7 @@ def _of_grid(grid: Any) -> list[Entry]:
     if not isinstance(grid, Mapping) or not all(isinstance(v, list) for v in grid.values()):
         return []
     if prod(map(len, grid.values())) > MOST_TRIALS:
-        raise Misplaced(("grid",), f"more than {MOST_TRIALS:,} trials")
+        raise Mistakes([Mistake(("grid",), f"more than {MOST_TRIALS:,} trials")])
     points = (dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
     return [Entry(point_name(point), ("grid",), (), tuple(point.items())) for point in points]
 

@@ -9,7 +9,7 @@ from resray.errors import InputError, unknown
 from resray.models.table import require_trust
 from resray.study.entries import AS_RUN, ablation_steps, entries
 from resray.study.layers import Layer, merge, recipe_layers
-from resray.study.mistakes import as_mistake, validated
+from resray.study.mistakes import validated
 from resray.study.overrides import (
     QUICK,
     data_layers,
@@ -163,7 +163,7 @@ def plan_trials(
     merged = merge(layers)
     recipe = validated(Recipe, merged, partial(mistake_message, layers))
     for mistake in () if variant == AS_RUN else only_as_run(merged):
-        raise InputError(mistake_message(layers, as_mistake(mistake)))
+        raise InputError(mistake_message(layers, mistake))
     place = f"{study.name}, {name}: model.name"
     require_trust(recipe.model.name, options.trusted, place, study.folder)
     stop_after = _stop_after(options, recipe, name)

@@ -1,7 +1,6 @@
 """Finding a study file and reading it, with every mistake reported by its line."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,14 @@ from resray.files import user_path
 from resray.study.data_spec import Data
 from resray.study.entries import Entry, entries
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
-from resray.study.mistakes import Mistake, as_mistake, dotted, mistakes_in
+from resray.study.mistakes import dotted, mistakes_in
 from resray.study.places import mistakes_of_places
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import only_as_run
 from resray.study.search_mistakes import mistakes_of_search
 from resray.study.source import Key, Source, parse, read_text
 from resray.study.spec import Study
-from resray.study.strict import Misplaced
+from resray.study.strict import Mistake, Mistakes
 from resray.study.unions import unknown_key
 from resray.study.whole import mistakes_of_the_whole
 
@@ -48,7 +47,7 @@ def load_study(name_or_path: str, *, in_place: bool = True) -> Study:
     folder = path.absolute().parent
     found = _mistakes(source.content)
     if in_place:
-        found += map(as_mistake, mistakes_of_places(source.content, folder))
+        found += mistakes_of_places(source.content, folder)
     if found:
         raise InputError(_report(source, found))
     return Study.model_validate(source.content).found_in(folder)
@@ -82,11 +81,11 @@ def _mistakes(content: dict[Any, Any]) -> list[Mistake]:
     """Return everything that is wrong; what does not fit together also where values are wrong."""
     try:
         every = entries(content)
-    except Misplaced as error:
-        return [as_mistake(error)]
+    except Mistakes as error:
+        return error.found
     return [
         *mistakes_in(Study, content),
-        *map(as_mistake, mistakes_of_the_whole(content)),
+        *mistakes_of_the_whole(content),
         *(_of_recipes(content, every) if isinstance(content.get("recipe"), dict) else ()),
         *_of_quick(content, every),
         *_of_named_keys(content),
@@ -98,7 +97,7 @@ def _report(source: Source, mistakes: list[Mistake]) -> str:
     lines: dict[str, int] = {}
     for mistake in mistakes:
         line, _ = source.find(mistake.path)
-        shown = f"{dotted(source.find(mistake.shown)[1])}: " if mistake.shown else ""
+        shown = f"{dotted(source.find(mistake.prefix)[1])}: " if mistake.prefix else ""
         # The same mistake of the base recipe comes up in each of its trials.
         lines[f"{source.place}:{line}: {shown}{mistake.message}"] = line
     return "\n".join(sorted(lines, key=lambda text: lines[text]))
@@ -119,22 +118,20 @@ def _of_recipes(document: dict[Any, Any], every: list[Entry]) -> list[Mistake]:
     for key, trials in lacking.items():
         # What every trial lacks is missing in the base recipe.
         owners = [("recipe",)] if len(trials) == len(every) else [every[i].paths[0] for i in trials]
-        found += [Mistake((*owner, key), (*owner, key), "is missing") for owner in owners]
+        found += [Mistake((*owner, key), "is missing") for owner in owners]
     return found
 
 
 def _of_recipe(layers: list[Layer], *, as_run: bool = False) -> list[Mistake]:
     recipe = merge(layers)
     found = mistakes_in(Recipe, recipe)
-    return found if as_run else [*found, *map(as_mistake, only_as_run(recipe))]
+    return found if as_run else [*found, *only_as_run(recipe)]
 
 
 def _in_document(layers: list[Layer], mistake: Mistake) -> Mistake:
     """Lead a recipe's mistake to the layer that made it."""
     start = layer_at_fault(layers, mistake.path).path
-    if start[0] == "grid":
-        return replace(mistake, path=start, shown=start)
-    return replace(mistake, path=start + mistake.path, shown=start + mistake.shown)
+    return Mistake(start, mistake.message) if start[0] == "grid" else mistake.within(start)
 
 
 def _of_quick(document: dict[Any, Any], every: list[Entry]) -> Iterator[Mistake]:
@@ -152,8 +149,7 @@ def _of_quick(document: dict[Any, Any], every: list[Entry]) -> Iterator[Mistake]
         changes = section(document, "quick", key)
         for mistake in mistakes_in(Data, {**base, **changes}):
             if not mistake.path or mistake.path[0] in changes:
-                start = ("quick", key)
-                yield replace(mistake, path=start + mistake.path, shown=start + mistake.shown)
+                yield mistake.within(("quick", key))
 
 
 def _of_named_keys(document: dict[Any, Any]) -> Iterator[Mistake]:
@@ -169,4 +165,4 @@ def _of_named_keys(document: dict[Any, Any]) -> Iterator[Mistake]:
         keys = text.split(".")
         if wrong := unknown_key(Study if keys[0] in Study.model_fields else Recipe, keys):
             shown = (*place[:-1], *keys[: wrong[0]]) if place[0] == "assumed" else place
-            yield Mistake(place, shown, wrong[1])
+            yield Mistake(place, wrong[1], shown)

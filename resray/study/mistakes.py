@@ -10,33 +10,16 @@ from pydantic_core import ErrorDetails
 
 from resray.errors import InputError, not_known
 from resray.study.source import Key
-from resray.study.strict import Misplaced
+from resray.study.strict import Mistake
 from resray.study.unions import bare, child_type, is_union, members
 
 _LONGEST_VALUE = 60
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One thing that is wrong in a document."""
-
-    path: tuple[Key, ...]
-    """Of the value at fault, or of the unknown key."""
-    shown: tuple[Key, ...]
-    """The part of the path that the message starts with."""
-    message: str
-    missing: bool = False
 
 
 def dotted(path: Sequence[Key]) -> str:
     """Return ``trials[2].recipe.optimizer.lr`` for the path of keys and indices."""
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
     return text.removeprefix(".")
-
-
-def as_mistake(error: Misplaced) -> Mistake:
-    """Return a mistake that was raised."""
-    return Mistake(error.path, error.path, str(error))
 
 
 def mistakes_in(kind: Any, content: Any) -> list[Mistake]:
@@ -65,7 +48,7 @@ def find_mistakes(kind: Any, error: ValidationError) -> list[Mistake]:
             # Each member of a union of plain values reports on its own: say once what all admit.
             if mistake.path in found and detail["type"] != "value_error":
                 message = _describe_wrong(detail["input"], place.kind)
-                found[mistake.path] = Mistake(mistake.path, mistake.path, message)
+                found[mistake.path] = Mistake(mistake.path, message)
             found.setdefault(mistake.path, mistake)
     return list(found.values())
 
@@ -102,19 +85,18 @@ def _translate(detail: ErrorDetails, place: _Place) -> Iterator[Mistake]:
         case "extra_forbidden":
             yield _unknown(place)
         case "missing":
-            yield Mistake(path, path, "is missing", missing=True)
+            yield Mistake(path, "is missing", missing=True)
         case "union_tag_not_found":
-            yield Mistake((*path, "name"), (*path, "name"), "is missing", missing=True)
+            yield Mistake((*path, "name"), "is missing", missing=True)
         case "union_tag_invalid":
             path, name = (*path, "name"), detail["input"]["name"]
-            yield Mistake(path, path, not_known(name, dict(members(place.kind))))
+            yield Mistake(path, not_known(name, dict(members(place.kind))))
         case "value_error":
             cause = detail["ctx"]["error"]
-            for each in getattr(cause, "found", [cause]):
-                whole = path + getattr(each, "path", ())
-                yield Mistake(whole, whole, str(each))
+            for each in getattr(cause, "found", [Mistake((), str(cause))]):
+                yield each.within(path)
         case _:
-            yield Mistake(path, path, _say(detail, place.kind))
+            yield Mistake(path, _say(detail, place.kind))
 
 
 def _unknown(place: _Place) -> Mistake:
@@ -122,8 +104,8 @@ def _unknown(place: _Place) -> Mistake:
     *owner, key = place.path
     able = [tag for tag, model in members(place.union) if key in model.model_fields]
     if able:
-        return Mistake(place.path, place.path, f"only {' or '.join(able)} has it, not {place.tag}")
-    return Mistake(place.path, tuple(owner), not_known(key, place.kind.model_fields))
+        return Mistake(place.path, f"only {' or '.join(able)} has it, not {place.tag}")
+    return Mistake(place.path, not_known(key, place.kind.model_fields), shown=tuple(owner))
 
 
 def _say(detail: ErrorDetails, kind: Any) -> str:

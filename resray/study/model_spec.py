@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 
 from resray.errors import not_known
 from resray.models.table import LARGEST_DEPTH, MODELS, is_outside, is_wide, wide_shape
-from resray.study.strict import NUMBER, Count, Misplaced, Named, Share, named
+from resray.study.strict import NUMBER, Count, Mistake, Named, Share, named
 
 MODEL_FORMS = ("resnet", "wrn-DEPTH-WIDTH", "torchvision:NAME", "timm:NAME", "module:function")
 
@@ -78,9 +78,9 @@ class CustomModel(ResNetModel):
     bottleneck_width: Count | None = None
     """The same width in every stage instead, whatever its channels."""
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         if not self.blocks or len(self.blocks) != len(self.channels):
-            yield Misplaced(("blocks",), "resnet needs as many blocks as channels, at least one")
+            yield Mistake(("blocks",), "resnet needs as many blocks as channels, at least one")
 
 
 class OutsideModel(Named):

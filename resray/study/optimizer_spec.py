@@ -9,7 +9,7 @@ from resray.study.strict import (
     NUMBER,
     Count,
     Fraction,
-    Misplaced,
+    Mistake,
     Named,
     NonNegative,
     Positive,
@@ -36,9 +36,9 @@ class Sgd(Descent):
     momentum: Fraction = 0.9
     nesterov: bool = False
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         if self.nesterov and not self.momentum:
-            yield Misplaced(("nesterov",), "needs a momentum above 0")
+            yield Mistake(("nesterov",), "needs a momentum above 0")
 
 
 class Adam(Descent):
@@ -73,16 +73,16 @@ class SequencePart(Named):
     until: Count | None = None
     """Last epoch of a part, from 1; only the last part leaves it out and goes to the end."""
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         in_steps, length = getattr(self, "unit", "") == "steps", getattr(self, "length", None)
         warmup = getattr(self, "warmup_epochs", 0)
         if in_steps and self.interval == "epoch":
-            yield Misplaced(("unit",), "the rate changes by epoch, so give epochs")
+            yield Mistake(("unit",), "the rate changes by epoch, so give epochs")
         if length is not None and warmup and in_steps:
             message = "beside a warm-up it is in epochs (the warm-up's are the first of them)"
-            yield Misplaced(("unit",), message)
+            yield Mistake(("unit",), message)
         elif length is not None and 0 < length <= warmup:
-            yield Misplaced(("length",), f"{length:g} must be above warmup_epochs ({warmup:g})")
+            yield Mistake(("length",), f"{length:g} must be above warmup_epochs ({warmup:g})")
 
 
 class WarmingUp(SequencePart):
@@ -180,16 +180,16 @@ class Sequential(Named):
         Field(min_length=1),
     ]
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         before = 0
         for index, part in enumerate(self.parts):
             place = ("parts", index, "until")
             if (index == len(self.parts) - 1) != (part.until is None):
                 message = "every part but the last one names the epoch at which it ends"
-                yield Misplaced(place, message)
+                yield Mistake(place, message)
             elif part.until is not None and part.until <= before:
                 message = f"{part.until} must be above {before}, where the part before it ends"
-                yield Misplaced(place, message)
+                yield Mistake(place, message)
             before = part.until or before
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from resray.errors import not_known
 from resray.study.layers import deep_merge, flatten, nested
 from resray.study.mistakes import dotted, mistakes_in
-from resray.study.strict import Misplaced
+from resray.study.strict import Mistake
 
 if TYPE_CHECKING:
     # A recipe checks its phases with this module, so it comes here as a value only.
@@ -42,17 +42,17 @@ SETTINGS = (
 _RANGE = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
 
 
-def mistakes_of_phases(recipe: "Recipe") -> Iterator[Misplaced]:
+def mistakes_of_phases(recipe: "Recipe") -> Iterator[Mistake]:
     """Yield an unknown setting, wrong ranges, gaps, and values that are wrong."""
     for setting, table in recipe.phases.items():
         if setting not in SETTINGS and setting.split(".")[0] not in ("augmentation", "mixing"):
-            yield Misplaced(("phases", setting), not_known(setting, SETTINGS))
+            yield Mistake(("phases", setting), not_known(setting, SETTINGS))
             continue
         yield from _mistakes_of_ranges(setting, table, recipe.epochs)
         for text, value in table.items():
             for mistake in mistakes_in(type(recipe), _changed(recipe, nested(setting, value))):
-                message = f"{dotted(mistake.shown)}: {mistake.message}"
-                yield Misplaced(("phases", setting, text), message)
+                message = f"{dotted(mistake.prefix)}: {mistake.message}"
+                yield Mistake(("phases", setting, text), message)
 
 
 def epoch_range(text: str) -> tuple[int, int]:
@@ -124,29 +124,29 @@ def boundaries(phases: Mapping[str, Mapping[str, Any]]) -> list[int]:
     return sorted({end for table in ends for end in table})
 
 
-def _mistakes_of_ranges(setting: str, table: Mapping[str, Any], epochs: int) -> Iterator[Misplaced]:
+def _mistakes_of_ranges(setting: str, table: Mapping[str, Any], epochs: int) -> Iterator[Mistake]:
     """Yield what keeps a setting's ranges from covering ``epochs`` epochs, each of them once."""
     place = ("phases", setting)
     if not table:
-        yield Misplaced(place, "has no phase; write ranges of epochs such as 1-40")
+        yield Mistake(place, "has no phase; write ranges of epochs such as 1-40")
         return
     for text in table:
         if epoch_range(text) == (0, 0):
             message = f"{text!r} is no range of epochs; write 1-40, or 7 for a single one"
-            yield Misplaced((*place, text), message)
+            yield Mistake((*place, text), message)
             return
     expected = 1
     for (first, last), text in sorted((epoch_range(text), text) for text in table):
         if first > expected:
-            yield Misplaced((*place, text), _no_value(expected, first - 1))
+            yield Mistake((*place, text), _no_value(expected, first - 1))
         if first < expected:
-            yield Misplaced((*place, text), f"epoch {first} has two values")
+            yield Mistake((*place, text), f"epoch {first} has two values")
         expected = last + 1
     if expected <= epochs:
-        yield Misplaced(place, _no_value(expected, epochs))
+        yield Mistake(place, _no_value(expected, epochs))
     if expected > epochs + 1:
         message = f"ends at epoch {expected - 1}, but the recipe has {epochs} epochs"
-        yield Misplaced(place, message)
+        yield Mistake(place, message)
 
 
 def _no_value(first: int, last: int) -> str:

@@ -11,7 +11,7 @@ from resray.files import user_path
 from resray.models.table import runs_own_code
 from resray.study.layers import normalise, section
 from resray.study.source import Key
-from resray.study.strict import Misplaced
+from resray.study.strict import Mistake
 
 
 def images_at(text: str, folder: Path) -> Path:
@@ -22,7 +22,7 @@ def images_at(text: str, folder: Path) -> Path:
     return folder / user_path(text, "data.folder")
 
 
-def mistakes_of_places(document: Any, folder: Path) -> Iterator[Misplaced]:
+def mistakes_of_places(document: Any, folder: Path) -> Iterator[Mistake]:
     """Yield images and modules that are not where the study file in ``folder`` says.
 
     Nothing is imported.
@@ -30,13 +30,13 @@ def mistakes_of_places(document: Any, folder: Path) -> Iterator[Misplaced]:
     for path, recipe in _mappings(document):
         images = section(recipe, "data").get("folder")
         if isinstance(images, str) and (wrong := _lacks_images(images, folder)):
-            yield Misplaced((*path, "data", "folder"), wrong)
+            yield Mistake((*path, "data", "folder"), wrong)
         name = section(normalise(recipe), "model").get("name")
         if isinstance(name, str) and runs_own_code(name) and not _has_module(name, folder):
             module = name.partition(":")[0]
             message = f"{name}: there is no module {module} in {folder} or in PYTHONPATH"
             key = ("model", "name") if section(recipe, "model") else ("model",)
-            yield Misplaced((*path, *key), message)
+            yield Mistake((*path, *key), message)
 
 
 def _mappings(value: Any, path: tuple[Key, ...] = ()) -> Iterator[tuple[tuple[Key, ...], Any]]:

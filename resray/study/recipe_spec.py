@@ -19,7 +19,7 @@ from resray.study.phases import mistakes_of_phases
 from resray.study.strict import (
     NUMBER,
     Count,
-    Misplaced,
+    Mistake,
     NonNegative,
     Percent,
     Positive,
@@ -44,9 +44,9 @@ class EarlyStopping(Strict):
     target: Percent | None = None
     """Accuracy in percent at which the training ends."""
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         if self.patience is None and self.target is None:
-            yield Misplaced((), "needs `patience`, `target` or both")
+            yield Mistake((), "needs `patience`, `target` or both")
 
 
 class Recipe(Strict):
@@ -99,34 +99,34 @@ class Recipe(Strict):
             of_this_version(content) if isinstance(content, dict) else content
         )
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         yield from self._mistakes_of_schedule()
         if self.loader.name == "per-image":
             able = {"flip", "crop_padding", "crop_probability"}
             for key in self.augmentation.model_dump(exclude_defaults=True).keys() - able:
                 message = "the per-image loader does flip and crop only"
-                yield Misplaced(("augmentation", key), message)
+                yield Mistake(("augmentation", key), message)
         watched = {"schedule": self.schedule.name == "plateau",
                    "early_stopping": self.early_stopping is not None}  # fmt: skip
         if self.selection == "validation" and self.data.validation_images == 0:
             for key in (key for key, needs in watched.items() if needs):
-                yield Misplaced((key,), "needs a validation split; data.validation_images is 0")
+                yield Mistake((key,), "needs a validation split; data.validation_images is 0")
         yield from mistakes_of_phases(self)
 
-    def _mistakes_of_schedule(self) -> Iterator[Misplaced]:
+    def _mistakes_of_schedule(self) -> Iterator[Mistake]:
         """Yield the epochs that the training, or a part of its schedule, does not reach."""
         below = f"must be below epochs ({self.epochs})"
         if not isinstance(self.schedule, Sequential):
             yield from _warms_too_long(self.schedule, ("schedule",), self.epochs, below)
             for index, epoch in enumerate(getattr(self.schedule, "milestones", ())):
                 if epoch >= self.epochs:
-                    yield Misplaced(("schedule", "milestones", index), f"{epoch:g} {below}")
+                    yield Mistake(("schedule", "milestones", index), f"{epoch:g} {below}")
             return
         before = 0
         for index, part in enumerate(self.schedule.parts):
             place, end = ("schedule", "parts", index), part.until or self.epochs
             if part.until is not None and end >= self.epochs:
-                yield Misplaced((*place, "until"), f"{end} {below}")
+                yield Mistake((*place, "until"), f"{end} {below}")
             length = f"must be below the part's {end - before} epochs"
             yield from _warms_too_long(part, place, end - before, length)
             before = end
@@ -134,8 +134,8 @@ class Recipe(Strict):
 
 def _warms_too_long(
     part: Strict, place: tuple[str | int, ...], epochs: float, below: str
-) -> Iterator[Misplaced]:
+) -> Iterator[Mistake]:
     """Yield the mistake of a warm-up as long as what it is a part of."""
     warmup = getattr(part, "warmup_epochs", 0)
     if warmup >= epochs:
-        yield Misplaced((*place, "warmup_epochs"), f"{warmup:g} {below}")
+        yield Mistake((*place, "warmup_epochs"), f"{warmup:g} {below}")

@@ -11,16 +11,16 @@ from resray.study.layers import flatten
 from resray.study.optimizer_spec import Part, Sequential, WarmingUp
 from resray.study.phases import rescale_phases, rescaled_epoch
 from resray.study.recipe_spec import Recipe
-from resray.study.strict import Misplaced, Named
+from resray.study.strict import Mistake, Named
 from resray.study.unions import without_defaults
 
 AnyPart = TypeVar("AnyPart", bound=Named)
 
 
-def only_as_run(recipe: Mapping[str, Any]) -> Iterator[Misplaced]:
+def only_as_run(recipe: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yield what a recipe has that only trials of ``as_run`` may have."""
     if recipe.get("selection") == "test":
-        yield Misplaced(("selection",), "'test' is for trials of `as_run` alone (validation)")
+        yield Mistake(("selection",), "'test' is for trials of `as_run` alone (validation)")
 
 
 def trial_id(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from resray.study.datasets import EMBEDDED, dataset_size
+from resray.data.table import EMBEDDED, dataset_size
 from resray.study.layers import Layer, leaves, normalise
 from resray.study.optimizer_spec import Schedule
 from resray.study.overrides import overlap

@@ -14,10 +14,11 @@ from resray.errors import not_known
 from resray.study.axes import alternative_path, is_same, point_layers, sample_points, wished
 from resray.study.entries import point_name, trial_names
 from resray.study.layers import Layer, layer_at_fault, leaves, merge, section
-from resray.study.mistakes import Mistake, dotted, mistakes_in
+from resray.study.mistakes import dotted, mistakes_in
 from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import FORMS, MOST_POINTS, RANGES, TRIAL_AXIS, Axis, Space
 from resray.study.source import Key
+from resray.study.strict import Mistake
 from resray.study.unions import unknown_key
 
 Place = tuple[Key, ...]
@@ -45,22 +46,18 @@ def _of_axes(document: Any, name: str, space: Space) -> Iterator[Mistake]:
         [len(one.options) for one in axis if one.form == "grid"] for axis in space.axes.values()
     ]
     if prod(max(sizes, default=1) for sizes in grids) > MOST_POINTS:
-        yield _mistake(("search", "spaces", name), f"more than {MOST_POINTS:,} points")
+        yield Mistake(("search", "spaces", name), f"more than {MOST_POINTS:,} points")
     trials = trial_names(document, as_run=False)
     every = [(key, axis) for key, alternatives in space.axes.items() for axis in alternatives]
     unknown = [
         mistake for key, axis in every for mistake in _unknown(name, space, key, axis, trials)
     ]
     yield from unknown or (
-        _mistake((*alternative_path(name, space, key, axis), "when", other), message)
+        Mistake((*alternative_path(name, space, key, axis), "when", other), message)
         for key, axis in every
         for other in axis.when
         if (message := _wrong_condition(space, key, other))
     )
-
-
-def _mistake(place: Place, message: str) -> Mistake:
-    return Mistake(place, place, message)
 
 
 def _unknown(
@@ -69,14 +66,14 @@ def _unknown(
     place = alternative_path(name, space, key, axis)
     if key == TRIAL_AXIS and (axis.named or not axis.options):
         message = "must be a list of the study's trials, as grid or choice"
-        yield _mistake((*place, axis.form), message)
+        yield Mistake((*place, axis.form), message)
     elif key == TRIAL_AXIS:
         for index, value in enumerate(axis.options):
             if value not in trials:
-                yield _mistake((*place, axis.form, index), not_known(value, trials))
+                yield Mistake((*place, axis.form, index), not_known(value, trials))
     elif not axis.named and (wrong := unknown_key(Recipe, key.split("."), [TRIAL_AXIS])):
         hint = "; an axis of another name needs named changes of the recipe as values"
-        yield _mistake(place, wrong[1] + ("" if wrong[0] else hint))
+        yield Mistake(place, wrong[1] + ("" if wrong[0] else hint))
 
 
 def _wrong_condition(space: Space, key: str, other: str) -> str | None:
@@ -106,10 +103,10 @@ def _in_vain(name: str, space: Space) -> Iterator[Mistake]:
             for wish in wished(wishes):
                 if not any(is_same(wish, value) for value in values):
                     path = (*place, "when", other)
-                    never[path] = _mistake(path, not_known(wish, map(str, values)))
+                    never[path] = Mistake(path, not_known(wish, map(str, values)))
         if point is None and not any(path[: len(place)] == place for path in never):
             message = "never applies: `when` cannot hold, or one before it always does"
-            never[place] = _mistake(place, message)
+            never[place] = Mistake(place, message)
     yield from never.values()
 
 
@@ -134,7 +131,7 @@ def _of_point(layers: list[Layer], name: str, point: str) -> Iterator[Mistake]:
     mistakes = mistakes_in(Recipe, recipe)
     if not mistakes and section(recipe, "data").get("validation_images") == 0:
         place = ("data", "validation_images")
-        mistakes = [Mistake(place, place, "0 leaves a search nothing to select by")]
+        mistakes = [Mistake(place, "0 leaves a search nothing to select by")]
     for mistake in mistakes:
         if mistake not in known:
             yield _in_document(layer_at_fault(layers, mistake.path), name, mistake, point)
@@ -144,13 +141,13 @@ def _in_document(layer: Layer, name: str, mistake: Mistake, point: str) -> Mista
     """Lead to the axis's value, or to the space where none of its layers has what is wrong."""
     path, message = layer.path, mistake.message
     if path[0] != "search" or mistake.path[0] not in layer.changes:
-        path, message = ("search", "spaces", name), f"{dotted(mistake.shown)}: {message}"
+        path, message = ("search", "spaces", name), f"{dotted(mistake.prefix)}: {message}"
     elif path[-1] == "recipe" or (path[-2] in FORMS and isinstance(path[-1], str)):
         # A mapping of the recipe's own keys stands there, not a single key's value.
         path += mistake.path
     elif mistake.path not in dict(leaves(layer.changes)):
-        message = f"{dotted(mistake.shown)}: {message}"
-    return Mistake(path, path, f"{message} (at the point {point})")
+        message = f"{dotted(mistake.prefix)}: {message}"
+    return Mistake(path, f"{message} (at the point {point})")
 
 
 def _late_grace(document: Mapping[Any, Any], lengths: Mapping[Any, str]) -> list[Mistake]:
@@ -167,7 +164,7 @@ def _late_grace(document: Mapping[Any, Any], lengths: Mapping[Any, str]) -> list
         (("search", *key), quick.get("grace", grace), short, "`--quick`"),
     ]
     return [
-        Mistake(place, place, f"{value} must be below the {epochs} epochs of {whose}")
+        Mistake(place, f"{value} must be below the {epochs} epochs of {whose}")
         for place, value, epochs, whose in limits
         if isinstance(value, int) and isinstance(epochs, int) and value >= epochs
     ]

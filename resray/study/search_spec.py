@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from resray.study.strict import NUMBER, Count, Finite, Misplaced, Name, Seed, Size, Strict
+from resray.study.strict import NUMBER, Count, Finite, Mistake, Name, Seed, Size, Strict
 
 SearchMethod = Literal["grid", "random", "tpe"]
 SchedulerName = Literal["asha", "halving", "median", "none"]
@@ -83,35 +83,35 @@ class Axis(Strict):
     int: tuple[Size, Size] | None = None
     """A whole number from the first to the last, both included."""
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         if len(self.forms) != 1:
             given = " and ".join(self.forms) or "none"
-            yield Misplaced((), f"needs exactly one of {', '.join(FORMS)}; it has {given}")
+            yield Mistake((), f"needs exactly one of {', '.join(FORMS)}; it has {given}")
         if self.form in RANGES:
             low, high = self.bounds
             if low >= high:
-                yield Misplaced((self.form,), f"{low:g} must be below {high:g}")
+                yield Mistake((self.form,), f"{low:g} must be below {high:g}")
             if self.form == "loguniform" and low <= 0:
-                yield Misplaced(("loguniform", 0), f"{low:g} must be above 0")
+                yield Mistake(("loguniform", 0), f"{low:g} must be above 0")
         elif not self.options:
-            yield Misplaced((self.form,), "needs at least one value")
+            yield Mistake((self.form,), "needs at least one value")
         for index, value in enumerate(self.options):
             if value in self.options[:index]:
-                yield Misplaced((self.form, index), f"{value!r} stands there twice")
+                yield Mistake((self.form, index), f"{value!r} stands there twice")
         yield from self._without_names()
 
-    def _without_names(self) -> Iterator[Misplaced]:
+    def _without_names(self) -> Iterator[Mistake]:
         for index, value in enumerate(self.options):
             if isinstance(value, dict):
                 message = "a mapping needs a name: {NAME: {changes of the recipe}, ...}"
-                yield Misplaced((self.form, index), message)
+                yield Mistake((self.form, index), message)
         for name, changes in self.named.items():
             if not isinstance(name, str):
                 message = f"{name!r} must be text; put it in quotes"
-                yield Misplaced((self.form, str(name)), message)
+                yield Mistake((self.form, str(name)), message)
             if not isinstance(changes, dict):
                 message = f"{changes!r} must be a mapping, the recipe's changes"
-                yield Misplaced((self.form, name), message)
+                yield Mistake((self.form, name), message)
 
     @property
     def forms(self) -> list[str]:

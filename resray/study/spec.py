@@ -16,7 +16,7 @@ from resray.study.claims import check_statement
 from resray.study.entries import AS_RUN, trial_names
 from resray.study.metrics import EPOCH_METRICS, METRICS, TRIAL_METRICS
 from resray.study.search_spec import Search
-from resray.study.strict import Count, Finite, Misplaced, Name, Percent, Seed, Strict, as_list
+from resray.study.strict import Count, Finite, Mistake, Name, Percent, Seed, Strict, as_list
 
 GridValues = Annotated[list[Any], Field(min_length=1)]
 
@@ -78,9 +78,9 @@ class CheckpointPolicy(Strict):
     keep_last: Count | None = None
     """Only this many of the periodic ones stay; null keeps all. Those of ``at`` always stay."""
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         if self.keep_last is not None and self.every is None:
-            yield Misplaced(("keep_last",), "needs `every`: it is about those")
+            yield Mistake(("keep_last",), "needs `every`: it is about those")
 
 
 class Quick(Strict):
@@ -124,11 +124,11 @@ class Published(Strict):
             raise ValueError(not_known(metric, METRICS))
         return metric
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         allowed = TRIAL_METRICS if self.epoch is None else EPOCH_METRICS
         if self.metric not in allowed:
             when = "of an epoch (`epoch`)" if self.epoch is None else "of the whole training"
-            yield Misplaced(("metric",), f"{self.metric} is a figure {when}")
+            yield Mistake(("metric",), f"{self.metric} is a figure {when}")
 
 
 class Claim(Strict):
@@ -142,14 +142,14 @@ class Claim(Strict):
     untested: str | None = None
     """Why no comparison can test it."""
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         for index, text in enumerate(self.check):
             try:
                 check_statement(text)
             except ValueError as error:
-                yield Misplaced(("check", index), str(error))
+                yield Mistake(("check", index), str(error))
         if bool(self.check) == (self.untested is not None):
-            yield Misplaced((), "needs `check`, or `untested` with the reason, and not both")
+            yield Mistake((), "needs `check`, or `untested` with the reason, and not both")
 
 
 class Study(Strict):

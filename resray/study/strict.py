@@ -1,6 +1,7 @@
 """What study files are made of: bounded numbers, and models that refuse what they do not know."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, Self
 
@@ -37,19 +38,33 @@ ChannelValues = tuple[Finite, Finite, Finite]
 ChannelScales = tuple[Positive, Positive, Positive]
 
 
-class Misplaced(ValueError):
-    """A mistake that only the whole shows; ``path`` leads from there to the value at fault."""
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong in a document."""
 
-    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
-        super().__init__(message)
-        self.path = path
+    path: tuple[str | int, ...]
+    """Of the value at fault, or of the unknown key."""
+    message: str
+    shown: tuple[str | int, ...] | None = None
+    """The part of the path that the message starts with, where that is not all of it."""
+    missing: bool = False
+
+    @property
+    def prefix(self) -> tuple[str | int, ...]:
+        """What the message starts with."""
+        return self.path if self.shown is None else self.shown
+
+    def within(self, start: tuple[str | int, ...]) -> "Mistake":
+        """Return it as one of a document in which what it is about stands at ``start``."""
+        shown = None if self.shown is None else start + self.shown
+        return replace(self, path=start + self.path, shown=shown)
 
 
 class Mistakes(ValueError):
-    """Several of them at once."""
+    """Some of them, raised at once."""
 
-    def __init__(self, found: list[Misplaced]) -> None:
-        super().__init__("; ".join(map(str, found)))
+    def __init__(self, found: list[Mistake]) -> None:
+        super().__init__("; ".join(each.message for each in found))
         self.found = found
 
 
@@ -65,7 +80,7 @@ class Strict(BaseModel):
             raise Mistakes(found)
         return self
 
-    def mistakes(self) -> Iterator[Misplaced]:
+    def mistakes(self) -> Iterator[Mistake]:
         """Yield what is wrong between values of which each is what it should be."""
         yield from ()
 

@@ -14,12 +14,12 @@ from resray.study.entries import AS_RUN, entries, trial_names
 from resray.study.layers import merge, recipe_layers, section
 from resray.study.model_spec import MODEL_FORMS
 from resray.study.source import Key
-from resray.study.strict import Misplaced
+from resray.study.strict import Mistake
 
 Document = Mapping[str, Any]
 
 
-def mistakes_of_the_whole(document: Document) -> Iterator[Misplaced]:
+def mistakes_of_the_whole(document: Document) -> Iterator[Mistake]:
     """Yield each mistake in the raw content of a study file, in no order."""
     yield from _names_twice(document)
     yield from _as_run_names(document)
@@ -32,29 +32,29 @@ def _variant_names(document: Document) -> list[str]:
     return [str(name) for name in names] + ([AS_RUN] if document.get("as_run") else [])
 
 
-def _names_twice(document: Document) -> Iterator[Misplaced]:
+def _names_twice(document: Document) -> Iterator[Mistake]:
     every = entries(document)
     if not every and not any(document.get(key) for key in ("trials", "ablate", "grid")):
         message = "a study needs trials: `trials`, `ablate` or `grid`"
-        yield Misplaced(("trials",), message)
+        yield Mistake(("trials",), message)
     for index, name in _repeated([entry.name for entry in every]):
-        yield Misplaced(every[index].place, f"{name!r} stands there twice")
+        yield Mistake(every[index].place, f"{name!r} stands there twice")
     for index, name in _repeated([claim.get("id") for claim in _mappings(document, "claims")]):
-        yield Misplaced(("claims", index, "id"), f"{name!r} stands there twice")
+        yield Mistake(("claims", index, "id"), f"{name!r} stands there twice")
     if isinstance(seeds := document.get("seeds"), list) and list(_repeated(seeds)):
-        yield Misplaced(("seeds",), f"{seeds} holds a seed twice")
+        yield Mistake(("seeds",), f"{seeds} holds a seed twice")
     for _, name in _repeated(_variant_names(document)):
-        yield Misplaced(("variants", str(name)), f"{name!r} names two variants")
+        yield Mistake(("variants", str(name)), f"{name!r} names two variants")
 
 
-def _as_run_names(document: Document) -> Iterator[Misplaced]:
+def _as_run_names(document: Document) -> Iterator[Mistake]:
     for entry in entries(document):
         if entry.name and entry.name.endswith(f"-{AS_RUN}") != entry.as_run:
             message = f"{entry.name!r}: names of `as_run` end in -{AS_RUN}, and no others"
-            yield Misplaced(entry.place, message)
+            yield Mistake(entry.place, message)
 
 
-def _unknown_names(document: Document) -> Iterator[Misplaced]:
+def _unknown_names(document: Document) -> Iterator[Mistake]:
     """Yield trials, variants, sources and models that are named in vain."""
     trials, variants = trial_names(document), _variant_names(document)
     # Where a name is missing, nothing is unknown.
@@ -74,15 +74,15 @@ def _unknown_names(document: Document) -> Iterator[Misplaced]:
         named += [(path, value.variant, variants) for value in statement.values]
     for path, name, known in named:
         if isinstance(name, str) and known and name not in known:
-            yield Misplaced(path, not_known(name, known))
+            yield Mistake(path, not_known(name, known))
     for model, smaller in section(document, "quick", "stand_ins").items():
         for name in (model, smaller):
             if isinstance(name, str) and not is_known(name):
                 message = not_known(name, [*MODELS, *MODEL_FORMS])
-                yield Misplaced(("quick", "stand_ins", model), message)
+                yield Mistake(("quick", "stand_ins", model), message)
 
 
-def _unreached_epochs(document: Document) -> Iterator[Misplaced]:
+def _unreached_epochs(document: Document) -> Iterator[Mistake]:
     """Yield what names an epoch after the last one that it could mean."""
     lengths = {
         (entry.name, variant): merge(recipe_layers(document, index, variant)).get("epochs")
@@ -107,7 +107,7 @@ def _unreached_epochs(document: Document) -> Iterator[Misplaced]:
         named.append((("checkpoints", "at", index), epoch, _longest(lengths.values())))
     for path, epoch, epochs in named:
         if isinstance(epoch, int) and isinstance(epochs, int) and epoch > epochs:
-            yield Misplaced(path, f"epoch {epoch} is beyond the last one, {epochs}")
+            yield Mistake(path, f"epoch {epoch} is beyond the last one, {epochs}")
 
 
 def _longest(lengths: Iterable[Any]) -> int | None:
