@@ -23,9 +23,9 @@ def recipe(**changes: Any) -> Recipe:
 
 
 def said(**changes: Any) -> str:
-    """Return the one mistake in a recipe, with its place."""
+    """Return the first mistake in a recipe, with its place."""
     content = {"model": "resnet10", "data": "cifar10", "epochs": 10, **changes}
-    (mistake,) = mistakes_in(Recipe, content)
+    mistake = mistakes_in(Recipe, content)[0]
     return f"{dotted(mistake.prefix)}: {mistake.message}"
 
 

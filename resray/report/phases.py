@@ -139,7 +139,7 @@ def without_beginnings(courses: Sequence[Course]) -> list[Course]:
     return kept
 
 
-def prefix_with(longer: Course, course: Course) -> bool:
+def begins_with(longer: Course, course: Course) -> bool:
     return all(longer.get(key, ())[: len(values)] == values for key, values in course.items())
 
 

@@ -77,9 +77,9 @@ class SequencePart(Named):
         in_steps, length = getattr(self, "unit", "") == "steps", getattr(self, "length", None)
         warmup = getattr(self, "warmup_epochs", 0)
         if in_steps and self.interval == "epoch":
-            yield Mistake(("unit",), "the rate changes by epoch, so give epochs")
+            yield Mistake(("unit",), "steps do not go with interval: epoch (use epochs)")
         if length is not None and warmup and in_steps:
-            message = "beside a warm-up it is in epochs (the warm-up's are the first of them)"
+            message = "a length in steps does not go with a warm-up (use epochs)"
             yield Mistake(("unit",), message)
         elif length is not None and 0 < length <= warmup:
             yield Mistake(("length",), f"{length:g} must be above warmup_epochs ({warmup:g})")
