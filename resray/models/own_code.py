@@ -23,8 +23,8 @@ def require_code(name: str, trained_with: str | None, place: str) -> None:
     """Raise OtherCodeError if ``place`` was trained with another `code_hash`; None is unknown."""
     if trained_with is not None and code_hash(name) != trained_with:
         raise OtherCodeError(
-            f"{place}: trained with other source files of {name}: one has changed, or is not in "
-            "PYTHONPATH; put it back, or train anew"
+            f"{place}: trained with other source files of {name}: one has changed, or is neither "
+            "here nor in PYTHONPATH; put it back, or train anew"
         )
 
 
