@@ -49,7 +49,7 @@ def load_model(path: str | PathLike[str], *, trusted: bool = False) -> "nn.Modul
     """
     # torch takes a second to import, and tables do not need it.
     from resray.export.loading import WEIGHTS, load_exported
-    from resray.training.prediction import checkpoint_file
+    from resray.results.folders import checkpoint_file
     from resray.training.restore import load_network
 
     if (Path(path) / WEIGHTS).is_file():

@@ -1,7 +1,11 @@
-"""`resray bench` as a library function: run a study, write its report, say how it went."""
+"""`resray bench` as a library function: run a study, write its report, say how it went.
+
+What plans and trains is imported once the study and the options are known to be right: torch and
+Ray take seconds.
+"""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EACCES
@@ -12,12 +16,12 @@ from rich.console import Console
 
 from resray.errors import InputError, ResrayError, RunInterrupted, StorageError
 from resray.files import home_folder, storage_errors
-from resray.orchestration.plan import Bench, Planner, Work
+from resray.orchestration.asked import Bench, Tune
 from resray.orchestration.resources import Machine, allocate, local_machine
 from resray.orchestration.signals import interruptible
 
 if TYPE_CHECKING:
-    from resray.orchestration.search_plan import Tune
+    from resray.orchestration.plan import Planner, Work
 
 Row = dict[str, Any]
 
@@ -56,7 +60,7 @@ class Outcome:
         return sum(count for state, count in self.summary.items() if state not in ended)
 
 
-def checked_machine(asked: "Bench | Tune") -> Machine:
+def checked_machine(asked: Bench | Tune) -> Machine:
     """Return this machine; raise ClusterError if it cannot do what is asked.
 
     A cluster can only be asked once it is joined.
@@ -87,24 +91,11 @@ def interruption(results: Path, unfinished: str = "") -> RunInterrupted:
     )
 
 
-def check_all(benches: Sequence[Bench]) -> None:
-    """Raise now, before the first of several studies trains, what one of them would raise.
-
-    An InputError then begins with the study at fault.
-    """
-    for bench in benches:
-        checked_machine(bench)
-        try:
-            Planner(bench)
-        except InputError as error:
-            where = f"{bench.study}: " if len(benches) > 1 else ""
-            raise InputError(f"{where}{error}") from error
-
-
 def dry_run(bench: Bench, console: Console) -> None:
     """Print what `run_bench` would do; raise what it would raise before its start."""
     if bench.address is not None:
         raise InputError("--dry-run: only for this machine; leave out --address")
+    bench.check()
     from resray.orchestration.bench_description import describe_plan
 
     describe_plan(bench, checked_machine(bench), console)
@@ -116,7 +107,10 @@ def run_bench(bench: Bench, console: Console) -> Outcome:
     Progress goes to ``console``. Raises InputError, ClusterError, and RunInterrupted after Ctrl-C,
     when everything recorded until then is on disk and in the report.
     """
+    bench.check()
     machine = checked_machine(bench)
+    from resray.orchestration.plan import Planner
+
     planner = Planner(bench)
     report_folder(bench.out)
     with in_good_order(planner.results):
@@ -127,9 +121,8 @@ def run_bench(bench: Bench, console: Console) -> Outcome:
     return outcome
 
 
-def run_and_report(planner: Planner, machine: Machine, console: Console) -> Outcome:
+def run_and_report(planner: "Planner", machine: Machine, console: Console) -> Outcome:
     """Run what is missing, write the report and return what came of it."""
-    # Ray takes seconds to import: a wish that cannot be met is refused before.
     from resray.orchestration.run import run_study
 
     with reporting_refusal(planner.results, planner.bench.out):
@@ -165,7 +158,7 @@ def report_folder(out: Path) -> Path:
     return folder
 
 
-def conclude(planner: Planner, work: list[Work], skipped: int) -> Outcome:
+def conclude(planner: "Planner", work: "list[Work]", skipped: int) -> Outcome:
     """Write the report and gather what came of the trials."""
     from resray.report.page import write_report
 

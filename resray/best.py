@@ -10,9 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from resray.errors import InputError, unknown
-from resray.files import user_path
-from resray.hints import command
+from resray.errors import InputError
 from resray.report.aggregate import parsed_json, reductions_of
 from resray.report.search_record import plain_rows
 from resray.report.statistics import Summary, summarise
@@ -28,7 +26,7 @@ from resray.search.best import (
     winner,
 )
 from resray.search.winner_file import changed_settings, start_of, winner_document, write_study_file
-from resray.study.load import load_study, study_files
+from resray.study.load import load_study
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import recorded_recipe, written
 from resray.study.spec import Study
@@ -79,13 +77,11 @@ class Best:
         return summarise(row[column] for row in self.confirmations)
 
 
-def find_best(study: str, out: Path = Path()) -> Best:
-    """Return the winner of the latest search of a study.
+def find_best(folder: Path) -> Best:
+    """Return the winner of the latest search in a study's results folder.
 
-    ``study`` is a study's name, whose results are in ``out``/results, a study file, or a results
-    folder. Raises InputError if there is no search, or none of its trials is trained in full.
+    Raises InputError if there is no search, or none of its trials is trained in full.
     """
-    folder = results_of(study, out)
     rows = trial_rows(folder)
     searched = of_latest(rows)
     if not any(in_full(row) and not row["audited"] for row in searched):
@@ -96,26 +92,7 @@ def find_best(study: str, out: Path = Path()) -> Best:
                          "study with data.validation_images above 0")  # fmt: skip
     if not won["name"] or recorded_recipe(won) is None:
         raise InputError(f"{folder}: the row of its winner {won['trial_id']} holds no recipe of it")
-    return Best(folder, load_study(str(folder / "study.yaml")), rows, searched, won)
-
-
-def results_of(study: str, out: Path) -> Path:
-    """Return the results folder that a study's name, its file or the folder itself stands for."""
-    path = user_path(study, "best")
-    if (path / "trials").is_dir():
-        return path
-    if path.suffix in (".yaml", ".yml"):
-        study = load_study(study).name
-    folder = out / "results" / study
-    if folder.is_dir():
-        return folder
-    if study in study_files() or path.suffix:
-        first = command("tune", path, *(["--out", out] if out != Path() else []))
-        raise InputError(f"{folder}: no results here; type `{first}` first")
-    if "/" in study:
-        raise InputError(f"{study}: no results here; expected a study's name, its file or its "
-                         "results folder")  # fmt: skip
-    raise InputError(unknown("study", study, study_files()))
+    return Best(folder, load_study(str(folder / "study.yaml"), in_place=False), rows, searched, won)
 
 
 def trial_rows(folder: Path) -> list[Row]:

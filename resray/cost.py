@@ -63,8 +63,9 @@ def image_counts(data: Data) -> tuple[int, int] | None:
     if size is None:
         return None
     limit = data.limit_eval or size.train
-    evaluated = min(data.validation_images, limit) + min(size.test, limit)
-    available = size.train - data.validation_images
+    held_out = data.validation_images or 0
+    evaluated = min(held_out, limit) + min(size.test, limit)
+    available = size.train - held_out
     return min(available, data.limit_train or size.train), evaluated
 
 

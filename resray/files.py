@@ -13,7 +13,7 @@ from pathlib import Path
 from socket import gethostname
 from typing import Any, BinaryIO
 
-from resray.errors import ClusterError, InputError, StorageError
+from resray.errors import ClusterError, DataError, InputError, StorageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -33,6 +33,12 @@ def user_path(path: str | Path, option: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise InputError(f"{option} {path}: there is no such home folder") from error
+
+
+def require_folder(path: Path, option: str) -> None:
+    """Raise DataError unless the folder that was given with ``option`` exists."""
+    if not path.is_dir():
+        raise DataError(f"{option}: {path} is not a folder that exists")
 
 
 def home_folder() -> Path:

@@ -138,8 +138,9 @@ def kept_results(layers: Sequence[LayerInfo]) -> Iterator[LayerInfo]:
 
 def does_nothing(module: nn.Module) -> bool:
     """Return whether a module only hands on its input: an identity, or dropout that is off."""
-    drops = isinstance(module, nn.Dropout | StochasticDepth)
-    return isinstance(module, nn.Identity) or (drops and not module.p)
+    if isinstance(module, nn.Dropout | StochasticDepth):
+        return float(module.p) == 0
+    return isinstance(module, nn.Identity)
 
 
 def layers_in_use(network: nn.Module, image_size: int) -> list[LayerInfo]:

@@ -1,4 +1,7 @@
-"""`resray predict`: classes of images from elsewhere, as a CSV with the columns ID,Label,Class."""
+"""`resray predict`: classes of images from elsewhere, as a CSV with the columns ID,Label,Class.
+
+What computes is imported once the options are known to be right: torch takes seconds.
+"""
 
 import csv
 import io
@@ -6,24 +9,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
 
-from resray.data.foreign import (
-    ORDERS,
-    ForeignImages,
-    Order,
-    numbers_that_mislead,
-    read_foreign,
-)
+from resray.data.choices import VIEWS, Order, check_order
 from resray.data.reading import reading
-from resray.errors import InputError, unknown
+from resray.errors import InputError
 from resray.files import output_file
-from resray.training.device import own_device
-from resray.training.prediction import VIEWS, Predictor, checkpoint_file, ensemble
-from resray.training.restore import Restored, load_network
-from resray.training.scores import scores
+from resray.results.folders import checkpoint_file, no_checkpoint
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from resray.data.foreign import ForeignImages
+    from resray.training.prediction import Predictor
+    from resray.training.restore import Restored
 
 COLUMNS = ("ID", "Label", "Class")
 HEADINGS = (b"ID,Label\n", b"ID,Label,Class\n")
@@ -58,9 +59,9 @@ class Predicted:
     """What came of it."""
 
     ids: tuple[int | str, ...]
-    labels: torch.Tensor
+    labels: "Tensor"
     """The predicted classes, int64 (n,)."""
-    probabilities: torch.Tensor
+    probabilities: "Tensor"
     """float64 (n, classes)."""
     class_names: tuple[str, ...]
     accuracy: float | None
@@ -76,6 +77,11 @@ def run_prediction(asked: Prediction, console: Console) -> Predicted:
     before the CSV is touched.
     """
     check(asked)
+    from resray.data.foreign import numbers_that_mislead, read_foreign
+    from resray.training.device import own_device
+    from resray.training.prediction import Predictor
+    from resray.training.restore import load_network
+
     restored = [
         load_network(checkpoint_file(path), trusted=asked.trusted) for path in asked.checkpoints
     ]
@@ -100,16 +106,19 @@ def check(asked: Prediction) -> None:
     if asked.views not in VIEWS:
         choices = ", ".join(map(str, VIEWS))
         raise InputError(f"--views: {asked.views} is not possible ({choices})")
-    if asked.order not in (None, *ORDERS):
-        raise InputError(unknown("--order", asked.order, ORDERS))
+    check_order(asked.order)
     if asked.batch_size < 1:
         raise InputError(f"--batch-size: {asked.batch_size} must be at least 1")
     if not asked.checkpoints:
         raise InputError("give at least one checkpoint")
-    files = [checkpoint_file(path).resolve() for path in asked.checkpoints]
+    files = [checkpoint_file(path) for path in asked.checkpoints]
     for place, path in enumerate(files):
-        if path in files[:place]:
+        if not path.exists():
+            raise no_checkpoint(path)
+        if path.resolve() in map(Path.resolve, files[:place]):
             raise InputError(f"{asked.checkpoints[place]}: stands there twice; once is enough")
+    with reading(asked.input):
+        asked.input.stat()
     output = asked.output.resolve()
     for path in (asked.input, *asked.checkpoints):
         # Within a folder of images a CSV would be no harm, but a mistyped name would be.
@@ -130,7 +139,7 @@ def _is_ours(path: Path) -> bool:
         return file.readline(max(map(len, HEADINGS))) in (b"", *HEADINGS)
 
 
-def require_same_classes(paths: Sequence[Path], restored: Sequence[Restored]) -> None:
+def require_same_classes(paths: Sequence[Path], restored: "Sequence[Restored]") -> None:
     """Raise InputError if the networks were not trained on the same classes."""
     first = restored[0].class_names
     for path, other in zip(paths, restored, strict=True):
@@ -142,9 +151,12 @@ def require_same_classes(paths: Sequence[Path], restored: Sequence[Restored]) ->
 
 
 def predict_foreign(
-    predictors: Sequence[Predictor], foreign: ForeignImages, views: int = 1
+    predictors: "Sequence[Predictor]", foreign: "ForeignImages", views: int = 1
 ) -> Predicted:
     """Return the mean prediction of the networks, each on the images at its own size."""
+    from resray.training.prediction import ensemble
+    from resray.training.scores import scores
+
     at_size = lru_cache(maxsize=1)(lambda size: foreign.resized(size).images)
     probabilities = ensemble(predictors, at_size, views)
     found = {} if foreign.labels is None else scores(probabilities, foreign.labels)

@@ -1,5 +1,5 @@
 """`resray tune` as a library function: search, confirm the winner, write the report, say how it
-went."""
+went. What plans and trains is imported on use, as in `resray.bench`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,13 +16,14 @@ from resray.bench import (
     reporting_refusal,
 )
 from resray.errors import DataError, InputError
+from resray.orchestration.asked import Tune
 from resray.orchestration.resources import Machine
-from resray.orchestration.search_plan import SearchPlanner, Tune
 from resray.orchestration.signals import interruptible, raise_if_interrupted
 from resray.search.best import winner
 from resray.search.budget import Spending
 
 if TYPE_CHECKING:
+    from resray.orchestration.search_plan import SearchPlanner
     from resray.orchestration.search_run import Searched
 
 Row = dict[str, Any]
@@ -63,7 +64,9 @@ def dry_run(asked: Tune, console: Console) -> None:
     """Print what `run_tune` would do; raise what it would raise before its start."""
     if asked.address is not None:
         raise InputError("--dry-run: only for this machine; leave out --address")
+    asked.check()
     from resray.orchestration.search_description import describe_search
+    from resray.orchestration.search_plan import SearchPlanner
 
     describe_search(SearchPlanner(asked, download=False), checked_machine(asked), console)
 
@@ -74,7 +77,10 @@ def run_tune(asked: Tune, console: Console) -> TuneOutcome:
     Progress goes to ``console``. Raises InputError, ClusterError, and RunInterrupted after Ctrl-C,
     when everything recorded until then is on disk and in the report.
     """
+    asked.check()
     machine = checked_machine(asked)
+    from resray.orchestration.search_plan import SearchPlanner
+
     planner = SearchPlanner(asked)
     report_folder(asked.out)
     with in_good_order(planner.results):
@@ -85,10 +91,9 @@ def run_tune(asked: Tune, console: Console) -> TuneOutcome:
 
 
 def search_and_report(
-    planner: SearchPlanner, machine: Machine, console: Console
+    planner: "SearchPlanner", machine: Machine, console: Console
 ) -> tuple[TuneOutcome, bool]:
     """Run what is missing, write the report, and return both it and whether all was run."""
-    # Ray takes seconds to import: a wish that cannot be met is refused before.
     from resray.orchestration.search_run import run_search
 
     with reporting_refusal(planner.results, planner.asked.out):
@@ -106,7 +111,7 @@ def search_and_report(
 
 
 def evaluate_confirmations(
-    planner: SearchPlanner, confirmed: Sequence[Row], console: Console
+    planner: "SearchPlanner", confirmed: Sequence[Row], console: Console
 ) -> list[str]:
     """Measure on the confirmations what the study's search asks for beside accuracy on test.
 
@@ -129,7 +134,7 @@ def evaluate_confirmations(
     return []
 
 
-def conclude(planner: SearchPlanner, searched: "Searched") -> TuneOutcome:
+def conclude(planner: "SearchPlanner", searched: "Searched") -> TuneOutcome:
     """Write the report and gather what came of the search."""
     from resray.report.page import write_report
 

@@ -33,7 +33,7 @@ def same(found: dict[str, Recipe], expected: dict[str, dict[str, Any]]) -> None:
         assert recipe == Recipe.model_validate(expected[name]), name
 
 
-def in_force(recipe: Recipe, epoch: int) -> tuple[float | None, ...]:
+def in_force(recipe: Recipe, epoch: int) -> tuple[Any, ...]:
     now = recipe_at(recipe, epoch)
     moved, cutout = now.augmentation.shift_scale_rotate, now.augmentation.cutout
     return (

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from resray.data.augment.augmenter import Augmenter
 from resray.data.augment.crop_flip import crop_and_flip
@@ -11,11 +12,14 @@ from resray.data.dataset import Images
 from resray.data.loader import TrainLoader
 from resray.data.randomness import epoch_generator
 from resray.study.augmentation_spec import Augmentation, Cutout
+from resray.study.recipe_spec import Recipe
 
 OFF: dict[str, Any] = {"flip": 0, "crop_padding": 0}
 SINGLE: dict[str, dict[str, Any]] = {
+    "resized_crop": {"scale": (0.5, 0.9)},
     "shift_scale_rotate": {},
     "affine": {"degrees": 10, "translate": 0.1, "scale": (0.9, 1.1), "shear": 10},
+    "color_jitter": {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3, "hue": 0.5},
     "brightness_contrast": {},
     "hue_saturation_value": {},
     "auto_augment": {},
@@ -139,7 +143,11 @@ def test_turning_one_on_leaves_what_others_draw(name: str) -> None:
         augmenter = Augmenter(augmentation, to_float, height=16, width=16)
         drawn = augmenter.draw(9, 0, 1, epoch_generator(0, 1))
         streams = dict(zip(augmenter.operations, drawn.numbers, strict=True))
-        return [drawn.crop_and_flip, drawn.holes, *(streams.get(key) for key in range(1, 7))]
+        return [
+            drawn.crop_and_flip,
+            drawn.holes,
+            *(streams.get(key) for key in (1, 2, 3, 4, 5, 6, 8, 9)),
+        ]
 
     everything = numbers(ALL)
     single = numbers(ALL.model_copy(update={other: None for other in SINGLE if other != name}))
@@ -195,6 +203,78 @@ def test_cutout_comes_last() -> None:
     zeros = (augmented(some_images(200), always) == 0).all(dim=1).flatten(1).sum(dim=1)
     assert set(zeros.tolist()) <= {4, 6, 8, 9, 12, 16}
     assert 16 in zeros
+
+
+BLACK = Cutout(probability=1, size=(3, 5), holes=(1, 2), inside=True, fill=0)
+
+
+def test_order_says_what_comes_first() -> None:
+    """A black hole before the colours is brightened with them; after them it is black."""
+    steps = {"cutout": BLACK, "brightness_contrast": {"probability": 1, "brightness": 1}}
+    first, last = (
+        augmented(some_images(300), Augmentation.model_validate({**OFF, **steps, "order": order}))
+        for order in (["cutout", "brightness_contrast"], ["brightness_contrast", "cutout"])
+    )
+    default = augmented(some_images(300), Augmentation.model_validate({**OFF, **steps}))
+    assert torch.equal(default, last)
+    assert bool((last == 1).flatten(1).any(dim=1).all())
+    black = (first == 1).all(dim=1).flatten(1).any(dim=1).float().mean()
+    assert 0.3 < float(black) < 0.7, "where the added brightness is below 0"
+
+
+def test_another_order_draws_the_same_numbers() -> None:
+    every = ALL.model_copy(update={"cutout": BLACK})
+    turned = every.model_copy(update={"order": tuple(reversed(SINGLE))})
+    drawn = []
+    for spec in (every, turned):
+        augmenter = Augmenter(spec, to_float, height=16, width=16)
+        numbers = augmenter.draw(9, 0, 1, epoch_generator(0, 1)).numbers
+        drawn.append(dict(zip(augmenter.operations, numbers, strict=True)))
+    assert list(drawn[0]) == list(reversed(drawn[1]))
+    assert all(torch.equal(numbers, drawn[1][stream]) for stream, numbers in drawn[0].items())
+
+
+def test_cutout_of_the_mean_comes_last_in_any_order() -> None:
+    cut = ALL.model_copy(
+        update={"order": ("cutout", *(name for name in SINGLE if name != "cutout"))}
+    )
+    assert torch.equal(augmented(some_images(50), cut), augmented(some_images(50), ALL))
+
+
+def test_a_pixel_cutout_is_an_operation_like_the_others() -> None:
+    """Probability, untouched images and no waiting are tested of all of them by their names."""
+    images = some_images(1500)
+    spec = {**OFF, "cutout": BLACK.model_copy(update={"probability": 0.3})}
+    changed = augmented(images, Augmentation.model_validate(spec)) != to_float(images)
+    assert float(changed.flatten(1).any(dim=1).float().mean()) == pytest.approx(0.3, abs=0.04)
+    augmenter = Augmenter(Augmentation.model_validate(spec), to_float, height=16, width=16)
+    drawn = augmenter.draw(1500, 0, 1, epoch_generator(0, 1))
+    assert augmenter(images.to("meta"), drawn).device.type == "meta"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"cutout": {"size": [6, 3]}}, r"\[6, 3\] falls; write \[3, 6\]"),
+        ({"cutout": {"holes": [2, 1]}}, r"\[2, 1\] falls"),
+        ({"shift_scale_rotate": {"shift": [0.1, -0.1]}}, r"\[0.1, -0.1\] falls"),
+        ({"resized_crop": {"ratio": [2, 1]}}, r"\[2, 1\] falls"),
+        ({"affine": {}, "order": ["affine", "cutout"]}, "cutout is not on"),
+        ({"affine": {}, "cutout": {}, "order": ["affine"]}, "cutout is on and must stand in it"),
+    ],
+)
+def test_ranges_that_fall_and_orders_that_do_not_fit(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Augmentation.model_validate(settings)
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_the_per_image_loader_refuses_all_but_flip_and_crop(name: str) -> None:
+    recipe = {"model": "resnet10", "data": "cifar10", "epochs": 1, "loader": "per-image"}
+    with pytest.raises(ValidationError, match="the per-image loader does flip and crop only"):
+        Recipe.model_validate({**recipe, "augmentation": {name: SINGLE[name]}})
 
 
 def test_nothing_waits_for_the_device() -> None:

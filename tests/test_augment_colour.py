@@ -1,12 +1,13 @@
-"""Brightness and contrast, and shifts in HSV, against their formulas."""
+"""Brightness and contrast, and shifts in HSV, against their formulas; jitter, torchvision's."""
 
 import colorsys
 
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms.v2 import functional as reference
 
-from resray.data.augment.colour import BrightnessContrast, HueSaturationValue
+from resray.data.augment.colour import BrightnessContrast, ColorJitter, HueSaturationValue
 from resray.study import augmentation_spec
 
 GREYS = torch.arange(0, 256, 16, dtype=torch.uint8)
@@ -75,3 +76,49 @@ def test_draws_fill_their_ranges() -> None:
         margin = 0.05 * (high - low)
         assert low <= float(values.min()) < low + margin
         assert high - margin < float(values.max()) <= high
+
+
+CHANGES = {
+    "brightness": lambda image, by: reference.adjust_brightness(image, 1 + by),
+    "contrast": lambda image, by: reference.adjust_contrast(image, 1 + by),
+    "saturation": lambda image, by: reference.adjust_saturation(image, 1 + by),
+    "hue": lambda image, by: reference.adjust_hue(image, by),
+}
+JITTERS = [{name: 0.5} for name in CHANGES]
+JITTERS += [{"brightness": 0.1, "contrast": 0.1, "saturation": 0.1, "hue": 0.5}]
+JITTERS += [{"hue": 0.2, "contrast": 0.9}]
+
+
+@pytest.mark.parametrize("strengths", JITTERS, ids="-".join)
+def test_color_jitter_is_torchvisions_step_by_step(strengths: dict[str, float]) -> None:
+    images = colourful(64)
+    operation = ColorJitter(augmentation_spec.ColorJitter(**strengths))
+    numbers = operation.draw(64, torch.Generator().manual_seed(0))[:, 1:]
+    results = operation.apply(images.clone(), numbers)
+    used = [name for name in CHANGES if name in strengths]
+    for image, result, row in zip(images, results, numbers.tolist(), strict=True):
+        for step in map(int, row[len(used) :]):
+            assert abs(row[step]) <= strengths[used[step]]
+            image = CHANGES[used[step]](image, row[step])
+        difference = (result.int() - image.int()).abs()
+        # A value next to a whole one may fall to either side of it, and later steps enlarge that.
+        assert int(difference.max()) <= 2
+        assert float((difference > 0).float().mean()) < 0.01
+
+
+def test_color_jitter_draws_every_order_and_its_ranges() -> None:
+    spec = augmentation_spec.ColorJitter(brightness=0.1, contrast=0.2, saturation=0.3, hue=0.5)
+    drawn = ColorJitter(spec).draw(4800, torch.Generator().manual_seed(0))[:, 1:]
+    orders, counts = drawn[:, 4:].unique(dim=0, return_counts=True)
+    assert len(orders) == 24
+    assert int(counts.min()) > 140
+    for values, most in zip(drawn[:, :4].T, (0.1, 0.2, 0.3, 0.5), strict=True):
+        assert -most <= float(values.min()) < -0.95 * most
+        assert 0.95 * most < float(values.max()) <= most
+
+
+def test_color_jitter_without_strength_changes_nothing() -> None:
+    images = colourful()
+    operation = ColorJitter(augmentation_spec.ColorJitter())
+    numbers = operation.draw(8, torch.Generator().manual_seed(0))[:, 1:]
+    assert torch.equal(operation.apply(images.clone(), numbers), images)

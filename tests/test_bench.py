@@ -9,7 +9,7 @@ from rich.console import Console
 
 from resray.bench import Outcome, run_bench
 from resray.errors import InputError
-from resray.orchestration.plan import Bench
+from resray.orchestration.asked import Bench
 from resray.orchestration.resources import Request
 from resray.results.store import writer_lock
 from resray.study.expand import Options

@@ -172,7 +172,7 @@ def test_tune_and_best_name_the_same_winner(tmp_path: Path, went_on: bool) -> No
     shutil.copy(search.file, planner.results / "study.yaml")
     if went_on:
         search.run(**settings)
-    won = find_best(str(planner.results)).won
+    won = find_best(planner.results).won
     assert (won["trial_id"] == row["trial_id"]) is not went_on
     if went_on:
         planner = SearchPlanner(search.asked(**settings))

@@ -80,7 +80,7 @@ def test_quick_without_data_uses_embedded_images_with_the_datasets_classes() -> 
         "2 of 100 epochs",
         "embedded images in place of cifar100",
         "images of 16x16 pixels",
-        "schedule rescaled: warm-up of 0.1 instead of 5, milestones at 1, 1.5 instead of 50, 75",
+        "schedule rescaled: warmup_epochs 0.1 instead of 5, milestones 1, 1.5 instead of 50, 75",
         "batch_size 32 in place of 128",
     )
 
@@ -95,7 +95,7 @@ def test_quick_with_data_keeps_and_shrinks_it() -> None:
         "512 training images",
         "128 images each for validation and test",
         "images of 16x16 pixels",
-        "schedule rescaled: warm-up of 0.1 instead of 5, milestones at 1, 1.5 instead of 50, 75",
+        "schedule rescaled: warmup_epochs 0.1 instead of 5, milestones 1, 1.5 instead of 50, 75",
         "batch_size 32 in place of 128",
     )
 
@@ -108,7 +108,7 @@ def test_quick_of_a_study_on_embedded_images_stays_embedded() -> None:
         "2 of 100 epochs",
         "640 embedded images",
         "images of 16x16 pixels",
-        "schedule rescaled: warm-up of 0.1 instead of 5, milestones at 1, 1.5 instead of 50, 75",
+        "schedule rescaled: warmup_epochs 0.1 instead of 5, milestones 1, 1.5 instead of 50, 75",
         "batch_size 32 in place of 128",
         "data.validation_images 128 in place of 5000",
     )
@@ -204,7 +204,7 @@ def test_more_epochs_than_the_studys_are_named() -> None:
     (trial, _) = expand(study(), Options(epochs=400))
     assert trial.reductions == (
         "400 epochs in place of 100",
-        "schedule rescaled: warm-up of 20 instead of 5, milestones at 200, 300 instead of 50, 75",
+        "schedule rescaled: warmup_epochs 20 instead of 5, milestones 200, 300 instead of 50, 75",
     )
 
 
@@ -245,8 +245,9 @@ WRONG = {
     "no key": ({"overrides": ("=1",)}, "--set =1: write key=value"),
     "not YAML": ({"overrides": ("epochs=[",)}, "--set epochs=[: not valid YAML"),
     "clash": (
-        {"overrides": ("epochs=3", "batch_size=64")},
-        "--set epochs=3, --set batch_size=64: schedule.warmup_epochs: 5 must be below epochs (3)",
+        {"overrides": ("epochs=60", "accumulation=2")},
+        "--set epochs=60, --set accumulation=2: schedule.milestones[1]: 75 must be below epochs "
+        "(60)",
     ),
     "limit": ({"limit_train": 0}, "--limit-train 0: data.limit_train: 0 must be at least 1"),
     "two lengths": (

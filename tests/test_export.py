@@ -134,6 +134,15 @@ def test_torchvisions_network_takes_the_weights(
     same_logits(run(code)["network"], network)
 
 
+@pytest.mark.parametrize(
+    "changes", [{"shortcut": "none"}, {"shared_stages": [1]}, {"norm": "group"}]
+)
+def test_the_card_sends_no_other_network_to_torchvision(changes: dict[str, Any]) -> None:
+    model = {"name": "resnet18", **changes}
+    recipe = Recipe.model_validate({"model": model, "data": "cifar10", "epochs": 1})
+    assert "torchvision" not in plain_snippet({}, recipe)
+
+
 def test_the_card_tells_figures_with_their_protocol(trained: Shared, folder: Path) -> None:
     row = ResultStore(trained.results).trial(trained.trials["plain"])
     assert row is not None

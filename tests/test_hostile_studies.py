@@ -10,11 +10,12 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from resray.study.mistakes import find_mistakes
+from resray.study.model_spec import CustomModel, ResNetModel, WideModel
 from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import Axis
 from resray.study.source import LARGEST_FILE, MOST_VALUES
 from resray.study.spec import Published, Study
-from resray.study.strict import LARGEST_COUNT, LONGEST_NAME
+from resray.study.strict import LARGEST_COUNT, LONGEST_NAME, Named
 from tests.command_line import Resray, assert_refused
 
 STUDY = """\
@@ -85,19 +86,31 @@ def test_numbers_and_words_that_mean_what_they_say_are_read(tmp_path: Path, resr
     assert "yes: 1:30" in answer.out
 
 
-LISTS = ("parts", "published")
+LISTS = ("parts", "published", "as_run", "trials", "claims")
 """Fields of lists of models, whose paths have numbers in them."""
+NAMES = {ResNetModel: "resnet18", CustomModel: "resnet", WideModel: "wrn-16-2"}
 
 
-def numbers(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path to each field of a model, and of those within it, that is only a number."""
-    for name, field in model.model_fields.items():
+def name_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return a member of a union's name, by which it is known."""
+    names = (
+        typing.get_args(model.model_fields["name"].annotation) if issubclass(model, Named) else ()
+    )
+    name = NAMES.get(model) or next(iter(names), None)
+    return {"name": name} if name else {}
+
+
+def numbers(model: type[BaseModel]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Yield each field of a model, and of those within it, that is only a number: its path, and
+    content with true there."""
+    for key, field in model.model_fields.items():
         kinds = {kind for kind in leaves(field.annotation) if kind is not type(None)}
         if kinds and kinds <= {int, float}:
-            yield (*path, name)
+            yield (key,), {**name_of(model), key: True}
         for kind in kinds:
-            if isinstance(kind, type) and issubclass(kind, BaseModel) and name not in LISTS:
-                yield from numbers(kind, (*path, name))
+            if isinstance(kind, type) and issubclass(kind, BaseModel) and key not in LISTS:
+                for path, content in numbers(kind):
+                    yield (key, *path), {**name_of(model), key: content}
 
 
 def leaves(kind: Any) -> Iterator[Any]:
@@ -113,11 +126,8 @@ def leaves(kind: Any) -> Iterator[Any]:
 @pytest.mark.parametrize("model", [Recipe, Study, Axis, Published])
 def test_no_field_takes_true_for_a_number(model: type[BaseModel]) -> None:
     found = list(numbers(model))
-    assert len(found) > (30 if model is Recipe else 1)
-    for path in found:
-        value: Any = True
-        for key in reversed(path):
-            value = {key: value}
+    assert len(found) > (60 if model is Recipe else 1)
+    for path, value in found:
         with pytest.raises(ValidationError) as refused:
             model.model_validate(value)
         messages = [

@@ -134,7 +134,7 @@ def test_a_shared_module_is_updated_once() -> None:
     before = shared.detach().clone()
     build_optimizer(made(Optimizer, MUON), network).step()
     matrix = nn.Parameter(before.flatten(1).clone())
-    matrix.grad = other.get_parameter("layer1.0.conv2.weight").grad.flatten(1)  # type: ignore[union-attr]
+    matrix.grad = other.get_parameter("layer1.0.conv2.weight").grad.flatten(1)
     torch.optim.Muon([matrix], lr=0.02, weight_decay=0.1, momentum=0.95, nesterov=True).step()
     torch.testing.assert_close(shared.flatten(1), matrix, rtol=0, atol=0)
 

@@ -16,7 +16,8 @@ from resray.errors import InputError
 from resray.export import load_exported
 from resray.models.own_code import code_hash, source_files
 from resray.orchestration.apart import kept_apart
-from resray.orchestration.plan import Bench, Planner, Work
+from resray.orchestration.asked import Bench
+from resray.orchestration.plan import Planner, Work
 from resray.orchestration.recorder import Recorder, planned_row
 from resray.orchestration.resources import Machine
 from resray.orchestration.run import forget

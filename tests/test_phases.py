@@ -94,12 +94,12 @@ PARTS: list[dict[str, Any]] = [
     ("changes", "epochs", "expected"),
     [
         ({"name": "sequence", "parts": PARTS}, 10,
-         "part 1's warm-up of 0.5 instead of 5, part 1's period of 2 instead of 20, "
-         "part 1 up to epoch 6 instead of 60"),
+         "part 1's warmup_epochs 0.5 instead of 5, part 1's period 2 instead of 20, "
+         "part 1's until 6 instead of 60"),
         ({"name": "sequence", "parts": [{"name": "cosine", "until": 99}, {"name": "linear"}]}, 10,
          "parts: 1 instead of 2"),
-        ({"name": "cosine_restarts", "period": 25}, 50, "period of 12.5 instead of 25"),
-        ({"name": "step", "milestones": [60, 80]}, 10, "milestones at 6, 8 instead of 60, 80"),
+        ({"name": "cosine_restarts", "period": 25}, 50, "period 12.5 instead of 25"),
+        ({"name": "step", "milestones": [60, 80]}, 10, "milestones 6, 8 instead of 60, 80"),
     ],
 )  # fmt: skip
 def test_what_moved_in_the_schedule_is_named(
@@ -152,7 +152,7 @@ def test_wrong_phases_are_refused(phases: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("1-40", (1, 40)), (" 7 ", (7, 7)), ("40-1", None), ("0-4", None), ("a-b", None), ("", None)],
+    [("1-40", (1, 40)), (" 7 ", (7, 7)), ("40-1", (0, 0)), ("0-4", (0, 0)), ("a-b", (0, 0))],
 )
-def test_epoch_range(text: str, expected: tuple[int, int] | None) -> None:
+def test_epoch_range(text: str, expected: tuple[int, int]) -> None:
     assert epoch_range(text) == expected

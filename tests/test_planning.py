@@ -12,11 +12,12 @@ from rich.console import Console
 
 from resray.cpus import usable_cpus
 from resray.orchestration.apart import kept_apart
+from resray.orchestration.asked import Bench, Tune
 from resray.orchestration.estimate import compared_hours, makespan
-from resray.orchestration.plan import Bench, Planner
+from resray.orchestration.plan import Planner
 from resray.orchestration.resources import Machine, Request
 from resray.orchestration.search import Search
-from resray.orchestration.search_plan import SearchPlanner, Tune
+from resray.orchestration.search_plan import SearchPlanner
 from resray.results.store import ResultStore
 from resray.study.expand import Options
 from resray.study.recipe_spec import Recipe

@@ -16,12 +16,12 @@ from resray.training.trial import Job
 RECIPE = Recipe.model_validate({"model": "resnet18", "data": "cifar10", "epochs": 4})
 
 
-def planned(trial_id: str) -> dict[str, Any]:
-    trial = PlannedTrial("s", trial_id.upper(), "standard", 0, RECIPE, None, ("4 of 9 epochs",))
+def planned(trial_id: str, recipe: Recipe = RECIPE) -> dict[str, Any]:
+    trial = PlannedTrial("s", trial_id.upper(), "standard", 0, recipe, None, ("4 of 9 epochs",))
     job = Job(
         trial_id=trial_id,
         name=trial.name,
-        recipe=RECIPE.model_dump(mode="json"),
+        recipe=recipe.model_dump(mode="json"),
         seed=0,
         stop_after=None,
         checkpoint_folder="unused",
@@ -262,3 +262,19 @@ def test_a_full_disk_leaves_a_trial_to_the_next_command(tmp_path: Path) -> None:
     refused = {"reason": "error", "error_class": "StorageError", "error_message": "no space left"}
     pen.message("a", finished("interrupted", **refused))
     assert (row(pen)["status"], row(pen)["error_message"]) == ("interrupted", "no space left")
+
+
+@pytest.mark.parametrize(("selection", "best"), [("validation", 1), ("test", 2)])
+def test_the_row_has_the_epoch_that_its_recipe_selects(
+    tmp_path: Path, selection: str, best: int
+) -> None:
+    store = ResultStore(tmp_path / "s")
+    recorder = Recorder(store)
+    recorder.plan(planned("a", RECIPE.model_copy(update={"selection": selection})))
+    for epoch, validation, test in ((1, 60.0, 50.0), (2, 55.0, 52.0)):
+        told = record(epoch, validation_accuracy=validation, test_accuracy=test)
+        recorder.message("a", {"kind": "epoch", "epoch": epoch, "record": told})
+    row = store.trial("a")
+    assert row is not None
+    assert row["best_epoch"] == best
+    assert (row["test_accuracy"], row["test_accuracy_best"]) == (48.0 + 2 * best, 52.0)

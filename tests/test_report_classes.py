@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from resray.report.aggregate import Results, load_results
@@ -15,11 +16,14 @@ from resray.report.classes_section import (
     most_confused,
 )
 from resray.report.page import render
+from resray.report.superclasses import CIFAR100, SUPERCLASS
 from resray.report.tables import Table
 from resray.report.text import plain_text
 from tests.page_reader import figures_of, panels_of
 from tests.report_builder import START, evaluation, trial, write_results
+from tests.test_data_sources import REAL_DATA
 
+REAL = REAL_DATA / "cifar100" / "test-00000-of-00001.parquet"
 CLASSES = ("cat", "dog", "ship")
 COUNTS = ((6, 3, 1), (2, 8, 0), (0, 0, 10))
 """Rows are true classes: ten images each."""
@@ -215,3 +219,48 @@ def test_checkpoints_without_a_name_count(tmp_path: Path) -> None:
     assert one.checkpoint == ""
     assert class_accuracies(results)[0].images == 30
     assert 'data-figure="classes"' in render(results)
+
+
+def test_superclasses_are_cifar100s() -> None:
+    assert len(CIFAR100) == 20
+    classes = SUPERCLASS.keys() - {"cra"}
+    assert len(classes) == 100
+    assert all(sum(SUPERCLASS[name] == coarse for name in classes) == 5 for coarse in CIFAR100)
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason=f"no CIFAR-100 in {REAL.parent}")
+def test_superclasses_are_the_coarse_labels() -> None:
+    classes = pq.read_schema(REAL).metadata[b"class_names"].decode().split(",")
+    labels = pq.read_table(REAL, columns=["fine_label", "coarse_label"]).to_pydict()
+    for fine, coarse in set(zip(labels["fine_label"], labels["coarse_label"], strict=True)):
+        assert list(CIFAR100)[coarse] == SUPERCLASS[classes[fine]]
+
+
+FISH = ("ray", "shark", "cra")
+"""Two of one superclass, and one of another as the Hugging Face hub spells it."""
+
+
+def test_superclasses_count_the_class_and_the_superclass(tmp_path: Path) -> None:
+    trials = [trial("resnet18", seed, dataset="cifar100") for seed in (0, 1)]
+    other = ((10, 0, 0), (0, 10, 0), (5, 0, 5))
+    rows = [*rows_of(trials[0], classes=FISH), *rows_of(trials[1], other, FISH)]
+    classes, superclasses, _ = tables_of(results_of(tmp_path, trials, rows))
+    assert [row[:2] for row in classes.rows] == [
+        ("cra", "non-insect invertebrates"), ("ray", "fish"), ("shark", "fish")
+    ]  # fmt: skip
+    assert superclasses.id == "superclasses"
+    assert [column.title for column in superclasses.columns] == [
+        "Superclass", "resnet18: class,\u00a0% (n = 2)", "resnet18: superclass,\u00a0% (n = 2)"
+    ]  # fmt: skip
+    told = {str(row[0]): tuple(map(plain_text, row[1:])) for row in superclasses.rows}
+    # Of the first trial's 20 fish 14 were right, and 5 more fish all the same; of the second all.
+    assert told["fish"] == ("85.00\u00a0±\u00a021.21", "97.50\u00a0±\u00a03.54")
+    assert told["non-insect invertebrates"] == ("75.00\u00a0±\u00a035.36",) * 2
+    assert told["trees"] == ("–", "–")
+
+
+def test_other_images_have_no_superclasses(tmp_path: Path) -> None:
+    for dataset, classes in (("folder", FISH), ("cifar100", ("ray", "0", "1"))):
+        row = trial("resnet18", dataset=dataset)
+        results = results_of(tmp_path / dataset, [row], rows_of(row, classes=classes))
+        assert [table.id for table in tables_of(results)] == ["classes", "confused"]

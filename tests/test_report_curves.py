@@ -294,3 +294,16 @@ def test_few_lines_are_solid(tmp_path: Path) -> None:
     figure = curve_figure(two_seeds(tmp_path))
     assert figure is not None
     assert "dashes" not in figure.caption
+
+
+def test_the_target_of_the_study_stands_across_the_accuracies(tmp_path: Path) -> None:
+    study = Path(__file__).parents[1] / "benchmarks" / "resnet10-speed.yaml"
+    row = trial("plain", epochs=3)
+    results = load_results(write_results(tmp_path, [row], epochs=epochs_of(row), study=study))
+    for quantity, height in {"accuracy": 60, "error": 40, "loss": None}.items():
+        for panel in drawn(results, quantity=quantity):
+            (line,) = (trace for trace in panel.traces if trace.get("meta") == {"helper": True})
+            assert (line["x"], line["y"]) == ([1, 3], [height, height])
+    figure = curve_figure(results)
+    assert figure is not None
+    assert "the study's target of 60\u00a0%" in figure.caption

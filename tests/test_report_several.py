@@ -13,8 +13,9 @@ from resray.report.folders_section import folders_section
 from resray.report.matching import NotMatchedError, matched
 from resray.report.metrics import values_of
 from resray.report.page import render
-from resray.report.several import load_several, short_names
+from resray.report.several import load_several
 from resray.report.verdicts import judged_folder, verdicts
+from resray.results.folders import short_names
 from resray.study.search_spec import SearchSettings
 from tests.folders_case import folder, seeds_of
 from tests.report_builder import START, evaluation, trial, write_results

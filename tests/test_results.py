@@ -490,6 +490,14 @@ def test_summary_selects_on_validation_and_takes_the_first_of_equals() -> None:
     assert summary == expected
 
 
+def test_summary_may_select_on_test() -> None:
+    rows = summary_rows([50.0, 60.0, 70.0])
+    rows[0]["test_accuracy"] = rows[1]["test_accuracy"] = 90.0
+    summary = summarise(rows, "test")
+    assert (summary["best_epoch"], summary["validation_accuracy"]) == (1, 50.0)
+    assert summary["test_accuracy"] == 90.0
+
+
 def test_energy_and_saving_are_summed_only_where_every_epoch_tells_them() -> None:
     first, second = summary_rows([50.0, 60.0])
     for column in ("energy_joules", "seconds_saving"):

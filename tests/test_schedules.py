@@ -98,7 +98,7 @@ def test_constant_stays() -> None:
         (made(Schedule, name="cosine_restarts", period=1.5, warmup_epochs=2, warmup_start=0.1),
          lambda o: CosineAnnealingWarmRestarts(o, T_0=6)),
     ],
-    ids=lambda value: value.name if isinstance(value, Schedule) else "",
+    ids=lambda value: getattr(value, "name", ""),
 )  # fmt: skip
 def test_warmup_and_then_is_pytorchs_sequence(after: Schedule, build: Build) -> None:
     def sequence(optimizer: torch.optim.Optimizer) -> SequentialLR:
@@ -223,3 +223,101 @@ def test_rescaled_schedules_keep_their_shape() -> None:
     )
     half = rescale(recipe, 5)
     assert factors(half.schedule, 5, 8) == pytest.approx(factors(recipe.schedule, 10, 4))
+
+
+# --- by epoch, with a length, in steps ------------------------------------------------------------
+
+
+def held(values: list[float], steps_per_epoch: int) -> list[float]:
+    """Each epoch's value at each of its steps."""
+    return [value for value in values for _ in range(steps_per_epoch)]
+
+
+def test_a_cosine_by_epoch_rises_again_beyond_its_length_as_pytorchs() -> None:
+    schedule = made(Schedule, name="cosine", interval="epoch", length=6, end=0.01)
+    theirs = torch_factors(lambda o: CosineAnnealingLR(o, T_max=6, eta_min=0.01), 14)
+    assert factors(schedule, 14, 3) == pytest.approx(held(theirs, 3))
+    assert theirs[6] == pytest.approx(0.01)
+    assert theirs[12] == pytest.approx(1.0)
+
+
+def test_each_schedule_can_change_by_epoch() -> None:
+    for options in (
+        {"name": "linear", "warmup_epochs": 2},
+        {"name": "step", "milestones": (2, 3)},
+        {"name": "cosine_restarts", "period": 2},
+        {"name": "onecycle"},
+    ):
+        by_epoch = made(Schedule, {**options, "interval": "epoch"})
+        as_one_step = made(Schedule, options)
+        assert factors(by_epoch, 5, 4) == held(factors(as_one_step, 5, 1), 4), options
+
+
+def test_a_linear_schedule_stays_at_its_end() -> None:
+    ours = factors(made(Schedule, name="linear", length=2, end=0.5), 4, 5)
+    theirs = torch_factors(lambda o: LinearLR(o, 1.0, 0.5, total_iters=10), 20)
+    assert ours == pytest.approx(theirs)
+    warmed = factors(made(Schedule, name="linear", length=3, warmup_epochs=1), 4, 2)
+    assert warmed == [0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0, 0.0], "the warm-up is of the length"
+
+
+@pytest.mark.parametrize("length", [{"length": 20}, {"length": 140, "unit": "steps"}])
+def test_a_onecycle_may_be_cut_off(length: dict[str, Any]) -> None:
+    schedule = made(Schedule, {"name": "onecycle", **length})
+    theirs = torch_groups(lambda o: OneCycleLR(o, 1.0, 140), 35)
+    ours = places(schedule, 5, 7)
+    rates = [learning_rate_factor(place) for place in ours]
+    assert rates == pytest.approx([group["lr"] for group in theirs])
+    assert [momentum_at(place) for place in ours] == pytest.approx(
+        [group["momentum"] for group in theirs]
+    )
+    assert factors(made(Schedule, name="onecycle", length=2), 4, 5)[9:] == [0.0] * 11, (
+        "stays at its end"
+    )
+
+
+def test_restarts_and_swings_may_be_periods_of_steps() -> None:
+    schedule = made(Schedule, name="cosine_restarts", period=5, unit="steps", end=0.1)
+    theirs = torch_factors(lambda o: CosineAnnealingWarmRestarts(o, T_0=5, eta_min=0.1), 21)
+    assert factors(schedule, 3, 7) == pytest.approx(theirs)
+    swings = made(Schedule, name="cosine", length=4, unit="steps")
+    theirs = torch_factors(lambda o: CosineAnnealingLR(o, T_max=4), 21)
+    assert factors(swings, 3, 7) == pytest.approx(theirs)
+
+
+def test_a_warmup_above_what_follows_is_left_after_one_more_step() -> None:
+    schedule = made(Schedule, name="cosine_restarts", period=2, unit="steps", warmup_epochs=2,
+                        warmup_start=1, warmup_end=9)  # fmt: skip
+    assert factors(schedule, 3, 4) == pytest.approx(
+        [1, 2, 3, 4, 5, 6, 7, 8, 8, 0.5, 1, 0.5], abs=1e-12
+    )
+    to_one = made(Schedule, name="constant", warmup_epochs=1, warmup_start=0.5)
+    assert factors(to_one, 2, 2) == [0.5, 0.75, 1.0, 1.0]
+
+
+def test_the_training_ends_in_the_last_part() -> None:
+    parts = [{"name": "constant", "until": 2}, {"name": "cosine", "length": 4, "unit": "steps"}]
+    whole = made(Schedule, {"name": "sequence", "parts": parts})
+    after = position(whole, step=12, steps_per_epoch=3, epochs=4)
+    assert (after.part, after.step) == (whole.parts[1], 6)
+
+
+def test_plateau_ends_where_a_reduction_is_too_small() -> None:
+    schedule = made(Schedule, name="plateau", gamma=0.1, patience=0)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1e-4)
+    plateau = ReduceLROnPlateau(optimizer, "max", factor=0.1, patience=0)
+    for epoch in range(1, 9):
+        plateau.step(50.0)
+        ours = 1e-4 * plateau_factor(schedule, 1e-4, [50.0] * epoch)
+        assert ours == pytest.approx(optimizer.param_groups[0]["lr"])
+    assert ours == pytest.approx(1e-8), "from there a reduction is 9e-9"
+
+
+def test_lengths_are_rescaled_and_steps_are_not() -> None:
+    def rescaled(**schedule: Any) -> Schedule:
+        recipe = {"model": "resnet18", "data": "embedded", "epochs": 10, "schedule": schedule}
+        return rescale(Recipe.model_validate(recipe), 5).schedule
+
+    assert rescaled(name="cosine", length=8).length == 4
+    assert rescaled(name="cosine", length=8, unit="steps").length == 8
+    assert rescaled(name="cosine_restarts", period=25, unit="steps").period == 25

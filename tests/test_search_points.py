@@ -8,7 +8,7 @@ import pytest
 
 from resray.search.plan import search_settings
 from resray.search.points import Point, grid_size, points
-from resray.study.axes import applicable, changes_of, covering_points, rounded, values_of
+from resray.study.axes import applicable, rounded, sample_points, values_of
 from resray.study.search_spec import Axis
 from tests.search_study import AXES, CROPS, found, grown, names, planned, study
 
@@ -171,25 +171,19 @@ def test_any_space_is_searched_in_full_once_and_as_its_conditions_say(seed: int)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_few_points_hold_every_value_and_every_pair_that_can_meet(seed: int) -> None:
-    space = study(random_axes(seed)).search.spaces["main"]  # type: ignore[union-attr]
-    few = list(covering_points(space))
-    settings = [(name, value) for name, (axis,) in space.axes.items() for value in values_of(axis)]
-    held = [set(point.items()) for point in few]
-    for setting in settings:
-        assert any(setting in point for point in held) or space.axes[setting[0]][0].when
-    unconditional = [each for each in settings if not space.axes[each[0]][0].when]
-    for one in unconditional:
-        for other in unconditional:
-            assert one[0] == other[0] or any({one, other} <= point for point in held)
+def test_sample_points_hold_every_value_that_can_be(seed: int) -> None:
+    space = study(random_axes(seed)).search.spaces["main"]
+    samples = list(sample_points(space))
+    wanted = [value for (axis,) in space.axes.values() for value in values_of(axis)]
+    assert [value for _, value, _ in samples] == wanted
+    for axis, value, point in samples:
+        name = next(key for key, (each,) in space.axes.items() if each is axis)
+        assert point is None or point[name] == value
+        assert point is not None or axis.when, "only a condition may keep a value from any point"
 
 
-def test_changes_and_rounding_are_what_a_proposal_needs() -> None:
-    named = Axis.model_validate({"choice": {"off_": {}, "on_": {"model": "resnet18"}}})
-    assert changes_of("net", named, "on_") == {"model": {"name": "resnet18"}}
+def test_rounding_is_what_a_proposal_needs() -> None:
     plain = Axis.model_validate({"loguniform": [0.001, 0.1]})
-    assert changes_of("optimizer.lr", plain, 0.01) == {"optimizer": {"lr": 0.01}}
-    assert changes_of("trial", Axis.model_validate({"grid": ["a"]}), "a") == {}
     assert rounded(plain, 0.0123456) == 0.0123
     assert rounded(Axis.model_validate({"int": [1, 5]}), 3.0) == 3
     assert rounded(Axis.model_validate({"uniform": [0.9, 0.99]}), 0.987654) == 0.9877

@@ -97,7 +97,7 @@ MISTAKES = {
     "option of another dataset": (
         "data: cifar10",
         "data: {name: cifar10, classes: 3}",
-        "5: recipe.data.classes: only embedded images have it, not cifar10",
+        "5: recipe.data.classes: only embedded has it, not cifar10",
     ),
     "published about an unknown trial": (
         "{trial: small,",
@@ -112,7 +112,7 @@ MISTAKES = {
     "default variant twice": (
         "  short:",
         "  standard:",
-        "20: variants.standard: 'standard' names the base recipe and a variant",
+        "20: variants.standard: 'standard' names two variants",
     ),
     "milestone that is never reached": (
         "{name: cosine, warmup_epochs: 5}",

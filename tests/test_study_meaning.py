@@ -58,10 +58,6 @@ ADDED = {
         "ablate: {changes: {x y: {batch_size: 2}, z: {epochs: 10}}}",
         "ablate.changes.x y: 'x y' is no name",
     ),
-    "idle change": (
-        "ablate: {changes: {x: {batch_size: 2}, z: {optimizer: {momentum: 0.9}}}}",
-        "ablate.changes.z: changes nothing in the recipe",
-    ),
     "form of an ablation": (
         "ablate: {forms: 5, changes: {x: {batch_size: 2}, z: {epochs: 10}}}",
         "ablate.forms: 5 is not known (add, chain, remove)",

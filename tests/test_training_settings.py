@@ -8,12 +8,17 @@ import pytest
 import torch
 
 from resray.data.per_image import PerImageLoader
+from resray.errors import InputError
+from resray.study.optimizer_spec import Schedule
+from resray.study.recipe_spec import Recipe
 from resray.training.checkpoint_file import read_checkpoint
 from resray.training.evaluation import evaluate
-from resray.training.fit import fit
+from resray.training.fit import Trainer, fit
 from resray.training.schedules import plateau_factor
-from resray.training.stopping import epochs_without_rise
+from resray.training.stopping import ending_of, epochs_without_rise
+from tests.studies import made
 from tests.training_case import (
+    DATA,
     TINY,
     job_of,
     messages_of,
@@ -203,9 +208,8 @@ def test_plateau_follows_the_recorded_accuracies() -> None:
     )
     _, records = train(recipe)
     accuracies = [row["validation_accuracy"] for row in records]
-    expected = [
-        0.02 * plateau_factor(recipe.schedule, 0.02, accuracies[:epoch]) for epoch in range(5)
-    ]
+    schedule, lr = made(Schedule, recipe.schedule.model_dump()), recipe.optimizer.lr
+    expected = [lr * plateau_factor(schedule, lr, accuracies[:epoch]) for epoch in range(5)]
     assert [row["learning_rate"] for row in records] == pytest.approx(expected)
     assert expected[-1] < lr, "the accuracy did fall at some epoch"
 
@@ -247,3 +251,91 @@ def test_early_stopping_completes_a_trial_for_good(tmp_path: Path) -> None:
     again = messages_of(job_of(recipe, tmp_path))
     assert [message["kind"] for message in again] == ["started", "finished"]
     assert again[-1]["reason"] == reason
+
+
+AS_RUN: dict[str, Any] = {"selection": "test", "data": {**DATA, "validation_images": 0}}
+
+
+def test_test_selects_where_the_recipe_says_so(tmp_path: Path) -> None:
+    recipe = tiny_recipe(**AS_RUN, epochs=6, optimizer={"lr": 0.1})
+    trainer, records = train(recipe, folder=tmp_path)
+    accuracies = [row["test_accuracy"] for row in records]
+    highest = accuracies.index(max(accuracies)) + 1
+    assert highest < 6, "the last epoch would be taken without a selection"
+    best = read_checkpoint(tmp_path / "best.pt")
+    assert best is not None
+    summary = json.loads((tmp_path / "metrics.json").read_text())["summary"]
+    assert best["epoch"] == summary["best_epoch"] == highest
+    with pytest.raises(InputError, match="selection: test needs test"):
+        Trainer(recipe, trainer.splits, trainer.context, seed=0, evaluate_test=False)
+
+
+def test_what_selects_is_what_the_plateau_watches() -> None:
+    plateau = {"name": "plateau", "patience": 0, "gamma": 0.5}
+    recipe = tiny_recipe(**AS_RUN, epochs=5, schedule=plateau)
+    _, records = train(recipe)
+    accuracies = [row["test_accuracy"] for row in records]
+    schedule, lr = made(Schedule, recipe.schedule.model_dump()), recipe.optimizer.lr
+    expected = [lr * plateau_factor(schedule, lr, accuracies[:epoch]) for epoch in range(5)]
+    assert [row["learning_rate"] for row in records] == expected
+    assert expected[-1] < lr
+
+
+def test_a_training_ends_at_its_target(tmp_path: Path) -> None:
+    _, records = train(tiny_recipe(**AS_RUN, epochs=9))
+    accuracies = [row["test_accuracy"] for row in records]
+    reached = next(place for place, value in enumerate(accuracies, 1) if value > accuracies[0])
+    target = accuracies[reached - 1]
+    recipe = tiny_recipe(**AS_RUN, epochs=9, early_stopping={"target": target})
+    messages = messages_of(job_of(recipe, tmp_path))
+    assert messages[-1]["epoch"] == reached
+    reason = f"early stopping: test accuracy reached {target:g} %"
+    assert (messages[-1]["status"], messages[-1]["reason"]) == ("completed", reason)
+
+
+def ends(recipe: Recipe, accuracies: list[float]) -> int | None:
+    """After how many epochs with these accuracies a training ends early."""
+    records = [{"validation_accuracy": value} for value in accuracies]
+    ended = (n for n in range(1, len(records) + 1) if ending_of(recipe, records[:n]))
+    return next(ended, None)
+
+
+def test_patience_may_count_from_the_last_restart() -> None:
+    falling = [50.0 - epoch for epoch in range(30)]
+    stopping = {"patience": 4, "after_restart": True}
+    restarts = {"name": "cosine_restarts", "period": 3, "period_factor": 2}
+    parts = [{**restarts, "until": 4}, {"name": "cosine"}]
+
+    def recipe(**changes: Any) -> Recipe:
+        common = {"schedule": restarts, "early_stopping": stopping}
+        return tiny_recipe(epochs=60, **{**common, **changes})
+
+    assert ends(recipe(early_stopping={"patience": 4}), falling) == 5, "the first is the best"
+    assert ends(recipe(), falling) == 7, "restarts after 3, 9, 21 epochs"
+    assert ends(recipe(), [*falling[:6], *[60.0] * 20]) == 13, "the 7th is the best, 9 is later"
+    assert ends(recipe(schedule={"name": "sequence", "parts": parts}), falling) == 8
+    in_steps = {"name": "cosine_restarts", "period": 3, "unit": "steps"}
+    assert ends(recipe(schedule=in_steps), falling) == 5
+
+
+def test_evaluation_may_be_fp32() -> None:
+    _, exact = train(tiny_recipe(epochs=1, precision="bf16", eval_precision="fp32"))
+    trainer, rough = train(tiny_recipe(epochs=1, precision="bf16"))
+    assert exact[0]["train_loss"] == rough[0]["train_loss"]
+    assert exact[0]["test_loss"] != rough[0]["test_loss"]
+    assert trainer.test_loader is not None
+    loss, _ = evaluate(
+        trainer.network, trainer.test_loader, device=torch.device("cpu"), precision="fp32"
+    )
+    assert exact[0]["test_loss"] == loss
+
+
+@pytest.mark.parametrize("loader", ["device", "per-image"])
+def test_the_order_may_be_the_datasets_own(loader: str) -> None:
+    recipe = tiny_recipe(loader={"name": loader, "shuffle": False}, augmentation={"flip": 0.5})
+    trainer = trainer_of(recipe)
+    first, second = (list(trainer.train_loader.epoch(epoch)) for epoch in (1, 2))
+    labels = torch.cat([batch.labels for batch in first])
+    assert torch.equal(labels, trainer.splits.train.labels)
+    assert all(torch.equal(a.labels, b.labels) for a, b in zip(first, second, strict=True))
+    assert not torch.equal(first[0].images, second[0].images), "augmentation is drawn by epoch"

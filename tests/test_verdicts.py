@@ -10,7 +10,7 @@ from resray.report.aggregate import load_results
 from resray.report.claims_section import claims_section
 from resray.report.verdicts import Outcome
 from tests.report_builder import epochs_of, trial, write_results
-from tests.verdict_case import BETTER, CLEAR, Rows, found, pair, runs, write_study
+from tests.verdict_case import BETTER, CLEAR, Rows, found, pair, recipe, runs, write_study
 
 NAN = float("nan")
 
@@ -199,6 +199,8 @@ def test_accuracy_is_judged_on_a_shared_machine(tmp_path: Path) -> None:
          "test_accuracy[a, epoch=19] was not measured"),
         ("tta_accuracy[a] > 5", CLEAR, "not judged", "tta_accuracy[a] was not measured"),
         ("peak_memory_bytes[a] > 5", CLEAR, "not judged", "peak_memory_bytes[a] was not measured"),
+        (BETTER, [*runs("a", [90]), *runs("b", [91], recipe=recipe(selection="test"))],
+         "not judged", "not comparable: one is selected on test"),
         (BETTER, pair([NAN], [NAN]), "not judged", "test_accuracy[a] was not measured"),
         ("test_accuracy[a] / test_accuracy[b] > 5", pair([90, 91, 92], [0, 0, 0]), "not judged",
          "divides by zero"),

@@ -89,6 +89,9 @@ def export(
     only_one = {"table": single("--table", table), "figure": single("--figure", figure)}
     typed = {**context.params, **only_one, "paths": folders, "names": names}
     target = check_export(typed)
+    from resray.results.folders import require_results
+
+    require_results(*folders)
     if target == "--list":
         from resray.export.everything import listing
 

@@ -54,17 +54,19 @@ def report(
     ] = False,
 ) -> None:
     """Write the HTML report of all results in a folder, or of several beside each other."""
-    from resray.report.page import write_report
-    from resray.report.several import called_names, check_different
-    from resray.report.watch import watch as watch_folders
+    from resray.results import folders as results
 
     names, paths = split_names(folders)
-    check_different(paths)
-    called = called_names(paths, names)
+    results.check_different(paths)
+    called = results.called_names(paths, names)
     if price_per_gpu_hour is not None and not 0 <= price_per_gpu_hour < float("inf"):
         raise InputError(f"--price-per-gpu-hour {price_per_gpu_hour:g}: must be 0 or more")
     if output is not None:
         check_output(output)
+    (results.check_there if watch else results.require_results)(*paths)
+    from resray.report.page import write_report
+    from resray.report.watch import watch as watch_folders
+
     target = output or default_output(paths, called)
     write = partial(
         write_report,
@@ -84,12 +86,11 @@ def report(
 
 
 def has_gpu_hours(folder: Path) -> bool:
-    from resray.results.schema import TABLES
+    from resray.results.folders import holds_results
     from resray.results.store import read_table
 
     # A folder that was watched may have got no results.
-    there = any((folder / table).is_dir() for table in TABLES)
-    return there and bool(read_table(folder, "trials")["gpu_hours"].notna().any())
+    return holds_results(folder) and bool(read_table(folder, "trials")["gpu_hours"].notna().any())
 
 
 def default_output(paths: list[Path], names: list[str]) -> Path:
@@ -150,16 +151,19 @@ def compare(
     ] = None,
 ) -> None:
     """Compare results folders: what differs, by how much, and is it real."""
+    from resray.results.folders import require_results
+
+    names, paths = split_names(folders)
+    if output is not None:
+        check_output(output)
+    require_results(*paths)
     from resray.compare.conditions import never_checked, read_condition
     from resray.compare.facts import comparison_facts
     from resray.compare.printed import print_comparison
     from resray.compare.run import run_comparison
 
-    names, paths = split_names(folders)
     conditions = [read_condition(text) for text in fail_if or ()]
     conditions += [read_condition(text, only_real=True) for text in fail_if_real or ()]
-    if output is not None:
-        check_output(output)
     found = run_comparison(paths, names, metric or (), select or (), conditions)
     if as_json:
         print(json.dumps(comparison_facts(found), indent=2))

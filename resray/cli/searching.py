@@ -18,8 +18,9 @@ from resray.hints import command
 from resray.models.table import runs_own_code
 
 if TYPE_CHECKING:
+    from resray.orchestration.asked import Tune
     from resray.report.search import Search
-    from resray.tune import Tune, TuneOutcome
+    from resray.tune import TuneOutcome
 
 SETTINGS = ("method", "samples", "seed", "scheduler", "grace", "reduction_factor", "rung_schedule",
             "confirm", "audit")  # fmt: skip
@@ -180,8 +181,8 @@ def tune(
 
 def asked_for(context: typer.Context) -> "Tune":
     """Return what the command line asks to search. Raises InputError for what it cannot mean."""
+    from resray.orchestration.asked import Tune
     from resray.search.budget import Budget, parse_duration
-    from resray.tune import Tune
 
     typed = context.params
     options, time = shared.study_options(context), typed["time_budget"]
@@ -292,9 +293,12 @@ def best(
     as_json: Annotated[bool, option("--json", "Print it as JSON.")] = False,
 ) -> None:
     """Print the winner of a search, and write its recipe as a study file that `bench` takes."""
+    from resray.results.folders import results_of
+
+    folder = results_of(study, out)
     from resray import best as library
 
-    found = library.find_best(study, out)
+    found = library.find_best(folder)
     if as_json:
         written = library.write_best(found, output, force=force)
         facts = {

@@ -16,17 +16,17 @@ from resray.cli.options import option
 from resray.errors import InputError
 
 if TYPE_CHECKING:
-    from resray.orchestration.plan import Bench
+    from resray.orchestration.asked import Bench
 
 
 def list_studies() -> None:
     """List the studies that come with resray."""
     from resray.search.points import grid_size
-    from resray.study.load import load_study, study_files
+    from resray.study.load import shipped_study, study_files
 
     table = Table("study", "question", "trials", "variants", "to search", title_justify="left")
     for name in study_files():
-        study = load_study(name)
+        study = shipped_study(name)
         variants = ", ".join(study.variant_names)
         search = study.search
         points = f"{grid_size(search, search, list(search.spaces))} points" if search else "–"
@@ -96,10 +96,11 @@ def bench(
     Finished trials are skipped, interrupted ones go on from their checkpoint.
     """
     from resray import bench as library
+    from resray.orchestration.asked import check_all
 
     shared.refuse_both(dry_run, as_json)
     asked = [asked_for(name, context) for name in chosen_studies(study, every, context.params)]
-    library.check_all(asked)
+    check_all(asked)
     if dry_run:
         for one in asked:
             library.dry_run(one, Console())
@@ -135,7 +136,7 @@ def chosen_studies(study: str | None, every: bool, typed: Mapping[str, Any]) -> 
 
 def asked_for(study: str, context: typer.Context) -> "Bench":
     """Return what the command line asks to run of a study."""
-    from resray.orchestration.plan import Bench
+    from resray.orchestration.asked import Bench
 
     typed = context.params
     return Bench(

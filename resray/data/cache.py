@@ -62,7 +62,7 @@ def cached(keys: tuple[str, ...], read: Callable[[], Decoded]) -> Entry:
 
 
 def _entry(decoded: Decoded) -> Entry:
-    return Entry(decoded, checksum(decoded.train, decoded.test))
+    return Entry(decoded, checksum(*decoded.parts))
 
 
 def _build(folder: Path, keys: tuple[str, ...], decoded: Decoded) -> Entry:
@@ -81,7 +81,7 @@ def load(target: Path) -> Entry | None:
     try:
         with torch.serialization.safe_globals([Entry, Decoded, Images]):
             entry = torch.load(_file(target), mmap=True, weights_only=True)
-        found = checksum(entry.decoded.train, entry.decoded.test)
+        found = checksum(*entry.decoded.parts)
     except DAMAGE:
         return None
     return entry if found == entry.checksum else None

@@ -38,6 +38,8 @@ class Dataset:
     class_names: tuple[str, ...]
     checksum: str
     """SHA-256 of the decoded images and labels, hexadecimal."""
+    validation: Images | None = None
+    """Where the source has such a part of its own and the recipe takes it."""
 
     @property
     def reductions(self) -> tuple[str, ...]:
@@ -53,10 +55,10 @@ class Dataset:
         )
 
 
-def checksum(train: Images, test: Images) -> str:
-    """Return the SHA-256 of shapes, pixels and labels of both parts, as 64 hexadecimal digits."""
+def checksum(*parts: Images) -> str:
+    """Return the SHA-256 of shapes, pixels and labels of all parts, as 64 hexadecimal digits."""
     digest = hashlib.sha256()
-    for part in (train, test):
+    for part in parts:
         digest.update(str(tuple(part.images.shape)).encode())
         for tensor in (part.images, part.labels):
             digest.update(tensor.contiguous().numpy().data)

@@ -22,6 +22,9 @@ EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 """Modes of grey images from 0 to 65,535: no format of `FORMATS` fills the 32 bits of ``I``."""
 
+MOST_SIZES = 4
+"""Named where images differ in size."""
+
 # Pillow warns of images so large that they may be meant to exhaust the memory, and refuses larger.
 BOMBS = (Image.DecompressionBombWarning, Image.DecompressionBombError)
 
@@ -49,23 +52,20 @@ def inspect(parts: Sequence[Encoded], image_size: int | None) -> tuple[int, tupl
         DataError: such images without ``image_size``, an image that cannot be read, or more pixels
             in all than `resray.limits` allows.
     """
-    first: tuple[int, int] | None = None
-    formats, uniform, pixels = set(), True, 0
+    formats: set[str] = set()
+    sizes: dict[tuple[int, int], list[str]] = {}
     for part in parts:
         for index in range(len(part)):
             with _opened(part, index) as image:
-                size = image.size
+                sizes.setdefault(image.size, []).append(part.place(index))
                 formats.add(str(image.format))
-            first = first or size
-            pixels += size[0] * size[1]
-            if size == (first[0], first[0]):
-                continue
-            uniform = False
-            if image_size is None:
-                raise DataError(_size_message(part.place(index), size, first))
-    assert first is not None, "a source without images is refused before it is decoded"
-    side = first[0] if uniform or image_size is None else image_size
+    (width, height), *others = sizes
+    uniform = not others and width == height
+    if not uniform and image_size is None:
+        raise DataError(_size_message(sizes))
+    side = width if uniform or image_size is None else image_size
     count = sum(map(len, parts))
+    pixels = sum(size[0] * size[1] * len(places) for size, places in sizes.items())
     place = f"{parts[0].place(0)} and {count - 1:,} more images"
     require_size(3 * max(pixels, count * side**2), place)
     return side, tuple(sorted(formats)), uniform
@@ -123,11 +123,18 @@ def _opened(part: Encoded, index: int) -> Iterator[ImageFile.ImageFile]:
             raise DataError(message) from error
 
 
-def _size_message(place: str, size: tuple[int, int], first: tuple[int, int]) -> str:
-    shape = f"{size[0]}x{size[1]} pixels"
-    if size != first:
-        shape += f" where the first image has {first[0]}x{first[1]}"
-    return f"{place}: {shape}; set data.image_size to bring all images to one square size"
+def _size_message(sizes: dict[tuple[int, int], list[str]]) -> str:
+    """Say which sizes images have, the most frequent first, each with one of its images."""
+    ranked = sorted(sizes.items(), key=lambda item: -len(item[1]))
+    told = [
+        f"{width}x{height} pixels ({len(places):,}, such as {places[0]})"
+        for (width, height), places in ranked[:MOST_SIZES]
+    ]
+    more = f" and {len(sizes) - MOST_SIZES} more sizes" if len(sizes) > MOST_SIZES else ""
+    return (
+        f"images are not of one square size: {', '.join(told)}{more}; choose data.image_size, "
+        f"such as {min(ranked[0][0])}, to bring all to it"
+    )
 
 
 class Files:

@@ -10,11 +10,12 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
+from resray.data.choices import Order
 from resray.data.dataset import Images
 from resray.data.decode import decode, inspect
 from resray.data.foreign_pickle import as_text, read_pickle
@@ -23,10 +24,6 @@ from resray.data.reading import readable, reading
 from resray.data.splits import resize
 from resray.errors import DataError, unknown
 from resray.limits import require_size
-
-Order = Literal["hwc", "chw"]
-"""How a flat row holds an image: pixel by pixel (hwc), or channel by channel as CIFAR does."""
-ORDERS = ("hwc", "chw")
 
 PIXEL_KEYS = ("data", "images", "x")
 LABEL_KEYS = ("labels", "fine_labels", "label", "y")

@@ -1,7 +1,8 @@
-"""Folders of image files: train/<class>/*.png and test/<class>/*.png."""
+"""Folders of image files: train/<class>/*.png and test/<class>/*.png, or <class>/*.png alone."""
 
 import hashlib
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,15 +11,44 @@ from resray.data.raw import Decoded, Reader, decode_splits
 from resray.errors import DataError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
+HELD_OUT = ("test", "val", "validation")
+"""Folders beside train/: the first that is there is for test, another one for validation."""
 
 
-def image_folder_reader(folder: Path, image_size: int | None) -> Reader | None:
-    """Return the reader of ``folder``, or None where it has no train/<class>/."""
-    if not class_folders(folder / "train"):
+def image_folder_reader(
+    folder: Path, image_size: int | None, *, own_validation: bool = False
+) -> Reader | None:
+    """Return the reader of ``folder``, or None where it has no class folders.
+
+    ``own_validation`` is whether val/ or validation/ is read too, where there is one beside test/.
+    Without class folders in train/, those in the folder itself are one set that is not split yet.
+
+    Raises:
+        DataError: there is a train/, but nothing to test on.
+    """
+    if class_folders(folder / "train"):
+        parts = split_folders(folder)
+        kind = f"image folder, {parts[1].name}/ as test" if parts[1].name != "test" else None
+        parts = parts if own_validation else parts[:2]
+    elif any(image_files(folder / name) for name in class_folders(folder)):
+        parts, kind = [folder], None
+    else:
         return None
     return Reader(
-        "image folder", partial(fingerprint, folder), partial(read_folder, folder, image_size)
+        kind or "image folder", partial(fingerprint, parts), partial(read_folder, parts, image_size)
     )
+
+
+def split_folders(folder: Path) -> list[Path]:
+    """Return the folders of train and of test, and of validation where there is one too."""
+    held_out = [folder / name for name in HELD_OUT if (folder / name).is_dir()]
+    if not held_out:
+        names = ", ".join(f"{name}/" for name in HELD_OUT)
+        raise DataError(
+            f"{folder}: there is train/, but none of {names} to test on; class folders that are "
+            "not in train/ are split by resray"
+        )
+    return [folder / "train", *held_out[:2]]
 
 
 def class_folders(split: Path) -> list[str]:
@@ -51,33 +81,33 @@ def image_paths(split: Path, classes: list[str]) -> tuple[list[Path], list[int]]
     return [path for paths in by_class for path in paths], labels
 
 
-def fingerprint(folder: Path) -> str:
+def fingerprint(parts: Sequence[Path]) -> str:
     """Return a SHA-256 over path, size and time of change of every image."""
     digest = hashlib.sha256()
-    classes = class_folders(folder / "train")
-    for split in ("train", "test"):
-        for path in image_paths(folder / split, classes)[0]:
+    classes = class_folders(parts[0])
+    for split in parts:
+        for path in image_paths(split, classes)[0]:
             status = path.stat()
             text = f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n"
             digest.update(os.fsencode(text))
     return digest.hexdigest()
 
 
-def read_folder(folder: Path, image_size: int | None) -> Decoded:
-    """Decode all images of the folder; its class folders' names are the class names.
+def read_folder(parts: Sequence[Path], image_size: int | None) -> Decoded:
+    """Decode all images of the parts, train first; its class folders' names are the class names.
 
     Raises:
-        DataError: the test part is missing or has other classes, or an image cannot be used.
+        DataError: another part is empty or has other classes, or an image cannot be used.
     """
-    classes = class_folders(folder / "train")
-    if extra := set(class_folders(folder / "test")) - set(classes):
-        raise DataError(f"{folder / 'test'}: class {min(extra)!r} is not in train/")
-    parts, labels = [], []
-    for split in ("train", "test"):
-        paths, values = image_paths(folder / split, classes)
+    classes = class_folders(parts[0])
+    found, labels = [], []
+    for split in parts:
+        if extra := set(class_folders(split)) - set(classes):
+            raise DataError(f"{split}: class {min(extra)!r} is not in {parts[0].name}/")
+        paths, values = image_paths(split, classes)
         if not paths:
             suffixes = ", ".join(sorted(SUFFIXES))
-            raise DataError(f"{folder / split}: there are no images ({suffixes}) in class folders")
-        parts.append([Files(paths)])
+            raise DataError(f"{split}: there are no images ({suffixes}) in class folders")
+        found.append([Files(paths)])
         labels.append(values)
-    return decode_splits(parts, labels, tuple(classes), image_size)
+    return decode_splits(found, labels, tuple(classes), image_size)

@@ -65,6 +65,14 @@ def parquet_reader(folder: Path, image_size: int | None) -> Reader | None:
     )
 
 
+def parquet_file_reader(path: Path, image_size: int | None) -> Reader:
+    """Return the reader of a single file, whose images are one set that is not split yet."""
+    files = [[path]]
+    return Reader(
+        "Parquet file", partial(fingerprint, [path]), partial(read_parquet, files, image_size)
+    )
+
+
 def split_files(folder: Path, split: str) -> list[Path]:
     """Return the split's files in order: train-*.parquet, train.parquet or train/0000.parquet.
 
@@ -91,7 +99,7 @@ def split_files(folder: Path, split: str) -> list[Path]:
 
 
 def read_parquet(files: Sequence[Sequence[Path]], image_size: int | None) -> Decoded:
-    """Decode all images of the files of train and of test.
+    """Decode all images of the files of train and, where there are such, of test.
 
     Raises:
         DataError: a file is damaged or lacks a column, or an image or a label cannot be used.
@@ -111,7 +119,7 @@ def _class_names(shard: Shard, labels: Sequence[Sequence[int]]) -> tuple[str, ..
     """
     folder, known = shard.images.path.parent, shard.class_names
     count, what = (len(known), "names") if known else (len(labels[0]), "training images")
-    for split, values in zip(SPLITS, labels, strict=True):
+    for split, values in zip(SPLITS, labels, strict=False):
         if (highest := max(values)) >= count:
             raise DataError(f"{folder}: a {split} label is {highest}, but there are {count} {what}")
     return known or tuple(map(str, range(1 + max(map(max, labels)))))

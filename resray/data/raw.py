@@ -23,6 +23,12 @@ class Decoded:
     """Image formats met, e.g. ("JPEG",); empty where pixels were stored as they are."""
     resized: bool
     """Whether images were brought to the recipe's size while decoding."""
+    validation: Images | None = None
+
+    @property
+    def parts(self) -> list[Images]:
+        """All the images, part by part."""
+        return [part for part in (self.train, self.test, self.validation) if part is not None]
 
 
 @dataclass(frozen=True)
@@ -51,13 +57,16 @@ def decode_splits(
     class_names: tuple[str, ...],
     image_size: int | None,
 ) -> Decoded:
-    """Decode the images of train and test, each of one or several parts.
+    """Decode the images of train, test and perhaps validation, each of one or several parts.
 
-    Raises DataError as `inspect` and `decode` do.
+    Without any of test that is left empty. Raises DataError as `inspect` and `decode` do.
     """
     side, formats, uniform = inspect([part for parts in splits for part in parts], image_size)
-    train, test = (
+    train, *others = (
         Images(torch.cat([decode(part, side) for part in parts]), torch.tensor(values))
         for parts, values in zip(splits, labels, strict=True)
     )
-    return Decoded(train, test, class_names, formats, not uniform)
+    test, validation = [*others, None, None][:2]
+    if test is None:
+        test = train.select(torch.arange(0))
+    return Decoded(train, test, class_names, formats, not uniform, validation)

@@ -44,7 +44,7 @@ def prepare(dataset: Dataset, spec: Data) -> Splits:
     Raises:
         DataError: validation leaves nothing to train on, or std is not positive.
     """
-    held_out, available = spec.validation_images, len(dataset.train)
+    held_out, available = held_out_images(dataset, spec), len(dataset.train)
     if held_out >= available:
         raise DataError(
             f"data.validation_images: {held_out:,} leaves nothing to train on; {dataset.source} "
@@ -53,17 +53,46 @@ def prepare(dataset: Dataset, spec: Data) -> Splits:
     order = balanced_order(dataset.train.labels, spec.split_seed)
     test_order = balanced_order(dataset.test.labels, spec.split_seed)
     validation_order, train_order = order[:held_out], order[held_out:]
+    validation = dataset.train
+    if dataset.validation is not None:
+        validation = dataset.validation
+        validation_order = balanced_order(validation.labels, spec.split_seed)
     train = take(dataset.train, train_order, spec.limit_train, spec.image_size)
     mean, std = statistics(train, spec)
     return Splits(
         train=train,
-        validation=take(dataset.train, validation_order, spec.limit_eval, spec.image_size),
+        validation=take(validation, validation_order, spec.limit_eval, spec.image_size),
         test=take(dataset.test, test_order, spec.limit_eval, spec.image_size),
         class_names=dataset.class_names,
         mean=mean,
         std=std,
         image_size=train.images.shape[-1],
     )
+
+
+def held_out_images(dataset: Dataset, spec: Data) -> int:
+    """Return how many training images are for validation: as many as ``spec`` says, or a tenth.
+
+    It is 0 where the dataset has a part of its own for that.
+    """
+    if dataset.validation is not None:
+        return 0
+    if spec.validation_images is None:
+        return _share(dataset.train.labels, 10)
+    return spec.validation_images
+
+
+def hold_out_test(images: Images, seed: int) -> tuple[Images, Images]:
+    """Split images into train and test, a sixth, as class-balanced as `prepare` selects."""
+    order = balanced_order(images.labels, seed)
+    count = _share(images.labels, 6)
+    train, test = (images.select(part.sort().values) for part in (order[count:], order[:count]))
+    return train, test
+
+
+def _share(labels: torch.Tensor, parts: int) -> int:
+    """Return one of so many parts of the images, at least one of each class."""
+    return max(len(labels) // parts, len(labels.unique()))
 
 
 def balanced_order(labels: torch.Tensor, seed: int) -> torch.Tensor:

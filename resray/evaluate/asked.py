@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from resray.data.foreign import ORDERS, Order
+from resray.data.choices import Order, check_order
+from resray.data.reading import reading
 from resray.errors import InputError, unknown
-from resray.results.store import ResultStore, Row, read_table
+from resray.results.folders import require_results
 from resray.study.expand import matching
+
+if TYPE_CHECKING:
+    from resray.results.store import ResultStore, Row
 
 KINDS = {
     "test": "accuracy and loss on the test set, also by class, and the confusion matrix",
@@ -68,21 +73,26 @@ def wanted_kinds(asked: Evaluation) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if kind in named)
 
 
-def check_numbers(asked: Evaluation) -> None:
-    """Raise InputError for a limit, batch size or order that cannot be."""
+def check_rest(asked: Evaluation) -> None:
+    """Raise InputError for a limit, batch size or order that cannot be, and for wrong paths."""
     for option, value in (("--limit", asked.limit), ("--batch-size", asked.batch_size)):
         if value is not None and value < 1:
             raise InputError(f"{option}: {value} must be at least 1")
-    if asked.order not in (None, *ORDERS):
-        raise InputError(unknown("--order", asked.order, ORDERS))
+    check_order(asked.order)
+    require_results(asked.results)
+    if asked.input is not None:
+        with reading(asked.input):
+            asked.input.stat()
 
 
-def selected_trials(asked: Evaluation, store: ResultStore) -> list[Row]:
+def selected_trials(asked: Evaluation, store: "ResultStore") -> "list[Row]":
     """Return the rows of the trials asked for, by name and seed.
 
     A search's trials are left out: they select, and what selects must not know of test. Raises
-    InputError if there are no results, or none by such a name or seed.
+    InputError if there are none by such a name or seed.
     """
+    from resray.results.store import read_table
+
     identities = read_table(asked.results, "trials")["trial_id"]
     rows = [row for identity in identities if (row := store.trial(identity)) is not None]
     rows = [row for row in rows if row["role"] != "search"]
@@ -96,12 +106,12 @@ def selected_trials(asked: Evaluation, store: ResultStore) -> list[Row]:
     return sorted(rows, key=lambda row: (row["name"], row["variant"] or "", row["seed"]))
 
 
-def checkpoint_path(asked: Evaluation, row: Row) -> Path:
+def checkpoint_path(asked: Evaluation, row: "Row") -> Path:
     """Return where the chosen checkpoint of a trial lies, or would lie."""
     return asked.results / "checkpoints" / row["trial_id"] / f"{asked.checkpoint}.pt"
 
 
-def with_checkpoint(asked: Evaluation, rows: list[Row]) -> list[Row]:
+def with_checkpoint(asked: Evaluation, rows: "list[Row]") -> "list[Row]":
     """Return the trials that have the chosen checkpoint.
 
     Raises InputError if none has it; the message lists those that there are.
@@ -114,3 +124,8 @@ def with_checkpoint(asked: Evaluation, rows: list[Row]) -> list[Row]:
     if not kept:
         raise InputError(f"{folder}: holds no checkpoint of the {len(rows)} trials selected")
     raise InputError(unknown("--checkpoint", asked.checkpoint, kept))
+
+
+def trial_label(row: "Row") -> str:
+    """Return a trial's name with its seed; an ensemble has none."""
+    return row["name"] if row["seed"] is None else f"{row['name']}, seed {row['seed']}"

@@ -7,12 +7,12 @@ from functools import partial
 
 import torch
 
+from resray.data.choices import VIEWS
 from resray.data.corruptions import CONDITIONS, corrupt
 from resray.errors import InputError
 from resray.evaluate.ledger import Counts, Ledger, Values
 from resray.evaluate.subject import Subject
 from resray.results.store import Row
-from resray.training.prediction import VIEWS
 from resray.training.scores import (
     calibration,
     class_accuracies,

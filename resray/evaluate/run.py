@@ -1,38 +1,39 @@
-"""From the options to rows in the results, trial by trial, and to a table on the console."""
+"""From the options to rows in the results, trial by trial, and to a table on the console.
 
-from collections.abc import Iterable
+What computes is imported once the options are known to be right: torch takes seconds.
+"""
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from resray.errors import InputError, RunInterrupted
+from resray.errors import RunInterrupted
 from resray.evaluate.asked import (
     Evaluation,
-    check_numbers,
+    check_rest,
     selected_trials,
+    trial_label,
     wanted_kinds,
     with_checkpoint,
 )
-from resray.evaluate.kinds import OF_ONE, ensemble_identity, evaluate_ensemble, groups
-from resray.evaluate.ledger import Ledger, Shown
-from resray.evaluate.subject import Subject, TestSets
 from resray.hints import command
-from resray.models.own_code import OtherCodeError
-from resray.results.store import ResultStore, Row, writer_lock
-from resray.training.device import device_name, own_device
+
+if TYPE_CHECKING:
+    from resray.evaluate.ledger import Shown
+    from resray.results.store import Row
 
 
 @dataclass(frozen=True)
 class Evaluated:
     """What came of an evaluation."""
 
-    results: tuple[Shown, ...]
+    results: "tuple[Shown, ...]"
     """In order of trials, then of kinds; of the corruptions only their mean."""
-    without_checkpoint: tuple[Row, ...]
+    without_checkpoint: "tuple[Row, ...]"
     """Rows of selected trials that have no such checkpoint."""
 
 
@@ -44,10 +45,14 @@ def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
     one's own code as it was before a change are passed over and named, if there are others.
     """
     kinds = wanted_kinds(asked)
-    check_numbers(asked)
+    check_rest(asked)
+    from resray.results.store import ResultStore, writer_lock
+
     store = ResultStore(asked.results)
     selected = selected_trials(asked, store)
     rows = with_checkpoint(asked, selected)
+    from resray.evaluate.evaluator import Evaluator
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
     try:
@@ -66,68 +71,8 @@ def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
     return Evaluated(tuple(results), missing)
 
 
-class Evaluator:
-    """Goes through trials and kinds, with one network in memory at a time."""
-
-    def __init__(
-        self, asked: Evaluation, kinds: Iterable[str], store: ResultStore, progress: Progress
-    ) -> None:
-        self.asked, self.kinds, self.store, self.progress = asked, tuple(kinds), store, progress
-        self.task = progress.add_task("", total=None)
-        self.device = own_device()
-        self.device_name = device_name(self.device, torch.get_num_threads())
-        self.sets = TestSets(asked)
-
-    def run(self, rows: list[Row]) -> list[Shown]:
-        """Return the results of every trial, then those of ensembles."""
-        self.progress.update(self.task, total=len(rows))
-        results, subjects = [], []
-        for row in rows:
-            try:
-                subject = Subject(row, self.asked, self.sets, self.device)
-            except OtherCodeError as error:
-                self.sets.warnings.add(str(error))
-                continue
-            results += self._evaluate(subject)
-            subject.release()
-            subjects.append(subject)
-            self.progress.advance(self.task)
-        if not subjects:
-            raise InputError(min(self.sets.warnings))
-        if "ensemble" in self.kinds:
-            results += self._ensembles(subjects)
-        return results
-
-    def _evaluate(self, subject: Subject) -> list[Shown]:
-        ledger = self._ledger(subject.identity(self.device_name))
-        for kind in self.kinds:
-            if kind in OF_ONE:
-                OF_ONE[kind](subject, ledger)
-        return ledger.shown
-
-    def _ensembles(self, subjects: list[Subject]) -> list[Shown]:
-        results = []
-        for members in groups(subjects, across_trials=self.asked.ensemble):
-            ledger = self._ledger(ensemble_identity(members, self.device_name))
-            evaluate_ensemble(members, ledger)
-            results += ledger.shown
-        return results
-
-    def _ledger(self, identity: Row) -> Ledger:
-        def say(what: str) -> None:
-            text = escape(f"{trial_label(identity)}: {what}")
-            self.progress.update(self.task, description=text)
-
-        return Ledger(self.store, identity, say, self.asked.force)
-
-
-def trial_label(row: Row) -> str:
-    """Return a trial's name with its seed; an ensemble has none."""
-    return row["name"] if row["seed"] is None else f"{row['name']}, seed {row['seed']}"
-
-
 def print_results(
-    results: list[Shown], missing: tuple[Row, ...], asked: Evaluation, console: Console
+    results: "list[Shown]", missing: "tuple[Row, ...]", asked: Evaluation, console: Console
 ) -> None:
     """Print one row for each result, and what could not be evaluated."""
     table = Table("trial", "checkpoint", "evaluation", "result", "images", "")
@@ -147,7 +92,7 @@ def print_results(
         console.print(f"Without {asked.checkpoint}.pt: {labels}", markup=False, highlight=False)
 
 
-def values_text(shown: Shown) -> str:
+def values_text(shown: "Shown") -> str:
     """Return a result's values with their units."""
     return ", ".join(
         f"{metric.replace('_', ' ')} " + (f"{value:.4f}" if metric == "loss" else f"{value:.2f} %")

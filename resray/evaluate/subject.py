@@ -2,6 +2,7 @@
 
 import os
 from functools import cache, cached_property, partial
+from pathlib import Path
 
 import torch
 
@@ -24,7 +25,7 @@ class TestSets:
     def __init__(self, asked: Evaluation) -> None:
         self.asked = asked
         self.warnings: set[str] = set()
-        self.open = cache(partial(open_dataset, data_dir=asked.data_dir))
+        self.open = cache(open_dataset)
         self.foreign = cache(self._read)
 
     def test(self, spec: Data, row: Row) -> Images:
@@ -32,7 +33,8 @@ class TestSets:
 
         Raises DataError if the dataset is not the one that the trial was trained on.
         """
-        dataset = self.open(spec)
+        own = row.get("data_dir") if spec.name == "folder" else None
+        dataset = self.open(spec, self.asked.data_dir or (own and Path(own)))
         if dataset.checksum != row["dataset_checksum"]:
             raise DataError(
                 f"{dataset.source}: checksum {dataset.checksum[:12]} is not that of the data that "

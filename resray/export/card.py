@@ -8,7 +8,7 @@ from resray.export.facts import Facts
 from resray.export.loading import CARD, CHECKPOINTS, CONFIG, CURVES, METRICS, WEIGHTS
 from resray.export.markdown import Markdown, bullets, fenced, table, text
 from resray.models.table import runs_own_code
-from resray.report.aggregate import name_of
+from resray.report.aggregate import VALIDATION, name_of
 from resray.report.comparison import amount, published_amount, signed_difference
 from resray.report.metrics import is_short
 from resray.report.text import duration, estimate, fixed, plural
@@ -43,10 +43,6 @@ ALWAYS_SHOWN = (
     "precision",
 )
 """Of a recipe, also at its default."""
-CHOICE = {
-    "best": "the epoch with the highest validation accuracy",
-    "last": "the last epoch that was trained",
-}
 
 
 def model_card(
@@ -122,6 +118,8 @@ def cautions(facts: Facts) -> Iterator[tuple[str, str]]:
     row = facts.row
     if facts.reductions:
         yield "A reduced run.", f"Not comparable with full ones: {'; '.join(facts.reductions)}."
+    if facts.group.selection != VALIDATION:
+        yield "Selected on test, as run.", "Not comparable with what validation selects."
     if row["status"] != "completed":
         reason = f" ({row['reason']})" if row["reason"] else ""
         done = f"{row['epochs_done'] or 0} of {row['epochs']} epochs"
@@ -148,7 +146,7 @@ def accuracy(facts: Facts) -> str:
         [f"{split} loss (nats)", fixed(at[f"{split}_loss"], 4), None]
         for split in ("test", "validation")
     ]
-    heading = f"{seeds(facts)}, at the best validation epoch of each"
+    heading = f"{seeds(facts)}, at the best {facts.group.selection} epoch of each"
     return table(["metric", mine, heading], rows) + "\n" + protocol(facts)
 
 
@@ -158,17 +156,27 @@ def seeds_cell(facts: Facts, split: str) -> str | None:
     return None if summary is None else estimate(summary).replace("\u00a0=\u00a0", " = ")
 
 
+def choice(facts: Facts) -> str:
+    """Return which epoch the weights are those of, in words."""
+    selection = facts.group.selection
+    if facts.checkpoint == "last":
+        return "the last epoch that was trained"
+    if facts.checkpoint != "best":
+        return "an epoch fixed beforehand"
+    if selection == VALIDATION and not facts.row["validation_images"]:
+        return "the last epoch, as no validation images were held out to choose by"
+    return f"the epoch with the highest {selection} accuracy"
+
+
 def protocol(facts: Facts) -> str:
     """Return how the epoch was chosen, and the figure that selects on test, marked as such."""
     row = facts.row
-    held_out = row["validation_images"]
-    how = CHOICE.get(facts.checkpoint, "an epoch fixed beforehand")
-    if facts.checkpoint == "best" and not held_out:
-        how = "the last epoch, as no validation images were held out to choose by"
+    held_out, selection = row["validation_images"], facts.group.selection
+    used = "were not used" if selection == VALIDATION else "were used"
     chosen = (
-        f"The weights are those of {how}, epoch {facts.epoch} of {row['epochs']}. "
+        f"The weights are those of {choice(facts)}, epoch {facts.epoch} of {row['epochs']}. "
         f"{images(held_out)} validation images were held out of train; the "
-        f"{images(row['test_images'])} test images were not used to choose. Training figures are "
+        f"{images(row['test_images'])} test images {used} to choose. Training figures are "
         "over augmented images, while training."
     )
     if len(facts.group.finished) > 1:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resray.errors import DataError, InputError, ResrayError, StorageError, not_known, one_line
 from resray.export.card import model_card
@@ -26,7 +26,9 @@ from resray.export.loading import (
 from resray.files import storage_errors, write_json
 from resray.report.aggregate import Results, Row, load_results
 from resray.study.recipes import own_code_of
-from resray.training.restore import Restored, load_network
+
+if TYPE_CHECKING:
+    from resray.training.restore import Restored
 
 BEST = "best"
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -62,6 +64,9 @@ def export_folder(
     loaded = load_results(results)
     row = find_trial(loaded, select, seed)
     chosen = find_checkpoint(loaded, row, checkpoint)
+    # It imports torch, which takes seconds: mistakes are told before.
+    from resray.training.restore import load_network
+
     restored = load_network(chosen, trusted=trusted, own_code=own_code_of(row))
     facts = Facts(loaded, row, chosen.stem, restored.epoch)
     if facts.at_epoch["epoch"] is None:
@@ -113,7 +118,7 @@ def take_over(made: Path, folder: Path, earlier: Collection[str]) -> None:
 def write_folder(
     folder: Path,
     facts: Facts,
-    restored: Restored,
+    restored: "Restored",
     repository: str | None,
     license_name: str | None,
     trusted: bool,
@@ -131,7 +136,7 @@ def write_folder(
     (folder / CARD).write_text(card, encoding="utf-8")
 
 
-def configuration(facts: Facts, restored: Restored) -> dict[str, Any]:
+def configuration(facts: Facts, restored: "Restored") -> dict[str, Any]:
     """Return the content of config.json: what is needed to build and to use the network."""
     row = facts.row
     return {
@@ -154,6 +159,8 @@ def configuration(facts: Facts, restored: Restored) -> dict[str, Any]:
 
 def write_checkpoints(results: Results, row: Row, folder: Path, trusted: bool) -> dict[str, int]:
     """Write every checkpoint that the trial kept; return each one's epoch by name."""
+    from resray.training.restore import load_network
+
     epochs = {}
     for path in checkpoints_of(results, row):
         restored = load_network(path, trusted=trusted, own_code=own_code_of(row))
@@ -162,7 +169,7 @@ def write_checkpoints(results: Results, row: Row, folder: Path, trusted: bool) -
     return epochs
 
 
-def write_weights(restored: Restored, path: Path) -> None:
+def write_weights(restored: "Restored", path: Path) -> None:
     """Write a network's weights; those that it uses in two places are stored once."""
     from safetensors import SafetensorError
     from safetensors.torch import save_model

@@ -79,7 +79,8 @@ def from_module(source: str, name: str) -> Maker:
     try:
         module = import_module(source)
     except ImportError as error:
-        message = f"cannot import {source} ({one_line(error)}); is its folder in PYTHONPATH?"
+        where = "is its folder the study file's, or in PYTHONPATH?"
+        message = f"cannot import {source} ({one_line(error)}); {where}"
         raise InputError(f"model.name: {message}") from error
     function = getattr(module, name, None)
     if not callable(function):

@@ -7,7 +7,9 @@ million parameters each.
 """
 
 import re
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from resray.errors import InputError
@@ -76,13 +78,21 @@ def runs_own_code(name: str) -> bool:
     return is_outside(name) and not name.startswith(("torchvision:", "timm:"))
 
 
-def require_trust(name: str, trusted: bool, place: str) -> None:
-    """Raise InputError if ``place`` names a function of one's own that nobody has said to trust."""
-    if runs_own_code(name) and not trusted:
+def require_trust(name: str, trusted: bool, place: str, folder: Path = Path()) -> None:
+    """Raise InputError if ``place`` names a function of one's own that nobody has said to trust.
+
+    One that is trusted may lie in ``folder``, a study's or the working one, from which Python then
+    imports too, after all other places. Ray's workers do as this process does.
+    """
+    if not runs_own_code(name):
+        return
+    if not trusted:
         raise InputError(
             f"{place}: {name!r} runs that function; if you trust its author, type --trust "
             "(in Python: trusted=True)"
         )
+    if (importable := str(folder.absolute())) not in sys.path:
+        sys.path.append(importable)
 
 
 def is_outside(name: str) -> bool:

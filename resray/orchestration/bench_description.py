@@ -6,8 +6,9 @@ from rich.text import Text
 
 from resray.cost import probe
 from resray.orchestration.apart import kept_apart
+from resray.orchestration.asked import Bench
 from resray.orchestration.estimate import compared_hours
-from resray.orchestration.plan import Bench, Planner
+from resray.orchestration.plan import Planner
 from resray.orchestration.resources import Machine
 from resray.study.expand import all_reductions
 

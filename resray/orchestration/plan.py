@@ -1,7 +1,7 @@
 """From a study and the user's wishes to the trials that still have to run."""
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from resray.errors import InputError
 from resray.models.build import build_model
 from resray.models.count import can_forward, count_multiply_adds
 from resray.models.own_code import code_hash
-from resray.orchestration.resources import Allocation, Machine, Request, allocate
+from resray.orchestration.asked import Bench
+from resray.orchestration.resources import Allocation, Machine, allocate
 from resray.results.store import ResultStore
-from resray.study.data_spec import Data
-from resray.study.expand import Options, PlannedTrial, expand
-from resray.study.load import load_study
+from resray.study.data_spec import Data, Folder
+from resray.study.expand import PlannedTrial
+from resray.study.places import images_at
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import is_of_code, trial_id
 from resray.study.spec import Study
@@ -29,22 +30,6 @@ Row = dict[str, Any]
 
 LEAST_PER_RANK = 32
 """Images of a global batch that each GPU gets by default."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What `resray bench` was asked to do."""
-
-    study: str
-    """A shipped study's name, or the path of a study file."""
-    options: Options = field(default_factory=Options)
-    request: Request = field(default_factory=Request)
-    data_dir: Path | None = None
-    out: Path = Path()
-    """The folder that receives results/<study>/ and reports/<study>.html."""
-    address: str | None = None
-    max_failures: int = 3
-    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +81,7 @@ class Resolver:
         self.store = store
         self._given_data = data_dir
         self._dataset = cache(
-            lambda spec: open_dataset(spec, self._data_dir(spec), download=download)
+            lambda spec: open_dataset(spec, self.data_dir(spec), download=download)
         )
         self._sizes: dict[str, Size] = {}
         self._own_code = cache(code_hash)
@@ -148,7 +133,7 @@ class Resolver:
         """
         recipe = trial.recipe
         size, dataset = self._size(recipe), self._dataset(recipe.data)
-        data_dir = self._data_dir(recipe.data)
+        data_dir = self.data_dir(recipe.data)
         self._check(trial, size, allocation.world_size)
         trial = replace(trial, reductions=(*trial.reductions, *dataset.reductions))
         identity = identity or self.identify(trial, allocation.world_size, tested=tested)
@@ -208,7 +193,10 @@ class Resolver:
             )
         return self._sizes[key]
 
-    def _data_dir(self, spec: Data) -> Path | None:
+    def data_dir(self, spec: Data) -> Path | None:
+        """Return where images are: ``--data-dir``, or where the study file says, if either does."""
+        if isinstance(spec, Folder) and spec.folder and self._given_data is None:
+            return images_at(spec.folder, self.study.folder)
         return None if spec.name == "embedded" else self._given_data
 
 
@@ -217,8 +205,8 @@ class Planner:
 
     def __init__(self, bench: Bench, *, download: bool = True) -> None:
         self.bench = bench
-        self.study = load_study(bench.study)
-        self.trials = expand(self.study, bench.options)
+        self.study = bench.loaded
+        self.trials = bench.trials
         self.results = results_folder(bench.out, self.study.name)
         self.store = ResultStore(self.results)
         self.request = replace(bench.request, exclusive=self.study.exclusive)

@@ -4,8 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from resray.cpus import usable_cpus
 from resray.errors import ClusterError, InputError
 
@@ -26,6 +24,9 @@ class Machine:
 
 def local_machine() -> Machine:
     """Return the CPU cores that this process may use and the GPUs that it sees."""
+    # It takes seconds to import, and arithmetic does not need it.
+    import torch
+
     return Machine(cpus=usable_cpus(), gpus=torch.cuda.device_count())
 
 

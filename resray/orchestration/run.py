@@ -87,7 +87,8 @@ def run_missing(
         say(console, f"{counted(len(todo), 'trial')} to run, {allocation}. Ray's own output: {log}")
         check_fits(allocation)
         if bench.address is not None:
-            check_storage(planner.results / "checkpoints", bench.data_dir)
+            images = next((Path(item.job.data_dir) for item in todo if item.job.data_dir), None)
+            check_storage(planner.results / "checkpoints", images)
         # What is planned from here on is in the report, whenever the command ends.
         keep_signals()
         # Nothing of the user's is replaced before it is sure that the trials can start.

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from resray.orchestration.asked import Tune
 from resray.orchestration.campaign import Campaign, Limits, NoProposals, Proposals
 from resray.orchestration.course import (
     Course,
@@ -23,7 +24,7 @@ from resray.orchestration.proposed import Proposed
 from resray.orchestration.recorder import Recorder, planned_row
 from resray.orchestration.resources import Allocation, counted
 from resray.orchestration.run import forget, provenance
-from resray.orchestration.search_plan import Contender, Leg, SearchPlanner, Tune
+from resray.orchestration.search_plan import Contender, Leg, SearchPlanner
 from resray.orchestration.search_progress import SearchBoard
 from resray.search.best import fresh_seeds, winner
 from resray.search.budget import Spending

@@ -1,56 +1,25 @@
 """From a study's search and the user's wishes to contenders, and the trainings each may need."""
 
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from resray.errors import InputError
+from resray.orchestration.asked import Tune
 from resray.orchestration.plan import Resolver, Work, results_folder
-from resray.orchestration.resources import Allocation, Machine, Request, allocate
+from resray.orchestration.resources import Allocation, Machine, allocate
 from resray.results.store import ResultStore, read_table
-from resray.search.budget import Budget, check_budget
-from resray.search.plan import (
-    SearchTrial,
-    plan_point,
-    plan_search,
-    refuse_contradictions,
-    search_of,
-    search_settings,
-)
+from resray.search.budget import check_budget
+from resray.search.plan import SearchTrial, plan_point, plan_search
 from resray.search.points import Point
 from resray.search.referee import search_key
 from resray.search.rules import rungs
-from resray.study.expand import Options, PlannedTrial, matching
-from resray.study.load import load_study
+from resray.study.expand import PlannedTrial
 from resray.study.recipes import rescale
 from resray.training.trial import Job
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Tune:
-    """What `resray tune` was asked to do."""
-
-    study: str
-    """A shipped study's name, or the path of a study file."""
-    options: Options = field(default_factory=Options)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Keys of `SearchSettings` that were typed; they take precedence over the study's."""
-    spaces: tuple[str, ...] = ()
-    """Globs on names of spaces; none takes all."""
-    request: Request = field(default_factory=Request)
-    budget: Budget = field(default_factory=Budget)
-    data_dir: Path | None = None
-    out: Path = Path()
-    """The folder that receives results/<study>/ and reports/<study>.html."""
-    address: str | None = None
-    max_failures: int = 3
-    fail_fast: bool = False
-    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,12 +76,10 @@ class SearchPlanner:
 
     def __init__(self, asked: Tune, *, download: bool = True) -> None:
         self.asked = asked
-        self.study = load_study(asked.study)
-        self.settings = search_settings(self.study, asked.settings, quick=asked.options.quick)
-        search = search_of(self.study)
-        self.spaces = matching(list(search.spaces), asked.spaces, "--space")
-        refuse_contradictions(search, self.settings, self.spaces, asked.settings)
-        self.plan = plan_search(self.study, self.settings, asked.spaces, asked.options)
+        self.study = asked.loaded
+        self.settings = asked.chosen
+        self.spaces = asked.chosen_spaces
+        self.plan = asked.plan
         self.results = results_folder(asked.out, self.study.name)
         self.store = ResultStore(self.results)
         # Side by side many more points are tried than one after another over all GPUs.

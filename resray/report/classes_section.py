@@ -17,6 +17,7 @@ from resray.report.by_class import (
     confusions,
 )
 from resray.report.sections import marks
+from resray.report.superclasses import SUPERCLASS, by_superclass
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, fixed, join, listed, plotly_text, spread, tag
 
@@ -26,8 +27,9 @@ ROWS = 20
 
 def classes_section(results: Results) -> Html:
     """The accuracy of each class, and the pairs most often confused; nothing if not evaluated."""
-    found = class_accuracies(results)
-    parts = [classes_table(found) if found else Html(), confused_table(confusions(results))]
+    found, matrices = class_accuracies(results), confusions(results)
+    parts = [classes_table(found) if found else Html(), superclasses_table(matrices),
+             confused_table(matrices)]  # fmt: skip
     return join(part for part in parts if part)
 
 
@@ -36,8 +38,11 @@ def classes_table(found: Sequence[ByClass]) -> Html:
     hardest = hardest_first(shown)
     summaries = {one.group.label: dict(zip(one.classes, one.summaries, strict=True))
                  for one in shown}  # fmt: skip
+    cifar100 = any(row["dataset"] == "cifar100" for one in shown for row in one.group.trials)
     rows = (
         [text_cell("Class", name),
+         text_cell("Superclass", SUPERCLASS.get(name) if cifar100 else None, optional=True,
+                   facet=True),
          *(number_cell(f"{one.group.label}, % (n = {one.n})",
                        spread(summaries[one.group.label].get(name))) for one in shown)]
         for name in hardest
@@ -50,6 +55,26 @@ def classes_table(found: Sequence[ByClass]) -> Html:
         + marked(shown)
     )
     return table(caption, rows, id="classes")
+
+
+def superclasses_table(found: Sequence[Confusion]) -> Html:
+    """The accuracy of each superclass of CIFAR-100, hardest first; nothing for other images."""
+    pairs = [pair for one in found if (pair := by_superclass(one))]
+    classes = [of_classes for of_classes, _ in pairs]
+    rows = [
+        [text_cell("Superclass", name),
+         *(number_cell(f"{one.group.label}: {what}, % (n = {one.n})",
+                       spread(one.summaries[one.classes.index(name)]))
+           for pair in pairs for what, one in zip(("class", "superclass"), pair, strict=True))]
+        for name in hardest_first(classes)
+    ]  # fmt: skip
+    caption = (
+        "Test accuracy by superclass, the one whose classes are hardest first: how often the class "
+        "was right, and how often the superclass of the class predicted (the coarse label; "
+        f"{checkpoints(classes)}): means over trials, ± sample standard deviation where n is 2 or "
+        f"more{marked(classes)}"
+    )
+    return table(caption, rows, id="superclasses")
 
 
 def most_accurate(found: Sequence[ByClass]) -> list[ByClass]:

@@ -91,7 +91,7 @@ class Drawing:
                 )  # fmt: skip
 
     def marks(self, found: Quantities, what: str) -> Iterator[Trace]:
-        """Yield a mark for each seed: its own value at the epoch that validation selected."""
+        """Yield a mark for each seed: its own value at the epoch that was selected."""
         for place, line, series in self.with_values(found):
             trials = self.lines.trials_of(place)
             selected = self.lines.selected[trials]
@@ -109,7 +109,7 @@ class Drawing:
                         "line": {"color": "@paper", "width": 1}},
                 customdata=[row["seed"] for row in line.rows],
                 hovertemplate=f"<b>{plotly_text(line.group.label)} (seed %{{customdata}})</b><br>"
-                              f"{what}, as selected by validation: %{{y}}"
+                              f"{what}, as selected by {line.group.selection}: %{{y}}"
                               "<br>%{xaxis.title.text}: %{x}<extra></extra>",
             )  # fmt: skip
 

@@ -160,7 +160,7 @@ def caption(results: Results, means: LineSet, along: Mapping[str, Along], most: 
     found.append("Dotted and pale, the same on the augmented training images while training: where "
                  "it leaves the other line, the model memorises.")  # fmt: skip
     if (means.selected >= 0).any():
-        found.append("Symbols on lines: the epoch that validation selects, for each seed.")
+        found.append("Symbols on lines: the epoch that is selected, for each seed.")
     if results.study and results.study.target_accuracy is not None:
         found.append(
             f"Grey, across: the study's target of {results.study.target_accuracy:g}\u00a0%."

@@ -1,17 +1,16 @@
 """Several results folders as one: each trial keeps the name of the folder that it comes from."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from resray.errors import InputError
 from resray.report.aggregate import Results, Row, group_trials, load_results, parsed_json
 from resray.report.epoch_table import EpochTable, joined, joined_id
 from resray.report.search_record import SearchRecord
 from resray.report.study_file import equal_variants
+from resray.results.folders import called_names, check_different
 from resray.study.spec import Study
 
 
@@ -31,42 +30,6 @@ def load_several(folders: Sequence[Path], names: Sequence[str | None] | None = N
     return combined(
         {name: load_results(folder) for name, folder in zip(called, folders, strict=True)}
     )
-
-
-def check_different(folders: Sequence[Path]) -> None:
-    """Raise InputError if two paths are one folder."""
-    seen: dict[Path, Path] = {}
-    for folder in folders:
-        first = seen.setdefault(folder.resolve(), folder)
-        if first is not folder:
-            same = "" if str(first) == str(folder) else f" (the same as {first})"
-            raise InputError(f"{folder}: named twice{same}; name different results folders")
-
-
-def called_names(folders: Sequence[Path], names: Sequence[str | None] | None = None) -> list[str]:
-    """Return what to call each folder. Raises InputError if two would be called the same."""
-    given = names or [None] * len(folders)
-    short = short_names(folders)
-    called = [name or own for name, own in zip(given, short, strict=True)]
-    for place, name in enumerate(called):
-        if name in called[:place]:
-            raise InputError(f"{name}={folders[place]}: another folder is called {name!r}, too")
-    return called
-
-
-def short_names(folders: Sequence[Path]) -> list[str]:
-    """Return the last part of each path in which all differ, or else the fewest parts.
-
-    ``a/results/depth`` and ``b/results/depth`` are ``a`` and ``b``.
-    """
-    parts = [Path(os.path.abspath(folder)).parts[1:][::-1] for folder in folders]
-    deepest = max(map(len, parts))
-    single = [(depth, depth + 1) for depth in range(deepest)]
-    for first, last in [*single, *((0, depth) for depth in range(2, deepest + 1))]:
-        names = ["/".join(path[first:last][::-1]) for path in parts]
-        if all(names) and len(set(names)) == len(names):
-            return names
-    return list(map(str, folders))
 
 
 def combined(parts: Mapping[str, Results]) -> Results:

@@ -9,8 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from resray.errors import InputError, unknown
-from resray.results.schema import TABLES
+from resray.results.folders import TABLE_NAMES, check_there
 from resray.results.store import is_held, read_table
 
 LEAST_PAUSE = 5.0
@@ -35,22 +34,12 @@ def watch(
     line for each page. Interrupted, it writes the last page and returns. A folder that is empty is
     waited for. Raises InputError if one does not exist, or `write` does.
     """
-    check_there(folders)
+    check_there(*folders)
     try:
         follow(folders, write, say, least_pause)
     except KeyboardInterrupt:
         if not any(map(is_empty, folders)):
             say(f"Interrupted; the last page is {write(None)}")
-
-
-def check_there(folders: Sequence[Path]) -> None:
-    """Raise InputError unless all folders exist: one that was mistyped would never be filled."""
-    for folder in folders:
-        if not folder.is_dir():
-            beside = folder.absolute().parent
-            names = sorted(path.name for path in beside.glob("*/")) if beside.is_dir() else []
-            known = f"; {unknown(str(beside), folder.name, names)}" if names else ""
-            raise InputError(f"{folder}: no such folder{known}; start the run, then --watch it")
 
 
 def follow(
@@ -100,7 +89,7 @@ def stamp(folders: Sequence[Path]) -> list[object]:
 
     Also whether a run writes there, so that its end is seen.
     """
-    tables = [folder / table for folder in folders for table in TABLES]
+    tables = [folder / table for folder in folders for table in TABLE_NAMES]
     return [*map(files_of, tables), *map(is_held, folders)]
 
 

@@ -8,6 +8,8 @@ from functools import cache
 
 import pyarrow as pa
 
+from resray.results.folders import TABLE_NAMES
+
 VERSION = 4
 VERSION_KEY = b"resray_schema_version"
 
@@ -199,13 +201,7 @@ _DECISIONS: dict[str, tuple[pa.DataType, str]] = {
     "decided": (UTC, "when"),
 }
 
-TABLES = {
-    "trials": _TRIALS,
-    "epochs": _EPOCHS,
-    "events": _EVENTS,
-    "evaluations": _EVALUATIONS,
-    "decisions": _DECISIONS,
-}
+TABLES = dict(zip(TABLE_NAMES, (_TRIALS, _EPOCHS, _EVENTS, _EVALUATIONS, _DECISIONS), strict=True))
 
 
 @cache

@@ -30,6 +30,7 @@ from resray.errors import InputError
 from resray.files import storage_errors
 from resray.results.batches import BATCHED, Batches, read_each_once
 from resray.results.files import WRITING, read_file, write_file
+from resray.results.folders import require_results
 from resray.results.schema import TABLES, table_schema
 
 Row = dict[str, Any]
@@ -196,11 +197,7 @@ def read_rows(folder: Path, table: str, coded: tuple[str, ...] = ()) -> pa.Table
     Of the text columns ``coded`` each different text is kept once, in a dictionary: a trial's
     settings take more room than all of its numbers and repeat themselves.
     """
-    if not any((folder / name).is_dir() for name in TABLES):
-        raise InputError(
-            f"{folder}: no results here; expected a study's results folder, with trials/ and "
-            "epochs/ in it (such as results/depth-family)"
-        )
+    require_results(folder)
     return read_each_once(folder, table, coded)
 
 

@@ -1,11 +1,12 @@
 """The shape of a recipe's augmentation and mixing, key by key. Imports no torch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from resray.study.strict import (
+    LARGEST_COUNT,
     NUMBER,
     Count,
     Fraction,
@@ -18,11 +19,22 @@ from resray.study.strict import (
 )
 
 SignedShare = Annotated[float, Field(ge=-1, le=1), NUMBER]
+Side = Annotated[float, Field(ge=1, le=LARGEST_COUNT), NUMBER]
+"""Of a hole, in pixels."""
 Step = Literal[
     "resized_crop", "shift_scale_rotate", "affine", "color_jitter", "brightness_contrast",
     "hue_saturation_value", "auto_augment", "rand_augment", "cutout",
 ]  # fmt: skip
 """What `Augmentation.order` can name, in the order in which it comes by default."""
+
+
+def descending(part: Strict, keys: Sequence[str]) -> Iterator[Misplaced]:
+    """Yield those of ``keys`` that are ranges with the larger end first."""
+    for key in keys:
+        value = getattr(part, key)
+        if isinstance(value, tuple) and value[0] > value[1]:
+            first, second = (f"{end:g}" for end in value)
+            yield Misplaced((key,), f"[{first}, {second}] falls; write [{second}, {first}]")
 
 
 class ShiftScaleRotate(Strict):
@@ -35,6 +47,8 @@ class ShiftScaleRotate(Strict):
     shift: Fraction | tuple[SignedShare, SignedShare] = 0.0625
     """Largest shift in each direction, as a share of the side; or a range of shifts to the right
     and down, of which two equal ends are a fixed shift."""
+    whole_pixels: bool = False
+    """Shifts lose their fractions of a pixel, as in albumentations 2."""
     scale: Share = 0.1
     """Largest relative zoom: the factor is drawn from 1 - scale to 1 + scale."""
     scale_by_axis: bool = False
@@ -43,6 +57,9 @@ class ShiftScaleRotate(Strict):
     """What uncovered pixels show; mirror is OpenCV's BORDER_REFLECT_101."""
     degrees: Annotated[float, Field(ge=0, le=180), NUMBER] = 45.0
     """Largest rotation either way."""
+
+    def mistakes(self) -> Iterator[Misplaced]:
+        yield from descending(self, ["shift"])
 
 
 class Affine(Strict):
@@ -68,16 +85,19 @@ class Cutout(Strict):
     """
 
     probability: Fraction = 0.5
-    size: Count | tuple[Positive, Positive] = 8
+    size: Count | tuple[Side, Side] = 8
     """Side of a hole in pixels; or a range from which each of its two sides is drawn, evenly, and
     rounded down to whole pixels."""
     holes: Count | tuple[Count, Count] = 1
     """How many, or the fewest and the most, each number as likely."""
     inside: bool = False
     """False: a hole's centre lies anywhere, so holes may overlap the edge; True: holes lie wholly
-    within the image."""
+    within the image, as large as it at most."""
     fill: Literal["mean"] | Annotated[int, Field(ge=0, le=255), NUMBER] = "mean"
     """The dataset's mean (zero after normalisation), or a pixel value before normalisation."""
+
+    def mistakes(self) -> Iterator[Misplaced]:
+        yield from descending(self, ["size", "holes"])
 
 
 class BrightnessContrast(Strict):
@@ -110,6 +130,9 @@ class ResizedCrop(Strict):
     """Range of the part's area, as a share of the image's; equal ends are a fixed size."""
     ratio: tuple[Positive, Positive] = (0.75, 4 / 3)
     """Range of its width divided by its height, drawn evenly in its logarithm."""
+
+    def mistakes(self) -> Iterator[Misplaced]:
+        yield from descending(self, ["scale", "ratio"])
 
 
 class HueSaturationValue(Strict):

@@ -1,10 +1,20 @@
 """The shape of a recipe's data and of its loader: unions, told apart by the name."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from resray.study.strict import NUMBER, ChannelScales, ChannelValues, Count, Named, Size, named
+from resray.study.strict import (
+    NUMBER,
+    ChannelScales,
+    ChannelValues,
+    Count,
+    Misplaced,
+    Named,
+    Size,
+    named,
+)
 
 
 class Images(Named):
@@ -12,14 +22,19 @@ class Images(Named):
 
     image_size: Annotated[int, Field(ge=1, le=4096), NUMBER] | None = None
     """Images are resized to this many pixels a side; null keeps the dataset's own size."""
-    validation_images: Size = 5000
-    """Held out of train, class-balanced, for selection."""
+    validation_images: Size | None = 5000
+    """Held out of train, class-balanced, for selection. Null, as beside ``folder`` if nothing else
+    is said: the images in its val/ or validation/ beside test/, or else a tenth."""
     split_seed: Annotated[int, Field(ge=-(2**63), lt=2**64), NUMBER] = 0
     limit_train: Count | None = None
     limit_eval: Count | None = None
     mean: ChannelValues | None = None
     std: ChannelScales | None = None
     """Normalisation of pixel values in [0, 1]; null takes the dataset's usual figures."""
+
+    def mistakes(self) -> Iterator[Misplaced]:
+        if self.validation_images is None and self.name != "folder":
+            yield Misplaced(("validation_images",), "null is for a folder; give a number")
 
 
 class Cifar(Images):
@@ -42,6 +57,15 @@ class Folder(Images):
     """Images of one's own."""
 
     name: Literal["folder"]
+    folder: str | None = None
+    """Where they are, from the study file's folder on: a folder or a Parquet file. Null: where
+    ``--data-dir`` says."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def holds_out_a_share(cls, value: Any) -> Any:
+        own = isinstance(value, dict) and value.get("folder") is not None
+        return {"validation_images": None, **value} if own else value
 
 
 Data = Annotated[Cifar | Embedded | Folder, Field(discriminator="name"), named()]

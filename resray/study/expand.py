@@ -164,7 +164,8 @@ def plan_trials(
     recipe = validated(Recipe, merged, partial(mistake_message, layers))
     for mistake in () if variant == AS_RUN else only_as_run(merged):
         raise InputError(mistake_message(layers, as_mistake(mistake)))
-    require_trust(recipe.model.name, options.trusted, f"{study.name}, {name}: model.name")
+    place = f"{study.name}, {name}: model.name"
+    require_trust(recipe.model.name, options.trusted, place, study.folder)
     stop_after = _stop_after(options, recipe, name)
     quick = [layer for layer in layers if layer.label == QUICK]
     by_hand = [set_layer(text) for text in options.overrides]

@@ -73,11 +73,14 @@ def merge(layers: Iterable[Layer]) -> dict[str, Any]:
 
 
 def normalise(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Write shorthands such as ``model: resnet18`` out as ``{name: ...}``."""
-    return {
+    """Write shorthands such as ``model: resnet18`` and ``data: {folder: ...}`` out with a name."""
+    long = {
         key: {"name": value} if key in UNIONS and isinstance(value, str) else value
         for key, value in changes.items()
     }
+    if "folder" in section(changes, "data"):
+        long["data"] = {"name": "folder", **long["data"]}
+    return long
 
 
 def flatten(nested: BaseModel | Mapping[str, Any]) -> dict[str, Any]:

@@ -94,11 +94,13 @@ def data_layers(
 ) -> list[Layer]:
     """Return how the data changes when embedded images stand in, or when ``--quick`` shrinks it.
 
-    A dataset that the user named with ``--set`` is wanted as it is, like one with ``--data-dir``.
+    A dataset that the user named with ``--set`` is wanted as it is, like one with ``--data-dir``
+    and a folder that the study names.
     """
     named = [layer for layer in sets if section(layer.changes, "data").get("name")]
     name = section(named[-1].changes, "data")["name"] if named else own.name
-    if quick and (name == "embedded" or not (data_given or named)):
+    given = data_given or named or getattr(own, "folder", None)
+    if quick and (name == "embedded" or not given):
         return [Layer({"data": _embedded(study, own)}, label=QUICK)]
     if quick:
         return [Layer({"data": study.quick.real}, label=QUICK)]

@@ -38,11 +38,14 @@ def trial_id(
     A SHA-256 over canonical JSON. Fields at their default are left out, so that an id stays what it
     is when recipes later gain fields. A trial that never sees the test set (a search's) is another
     one than the same training with it; so is a rung's training on the way to ``rung_of`` epochs.
+    Where a folder of images lies says nothing: ``dataset_checksum`` is that of what is in it.
     ``own_code`` is the hash of the source files that a ``module:function`` brings.
     """
     implemented = implementation(recipe, own_code)
     content = {
-        "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
+        "recipe": recipe.model_dump(
+            mode="json", exclude_defaults=True, exclude={"data": {"folder"}}
+        ),
         "seed": seed,
         "dataset_checksum": dataset_checksum,
         "world_size": world_size,

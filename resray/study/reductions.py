@@ -6,6 +6,7 @@ from typing import Any
 
 from resray.study.datasets import EMBEDDED, dataset_size
 from resray.study.layers import Layer, leaves, normalise
+from resray.study.optimizer_spec import Schedule
 from resray.study.overrides import overlap
 from resray.study.phases import boundaries, rescaled_epoch
 from resray.study.recipe_spec import Recipe
@@ -67,7 +68,7 @@ def without_idle_limits(recipe: Recipe) -> Recipe:
     if size is None:
         # Only the files say it.
         return recipe
-    held_out = data.validation_images
+    held_out = data.validation_images or 0
     sizes = {"limit_train": size.train - held_out, "limit_eval": max(held_out, size.test)}
     idle = [key for key, most in sizes.items() if (getattr(data, key) or 0) >= most]
     return recipe.model_copy(update={"data": data.model_copy(update=dict.fromkeys(idle))})
@@ -90,11 +91,10 @@ def _epochs(own: Recipe, run: Recipe, stop_after: int | None) -> Iterator[str]:
 def _moved_schedule(own: Recipe, run: Recipe) -> Iterator[str]:
     """Yield which of the schedule's epochs were rescaled, if any; others were set by hand."""
     before, now, scaled = (
-        dict(_numbers(recipe.schedule.model_dump(), ""))
-        for recipe in (own, run, rescale(own, run.epochs))
+        dict(_epochs_of(recipe.schedule)) for recipe in (own, run, rescale(own, run.epochs))
     )
     moved = [
-        f"{key} {scaled[key]:.4g} instead of {value:.4g}"
+        f"{key} {scaled[key]} instead of {value}"
         for key, value in before.items()
         if scaled.get(key, value) != value and now.get(key) == scaled[key]
     ]
@@ -102,16 +102,17 @@ def _moved_schedule(own: Recipe, run: Recipe) -> Iterator[str]:
         yield f"schedule rescaled: {', '.join(moved)}"
 
 
-def _numbers(value: Any, place: str) -> Iterator[tuple[str, float]]:
-    """Yield the numbers in a schedule, each with the place where it stands."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _numbers(inner, f"{place}.{key}".lstrip("."))
-    elif isinstance(value, list | tuple):
-        for number, inner in enumerate(value, 1):
-            yield from _numbers(inner, f"{place} {number}")
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield place, value
+def _epochs_of(schedule: Schedule) -> Iterator[tuple[str, str]]:
+    """Yield what a schedule counts in epochs, as text, with its place."""
+    parts = getattr(schedule, "parts", None)
+    if parts:
+        yield "parts:", str(len(parts))
+    for number, part in enumerate(parts or [schedule], 1):
+        whose = f"part {number}'s " if parts else ""
+        for key in ("warmup_epochs", "period", "length", "milestones", "until"):
+            if value := getattr(part, key, None):
+                several = value if isinstance(value, tuple) else (value,)
+                yield f"{whose}{key}", ", ".join(f"{each:.4g}" for each in several)
 
 
 def _not_rescaled(own: Recipe, run: Recipe) -> Iterator[str]:

@@ -4,7 +4,7 @@ Works on a study file's raw content. Spaces that are not what they should be are
 validation reports them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from resray.errors import not_known
 from resray.study.axes import alternative_path, is_same, point_layers, sample_points, wished
 from resray.study.entries import point_name, trial_names
-from resray.study.layers import Layer, layer_at_fault, merge, section
+from resray.study.layers import Layer, layer_at_fault, leaves, merge, section
 from resray.study.mistakes import Mistake, dotted, mistakes_in
 from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import FORMS, MOST_POINTS, RANGES, TRIAL_AXIS, Axis, Space
@@ -26,90 +26,104 @@ Place = tuple[Key, ...]
 def mistakes_of_search(document: Mapping[Any, Any]) -> list[Mistake]:
     """Return each mistake in the axes of each space, else in the recipes that these make."""
     found: list[Mistake] = []
+    is_whole = isinstance(document.get("recipe"), dict)
     for name, content in section(document, "search", "spaces").items():
         try:
             space = Space.model_validate(content)
         except ValidationError:
             continue
-        of_axes = [
-            Mistake(place, place, text) for place, text in _of_axes(document, str(name), space)
-        ]
-        is_whole = not of_axes and isinstance(document.get("recipe"), dict)
-        found += of_axes + (_of_points(document, str(name), space) if is_whole else [])
+        # A value that is misspelt is blamed, and not the condition that waits for it.
+        of_axes = list(_of_axes(document, str(name), space))
+        of_points = _of_points(document, str(name), space) if is_whole and not of_axes else []
+        found += of_axes or of_points or _in_vain(str(name), space)
     return found
 
 
-def _of_axes(document: Any, name: str, space: Space) -> Iterator[tuple[Place, str]]:
+def _of_axes(document: Any, name: str, space: Space) -> Iterator[Mistake]:
+    """Yield axes that are none, else conditions that cannot be."""
     grids = [
         [len(one.options) for one in axis if one.form == "grid"] for axis in space.axes.values()
     ]
     if prod(max(sizes, default=1) for sizes in grids) > MOST_POINTS:
-        yield ("search", "spaces", name), f"more than {MOST_POINTS:,} points"
+        yield _mistake(("search", "spaces", name), f"more than {MOST_POINTS:,} points")
     trials = trial_names(document, as_run=False)
-    for axis_name, alternatives in space.axes.items():
-        for axis in alternatives:
-            place = alternative_path(name, space, axis_name, axis)
-            if axis_name == TRIAL_AXIS and (axis.named or not axis.options):
-                yield (*place, axis.form), "must be a list of the study's trials, as grid or choice"
-            elif axis_name == TRIAL_AXIS:
-                for index, value in enumerate(axis.options):
-                    if value not in trials:
-                        yield (*place, axis.form, index), not_known(value, trials)
-            elif not axis.named and (
-                wrong := unknown_key(Recipe, axis_name.split("."), [TRIAL_AXIS])
-            ):
-                hint = "; an axis of another name needs named changes of the recipe as values"
-                yield place, wrong[1] + ("" if wrong[0] else hint)
-            for other, wishes in axis.when.items():
-                yield from _of_condition(space, axis_name, other, wishes, (*place, "when", other))
+    every = [(key, axis) for key, alternatives in space.axes.items() for axis in alternatives]
+    unknown = [
+        mistake for key, axis in every for mistake in _unknown(name, space, key, axis, trials)
+    ]
+    yield from unknown or (
+        _mistake((*alternative_path(name, space, key, axis), "when", other), message)
+        for key, axis in every
+        for other in axis.when
+        if (message := _wrong_condition(space, key, other))
+    )
 
 
-def _of_condition(
-    space: Space, axis_name: str, other: str, wishes: Any, place: Place
-) -> Iterator[tuple[Place, str]]:
-    """Yield what is wrong with a condition: another axis, before this one, has such a value."""
+def _mistake(place: Place, message: str) -> Mistake:
+    return Mistake(place, place, message)
+
+
+def _unknown(
+    name: str, space: Space, key: str, axis: Axis, trials: Sequence[str]
+) -> Iterator[Mistake]:
+    place = alternative_path(name, space, key, axis)
+    if key == TRIAL_AXIS and (axis.named or not axis.options):
+        message = "must be a list of the study's trials, as grid or choice"
+        yield _mistake((*place, axis.form), message)
+    elif key == TRIAL_AXIS:
+        for index, value in enumerate(axis.options):
+            if value not in trials:
+                yield _mistake((*place, axis.form, index), not_known(value, trials))
+    elif not axis.named and (wrong := unknown_key(Recipe, key.split("."), [TRIAL_AXIS])):
+        hint = "; an axis of another name needs named changes of the recipe as values"
+        yield _mistake(place, wrong[1] + ("" if wrong[0] else hint))
+
+
+def _wrong_condition(space: Space, key: str, other: str) -> str | None:
+    """Return why an axis cannot depend on another one, None if it can."""
     names = list(space.axes)
-    before = names[: names.index(axis_name)]
+    before = names[: names.index(key)]
     if other in names and other not in before:
-        yield place, f"must be written before {axis_name}, which depends on it"
-    elif other not in before:
-        yield place, not_known(other, before) if before else f"{axis_name} has no axis before it"
+        return f"must be written before {key}, which depends on it"
     if other not in before:
-        return
+        return not_known(other, before) if before else f"{key} has no axis before it"
     forms = {each.form for each in space.axes[other]}
-    own = {each.form for each in space.axes[axis_name]}
-    values = [value for each in space.axes[other] for value in each.options]
     if forms.intersection(RANGES):
-        yield place, "is drawn from a range; a condition needs an axis that lists values"
-    elif "grid" in own and forms != {"grid"}:
-        message = f"is drawn, and {axis_name} has a grid: only a grid can decide about a grid"
-        yield place, message
-    else:
-        for wish in wished(wishes):
-            if not any(is_same(wish, value) for value in values):
-                yield place, not_known(wish, map(str, values))
+        return "is drawn from a range; a condition needs an axis that lists values"
+    if forms != {"grid"} and any(each.form == "grid" for each in space.axes[key]):
+        return f"is drawn, and {key} has a grid: only a grid can decide about a grid"
+    return None
+
+
+def _in_vain(name: str, space: Space) -> Iterator[Mistake]:
+    """Yield each value that a condition waits for in vain, else alternatives that never apply."""
+    never = {}
+    for axis, value, point in sample_points(space):
+        key = next(key for key, each in space.axes.items() if any(one is axis for one in each))
+        place = alternative_path(name, space, key, axis)
+        for other, wishes in axis.when.items():
+            values = [value for each in space.axes[other] for value in each.options]
+            for wish in wished(wishes):
+                if not any(is_same(wish, value) for value in values):
+                    path = (*place, "when", other)
+                    never[path] = _mistake(path, not_known(wish, map(str, values)))
+        if point is None and not any(path[: len(place)] == place for path in never):
+            message = "never applies: `when` cannot hold, or one before it always does"
+            never[place] = _mistake(place, message)
+    yield from never.values()
 
 
 def _of_points(document: Mapping[Any, Any], name: str, space: Space) -> list[Mistake]:
-    """Return the mistakes in the recipes of some points, each once, and axes that never apply."""
+    """Return the mistakes in the recipes of some points, each once."""
     found: dict[Place, Mistake] = {}
     lengths: dict[Any, str] = {}
-    for axis, _, values in sample_points(space):
-        if values is None:
-            place = _path_of(name, space, axis)
-            message = "never applies: `when` cannot hold, or one before it always does"
-            found.setdefault(place, Mistake(place, place, message))
-            continue
-        layers, point = point_layers(document, name, space, values, ""), point_name(values)
-        lengths.setdefault(merge(layers).get("epochs"), point)
-        for mistake in _of_point(layers, name, point):
-            found.setdefault(mistake.path, mistake)
+    for _, _, values in sample_points(space):
+        if values is not None:
+            layers, point = point_layers(document, name, space, values, ""), point_name(values)
+            lengths.setdefault(merge(layers).get("epochs"), point)
+            for mistake in _of_point(layers, name, point):
+                found.setdefault(mistake.path, mistake)
     return list(found.values()) or _late_grace(document, lengths)
-
-
-def _path_of(name: str, space: Space, axis: Axis) -> Place:
-    owner = next(key for key, each in space.axes.items() if any(one is axis for one in each))
-    return alternative_path(name, space, owner, axis)
 
 
 def _of_point(layers: list[Layer], name: str, point: str) -> Iterator[Mistake]:
@@ -134,6 +148,8 @@ def _in_document(layer: Layer, name: str, mistake: Mistake, point: str) -> Mista
     elif path[-1] == "recipe" or (path[-2] in FORMS and isinstance(path[-1], str)):
         # A mapping of the recipe's own keys stands there, not a single key's value.
         path += mistake.path
+    elif mistake.path not in dict(leaves(layer.changes)):
+        message = f"{dotted(mistake.shown)}: {message}"
     return Mistake(path, path, f"{message} (at the point {point})")
 
 

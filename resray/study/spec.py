@@ -6,9 +6,10 @@ recipe, the trials that change it, and what was published about them.
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator
 
 from resray.errors import not_known
 from resray.study.claims import check_statement
@@ -186,6 +187,17 @@ class Study(Strict):
     claims: list[Claim] = []
     assumed: dict[str, str] = {}
     """Recipe keys that the source leaves unstated, each with the reason for our choice."""
+    _folder: Path = PrivateAttr(Path())
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the study's file, from which relative paths and own modules are found."""
+        return self._folder
+
+    def found_in(self, folder: Path) -> Self:
+        """Say where the study's file lies; without that, it is the working folder."""
+        self._folder = folder
+        return self
 
     @cached_property
     def document(self) -> dict[str, Any]:

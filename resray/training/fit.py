@@ -169,9 +169,10 @@ class Trainer:
         return energy_between(before, energy_counter(self.context.device))
 
     def _train(self, epoch: int) -> Record:
-        schedule, lr = self.recipe.schedule, self.recipe.optimizer.lr
-        accuracies = selecting_accuracies(self.recipe, self.records)
-        falls = isinstance(schedule, Plateau)
+        schedule, plateau = self.recipe.schedule, 1.0
+        if isinstance(schedule, Plateau):
+            accuracies = selecting_accuracies(self.recipe, self.records)
+            plateau = plateau_factor(schedule, self.recipe.optimizer.lr, accuracies)
         return TrainingEpoch(
             recipe_at(self.recipe, epoch),
             self.parts,
@@ -179,7 +180,7 @@ class Trainer:
             self.context,
             seed=self.seed,
             epoch=epoch,
-            plateau=plateau_factor(schedule, lr, accuracies) if falls else 1.0,
+            plateau=plateau,
         ).run()
 
     def _evaluate(self, epoch: int) -> Record:

@@ -7,7 +7,6 @@ averaged.
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
 from torch.nn import functional
@@ -15,9 +14,6 @@ from torch.nn import functional
 from resray.data.loader import Normalise
 from resray.training.device import autocast, pick_channels_last, pick_precision
 from resray.training.restore import Restored
-
-VIEWS = (1, 5, 10)
-"""How many views there can be: the image; with shifts; with mirror images."""
 
 SHIFT = 8
 """Shifts are the side divided by this."""
@@ -81,8 +77,3 @@ def ensemble(
     """
     parts = [one.probabilities(images_at(one.image_size), views) for one in predictors]
     return torch.stack(parts).mean(0)
-
-
-def checkpoint_file(path: Path) -> Path:
-    """Return ``path``, or the best.pt in it if it is a trial's checkpoint folder."""
-    return path / "best.pt" if path.is_dir() else path

@@ -10,6 +10,7 @@ from resray.errors import DataError
 from resray.models.build import build_model
 from resray.models.own_code import require_code
 from resray.models.table import require_trust
+from resray.results.folders import no_checkpoint
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoint_file import Checkpoint, read_checkpoint, read_recipe
 
@@ -45,7 +46,7 @@ def load_network(path: Path, *, trusted: bool = False, own_code: str | None = No
     """
     checkpoint = read_checkpoint(path)
     if checkpoint is None:
-        raise DataError(f"{path}: there is no such checkpoint")
+        raise no_checkpoint(path)
     recipe = read_recipe(checkpoint, path)
     require_trust(recipe.model.name, trusted, str(path))
     require_code(recipe.model.name, checkpoint.get("own_code") or own_code, str(path))

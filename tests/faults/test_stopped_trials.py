@@ -7,10 +7,11 @@ import pytest
 import ray
 from ray.util.placement_group import placement_group_table
 
+from resray.orchestration.asked import Bench
 from resray.orchestration.cluster import connect
 from resray.orchestration.engine import run_jobs
 from resray.orchestration.feed import FixedList, Message
-from resray.orchestration.plan import Bench, Planner, Work
+from resray.orchestration.plan import Planner, Work
 from resray.orchestration.recorder import Recorder, planned_row
 from resray.orchestration.resources import Allocation, Machine, Request
 from resray.study.expand import Options

@@ -45,7 +45,7 @@ def test_workers_import_what_this_process_imports(
     names = ("which", "statistics", "resray", "yaml")
 
     def look() -> tuple[list[str], list[str | None]]:
-        return sys.path, [find_spec(name).origin for name in names]  # type: ignore[union-attr]
+        return sys.path, [find_spec(name).origin for name in names]
 
     with connect(None, ONE_CORE, tmp_path / "ray.log"):
         path, origins = ray.get(ray.remote(look).remote())

@@ -2,21 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, get_args
 
 import torch
 
-from resray.data.augment.colour import BrightnessContrast, HueSaturationValue
+from resray.data.augment.colour import BrightnessContrast, ColorJitter, HueSaturationValue
 from resray.data.augment.crop_flip import crop_and_flip, draw_parameters
 from resray.data.augment.cutout import Cutout
-from resray.data.augment.geometry import Affine, ShiftScaleRotate
+from resray.data.augment.geometry import Affine, ResizedCrop, ShiftScaleRotate
 from resray.data.augment.operation import Operation, change_groups, move
 from resray.data.augment.policies import AutoAugment, RandAugment
 from resray.data.randomness import epoch_generator
-from resray.study.augmentation_spec import Augmentation
+from resray.study.augmentation_spec import Augmentation, Step
 
-Change = Callable[[torch.Tensor], torch.Tensor]
-
-_CUTOUT_STREAM = 7
+Normalise = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Drawn:
     numbers: tuple[torch.Tensor, ...]
     """For each operation float32 (n, k); see `resray.data.augment.operation.Operation.draw`."""
     holes: torch.Tensor | None
-    """float32 (n, k); see `resray.data.augment.cutout.Cutout.draw`."""
+    """The same for a cutout filled with the mean, which is no operation on uint8 images."""
 
     def part(self, first: int, count: int) -> "Drawn":
         """Return what was drawn for ``count`` images from the ``first`` on."""
@@ -41,13 +40,13 @@ class Augmenter:
     """One augmentation, set up for images of one size."""
 
     def __init__(
-        self, augmentation: Augmentation, normalise: Change, *, height: int, width: int
+        self, augmentation: Augmentation, normalise: Normalise, *, height: int, width: int
     ) -> None:
         """``normalise`` makes float32 images, whose mean is 0, of uint8 ones."""
         self.augmentation, self.normalise = augmentation, normalise
         self.operations = _operations(augmentation, height, width)
         spec = augmentation.cutout
-        self.cutout = None if spec is None else Cutout(spec, height, width)
+        self.cutout = Cutout(spec, height, width) if spec and spec.fill == "mean" else None
 
     def draw(self, count: int, seed: int, epoch: int, generator: torch.Generator) -> Drawn:
         """Draw for all ``count`` images of an epoch; crop and flip go on with ``generator``.
@@ -62,7 +61,8 @@ class Augmenter:
         )
         holes = None
         if self.cutout:
-            holes = self.cutout.draw(count, epoch_generator(seed, epoch, _CUTOUT_STREAM))
+            stream, _ = _OPERATIONS["cutout"]
+            holes = self.cutout.draw(count, epoch_generator(seed, epoch, stream))
         return Drawn(crops, numbers, holes)
 
     def __call__(self, images: torch.Tensor, drawn: Drawn) -> torch.Tensor:
@@ -87,14 +87,25 @@ def _flip(images: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
 
 
 def _operations(augmentation: Augmentation, height: int, width: int) -> dict[int, Operation]:
-    """Return the operations between flip and cutout in their order, by their stream."""
-    on, size = augmentation, (height, width)
-    every: dict[int, Operation | None] = {
-        1: ShiftScaleRotate(on.shift_scale_rotate, *size) if on.shift_scale_rotate else None,
-        2: Affine(on.affine, *size) if on.affine else None,
-        3: BrightnessContrast(on.brightness_contrast) if on.brightness_contrast else None,
-        4: HueSaturationValue(on.hue_saturation_value) if on.hue_saturation_value else None,
-        5: AutoAugment(on.auto_augment, *size) if on.auto_augment else None,
-        6: RandAugment(on.rand_augment, *size) if on.rand_augment else None,
-    }
-    return {stream: operation for stream, operation in every.items() if operation}
+    """Return the operations on uint8 images after crop and flip, in their order, by stream."""
+    specs = {step: getattr(augmentation, step) for step in augmentation.order or get_args(Step)}
+    found = {}
+    for step, spec in specs.items():
+        stream, operation = _OPERATIONS[step]
+        if spec is not None and getattr(spec, "fill", None) != "mean":
+            found[stream] = operation(spec, height, width)
+    return found
+
+
+_OPERATIONS: dict[str, tuple[int, Callable[[Any, int, int], Operation]]] = {
+    "shift_scale_rotate": (1, ShiftScaleRotate),
+    "affine": (2, Affine),
+    "brightness_contrast": (3, lambda spec, *_: BrightnessContrast(spec)),
+    "hue_saturation_value": (4, lambda spec, *_: HueSaturationValue(spec)),
+    "auto_augment": (5, AutoAugment),
+    "rand_augment": (6, RandAugment),
+    "cutout": (7, Cutout),
+    "resized_crop": (8, ResizedCrop),
+    "color_jitter": (9, lambda spec, *_: ColorJitter(spec)),
+}
+"""By the recipe's key: the number of a stream of its own, for good, and how it is set up."""

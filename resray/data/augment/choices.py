@@ -6,7 +6,7 @@ taken together, each with its own magnitude.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,8 +14,9 @@ import torch
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as torchvision
 
+from resray.data.augment.colour import blend, brightness, contrast, saturation
 from resray.data.augment.geometry import inverse_matrices, resample
-from resray.data.augment.operation import change_groups, move, to_uint8
+from resray.data.augment.operation import Change, change_groups, move
 
 SIGNED = (
     "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate",
@@ -92,31 +93,6 @@ def _apply(name: str, images: torch.Tensor, numbers: torch.Tensor) -> torch.Tens
     return _FUNCTIONS[name](images, magnitudes)
 
 
-def _blend(images: torch.Tensor, others: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
-    """Go from ``others`` (magnitude -1) to ``images`` (0) and beyond."""
-    blended = images.mul(1 + magnitudes).add_(others.mul(-magnitudes))
-    return to_uint8(blended.clamp_(0, 255))
-
-
-def _grey(images: torch.Tensor) -> torch.Tensor:
-    """Return the luma (n, 1, h, w) of uint8 images, float32 without fractions."""
-    red, green, blue = images.unbind(dim=1)
-    luma = red.mul(0.2989).add_(green.mul(0.587)).add_(blue.mul(0.114))
-    return luma.floor_()[:, None]
-
-
-def _brightness(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
-    return to_uint8(images.mul(1 + magnitudes).clamp_(0, 255))
-
-
-def _color(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
-    return _blend(images, _grey(images), magnitudes)
-
-
-def _contrast(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
-    return _blend(images, _grey(images).mean(dim=(1, 2, 3), keepdim=True), magnitudes)
-
-
 def _sharpness(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
     """Blend with the image smoothed by a 3x3 kernel of weight 5 in the middle and 1 around.
 
@@ -127,7 +103,7 @@ def _sharpness(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
     inner = images[..., 1:-1, 1:-1]
     smooth = F.avg_pool2d(images.float(), 3, stride=1, divisor_override=1)
     smooth.add_(inner, alpha=4).div_(13).round_()
-    images[..., 1:-1, 1:-1] = _blend(inner, smooth, magnitudes)
+    images[..., 1:-1, 1:-1] = blend(inner, smooth, magnitudes)
     return images
 
 
@@ -142,10 +118,10 @@ def _solarize(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
 
 _MOVES = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 
-_FUNCTIONS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "Brightness": _brightness,
-    "Color": _color,
-    "Contrast": _contrast,
+_FUNCTIONS: dict[str, Change] = {
+    "Brightness": brightness,
+    "Color": saturation,
+    "Contrast": contrast,
     "Sharpness": _sharpness,
     "Posterize": _posterize,
     "Solarize": _solarize,

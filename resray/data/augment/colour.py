@@ -1,8 +1,22 @@
-"""Changing pixel values: brightness and contrast, and shifts in HSV."""
+"""Changing pixel values: factors of brightness, contrast and saturation, and shifts in HSV.
+
+`brightness`, `contrast`, `saturation` and `hue` are torchvision's ``adjust_...`` of uint8 tensors
+(``torchvision.transforms.v2.functional``) for images that each have a magnitude of their own,
+(n, 1, 1, 1): it adds to a factor of 1, or to a hue of which 1 is the whole circle.
+"""
+
+from functools import partial
 
 import torch
 
-from resray.data.augment.operation import draw_between, draw_chances, move, to_uint8
+from resray.data.augment.operation import (
+    Change,
+    change_groups,
+    draw_between,
+    draw_chances,
+    move,
+    to_uint8,
+)
 from resray.study import augmentation_spec
 
 
@@ -81,3 +95,73 @@ def from_hsv(hue: torch.Tensor, saturation: torch.Tensor, value: torch.Tensor) -
     red = (around - 3).abs_().neg_().add_(2)
     green, blue = ((around - peak).abs_().sub_(1) for peak in (2, 4))
     return torch.stack([value - s.clamp_(0, 1).mul_(chroma) for s in (red, green, blue)], dim=1)
+
+
+def blend(images: torch.Tensor, others: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
+    """Go from ``others`` (magnitude -1) to ``images`` (0) and beyond."""
+    blended = images.mul(1 + magnitudes).add_(others.mul(-magnitudes))
+    return to_uint8(blended.clamp_(0, 255))
+
+
+def grey(images: torch.Tensor) -> torch.Tensor:
+    """Return the luma (n, 1, h, w) of uint8 images, float32 without fractions."""
+    red, green, blue = images.unbind(dim=1)
+    luma = red.mul(0.2989).add_(green.mul(0.587)).add_(blue.mul(0.114))
+    return luma.floor_()[:, None]
+
+
+def brightness(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
+    return to_uint8(images.mul(1 + magnitudes).clamp_(0, 255))
+
+
+def contrast(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
+    return blend(images, grey(images).mean(dim=(1, 2, 3), keepdim=True), magnitudes)
+
+
+def saturation(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
+    return blend(images, grey(images), magnitudes)
+
+
+def hue(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
+    own, saturation, value = to_hsv(images)
+    shifted = from_hsv(own.add_(6 * magnitudes[:, 0]), saturation, value)
+    # torchvision's way from 0 ... 1 to levels.
+    return to_uint8(shifted.mul_(255.999 / 255))
+
+
+class ColorJitter:
+    """See `augmentation_spec.ColorJitter`."""
+
+    def __init__(self, spec: augmentation_spec.ColorJitter) -> None:
+        strengths = {
+            brightness: spec.brightness,
+            contrast: spec.contrast,
+            saturation: spec.saturation,
+            hue: spec.hue,
+        }
+        self.probability = spec.probability
+        self.strengths = {change: most for change, most in strengths.items() if most}
+        self.changes = [
+            partial(_change_by, change, column) for column, change in enumerate(self.strengths)
+        ]
+
+    def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw whether, then each change's magnitude, and the order in which they come."""
+        chances = draw_chances(count, self.probability, generator)
+        strengths = torch.tensor(list(self.strengths.values()))
+        magnitudes = strengths * draw_between(-1, 1, count, len(strengths), generator)
+        order = torch.rand(magnitudes.shape, generator=generator).argsort(dim=1)
+        return torch.cat([chances, magnitudes, order], dim=1)
+
+    def apply(self, images: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        magnitudes, order = numbers.chunk(2, dim=1)
+        for step in order.long().unbind(dim=1):
+            images = change_groups(images, step + 1, self.changes, magnitudes)
+        return images
+
+
+def _change_by(
+    change: Change, column: int, images: torch.Tensor, magnitudes: torch.Tensor
+) -> torch.Tensor:
+    """Change images (m, 3, h, w) by one of their magnitudes (m, changes), on the CPU."""
+    return change(images, move(magnitudes[:, column], images.device).view(-1, 1, 1, 1))

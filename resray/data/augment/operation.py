@@ -1,9 +1,12 @@
 """What the augmentations have in common: draw numbers for an epoch, change some of a batch."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+
+Change = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""What changes uint8 images by a row of numbers each."""
 
 
 class Operation(Protocol):
@@ -34,6 +37,13 @@ def draw_between(
     return low + (high - low) * torch.rand(count, columns, generator=generator)
 
 
+def both_ends(value: Any, *, signed: bool = False) -> tuple[Any, Any]:
+    """Return a range as it is; a number as that and itself, or as the largest either way."""
+    if isinstance(value, tuple):
+        return value
+    return (-value if signed else value), value
+
+
 def move(numbers: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Copy a small tensor from the CPU to ``device`` without waiting for what runs there."""
     return numbers.to(device, non_blocking=True)
@@ -42,7 +52,7 @@ def move(numbers: torch.Tensor, device: torch.device) -> torch.Tensor:
 def change_groups(
     images: torch.Tensor,
     groups: torch.Tensor,
-    changes: Sequence[Callable[[torch.Tensor, torch.Tensor], torch.Tensor]],
+    changes: Sequence[Change],
     numbers: torch.Tensor,
 ) -> torch.Tensor:
     """Return images (n, 3, h, w) changed by groups: 0 stays, k goes through ``changes[k - 1]``.

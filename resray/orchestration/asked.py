@@ -1,0 +1,124 @@
+"""What the user asks of `resray bench` and `resray tune`, and which trials that means.
+
+What is wrong with it is found here, where neither torch nor Ray is imported: that takes seconds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from resray.errors import InputError
+from resray.files import require_folder
+from resray.orchestration.resources import Request, check_positive
+from resray.search.budget import Budget
+from resray.search.plan import (
+    SearchPlan,
+    plan_search,
+    refuse_contradictions,
+    search_of,
+    search_settings,
+)
+from resray.study.expand import Options, PlannedTrial, expand, matching
+from resray.study.load import load_study
+from resray.study.search_spec import SearchSettings
+from resray.study.spec import Study
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What `resray bench` was asked to do."""
+
+    study: str
+    """A shipped study's name, or the path of a study file."""
+    options: Options = field(default_factory=Options)
+    request: Request = field(default_factory=Request)
+    data_dir: Path | None = None
+    out: Path = Path()
+    """The folder that receives results/<study>/ and reports/<study>.html."""
+    address: str | None = None
+    max_failures: int = 3
+    force: bool = False
+
+    @cached_property
+    def loaded(self) -> Study:
+        """The study, read once."""
+        return load_study(self.study)
+
+    @cached_property
+    def trials(self) -> list[PlannedTrial]:
+        """The trials asked for. Raises InputError for a study or an option that is wrong."""
+        return expand(self.loaded, self.options)
+
+    def check(self) -> None:
+        """Raise the InputError of anything that is wrong and can be seen from here."""
+        check_wishes(self.request, self.data_dir, self.trials)
+
+
+@dataclass(frozen=True)
+class Tune:
+    """What `resray tune` was asked to do."""
+
+    study: str
+    """A shipped study's name, or the path of a study file."""
+    options: Options = field(default_factory=Options)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of `SearchSettings` that were typed; they take precedence over the study's."""
+    spaces: tuple[str, ...] = ()
+    """Globs on names of spaces; none takes all."""
+    request: Request = field(default_factory=Request)
+    budget: Budget = field(default_factory=Budget)
+    data_dir: Path | None = None
+    out: Path = Path()
+    """The folder that receives results/<study>/ and reports/<study>.html."""
+    address: str | None = None
+    max_failures: int = 3
+    fail_fast: bool = False
+    force: bool = False
+
+    @cached_property
+    def loaded(self) -> Study:
+        """The study, read once."""
+        return load_study(self.study)
+
+    @cached_property
+    def chosen(self) -> SearchSettings:
+        """The study's settings with those that were typed. Raises InputError for a wrong one."""
+        return search_settings(self.loaded, self.settings, quick=self.options.quick)
+
+    @cached_property
+    def chosen_spaces(self) -> list[str]:
+        """The names of the spaces asked for. Raises InputError for a glob that matches none."""
+        return matching(list(search_of(self.loaded).spaces), self.spaces, "--space")
+
+    @cached_property
+    def plan(self) -> SearchPlan:
+        """The trials asked for. Raises InputError for a study or an option that is wrong."""
+        search = search_of(self.loaded)
+        refuse_contradictions(search, self.chosen, self.chosen_spaces, self.settings)
+        return plan_search(self.loaded, self.chosen, self.spaces, self.options)
+
+    def check(self) -> None:
+        """Raise the InputError of anything that is wrong and can be seen from here."""
+        check_wishes(self.request, self.data_dir, [each.trial for each in self.plan.trials])
+
+
+def check_wishes(request: Request, data_dir: Path | None, trials: Sequence[PlannedTrial]) -> None:
+    """Raise InputError for a number that can never be right, and for a folder that is not there."""
+    check_positive(request)
+    if data_dir and any(trial.recipe.data.name != "embedded" for trial in trials):
+        require_folder(data_dir, "--data-dir")
+
+
+def check_all(benches: Sequence[Bench]) -> None:
+    """Raise now, before the first of several studies trains, what is wrong with one of them.
+
+    The InputError then begins with the study at fault.
+    """
+    for bench in benches:
+        try:
+            bench.check()
+        except InputError as error:
+            where = f"{bench.study}: " if len(benches) > 1 else ""
+            raise InputError(f"{where}{error}") from error
