@@ -26,7 +26,7 @@ def test_changes(own: dict[str, Any], before: dict[str, Any], expected: dict[str
     assert changes(own, own) == {}
 
 
-@pytest.mark.parametrize("width", [60, 80, 140])
+@pytest.mark.parametrize("width", [80, 140])
 def test_what_was_run_is_shown_beside_what_was_stated(
     resray: Resray, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
