@@ -106,3 +106,13 @@ def test_an_unknown_source_is_told_with_its_place(tmp_path: Path) -> None:
         load_study(str(path))
     lines = str(raised.value).splitlines()
     assert "published[0].source: 'amirhosein-redme' is not known; did you mean" in lines[0]
+
+
+def test_no_setting_is_right_in_neither_trial() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "sources.md").read_text()
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| ")]
+    settings = [row for row in rows if row[0].strip() != "setting" and row[3].strip()]
+    assert len(settings) > 80
+    assert all(len(row) == 5 for row in rows)
+    assert [row for row in settings if "✓" not in row[3] + row[4]] == []
+    assert all(f"## {name}" in text for name in study_files())

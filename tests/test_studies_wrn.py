@@ -79,6 +79,7 @@ STEPS: dict[str, Any] = {
         "scale_by_axis": True,
         "degrees": 15,
         "border": "black",
+        "whole_pixels": True,
     },
     "cutout": {"probability": 0.5, "size": 8, "holes": 1, "inside": True, "fill": 0},
     "brightness_contrast": {"probability": 0.3, "brightness": 0.2, "contrast": 0.2},

@@ -1,13 +1,15 @@
 """What a study's recipes share and where they differ, and what `resray tune` searches in them."""
 
-from collections import Counter
+import json
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import yaml
 from rich.columns import Columns
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -15,11 +17,12 @@ from resray.search.plan import search_settings
 from resray.search.points import combinations, grid_size
 from resray.show.layout import MISSING, heading, list_table, ruled_table
 from resray.study.expand import PlannedTrial
-from resray.study.layers import flatten
+from resray.study.layers import deep_merge, flatten, nested
+from resray.study.recipe_spec import Recipe
 from resray.study.recipes import differences, written
 from resray.study.search_spec import RANGES, Axis, Search, SearchSettings, Space
 from resray.study.spec import Study
-from resray.study.unions import in_use
+from resray.study.unions import in_use, without_defaults
 
 MOST_COLUMNS = 6
 """Recipes that differ in more keys than this are listed rather than set in columns."""
@@ -39,7 +42,7 @@ def print_recipe(trials: Sequence[PlannedTrial], console: Console) -> None:
     if len(keys) <= MOST_COLUMNS:
         console.print(difference_table(first_seed, different, keys))
     else:
-        console.print(difference_list(first_seed, different, keys))
+        print_differences(first_seed, different, console)
 
 
 def difference_table(
@@ -53,19 +56,54 @@ def difference_table(
     return table
 
 
-def difference_list(
-    trials: Sequence[PlannedTrial], different: Sequence[dict[str, Any]], keys: Sequence[str]
-) -> Table:
-    """Return for each trial the keys in which it is not like most; too many for columns."""
-    cells = [{key: written(own[key]) for key in keys if key in own} for own in different]
-    usual = {key: Counter(own.get(key) for own in cells).most_common(1)[0][0] for key in keys}
-    table = list_table()
-    for trial, own in zip(trials, cells, strict=True):
-        apart = [f"{key}: {value}" for key, value in own.items() if value != usual[key]]
-        table.add_row(Text(trial.name, style="bold"), Text("; ".join(apart) or "as most"))
-    most = "; ".join(f"{key}: {value}" for key, value in usual.items() if value is not None)
-    table.add_row(Text("most of them", style="italic"), Text(most))
-    return table
+def print_differences(
+    trials: Sequence[PlannedTrial], different: Sequence[dict[str, Any]], console: Console
+) -> None:
+    """Print each recipe part by part: how it differs from the one before it that it is most like.
+
+    Of the first, what is neither the same everywhere nor a default. For recipes that differ in too
+    much for columns.
+    """
+    recipes = [with_short_parts(trial.recipe) for trial in trials]
+    settings = flatten(trials[0].recipe.model_dump(mode="json", exclude_defaults=True))
+    own_settings = [nested(key, settings[key]) for key in different[0] if key in settings]
+    first: dict[str, Any] = reduce(deep_merge, own_settings, {})
+    for index, (trial, own) in enumerate(zip(trials, recipes, strict=True)):
+        ways = [
+            (changes(own, other), f" as {before.name}, but")
+            for before, other in zip(trials[:index], recipes, strict=False)
+        ]
+        least, like = min(ways or [(first, "")], key=lambda way: len(flatten(way[0])))
+        console.print(Text.assemble((trial.name, "bold"), like))
+        for part, value in least.items():
+            plain = json.loads(json.dumps(value))
+            shown = flow(plain) if isinstance(value, Mapping) else written(plain)
+            console.print(Padding(Text(f"{part}: {shown}"), (0, 0, 0, 4)))
+
+
+def with_short_parts(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe as nested values, of a schedule's parts only what is no default."""
+    content = recipe.model_dump()
+    if parts := content["schedule"].get("parts"):
+        content["schedule"]["parts"] = [without_defaults("schedule", part) for part in parts]
+    return content
+
+
+def changes(own: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a recipe has otherwise than another one, or beyond it.
+
+    Where another optimizer, schedule, network ... takes the place, all of it but its defaults.
+    """
+    found: dict[str, Any] = {}
+    for key in (key for key, value in own.items() if key not in before or value != before[key]):
+        value, other = own[key], before.get(key)
+        if not (isinstance(value, Mapping) and isinstance(other, Mapping)):
+            found[key] = value
+        elif value.get("name") != other.get("name"):
+            found[key] = without_defaults(key, value)
+        else:
+            found[key] = changes(value, other)
+    return found
 
 
 def print_search(study: Study, console: Console, *, quick: bool) -> None:

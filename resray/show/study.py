@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.text import Text
 
 from resray.cost import TrialCost, estimate, probe
 from resray.show.layout import count, heading, list_table, petaflop, rough, ruled_table
 from resray.show.recipe import print_recipe, print_search
+from resray.study.entries import AS_RUN
 from resray.study.expand import Options, PlannedTrial, all_reductions, expand
 from resray.study.load import load_study
 from resray.study.spec import Published, Study
@@ -26,6 +28,7 @@ def print_study(study: str, options: Options, console: Console) -> None:
     print_trials(trials, console)
     print_recipe(trials, console)
     print_assumed(loaded, console)
+    print_sources(loaded, console)
     print_published(loaded, trials, console)
     print_claims(loaded, console)
     print_search(loaded, console, quick=options.quick)
@@ -53,6 +56,9 @@ def variant_descriptions(study: Study) -> dict[str, str]:
     """Return the study's variants with their descriptions, the default one first."""
     default = study.default_description or "the study's own recipe"
     others = {name: variant.description for name, variant in study.variants.items()}
+    if study.as_run:
+        runs = len(study.as_run)
+        others[AS_RUN] = f"what the author ran, by code and logs, in place of it: {runs} trials"
     return {study.default_variant: f"{default} (default)", **others}
 
 
@@ -79,24 +85,34 @@ def print_assumed(study: Study, console: Console) -> None:
     console.print(table)
 
 
+def print_sources(study: Study, console: Console) -> None:
+    """Print where figures and settings come from, and which settings."""
+    if not study.sources:
+        return
+    table = list_table()
+    for name, source in study.sources.items():
+        version = f"at commit {source.commit[:12]}" if source.commit else ""
+        licence = f"licence: {source.licence}" if source.licence else ""
+        taken = f"settings: {', '.join(source.taken)}" if source.taken else ""
+        lines = [f"{source.author}, {source.title}", f"{source.address} {version}", licence, taken]
+        table.add_row(Text(name, style="bold"), Text("\n".join(filter(None, lines))))
+    heading("Sources", console)
+    console.print(table)
+
+
 def print_published(study: Study, trials: Sequence[PlannedTrial], console: Console) -> None:
     """Print the published figures of the selected trials, gathered by how they came about."""
     names = {trial.name for trial in trials}
-    groups: dict[tuple[str, ...], list[Published]] = {}
+    groups: dict[str, list[Published]] = {}
     for figure in study.published:
         if figure.trial in names:
-            origin = (figure.source, figure.metric, figure.device, figure.protocol)
-            groups.setdefault(origin, []).append(figure)
-    if not groups:
-        return
-    table = ruled_table("metric", "value", "protocol, device, source")
-    table.leading = 1
-    table.columns[1].no_wrap = True
-    for (source, metric, device, protocol), figures in groups.items():
-        how = f"{protocol}\ndevice: {device}\nsource: {source}"
-        table.add_row(escape(metric), figure_lines(figures), Text(how))
-    heading("Published", console)
-    console.print(table)
+            how = f"{figure.protocol} (device: {figure.device}; source: {figure.source})"
+            groups.setdefault(f"{figure.metric}: {how}", []).append(figure)
+    if groups:
+        heading("Published", console)
+    for origin, figures in groups.items():
+        console.print(Text(origin))
+        console.print(Padding(figure_lines(figures), (0, 0, 1, 4)))
 
 
 def figure_lines(figures: Sequence[Published]) -> Text:
@@ -115,7 +131,7 @@ def published_when(figure: Published) -> str:
     """Return after which epoch of how many a figure was taken, as far as it is known."""
     if figure.epoch:
         return f"  epoch {figure.epoch}" + (f" of {figure.epochs}" if figure.epochs else "")
-    return f"  {figure.epochs} epochs" if figure.epochs else ""
+    return f"  {figure.epochs} epoch{'s' * (figure.epochs > 1)}" if figure.epochs else ""
 
 
 def published_value(figure: Published) -> str:
@@ -132,7 +148,7 @@ def print_trials(trials: Sequence[PlannedTrial], console: Console) -> None:
     costs = [estimate(trial, speed) for trial in first]
     table = ruled_table()
     table.show_footer = True
-    table.add_column("trial", footer="in all")
+    table.add_column("trial", footer="in all", overflow="fold")
     table.add_column("model")
     # Two lines of heading, so that the numbers stay whole at 80 columns.
     numbers = ("epochs", "param-\neters", "multiply-\nadds", "training\nPFLOP", "rough\ntime")
