@@ -89,6 +89,17 @@ def test_rectangle_keeps_proportions_and_is_cut_at_the_edges() -> None:
     assert all(0 <= columns.start <= columns.stop <= 8 for _, columns in drawn)
 
 
+def test_even_sides_are_those_of_the_authors_code() -> None:
+    """Sides of 2 * (floor(side * sqrt(area)) // 2), as Yun et al.'s rand_bbox has them."""
+    generator = np.random.default_rng(0)
+    for share in (0.05, 0.2, 0.5, 0.9):
+        half = int(32 * share**0.5) // 2
+        drawn = [draw_rectangle(32, 32, share, generator, even=True) for _ in range(200)]
+        assert max(rows.stop - rows.start for rows, _ in drawn) == 2 * half
+        inside = [rows for rows, _ in drawn if 0 < rows.start and rows.stop < 32]
+        assert all((rows.stop - rows.start) == 2 * half for rows in inside)
+
+
 def test_probability_and_chance_are_honoured() -> None:
     mixing = Mixing(mixup_alpha=1, cutmix_alpha=1, probability=0.6, cutmix_chance=0.25)
     kinds = []

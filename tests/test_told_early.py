@@ -51,7 +51,14 @@ WRONG = [
     "export nowhere", "export nowhere --output a.csv", "export nowhere --hub-dir a",
     "export nowhere --output a.csv --seed 1", "export nowhere --list",
 ]  # fmt: skip
-RIGHT = ["--help", "--version", "list", *(f"{command} --help" for command in ("bench", "tune"))]
+RIGHT = [
+    "--help",
+    "--version",
+    "list",
+    "show wrn-cifar100 --brief",
+    "show wrn-cifar100 --brief --variant as-run",
+    *(f"{command} --help" for command in ("bench", "tune")),
+]
 RUN = """
 import json, os, sys
 from resray.cli import main

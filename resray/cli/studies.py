@@ -49,11 +49,14 @@ def show(
     limit_eval: shared.LimitEvalOption = None,
     data_dir: shared.DataDirOption = None,
     trust: shared.TrustOption = False,
+    brief: Annotated[
+        bool, option("--brief", "Only the question, the variants and the trials: at once.")
+    ] = False,
 ) -> None:
     """Show a study: its trials, how recipes differ, what was published, and what it will cost."""
     from resray.show.study import print_study
 
-    print_study(study, shared.study_options(context), Console())
+    print_study(study, shared.study_options(context), Console(), brief=brief)
 
 
 def bench(

@@ -16,15 +16,18 @@ from resray.study.load import load_study
 from resray.study.spec import Published, Study
 
 
-def print_study(study: str, options: Options, console: Console) -> None:
+def print_study(study: str, options: Options, console: Console, *, brief: bool = False) -> None:
     """Print a study, given by name or path, with the trials that ``options`` select.
 
-    The time column rests on a measurement of one or two seconds. Raises InputError for a study or
-    an option that is wrong.
+    The time column rests on a measurement of one or two seconds; ``brief`` leaves it out, and all
+    after the trials. Raises InputError for a study or an option that is wrong.
     """
     loaded = load_study(study)
     trials = expand(loaded, options)
     print_head(loaded, trials, console)
+    if brief:
+        print_names(trials, console)
+        return
     print_trials(trials, console)
     print_recipe(trials, console)
     print_assumed(loaded, console)
@@ -32,6 +35,17 @@ def print_study(study: str, options: Options, console: Console) -> None:
     print_published(loaded, trials, console)
     print_claims(loaded, console)
     print_search(loaded, console, quick=options.quick)
+
+
+def print_names(trials: Sequence[PlannedTrial], console: Console) -> None:
+    """Print the trials by name, each with its network and epochs: nothing that takes torch."""
+    first = trials[0].seed
+    rows = ruled_table("trial", "model", "epochs")
+    for trial in trials:
+        if trial.seed == first:
+            rows.add_row(trial.name, escape(trial.recipe.model.name), str(trial.recipe.epochs))
+    heading("Trials", console)
+    console.print(rows)
 
 
 def print_head(study: Study, trials: Sequence[PlannedTrial], console: Console) -> None:

@@ -46,8 +46,9 @@ def mix(
     if alpha == 0:
         return Mixed(images, labels, labels, 1.0)
     share = float(generator.beta(alpha, alpha))
-    blend = _cutmix if cut else _mixup
-    return blend(images, labels, share, generator)
+    if not cut:
+        return _mixup(images, labels, share, generator)
+    return _cutmix(images, labels, share, generator, even=mixing.cutmix_sides == "even")
 
 
 def _draw_kind(mixing: Mixing, generator: np.random.Generator) -> tuple[float, bool]:
@@ -68,11 +69,16 @@ def _mixup(
 
 
 def _cutmix(
-    images: torch.Tensor, labels: torch.Tensor, share: float, generator: np.random.Generator
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    share: float,
+    generator: np.random.Generator,
+    *,
+    even: bool,
 ) -> Mixed:
     """Take a rectangle from the partner; the share is that of the pixels really kept."""
     height, width = images.shape[-2:]
-    rows, columns = draw_rectangle(height, width, 1 - share, generator)
+    rows, columns = draw_rectangle(height, width, 1 - share, generator, even=even)
     order = _partners(images, generator)
     mixed = images.clone()
     mixed[..., rows, columns] = images[..., rows, columns][order]
@@ -81,16 +87,18 @@ def _cutmix(
 
 
 def draw_rectangle(
-    height: int, width: int, area: float, generator: np.random.Generator
+    height: int, width: int, area: float, generator: np.random.Generator, *, even: bool = False
 ) -> tuple[slice, slice]:
     """Draw a rectangle with the image's proportions and a centre anywhere, cut at the edges.
 
-    Before the cut its sides are sqrt(``area``) of the image's, in whole pixels, rounded down.
+    Before the cut its sides are sqrt(``area``) of the image's, in whole pixels, rounded down;
+    ``even`` rounds half of a side down.
     """
     centres = generator.random(2)
     spans = []
     for side, centre in zip((height, width), centres, strict=True):
         length, middle = int(side * area**0.5), int(side * centre)
+        length -= length % 2 if even else 0
         first, last = middle - length // 2, middle - length // 2 + length
         spans.append(slice(max(first, 0), min(last, side)))
     return spans[0], spans[1]
