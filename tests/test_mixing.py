@@ -96,7 +96,7 @@ def test_even_sides_are_those_of_the_authors_code() -> None:
         half = int(32 * share**0.5) // 2
         drawn = [draw_rectangle(32, 32, share, generator, even=True) for _ in range(200)]
         assert max(rows.stop - rows.start for rows, _ in drawn) == 2 * half
-        inside = [rows for rows, _ in drawn if 0 < rows.start and rows.stop < 32]
+        inside = [rows for rows, _ in drawn if rows.start > 0 and rows.stop < 32]
         assert all((rows.stop - rows.start) == 2 * half for rows in inside)
 
 
