@@ -209,7 +209,7 @@ class Mixing(Strict):
     cutmix_alpha: NonNegative = 0.0
     """The same for the area of the second image's rectangle."""
     cutmix_sides: Literal["whole", "even"] = "whole"
-    """even: a rectangle's sides are twice the whole of their half, as in the CutMix authors' code."""
+    """even: a rectangle's sides are twice the whole of their half, as in the authors' code."""
     probability: Fraction = 1.0
     """That a batch is mixed at all."""
     cutmix_chance: Fraction = 0.5

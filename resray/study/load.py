@@ -11,6 +11,7 @@ from resray.study.data_spec import Data
 from resray.study.entries import Entry, entries
 from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
 from resray.study.mistakes import dotted, mistakes_in
+from resray.study.phases import mistakes_of_ranges
 from resray.study.places import mistakes_of_places
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import only_as_run
@@ -125,6 +126,10 @@ def _of_recipes(document: dict[Any, Any], every: list[Entry]) -> list[Mistake]:
 def _of_recipe(layers: list[Layer], *, as_run: bool = False) -> list[Mistake]:
     recipe = merge(layers)
     found = mistakes_in(Recipe, recipe)
+    if found and type(epochs := recipe.get("epochs")) is int:
+        # Gaps between phases are told also where other mistakes keep the whole from being checked.
+        for setting, table in section(recipe, "phases").items():
+            found += mistakes_of_ranges(setting, table, epochs) if isinstance(table, dict) else ()
     return found if as_run else [*found, *only_as_run(recipe)]
 
 

@@ -48,7 +48,7 @@ def mistakes_of_phases(recipe: "Recipe") -> Iterator[Mistake]:
         if setting not in SETTINGS and setting.split(".")[0] not in ("augmentation", "mixing"):
             yield Mistake(("phases", setting), not_known(setting, SETTINGS))
             continue
-        yield from _mistakes_of_ranges(setting, table, recipe.epochs)
+        yield from mistakes_of_ranges(setting, table, recipe.epochs)
         for text, value in table.items():
             for mistake in mistakes_in(type(recipe), _changed(recipe, nested(setting, value))):
                 message = f"{dotted(mistake.prefix)}: {mistake.message}"
@@ -124,7 +124,7 @@ def boundaries(phases: Mapping[str, Mapping[str, Any]]) -> list[int]:
     return sorted({end for table in ends for end in table})
 
 
-def _mistakes_of_ranges(setting: str, table: Mapping[str, Any], epochs: int) -> Iterator[Mistake]:
+def mistakes_of_ranges(setting: str, table: Mapping[str, Any], epochs: int) -> Iterator[Mistake]:
     """Yield what keeps a setting's ranges from covering ``epochs`` epochs, each of them once."""
     place = ("phases", setting)
     if not table:

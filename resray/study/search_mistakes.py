@@ -134,10 +134,12 @@ def _of_point(layers: list[Layer], name: str, point: str) -> Iterator[Mistake]:
         mistakes = [Mistake(place, "0 leaves a search nothing to select by")]
     for mistake in mistakes:
         if mistake not in known:
-            yield _in_document(layer_at_fault(layers, mistake.path), name, mistake, point)
+            layer = layer_at_fault(layers, mistake.path)
+            alone = mistake in mistakes_in(Recipe, merge([*start, layer]))
+            yield _in_document(layer, name, mistake, "" if alone else f" (at the point {point})")
 
 
-def _in_document(layer: Layer, name: str, mistake: Mistake, point: str) -> Mistake:
+def _in_document(layer: Layer, name: str, mistake: Mistake, where: str) -> Mistake:
     """Lead to the axis's value, or to the space where none of its layers has what is wrong."""
     path, message = layer.path, mistake.message
     if path[0] != "search" or mistake.path[0] not in layer.changes:
@@ -147,7 +149,7 @@ def _in_document(layer: Layer, name: str, mistake: Mistake, point: str) -> Mista
         path += mistake.path
     elif mistake.path not in dict(leaves(layer.changes)):
         message = f"{dotted(mistake.prefix)}: {message}"
-    return Mistake(path, f"{message} (at the point {point})")
+    return Mistake(path, message + where)
 
 
 def _late_grace(document: Mapping[Any, Any], lengths: Mapping[Any, str]) -> list[Mistake]:
