@@ -46,7 +46,7 @@ def test_page_holds_answer_evidence_and_record(tmp_path: Path) -> None:
         "Five ResNet depths on CIFAR-10",
         "Does depth pay on 32x32 images?",
         "resnet50 has the highest test accuracy",
-        "Test accuracy from mmpretrain model zoo",
+        "Test accuracy from mmpretrain's model zoo, ResNet on CIFAR-10",
         "not comparable (other device)",
         "eight times the depth buys only about 3.7 points",
         "DivergedError",
@@ -205,8 +205,8 @@ def test_assumed_settings_stand_with_their_value_and_reason(tmp_path: Path) -> N
     text = Outline(page(write_results(tmp_path / "r", rows, study=tmp_path / "s.yaml"))).text
     cells = {key: text[text.index(why) - 1] for key, why in assumed.items()}
     assert cells == {
-        "optimizer": "name: sgd, lr: 0.1, momentum: 0.9, nesterov: true, weight_decay: 0.0005, "
-        "decay_norm_and_bias: true",
+        "optimizer": "name: sgd, lr: 0.1, weight_decay: 0.0005, decay_norm_and_bias: true, "
+        "momentum: 0.9, nesterov: true",
         "optimizer.nesterov": "true",
         "clip_gradient_norm": "off",
         "batch_size": "128 (resnet18 · batch_size=128), 64 (resnet18 · batch_size=64)",

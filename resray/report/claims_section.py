@@ -123,7 +123,7 @@ def check_item(results: Results, found: Judgement, with_outcome: bool) -> Html:
 
 def published_text(results: Results, found: Judgement) -> str:
     """Return what the sides are by the author's figures: ``91.68 against 87.92``."""
-    figures = results.study.published if results.study else []
+    figures = results.study.figures if results.study else []
     sides = published_sides(figures, check_statement(found.text))
     return f"{both(sides.left, sides.right)} ({sides.source})" if sides else ""
 

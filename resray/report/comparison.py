@@ -49,7 +49,7 @@ def comparisons(results: Results) -> list[Comparison]:
         return []
     return [
         compare(results, figure, group)
-        for figure in results.study.published
+        for figure in results.study.figures
         for group in groups_of(results, figure)
     ]
 

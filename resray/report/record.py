@@ -280,7 +280,10 @@ def values_in_use(results: Results, key: str) -> str:
 
 
 def tells(name: str, value: object) -> bool:
-    """Return whether a setting of a group is worth telling: not one that is off, as by default."""
+    """Return whether a setting of a group is worth telling: not one that is off, as by default, nor
+    one of the many of a schedule that stay at their default."""
+    if name.startswith("schedule.") and name != "schedule.name":
+        return is_on(value) and value != DEFAULTS.get(name)
     return is_on(value) and bool(value or value != DEFAULTS.get(name, value))
 
 

@@ -37,7 +37,7 @@ def summarise(epochs: Sequence[Row], selection: str = "validation") -> Row:
 def selection_of(row: Row) -> str:
     """Return the split that selects the best epoch of a trials row: validation, but for what was
     run as its author did."""
-    return str(json.loads(row["recipe"]).get("selection", "validation"))
+    return str(json.loads(row.get("recipe") or "{}").get("selection", "validation"))
 
 
 def best_epoch(epochs: Sequence[Row], selection: str) -> Row:

@@ -125,7 +125,7 @@ def boundaries(phases: Mapping[str, Mapping[str, Any]]) -> list[int]:
 
 
 def mistakes_of_ranges(setting: str, table: Mapping[str, Any], epochs: int) -> Iterator[Mistake]:
-    """Yield what keeps a setting's ranges from covering ``epochs`` epochs, each of them once."""
+    """Yield the first that keeps a setting's ranges from covering ``epochs`` epochs, each of them once."""
     place = ("phases", setting)
     if not table:
         yield Mistake(place, "has no phase; write ranges of epochs such as 1-40")
@@ -139,8 +139,10 @@ def mistakes_of_ranges(setting: str, table: Mapping[str, Any], epochs: int) -> I
     for (first, last), text in sorted((epoch_range(text), text) for text in table):
         if first > expected:
             yield Mistake((*place, text), _no_value(expected, first - 1))
+            return
         if first < expected:
             yield Mistake((*place, text), f"epoch {first} has two values")
+            return
         expected = last + 1
     if expected <= epochs:
         yield Mistake(place, _no_value(expected, epochs))

@@ -95,9 +95,7 @@ class Recipe(Strict):
             content = json.loads(text)
         except ValueError:
             content = None
-        return cls.model_validate(
-            of_this_version(content) if isinstance(content, dict) else content
-        )
+        return cls.model_validate(of_this_version(content))
 
     def mistakes(self) -> Iterator[Mistake]:
         yield from self._mistakes_of_schedule()

@@ -210,6 +210,15 @@ class Study(Strict):
         return trial_names(self.document)
 
     @property
+    def figures(self) -> list[Published]:
+        """The published figures, their sources by title."""
+        titles = {name: source.title for name, source in self.sources.items()}
+        return [
+            figure.model_copy(update={"source": titles.get(figure.source, figure.source)})
+            for figure in self.published
+        ]
+
+    @property
     def variant_names(self) -> list[str]:
         """The study's variants, the default one first."""
         return [self.default_variant, *self.variants, *([AS_RUN] if self.as_run else [])]

@@ -47,11 +47,13 @@ def renamed(part: str, values: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in kept.items() if key not in _OF_ONE}
 
 
-def of_this_version(recipe: Mapping[str, Any]) -> dict[str, Any]:
+def of_this_version(recipe: Any) -> Any:
     """Return a stored recipe without the keys that its optimizer, schedule ... do not have.
 
-    Older versions wrote them into every recipe, at their defaults.
+    Older versions wrote them into every recipe, at their defaults. What is no mapping stays.
     """
+    if not isinstance(recipe, Mapping):
+        return recipe
     own = {key: own_keys(key, recipe[key]) for key in UNIONS if isinstance(recipe.get(key), dict)}
     if parts := own.get("schedule", {}).get("parts"):
         own["schedule"]["parts"] = [own_keys("schedule", part) for part in parts]
