@@ -2,7 +2,6 @@
 
 import csv
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,70 +16,12 @@ IMAGES = 50_000
 WARMUP = 5
 """Epochs of the sessions' warm-up."""
 
-SGD, ADAM = {"name": "sgd", "lr": 0.1}, {"name": "adam", "lr": 0.1}
 
-
-def cosine(length: int) -> dict[str, Any]:
-    return {"name": "cosine", "interval": "epoch", "length": length}
-
-
-def one_cycle(peak: float) -> dict[str, Any]:
-    """From 1e-6 to the peak, then to 1e-10, made for 50 epochs."""
-    return {"name": "onecycle", "start": 1e-6 / peak, "end": 1e-10 / peak, "length": 50}
-
-
-def restarts(warmup_end: float, period: int, end: float) -> dict[str, Any]:
-    """A warm-up from the peak of what follows, which starts anew every ``period`` batches."""
-    return {"name": "cosine_restarts", "warmup_epochs": WARMUP, "warmup_start": 1.0,
-            "warmup_end": warmup_end, "period": period, "unit": "steps", "end": end}  # fmt: skip
-
-
-SESSION_02 = {"batch_size": 256, "optimizer": {"lr": 0.01}, "schedule": restarts(10, 25, 0.01)}
-SWINGS = {"name": "cosine", "length": 40, "unit": "steps", "end": 0.001}
-SESSION_04 = {
-    "batch_size": 256,
-    "optimizer": {"lr": 0.01},
-    "schedule": {"name": "sequence", "parts": [{**restarts(15, 20, 0.05), "until": 60}, SWINGS]},
-}
-CONSTANT: dict[str, Any] = {"optimizer": {"lr": 0.01}, "schedule": {"name": "constant"}}
-AS_LOGGED: dict[str, dict[str, Any]] = {
-    "resnet10-b": {"optimizer": SGD, "schedule": cosine(200)},
-    "resnet40-b": {"optimizer": SGD, "schedule": cosine(200)},
-    "resnet102-b": {"optimizer": SGD, "schedule": cosine(200)},
-    "resnet40-b-250": {"optimizer": SGD, "schedule": cosine(250)},
-    "resnet40-b-ft": {"optimizer": SGD, "schedule": cosine(300)},
-    "resnet10-b-as2": {"optimizer": ADAM, "schedule": {"name": "plateau", "patience": 5}},
-    "resnet40-b-as2": {
-        "optimizer": ADAM, "schedule": {"name": "plateau", "patience": 3, "gamma": 0.5}
-    },
-    "plain": {"optimizer": {"lr": 0.001}, "schedule": {"name": "constant"}},
-    **{f"{net}-{n}": CONSTANT for net in ("resnet50", "resnext50_32x4d") for n in (1, 5, 10)},
-    **dict.fromkeys(("session-01", "session-02", "session-02-first"), SESSION_02),
-    "session-04": SESSION_04,
-    **{
-        name: {"batch_size": batch, "optimizer": {"lr": peak}, "schedule": one_cycle(peak)}
-        for name, batch, peak in (
-            ("more-wrn-onecycle", 256, 0.1),
-            ("more-resnet50-onecycle-512", 512, 0.12648552),
-            ("more-resnet50-onecycle-256", 256, 0.02682696),
-            ("more-resnet50-local", 256, 0.07029732),
-        )
-    },
-}  # fmt: skip
-"""Schedules by AS-RUN.md, of trials that the studies do not hold. The OneCycles' peaks are those of
-the range tests, 1e-6 * 10 ** (6 * k / n) at the k-th of n steps; six digits of them were printed.
-"""
-
-
-def recipe_of(study: str, trial: str, epochs: int) -> Recipe:
-    """Return the study's as-run trial of a logged run, or what was logged where it has none."""
-    name, known = f"{trial}-as-run", load_study(study)
-    if name in known.trial_names:
-        (planned,) = expand(known, Options(variant="as-run", select=(name,), seeds=(0,)))
-        return planned.recipe
-    own = {"model": "resnet10", "data": {"name": "cifar10", "validation_images": 0},
-           "epochs": epochs, "selection": "test"}  # fmt: skip
-    return Recipe.model_validate(own | AS_LOGGED[trial])
+def recipe_of(study: str, trial: str) -> Recipe:
+    """Return the study's as-run trial of a logged run."""
+    options = Options(variant="as-run", select=(f"{trial}-as-run",), seeds=(0,))
+    (planned,) = expand(load_study(study), options)
+    return planned.recipe
 
 
 def rate(recipe: Recipe, epoch: int, accuracies: list[float], *, after: bool) -> float:
@@ -108,7 +49,7 @@ def deviations(path: Path) -> list[float]:
         rows = list(csv.DictReader(file))
     if not any(row["learning_rate"] for row in rows):
         return []
-    recipe = recipe_of(study, trial, len(rows))
+    recipe = recipe_of(study, trial)
     accuracies = [float(row["test_accuracy"] or "nan") for row in rows]
     return [
         abs(rate(recipe, int(row["epoch"]), accuracies, after=study == "wrn-cifar100")
