@@ -126,7 +126,7 @@ MISTAKEN = {
     ),
     "change of the recipe": (
         "mix: {choice: {none: {}, mixup: {mixing: {mixup_alfa: 1}}}}",
-        f"{SPACE}.mix.choice.mixup.mixing.mixup_alfa: 'mixup_alfa' is not known; did you mean",
+        f"{SPACE}.mix.choice.mixup.mixing: 'mixup_alfa' is not known; did you mean",
     ),
     "what else a value needs": (
         "schedule.name: {grid: [cosine, step]}",

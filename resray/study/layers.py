@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from resray.study.entries import entries
 from resray.study.source import Key
+from resray.study.strict import Mistake
 from resray.study.unions import UNIONS, renamed
 
 
@@ -24,6 +25,8 @@ class Layer:
     """Within the study file, for a layer that stands there."""
     label: str = ""
     """The command line option, for a layer that stands there."""
+    is_value: bool = False
+    """At the path stands one value, whose dotted key stands elsewhere, and no mapping of keys."""
 
 
 def section(document: Any, *path: Key) -> dict[str, Any]:
@@ -48,7 +51,9 @@ def recipe_layers(document: Any, index: int | None, variant: str) -> list[Layer]
     if index is not None:
         entry = entries(document)[index]
         paths += entry.paths
-        grid = [Layer(nested(key, value), ("grid", key)) for key, value in entry.changes]
+        grid = [
+            Layer(nested(key, value), ("grid", key), is_value=True) for key, value in entry.changes
+        ]
         of_variant.append(("variants", variant, "trials", entry.name))
     listed, varied = (
         [Layer(section(document, *path), path) for path in each] for each in (paths, of_variant)
@@ -107,6 +112,14 @@ def leaves(changes: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
 def layer_at_fault(layers: Sequence[Layer], path: Sequence[Key]) -> Layer:
     """Return the last of the layers that hold the longest part of ``path``."""
     return max(reversed(layers), key=lambda layer: _depth(normalise(layer.changes), path))
+
+
+def in_document(layer: Layer, mistake: Mistake) -> Mistake:
+    """Return a recipe's mistake as one of the study file in which the layer at fault stands."""
+    if not layer.is_value:
+        return mistake.within(layer.path)
+    is_whole = mistake.path in dict(leaves(layer.changes))
+    return Mistake(layer.path, mistake.message if is_whole else mistake.with_place)
 
 
 def _depth(changes: Any, path: Sequence[Key]) -> int:

@@ -1,7 +1,7 @@
 """What pydantic found wrong, said in our words: the value, the place, the valid choices."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -14,12 +14,6 @@ from resray.study.strict import Mistake
 from resray.study.unions import bare, child_type, is_union, members
 
 _LONGEST_VALUE = 60
-
-
-def dotted(path: Sequence[Key]) -> str:
-    """Return ``trials[2].recipe.optimizer.lr`` for the path of keys and indices."""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
-    return text.removeprefix(".")
 
 
 def mistakes_in(kind: Any, content: Any) -> list[Mistake]:

@@ -5,8 +5,7 @@ each is searched on its own, and all of their points compete.
 """
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -28,9 +27,6 @@ RANGES = ("uniform", "loguniform", "int")
 FORMS = ("grid", "choice", *RANGES)
 """How an axis says its values; exactly one of them."""
 
-# YAML 1.1 reads 1e-3, without a point, as text.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
-
 
 def as_alternatives(value: Any) -> Any:
     """Let a single form stand for a list of one.
@@ -44,21 +40,7 @@ def as_alternatives(value: Any) -> Any:
     return alternatives
 
 
-def as_numbers(value: Any) -> Any:
-    """Read ``1e-3`` as a number wherever it stands among values."""
-    if isinstance(value, list | tuple):
-        return [as_numbers(item) for item in value]
-    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
-
-
-def numbers_in(conditions: Any) -> Any:
-    """Read ``1e-3`` as a number in the values that a ``when`` names."""
-    if not isinstance(conditions, Mapping):
-        return conditions
-    return {name: as_numbers(value) for name, value in conditions.items()}
-
-
-Values = Annotated[list[Any] | dict[Any, Any], BeforeValidator(as_numbers)]
+Values = list[Any] | dict[Any, Any]
 
 
 class Axis(Strict):
@@ -70,7 +52,7 @@ class Axis(Strict):
     mapping needs such a name: a point says it in a word.
     """
 
-    when: Annotated[dict[str, Any], BeforeValidator(numbers_in)] = {}
+    when: dict[str, Any] = {}
     """Applies only where these axes, written before this one, have this value, or one of a list."""
     grid: Values | None = None
     """Every one of these, in combination with every other grid."""
