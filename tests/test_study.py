@@ -197,7 +197,7 @@ def test_what_does_not_fit_together_is_reported_beside_wrong_values(tmp_path: Pa
         "18: trials[1].recipe.optimizer.lr: -1 must be",
         "23: variants.short.trials.smal: 'smal' is not known",
         "24: seeds[1]: 'x' must be a whole number",
-        "24: seeds: [0, 'x', 0] holds a seed twice",
+        "24: seeds[2]: 0 stands there twice",
         "28: quick.stand_ins.resnet18: 'resnet1' is not known",
         "31: published[0].value: 'high' must be a number",
         "31: published[0].trial: 'tiny' is not known",

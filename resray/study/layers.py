@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from resray.study.entries import entries
-from resray.study.source import Key
+from resray.study.source import Key, section
 from resray.study.strict import Mistake
 from resray.study.unions import UNIONS, renamed
 
@@ -27,16 +27,6 @@ class Layer:
     """The command line option, for a layer that stands there."""
     is_value: bool = False
     """At the path stands one value, whose dotted key stands elsewhere, and no mapping of keys."""
-
-
-def section(document: Any, *path: Key) -> dict[str, Any]:
-    """Return the mapping at a path of raw YAML data; empty where there is none."""
-    for key in path:
-        try:
-            document = document[key]
-        except (KeyError, IndexError, TypeError):
-            return {}
-    return document if isinstance(document, dict) else {}
 
 
 def recipe_layers(document: Any, index: int | None, variant: str) -> list[Layer]:

@@ -10,14 +10,14 @@ from resray.errors import InputError, unknown
 from resray.files import user_path
 from resray.study.data_spec import Data
 from resray.study.entries import Entry, entries
-from resray.study.layers import Layer, in_document, layer_at_fault, merge, recipe_layers, section
+from resray.study.layers import Layer, in_document, layer_at_fault, merge, recipe_layers
 from resray.study.mistakes import mistakes_in
 from resray.study.phases import mistakes_of_ranges
 from resray.study.places import mistakes_of_places
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import only_as_run
 from resray.study.search_mistakes import mistakes_of_search
-from resray.study.source import Key, Source, parse, read_text
+from resray.study.source import Key, Source, find_all, parse, read_text, section
 from resray.study.spec import Study
 from resray.study.strict import Mistake, Mistakes
 from resray.study.unions import unknown_key
@@ -154,15 +154,9 @@ def _of_quick(document: dict[Any, Any], every: list[Entry]) -> Iterator[Mistake]
 
 def _of_named_keys(document: dict[Any, Any]) -> Iterator[Mistake]:
     """Find keys in ``assumed`` and ``taken`` that neither a recipe nor a study has."""
-    named: list[tuple[tuple[Key, ...], str]] = [
-        (("assumed", key), str(key)) for key in section(document, "assumed")
-    ]
-    for source in section(document, "sources"):
-        taken = section(document, "sources", source).get("taken")
-        for index, key in enumerate(taken if isinstance(taken, list) else ()):
-            named.append((("sources", source, "taken", index), str(key)))
-    for place, text in named:
-        keys = text.split(".")
+    assumed = ((place, place[-1]) for place, _ in find_all(document, "assumed", "*"))
+    for place, key in [*assumed, *find_all(document, "sources", "*", "taken", "*")]:
+        keys = str(key).split(".")
         if wrong := unknown_key(Study if keys[0] in Study.model_fields else Recipe, keys):
             shown = (*place[:-1], *keys[: wrong[0]]) if place[0] == "assumed" else place
             yield Mistake(place, wrong[1], shown)

@@ -7,10 +7,10 @@ from typing import Any
 from resray.data.table import CIFAR
 from resray.errors import InputError
 from resray.study.data_spec import Data
-from resray.study.layers import Layer, flatten, layer_at_fault, leaves, merge, nested, section
+from resray.study.layers import Layer, flatten, layer_at_fault, leaves, merge, nested
 from resray.study.mistakes import validated
 from resray.study.model_spec import Model
-from resray.study.source import parse
+from resray.study.source import parse, section
 from resray.study.spec import Study
 from resray.study.strict import Mistake
 

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from resray.errors import not_known
 from resray.study.axes import alternatives_of, is_same, point_layers, sample_points, wished
 from resray.study.entries import point_name, trial_names
-from resray.study.layers import Layer, in_document, layer_at_fault, merge, section
+from resray.study.layers import Layer, in_document, layer_at_fault, merge
 from resray.study.mistakes import mistakes_in
 from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import MOST_POINTS, RANGES, TRIAL_AXIS, Axis, Space
-from resray.study.source import Key
+from resray.study.source import Key, section
 from resray.study.strict import Mistake
 from resray.study.unions import unknown_key
 

@@ -5,10 +5,10 @@ each is searched on its own, and all of their points compete.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from resray.study.strict import NUMBER, Count, Finite, Mistake, Name, Seed, Size, Strict
 
@@ -40,7 +40,14 @@ def as_alternatives(value: Any) -> Any:
     return alternatives
 
 
-Values = list[Any] | dict[Any, Any]
+def _kind_of_values(value: Any) -> str:
+    return "named" if isinstance(value, Mapping) else "listed"
+
+
+Values = Annotated[
+    Annotated[list[Any], Tag("listed")] | Annotated[dict[str, dict[str, Any]], Tag("named")],
+    Discriminator(_kind_of_values),
+]
 
 
 class Axis(Strict):
@@ -80,20 +87,9 @@ class Axis(Strict):
         for index, value in enumerate(self.options):
             if value in self.options[:index]:
                 yield Mistake((self.form, index), f"{value!r} stands there twice")
-        yield from self._without_names()
-
-    def _without_names(self) -> Iterator[Mistake]:
-        for index, value in enumerate(self.options):
             if isinstance(value, dict):
                 message = "a mapping needs a name: {NAME: {changes of the recipe}, ...}"
                 yield Mistake((self.form, index), message)
-        for name, changes in self.named.items():
-            if not isinstance(name, str):
-                message = f"{name!r} must be text; put it in quotes"
-                yield Mistake((self.form, str(name)), message)
-            if not isinstance(changes, dict):
-                message = f"{changes!r} must be a mapping, the recipe's changes"
-                yield Mistake((self.form, name), message)
 
     @property
     def forms(self) -> list[str]:

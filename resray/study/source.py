@@ -139,6 +139,30 @@ def parse(text: str, place: str) -> Source:
         raise InputError(f"{place}: a value cannot be read: {error}") from error
 
 
+def section(document: Any, *path: Key) -> dict[str, Any]:
+    """Return the mapping at a path of a file's content; empty where there is none."""
+    for key in path:
+        try:
+            document = document[key]
+        except (KeyError, IndexError, TypeError):
+            return {}
+    return document if isinstance(document, dict) else {}
+
+
+def find_all(content: Any, *pattern: Key) -> Iterator[tuple[tuple[Key, ...], Any]]:
+    """Yield what stands at each path of a file's content that is like the pattern, with the path.
+
+    In a pattern ``*`` is any key or index.
+    """
+    if not pattern:
+        yield (), content
+        return
+    listed = enumerate(content) if isinstance(content, list | tuple) else ()
+    for key, inner in content.items() if isinstance(content, dict) else listed:
+        if pattern[0] in ("*", key):
+            yield from (((key, *path), value) for path, value in find_all(inner, *pattern[1:]))
+
+
 def _at(place: str, line: int) -> str:
     """Return a place with a line, which the value of an option has not."""
     return place if place.startswith("--") else f"{place}:{line}"

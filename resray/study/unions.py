@@ -105,16 +105,14 @@ def is_union(kind: Any) -> bool:
     return get_origin(kind) in (Union, types.UnionType)
 
 
-def members(kind: Any) -> Iterator[tuple[str, type[BaseModel]]]:
-    """Yield the members of a union of models by the tags that tell them apart."""
+def members(kind: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the members of a union by the tags that tell them apart, which plain values lack."""
     kind = bare(kind)
     for option in get_args(kind) if is_union(kind) else ():
-        model = bare(option)
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            marks = getattr(option, "__metadata__", ())
-            tags = [mark.tag for mark in marks if isinstance(mark, Tag)]
-            for tag in tags or get_args(model.model_fields["name"].annotation):
-                yield tag, model
+        tags = [mark.tag for mark in getattr(option, "__metadata__", ()) if isinstance(mark, Tag)]
+        name = getattr(bare(option), "model_fields", {}).get("name")
+        for tag in tags or (get_args(name.annotation) if name else ()):
+            yield tag, bare(option)
 
 
 def keys_of(kind: Any) -> dict[str, Any]:
