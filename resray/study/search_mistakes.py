@@ -117,7 +117,7 @@ def _of_points(document: Mapping[Any, Any], name: str, space: Space) -> list[Mis
             lengths.setdefault(merge(layers).get("epochs"), point)
             for mistake in _of_point(layers, name, point):
                 found.setdefault(mistake.path, mistake)
-    return list(found.values()) or _late_grace(document, lengths)
+    return list(found.values()) or list(_late_grace(document, lengths))
 
 
 def _of_point(layers: list[Layer], name: str, point: str) -> Iterator[Mistake]:
@@ -141,21 +141,18 @@ def _of_point(layers: list[Layer], name: str, point: str) -> Iterator[Mistake]:
                 yield Mistake(("search", "spaces", name), placed.with_place)
 
 
-def _late_grace(document: Mapping[Any, Any], lengths: Mapping[Any, str]) -> list[Mistake]:
-    """Find a first rung that is at or beyond the end of a training."""
-    search, quick = section(document, "search"), section(document, "search", "quick")
-    known = [epochs for epochs in lengths if isinstance(epochs, int)]
-    if search.get("scheduler") == "none" or not known:
-        return []
-    grace, shortest = search.get("grace", 1), min(known)
+def _late_grace(document: Mapping[Any, Any], lengths: Mapping[Any, str]) -> Iterator[Mistake]:
+    """Yield a first rung that is at or beyond the end of a training."""
+    search = section(document, "search")
+    shortest = min((epochs for epochs in lengths if isinstance(epochs, int)), default=None)
     short = section(document, "quick", "recipe").get("epochs", shortest)
-    key = ("quick", "grace") if "grace" in quick else ("grace",)
-    limits = [
-        (("search", "grace"), grace, shortest, f"point {lengths[shortest]}"),
-        (("search", *key), quick.get("grace", grace), short, "`--quick`"),
-    ]
-    return [
-        Mistake(place, f"{value} must be below the {epochs} epochs of {whose}")
-        for place, value, epochs, whose in limits
-        if isinstance(value, int) and isinstance(epochs, int) and value >= epochs
-    ]
+    quick = ("quick", "grace") if "grace" in section(search, "quick") else ("grace",)
+    for key, epochs, whose in (
+        (("grace",), shortest, f"point {lengths.get(shortest)}"),
+        (quick, short, "`--quick`"),
+    ):
+        grace = section(search, *key[:-1]).get("grace", 1)
+        known = isinstance(grace, int) and isinstance(epochs, int)
+        if known and search.get("scheduler") != "none" and grace >= epochs:
+            message = f"{grace} must be below the {epochs} epochs of {whose}"
+            yield Mistake(("search", *key), message)

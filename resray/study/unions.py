@@ -61,12 +61,11 @@ def of_this_version(recipe: Mapping[str, Any]) -> dict[str, Any]:
 def in_use(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return a flattened recipe (`resray.study.layers.flatten`) without the options that its
     network, optimizer, schedule ... do not have, and without those of mixing that is off."""
-    members = {part: _member(part, recipe.get(f"{part}.name")) for part in UNIONS}
     unused = _of_mixing_off(recipe) | {"schedule.until"}
+    members = {part: _member(part, recipe.get(f"{part}.name")) for part in UNIONS}
     for key in recipe:
         part, *rest = key.split(".")
-        member = members.get(part)
-        if rest and member and rest[0] not in member.model_fields:
+        if rest and (member := members.get(part)) and rest[0] not in member.model_fields:
             unused.add(key)
     return {key: value for key, value in recipe.items() if key not in unused}
 
@@ -132,11 +131,8 @@ def child_type(kind: Any, key: Key) -> Any:
     kind, arguments = bare(kind), get_args(bare(kind))
     if get_origin(kind) is dict:
         return bare(arguments[1])
-    if get_origin(kind) is list or (get_origin(kind) is tuple and arguments[-1] is Ellipsis):
-        return bare(arguments[0])
-    if get_origin(kind) is tuple and isinstance(key, int) and key < len(arguments):
-        return bare(arguments[key])
-    return None
+    # Ends of a range, betas, channels: all of a tuple are of one type.
+    return bare(arguments[0]) if get_origin(kind) in (list, tuple) else None
 
 
 def unknown_key(
