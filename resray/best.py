@@ -15,6 +15,7 @@ from resray.report.aggregate import parsed_json, reductions_of
 from resray.report.search_record import plain_rows
 from resray.report.statistics import Summary, summarise
 from resray.report.text import MISSING, plural
+from resray.results.rows import recorded_recipe
 from resray.results.store import read_rows
 from resray.search.best import (
     better_audited,
@@ -28,7 +29,7 @@ from resray.search.best import (
 from resray.search.winner_file import changed_settings, start_of, winner_document, write_study_file
 from resray.study.load import load_study
 from resray.study.recipe_spec import Recipe
-from resray.study.recipes import recorded_recipe, written
+from resray.study.recipes import written
 from resray.study.spec import Study
 
 Row = dict[str, Any]

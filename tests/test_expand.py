@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from resray.errors import InputError
+from resray.show.recipe import differences
 from resray.study.expand import Options, expand
 from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe
-from resray.study.recipes import differences, rescale, trial_id
+from resray.study.recipes import rescale, trial_id
 from resray.study.spec import Study
 
 RECIPE: dict[str, Any] = {

@@ -176,10 +176,11 @@ def test_sample_points_hold_every_value_that_can_be(seed: int) -> None:
     samples = list(sample_points(space))
     wanted = [value for (axis,) in space.axes.values() for value in values_of(axis)]
     assert [value for _, value, _ in samples] == wanted
-    for axis, value, point in samples:
-        name = next(key for key, (each,) in space.axes.items() if each is axis)
+    for (_, name, _), value, point in samples:
         assert point is None or point[name] == value
-        assert point is not None or axis.when, "only a condition may keep a value from any point"
+        assert point is not None or space.axes[name][0].when, (
+            "only a condition may keep a value from any point"
+        )
 
 
 def test_rounding_is_what_a_proposal_needs() -> None:

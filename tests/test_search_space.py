@@ -56,11 +56,11 @@ MISTAKEN = {
     ),
     "name for a value": (
         "mix: {choice: {some: 0.2}}",
-        f"{SPACE}.mix.choice.some: 0.2 must be a mapping, the recipe's changes",
+        f"{SPACE}.mix.choice.some: 0.2 must be a mapping of keys to values",
     ),
     "name that is none": (
         "mix: {choice: {off: {}}}",
-        f"{SPACE}.mix.choice.False: False must be text; put it in quotes",
+        f"{SPACE}.mix.choice: false (as YAML reads no and off) must be text",
     ),
     "unknown trial": (
         "trial: {grid: [small, huge]}",
@@ -126,7 +126,7 @@ MISTAKEN = {
     ),
     "change of the recipe": (
         "mix: {choice: {none: {}, mixup: {mixing: {mixup_alfa: 1}}}}",
-        f"{SPACE}.mix.choice.mixup.mixing.mixup_alfa: 'mixup_alfa' is not known; did you mean",
+        f"{SPACE}.mix.choice.mixup.mixing: 'mixup_alfa' is not known; did you mean",
     ),
     "what else a value needs": (
         "schedule.name: {grid: [cosine, step]}",

@@ -197,7 +197,7 @@ def test_what_does_not_fit_together_is_reported_beside_wrong_values(tmp_path: Pa
         "18: trials[1].recipe.optimizer.lr: -1 must be",
         "23: variants.short.trials.smal: 'smal' is not known",
         "24: seeds[1]: 'x' must be a whole number",
-        "24: seeds: [0, 'x', 0] holds a seed twice",
+        "24: seeds[2]: 0 stands there twice",
         "28: quick.stand_ins.resnet18: 'resnet1' is not known",
         "31: published[0].value: 'high' must be a number",
         "31: published[0].trial: 'tiny' is not known",
@@ -213,8 +213,8 @@ def test_what_does_not_fit_together_is_reported_beside_wrong_values(tmp_path: Pa
 
 @pytest.mark.parametrize(
     "text",
-    ["", "just text", "- a\n- b", "a: &a [*a]", "\x00", "a: [" * 3000, "a: 2026-13-45"],
-    ids=["empty", "text", "list", "recursive", "control", "deep", "date"],
+    ["", "just text", "- a\n- b", "a: &a [*a]", "\x00", "a: [" * 3000, f"a: {'1' * 5000}"],
+    ids=["empty", "text", "list", "recursive", "control", "deep", "digits"],
 )
 def test_what_is_no_study_is_one_line(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, text)

@@ -7,9 +7,10 @@ import pytest
 from resray.errors import InputError
 from resray.study.expand import Options, expand
 from resray.study.load import load_study
-from resray.study.mistakes import dotted, mistakes_in
+from resray.study.mistakes import mistakes_in
 from resray.study.recipe_spec import Recipe
 from resray.study.spec import Study
+from resray.study.strict import dotted
 from tests.studies import recipes
 
 PARTS: list[dict[str, Any]] = [

@@ -12,9 +12,9 @@ from resray.data.sources import open_dataset
 from resray.data.splits import balanced_order, take
 from resray.errors import DataError
 from resray.evaluate.asked import Evaluation, checkpoint_path
+from resray.results.rows import own_code_of
 from resray.results.store import Row
 from resray.study.data_spec import Data
-from resray.study.recipes import own_code_of
 from resray.training.prediction import Predictor
 from resray.training.restore import load_network
 

@@ -25,7 +25,7 @@ from resray.export.loading import (
 )
 from resray.files import storage_errors, write_json
 from resray.report.aggregate import Results, Row, load_results
-from resray.study.recipes import own_code_of
+from resray.results.rows import own_code_of
 
 if TYPE_CHECKING:
     from resray.training.restore import Restored

@@ -6,8 +6,9 @@ from typing import Any
 
 from resray.orchestration.plan import Work
 from resray.orchestration.resources import counted
+from resray.results.rows import own_code_of, recorded_recipe
 from resray.results.store import ResultStore
-from resray.study.recipes import implementation, own_code_of, recorded_recipe
+from resray.study.recipes import implementation
 
 Row = dict[str, Any]
 

@@ -17,12 +17,13 @@ from resray.models.count import can_forward, count_multiply_adds
 from resray.models.own_code import code_hash
 from resray.orchestration.asked import Bench
 from resray.orchestration.resources import Allocation, Machine, allocate
+from resray.results.rows import is_of_code
 from resray.results.store import ResultStore
 from resray.study.data_spec import Data, Folder
 from resray.study.expand import PlannedTrial
 from resray.study.places import images_at
 from resray.study.recipe_spec import Recipe
-from resray.study.recipes import is_of_code, trial_id
+from resray.study.recipes import trial_id
 from resray.study.spec import Study
 from resray.training.trial import Job
 

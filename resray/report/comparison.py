@@ -5,10 +5,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from resray.report.aggregate import Group, Results
-from resray.report.metrics import foreign_files, limits, stopped_early, summary_of
+from resray.report.metrics import (
+    COUNTED,
+    OF_DEVICE,
+    foreign_files,
+    limits,
+    stopped_early,
+    summary_of,
+)
 from resray.report.statistics import Summary
 from resray.report.text import MISSING, count, duration, fixed, listed, with_interval
-from resray.study.metrics import COUNTED, OF_DEVICE
 from resray.study.spec import Published
 
 MAKERS = {"nvidia", "tesla", "geforce"}

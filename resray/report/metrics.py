@@ -10,8 +10,21 @@ from resray.report.aggregate import Group, Results, Row, members_of
 from resray.report.reductions import changes_network
 from resray.report.statistics import Summary, summarise
 from resray.report.text import duration, listed, plural
-from resray.study.metrics import COUNTED, EPOCH_METRICS
+from resray.study.metrics import EPOCH_METRICS
 
+OF_DEVICE = (
+    "seconds_training",
+    "seconds_per_epoch",
+    "images_per_second",
+    "iterations_per_second",
+    "peak_memory_bytes",
+    "gpu_hours",
+)
+"""Say as much about the device as about the recipe: compared only between trials that had one same
+device to themselves."""
+
+COUNTED = ("parameters", "multiply_adds")
+"""Follow from the network alone, so that one seed says all and a reduced run says it too."""
 UNEVEN = 1.5
 """By this factor epochs of one training differ only if something else kept the machine busy."""
 FEW_IMAGES = 1000

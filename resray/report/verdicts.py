@@ -11,6 +11,8 @@ from resray.report.aggregate import Group, Results
 from resray.report.margins import HELD_FUNCTIONS, margins, sides
 from resray.report.matching import NotJudgedError, NotMatchedError, Reference, matched, reference
 from resray.report.metrics import (
+    COUNTED,
+    OF_DEVICE,
     few_test_images,
     foreign_files,
     largest_ensemble,
@@ -22,7 +24,6 @@ from resray.report.metrics import (
 from resray.report.statistics import Interval, percentile_interval, resampled_means
 from resray.report.text import listed
 from resray.study.claims import Statement, Value, check_statement
-from resray.study.metrics import COUNTED, OF_DEVICE
 from resray.study.spec import Claim
 
 Samples = Mapping[Value, Mapping[int | None, float]]

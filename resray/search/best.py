@@ -11,7 +11,8 @@ from itertools import count as whole_numbers
 from itertools import islice
 from typing import Any
 
-from resray.study.recipes import implementation, is_of_code, own_code_of, recorded_recipe
+from resray.results.rows import is_of_code, own_code_of, recorded_recipe
+from resray.study.recipes import implementation
 
 Row = dict[str, Any]
 

@@ -18,7 +18,7 @@ from resray.study.expand import (
 )
 from resray.study.layers import Layer, flatten, leaves, merge
 from resray.study.load import study_files
-from resray.study.mistakes import dotted, validated
+from resray.study.mistakes import validated
 from resray.study.overrides import overlap, set_layer
 from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import Search, SearchSettings
@@ -134,9 +134,7 @@ def plan_point(study: Study, point: Point, options: Options, seed: int) -> Plann
         )
     layers = _own_layers(study, point, variant)
     place = f"point {point.name} of space {point.space}"
-    own = validated(
-        Recipe, merge(layers), lambda each: f"{place}: {dotted(each.prefix)}: {each.message}"
-    )
+    own = validated(Recipe, merge(layers), lambda each: f"{place}: {each.with_place}")
     axes = (layer for layer in layers if layer.path[3:4] == ("axes",))
     searched = [".".join(path) for layer in axes for path, _ in leaves(layer.changes)]
     _refuse_set_axes(options, searched, point)

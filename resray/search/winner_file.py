@@ -20,7 +20,7 @@ from resray.study.layers import (
 )
 from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import TRIAL_AXIS
-from resray.study.source import parse, read_text
+from resray.study.source import Dumper, parse, read_text
 from resray.study.spec import Study
 from resray.study.unions import in_use
 
@@ -96,9 +96,8 @@ def write_study_file(document: Mapping[str, Any], path: Path, *, force: bool) ->
     Raises InputError if one stands there that trains something else, unless ``force``, or if it
     cannot be written.
     """
-    text = yaml.safe_dump(
-        dict(document), sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
-    )
+    layout: dict[str, Any] = {"sort_keys": False, "default_flow_style": None, "width": 100}
+    text = yaml.dump(dict(document), Dumper=Dumper, allow_unicode=True, **layout)
     try:
         if not force and path.is_file() and not _trains_the_same(read_text(path), text):
             raise InputError(

@@ -19,7 +19,7 @@ from resray.show.layout import MISSING, heading, list_table, ruled_table
 from resray.study.expand import PlannedTrial
 from resray.study.layers import deep_merge, flatten, nested
 from resray.study.recipe_spec import Recipe
-from resray.study.recipes import differences, written
+from resray.study.recipes import written
 from resray.study.search_spec import RANGES, Axis, Search, SearchSettings, Space
 from resray.study.spec import Study
 from resray.study.unions import in_use, without_defaults
@@ -43,6 +43,19 @@ def print_recipe(trials: Sequence[PlannedTrial], console: Console) -> None:
         console.print(difference_table(first_seed, different, keys))
     else:
         print_differences(first_seed, different, console)
+
+
+def differences(
+    recipes: Sequence[Recipe | Mapping[str, Any]],
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Split flattened recipes into what all share and, for each, what they do not."""
+    flats = [flatten(recipe) for recipe in recipes]
+    common = {
+        key: value
+        for key, value in (flats[0] if flats else {}).items()
+        if all(key in flat and flat[key] == value for flat in flats)
+    }
+    return common, [{key: flat[key] for key in flat if key not in common} for flat in flats]
 
 
 def difference_table(

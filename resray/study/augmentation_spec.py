@@ -1,9 +1,9 @@
 """The shape of a recipe's augmentation and mixing, key by key. Imports no torch."""
 
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal, get_args
+from collections.abc import Iterator
+from typing import Annotated, Literal, TypeVar, get_args
 
-from pydantic import Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from resray.study.strict import (
     LARGEST_COUNT,
@@ -28,13 +28,24 @@ Step = Literal[
 """What `Augmentation.order` can name, in the order in which it comes by default."""
 
 
-def descending(part: Strict, keys: Sequence[str]) -> Iterator[Mistake]:
-    """Yield those of ``keys`` that are ranges with the larger end first."""
-    for key in keys:
-        value = getattr(part, key)
-        if isinstance(value, tuple) and value[0] > value[1]:
-            first, second = (f"{end:g}" for end in value)
-            yield Mistake((key,), f"[{first}, {second}] falls; write [{second}, {first}]")
+def rising(ends: tuple[float, float]) -> tuple[float, float]:
+    """Raise ValueError for a range whose larger end comes first."""
+    first, second = ends
+    if first > second:
+        raise ValueError(f"[{first:g}, {second:g}] falls; write [{second:g}, {first:g}]")
+    return ends
+
+
+def _shape(value: object) -> str:
+    return "range" if isinstance(value, list | tuple) else "single"
+
+
+Single = TypeVar("Single")
+End = TypeVar("End")
+Range = Annotated[tuple[End, End], AfterValidator(rising)]
+SingleOrRange = Annotated[
+    Annotated[Single, Tag("single")] | Annotated[Range[End], Tag("range")], Discriminator(_shape)
+]
 
 
 class ShiftScaleRotate(Strict):
@@ -44,7 +55,7 @@ class ShiftScaleRotate(Strict):
     """
 
     probability: Fraction = 0.5
-    shift: Fraction | tuple[SignedShare, SignedShare] = 0.0625
+    shift: SingleOrRange[Fraction, SignedShare] = 0.0625
     """Largest shift in each direction, as a share of the side; or a range of shifts to the right
     and down, of which two equal ends are a fixed shift."""
     whole_pixels: bool = False
@@ -57,9 +68,6 @@ class ShiftScaleRotate(Strict):
     """What uncovered pixels show; mirror is OpenCV's BORDER_REFLECT_101."""
     degrees: Annotated[float, Field(ge=0, le=180), NUMBER] = 45.0
     """Largest rotation either way."""
-
-    def mistakes(self) -> Iterator[Mistake]:
-        yield from descending(self, ["shift"])
 
 
 class Affine(Strict):
@@ -85,19 +93,16 @@ class Cutout(Strict):
     """
 
     probability: Fraction = 0.5
-    size: Count | tuple[Side, Side] = 8
+    size: SingleOrRange[Count, Side] = 8
     """Side of a hole in pixels; or a range from which each of its two sides is drawn, evenly, and
     rounded down to whole pixels."""
-    holes: Count | tuple[Count, Count] = 1
+    holes: SingleOrRange[Count, Count] = 1
     """How many, or the fewest and the most, each number as likely."""
     inside: bool = False
     """False: a hole's centre lies anywhere, so holes may overlap the edge; True: holes lie wholly
     within the image, as large as it at most."""
     fill: Literal["mean"] | Annotated[int, Field(ge=0, le=255), NUMBER] = "mean"
     """The dataset's mean (zero after normalisation), or a pixel value before normalisation."""
-
-    def mistakes(self) -> Iterator[Mistake]:
-        yield from descending(self, ["size", "holes"])
 
 
 class BrightnessContrast(Strict):
@@ -126,13 +131,10 @@ class ResizedCrop(Strict):
     """torchvision's RandomResizedCrop: a random part, resized to the image's size, bilinear."""
 
     probability: Fraction = 1.0
-    scale: tuple[Positive, Positive] = (0.08, 1.0)
+    scale: Range[Positive] = (0.08, 1.0)
     """Range of the part's area, as a share of the image's; equal ends are a fixed size."""
-    ratio: tuple[Positive, Positive] = (0.75, 4 / 3)
+    ratio: Range[Positive] = (0.75, 4 / 3)
     """Range of its width divided by its height, drawn evenly in its logarithm."""
-
-    def mistakes(self) -> Iterator[Mistake]:
-        yield from descending(self, ["scale", "ratio"])
 
 
 class HueSaturationValue(Strict):

@@ -70,22 +70,21 @@ def _axis_layer(
         raise LookupError(f"{axis_name} does not apply there")
     if axis.named and value not in axis.named:
         raise LookupError(f"{axis_name} {not_known(value, axis.named)}")
-    path = (*alternative_path(name, space, axis_name, axis), axis.form)
-    written = values_of(axis)
+    index, written = space.axes[axis_name].index(axis), values_of(axis)
+    path: tuple[Key, ...] = ("search", "spaces", name, "axes", axis_name, index, axis.form)
     if value in written:
         path = (*path, value if axis.named else written.index(value))
     if axis.named:
         return Layer(normalise(axis.named[value]), path)
-    return Layer({} if axis_name == TRIAL_AXIS else nested(axis_name, value), path)
+    changes = {} if axis_name == TRIAL_AXIS else nested(axis_name, value)
+    return Layer(changes, path, is_value=True)
 
 
-def alternative_path(name: str, space: Space, axis_name: str, axis: Axis) -> tuple[Key, ...]:
-    """Return where one of an axis's alternatives stands; a single one needs no list around it."""
-    path = ("search", "spaces", name, "axes", axis_name)
-    alternatives = space.axes[axis_name]
-    if len(alternatives) == 1:
-        return path
-    return (*path, next(index for index, each in enumerate(alternatives) if each is axis))
+def alternatives_of(space: Space) -> Iterator[tuple[tuple[str, str, int], Axis]]:
+    """Yield each alternative of each axis with its place in the space."""
+    for name, alternatives in space.axes.items():
+        for index, axis in enumerate(alternatives):
+            yield ("axes", name, index), axis
 
 
 def values_of(axis: Axis) -> list[Any]:
@@ -93,16 +92,15 @@ def values_of(axis: Axis) -> list[Any]:
     return axis.options or list(axis.bounds)
 
 
-def sample_points(space: Space) -> Iterator[tuple[Axis, Any, Point | None]]:
-    """Yield each value of each axis (of a range, both bounds) with a point that has it.
+def sample_points(space: Space) -> Iterator[tuple[tuple[str, str, int], Any, Point | None]]:
+    """Yield each alternative's place and each of its values (of a range, both bounds) with a point.
 
     The other axes have their first value, or the one that lets this axis apply; None where no point
     has it. Each point that is trained is checked when it is planned.
     """
-    for name, alternatives in space.axes.items():
-        for axis in alternatives:
-            for value in values_of(axis):
-                yield axis, value, _point_with(space, name, axis, value)
+    for place, axis in alternatives_of(space):
+        for value in values_of(axis):
+            yield place, value, _point_with(space, place[1], axis, value)
 
 
 def _point_with(space: Space, name: str, axis: Axis, value: Any) -> Point | None:

@@ -15,8 +15,8 @@ Lines may be broken anywhere between words. docs/claims.md says what becomes of 
 """
 
 import ast
-import math
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -32,6 +32,7 @@ LONGEST_SHOWN = 200
 """Letters of a statement that a message repeats."""
 
 _VALUE = re.compile(r"([A-Za-z_]\w*)\s*\[([^\[\]]*)\]")
+_OPTION = re.compile(r"(epoch(?=\s*=\s*0*[1-9]\d{0,8}$)|variant)\s*=\s*(.+)")
 _STAND_IN = "λ"
 """Begins the names that stand for values; a statement's own text is printable ASCII."""
 _EXAMPLE = "write such as test_accuracy[resnet152] - test_accuracy[resnet18] < 5"
@@ -136,7 +137,10 @@ def _value(metric: str, inside: str) -> Value:
     trial, *options = (part.strip() for part in inside.split(","))
     if not trial or "=" in trial:
         raise ValueError(f"{shown}: names no trial; write {metric}[TRIAL]")
-    chosen = _options(options, shown)
+    chosen = {found[1]: found[2] for found in map(_OPTION.fullmatch, options) if found}
+    if len(chosen) != len(options):
+        message = "only epoch=N (from 1) and variant=NAME stand beside a trial, each once"
+        raise ValueError(f"{shown}: {message}")
     epoch = int(chosen["epoch"]) if "epoch" in chosen else None
     if epoch is None and metric not in TRIAL_METRICS:
         raise ValueError(f"{shown}: needs an epoch, such as {metric}[{trial}, epoch=5]")
@@ -145,27 +149,15 @@ def _value(metric: str, inside: str) -> Value:
     return Value(metric, trial, epoch, chosen.get("variant"))
 
 
-def _options(options: list[str], shown: str) -> dict[str, str]:
-    """Read what stands beside a trial: ``epoch=5``, ``variant=as2``."""
-    chosen: dict[str, str] = {}
-    for option in options:
-        key, _, text = (part.strip() for part in option.partition("="))
-        allowed = {"epoch": re.fullmatch(r"0*[1-9]\d{0,8}", text), "variant": text}
-        if not allowed.get(key):
-            message = f"{option!r}: only epoch=N (from 1) and variant=NAME stand beside a trial"
-            raise ValueError(f"{shown}: {message}")
-        if key in chosen:
-            raise ValueError(f"{shown}: {key} stands there twice")
-        chosen[key] = text
-    return chosen
-
-
 def _expression(node: ast.expr, values: list[Value], depth: int) -> Expression:
     """Return a side as an `Expression`; ValueError unless it is arithmetic over values."""
     if depth > DEEPEST:
         raise ValueError(f"more than {DEEPEST} operations within each other")
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        return _number(node)
+    number = node.value if isinstance(node, ast.Constant) else None
+    if isinstance(number, int | float) and not isinstance(number, bool):
+        if number > sys.float_info.max:
+            raise ValueError("a number is too large")
+        return float(number)
     if isinstance(node, ast.Name) and node.id.startswith(_STAND_IN):
         return values[int(node.id.removeprefix(_STAND_IN))]
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
@@ -179,17 +171,6 @@ def _expression(node: ast.expr, values: list[Value], depth: int) -> Expression:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
         return _function(node.func.id, node.args, values, depth)
     raise ValueError(f"{_source(node, values)!r} is neither a number nor metric[trial]")
-
-
-def _number(node: ast.Constant) -> float:
-    assert isinstance(node.value, int | float)
-    try:
-        number = float(node.value)
-    except OverflowError:
-        number = math.inf
-    if math.isinf(number):
-        raise ValueError("a number is too large")
-    return number
 
 
 def _function(name: str, arguments: list[ast.expr], values: list[Value], depth: int) -> Expression:

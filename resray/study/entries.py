@@ -13,7 +13,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from resray.study.source import Key
+from resray.study.source import Key, find_all, section
 from resray.study.strict import Mistake, Mistakes, as_list
 
 ABLATION_FORMS = ("chain", "add", "remove")
@@ -103,20 +103,18 @@ def _name(applied: Sequence[str], changes: Sequence[str]) -> str:
 
 
 def _listed(document: Mapping[str, Any], key: str) -> list[Entry]:
-    trials = document.get(key)
     found = []
-    for index, entry in enumerate(trials if isinstance(trials, list | tuple) else ()):
+    for path, entry in find_all(document, key, "*"):
         name = entry.get("name") if isinstance(entry, Mapping) else None
         text = name if isinstance(name, str) else ""
-        found.append(Entry(text, (key, index, "name"), ((key, index, "recipe"),)))
+        found.append(Entry(text, (*path, "name"), ((*path, "recipe"),)))
     return found
 
 
 def _of_ablation(ablate: Any) -> list[Entry]:
-    changes = ablate.get("changes") if isinstance(ablate, Mapping) else None
-    if not isinstance(changes, Mapping):
+    names = [str(name) for name in section(ablate, "changes")]
+    if not names:
         return []
-    names = [str(name) for name in changes]
     if len(names) > MOST_CHANGES:
         message = f"more than {MOST_CHANGES} changes"
         raise Mistakes([Mistake(("ablate", "changes"), message)])

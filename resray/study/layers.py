@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from resray.study.entries import entries
-from resray.study.source import Key
+from resray.study.entries import Entry, entries
+from resray.study.source import Key, section
+from resray.study.strict import Mistake
 from resray.study.unions import UNIONS, renamed
 
 
@@ -24,16 +25,8 @@ class Layer:
     """Within the study file, for a layer that stands there."""
     label: str = ""
     """The command line option, for a layer that stands there."""
-
-
-def section(document: Any, *path: Key) -> dict[str, Any]:
-    """Return the mapping at a path of raw YAML data; empty where there is none."""
-    for key in path:
-        try:
-            document = document[key]
-        except (KeyError, IndexError, TypeError):
-            return {}
-    return document if isinstance(document, dict) else {}
+    is_value: bool = False
+    """At the path stands one value, whose dotted key stands elsewhere, and no mapping of keys."""
 
 
 def recipe_layers(document: Any, index: int | None, variant: str) -> list[Layer]:
@@ -42,18 +35,13 @@ def recipe_layers(document: Any, index: int | None, variant: str) -> list[Layer]
     Without an index these are the layers of no trial: the base recipe, and what the variant changes
     in all of them. The name of no variant (the default one is none) leaves the trial as it is.
     """
-    paths: list[tuple[Key, ...]] = [("recipe",)]
-    grid: list[Layer] = []
-    of_variant: list[tuple[Key, ...]] = [("variants", variant, "recipe")]
-    if index is not None:
-        entry = entries(document)[index]
-        paths += entry.paths
-        grid = [Layer(nested(key, value), ("grid", key)) for key, value in entry.changes]
-        of_variant.append(("variants", variant, "trials", entry.name))
-    listed, varied = (
-        [Layer(section(document, *path), path) for path in each] for each in (paths, of_variant)
-    )
-    layers = [*listed, *grid, *varied]
+    entry = Entry("", ()) if index is None else entries(document)[index]
+    varied = [("variants", variant, "recipe"), ("variants", variant, "trials", entry.name)]
+    layers = [
+        *(Layer(section(document, *path), path) for path in [("recipe",), *entry.paths]),
+        *(Layer(nested(key, value), ("grid", key), is_value=True) for key, value in entry.changes),
+        *(Layer(section(document, *path), path) for path in varied),
+    ]
     return [layer for layer in layers if layer.changes or layer.path == ("recipe",)]
 
 
@@ -86,13 +74,7 @@ def normalise(changes: Mapping[str, Any]) -> dict[str, Any]:
 def flatten(nested: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe (or its JSON as a mapping) as one level of dotted keys to plain values."""
     content = nested.model_dump(mode="json") if isinstance(nested, BaseModel) else nested
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{key}.{inner}": part for inner, part in flatten(value).items()}
-        else:
-            flat[key] = value
-    return flat
+    return {".".join(path): value for path, value in leaves(content) if value != {}}
 
 
 def leaves(changes: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -107,6 +89,14 @@ def leaves(changes: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
 def layer_at_fault(layers: Sequence[Layer], path: Sequence[Key]) -> Layer:
     """Return the last of the layers that hold the longest part of ``path``."""
     return max(reversed(layers), key=lambda layer: _depth(normalise(layer.changes), path))
+
+
+def in_document(layer: Layer, mistake: Mistake) -> Mistake:
+    """Return a recipe's mistake as one of the study file in which the layer at fault stands."""
+    if not layer.is_value:
+        return mistake.within(layer.path)
+    is_whole = mistake.path in dict(leaves(layer.changes))
+    return Mistake(layer.path, mistake.message if is_whole else mistake.with_place)
 
 
 def _depth(changes: Any, path: Sequence[Key]) -> int:

@@ -1,6 +1,7 @@
 """Finding a study file and reading it, with every mistake reported by its line."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,14 @@ from resray.errors import InputError, unknown
 from resray.files import user_path
 from resray.study.data_spec import Data
 from resray.study.entries import Entry, entries
-from resray.study.layers import Layer, layer_at_fault, merge, recipe_layers, section
-from resray.study.mistakes import dotted, mistakes_in
+from resray.study.layers import Layer, in_document, layer_at_fault, merge, recipe_layers
+from resray.study.mistakes import mistakes_in
 from resray.study.phases import mistakes_of_ranges
 from resray.study.places import mistakes_of_places
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import only_as_run
 from resray.study.search_mistakes import mistakes_of_search
-from resray.study.source import Key, Source, parse, read_text
+from resray.study.source import Key, Source, find_all, parse, read_text, section
 from resray.study.spec import Study
 from resray.study.strict import Mistake, Mistakes
 from resray.study.unions import unknown_key
@@ -98,9 +99,9 @@ def _report(source: Source, mistakes: list[Mistake]) -> str:
     lines: dict[str, int] = {}
     for mistake in mistakes:
         line, _ = source.find(mistake.path)
-        shown = f"{dotted(source.find(mistake.prefix)[1])}: " if mistake.prefix else ""
+        shown = replace(mistake, shown=source.find(mistake.prefix)[1])
         # The same mistake of the base recipe comes up in each of its trials.
-        lines[f"{source.place}:{line}: {shown}{mistake.message}"] = line
+        lines[f"{source.place}:{line}: {shown.with_place}"] = line
     return "\n".join(sorted(lines, key=lambda text: lines[text]))
 
 
@@ -115,7 +116,7 @@ def _of_recipes(document: dict[Any, Any], every: list[Entry]) -> list[Mistake]:
                 if mistake.missing and len(mistake.path) == 1:
                     lacking.setdefault(mistake.path[0], set()).add(index)
                 else:
-                    found.append(_in_document(layers, mistake))
+                    found.append(in_document(layer_at_fault(layers, mistake.path), mistake))
     for key, trials in lacking.items():
         # What every trial lacks is missing in the base recipe.
         owners = [("recipe",)] if len(trials) == len(every) else [every[i].paths[0] for i in trials]
@@ -133,20 +134,14 @@ def _of_recipe(layers: list[Layer], *, as_run: bool = False) -> list[Mistake]:
     return found if as_run else [*found, *only_as_run(recipe)]
 
 
-def _in_document(layers: list[Layer], mistake: Mistake) -> Mistake:
-    """Lead a recipe's mistake to the layer that made it."""
-    start = layer_at_fault(layers, mistake.path).path
-    return Mistake(start, mistake.message) if start[0] == "grid" else mistake.within(start)
-
-
 def _of_quick(document: dict[Any, Any], every: list[Entry]) -> Iterator[Mistake]:
     """Check what ``--quick`` changes, on the first trial."""
     own = recipe_layers(document, 0 if every else None, "")
     layers = [*own, Layer(section(document, "quick", "recipe"), ("quick", "recipe"))]
     for mistake in _of_recipe(layers):
-        placed = _in_document(layers, mistake)
-        if placed.path[0] == "quick" and not mistake.missing:
-            yield placed
+        layer = layer_at_fault(layers, mistake.path)
+        if layer is layers[-1] and not mistake.missing:
+            yield in_document(layer, mistake)
     for key, base in {
         "embedded": {"name": "embedded"},
         "real": section(merge(own), "data"),
@@ -159,15 +154,9 @@ def _of_quick(document: dict[Any, Any], every: list[Entry]) -> Iterator[Mistake]
 
 def _of_named_keys(document: dict[Any, Any]) -> Iterator[Mistake]:
     """Find keys in ``assumed`` and ``taken`` that neither a recipe nor a study has."""
-    named: list[tuple[tuple[Key, ...], str]] = [
-        (("assumed", key), str(key)) for key in section(document, "assumed")
-    ]
-    for source in section(document, "sources"):
-        taken = section(document, "sources", source).get("taken")
-        for index, key in enumerate(taken if isinstance(taken, list) else ()):
-            named.append((("sources", source, "taken", index), str(key)))
-    for place, text in named:
-        keys = text.split(".")
+    assumed = ((place, place[-1]) for place, _ in find_all(document, "assumed", "*"))
+    for place, key in [*assumed, *find_all(document, "sources", "*", "taken", "*")]:
+        keys = str(key).split(".")
         if wrong := unknown_key(Study if keys[0] in Study.model_fields else Recipe, keys):
             shown = (*place[:-1], *keys[: wrong[0]]) if place[0] == "assumed" else place
             yield Mistake(place, wrong[1], shown)

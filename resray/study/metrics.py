@@ -39,17 +39,3 @@ EPOCH_METRICS = {
 
 METRICS = tuple({**TRIAL_METRICS, **EPOCH_METRICS})
 """`resray.report.metrics` works them out."""
-
-OF_DEVICE = (
-    "seconds_training",
-    "seconds_per_epoch",
-    "images_per_second",
-    "iterations_per_second",
-    "peak_memory_bytes",
-    "gpu_hours",
-)
-"""Say as much about the device as about the recipe: compared only between trials that had one same
-device to themselves."""
-
-COUNTED = ("parameters", "multiply_adds")
-"""Follow from the network alone, so that one seed says all and a reduced run says it too."""

@@ -1,7 +1,7 @@
 """What pydantic found wrong, said in our words: the value, the place, the valid choices."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -11,15 +11,9 @@ from pydantic_core import ErrorDetails
 from resray.errors import InputError, not_known
 from resray.study.source import Key
 from resray.study.strict import Mistake
-from resray.study.unions import bare, child_type, is_union, members
+from resray.study.unions import bare, child_type, members
 
 _LONGEST_VALUE = 60
-
-
-def dotted(path: Sequence[Key]) -> str:
-    """Return ``trials[2].recipe.optimizer.lr`` for the path of keys and indices."""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
-    return text.removeprefix(".")
 
 
 def mistakes_in(kind: Any, content: Any) -> list[Mistake]:
@@ -42,14 +36,18 @@ def validated(kind: Any, content: Any, told: Callable[[Mistake], str]) -> Any:
 def find_mistakes(kind: Any, error: ValidationError) -> list[Mistake]:
     """Translate the errors of validating ``kind``, one for each value at fault."""
     found: dict[tuple[Key, ...], Mistake] = {}
+    wishes: dict[tuple[Key, ...], list[str]] = {}
     for detail in error.errors(include_url=False):
         place = _located(kind, detail)
-        for mistake in _translate(detail, place):
+        if wish := _wish(detail, place.kind):
             # Each member of a union of plain values reports on its own: say once what all admit.
-            if mistake.path in found and detail["type"] != "value_error":
-                message = _describe_wrong(detail["input"], place.kind)
-                found[mistake.path] = Mistake(mistake.path, message)
-            found.setdefault(mistake.path, mistake)
+            every = wishes.setdefault(place.path, [])
+            every += [] if wish in every else [wish]
+            admitted = " or ".join(every).replace(" or be ", " or ")
+            found[place.path] = Mistake(place.path, f"{_short(detail['input'])} must {admitted}")
+        else:
+            for mistake in _translate(detail, place):
+                found.setdefault(mistake.path, mistake)
     return list(found.values())
 
 
@@ -95,8 +93,13 @@ def _translate(detail: ErrorDetails, place: _Place) -> Iterator[Mistake]:
             cause = detail["ctx"]["error"]
             for each in getattr(cause, "found", [Mistake((), str(cause))]):
                 yield each.within(path)
+        case "literal_error":
+            yield Mistake(path, not_known(detail["input"], map(str, get_args(place.kind))))
+        case "string_pattern_mismatch":
+            pattern = "is no name: letters, digits and any of _ . + - (no spaces)"
+            yield Mistake(path, f"{_short(detail['input'])} {pattern}")
         case _:
-            yield Mistake(path, _say(detail, place.kind))
+            yield Mistake(path, detail["msg"])
 
 
 def _unknown(place: _Place) -> Mistake:
@@ -108,38 +111,36 @@ def _unknown(place: _Place) -> Mistake:
     return Mistake(place.path, not_known(key, place.kind.model_fields), shown=tuple(owner))
 
 
-def _say(detail: ErrorDetails, kind: Any) -> str:
-    value, error = detail["input"], detail["type"]
-    choices = get_args(kind) if get_origin(kind) is Literal else ()
-    if choices:
-        return not_known(value, map(str, choices))
-    if error == "string_pattern_mismatch":
-        return f"{_short(value)} is no name: letters, digits and any of _ . + - (no spaces)"
-    if error == "string_type":
-        return f"{_short(value)} must be text; put it in quotes"
-    if re.search(r"_(type|parsing|from_float|attributes_type)$", error):
-        return _describe_wrong(value, kind)
-    wish = detail["msg"].replace("Input should be", "must be").replace("should have", "must have")
-    wish = wish.replace("greater than or equal to", "at least")
+_KINDS = {
+    "int": "a whole number",
+    "number": "a number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text; put it in quotes",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "a mapping of keys to values",
+    "model": "a mapping of keys to values",
+}
+"""What is due, by the first word of pydantic's errors."""
+
+
+def _wish(detail: ErrorDetails, kind: Any) -> str | None:
+    """Return what a value must be or have in pydantic's words, smoothed; None where it says else.
+
+    Of a choice the words are ours, unless it is only one of the things that the value may be.
+    """
+    error, _, rest = detail["type"].partition("_")
+    if rest in ("type", "parsing", "from_float", "attributes_type"):
+        error = "int" if error == "number" and kind is int else error
+        return f"be {_KINDS[error]}"
+    is_choice = get_origin(kind) is Literal
+    found = re.search(r"should (be|have) (.*)", "" if is_choice else detail["msg"])
+    if not found:
+        return None
+    wish = found[2].replace("greater than or equal to", "at least")
     wish = wish.replace("less than or equal to", "at most").replace(" after validation", "")
-    wish = re.sub(r"^(List|Tuple|Dictionary|String|Value) (?=must)", "", wish)
-    return f"{_short(value)} {wish[:1].lower()}{wish[1:]}"
-
-
-def _describe_wrong(value: Any, kind: Any) -> str:
-    return f"{_short(value)} must be {_describe(kind)}"
-
-
-def _describe(kind: Any) -> str:
-    kind = bare(kind)
-    if is_union(kind):
-        return " or ".join(dict.fromkeys(map(_describe, get_args(kind))))
-    if get_origin(kind) is Literal:
-        return " or ".join(map(repr, get_args(kind)))
-    simple = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    if kind in simple:
-        return simple[kind]
-    return "a list" if get_origin(kind) in (list, tuple) else "a mapping of keys to values"
+    return f"{found[1]} {wish}"
 
 
 def _short(value: Any) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 from resray.data.table import CIFAR
 from resray.errors import InputError
 from resray.study.data_spec import Data
-from resray.study.layers import Layer, flatten, layer_at_fault, leaves, merge, nested, section
-from resray.study.mistakes import dotted, validated
+from resray.study.layers import Layer, flatten, layer_at_fault, leaves, merge, nested
+from resray.study.mistakes import validated
 from resray.study.model_spec import Model
-from resray.study.source import parse
+from resray.study.source import parse, section
 from resray.study.spec import Study
 from resray.study.strict import Mistake
 
@@ -62,8 +62,7 @@ def mistake_message(layers: Sequence[Layer], mistake: Mistake) -> str:
     """Start a mistake with the option at fault, or with all of them where they clash together."""
     labels = [layer.label for layer in layers if layer.label]
     label = layer_at_fault(layers, mistake.path).label or ", ".join(labels)
-    shown = f"{dotted(mistake.prefix)}: " if mistake.prefix else ""
-    return f"{label}: {shown}{mistake.message}"
+    return f"{label}: {mistake.with_place}"
 
 
 def limit_layers(limit_train: int | None, limit_eval: int | None) -> list[Layer]:

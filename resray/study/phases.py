@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from resray.errors import not_known
 from resray.study.layers import deep_merge, flatten, nested
-from resray.study.mistakes import dotted, mistakes_in
+from resray.study.mistakes import mistakes_in
 from resray.study.strict import Mistake
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def mistakes_of_phases(recipe: "Recipe") -> Iterator[Mistake]:
         yield from mistakes_of_ranges(setting, table, recipe.epochs)
         for text, value in table.items():
             for mistake in mistakes_in(type(recipe), _changed(recipe, nested(setting, value))):
-                message = f"{dotted(mistake.prefix)}: {mistake.message}"
-                yield Mistake(("phases", setting, text), message)
+                yield Mistake(("phases", setting, text), mistake.with_place)
 
 
 def epoch_range(text: str) -> tuple[int, int]:

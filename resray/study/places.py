@@ -9,8 +9,8 @@ from typing import Any
 from resray.errors import InputError
 from resray.files import user_path
 from resray.models.table import runs_own_code
-from resray.study.layers import normalise, section
-from resray.study.source import Key
+from resray.study.layers import normalise
+from resray.study.source import Key, section
 from resray.study.strict import Mistake
 
 

@@ -1,13 +1,10 @@
-"""What is done with complete recipes: identify, rescale, compare, write for people."""
+"""What is done with complete recipes: identify, rescale, write for people."""
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
-from resray.study.layers import flatten
 from resray.study.optimizer_spec import Part, Sequential, WarmingUp
 from resray.study.phases import rescale_phases, rescaled_epoch
 from resray.study.recipe_spec import Recipe
@@ -72,29 +69,6 @@ def implementation(recipe: Recipe, own_code: str | None) -> str | None:
     return " ".join(filter(None, (changed, own_code))) or None
 
 
-def own_code_of(row: Mapping[str, Any]) -> str | None:
-    """Return the hash of one's own code with which a trials row says it was trained, if any."""
-    parts = (row.get("implementation") or "").split()
-    return next((part for part in parts if part != "2"), None)
-
-
-def is_of_code(row: Mapping[str, Any], own_code: str | None) -> bool:
-    """Whether a trials row counts as trained with the code of this hash.
-
-    What was completed before hashes were recorded does.
-    """
-    recorded = own_code_of(row)
-    return recorded == own_code or (recorded is None and row["status"] == "completed")
-
-
-def recorded_recipe(row: Mapping[str, Any]) -> Recipe | None:
-    """Return the recipe of a trials row; None if it is not one of this version."""
-    try:
-        return Recipe.stored(row["recipe"] or "")
-    except ValidationError:
-        return None
-
-
 def rescale(recipe: Recipe, epochs: int) -> Recipe:
     """Return the recipe over ``epochs`` epochs.
 
@@ -140,19 +114,6 @@ def _rescaled(part: AnyPart, factor: float) -> AnyPart:
     if milestones := getattr(part, "milestones", ()):
         changes["milestones"] = tuple(epoch * factor for epoch in milestones)
     return part.model_copy(update=changes)
-
-
-def differences(
-    recipes: Sequence[Recipe | Mapping[str, Any]],
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Split flattened recipes into what all share and, for each, what they do not."""
-    flats = [flatten(recipe) for recipe in recipes]
-    common = {
-        key: value
-        for key, value in (flats[0] if flats else {}).items()
-        if all(key in flat and flat[key] == value for flat in flats)
-    }
-    return common, [{key: flat[key] for key in flat if key not in common} for flat in flats]
 
 
 def written(value: Any) -> str:

@@ -130,23 +130,27 @@ def _changes(
     own: Recipe, run: Recipe, quick: Sequence[Path], by_hand: Sequence[Path]
 ) -> Iterator[str]:
     """Yield what differs at these paths and has no words of its own."""
-    before, after = own.model_dump(mode="json"), run.model_dump(mode="json")
-    stands_in = _stands_in(own, run)
+    before, after = (without_idle_limits(each).model_dump(mode="json") for each in (own, run))
+    stands_in, lost = _stands_in(own, run), own.phases.keys() - run.phases.keys()
     named = {("epochs",), ("model", "name"), *(("data", key) for key in named_of_data(own, run))}
     if stands_in:
         named.add(("data", "name"))
     different = [
         path
         for path in dict.fromkeys([*by_hand, *quick])
-        if path not in named and _differs(own, run, path)
+        if path not in named
+        and (_at(before, path) != _at(after, path) or _lie_in(path, [(each,) for each in lost]))
     ]
     for path in different:
-        typed = any(overlap(".".join(path), ".".join(each)) for each in by_hand)
-        if not typed and not (stands_in and path[0] == "data"):
+        if not _lie_in(path, by_hand) and not (stands_in and path[0] == "data"):
             yield f"{'.'.join(path)} {_at(after, path)} in place of {_at(before, path)}"
     for path in different:
         if path in by_hand:
             yield f"changed: {'.'.join(path)}={_at(after, path)}"
+
+
+def _lie_in(path: Path, others: Sequence[Path]) -> bool:
+    return any(overlap(".".join(path), ".".join(other)) for other in others)
 
 
 def _paths(layers: Sequence[Layer]) -> list[Path]:
@@ -159,21 +163,8 @@ def _stands_in(own: Recipe, run: Recipe) -> bool:
     return run.data.name == "embedded" != own.data.name
 
 
-def _differs(own: Recipe, run: Recipe, path: Path) -> bool:
-    before, after = (without_idle_limits(recipe).model_dump(mode="json") for recipe in (own, run))
-    lost = own.phases.keys() - run.phases.keys()
-    fixed = any(overlap(setting, ".".join(path)) for setting in lost)
-    return fixed or _value(before, path) != _value(after, path)
-
-
-def _at(recipe: dict[str, Any], path: Path) -> str:
-    """Return a recipe's value as YAML would have it on a command line."""
-    value = _value(recipe, path)
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _value(recipe: Any, path: Path) -> Any:
-    """Return what stands at a path; None where nothing does."""
+def _at(recipe: Any, path: Path) -> str:
+    """Return what stands at a path as YAML would have it on a command line; null for nothing."""
     for key in path:
         recipe = recipe.get(key) if isinstance(recipe, dict) else None
-    return recipe
+    return recipe if isinstance(recipe, str) else json.dumps(recipe)

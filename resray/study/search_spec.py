@@ -5,11 +5,10 @@ each is searched on its own, and all of their points compete.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from resray.study.strict import NUMBER, Count, Finite, Mistake, Name, Seed, Size, Strict
 
@@ -28,9 +27,6 @@ RANGES = ("uniform", "loguniform", "int")
 FORMS = ("grid", "choice", *RANGES)
 """How an axis says its values; exactly one of them."""
 
-# YAML 1.1 reads 1e-3, without a point, as text.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
-
 
 def as_alternatives(value: Any) -> Any:
     """Let a single form stand for a list of one.
@@ -44,21 +40,14 @@ def as_alternatives(value: Any) -> Any:
     return alternatives
 
 
-def as_numbers(value: Any) -> Any:
-    """Read ``1e-3`` as a number wherever it stands among values."""
-    if isinstance(value, list | tuple):
-        return [as_numbers(item) for item in value]
-    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+def _kind_of_values(value: Any) -> str:
+    return "named" if isinstance(value, Mapping) else "listed"
 
 
-def numbers_in(conditions: Any) -> Any:
-    """Read ``1e-3`` as a number in the values that a ``when`` names."""
-    if not isinstance(conditions, Mapping):
-        return conditions
-    return {name: as_numbers(value) for name, value in conditions.items()}
-
-
-Values = Annotated[list[Any] | dict[Any, Any], BeforeValidator(as_numbers)]
+Values = Annotated[
+    Annotated[list[Any], Tag("listed")] | Annotated[dict[str, dict[str, Any]], Tag("named")],
+    Discriminator(_kind_of_values),
+]
 
 
 class Axis(Strict):
@@ -70,7 +59,7 @@ class Axis(Strict):
     mapping needs such a name: a point says it in a word.
     """
 
-    when: Annotated[dict[str, Any], BeforeValidator(numbers_in)] = {}
+    when: dict[str, Any] = {}
     """Applies only where these axes, written before this one, have this value, or one of a list."""
     grid: Values | None = None
     """Every one of these, in combination with every other grid."""
@@ -98,20 +87,9 @@ class Axis(Strict):
         for index, value in enumerate(self.options):
             if value in self.options[:index]:
                 yield Mistake((self.form, index), f"{value!r} stands there twice")
-        yield from self._without_names()
-
-    def _without_names(self) -> Iterator[Mistake]:
-        for index, value in enumerate(self.options):
             if isinstance(value, dict):
                 message = "a mapping needs a name: {NAME: {changes of the recipe}, ...}"
                 yield Mistake((self.form, index), message)
-        for name, changes in self.named.items():
-            if not isinstance(name, str):
-                message = f"{name!r} must be text; put it in quotes"
-                yield Mistake((self.form, str(name)), message)
-            if not isinstance(changes, dict):
-                message = f"{changes!r} must be a mapping, the recipe's changes"
-                yield Mistake((self.form, name), message)
 
     @property
     def forms(self) -> list[str]:

@@ -1,7 +1,7 @@
 """Reading a YAML file so that every value's line stays known."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,44 +63,109 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}: not a text file in UTF-8") from error
 
 
+class _Loader(yaml.SafeLoader):
+    """Composes plain data only, as YAML 1.2 has it: 010 is ten, 1e-3 a number, 1:30 and dates are
+    text, but yes and no are still true and false. Knows the size of each node, so that aliases do
+    not blow up."""
+
+    def __init__(self, text: str) -> None:
+        self.sizes: dict[yaml.Node, int] = {}
+        """Of each node, once, its keys and values with every alias written out."""
+        super().__init__(text)
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        is_alias = self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        if is_alias and node not in self.sizes:
+            raise RecursionError("an anchor holds itself")
+        if node is not None and not is_alias:
+            self.sizes[node] = 1 + sum(self.sizes[child] for child in _children(node))
+        return node
+
+
+def _whole_number(_: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    return int(node.value, 0 if re.match("0[xo]", node.value) else 10)
+
+
+_INT, _FLOAT, _DATE = (f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp"))
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_INT, _FLOAT, _DATE)]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_NUMBERS = {
+    _INT: r"[-+]?\d+|0x[\da-fA-F]+|0o[0-7]+",
+    _FLOAT: r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+}
+for _tag, _pattern in _NUMBERS.items():
+    _Loader.add_implicit_resolver(_tag, re.compile(f"^({_pattern})$"), list("-+.0123456789"))
+_Loader.add_constructor(_INT, _whole_number)
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes what `parse` reads as the same: text that looks like a number is quoted."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
 def parse(text: str, place: str) -> Source:
     """Parse YAML safely: plain data only, of a bounded size, and nothing that is read as another.
 
     ``place`` is a file, or the option that the text was typed with. Raises `InputError`, one line
     for each mistake, with the place and the line.
     """
-    loader = _loader(text, place)
     try:
+        loader = _Loader(text)
         root = loader.get_single_node()
         if root is None:
             raise InputError(f"{place}: there is nothing in it")
-        if mistakes := list(_mistakes(_nodes(root, place), loader)):
-            lines = (f"{_at(place, node.start_mark.line + 1)}: {text}" for node, text in mistakes)
-            raise InputError("\n".join(lines))
+        if loader.sizes[root] > MOST_VALUES:
+            raise InputError(
+                f"{place}: with its aliases written out it has {loader.sizes[root]:,} keys and "
+                f"values; at most {MOST_VALUES:,} are read"
+            )
+        if mistakes := sorted(each for node in loader.sizes for each in _mistakes(node)):
+            raise InputError("\n".join(f"{_at(place, line)}: {text}" for line, text in mistakes))
         # Composing first and constructing from the same nodes resolves merge keys in the nodes too.
         return Source(place, loader.construct_document(root), root)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        message = f"the character {error.character!r} is not allowed in YAML"
+        raise InputError(f"{_at(place, line)}: {message}") from error
     except yaml.MarkedYAMLError as error:
         raise InputError(_syntax_message(error, place)) from error
     except RecursionError as error:
         raise InputError(f"{place}: nested too deeply, or an anchor holds itself") from error
     except ValueError as error:
         raise InputError(f"{place}: a value cannot be read: {error}") from error
-    finally:
-        loader.dispose()
+
+
+def section(document: Any, *path: Key) -> dict[str, Any]:
+    """Return the mapping at a path of a file's content; empty where there is none."""
+    for key in path:
+        try:
+            document = document[key]
+        except (KeyError, IndexError, TypeError):
+            return {}
+    return document if isinstance(document, dict) else {}
+
+
+def find_all(content: Any, *pattern: Key) -> Iterator[tuple[tuple[Key, ...], Any]]:
+    """Yield what stands at each path of a file's content that is like the pattern, with the path.
+
+    In a pattern ``*`` is any key or index.
+    """
+    if not pattern:
+        yield (), content
+        return
+    listed = enumerate(content) if isinstance(content, list | tuple) else ()
+    for key, inner in content.items() if isinstance(content, dict) else listed:
+        if pattern[0] in ("*", key):
+            yield from (((key, *path), value) for path, value in find_all(inner, *pattern[1:]))
 
 
 def _at(place: str, line: int) -> str:
     """Return a place with a line, which the value of an option has not."""
     return place if place.startswith("--") else f"{place}:{line}"
-
-
-def _loader(text: str, place: str) -> yaml.SafeLoader:
-    try:
-        return yaml.SafeLoader(text)
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        message = f"the character {error.character!r} is not allowed in YAML"
-        raise InputError(f"{_at(place, line)}: {message}") from error
 
 
 def _syntax_message(error: yaml.MarkedYAMLError, place: str) -> str:
@@ -110,64 +175,17 @@ def _syntax_message(error: yaml.MarkedYAMLError, place: str) -> str:
     return f"{where}: not valid YAML: {said}"
 
 
-def _mistakes(nodes: Iterable[yaml.Node], loader: yaml.SafeLoader) -> Iterator[tuple[Any, str]]:
-    for node in nodes:
-        if isinstance(node, yaml.MappingNode):
-            yield from _duplicates(node)
-        elif isinstance(node, yaml.ScalarNode):
-            if re.search("[\ud800-\udfff]", node.value):
-                yield node, f"{node.value!r} holds half a character (a lone surrogate)"
-            if node.style is None and _misread(node):
-                read = loader.construct_object(node)
-                yield (
-                    node,
-                    f"YAML reads {node.value} as {read:g}: it takes a 0 at the start for octal and "
-                    "a : for sixtieths; write the number without it, or text in quotes",
-                )
-
-
-def _misread(node: yaml.ScalarNode) -> bool:
-    """Whether a plain value is a number of YAML 1.1 that nobody else reads so."""
-    kind = node.tag.rpartition(":")[2]
-    octal = kind == "int" and re.fullmatch(r"[-+]?0[0-7_]*[1-7][0-7_]*", node.value)
-    return bool(octal) or (kind in ("int", "float") and ":" in node.value)
-
-
-def _duplicates(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, str]]:
+def _mistakes(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    """Yield keys that stand twice and halves of characters, each with its line."""
+    if isinstance(node, yaml.ScalarNode) and re.search("[\ud800-\udfff]", node.value):
+        line = node.start_mark.line + 1
+        yield line, f"{node.value!r} holds half a character (a lone surrogate)"
     first: dict[str, int] = {}
-    for key, _ in node.value:
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
         name, line = str(key.value), key.start_mark.line + 1
         if name in first:
-            yield key, f"{key.value!r} stands twice, first in line {first[name]}"
+            yield line, f"{key.value!r} stands twice, first in line {first[name]}"
         first.setdefault(name, line)
-
-
-def _nodes(root: yaml.Node, place: str) -> list[yaml.Node]:
-    """Return every node once, in the file's order, however often an alias repeats it.
-
-    Raises InputError where the aliases, written out, would be too much to hold.
-    """
-    sizes: dict[yaml.Node, int] = {}
-    _measure(root, sizes, inside=set())
-    if sizes[root] > MOST_VALUES:
-        raise InputError(
-            f"{place}: with its aliases written out it has {sizes[root]:,} keys and values; at "
-            f"most {MOST_VALUES:,} are read"
-        )
-    return list(sizes)
-
-
-def _measure(node: yaml.Node, sizes: dict[yaml.Node, int], inside: set[yaml.Node]) -> None:
-    if node in inside:
-        raise RecursionError
-    if node in sizes:
-        return
-    sizes[node] = 1
-    inside.add(node)
-    for child in _children(node):
-        _measure(child, sizes, inside)
-        sizes[node] += sizes[child]
-    inside.remove(node)
 
 
 def _children(node: yaml.Node) -> list[yaml.Node]:

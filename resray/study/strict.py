@@ -1,6 +1,6 @@
 """What study files are made of: bounded numbers, and models that refuse what they do not know."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, Self
@@ -38,6 +38,12 @@ ChannelValues = tuple[Finite, Finite, Finite]
 ChannelScales = tuple[Positive, Positive, Positive]
 
 
+def dotted(path: Sequence[str | int]) -> str:
+    """Return ``trials[2].recipe.optimizer.lr`` for the path of keys and indices."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return text.removeprefix(".")
+
+
 @dataclass(frozen=True)
 class Mistake:
     """One thing that is wrong in a document."""
@@ -53,6 +59,11 @@ class Mistake:
     def prefix(self) -> tuple[str | int, ...]:
         """What the message starts with."""
         return self.path if self.shown is None else self.shown
+
+    @property
+    def with_place(self) -> str:
+        """The message after what it starts with."""
+        return f"{dotted(self.prefix)}: {self.message}" if self.prefix else self.message
 
     def within(self, start: tuple[str | int, ...]) -> "Mistake":
         """Return it as one of a document in which what it is about stands at ``start``."""

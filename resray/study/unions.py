@@ -63,12 +63,11 @@ def of_this_version(recipe: Any) -> Any:
 def in_use(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return a flattened recipe (`resray.study.layers.flatten`) without the options that its
     network, optimizer, schedule ... do not have, and without those of mixing that is off."""
-    members = {part: _member(part, recipe.get(f"{part}.name")) for part in UNIONS}
     unused = _of_mixing_off(recipe) | {"schedule.until"}
+    members = {part: _member(part, recipe.get(f"{part}.name")) for part in UNIONS}
     for key in recipe:
         part, *rest = key.split(".")
-        member = members.get(part)
-        if rest and member and rest[0] not in member.model_fields:
+        if rest and (member := members.get(part)) and rest[0] not in member.model_fields:
             unused.add(key)
     return {key: value for key, value in recipe.items() if key not in unused}
 
@@ -107,16 +106,14 @@ def is_union(kind: Any) -> bool:
     return get_origin(kind) in (Union, types.UnionType)
 
 
-def members(kind: Any) -> Iterator[tuple[str, type[BaseModel]]]:
-    """Yield the members of a union of models by the tags that tell them apart."""
+def members(kind: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the members of a union by the tags that tell them apart, which plain values lack."""
     kind = bare(kind)
     for option in get_args(kind) if is_union(kind) else ():
-        model = bare(option)
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            marks = getattr(option, "__metadata__", ())
-            tags = [mark.tag for mark in marks if isinstance(mark, Tag)]
-            for tag in tags or get_args(model.model_fields["name"].annotation):
-                yield tag, model
+        tags = [mark.tag for mark in getattr(option, "__metadata__", ()) if isinstance(mark, Tag)]
+        name = getattr(bare(option), "model_fields", {}).get("name")
+        for tag in tags or (get_args(name.annotation) if name else ()):
+            yield tag, bare(option)
 
 
 def keys_of(kind: Any) -> dict[str, Any]:
@@ -136,11 +133,8 @@ def child_type(kind: Any, key: Key) -> Any:
     kind, arguments = bare(kind), get_args(bare(kind))
     if get_origin(kind) is dict:
         return bare(arguments[1])
-    if get_origin(kind) is list or (get_origin(kind) is tuple and arguments[-1] is Ellipsis):
-        return bare(arguments[0])
-    if get_origin(kind) is tuple and isinstance(key, int) and key < len(arguments):
-        return bare(arguments[key])
-    return None
+    # Ends of a range, betas, channels: all of a tuple are of one type.
+    return bare(arguments[0]) if get_origin(kind) in (list, tuple) else None
 
 
 def unknown_key(

@@ -5,16 +5,17 @@ single values. Parts that are not what they should be are passed over: validatio
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from resray.errors import not_known
 from resray.models.table import MODELS, is_known
 from resray.study.claims import Statement, check_statement
 from resray.study.entries import AS_RUN, entries, trial_names
-from resray.study.layers import merge, recipe_layers, section
+from resray.study.layers import merge, recipe_layers
 from resray.study.model_spec import MODEL_FORMS
-from resray.study.source import Key
-from resray.study.strict import Mistake
+from resray.study.source import Key, find_all, section
+from resray.study.strict import Mistake, as_list
 
 Document = Mapping[str, Any]
 
@@ -37,14 +38,18 @@ def _names_twice(document: Document) -> Iterator[Mistake]:
     if not every and not any(document.get(key) for key in ("trials", "ablate", "grid")):
         message = "a study needs trials: `trials`, `ablate` or `grid`"
         yield Mistake(("trials",), message)
-    for index, name in _repeated([entry.name for entry in every]):
-        yield Mistake(every[index].place, f"{name!r} stands there twice")
-    for index, name in _repeated([claim.get("id") for claim in _mappings(document, "claims")]):
-        yield Mistake(("claims", index, "id"), f"{name!r} stands there twice")
-    if isinstance(seeds := document.get("seeds"), list) and list(_repeated(seeds)):
-        yield Mistake(("seeds",), f"{seeds} holds a seed twice")
-    for _, name in _repeated(_variant_names(document)):
-        yield Mistake(("variants", str(name)), f"{name!r} names two variants")
+    # The default variant, and as-run, are named elsewhere.
+    variants = [(("variants", name), name) for name in _variant_names(document)]
+    for named, what in (
+        ([(entry.place, entry.name) for entry in every], "stands there twice"),
+        (list(find_all(document, "claims", "*", "id")), "stands there twice"),
+        (list(find_all(document, "seeds", "*")), "stands there twice"),
+        (variants, "names two variants"),
+    ):
+        names = [name for _, name in named]
+        for index, (place, name) in enumerate(named):
+            if name not in (None, "") and name in names[:index]:
+                yield Mistake(place, f"{name!r} {what}")
 
 
 def _as_run_names(document: Document) -> Iterator[Mistake]:
@@ -59,16 +64,15 @@ def _unknown_names(document: Document) -> Iterator[Mistake]:
     trials, variants = trial_names(document), _variant_names(document)
     # Where a name is missing, nothing is unknown.
     trials = trials if all(trials) else []
-    sources = list(section(document, "sources"))
+    choices = {
+        "trial": trials, "variant": variants, "source": list(section(document, "sources"))
+    }  # fmt: skip
     named: list[tuple[tuple[Key, ...], Any, list[str]]] = [
-        (("variants", variant, "trials", trial), trial, trials)
-        for variant, content in section(document, "variants").items()
-        for trial in section(content, "trials")
+        (path, path[-1], trials) for path, _ in find_all(document, "variants", "*", "trials", "*")
     ]
-    choices = {"trial": trials, "variant": variants, "source": sources}
-    for key in ("published", "trials", "as_run"):
-        for index, entry in enumerate(_mappings(document, key)):
-            named += [((key, index, of), entry.get(of), choices[of]) for of in choices]
+    for key, known in choices.items():
+        for part in ("published", "trials", "as_run"):
+            named += [(path, name, known) for path, name in find_all(document, part, "*", key)]
     for path, statement in _statements(document):
         named += [(path, value.trial, trials) for value in statement.values]
         named += [(path, value.variant, variants) for value in statement.values]
@@ -91,8 +95,8 @@ def _unreached_epochs(document: Document) -> Iterator[Mistake]:
         if entry.in_variant(variant)
     }
     named: list[tuple[tuple[Key, ...], Any, Any]] = [
-        (("published", index, "epoch"), figure.get("epoch"), figure.get("epochs"))
-        for index, figure in enumerate(_mappings(document, "published"))
+        (path, epoch, section(document, *path[:-1]).get("epochs"))
+        for path, epoch in find_all(document, "published", "*", "epoch")
     ]
     for path, statement in _statements(document):
         for value in statement.values:
@@ -102,9 +106,8 @@ def _unreached_epochs(document: Document) -> Iterator[Mistake]:
                 if trial == value.trial and value.variant in (None, variant)
             ]
             named.append((path, value.epoch, _longest(of_trial)))
-    kept = section(document, "checkpoints").get("at")
-    for index, epoch in enumerate(kept if isinstance(kept, list) else ()):
-        named.append((("checkpoints", "at", index), epoch, _longest(lengths.values())))
+    for path, epoch in find_all(document, "checkpoints", "at", "*"):
+        named.append((path, epoch, _longest(lengths.values())))
     for path, epoch, epochs in named:
         if isinstance(epoch, int) and isinstance(epochs, int) and epoch > epochs:
             yield Mistake(path, f"epoch {epoch} is beyond the last one, {epochs}")
@@ -116,26 +119,9 @@ def _longest(lengths: Iterable[Any]) -> int | None:
     return max(known, default=None) if all(isinstance(each, int) for each in known) else None
 
 
-def _repeated(values: list[Any]) -> Iterator[tuple[int, Any]]:
-    """Yield each value, with its place, that stands before it too."""
-    for index, value in enumerate(values):
-        if value not in (None, "") and value in values[:index]:
-            yield index, value
-
-
-def _mappings(document: Document, key: str) -> list[Mapping[str, Any]]:
-    """Return the items of a list, an empty mapping in place of what is none."""
-    items = document.get(key)
-    items = items if isinstance(items, list) else []
-    return [item if isinstance(item, Mapping) else {} for item in items]
-
-
 def _statements(document: Document) -> Iterator[tuple[tuple[Key, ...], Statement]]:
     """Yield the claims' comparisons that can be read, each with its place."""
-    for index, claim in enumerate(_mappings(document, "claims")):
-        check = claim.get("check")
-        for place, text in enumerate(check if isinstance(check, list) else [check]):
-            try:
-                yield ("claims", index, "check", place), check_statement(str(text))
-            except ValueError:
-                continue
+    for path, check in find_all(document, "claims", "*", "check"):
+        for index, text in enumerate(as_list(check)):
+            with suppress(ValueError):
+                yield (*path, index), check_statement(str(text))
