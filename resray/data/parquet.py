@@ -139,13 +139,17 @@ def read_file(path: Path, *, labelled: bool = True) -> Shard:
         label = _column(schema, LABEL_COLUMNS, path, needed=labelled)
         identity = _column(schema, ID_COLUMNS, path, needed=False)
         kind = schema.field(image).type
-        if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
-            raise DataError(f"{path}: images must be structs with 'bytes', not {kind}")
-        columns = [f"{image}.bytes", *filter(None, (label, identity))]
+        plain = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+        if not plain and (not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0):
+            message = f"images must be bytes, or structs with 'bytes', not {kind}"
+            raise DataError(f"{path}: {message}")
+        column = str(image) if plain else f"{image}.bytes"
+        columns = [column, *filter(None, (label, identity))]
         rows = _require_images(source, columns, path)
         table = pa.Table.from_batches(source.iter_batches(rows, columns=columns))
+        encoded = table[image] if plain else pc.struct_field(table[image], "bytes")
         return Shard(
-            images=Rows(path, pc.struct_field(table[image], "bytes").cast(pa.large_binary())),
+            images=Rows(path, encoded.cast(pa.large_binary())),
             labels=None if label is None else _labels(table[label], f"{path}: column {label!r}"),
             ids=None if identity is None else table[identity].to_pylist(),
             class_names=_names(schema.metadata or {}),

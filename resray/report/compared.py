@@ -8,11 +8,11 @@ from fnmatch import fnmatchcase
 from resray.errors import InputError, unknown
 from resray.report.aggregate import Group, Results
 from resray.report.alike import incomparable
-from resray.report.metrics import COUNTED, OF_DEVICE, uneven_epochs, value_of, values_of
+from resray.report.metrics import OF_DEVICE, uneven_epochs, value_of, values_of
 from resray.report.pairs import Matching, Pair, match
 from resray.report.significance import SAME, Difference, Values, differences, uncorrected
 from resray.report.statistics import Summary, summarise
-from resray.study.metrics import TRIAL_METRICS
+from resray.study.metrics import COUNTED, TRIAL_METRICS
 
 LOSS = "train_loss"
 METRICS = {

@@ -10,7 +10,7 @@ from resray.report.aggregate import Group, Results, Row, members_of
 from resray.report.reductions import changes_network
 from resray.report.statistics import Summary, summarise
 from resray.report.text import duration, listed, plural
-from resray.study.metrics import EPOCH_METRICS
+from resray.study.metrics import COUNTED, EPOCH_METRICS
 
 OF_DEVICE = (
     "seconds_training",
@@ -23,8 +23,6 @@ OF_DEVICE = (
 """Say as much about the device as about the recipe: compared only between trials that had one same
 device to themselves."""
 
-COUNTED = ("parameters", "multiply_adds")
-"""Follow from the network alone, so that one seed says all and a reduced run says it too."""
 UNEVEN = 1.5
 """By this factor epochs of one training differ only if something else kept the machine busy."""
 FEW_IMAGES = 1000

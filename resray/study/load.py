@@ -96,13 +96,14 @@ def _mistakes(content: dict[Any, Any]) -> list[Mistake]:
 
 
 def _report(source: Source, mistakes: list[Mistake]) -> str:
-    lines: dict[str, int] = {}
+    lines: dict[tuple[Any, ...], str] = {}
     for mistake in mistakes:
         line, _ = source.find(mistake.path)
         shown = replace(mistake, shown=source.find(mistake.prefix)[1])
-        # The same mistake of the base recipe comes up in each of its trials.
-        lines[f"{source.place}:{line}: {shown.with_place}"] = line
-    return "\n".join(sorted(lines, key=lambda text: lines[text]))
+        # The same mistake of the base recipe, or of an anchor, comes up in each of its trials.
+        key = (line, mistake.path[-1:], mistake.message)
+        lines.setdefault(key, f"{source.place}:{line}: {shown.with_place}")
+    return "\n".join(lines[key] for key in sorted(lines, key=lambda key: key[0]))
 
 
 def _of_recipes(document: dict[Any, Any], every: list[Entry]) -> list[Mistake]:

@@ -39,3 +39,6 @@ EPOCH_METRICS = {
 
 METRICS = tuple({**TRIAL_METRICS, **EPOCH_METRICS})
 """`resray.report.metrics` works them out."""
+
+COUNTED = ("parameters", "multiply_adds")
+"""Follow from the network alone, so that one seed says all and a reduced run says it too."""

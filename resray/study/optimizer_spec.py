@@ -123,6 +123,12 @@ class StepDecay(WarmingUp):
     """Epochs."""
     gamma: Positive = 0.1
 
+    def mistakes(self) -> Iterator[Mistake]:
+        for index, epoch in enumerate(self.milestones):
+            if epoch <= self.warmup_epochs:
+                message = f"{epoch:g} must be above warmup_epochs ({self.warmup_epochs:g})"
+                yield Mistake(("milestones", index), message)
+
 
 class CosineRestarts(WarmingUp):
     """Half a cosine again and again: Loshchilov & Hutter, "SGDR" (2016)."""

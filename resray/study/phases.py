@@ -124,7 +124,7 @@ def boundaries(phases: Mapping[str, Mapping[str, Any]]) -> list[int]:
 
 
 def mistakes_of_ranges(setting: str, table: Mapping[str, Any], epochs: int) -> Iterator[Mistake]:
-    """Yield the first that keeps a setting's ranges from covering ``epochs`` epochs, each of them once."""
+    """Yield the first that keeps a setting's ranges from covering ``epochs`` epochs, each once."""
     place = ("phases", setting)
     if not table:
         yield Mistake(place, "has no phase; write ranges of epochs such as 1-40")

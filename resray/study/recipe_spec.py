@@ -98,7 +98,8 @@ class Recipe(Strict):
         return cls.model_validate(of_this_version(content))
 
     def mistakes(self) -> Iterator[Mistake]:
-        yield from self._mistakes_of_schedule()
+        of_schedule = list(self._mistakes_of_schedule())
+        yield from of_schedule
         if self.loader.name == "per-image":
             able = {"flip", "crop_padding", "crop_probability"}
             for key in self.augmentation.model_dump(exclude_defaults=True).keys() - able:
@@ -109,12 +110,15 @@ class Recipe(Strict):
         if self.selection == "validation" and self.data.validation_images == 0:
             for key in (key for key, needs in watched.items() if needs):
                 yield Mistake((key,), "needs a validation split; data.validation_images is 0")
-        yield from mistakes_of_phases(self)
+        # Each phase's recipe has the schedule's mistakes too.
+        yield from [] if of_schedule else mistakes_of_phases(self)
 
     def _mistakes_of_schedule(self) -> Iterator[Mistake]:
         """Yield the epochs that the training, or a part of its schedule, does not reach."""
         below = f"must be below epochs ({self.epochs})"
         if not isinstance(self.schedule, Sequential):
+            if getattr(self.schedule, "until", None) is not None:
+                yield Mistake(("schedule", "until"), "only a part of a sequence has it")
             yield from _warms_too_long(self.schedule, ("schedule",), self.epochs, below)
             for index, epoch in enumerate(getattr(self.schedule, "milestones", ())):
                 if epoch >= self.epochs:

@@ -17,6 +17,7 @@ from resray.study.entries import point_name, trial_names
 from resray.study.layers import Layer, in_document, layer_at_fault, merge
 from resray.study.mistakes import mistakes_in
 from resray.study.recipe_spec import Recipe
+from resray.study.recipes import only_as_run
 from resray.study.search_spec import MOST_POINTS, RANGES, TRIAL_AXIS, Axis, Space
 from resray.study.source import Key, section
 from resray.study.strict import Mistake
@@ -125,14 +126,15 @@ def _of_point(layers: list[Layer], name: str, point: str) -> Iterator[Mistake]:
     # The trial's recipe, or the base's, is reported as such.
     known = [mistake for mistake in mistakes_in(Recipe, merge(start)) if not mistake.missing]
     recipe = merge(layers)
-    mistakes = mistakes_in(Recipe, recipe)
+    mistakes = [*mistakes_in(Recipe, recipe), *only_as_run(recipe)]
     if not mistakes and section(recipe, "data").get("validation_images") == 0:
         place = ("data", "validation_images")
         mistakes = [Mistake(place, "0 leaves a search nothing to select by")]
     for mistake in mistakes:
         if mistake not in known:
             layer = layer_at_fault(layers, mistake.path)
-            alone = mistake in mistakes_in(Recipe, merge([*start, layer]))
+            changed = merge([*start, layer])
+            alone = mistake in [*mistakes_in(Recipe, changed), *only_as_run(changed)]
             where = "" if alone else f" (at the point {point})"
             placed = replace(mistake, message=mistake.message + where)
             if layer.path[0] == "search" and mistake.path[0] in layer.changes:

@@ -13,6 +13,7 @@ from resray.models.table import MODELS, is_known
 from resray.study.claims import Statement, check_statement
 from resray.study.entries import AS_RUN, entries, trial_names
 from resray.study.layers import merge, recipe_layers
+from resray.study.metrics import COUNTED
 from resray.study.model_spec import MODEL_FORMS
 from resray.study.source import Key, find_all, section
 from resray.study.strict import Mistake, as_list
@@ -25,6 +26,7 @@ def mistakes_of_the_whole(document: Document) -> Iterator[Mistake]:
     yield from _names_twice(document)
     yield from _as_run_names(document)
     yield from _unknown_names(document)
+    yield from _mixed_kinds(document)
     yield from _unreached_epochs(document)
 
 
@@ -35,11 +37,13 @@ def _variant_names(document: Document) -> list[str]:
 
 def _names_twice(document: Document) -> Iterator[Mistake]:
     every = entries(document)
-    if not every and not any(document.get(key) for key in ("trials", "ablate", "grid")):
+    has_trials = any(document.get(key) for key in ("trials", "ablate", "grid"))
+    if not has_trials and all(entry.as_run for entry in every):
         message = "a study needs trials: `trials`, `ablate` or `grid`"
         yield Mistake(("trials",), message)
     # The default variant, and as-run, are named elsewhere.
-    variants = [(("variants", name), name) for name in _variant_names(document)]
+    default, *others = _variant_names(document)
+    variants = [(("default_variant",), default), *((("variants", name), name) for name in others)]
     for named, what in (
         ([(entry.place, entry.name) for entry in every], "stands there twice"),
         (list(find_all(document, "claims", "*", "id")), "stands there twice"),
@@ -62,13 +66,14 @@ def _as_run_names(document: Document) -> Iterator[Mistake]:
 def _unknown_names(document: Document) -> Iterator[Mistake]:
     """Yield trials, variants, sources and models that are named in vain."""
     trials, variants = trial_names(document), _variant_names(document)
+    stated = trial_names(document, as_run=False)
     # Where a name is missing, nothing is unknown.
-    trials = trials if all(trials) else []
+    trials, stated = (names if all(trials) else [] for names in (trials, stated))
     choices = {
         "trial": trials, "variant": variants, "source": list(section(document, "sources"))
     }  # fmt: skip
     named: list[tuple[tuple[Key, ...], Any, list[str]]] = [
-        (path, path[-1], trials) for path, _ in find_all(document, "variants", "*", "trials", "*")
+        (path, path[-1], stated) for path, _ in find_all(document, "variants", "*", "trials", "*")
     ]
     for key, known in choices.items():
         for part in ("published", "trials", "as_run"):
@@ -84,6 +89,26 @@ def _unknown_names(document: Document) -> Iterator[Mistake]:
             if isinstance(name, str) and not is_known(name):
                 message = not_known(name, [*MODELS, *MODEL_FORMS])
                 yield Mistake(("quick", "stand_ins", model), message)
+
+
+def _mixed_kinds(document: Document) -> Iterator[Mistake]:
+    """Yield what holds trials as run against stated ones, or one against the other's variant."""
+
+    def runs(trial: Any) -> bool:
+        return str(trial).endswith(f"-{AS_RUN}")
+
+    for path, variant in find_all(document, "published", "*", "variant"):
+        trial = section(document, *path[:-1]).get("trial")
+        if variant is not None and runs(trial) != (variant == AS_RUN):
+            yield Mistake(path, f"{trial} is no trial of the variant {variant}")
+    for path, statement in _statements(document):
+        kinds = {runs(value.trial) for value in statement.values if value.metric not in COUNTED}
+        if len(kinds) > 1:
+            message = "compares trials as run with stated ones, which are not selected alike"
+            yield Mistake(path, message)
+        for value in statement.values:
+            if value.variant and runs(value.trial) != (value.variant == AS_RUN):
+                yield Mistake(path, f"{value}: no trial of that variant")
 
 
 def _unreached_epochs(document: Document) -> Iterator[Mistake]:
