@@ -214,7 +214,9 @@ def test_page_has_the_section_only_where_there_is_an_ablation(tmp_path: Path) ->
 
 def test_a_change_of_optimizer_may_change_all_of_its_settings(tmp_path: Path) -> None:
     planned = expand(load_study("resnet10-speed"), Options(ablate=("chain",)))
-    assert len({getattr(one.recipe.optimizer, "momentum", None) for one in planned}) > 1, "SGD's 0 is left behind"
+    assert len({getattr(one.recipe.optimizer, "momentum", None) for one in planned}) > 1, (
+        "SGD's 0 is left behind"
+    )
     rows = [
         trial(one.name, 0, 2, trial_id=one.name, recipe=one.recipe.model_dump_json())
         for one in planned
