@@ -185,10 +185,10 @@ def test_lines_without_a_terminal(tmp_path: Path) -> None:
         made.hear("a", finished(status="failed", reason="diverged", error_message="[nan]"))
     assert made.file.getvalue().splitlines() == [
         "a (seed 0): started on Some CPU (2 threads)",
-        "a (seed 0): epoch 1/2, train loss 1.234, validation –; best validation – (epoch 1), "
-        "its test 60.25 %, 100 images/s, left 10 s, in all 10 s",
-        "a (seed 0): epoch 2/2, train loss 1.234, validation –; best validation – (epoch 2), "
-        "its test 58.00 %, 67 images/s, left 0 s, in all 0 s",
+        "a (seed 0): epoch 1/2, train loss 1.234, validation –; last epoch's test 60.25 % "
+        "(epoch 1), 100 images/s, left 10 s, in all 10 s",
+        "a (seed 0): epoch 2/2, train loss 1.234, validation –; last epoch's test 58.00 % "
+        "(epoch 2), 67 images/s, left 0 s, in all 0 s",
         "a (seed 0): its process died; it starts again from its last checkpoint",
         "a (seed 0): goes on after epoch 1 on Some CPU (2 threads)",
         "a (seed 0): failed ([nan])",

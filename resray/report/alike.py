@@ -9,7 +9,7 @@ from resray.report.reductions import follows_length, is_length, is_stand_in, set
 from resray.report.text import listed
 from resray.study.unions import in_use
 
-OTHER_SELECTION = "not comparable: one is selected on test"
+OTHER_SELECTION = "not comparable: one is as run, selected on test or at its last epoch"
 
 
 @dataclass(frozen=True)
