@@ -45,7 +45,7 @@ def no_answer(results: Results) -> str:
     if not any(group.finished for group in results.groups):
         return f"No answer yet: none of {plural(len(results.trials), 'trial')} has finished."
     return (
-        "No answer: the finished trials have no test accuracy at an epoch that validation "
+        "No answer: the finished trials have no test accuracy at an epoch that was "
         "selected (was no validation split held out?)."
     )
 
@@ -259,6 +259,6 @@ def warnings(results: Results) -> list[str]:
     if len(devices := distinct(finished, "device")) > 1:
         found.append(f"Several devices ({listed(devices)}): compare times only within one.")
     if any(row["test_accuracy"] is None for row in finished):
-        found.append("Finished trials without a test accuracy at an epoch that validation selected "
+        found.append("Finished trials without a test accuracy at an epoch that was selected "
                      "are in no mean of it.")  # fmt: skip
     return found
