@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from resray.orchestration.progress import Board, TrialView, duration, percent
+from resray.orchestration.progress import (
+    Board,
+    TrialView,
+    duration,
+    headings,
+    percent,
+    selected,
+    selected_cells,
+)
 from resray.orchestration.recorder import Recorder
 from resray.orchestration.trainable import write_progress
 from resray.results.store import ResultStore
@@ -185,10 +193,10 @@ def test_lines_without_a_terminal(tmp_path: Path) -> None:
         made.hear("a", finished(status="failed", reason="diverged", error_message="[nan]"))
     assert made.file.getvalue().splitlines() == [
         "a (seed 0): started on Some CPU (2 threads)",
-        "a (seed 0): epoch 1/2, train loss 1.234, validation –; best validation – (epoch 1), "
-        "its test 60.25 %, 100 images/s, left 10 s, in all 10 s",
-        "a (seed 0): epoch 2/2, train loss 1.234, validation –; best validation – (epoch 2), "
-        "its test 58.00 %, 67 images/s, left 0 s, in all 0 s",
+        "a (seed 0): epoch 1/2, train loss 1.234, validation –; last epoch's test 60.25 % "
+        "(epoch 1), 100 images/s, left 10 s, in all 10 s",
+        "a (seed 0): epoch 2/2, train loss 1.234, validation –; last epoch's test 58.00 % "
+        "(epoch 2), 67 images/s, left 0 s, in all 0 s",
         "a (seed 0): its process died; it starts again from its last checkpoint",
         "a (seed 0): goes on after epoch 1 on Some CPU (2 threads)",
         "a (seed 0): failed ([nan])",
@@ -202,6 +210,35 @@ def test_lines_name_the_epoch_that_validation_selects(tmp_path: Path) -> None:
     made.hear("a", done(2, validation_accuracy=59, test_accuracy=70))
     last = made.file.getvalue().splitlines()[-1]
     assert "validation 59.00 %; best validation 61.50 % (epoch 1), its test 60.25 %" in last
+
+
+ROW = {"epochs_done": 4, "best_epoch": 2, "validation_accuracy": 14.06, "test_accuracy": 9.38,
+       "images_per_second": 100.0}  # fmt: skip
+ON_TEST = {**ROW, "recipe": '{"selection": "test"}'}
+UNHELD = {**ROW, "best_epoch": 4, "validation_accuracy": None}
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (ROW, "best validation 14.06 % (epoch 2), its test 9.38 %"),
+        (ON_TEST, "best test 9.38 % (epoch 2), its validation 14.06 %"),
+        ({**ON_TEST, "validation_accuracy": None}, "best test 9.38 % (epoch 2)"),
+        (UNHELD, "last epoch's test 9.38 % (epoch 4)"),
+    ],
+)
+def test_words_follow_what_chose_the_epoch(row: dict[str, Any], words: str) -> None:
+    assert selected(row) == words
+
+
+def test_headings_follow_what_chose_the_epochs() -> None:
+    waiting = {"epochs_done": None}
+    assert headings([waiting])[0] == "best validation"
+    assert headings([ROW, waiting])[:3] == ("best validation", "its epoch", "its test")
+    assert headings([ON_TEST, waiting])[:3] == ("its validation", "its epoch", "best test")
+    assert headings([UNHELD])[:3] == ("validation", "last epoch", "its test")
+    assert headings([UNHELD, ON_TEST])[:3] == ("validation", "selected epoch", "its test")
+    assert selected_cells(ON_TEST) == ["14.06 %", "2", "9.38 %", "100"]
 
 
 def test_table_shows_every_trial(tmp_path: Path) -> None:

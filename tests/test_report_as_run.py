@@ -1,4 +1,4 @@
-"""What is selected on test, as its author did, is labelled and compared with nothing else."""
+"""What is as run, selected on test or at its last epoch, is labelled and compared with no other."""
 
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,21 @@ import yaml
 
 from resray.compare.run import run_comparison
 from resray.export.tables import export_table
-from resray.report.aggregate import Results, load_results
+from resray.report.aggregate import Results, chosen_by, load_results
+from resray.report.alike import OTHER_SELECTION
 from resray.report.answer import answer, warnings
+from resray.report.differences import differences_section
+from resray.report.generalisation import generalisation_section
+from resray.report.reaching import Reaching
+from resray.report.sections import means_table
 from resray.report.study_file import equal_variants, read_study
+from resray.report.tables import Table
+from resray.report.time_to_accuracy import reaching_table
 from resray.report.verdicts import verdicts
 from resray.study.expand import Options, expand
 from resray.study.load import load_study
 from resray.study.spec import Study
-from tests.report_builder import trial, write_results
+from tests.report_builder import epochs_of, trial, write_results
 
 DOCUMENT: dict[str, Any] = {
     "name": "two",
@@ -33,6 +40,26 @@ DOCUMENT: dict[str, Any] = {
         {"id": "alike", "text": "t", "check": "test_accuracy[a-as-run] > test_accuracy[b-as-run]"},
     ],
 }
+
+UNHELD: dict[str, Any] = {
+    **DOCUMENT,
+    "as_run": [
+        *DOCUMENT["as_run"],
+        *({"name": f"{name}-last-as-run",
+           "recipe": {"model": model, "data": {"validation_images": 0}}}
+          for name, model in (("a", "resnet18"), ("b", "resnet34"))),
+    ],
+    "claims": [
+        {"id": "mixed", "text": "t", "check": "test_accuracy[a-last-as-run] > test_accuracy[a]"},
+        {"id": "kinds", "text": "t",
+         "check": "test_accuracy[a-last-as-run] > test_accuracy[a-as-run]"},
+        {"id": "alike", "text": "t",
+         "check": "test_accuracy[a-last-as-run] < test_accuracy[b-last-as-run]"},
+        {"id": "counted", "text": "t",
+         "check": "parameters[a-last-as-run] + parameters[a] < 2 * parameters[b-as-run]"},
+    ],
+}  # fmt: skip
+"""Two of the trials as run hold no images out, and nothing selects their epoch."""
 
 
 @pytest.fixture
@@ -73,7 +100,7 @@ def test_they_are_labelled_and_ranked_apart(results: Results, tmp_path: Path) ->
 
 def test_claims_over_both_are_not_judged(results: Results) -> None:
     mixed, alike = verdicts(results)
-    assert (mixed.outcome, mixed.why) == ("not judged", "not comparable: one is selected on test")
+    assert (mixed.outcome, mixed.why) == ("not judged", OTHER_SELECTION)
     assert alike.judgements[0].left == alike.judgements[0].right == pytest.approx(93.1)
 
 
@@ -104,3 +131,79 @@ def test_a_target_accuracy_of_an_ablation_is_still_read(tmp_path: Path) -> None:
     assert found.target_accuracy == 60
     assert found.ablate is not None
     assert found.ablate.changes == changes
+
+
+# --- without a validation split -----------------------------------------------------------------
+
+
+@pytest.fixture
+def unheld(tmp_path: Path) -> Results:
+    """Three kinds of trials: selected by validation, on test, and their last epoch; a stated trial
+    without validation images is of the first kind."""
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump(UNHELD), encoding="utf-8")
+    loaded = load_study(str(path))
+    planned = [*expand(loaded, Options()), *expand(loaded, Options(variant="as-run"))]
+    rows, epochs = [], []
+    for one in planned:
+        held_out = one.recipe.data.validation_images
+        for seed in range(3):
+            row = trial(one.name, seed, epochs=3, variant=one.variant, study="two",
+                        recipe=one.recipe.model_dump_json(), validation_images=held_out,
+                        parameters=2 if one.recipe.model.name == "resnet34" else 1,
+                        test_accuracy=90 + seed / 10 + 2 * one.name.startswith("b"))  # fmt: skip
+            rows.append(row | ({} if held_out else {"validation_accuracy": None}))
+            epochs += [epoch | {"test_accuracy": 20.0 * (place + 1),
+                                "validation_accuracy": 10.0 * (place + 1) if held_out else None}
+                       for place, epoch in enumerate(epochs_of(row))]  # fmt: skip
+    return load_results(write_results(tmp_path / "made", rows, epochs=epochs, study=path))
+
+
+LAST_EPOCH = "last epoch, as run"
+
+
+def test_the_last_epoch_as_run_is_a_selection_of_its_own(unheld: Results) -> None:
+    kinds = {group.label: group.selection for group in unheld.groups}
+    assert list(kinds.values()) == ["validation"] * 2 + ["test"] * 2 + ["last epoch"] * 2
+    assert [label for label in kinds if LAST_EPOCH in label] == [
+        f"a-last-as-run · {LAST_EPOCH}", f"b-last-as-run · {LAST_EPOCH}"]  # fmt: skip
+    text = " ".join(answer(unheld))
+    assert text.startswith("b has the highest test accuracy of 2 configurations")
+    assert any("with the last epoch, as no validation split" in line for line in warnings(unheld))
+    shown = differences_section(unheld, "a").tables[0]
+    assert isinstance(shown, Table)
+    (why,) = (place for place, column in enumerate(shown.columns) if column.title == "Why")
+    assert {row[0]: row[why] for row in shown.rows}[f"a-last-as-run · {LAST_EPOCH}"] == (
+        OTHER_SELECTION
+    )
+
+
+def test_only_what_is_counted_is_compared_across_selections(unheld: Results) -> None:
+    found = {verdict.claim.id: verdict for verdict in verdicts(unheld)}
+    for mixed in ("mixed", "kinds"):
+        assert (found[mixed].outcome, found[mixed].why) == ("not judged", OTHER_SELECTION)
+    assert found["alike"].judgements[0].right == pytest.approx(92.1)
+    assert found["counted"].outcome == "supported"
+
+
+def test_a_stated_trial_without_validation_stays_as_it_is() -> None:
+    row = {"recipe": '{"data": {"validation_images": 0}}', "variant": "standard"}
+    assert chosen_by(row) == "validation"
+    assert chosen_by(row | {"variant": "as-run"}) == "last epoch"
+
+
+def test_captions_say_what_chose_the_epoch(unheld: Results) -> None:
+    exception = "(of as-run trials, the one that their label says)"
+    assert exception in str(means_table(unheld.groups))
+    assert exception in str(generalisation_section(unheld))
+    stated = [group for group in unheld.groups if group.selection == "validation"]
+    assert exception not in str(means_table(stated))
+
+
+def test_time_to_accuracy_is_that_of_what_was_watched(unheld: Results) -> None:
+    reaching = Reaching(unheld, unheld.groups)
+    assert len(reaching.groups) == len(unheld.groups)
+    needed = reaching.needed("epoch", [20.0])[:, 0]
+    assert needed.tolist() == [2.0] * 6 + [1.0] * 12
+    made = reaching_table(unheld, "epoch")
+    assert any("as-run" in column.title for column in made.columns)

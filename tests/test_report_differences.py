@@ -8,6 +8,7 @@ import pytest
 
 from resray.errors import InputError
 from resray.report.aggregate import Results, load_results
+from resray.report.alike import OTHER_SELECTION
 from resray.report.differences import MOST_ROWS, differences_section
 from resray.report.tables import Table
 from resray.report.text import Html
@@ -77,7 +78,7 @@ def test_pairs_of_seeds_show_what_their_spread_would_hide(tmp_path: Path) -> Non
         ({"dataset_checksum": "00"}, "other data"),
         ({"test_images": 500}, "other test images"),
         ({"status": "failed"}, "none finished"),
-        ({"recipe": AS_RUN}, "not comparable: one is selected on test"),
+        ({"recipe": AS_RUN}, OTHER_SELECTION),
     ],
 )
 def test_what_was_trained_otherwise_is_shown_and_not_compared(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from resray.report.aggregate import load_results
+from resray.report.alike import OTHER_SELECTION
 from resray.report.claims_section import claims_section
 from resray.report.verdicts import Outcome
 from tests.report_builder import epochs_of, trial, write_results
@@ -200,7 +201,7 @@ def test_accuracy_is_judged_on_a_shared_machine(tmp_path: Path) -> None:
         ("tta_accuracy[a] > 5", CLEAR, "not judged", "tta_accuracy[a] was not measured"),
         ("peak_memory_bytes[a] > 5", CLEAR, "not judged", "peak_memory_bytes[a] was not measured"),
         (BETTER, [*runs("a", [90]), *runs("b", [91], recipe=recipe(selection="test"))],
-         "not judged", "not comparable: one is selected on test"),
+         "not judged", OTHER_SELECTION),
         (BETTER, pair([NAN], [NAN]), "not judged", "test_accuracy[a] was not measured"),
         ("test_accuracy[a] / test_accuracy[b] > 5", pair([90, 91, 92], [0, 0, 0]), "not judged",
          "divides by zero"),

@@ -246,10 +246,10 @@ def failure(row: Mapping[str, Any]) -> str:
 
 def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return what each trial came to, as the trials table and the report have it."""
-    from resray.orchestration.progress import SELECTED, selected_cells
+    from resray.orchestration.progress import headings, selected_cells
 
     table = Table("trial", "state", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("seed", "starts", *SELECTED):
+    for column in ("seed", "starts", *headings(rows)):
         table.add_column(column, justify="right")
     for row in rows:
         counts = str(row["seed"]), str(row["attempts"])

@@ -8,10 +8,11 @@ from resray.export.facts import Facts
 from resray.export.loading import CARD, CHECKPOINTS, CONFIG, CURVES, METRICS, WEIGHTS
 from resray.export.markdown import Markdown, bullets, fenced, table, text
 from resray.models.table import runs_own_code
-from resray.report.aggregate import VALIDATION, name_of
+from resray.report.aggregate import AS_LABELLED, name_of
 from resray.report.comparison import amount, published_amount, signed_difference
 from resray.report.metrics import is_short
 from resray.report.text import duration, estimate, fixed, plural
+from resray.results.summary import LAST, TEST
 from resray.study.layers import flatten
 from resray.study.model_spec import ResNetModel
 from resray.study.recipe_spec import Recipe
@@ -118,8 +119,8 @@ def cautions(facts: Facts) -> Iterator[tuple[str, str]]:
     row = facts.row
     if facts.reductions:
         yield "A reduced run.", f"Not comparable with full ones: {'; '.join(facts.reductions)}."
-    if facts.group.selection != VALIDATION:
-        yield "Selected on test, as run.", "Not comparable with what validation selects."
+    if label := AS_LABELLED.get(facts.group.selection):
+        yield f"{label.capitalize()}.", "Not comparable with what validation selects."
     if row["status"] != "completed":
         reason = f" ({row['reason']})" if row["reason"] else ""
         done = f"{row['epochs_done'] or 0} of {row['epochs']} epochs"
@@ -146,7 +147,9 @@ def accuracy(facts: Facts) -> str:
         [f"{split} loss (nats)", fixed(at[f"{split}_loss"], 4), None]
         for split in ("test", "validation")
     ]
-    heading = f"{seeds(facts)}, at the best {facts.group.selection} epoch of each"
+    selection = facts.group.selection
+    chosen = LAST if selection == LAST else f"best {selection} epoch"
+    heading = f"{seeds(facts)}, at the {chosen} of each"
     return table(["metric", mine, heading], rows) + "\n" + protocol(facts)
 
 
@@ -163,7 +166,7 @@ def choice(facts: Facts) -> str:
         return "the last epoch that was trained"
     if facts.checkpoint != "best":
         return "an epoch fixed beforehand"
-    if selection == VALIDATION and not facts.row["validation_images"]:
+    if selection != TEST and not facts.row["validation_images"]:
         return "the last epoch, as no validation images were held out to choose by"
     return f"the epoch with the highest {selection} accuracy"
 
@@ -172,7 +175,7 @@ def protocol(facts: Facts) -> str:
     """Return how the epoch was chosen, and the figure that selects on test, marked as such."""
     row = facts.row
     held_out, selection = row["validation_images"], facts.group.selection
-    used = "were not used" if selection == VALIDATION else "were used"
+    used = "were used" if selection == TEST else "were not used"
     chosen = (
         f"The weights are those of {choice(facts)}, epoch {facts.epoch} of {row['epochs']}. "
         f"{images(held_out)} validation images were held out of train; the "

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from rich.table import Table
 from resray.files import read_json
 from resray.orchestration.trainable import PROGRESS_FILE
 from resray.results.store import ResultStore
-from resray.results.summary import seconds_of
+from resray.results.summary import LAST, TEST, VALIDATION, seconds_of, selection_of
 from resray.training.trial import Job
 
 Row = dict[str, Any]
@@ -180,7 +180,7 @@ class Board:
         )
         for column in ("trial", "state"):
             table.add_column(column, no_wrap=True)
-        for column in ("epoch", *SELECTED, "left"):
+        for column in ("epoch", *headings(view.row for view in self.views.values()), "left"):
             table.add_column(column, justify="right", no_wrap=True)
         for view in self.views.values():
             table.add_row(*self._cells(view))
@@ -194,15 +194,35 @@ class Board:
         return [view.label, view.state, view.progress(), *selected_cells(view.row), left]
 
 
-SELECTED = ("best validation", "its epoch", "its test", "images/s")
-"""What a trial came to, everywhere by these names: at the epoch that validation selects, and its
-speed over all epochs."""
+SELECTED = {
+    VALIDATION: ("best validation", "its epoch", "its test"),
+    TEST: ("its validation", "its epoch", "best test"),
+    LAST: ("validation", LAST, "its test"),
+}
+"""What a trial came to, everywhere by these names, by what chose its epoch."""
+MIXED = ("validation", "selected epoch", "its test")
+"""Where that differs among trials."""
+
+
+def chosen_by(row: Mapping[str, Any]) -> str:
+    """Return what chose the epoch of a trial's row: the last, where no images are held out."""
+    selection = selection_of(dict(row))
+    return LAST if selection == VALIDATION and row["validation_accuracy"] is None else selection
+
+
+def headings(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return what stands above the figures of these trials' rows: their speed is over all epochs.
+
+    Rows without an epoch yet, whose figures are empty, have no say.
+    """
+    kinds = {chosen_by(row) for row in rows if row.get("epochs_done")} or {VALIDATION}
+    return *(SELECTED[kinds.pop()] if len(kinds) == 1 else MIXED), "images/s"
 
 
 def selected_cells(row: Mapping[str, Any]) -> list[str]:
-    """Return these figures of a trial's row, empty where there is no epoch yet."""
+    """Return the figures of a trial's row under `headings`, empty where there is no epoch yet."""
     if not row.get("epochs_done"):
-        return [""] * len(SELECTED)
+        return [""] * 4
     return [
         percent(row["validation_accuracy"]),
         str(row["best_epoch"]),
@@ -214,6 +234,12 @@ def selected_cells(row: Mapping[str, Any]) -> list[str]:
 def selected(row: Mapping[str, Any]) -> str:
     """Return the accuracies among them in words."""
     validation, epoch, test, _ = selected_cells(row)
+    chosen = chosen_by(row)
+    if chosen == LAST:
+        return f"last epoch's test {test} (epoch {epoch})"
+    if chosen == TEST:
+        held_out = "" if row["validation_accuracy"] is None else f", its validation {validation}"
+        return f"best test {test} (epoch {epoch}){held_out}"
     return f"best validation {validation} (epoch {epoch}), its test {test}"
 
 

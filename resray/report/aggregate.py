@@ -17,6 +17,8 @@ from resray.report.search_record import Row, SearchRecord, measured, plain_rows,
 from resray.report.statistics import Summary, summarise
 from resray.report.study_file import Variants, equal_variants, normalised, read_study
 from resray.results.store import read_rows
+from resray.results.summary import LAST, TEST, VALIDATION
+from resray.study.entries import AS_RUN
 from resray.study.layers import flatten
 from resray.study.spec import Study
 from resray.study.unions import in_use
@@ -32,10 +34,8 @@ chosen among many. The source is the results folder, where a report is of severa
 REPEATED_TEXTS = ("trial_id", "study", "name", "settings")
 """Columns of the epochs with few different texts, a settings' text being longer than a row."""
 
-VALIDATION = "validation"
-"""The split that selects a trial's best epoch, unless it was run as its author did."""
-ON_TEST = "selected on test, as run"
-"""What is said of such a trial beside its name."""
+AS_LABELLED = {TEST: "selected on test, as run", LAST: "last epoch, as run"}
+"""What is said of an as-run trial beside its name, by how its epoch was chosen."""
 
 LABEL_KEYS = (
     "source",
@@ -69,11 +69,10 @@ class Group:
         """The settings that have an effect beside the others."""
         return in_use(self.settings)
 
-    @property
+    @cached_property
     def selection(self) -> str:
-        """The split that chose the trials' best epochs: test only of what was run as its author
-        did."""
-        return str(self.settings.get("selection", VALIDATION))
+        """What chose the trials' epochs."""
+        return chosen_by(self.trials[0])
 
     @property
     def confirms(self) -> bool:
@@ -261,13 +260,28 @@ def variants_of(row: Row, variants: Variants) -> tuple[str, ...]:
 
 def name_of(row: Row) -> str:
     """Return a trial's name, in brackets the model that stood in for the study's own, and whether
-    it confirms a search or was selected on test, as its author did."""
+    it confirms a search or how its epoch was chosen, if as its author did."""
     model = str(row["model"])
     stands_in = any(is_stand_in(text, model) for text in reductions_of(row))
     name = f"{row['name']} ({model})" if stands_in else str(row["name"])
-    if parsed_json(row["recipe"], {}).get("selection", VALIDATION) != VALIDATION:
-        return f"{name} · {ON_TEST}"
+    if label := AS_LABELLED.get(chosen_by(row)):
+        return f"{name} · {label}"
     return f"{name} · confirmed" if row["role"] == "confirmation" else name
+
+
+def chosen_by(row: Row) -> str:
+    """Return what chose a trial's epoch: validation or, only of what was run as its author did,
+    test or that it is the last, where no images were held out."""
+    recipe = flatten(parsed_json(row["recipe"], {}))
+    split = str(recipe.get("selection", VALIDATION))
+    alone = row["variant"] == AS_RUN and recipe.get("data.validation_images") == 0
+    return LAST if alone and split == VALIDATION else split
+
+
+def as_labelled(groups: Iterable[Group]) -> str:
+    """Return what follows "the epoch that validation selects" where some groups are as run."""
+    as_run = any(group.selection != VALIDATION for group in groups)
+    return " (of as-run trials, the one that their label says)" if as_run else ""
 
 
 def distinguish(configurations: Sequence[Mapping[str, Any]]) -> list[list[str]]:

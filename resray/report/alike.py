@@ -10,7 +10,7 @@ from resray.report.text import listed
 from resray.study.metrics import COUNTED
 from resray.study.unions import in_use
 
-OTHER_SELECTION = "not comparable: one is selected on test"
+OTHER_SELECTION = "not comparable: one is as run, selected on test or at its last epoch"
 
 
 @dataclass(frozen=True)

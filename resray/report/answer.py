@@ -2,15 +2,21 @@
 
 from collections.abc import Sequence
 
-from resray.report.aggregate import VALIDATION, Group, Results, distinct, reductions_of
+from resray.report.aggregate import Group, Results, distinct, reductions_of
 from resray.report.comparison import OTHER_DEVICE, comparisons
 from resray.report.lead import Lead
 from resray.report.metrics import few_test_images
 from resray.report.reductions import follows_length, is_length, is_stand_in, reduces, without_old
 from resray.report.text import count, fixed, join, listed, plural, tag, with_interval
+from resray.results.summary import LAST, TEST, VALIDATION
 
 GOING_ON = ("running", "pending", "interrupted")
 NO_DEVICE = ("any", "unstated")
+AS_RUN = {
+    TEST: "with the epoch that is best on test",
+    LAST: "with the last epoch, as no validation split was held out",
+}
+"""Which epoch counts of trials that were run as their author did."""
 ONE_SEED = "Each configuration was trained once, so no spread can be given"
 
 
@@ -39,7 +45,7 @@ def no_answer(results: Results) -> str:
     if not any(group.finished for group in results.groups):
         return f"No answer yet: none of {plural(len(results.trials), 'trial')} has finished."
     return (
-        "No answer: the finished trials have no test accuracy at an epoch that validation "
+        "No answer: the finished trials have no test accuracy at an epoch that was "
         "selected (was no validation split held out?)."
     )
 
@@ -234,9 +240,10 @@ def warnings(results: Results) -> list[str]:
         found.append(join([link, "; trials that were stopped enter no mean."]))
     if early := [group.label for group in results.groups if group.partial]:
         found.append(f"Ended early as asked, so in no mean with complete ones: {listed(early)}.")
-    if on_test := [group.label for group in results.groups if group.selection != VALIDATION]:
-        found.append("As their authors ran them, with the epoch that is best on test, so compared "
-                     f"with no others: {listed(on_test)}.")  # fmt: skip
+    for selection, words in AS_RUN.items():
+        if labels := [group.label for group in results.groups if group.selection == selection]:
+            found.append(f"As their authors ran them, {words}, so compared with no others: "
+                         f"{listed(labels)}.")  # fmt: skip
     if len({min(len(group.finished), 2) for group in results.groups} - {0}) == 2:
         found.append("Configurations with n = 1 have no spread: seed noise is unknown.")
     if few := few_test_images(finished):
@@ -252,6 +259,6 @@ def warnings(results: Results) -> list[str]:
     if len(devices := distinct(finished, "device")) > 1:
         found.append(f"Several devices ({listed(devices)}): compare times only within one.")
     if any(row["test_accuracy"] is None for row in finished):
-        found.append("Finished trials without a test accuracy at an epoch that validation selected "
+        found.append("Finished trials without a test accuracy at an epoch that was selected "
                      "are in no mean of it.")  # fmt: skip
     return found

@@ -71,7 +71,7 @@ SECTIONS = (
     Section("ablation", "Ablation", "Ablation", ablation_section, {"ablation": ablation_figure}),
     Section("cost", "Cost", "Accuracy against cost", front_section, {"cost": cost_figure},
             figures_first=True, missing="No finished trial has a test accuracy at an epoch that "
-            "validation selected."),
+            "was selected."),
     Section("curves", "Curves", "Learning curves", None, {"curves": curve_figure},
             missing="No epoch has been recorded."),
     Section("reaching", "Time to accuracy", "Time to accuracy",

@@ -10,6 +10,7 @@ from resray.report.aggregate import Results
 from resray.report.epoch_lines import Line, LineSet, Spread, outline
 from resray.report.plot import MANY, Choice, Curve, Series, Trace, all_series, trace_of, trial_label
 from resray.report.text import plotly_text
+from resray.results.summary import LAST
 
 MARKED = 12
 """A line of no more points shows each of them."""
@@ -97,6 +98,8 @@ class Drawing:
             selected = self.lines.selected[trials]
             if (selected < 0).all():
                 continue
+            selection = line.group.selection
+            epoch = LAST if selection == LAST else f"as selected by {selection}"
             yield trace_of(
                 series,
                 type="scatter",
@@ -109,7 +112,7 @@ class Drawing:
                         "line": {"color": "@paper", "width": 1}},
                 customdata=[row["seed"] for row in line.rows],
                 hovertemplate=f"<b>{plotly_text(line.group.label)} (seed %{{customdata}})</b><br>"
-                              f"{what}, as selected by {line.group.selection}: %{{y}}"
+                              f"{what}, {epoch}: %{{y}}"
                               "<br>%{xaxis.title.text}: %{x}<extra></extra>",
             )  # fmt: skip
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from resray.report import plot
-from resray.report.aggregate import Results
+from resray.report.aggregate import Results, as_labelled
 from resray.report.curve_traces import MARKED
 from resray.report.epoch_lines import kept_points, most_points
 from resray.report.evaluations import MEAN, Evaluated, evaluated, first_checkpoints
@@ -39,7 +39,8 @@ def generalisation_section(results: Results) -> Html:
 def gap_table(results: Results, found: Splits) -> Html:
     corrupted = {one.label: one for one in first_checkpoints(evaluated(results))}
     caption = (
-        "At the epoch that validation selects: means over finished trials, ± sample standard "
+        f"At the epoch that validation selects{as_labelled(found.groups)}: means over finished "
+        "trials, ± sample standard "
         "deviation where n is 2 or more. Train: augmented images, while training. Gap: train minus "
         "test. Corrupted: mean over all corruptions, minus test on the images of that evaluation"
     )
@@ -166,8 +167,7 @@ class Ends:
     """Train, validation and test of each configuration at one epoch, row after row."""
 
     def __init__(self, found: Splits, quantity: str, epoch: str) -> None:
-        when = f"{epoch} epoch" if epoch == "last" else f"epoch {epoch}"
-        self.title = f"{quantity.capitalize()} ({UNITS[quantity]}), {when}"
+        self.title = f"{quantity.capitalize()} ({UNITS[quantity]}), {epoch} epoch"
         splits = [found.summaries(found.chosen(found.along(split, quantity), epoch))
                   for split in SYMBOLS]  # fmt: skip
         self.means: list[float | None] = []

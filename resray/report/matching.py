@@ -6,6 +6,7 @@ from resray.report.aggregate import Group, Results
 from resray.report.alike import OTHER_SELECTION
 from resray.report.reductions import is_length, setting_of, without_old
 from resray.study.claims import Value
+from resray.study.entries import AS_RUN
 
 Reference = tuple[str, str | None]
 """A trial's name, and its variant where the claim names one."""
@@ -30,20 +31,23 @@ def reference(value: Value) -> Reference:
     return value.trial, value.variant
 
 
-def matched(results: Results, references: Sequence[Reference]) -> dict[Reference, Group]:
+def matched(
+    results: Results, references: Sequence[Reference], *, counted: bool = False
+) -> dict[Reference, Group]:
     """Return for each reference the group to take.
 
     Of several configurations of one name those are taken that were all run under one condition:
     unreduced ones before reduced ones, the default variant before others, then those with the most
     seeds, then the newest. Where one reference names a variant, the default one is meant by those
-    that name none. Raises NotMatchedError if a trial is missing or none go together, and
-    NotJudgedError if only some are selected on test.
+    that name none; so it is beside trials as run where all values are ``counted``, which no epoch
+    changes. Raises NotMatchedError if a trial is missing or none go together, and NotJudgedError if
+    an epoch of theirs counts and was not chosen alike, as only some are as run.
     """
     known = variants(results)
-    asked = with_default_variant(references, known)
+    asked = with_default_variant(references, known, counted=counted)
     pools = {wanted: finished(results, asked[wanted]) for wanted in references}
     selections = [{group.selection for group in pool} for pool in pools.values()]
-    if not set.intersection(*selections):
+    if not (counted or set.intersection(*selections)):
         raise NotJudgedError(OTHER_SELECTION)
     complete = {
         condition: found
@@ -66,12 +70,16 @@ def matched(results: Results, references: Sequence[Reference]) -> dict[Reference
 
 
 def with_default_variant(
-    references: Sequence[Reference], all_variants: Sequence[str]
+    references: Sequence[Reference], all_variants: Sequence[str], *, counted: bool = False
 ) -> dict[Reference, Reference]:
     """Return each reference as it is meant beside the others."""
-    if all(variant is None for _, variant in references):
+    named = {
+        (name, variant): AS_RUN if counted and name.endswith(f"-{AS_RUN}") else variant
+        for name, variant in references
+    }
+    if all(variant is None for variant in named.values()):
         return {wanted: wanted for wanted in references}
-    return {(name, variant): (name, variant or all_variants[0]) for name, variant in references}
+    return {wanted: (wanted[0], variant or all_variants[0]) for wanted, variant in named.items()}
 
 
 def refuse_one_for_two(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resray.report import plot
-from resray.report.aggregate import Results
+from resray.report.aggregate import Results, as_labelled
 from resray.report.comparison import (
     Comparison,
     amount,
@@ -36,10 +36,11 @@ def published_figure(results: Results) -> plot.Figure | None:
     look = plot.all_series(results.groups)
     views = {name: [metric_panel(own, look)] for name, own in by_metric(found).items()}
     caption = (
-        "Diamonds are published, circles ours: at the epoch that validation selects, or after the "
-        "epoch that the row names; bars: 95 % interval of the mean over seeds. A small pale circle "
-        "is our best epoch on test, which selects on test, as most published figures do. "
-        "Hollow circles may not be compared, for the reason that the row or the title tells."
+        "Diamonds are published, circles ours: at the epoch that validation selects"
+        f"{as_labelled(results.groups)}, or after the epoch that the row names; bars: 95 % "
+        "interval of the mean over seeds. A small pale circle is our best "
+        "epoch on test, which selects on test, as most published figures do. Hollow circles "
+        "may not be compared, for the reason that the row or the title tells."
     )
     shown = {item.group.label for item in found if item.group}
     series = [entry for label, entry in look.items() if label in shown]

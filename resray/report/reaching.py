@@ -10,6 +10,7 @@ import numpy as np
 from resray.report.aggregate import Group, Results
 from resray.report.breakdown import finite, numbers
 from resray.report.curves import TRAINED
+from resray.results.summary import TEST, VALIDATION
 
 EPOCHS, TIME, IMAGES, COMPUTE = "epoch", "time", "images", "compute"
 STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
@@ -36,7 +37,8 @@ class Reaching:
     """The finished trials of some groups, and what each needed to reach an accuracy.
 
     Only validation counts: the first epoch at which test reaches an accuracy would be selected on
-    test. Trials without a validation accuracy are left out, and groups without any such trial.
+    test. Of as-run trials that is what their authors watched. Trials without such an accuracy are
+    left out, and groups without any such trial.
     """
 
     def __init__(self, results: Results, groups: Sequence[Group]) -> None:
@@ -44,13 +46,24 @@ class Reaching:
         rows = [row for group in groups for row in group.finished]
         owners = np.repeat(np.arange(len(groups)), [len(group.finished) for group in groups])
         ids = [row["trial_id"] for row in rows]
-        best = np.fmax.accumulate(finite(results.epochs.arrays("validation_accuracy", ids)), axis=1)
+        validation, test = (
+            finite(results.epochs.arrays(f"{split}_accuracy", ids)) for split in (VALIDATION, TEST)
+        )
+        on_test = np.array([group.selection != VALIDATION for group in groups], dtype=bool)
+        watched = np.where(on_test[owners][:, None], test, validation)
+        best = np.fmax.accumulate(watched, axis=1)
         known = np.isfinite(best).any(axis=1)
         kept, self.owners = np.unique(owners[known], return_inverse=True)
         self.results = results
         self.groups: list[Group] = [groups[place] for place in kept]
         self.rows = [rows[place] for place in np.flatnonzero(known)]
         self.best = best[known]
+
+    @property
+    def watched(self) -> str:
+        """What reaches an accuracy, in words."""
+        as_run = any(group.selection != VALIDATION for group in self.groups)
+        return "validation (of as-run trials, test)" if as_run else VALIDATION
 
     @cached_property
     def target(self) -> float | None:
@@ -69,7 +82,7 @@ class Reaching:
 
     @cached_property
     def finals(self) -> np.ndarray:
-        """The mean over each group's trials of their best validation accuracy."""
+        """The mean over each group's trials of their best accuracy."""
         highest = np.nanmax(self.best, axis=1)
         return np.bincount(self.owners, highest, len(self.groups)) / self.trials
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from resray.report import answer, comparison
-from resray.report.aggregate import Group, Results, Row, distinct
+from resray.report.aggregate import Group, Results, Row, as_labelled, distinct
 from resray.report.claims_section import glance
 from resray.report.metrics import stopped_early
 from resray.report.plot import MANY, SHARED, Figure, Series, Switch
@@ -112,7 +112,7 @@ def means_table(groups: Sequence[Group]) -> Html:
     caption = (
         "Means over finished trials; accuracies ± half of the mean's 95 % interval over seeds "
         "(Student's t), images/s ± standard deviation, where n is 2 or more. Test accuracy is that "
-        "of the epoch with the highest validation accuracy"
+        f"of the epoch with the highest validation accuracy{as_labelled(groups)}"
     )
     devices = [listed(group.distinct("device")) for group in groups]
     # The facts below the table name one that all share.
@@ -166,9 +166,9 @@ def marks(group: Group, *, timed: bool = True) -> str | None:
 
 PROTOCOLS = (
     "Published accuracies are mostly the best epoch on the test set of a single run, which selects "
-    "on test. “Ours” is the test accuracy of the epoch that validation selects; in rows that name "
-    "an epoch, the value after it. Beside the former stand our best epoch on test, which is the "
-    "published protocol, and the last epoch. The difference is that of “ours” to the published "
+    "on test. “Ours” is the test accuracy of the epoch that validation selects{note}; in rows that "
+    "name an epoch, the value after it. Beside the former stand our best epoch on test, which is "
+    "the published protocol, and the last epoch. The difference is that of “ours” to the published "
     "figure, given only where the two may be compared."
 )
 
@@ -182,7 +182,7 @@ def published_section(results: Results) -> Html:
     found.sort(key=lambda item: item.published.metric != "test_accuracy")
     tables = comparison.by_source(found).values()
     made = [published_table(items, f"published-{place}") for place, items in enumerate(tables, 1)]
-    return join([tag("p", PROTOCOLS), *made])
+    return join([tag("p", PROTOCOLS.format(note=as_labelled(results.groups))), *made])
 
 
 def published_table(items: Sequence[comparison.Comparison], id: str) -> Html:

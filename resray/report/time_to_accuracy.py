@@ -12,6 +12,7 @@ from resray.report.reaching import COMPUTE, EPOCHS, IMAGES, TIME, Reached, Reach
 from resray.report.sections import marks
 from resray.report.tables import Table, number_cell, table, text_cell
 from resray.report.text import MISSING, Valued, duration, fixed, plotly_text
+from resray.results.summary import VALIDATION
 
 MOST = 6
 """Thresholds, beside the study's own target."""
@@ -35,12 +36,13 @@ def measures(reaching: Reaching, needed: dict[str, np.ndarray]) -> dict[str, Mea
     """Return the measures that were recorded, first the one to show: time, if it is comparable."""
     seconds = needed.get(TIME, np.array([]))
     divisor, unit = plot.time_unit(seconds[np.isfinite(seconds)].tolist())
+    until = f"until {reaching.watched} gets there"
     found = {
-        TIME: Measure(divisor, f"{unit.capitalize()} of training until validation gets there",
+        TIME: Measure(divisor, f"{unit.capitalize()} of training {until}",
                       f"{unit} of training", "~g"),
-        EPOCHS: Measure(1, "Epochs until validation gets there", "epochs", "~g"),
-        IMAGES: Measure(1, "Images trained on until validation gets there", "images", "~s"),
-        COMPUTE: Measure(1, "Multiply-adds of training until validation gets there",
+        EPOCHS: Measure(1, f"Epochs {until}", "epochs", "~g"),
+        IMAGES: Measure(1, f"Images trained on {until}", "images", "~s"),
+        COMPUTE: Measure(1, f"Multiply-adds of training {until}",
                          "multiply-adds", "~s"),
     }  # fmt: skip
     order = [TIME, EPOCHS] if all(reaching.timed) else [EPOCHS, TIME]
@@ -69,7 +71,7 @@ def time_to_accuracy_figure(results: Results) -> plot.Figure | None:
     attained = [value for value in thresholds if (reaching.best >= value).any()]
     series = [one for one in look.values() if one.key in drawn]
     titles = {name: one.title for name, one in shown.items()}
-    layouts = {name: plot_layout(attained, one) for name, one in shown.items()}
+    layouts = {name: plot_layout(attained, one, reaching.watched) for name, one in shown.items()}
     return plot.Figure(
         id="time-to-accuracy",
         title="Time to accuracy",
@@ -81,12 +83,12 @@ def time_to_accuracy_figure(results: Results) -> plot.Figure | None:
     )  # fmt: skip
 
 
-def plot_layout(thresholds: Sequence[float], measure: Measure) -> plot.Layout:
+def plot_layout(thresholds: Sequence[float], measure: Measure, watched: str) -> plot.Layout:
     room = 0.06 * (thresholds[-1] - thresholds[0] or 1)
     x_axis = {"tickvals": thresholds, "ticktext": [f"{value:g}" for value in thresholds],
               "range": [thresholds[0] - room, thresholds[-1] + room]}  # fmt: skip
     y_axis = {"rangemode": "tozero", "tickformat": measure.ticks}
-    return plot.layout("validation accuracy to reach (%)", 360, xaxis=x_axis, yaxis=y_axis)
+    return plot.layout(f"{watched} accuracy to reach (%)", 360, xaxis=x_axis, yaxis=y_axis)
 
 
 def line(
@@ -158,11 +160,16 @@ def hover(group: Group, measure: Measure, comparable: bool) -> str:
 
 
 def caption(reaching: Reaching, thresholds: Sequence[float]) -> str:
+    test = (
+        "test is never looked at, as that would select on it"
+        if reaching.watched == VALIDATION
+        else "of as-run trials, the test accuracy, which selects on test as their authors did"
+    )
     text = (
         "Down is faster. Training until the validation accuracy first reaches a threshold, at the "
-        "end of an epoch; test is never looked at, as that would select on it. Means over the "
-        "finished trials that got there, bars from the fastest to the slowest; open symbols: not "
-        "all of them did, so the mean leaves out the slowest. "
+        f"end of an epoch; {test}. Means over the finished trials that got there, bars from the "
+        "fastest to the slowest; open symbols: not all of them did, so the mean leaves out the "
+        "slowest. "
     )
     if (target := reaching.target) is not None:
         never = "" if (reaching.best >= target).any() else "; no trial reached it"
@@ -180,15 +187,16 @@ def caption(reaching: Reaching, thresholds: Sequence[float]) -> str:
 
 def reaching_table(results: Results, along: str) -> Table:
     """Return the `TIME` or the `EPOCHS` that each configuration needs for each threshold; nothing
-    if no trial has a validation accuracy or none was recorded. Epochs do not depend on the machine.
+    if no trial has such an accuracy or none was recorded. Epochs do not depend on the machine.
     """
     reaching = Reaching(results, results.groups)
     thresholds = reaching.thresholds(MOST)
     if not thresholds or along not in reaching.spent:
         return Table()
     text = (
-        f"{'Training time' if along == TIME else 'Epochs'} until the validation accuracy first "
-        "reaches a threshold: mean over the finished trials that got there, and how many did"
+        f"{'Training time' if along == TIME else 'Epochs'} until the accuracy on "
+        f"{reaching.watched} first reaches a threshold: mean over the finished trials that got "
+        "there, and how many did"
     )
     found = [
         (
@@ -204,7 +212,7 @@ def reaching_table(results: Results, along: str) -> Table:
             text_cell("Configuration", group.label),
             *(number_cell(title, cell(reached, place, int(reaching.trials[place]), along))
               for title, reached in found),
-            number_cell("Best validation, %", fixed(float(reaching.finals[place]))),
+            number_cell(f"Best {reaching.watched}, %", fixed(float(reaching.finals[place]))),
             text_cell("Mark", marks(group, timed=along == TIME), optional=True),
         ]
         for place, group in enumerate(reaching.groups)

@@ -8,7 +8,7 @@ import numpy as np
 from resray.report.aggregate import Group, Results, Row
 from resray.report.statistics import Moments, Summary
 
-EPOCHS = ("selected by validation", "last")
+EPOCHS = ("selected", "last")
 """Which epoch of each trial is looked at."""
 
 

@@ -119,7 +119,9 @@ def judge(results: Results, statement: Statement) -> Judgement:
         return Judgement(statement.text, Outcome.NOT_JUDGED, why)
     groups: Mapping[Reference, Group] = {}
     try:
-        groups = matched(results, list(dict.fromkeys(map(reference, statement.values))))
+        references = list(dict.fromkeys(map(reference, statement.values)))
+        counted = all(value.metric in COUNTED for value in statement.values)
+        groups = matched(results, references, counted=counted)
         check_devices(statement, groups)
         check_files(results, statement, groups)
         return measured(results, statement, groups)

@@ -6,11 +6,16 @@ from typing import Any
 
 Row = dict[str, Any]
 
+VALIDATION, TEST = "validation", "test"
+"""The split that selects a trial's best epoch; test only of what was run as its author did."""
+LAST = "last epoch"
+"""What stands in place of a split where none selects."""
+
 HOLDING = ("seconds_training", "seconds_evaluating", "seconds_saving")
 """What an epoch, or a trial, holds its device for."""
 
 
-def summarise(epochs: Sequence[Row], selection: str = "validation") -> Row:
+def summarise(epochs: Sequence[Row], selection: str = VALIDATION) -> Row:
     """Return the columns of the trials table that follow from its epochs, oldest first.
 
     The best epoch is the first with the highest accuracy of the split that selects; where there is
@@ -37,7 +42,7 @@ def summarise(epochs: Sequence[Row], selection: str = "validation") -> Row:
 def selection_of(row: Row) -> str:
     """Return the split that selects the best epoch of a trials row: validation, but for what was
     run as its author did."""
-    return str(json.loads(row.get("recipe") or "{}").get("selection", "validation"))
+    return str(json.loads(row.get("recipe") or "{}").get("selection", VALIDATION))
 
 
 def best_epoch(epochs: Sequence[Row], selection: str) -> Row:
