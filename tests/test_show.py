@@ -42,9 +42,10 @@ def test_changes(own: dict[str, Any], before: dict[str, Any], expected: dict[str
          "0.1 to 1e-4 in 40 steps and back, again and again"),
         ({"name": "cosine", "warmup_epochs": 1, "warmup_start": 0.1},
          "0.01 to 0.1 in 1 epoch, then 0.1 to 0 in 19 epochs"),
-        ({"name": "cosine_restarts", "period": 5, "period_factor": 2, "end": 0.33333e-2},
-         "0.1 to 3.333e-4 every 5 epochs, each time 2 times as long"),
-        ({"name": "step", "milestones": [10, 15], "gamma": 0.2}, "0.1, times 0.2 after 10, 15 epochs"),
+        ({"name": "cosine_restarts", "period": 5, "period_factor": 2, "end": 0.33e-2},
+         "0.1 to 3.3e-4 every 5 epochs, each time 2 times as long"),
+        ({"name": "step", "milestones": [10, 15], "gamma": 0.2},
+         "0.1, times 0.2 after 10, 15 epochs"),
         ({"name": "onecycle", "length": 980, "unit": "steps", "end": 4e-6},
          "0.004 up to 0.1 and down to 4e-7 in 980 steps"),
         ({"name": "plateau", "gamma": 0.5, "patience": 3, "end": 1e-3},
@@ -66,9 +67,9 @@ def test_rows_of_what_differs() -> None:
         ("cutout", "null", "{size: 8}"),
         ("schedule.name", "sequence", "cosine"),
     ]
-    phases = [{"phases": {"dropout": own}} for own in ({"1-5": 0.1, "6-9": 0.2}, {"1-5": 0.3})]
-    expected = [("phases.dropout.1-5", "0.1", "0.3"), ("phases.dropout.6-9", "0.2", "–")]
-    assert list(rows(*phases)) == expected
+    first, second = ({"phases": {"dropout": own}} for own in ({"1-5": 0.1, "6-9": 0}, {"1-5": 0.3}))
+    expected = [("phases.dropout.1-5", "0.1", "0.3"), ("phases.dropout.6-9", "0", "–")]
+    assert list(rows(first, second)) == expected
     assert list(rows(stated, stated)) == []
 
 
