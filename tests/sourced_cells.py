@@ -1,7 +1,7 @@
 """The cells of docs/sources.md as values of recipes: what was stated, what code and logs show.
 
 Each line: the row's name (that before it where there is none), the trials by glob, the recipe's
-key, its value as stated and as run (``-``: none such trial, or not the row's matter). ``@45 key`` is
+key, its value as stated and as run (``-``: no such trial, or not the matter here). ``@45 key`` is
 its value in epoch 45, ``rate`` the learning rates in words (`resray.show.rates`).
 """
 
@@ -258,7 +258,7 @@ CELLS = {
               epochs 61 to 100: 0.01 to 1e-5 in 40 steps and back, again and again
         session 04: rate, 1-60 | session-04 | optimizer.lr | 0.15 | 0.01
         session 04: smallest rate | session-04 | schedule.parts.0.end | 3.33333e-3 | 0.05
-        session 04: rate, 61-100 | session-04 | schedule.parts.1.length | null | 40
+        session 04: rate, 61-100 | session-04 | schedule.parts.1.length | - | 40
         session 04: dropout, MixUp, smoothing by epoch | session-04 | @50 model.dropout | 0.3 | 0.3
         | session-04 | @51 model.dropout | 0.2 | 0.2
         | session-04 | @81 model.dropout | 0.1 | 0.1
@@ -275,7 +275,8 @@ CELLS = {
         | session-04 | @71 augmentation.shift_scale_rotate | null | null
         session 04: 41-70: cutout | session-04 | @41 augmentation.cutout.size | 6 | [3.2, 6.4]
         | session-04 | @41 augmentation.cutout.probability | 0.35 | 0.35
-        session 04: 41-70: brightness, contrast | session-04 | @41 augmentation.brightness_contrast \
+        session 04: 41-70: brightness, contrast | session-04 \
+            | @41 augmentation.brightness_contrast \
             | {probability: 0.2, brightness: 0.15, contrast: 0.15} \
             | {probability: 0.2, brightness: 0.15, contrast: 0.15}
         session 04: 41-70: hue, saturation, value | session-04 \
