@@ -205,7 +205,7 @@ LINEAR = {"schedule": {"name": "linear", "end": 0, "interval": "epoch"}}
 AFFINE = {"probability": 1, "degrees": 10, "translate": 0.1, "scale": (0.9, 1.1), "shear": 10}
 FINE_TUNED = {
     "epochs": 310,
-    "mixing": {"cutmix_alpha": 1, "probability": 0.5},
+    "mixing": {"cutmix_alpha": 1, "probability": 0.5, "cutmix_sides": "even"},
     "augmentation": {"flip": 0.5, "crop_padding": 4, "affine": AFFINE},
 }
 

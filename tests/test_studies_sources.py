@@ -1,18 +1,24 @@
 """Sources of the shipped studies: every figure and every setting names one, or is assumed."""
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from resray.errors import InputError
+from resray.show.rates import rates
 from resray.study.entries import entries
 from resray.study.expand import Options, expand
 from resray.study.layers import flatten, normalise
 from resray.study.load import load_study, study_files
+from resray.study.phases import recipe_at
 from resray.study.recipe_spec import Recipe
 from resray.study.spec import Study
+from tests.sourced_cells import CELLS, NO_KEY
+from tests.studies import recipes
 
 WITH_REPOSITORY = ("basicblock-depth", "resnet10-speed", "resnext", "wrn-cifar100")
 
@@ -108,11 +114,80 @@ def test_an_unknown_source_is_told_with_its_place(tmp_path: Path) -> None:
     assert "published[0].source: 'amirhosein-redme' is not known; did you mean" in lines[0]
 
 
-def test_no_setting_is_right_in_neither_trial() -> None:
+def documented(study: str) -> list[list[str]]:
+    """Return the rows of a study's table in docs/sources.md, named with their part of it."""
     text = (Path(__file__).parents[1] / "docs" / "sources.md").read_text()
-    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| ")]
-    settings = [row for row in rows if row[0].strip() != "setting" and row[3].strip()]
-    assert len(settings) > 80
+    section = text.split(f"\n## {study}\n")[1].split("\n## ")[0]
+    rows, part = [], ""
+    for line in section.splitlines():
+        if not line.startswith("| ") or line.startswith("| setting |"):
+            continue
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if cells[0].startswith("**"):
+            part = f"{cells[0].strip('*')}: "
+        else:
+            rows.append([part + cells[0], *cells[1:]])
+    return rows
+
+
+@pytest.mark.parametrize("name", WITH_REPOSITORY)
+def test_no_setting_is_right_in_neither_trial(name: str) -> None:
+    rows = documented(name)
+    assert len(rows) > 10
     assert all(len(row) == 5 for row in rows)
-    assert [row for row in settings if "✓" not in row[3] + row[4]] == []
-    assert all(f"## {name}" in text for name in study_files())
+    assert [row for row in rows if "✓" not in row[3] + row[4]] == []
+
+
+def cells_of(study: str) -> list[list[str]]:
+    """Return row, trials, key, and the values as stated and as run of each line of `CELLS`."""
+    found: list[list[str]] = []
+    for line in CELLS[study].strip().splitlines():
+        cells = [" ".join(cell.split()) for cell in line.split("|")]
+        found.append([cells[0] or found[-1][0], *cells[1:]])
+    return found
+
+
+@pytest.mark.parametrize("name", WITH_REPOSITORY)
+def test_every_documented_row_is_held_against_the_recipes(name: str) -> None:
+    held = {cells[0] for cells in cells_of(name)}
+    assert held.isdisjoint(NO_KEY[name])
+    assert {row[0] for row in documented(name)} == held | set(NO_KEY[name])
+
+
+def setting(recipe: Recipe, key: str) -> Any:
+    """Return a recipe's value at a key as `tests.sourced_cells` writes it."""
+    if key == "rate":
+        return rates(recipe.schedule, recipe.optimizer.lr, recipe.epochs)
+    if key.startswith("@"):
+        epoch, key = key[1:].split(" ")
+        recipe = recipe_at(recipe, int(epoch))
+    value = recipe.model_dump(mode="json")
+    for part in key.split("."):
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    return value
+
+
+def value_of(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text if " to " in text else yaml.safe_load(text)
+
+
+@pytest.mark.parametrize("as_run", [False, True])
+@pytest.mark.parametrize("name", WITH_REPOSITORY)
+def test_recipes_have_what_the_documented_rows_say(name: str, as_run: bool) -> None:
+    found = recipes(name, variant="as-run" if as_run else None)
+    for row, globs, key, *values in cells_of(name):
+        stated_or_run = values[as_run]
+        if stated_or_run == "-":
+            continue
+        matching = [
+            trial
+            for trial in found
+            for glob in globs.split(", ")
+            if fnmatchcase(trial.removesuffix("-as-run"), glob)
+        ]
+        assert matching, (row, globs)
+        for trial in matching:
+            assert setting(found[trial], key) == value_of(stated_or_run), (row, trial, key)

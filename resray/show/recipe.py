@@ -1,7 +1,7 @@
 """What a study's recipes share and where they differ, and what `resray tune` searches in them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -31,10 +31,7 @@ MOST_COLUMNS = 6
 def print_recipe(trials: Sequence[PlannedTrial], console: Console) -> None:
     """Print what of the trials' recipes in use they share, and where they differ."""
     first_seed = [trial for trial in trials if trial.seed == trials[0].seed]
-    common, different = differences([in_use(flatten(trial.recipe)) for trial in first_seed])
-    heading("Recipe" if len(first_seed) == 1 else "Recipe, common to all", console)
-    entries = [Text(f"{key}: {written(value)}") for key, value in common.items()]
-    console.print(Columns(entries, padding=(0, 3), column_first=True))
+    different = print_shared(first_seed, console)
     keys = list(dict.fromkeys(key for own in different for key in own))
     if not keys:
         return
@@ -42,7 +39,16 @@ def print_recipe(trials: Sequence[PlannedTrial], console: Console) -> None:
     if len(keys) <= MOST_COLUMNS:
         console.print(difference_table(first_seed, different, keys))
     else:
-        print_differences(first_seed, different, console)
+        print_differences(first_seed, console)
+
+
+def print_shared(trials: Sequence[PlannedTrial], console: Console) -> list[dict[str, Any]]:
+    """Print what of the trials' recipes in use they share; return, for each, what they do not."""
+    common, different = differences([in_use(flatten(trial.recipe)) for trial in trials])
+    heading("Recipe" if len(trials) == 1 else "Recipe, common to all", console)
+    entries = [Text(f"{key}: {written(value)}") for key, value in common.items()]
+    console.print(Columns(entries, padding=(0, 3), column_first=True))
+    return different
 
 
 def differences(
@@ -69,14 +75,22 @@ def difference_table(
     return table
 
 
-def print_differences(
-    trials: Sequence[PlannedTrial], different: Sequence[dict[str, Any]], console: Console
-) -> None:
-    """Print each recipe part by part: how it differs from the one before it that it is most like.
+def print_differences(trials: Sequence[PlannedTrial], console: Console) -> None:
+    """Print each recipe part by part, as `unlike` gives them: for recipes that differ in too much
+    for columns."""
+    for trial, least, like in unlike(trials):
+        console.print(Text.assemble((trial.name, "bold"), like))
+        for part, text in least.items():
+            console.print(Padding(Text(f"{part}: {text}"), (0, 0, 0, 4)))
 
-    Of the first, what is neither the same everywhere nor a default. For recipes that differ in too
-    much for columns.
+
+def unlike(trials: Sequence[PlannedTrial]) -> Iterator[tuple[PlannedTrial, dict[str, str], str]]:
+    """Yield how each recipe differs, part by part, from the one before it that it is most like, and
+    which that is.
+
+    Of the first, what is neither the same everywhere nor a default.
     """
+    _, different = differences([in_use(flatten(trial.recipe)) for trial in trials])
     recipes = [with_short_parts(trial.recipe) for trial in trials]
     settings = flatten(trials[0].recipe.model_dump(mode="json", exclude_defaults=True))
     own_settings = [nested(key, settings[key]) for key in different[0] if key in settings]
@@ -87,11 +101,12 @@ def print_differences(
             for before, other in zip(trials[:index], recipes, strict=False)
         ]
         least, like = min(ways or [(first, "")], key=lambda way: len(flatten(way[0])))
-        console.print(Text.assemble((trial.name, "bold"), like))
-        for part, value in least.items():
-            plain = json.loads(json.dumps(value))
-            shown = flow(plain) if isinstance(value, Mapping) else written(plain)
-            console.print(Padding(Text(f"{part}: {shown}"), (0, 0, 0, 4)))
+        plain = json.loads(json.dumps(least))
+        texts = {
+            part: flow(value) if isinstance(value, Mapping) else written(value)
+            for part, value in plain.items()
+        }
+        yield trial, texts, like
 
 
 def with_short_parts(recipe: Recipe) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from resray.cost import TrialCost, estimate, probe
+from resray.show.as_run import print_as_run
 from resray.show.layout import count, heading, list_table, petaflop, rough, ruled_table
 from resray.show.recipe import print_recipe, print_search
 from resray.study.entries import AS_RUN
@@ -31,6 +32,12 @@ def print_study(study: str, options: Options, console: Console, *, brief: bool =
         print_names(trials, console)
         return
     print_trials(trials, console)
+    if trials[0].variant == AS_RUN:
+        # What is assumed, claimed and searched is about what was stated.
+        print_as_run(loaded, options, trials, console)
+        print_sources(loaded, console)
+        print_published(loaded, trials, console)
+        return
     print_recipe(trials, console)
     print_assumed(loaded, console)
     print_sources(loaded, console)

@@ -28,6 +28,8 @@ class TrialEntry(Strict):
     recipe: dict[str, Any] = {}
     source: str | None = None
     """The source of what this trial changes, a name of the study's ``sources``."""
+    note: str | None = None
+    """What else a reader has to know about it, such as how a training that broke off ended."""
 
 
 class Source(Strict):
