@@ -52,7 +52,7 @@ def test_page_holds_answer_evidence_and_record(tmp_path: Path) -> None:
         "DivergedError",
         "loss became <nan>",
         "Interruptions and resumptions",
-        "the author states none; 128",
+        "the author states no split; 5,000 training images are held out to select on",
         "9f8e7d6c5b4a",
         "2.13.0",
     ):
