@@ -118,7 +118,8 @@ def print_sources(study: Study, console: Console) -> None:
         licence = f"licence: {source.licence}" if source.licence else ""
         taken = f"settings: {', '.join(source.taken)}" if source.taken else ""
         lines = [f"{source.author}, {source.title}", f"{source.address} {version}", licence, taken]
-        table.add_row(Text(name, style="bold"), Text("\n".join(filter(None, lines))))
+        told = Text("\n".join(filter(None, lines)), overflow="fold")
+        table.add_row(Text(name, style="bold"), told)
     heading("Sources", console)
     console.print(table)
 
