@@ -14,9 +14,9 @@ from resray.study.mistakes import find_mistakes
 from resray.study.model_spec import CustomModel, ResNetModel, WideModel
 from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import Axis
-from resray.study.source import LARGEST_FILE, MOST_VALUES, Dumper, parse
 from resray.study.spec import Published, Study
 from resray.study.strict import LARGEST_COUNT, LONGEST_NAME, Named
+from resray.study.yaml_file import LARGEST_FILE, MOST_VALUES, Dumper, parse
 from tests.command_line import Resray, assert_refused
 
 STUDY = """\

@@ -21,7 +21,7 @@ from resray.results.rows import is_of_code
 from resray.results.store import ResultStore
 from resray.study.data_spec import Data, Folder
 from resray.study.expand import PlannedTrial
-from resray.study.places import images_at
+from resray.study.local_files import images_at
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import trial_id
 from resray.study.spec import Study

@@ -12,8 +12,8 @@ from resray.errors import InputError
 from resray.study.entries import entries
 from resray.study.layers import merge, recipe_layers
 from resray.study.recipe_spec import Recipe
-from resray.study.source import parse, read_text
 from resray.study.spec import Study
+from resray.study.yaml_file import parse, read_text
 
 Variants = Mapping[tuple[str, str], tuple[str, ...]]
 """By a trial's name and variant, the variants in which it has the same recipe, in order."""

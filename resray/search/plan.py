@@ -22,9 +22,9 @@ from resray.study.mistakes import validated
 from resray.study.overrides import overlap, set_layer
 from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import Search, SearchSettings
-from resray.study.source import parse, read_text
 from resray.study.spec import Study
 from resray.study.strict import Mistake
+from resray.study.yaml_file import parse, read_text
 
 IDLE = {
     "none": ("grace", "reduction_factor", "rung_schedule", "audit"),

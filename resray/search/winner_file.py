@@ -20,9 +20,9 @@ from resray.study.layers import (
 )
 from resray.study.recipe_spec import Recipe
 from resray.study.search_spec import TRIAL_AXIS
-from resray.study.source import Dumper, parse, read_text
 from resray.study.spec import Study
 from resray.study.unions import in_use
+from resray.study.yaml_file import Dumper, parse, read_text
 
 ALWAYS_WRITTEN = (
     "model.name",

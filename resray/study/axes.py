@@ -8,7 +8,7 @@ from resray.errors import not_known
 from resray.study.entries import trial_names
 from resray.study.layers import Layer, nested, normalise, recipe_layers
 from resray.study.search_spec import TRIAL_AXIS, Axis, Space
-from resray.study.source import Key
+from resray.study.yaml_file import Key
 
 Point = dict[str, Any]
 

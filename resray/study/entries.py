@@ -13,8 +13,8 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from resray.study.source import Key, find_all, section
 from resray.study.strict import Mistake, Mistakes, as_list
+from resray.study.yaml_file import Key, find_all, section
 
 ABLATION_FORMS = ("chain", "add", "remove")
 PLAIN, FULL = "plain", "full"

@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from resray.study.entries import Entry, entries
-from resray.study.source import Key, section
 from resray.study.strict import Mistake
 from resray.study.unions import UNIONS, renamed
+from resray.study.yaml_file import Key, section
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,17 @@ from resray.files import user_path
 from resray.study.data_spec import Data
 from resray.study.entries import Entry, entries
 from resray.study.layers import Layer, in_document, layer_at_fault, merge, recipe_layers
+from resray.study.local_files import mistakes_of_places
 from resray.study.mistakes import mistakes_in
 from resray.study.phases import mistakes_of_ranges
-from resray.study.places import mistakes_of_places
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import only_as_run
 from resray.study.search_mistakes import mistakes_of_search
-from resray.study.source import Key, Source, find_all, parse, read_text, section
 from resray.study.spec import Study
 from resray.study.strict import Mistake, Mistakes
 from resray.study.unions import unknown_key
 from resray.study.whole import mistakes_of_the_whole
+from resray.study.yaml_file import Key, YamlFile, find_all, parse, read_text, section
 
 
 def study_files() -> dict[str, Path]:
@@ -95,7 +95,7 @@ def _mistakes(content: dict[Any, Any]) -> list[Mistake]:
     ]
 
 
-def _report(source: Source, mistakes: list[Mistake]) -> str:
+def _report(source: YamlFile, mistakes: list[Mistake]) -> str:
     lines: dict[tuple[Any, ...], str] = {}
     for mistake in mistakes:
         line, _ = source.find(mistake.path)

@@ -9,9 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from resray.errors import InputError, not_known
-from resray.study.source import Key
 from resray.study.strict import Mistake
 from resray.study.unions import bare, child_type, members
+from resray.study.yaml_file import Key
 
 _LONGEST_VALUE = 60
 

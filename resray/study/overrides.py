@@ -10,9 +10,9 @@ from resray.study.data_spec import Data
 from resray.study.layers import Layer, flatten, layer_at_fault, leaves, merge, nested
 from resray.study.mistakes import validated
 from resray.study.model_spec import Model
-from resray.study.source import parse, section
 from resray.study.spec import Study
 from resray.study.strict import Mistake
+from resray.study.yaml_file import parse, section
 
 QUICK = "--quick"
 """The label of the layers that the option brings in."""

@@ -19,9 +19,9 @@ from resray.study.mistakes import mistakes_in
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import only_as_run
 from resray.study.search_spec import MOST_POINTS, RANGES, TRIAL_AXIS, Axis, Space
-from resray.study.source import Key, section
 from resray.study.strict import Mistake
 from resray.study.unions import unknown_key
+from resray.study.yaml_file import Key, section
 
 
 def mistakes_of_search(document: Mapping[Any, Any]) -> list[Mistake]:

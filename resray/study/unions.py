@@ -10,7 +10,7 @@ from resray.errors import not_known
 from resray.study.data_spec import Data, Loader
 from resray.study.model_spec import Model, kind_of_model
 from resray.study.optimizer_spec import Optimizer, Schedule
-from resray.study.source import Key
+from resray.study.yaml_file import Key
 
 UNIONS = {
     "model": (Model, ""),

@@ -14,8 +14,8 @@ from resray.study.claims import Statement, check_statement
 from resray.study.entries import AS_RUN, entries, trial_names
 from resray.study.layers import merge, recipe_layers
 from resray.study.model_spec import MODEL_FORMS
-from resray.study.source import Key, find_all, section
 from resray.study.strict import Mistake, as_list
+from resray.study.yaml_file import Key, find_all, section
 
 Document = Mapping[str, Any]
 

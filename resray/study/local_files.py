@@ -10,8 +10,8 @@ from resray.errors import InputError
 from resray.files import user_path
 from resray.models.table import runs_own_code
 from resray.study.layers import normalise
-from resray.study.source import Key, section
 from resray.study.strict import Mistake
+from resray.study.yaml_file import Key, section
 
 
 def images_at(text: str, folder: Path) -> Path:

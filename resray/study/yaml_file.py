@@ -19,7 +19,7 @@ MOST_VALUES = 100_000
 
 
 @dataclass(frozen=True)
-class Source:
+class YamlFile:
     """A YAML file's content and the nodes that it came from."""
 
     place: str
@@ -107,7 +107,7 @@ class Dumper(yaml.SafeDumper):
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
-def parse(text: str, place: str) -> Source:
+def parse(text: str, place: str) -> YamlFile:
     """Parse YAML safely: plain data only, of a bounded size, and nothing that is read as another.
 
     ``place`` is a file, or the option that the text was typed with. Raises `InputError`, one line
@@ -126,7 +126,7 @@ def parse(text: str, place: str) -> Source:
         if mistakes := sorted(each for node in loader.sizes for each in _mistakes(node)):
             raise InputError("\n".join(f"{_at(place, line)}: {text}" for line, text in mistakes))
         # Composing first and constructing from the same nodes resolves merge keys in the nodes too.
-        return Source(place, loader.construct_document(root), root)
+        return YamlFile(place, loader.construct_document(root), root)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         message = f"the character {error.character!r} is not allowed in YAML"
