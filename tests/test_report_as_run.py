@@ -9,7 +9,7 @@ import yaml
 
 from resray.compare.run import run_comparison
 from resray.export.tables import export_table
-from resray.report.aggregate import Results, chosen_by, load_results
+from resray.report.aggregate import Results, load_results, selection
 from resray.report.alike import OTHER_SELECTION
 from resray.report.answer import answer, warnings
 from resray.report.differences import differences_section
@@ -188,8 +188,8 @@ def test_only_what_is_counted_is_compared_across_selections(unheld: Results) -> 
 
 def test_a_stated_trial_without_validation_stays_as_it_is() -> None:
     row = {"recipe": '{"data": {"validation_images": 0}}', "variant": "standard"}
-    assert chosen_by(row) == "validation"
-    assert chosen_by(row | {"variant": "as-run"}) == "last epoch"
+    assert selection(row) == "validation"
+    assert selection(row | {"variant": "as-run"}) == "last epoch"
 
 
 def test_captions_say_what_chose_the_epoch(unheld: Results) -> None:

@@ -27,8 +27,8 @@ from resray.study.spec import Study
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What `resray bench` was asked to do."""
+class Asked:
+    """What both commands are asked."""
 
     study: str
     """A shipped study's name, or the path of a study file."""
@@ -45,6 +45,11 @@ class Bench:
     def loaded(self) -> Study:
         """The study, read once."""
         return load_study(self.study)
+
+
+@dataclass(frozen=True)
+class Bench(Asked):
+    """What `resray bench` was asked to do."""
 
     @cached_property
     def trials(self) -> list[PlannedTrial]:
@@ -57,30 +62,15 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Tune:
+class Tune(Asked):
     """What `resray tune` was asked to do."""
 
-    study: str
-    """A shipped study's name, or the path of a study file."""
-    options: Options = field(default_factory=Options)
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Keys of `SearchSettings` that were typed; they take precedence over the study's."""
     spaces: tuple[str, ...] = ()
     """Globs on names of spaces; none takes all."""
-    request: Request = field(default_factory=Request)
     budget: Budget = field(default_factory=Budget)
-    data_dir: Path | None = None
-    out: Path = Path()
-    """The folder that receives results/<study>/ and reports/<study>.html."""
-    address: str | None = None
-    max_failures: int = 3
     fail_fast: bool = False
-    force: bool = False
-
-    @cached_property
-    def loaded(self) -> Study:
-        """The study, read once."""
-        return load_study(self.study)
 
     @cached_property
     def chosen(self) -> SearchSettings:

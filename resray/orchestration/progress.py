@@ -15,7 +15,7 @@ from rich.table import Table
 from resray.files import read_json
 from resray.orchestration.trainable import PROGRESS_FILE
 from resray.results.store import ResultStore
-from resray.results.summary import LAST, TEST, VALIDATION, seconds_of, selection_of
+from resray.results.summary import LAST, TEST, VALIDATION, chosen_by, seconds_of
 from resray.training.trial import Job
 
 Row = dict[str, Any]
@@ -202,12 +202,6 @@ SELECTED = {
 """What a trial came to, everywhere by these names, by what chose its epoch."""
 MIXED = ("validation", "selected epoch", "its test")
 """Where that differs among trials."""
-
-
-def chosen_by(row: Mapping[str, Any]) -> str:
-    """Return what chose the epoch of a trial's row: the last, where no images are held out."""
-    selection = selection_of(dict(row))
-    return LAST if selection == VALIDATION and row["validation_accuracy"] is None else selection
 
 
 def headings(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from resray.report.search_record import Row, SearchRecord, measured, plain_rows,
 from resray.report.statistics import Summary, summarise
 from resray.report.study_file import Variants, equal_variants, normalised, read_study
 from resray.results.store import read_rows
-from resray.results.summary import LAST, TEST, VALIDATION
+from resray.results.summary import LAST, TEST, VALIDATION, chosen_by
 from resray.study.entries import AS_RUN
 from resray.study.layers import flatten
 from resray.study.spec import Study
@@ -72,7 +72,7 @@ class Group:
     @cached_property
     def selection(self) -> str:
         """What chose the trials' epochs."""
-        return chosen_by(self.trials[0])
+        return selection(self.trials[0])
 
     @property
     def confirms(self) -> bool:
@@ -264,18 +264,16 @@ def name_of(row: Row) -> str:
     model = str(row["model"])
     stands_in = any(is_stand_in(text, model) for text in reductions_of(row))
     name = f"{row['name']} ({model})" if stands_in else str(row["name"])
-    if label := AS_LABELLED.get(chosen_by(row)):
+    if label := AS_LABELLED.get(selection(row)):
         return f"{name} · {label}"
     return f"{name} · confirmed" if row["role"] == "confirmation" else name
 
 
-def chosen_by(row: Row) -> str:
-    """Return what chose a trial's epoch: validation or, only of what was run as its author did,
-    test or that it is the last, where no images were held out."""
-    recipe = flatten(parsed_json(row["recipe"], {}))
-    split = str(recipe.get("selection", VALIDATION))
-    alone = row["variant"] == AS_RUN and recipe.get("data.validation_images") == 0
-    return LAST if alone and split == VALIDATION else split
+def selection(row: Row) -> str:
+    """Return what chose a trial's epoch. That it is the last one counts as a choice only of what
+    was run as its author did."""
+    chosen = chosen_by(row)
+    return VALIDATION if chosen == LAST and row["variant"] != AS_RUN else chosen
 
 
 def as_labelled(groups: Iterable[Group]) -> str:

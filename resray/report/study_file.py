@@ -30,13 +30,13 @@ def read_study(path: Path) -> Study | None:
         return None
     try:
         content = parse(read_text(path), str(path)).content
-        return Study.model_validate(of_this_version(content))
+        return Study.model_validate(migrated(content))
     except pydantic.ValidationError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: not a study file that this resray reads: {reason}") from error
 
 
-def of_this_version(content: Any) -> Any:
+def migrated(content: Any) -> Any:
     """Return a study for an older resray as it is written now."""
     if not isinstance(content, dict):
         return content

@@ -11,27 +11,26 @@ from resray.study.optimizer_spec import (
     Schedule,
     Sequential,
     StepDecay,
+    spans,
 )
 
 
 def rates(schedule: Schedule, lr: float, epochs: int) -> str:
     """Return the real rates of a training, its ``lr`` times the schedule's factors."""
-    if isinstance(schedule, Plateau):
-        times = f"times {schedule.gamma:g} after {counted(schedule.patience, 'epoch')}"
-        least = f", at least {number(lr * schedule.end)}" if schedule.end else ""
-        return f"{number(lr)}, {times} without a better accuracy{least}"
-    if not isinstance(schedule, Sequential):
-        return of_part(schedule, lr, epochs)
-    told, before = [], 0
-    for part in schedule.parts:
-        end = part.until or epochs
-        told.append(f"epochs {before + 1} to {end}: {of_part(part, lr, end - before)}")
-        before = end
-    return "; ".join(told)
+    parts = [
+        (f"epochs {first + 1} to {last}: ", of_part(part, lr, last - first))
+        for part, first, last in spans(schedule, epochs)
+    ]
+    in_sequence = isinstance(schedule, Sequential)
+    return "; ".join(f"{span}{text}" if in_sequence else text for span, text in parts)
 
 
-def of_part(part: Part, lr: float, epochs: int) -> str:
+def of_part(part: Part | Plateau, lr: float, epochs: int) -> str:
     """Return the rates of a schedule without parts of its own over its epochs."""
+    if isinstance(part, Plateau):
+        times = f"times {part.gamma:g} after {counted(part.patience, 'epoch')}"
+        least = f", at least {number(lr * part.end)}" if part.end else ""
+        return f"{number(lr)}, {times} without a better accuracy{least}"
     by_epoch = ", set by epoch" if part.interval == "epoch" else ""
     if isinstance(part, OneCycle):
         start, peak, end = (number(lr * factor) for factor in (part.start, 1.0, part.end))

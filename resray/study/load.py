@@ -11,7 +11,7 @@ from resray.files import user_path
 from resray.study.data_spec import Data
 from resray.study.entries import Entry, entries
 from resray.study.layers import Layer, in_document, layer_at_fault, merge, recipe_layers
-from resray.study.local_files import mistakes_of_places
+from resray.study.local_files import mistakes_of_local_files
 from resray.study.mistakes import mistakes_in
 from resray.study.phases import mistakes_of_ranges
 from resray.study.recipe_spec import Recipe
@@ -49,7 +49,7 @@ def load_study(name_or_path: str, *, in_place: bool = True) -> Study:
     folder = path.absolute().parent
     found = _mistakes(source.content)
     if in_place:
-        found += mistakes_of_places(source.content, folder)
+        found += mistakes_of_local_files(source.content, folder)
     if found:
         raise InputError(_report(source, found))
     return Study.model_validate(source.content).found_in(folder)

@@ -22,7 +22,7 @@ def images_at(text: str, folder: Path) -> Path:
     return folder / user_path(text, "data.folder")
 
 
-def mistakes_of_places(document: Any, folder: Path) -> Iterator[Mistake]:
+def mistakes_of_local_files(document: Any, folder: Path) -> Iterator[Mistake]:
     """Yield images and modules that are not where the study file in ``folder`` says.
 
     Nothing is imported.

@@ -201,3 +201,15 @@ class Sequential(Named):
 
 Schedule = Annotated[Part | Plateau | Sequential, Field(discriminator="name"), named("cosine")]
 """The learning rate over the training, as a factor of the optimizer's lr."""
+
+
+def spans(schedule: Schedule, epochs: int) -> Iterator[tuple[Part | Plateau, int, int]]:
+    """Yield each part of a schedule with the epochs done before it and at its end."""
+    if not isinstance(schedule, Sequential):
+        yield schedule, 0, epochs
+        return
+    first = 0
+    for part in schedule.parts:
+        last = part.until or epochs
+        yield part, first, last
+        first = last

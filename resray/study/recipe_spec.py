@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field
 from resray.study.augmentation_spec import Augmentation, Mixing
 from resray.study.data_spec import Data, DeviceLoader, Loader
 from resray.study.model_spec import Model
-from resray.study.optimizer_spec import Annealing, Optimizer, Schedule, Sequential, Sgd
+from resray.study.optimizer_spec import Annealing, Optimizer, Schedule, Sequential, Sgd, spans
 from resray.study.phases import mistakes_of_phases
 from resray.study.strict import (
     NUMBER,
@@ -115,29 +115,18 @@ class Recipe(Strict):
 
     def _mistakes_of_schedule(self) -> Iterator[Mistake]:
         """Yield the epochs that the training, or a part of its schedule, does not reach."""
+        in_sequence = isinstance(self.schedule, Sequential)
         below = f"must be below epochs ({self.epochs})"
-        if not isinstance(self.schedule, Sequential):
-            if getattr(self.schedule, "until", None) is not None:
-                yield Mistake(("schedule", "until"), "only a part of a sequence has it")
-            yield from _warms_too_long(self.schedule, ("schedule",), self.epochs, below)
-            for index, epoch in enumerate(getattr(self.schedule, "milestones", ())):
+        for index, (part, first, last) in enumerate(spans(self.schedule, self.epochs)):
+            place = ("schedule", "parts", index) if in_sequence else ("schedule",)
+            until, warmup = getattr(part, "until", None), getattr(part, "warmup_epochs", 0)
+            if until is not None and not in_sequence:
+                yield Mistake((*place, "until"), "only a part of a sequence has it")
+            elif until is not None and last >= self.epochs:
+                yield Mistake((*place, "until"), f"{last} {below}")
+            if warmup >= last - first:
+                length = f"must be below the part's {last - first} epochs" if in_sequence else below
+                yield Mistake((*place, "warmup_epochs"), f"{warmup:g} {length}")
+            for number, epoch in enumerate(() if in_sequence else getattr(part, "milestones", ())):
                 if epoch >= self.epochs:
-                    yield Mistake(("schedule", "milestones", index), f"{epoch:g} {below}")
-            return
-        before = 0
-        for index, part in enumerate(self.schedule.parts):
-            place, end = ("schedule", "parts", index), part.until or self.epochs
-            if part.until is not None and end >= self.epochs:
-                yield Mistake((*place, "until"), f"{end} {below}")
-            length = f"must be below the part's {end - before} epochs"
-            yield from _warms_too_long(part, place, end - before, length)
-            before = end
-
-
-def _warms_too_long(
-    part: Strict, place: tuple[str | int, ...], epochs: float, below: str
-) -> Iterator[Mistake]:
-    """Yield the mistake of a warm-up as long as what it is a part of."""
-    warmup = getattr(part, "warmup_epochs", 0)
-    if warmup >= epochs:
-        yield Mistake((*place, "warmup_epochs"), f"{warmup:g} {below}")
+                    yield Mistake((*place, "milestones", number), f"{epoch:g} {below}")

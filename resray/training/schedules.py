@@ -17,9 +17,9 @@ from resray.study.optimizer_spec import (
     Part,
     Plateau,
     Schedule,
-    Sequential,
     StepDecay,
     WarmingUp,
+    spans,
 )
 
 HIGH_MOMENTUM, LOW_MOMENTUM = 0.95, 0.85
@@ -52,18 +52,6 @@ class Position:
         """The steps that cosine, linear or onecycle is made for: its length, or all there are."""
         length = getattr(self.part, "length", None)
         return self.epochs * self.steps_per_epoch if length is None else self.in_steps(length)
-
-
-def spans(schedule: Schedule, epochs: int) -> Iterator[tuple[Part | Plateau, int, int]]:
-    """Yield each part of a schedule with the epochs done before it and at its end."""
-    if not isinstance(schedule, Sequential):
-        yield schedule, 0, epochs
-        return
-    first = 0
-    for part in schedule.parts:
-        last = part.until or epochs
-        yield part, first, last
-        first = last
 
 
 def position(schedule: Schedule, *, step: int, steps_per_epoch: int, epochs: int) -> Position:

@@ -33,7 +33,7 @@ LONGEST = 3000
 """Characters; a test that writes more is about the length, and checks itself what is said of it."""
 TRIED_BY = (
     "test_study", "test_study_meaning", "test_study_options", "test_studies_files",
-    "test_hostile_studies", "test_applicable", "test_entries", "test_expand", "test_phases",
+    "test_hostile_studies", "test_unions", "test_entries", "test_expand", "test_phases",
     "test_claims", "test_search_space", "test_search_plan", "test_search_points", "test_cli",
     "test_tune_cli", "test_own_code", "test_model_table",
 )  # fmt: skip
