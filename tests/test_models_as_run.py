@@ -6,54 +6,52 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from resray.data.table import CIFAR
 from resray.errors import InputError
 from resray.models.build import build_model, set_stochastic_depth
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.study.model_spec import Initialisation, Model
-from tests.studies import made
+from tests.studies import made, recipes
 
 SMALL: dict[str, Any] = {"name": "resnet", "blocks": (2, 2), "channels": (8, 16)}
 NARROW: dict[str, Any] = {
-    "name": "resnet",
-    "block": "bottleneck",
-    "blocks": (3, 4, 6, 3),
-    "channels": (64, 128, 256, 512),
-    "groups": 32,
-    "bottleneck_width": 128,
-}
-"""What the author of the study resnext calls ResNeXt-50: 128 wide inside every stage."""
+    **SMALL, "block": "bottleneck", "groups": 32, "bottleneck_width": 128,
+}  # fmt: skip
 
 
 # Counted in the authors' code; multiply-adds in units of 10^9 where they were counted too.
 @pytest.mark.parametrize(
-    ("spec", "classes", "parameters", "multiply_adds"),
+    ("study", "trial", "parameters", "multiply_adds"),
     [
-        (NARROW, 10, 6_523_722, 0.606),
-        ({"name": "resnet50"}, 10, 23_520_842, 1.298),
-        ({"name": "resnet10"}, 10, 4_903_242, 0.2534),
-        ({"name": "resnet10", "shortcut": "none"}, 10, 4_729_418, 0.2471),
-        ({"name": "wrn-28-10"}, 100, 36_536_884, None),
-        ({"name": "resnet18", "stem": "imagenet"}, 100, 11_227_812, None),
-        ({"name": "resnet34", "stem": "imagenet"}, 100, 21_335_972, None),
-        ({"name": "resnet50"}, 100, 23_705_252, None),
-        ({"name": "resnet10-b"}, 10, 4_903_242, 0.2534),
-        ({"name": "resnet40-b"}, 10, 4_994_730, None),
-        ({"name": "resnet102-b"}, 10, 4_997_658, None),
+        ("resnext", "resnext50_32x4d-1", 6_523_722, 0.606),
+        ("resnext", "resnet50-1", 23_520_842, 1.298),
+        ("resnet10-speed", "plain", 4_903_242, 0.2534),
+        ("resnet10-speed", "full", 4_729_418, 0.2471),
+        ("wrn-cifar100", "session-02", 36_536_884, None),
+        ("wrn-cifar100", "base-resnet18", 11_227_812, None),
+        ("wrn-cifar100", "base-resnet34", 21_335_972, None),
+        ("wrn-cifar100", "more-resnet50-onecycle-512", 23_705_252, None),
+        ("basicblock-depth", "resnet10-b", 4_903_242, 0.2534),
+        ("basicblock-depth", "resnet40-b", 4_994_730, None),
+        ("basicblock-depth", "resnet102-b", 4_997_658, None),
     ],
 )
-def test_sizes(
-    spec: dict[str, Any], classes: int, parameters: int, multiply_adds: float | None
-) -> None:
-    with torch.device("meta"):
-        network = build_model(made(Model, **spec), classes)
+def test_sizes_as_run(study: str, trial: str, parameters: int, multiply_adds: float | None) -> None:
+    network = as_run(study, trial)
     assert count_parameters(network) == parameters
     if multiply_adds is not None:
         assert count_multiply_adds(network, 32) / 1e9 == pytest.approx(multiply_adds, rel=6e-4)
 
 
-def test_bottlenecks_are_as_wide_as_told_in_every_stage() -> None:
+def as_run(study: str, trial: str) -> nn.Module:
+    """Return the network of a study's as-run trial, without memory for its weights."""
+    (recipe,) = recipes(study, variant="as-run", select=(f"{trial}-as-run",)).values()
     with torch.device("meta"):
-        network = build_model(made(Model, **NARROW), 10)
+        return build_model(recipe.model, CIFAR[recipe.data.name].classes)
+
+
+def test_bottlenecks_are_as_wide_as_told_in_every_stage() -> None:
+    network = as_run("resnext", "resnext50_32x4d-1")
     inner = [module for name, module in network.named_modules() if name.endswith(".conv2")]
     assert {(conv.in_channels, conv.out_channels, conv.groups) for conv in inner
             if isinstance(conv, nn.Conv2d)} == {(128, 128, 32)}  # fmt: skip
