@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ Write = Callable[[str, str], None]
 
 
 @pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     """A function that writes a source file, which Python then reads anew."""
     folder = tmp_path / "code"
 
@@ -68,8 +68,11 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+        forget_modules()
+
+    def forget_modules() -> None:
         for module in [key for key in sys.modules if key.startswith("own_")]:
-            monkeypatch.delitem(sys.modules, module)
+            del sys.modules[module]
 
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setenv("PYTHONPATH", str(folder))
@@ -80,7 +83,8 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     write("own_parts/sizes.py", "INPUTS = 192\n")
     write("own_parts/late.py", "bias = True\n")
     write("own_parts/unused.py", "")
-    return write
+    yield write
+    forget_modules()
 
 
 def planned(

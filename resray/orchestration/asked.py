@@ -3,6 +3,7 @@
 What is wrong with it is found here, where neither torch nor Ray is imported: that takes seconds.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,7 +28,7 @@ from resray.study.spec import Study
 
 
 @dataclass(frozen=True)
-class Asked:
+class Asked(ABC):
     """What both commands are asked."""
 
     study: str
@@ -46,6 +47,21 @@ class Asked:
         """The study, read once."""
         return load_study(self.study)
 
+    @property
+    @abstractmethod
+    def trials(self) -> list[PlannedTrial]:
+        """The trials asked for. Raises InputError for a study or an option that is wrong."""
+
+    def check(self) -> None:
+        """Raise InputError for anything that is wrong and can be seen from here.
+
+        That includes a number that can never be right, and a folder that is not there.
+        """
+        trials = self.trials  # first: what is wrong in the study is said before the rest
+        check_positive(self.request)
+        if self.data_dir and any(trial.recipe.data.name != "embedded" for trial in trials):
+            require_folder(self.data_dir, "--data-dir")
+
 
 @dataclass(frozen=True)
 class Bench(Asked):
@@ -53,12 +69,7 @@ class Bench(Asked):
 
     @cached_property
     def trials(self) -> list[PlannedTrial]:
-        """The trials asked for. Raises InputError for a study or an option that is wrong."""
         return expand(self.loaded, self.options)
-
-    def check(self) -> None:
-        """Raise the InputError of anything that is wrong and can be seen from here."""
-        check_wishes(self.request, self.data_dir, self.trials)
 
 
 @dataclass(frozen=True)
@@ -89,16 +100,9 @@ class Tune(Asked):
         refuse_contradictions(search, self.chosen, self.chosen_spaces, self.settings)
         return plan_search(self.loaded, self.chosen, self.spaces, self.options)
 
-    def check(self) -> None:
-        """Raise the InputError of anything that is wrong and can be seen from here."""
-        check_wishes(self.request, self.data_dir, [each.trial for each in self.plan.trials])
-
-
-def check_wishes(request: Request, data_dir: Path | None, trials: Sequence[PlannedTrial]) -> None:
-    """Raise InputError for a number that can never be right, and for a folder that is not there."""
-    check_positive(request)
-    if data_dir and any(trial.recipe.data.name != "embedded" for trial in trials):
-        require_folder(data_dir, "--data-dir")
+    @property
+    def trials(self) -> list[PlannedTrial]:
+        return [each.trial for each in self.plan.trials]
 
 
 def check_all(benches: Sequence[Bench]) -> None:
