@@ -129,6 +129,16 @@ def test_patience_is_not_rescaled_and_said_so() -> None:
     )
 
 
+def test_steps_are_not_rescaled_and_said_so() -> None:
+    counted = {"name": "cosine_restarts", "period": 40, "unit": "steps"}
+    parts = [{"name": "cosine", "until": 50}, counted]
+    for schedule in (counted, {"name": "sequence", "parts": parts}):
+        own = recipe(phases={}, schedule=schedule)
+        assert reductions(own, rescale(own, 10), None)[-1] == (
+            "not rescaled: the schedule counts steps"
+        )
+
+
 @pytest.mark.parametrize(
     ("phases", "message"),
     [

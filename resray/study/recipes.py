@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from resray.study.optimizer_spec import Part, Sequential, WarmingUp
+from resray.study.optimizer_spec import Part, Sequential, WarmingUp, spans
 from resray.study.phases import rescale_phases, rescaled_epoch
 from resray.study.recipe_spec import Recipe
 from resray.study.strict import Mistake, Named
@@ -60,10 +60,9 @@ def implementation(recipe: Recipe, own_code: str | None) -> str | None:
     ``2`` stands for recipes that resray's first version trained otherwise: a warm-up from 0 had a
     first step at rate 0, and fp16 took over what lay in memory where the first step overflowed.
     """
-    parts = getattr(recipe.schedule, "parts", (recipe.schedule,))
     warms_from_zero = any(
         isinstance(part, WarmingUp) and part.warmup_epochs and not part.warmup_start
-        for part in parts
+        for part, _, _ in spans(recipe.schedule, recipe.epochs)
     )
     changed = "2" if warms_from_zero or recipe.precision == "fp16" else None
     return " ".join(filter(None, (changed, own_code))) or None

@@ -6,7 +6,7 @@ from typing import Any
 
 from resray.data.table import EMBEDDED, dataset_size
 from resray.study.layers import Layer, leaves, normalise
-from resray.study.optimizer_spec import Schedule
+from resray.study.optimizer_spec import Schedule, spans
 from resray.study.overrides import overlap
 from resray.study.phases import boundaries, rescaled_epoch
 from resray.study.recipe_spec import Recipe
@@ -122,7 +122,8 @@ def _not_rescaled(own: Recipe, run: Recipe) -> Iterator[str]:
         yield f"not rescaled: early stopping's patience of {stopping.patience} epochs"
     if schedule.name == own.schedule.name == "plateau":
         yield f"not rescaled: the plateau's patience of {schedule.patience} epochs"
-    if getattr(schedule, "unit", "epochs") == "steps":
+    parts = [part for part, _, _ in spans(schedule, run.epochs)]
+    if any(getattr(part, "unit", "epochs") == "steps" for part in parts):
         yield "not rescaled: the schedule counts steps"
 
 
