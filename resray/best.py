@@ -11,12 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from resray.errors import InputError
-from resray.report.aggregate import parsed_json, reductions_of
+from resray.report.aggregate import reductions_of
 from resray.report.search_record import plain_rows
 from resray.report.statistics import Summary, summarise
 from resray.report.text import MISSING, plural
 from resray.results.rows import recorded_recipe
 from resray.results.store import read_rows
+from resray.results.summary import parsed_json
 from resray.search.best import (
     better_audited,
     confirmations_of,

@@ -10,13 +10,14 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from resray.errors import InputError, unknown
-from resray.report.aggregate import Results, load_results, parsed_json
+from resray.report.aggregate import Results, load_results
 from resray.report.contents import SECTIONS, content
 from resray.report.several import load_several
 from resray.report.tables import Table
 from resray.report.text import MISSING, plain_text, value_of
 from resray.results.schema import TABLES
 from resray.results.store import read_table
+from resray.results.summary import parsed_json
 
 AS_SHOWN = " (as shown)"
 """Ends the title of a column of texts that say more than the numbers in the column before it."""

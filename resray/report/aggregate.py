@@ -1,6 +1,5 @@
 """Reads a results folder and gathers the trials that may be averaged: they differ in seed only."""
 
-import json
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +16,7 @@ from resray.report.search_record import Row, SearchRecord, measured, plain_rows,
 from resray.report.statistics import Summary, summarise
 from resray.report.study_file import Variants, equal_variants, normalised, read_study
 from resray.results.store import read_rows
-from resray.results.summary import LAST, TEST, VALIDATION, chosen_by
+from resray.results.summary import LAST, TEST, VALIDATION, chosen_by, parsed_json
 from resray.study.entries import AS_RUN
 from resray.study.layers import flatten
 from resray.study.spec import Study
@@ -333,15 +332,6 @@ def reductions_of(row: Row) -> list[str]:
 def distinct(rows: Iterable[Row], column: str) -> list[Any]:
     """Return the different values of a column, in order, without missing ones."""
     return list(dict.fromkeys(row[column] for row in rows if row[column] is not None))
-
-
-def parsed_json(text: str | None, empty: Any) -> Any:
-    """Return what ``text`` says if it has the shape of ``empty``, else ``empty``."""
-    try:
-        value = json.loads(text) if text else empty
-    except (ValueError, RecursionError):
-        return empty
-    return value if isinstance(value, type(empty)) else empty
 
 
 def _trial_rows(table: pa.Table, chosen: set[str] | None) -> list[Row]:

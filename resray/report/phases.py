@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from resray.report import plot
-from resray.report.aggregate import Group, Results, parsed_json
+from resray.report.aggregate import Group, Results
 from resray.report.tables import table, text_cell
 from resray.report.text import Html, listed, plotly_text
+from resray.results.summary import parsed_json
 
 Values = tuple[float | None, ...]
 """A setting's value in each recorded epoch; None: off, or not recorded."""

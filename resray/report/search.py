@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from resray.report.aggregate import Results, Row, distinct, parsed_json
+from resray.report.aggregate import Results, Row, distinct
 from resray.report.search_axes import SpaceAxis, axes_of, point_text, short_names
+from resray.results.summary import parsed_json
 from resray.search.best import better_audited, confirmations_of, in_full, ranked, winner
 from resray.search.best import points_of as trainings_of_points
 from resray.study.search_spec import Search as StudySearch

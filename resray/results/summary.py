@@ -44,16 +44,25 @@ def summarise(epochs: Sequence[Row], selection: str = VALIDATION) -> Row:
 def selection_of(row: Mapping[str, Any]) -> str:
     """Return the split that selects the best epoch of a trials row: validation, but for what was
     run as its author did."""
-    return str(json.loads(row.get("recipe") or "{}").get("selection", VALIDATION))
+    return str(parsed_json(row.get("recipe"), {}).get("selection", VALIDATION))
 
 
 def chosen_by(row: Mapping[str, Any]) -> str:
     """Return what chooses the best epoch of a trials row: a split or, where no images are held out
     to select on, by its recipe or its epochs, that it is the last one."""
-    recipe, selection = flatten(json.loads(row.get("recipe") or "{}")), selection_of(row)
+    recipe, selection = flatten(parsed_json(row.get("recipe"), {})), selection_of(row)
     unmeasured = row.get("epochs_done") and row["validation_accuracy"] is None
     unheld = unmeasured or recipe.get("data.validation_images") == 0
     return LAST if unheld and selection == VALIDATION else selection
+
+
+def parsed_json(text: str | None, empty: Any) -> Any:
+    """Return what ``text`` says if it has the shape of ``empty``, else ``empty``."""
+    try:
+        value = json.loads(text) if text else empty
+    except (ValueError, RecursionError):
+        return empty
+    return value if isinstance(value, type(empty)) else empty
 
 
 def best_epoch(epochs: Sequence[Row], selection: str) -> Row:
