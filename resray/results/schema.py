@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from resray.results.folders import TABLE_NAMES
 
-VERSION = 4
+VERSION = 5
 VERSION_KEY = b"resray_schema_version"
 
 UTC = pa.timestamp("us", tz="UTC")
@@ -63,7 +63,8 @@ _TRIALS: dict[str, tuple[pa.DataType, str]] = {
     "learning_rate": (pa.float64(), "recipe: peak learning rate"),
     "weight_decay": (pa.float64(), "recipe: weight decay"),
     "schedule": (pa.string(), "recipe: learning rate schedule"),
-    "precision": (pa.string(), "precision used: fp32, bf16 or fp16"),
+    "precision": (pa.string(), "precision used: fp32, tf32, bf16 or fp16"),
+    "step": (pa.string(), "form of the training step: eager, compiled or captured"),
     "channels_last": (pa.bool_(), "whether tensors were laid out channels-last"),
     "parameters": (pa.int64(), "trainable parameters"),
     "multiply_adds": (pa.int64(), "multiply-adds of one image's forward pass"),
@@ -88,8 +89,14 @@ _TRIALS: dict[str, tuple[pa.DataType, str]] = {
         pa.float64(),
         "seconds of opening data and building the network",
     ),
+    "seconds_compiling": (pa.float64(), "seconds of compiling and warming up, no training"),
     "peak_memory_bytes": (pa.int64(), "largest memory (GPU: allocated; CPU: process) of rank 0"),
     "images_per_second": (pa.float64(), "images trained on per second of training"),
+    "utilisation": (
+        pa.float64(),
+        "share (0 to 1) of the device's measured matrix rate: 6 x multiply_adds x "
+        "images_per_second / rate",
+    ),
     "gpu_hours": (
         pa.float64(),
         "GPUs times hours of starting, training, evaluating, saving; null on CPU",

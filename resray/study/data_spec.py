@@ -78,6 +78,8 @@ class DeviceLoader(Named):
     name: Literal["device"] = "device"
     shuffle: bool = True
     """False: every epoch has the images in the dataset's own order."""
+    drop_last: bool = False
+    """Leave out an epoch's last batch where it is smaller than the others."""
 
 
 class PerImageLoader(Named):
@@ -85,6 +87,7 @@ class PerImageLoader(Named):
 
     name: Literal["per-image"]
     shuffle: bool = True
+    drop_last: bool = False
     workers: Size = 0
     """Processes that prepare batches; 0 does it between the training steps."""
     pinned_memory: bool = False

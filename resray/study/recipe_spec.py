@@ -75,9 +75,17 @@ class Recipe(Strict):
     stopping watch. ``test`` is for trials of a study's ``as_run`` alone."""
     eval_precision: Literal["training", "fp32"] = "training"
     """fp32: evaluated without autocast."""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """auto: bf16 autocast where the device computes bf16 in hardware; fp16 scales gradients."""
+    evaluate_every: Count = 1
+    """Epochs from one evaluation to the next; the last one, and a search's rungs, always are."""
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
+    """auto: bf16 autocast where the device computes bf16 in hardware, else fp32; tf32: float32 with
+    products that an NVIDIA GPU rounds to 10 bits; fp16 scales gradients."""
     channels_last: Literal["auto"] | bool = "auto"
+    step: Literal["auto", "eager", "compiled", "captured"] = "auto"
+    """How the device is told what to do, which changes results within rounding: compiled by
+    torch.compile, captured as a CUDA graph. auto: what pays, see `resray.training.step_form`."""
+    deterministic: bool = False
+    """The same numbers whatever runs beside it: on one thread, or by deterministic GPU kernels."""
     sync_batchnorm: bool = False
     """BatchNorm over all ranks' images; GPU only."""
     phases: dict[str, dict[EpochRange, Any]] = {}

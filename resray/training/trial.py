@@ -72,6 +72,10 @@ class Job:
     """Hash of the source files of the recipe's ``module:function``."""
     memory_share: float = 1.0
     """How much of the device each rank may hold."""
+    step: str = "eager"
+    """Form of the training step, chosen when the trial is planned: eager, compiled or captured."""
+    checkpoint_seconds: float = 20.0
+    """The shortest time from one checkpoint to the next, but for those that must be."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as a dictionary of plain values."""
