@@ -8,11 +8,13 @@ from pydantic import ValidationError
 
 from resray.data.augment.augmenter import Augmenter
 from resray.data.augment.crop_flip import crop_and_flip
+from resray.data.augment.operation import change_all, change_groups
 from resray.data.dataset import Images
 from resray.data.loader import TrainLoader
 from resray.data.randomness import epoch_generator
 from resray.study.augmentation_spec import Augmentation, Cutout
 from resray.study.recipe_spec import Recipe
+from tests.prepared_batches import prepared
 
 OFF: dict[str, Any] = {"flip": 0, "crop_padding": 0}
 SINGLE: dict[str, dict[str, Any]] = {
@@ -49,9 +51,9 @@ def augmented(
 ) -> torch.Tensor:
     """Augment all images at once with what an epoch draws."""
     height, width = images.shape[-2:]
-    augmenter = Augmenter(augmentation, to_float, height=height, width=width)
+    augmenter = Augmenter(augmentation, to_float, height=height, width=width, device=device)
     drawn = augmenter.draw(len(images), 0, epoch, epoch_generator(0, epoch))
-    return augmenter(images.to(device, copy=True), drawn).cpu()
+    return augmenter(images.to(device, copy=True), [rows.to(device) for rows in drawn]).cpu()
 
 
 def loader(
@@ -108,28 +110,30 @@ def test_untouched_images_are_exactly_themselves(name: str) -> None:
     drawn = augmenter.draw(40, 0, 1, epoch_generator(0, 1))
     together = augmenter(images.clone(), drawn)
     for place, image in enumerate(images):
-        (alone,) = augmenter(image[None].clone(), drawn.part(place, 1))
+        (alone,) = augmenter(image[None].clone(), [rows[place : place + 1] for rows in drawn])
         assert torch.equal(together[place], alone)
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_ranks_together_see_what_one_sees(ranks: int) -> None:
-    alone = list(loader(ALL, 19).epoch(2))
-    shares = [list(loader(ALL, 19, rank, ranks).epoch(2)) for rank in range(ranks)]
+    alone = list(prepared(loader(ALL, 19), 2))
+    shares = [list(prepared(loader(ALL, 19, rank, ranks), 2)) for rank in range(ranks)]
     for whole, *parts in zip(alone, *shares, strict=True):
         assert torch.equal(whole.images, torch.cat([p.images for p in parts]))
 
 
 def test_batch_size_does_not_matter() -> None:
     small, large = (
-        torch.cat([batch.images for batch in loader(ALL, size).epoch(1)]) for size in (7, 61)
+        torch.cat([batch.images for batch in prepared(loader(ALL, size), 1)]) for size in (7, 61)
     )
     assert torch.equal(small, large)
 
 
 def test_an_epoch_may_have_an_augmentation_of_its_own() -> None:
     def epoch(given: Augmentation, now: Augmentation | None) -> torch.Tensor:
-        return torch.cat([batch.images for batch in loader(given, 32).epoch(4, now)])
+        batches = loader(given, 32)
+        batches.augment_by(now or given)
+        return torch.cat([batch.images for batch in prepared(batches, 4)])
 
     plain = Augmentation.model_validate(OFF)
     assert torch.equal(epoch(plain, ALL), epoch(ALL, None))
@@ -141,13 +145,10 @@ def test_an_epoch_may_have_an_augmentation_of_its_own() -> None:
 def test_turning_one_on_leaves_what_others_draw(name: str) -> None:
     def numbers(augmentation: Augmentation) -> list[torch.Tensor | None]:
         augmenter = Augmenter(augmentation, to_float, height=16, width=16)
-        drawn = augmenter.draw(9, 0, 1, epoch_generator(0, 1))
-        streams = dict(zip(augmenter.operations, drawn.numbers, strict=True))
-        return [
-            drawn.crop_and_flip,
-            drawn.holes,
-            *(streams.get(key) for key in (1, 2, 3, 4, 5, 6, 8, 9)),
-        ]
+        crops, *drawn = augmenter.draw(9, 0, 1, epoch_generator(0, 1))
+        cutout = [7] if augmenter.cutout else []
+        streams = dict(zip([*augmenter.operations, *cutout], drawn, strict=True))
+        return [crops, *(streams.get(key) for key in range(1, 10))]
 
     everything = numbers(ALL)
     single = numbers(ALL.model_copy(update={other: None for other in SINGLE if other != name}))
@@ -161,8 +162,9 @@ def test_turning_one_on_leaves_what_others_draw(name: str) -> None:
 def test_operations_draw_independently() -> None:
     names = ("shift_scale_rotate", "brightness_contrast", "hue_saturation_value")
     spec = Augmentation.model_validate({name: {"probability": 0.5} for name in names})
-    drawn = Augmenter(spec, to_float, height=8, width=8).draw(4000, 0, 1, epoch_generator(0, 1))
-    chances = torch.stack([drawn.crop_and_flip[:, 2].float(), *(n[:, 0] for n in drawn.numbers)])
+    augmenter = Augmenter(spec, to_float, height=8, width=8)
+    crops, *drawn = augmenter.draw(4000, 0, 1, epoch_generator(0, 1))
+    chances = torch.stack([crops[:, 2].float(), *(rows[:, 0] for rows in drawn)])
     correlation = torch.corrcoef(chances) - torch.eye(4)
     assert float(correlation.abs().max()) < 0.06
 
@@ -178,7 +180,7 @@ def test_flip_without_crop_is_the_same_flip() -> None:
     images = some_images(50)
     augmenter = Augmenter(Augmentation(crop_padding=0), to_float, height=16, width=16)
     drawn = augmenter.draw(50, 0, 1, epoch_generator(0, 1))
-    expected = to_float(crop_and_flip(images, drawn.crop_and_flip, 0))
+    expected = to_float(crop_and_flip(images, drawn[0], 0))
     assert torch.equal(augmenter(images.clone(), drawn), expected)
 
 
@@ -189,10 +191,10 @@ def test_flip_and_crop_draw_what_they_always_did() -> None:
     augmenter = Augmenter(ALL, to_float, height=8, width=8)
     plain = Augmenter(Augmentation(), to_float, height=8, width=8)
     expected = [[4, 5, 1], [6, 2, 1], [5, 6, 1], [0, 4, 1]]
-    assert plain.draw(10, 0, 1, generator).crop_and_flip[:4].tolist() == expected
+    assert plain.draw(10, 0, 1, generator)[0][:4].tolist() == expected
     generator = epoch_generator(0, 1)
     torch.randperm(10, generator=generator)
-    cropped = augmenter.draw(10, 0, 1, generator).crop_and_flip[:4].tolist()
+    cropped = augmenter.draw(10, 0, 1, generator)[0][:4].tolist()
     assert [row[2] for row in cropped] == [row[2] for row in expected]
     assert all(row[:2] in ([4, 4], wish[:2]) for row, wish in zip(cropped, expected, strict=True))
 
@@ -228,7 +230,7 @@ def test_another_order_draws_the_same_numbers() -> None:
     drawn = []
     for spec in (every, turned):
         augmenter = Augmenter(spec, to_float, height=16, width=16)
-        numbers = augmenter.draw(9, 0, 1, epoch_generator(0, 1)).numbers
+        _, *numbers = augmenter.draw(9, 0, 1, epoch_generator(0, 1))
         drawn.append(dict(zip(augmenter.operations, numbers, strict=True)))
     assert list(drawn[0]) == list(reversed(drawn[1]))
     assert all(torch.equal(numbers, drawn[1][stream]) for stream, numbers in drawn[0].items())
@@ -242,14 +244,11 @@ def test_cutout_of_the_mean_comes_last_in_any_order() -> None:
 
 
 def test_a_pixel_cutout_is_an_operation_like_the_others() -> None:
-    """Probability, untouched images and no waiting are tested of all of them by their names."""
+    """Probability and untouched images are tested of all of them by their names."""
     images = some_images(1500)
     spec = {**OFF, "cutout": BLACK.model_copy(update={"probability": 0.3})}
     changed = augmented(images, Augmentation.model_validate(spec)) != to_float(images)
     assert float(changed.flatten(1).any(dim=1).float().mean()) == pytest.approx(0.3, abs=0.04)
-    augmenter = Augmenter(Augmentation.model_validate(spec), to_float, height=16, width=16)
-    drawn = augmenter.draw(1500, 0, 1, epoch_generator(0, 1))
-    assert augmenter(images.to("meta"), drawn).device.type == "meta"
 
 
 @pytest.mark.parametrize(
@@ -277,15 +276,20 @@ def test_the_per_image_loader_refuses_all_but_flip_and_crop(name: str) -> None:
         Recipe.model_validate({**recipe, "augmentation": {name: SINGLE[name]}})
 
 
-def test_nothing_waits_for_the_device() -> None:
-    """A meta tensor has no values: to ask for one, or to mix it with the CPU's, is an error."""
+def test_all_changed_and_selected_is_each_group_changed() -> None:
+    """What a GPU does, without asking how large a group is, gives what the CPU does."""
+    images = some_images(64)
     for name in SINGLE:
-        images = some_images(64)
-        augmenter = Augmenter(only(name), to_float, height=16, width=16)
-        drawn = augmenter.draw(64, 0, 1, epoch_generator(0, 1))
-        result = augmenter(images.to("meta"), drawn)
-        assert result.shape == images.shape
-        assert result.device.type == "meta"
+        operations = Augmenter(only(name, probability=0.7), to_float, height=16, width=16)
+        for operation in operations.operations.values():
+            rows = operation.draw(64, epoch_generator(0, 1))
+            given = images, rows[:, 0].long(), [operation.apply], rows[:, 1:]
+            assert torch.equal(change_all(*given), change_groups(*given))
+            for choices in filter(None, [getattr(operation, "choices", None)]):
+                chosen = torch.arange(64) % len(choices.groups)
+                tables = choices.groups[chosen], choices.changes, choices.numbers[chosen]
+                each = change_all(images, *tables)
+                assert torch.equal(each, choices.apply(images, chosen))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -10,7 +10,6 @@ from torchvision.transforms.v2 import functional as reference
 from resray.data.augment.crop_flip import crop_and_flip, draw_parameters
 from resray.data.dataset import Images
 from resray.data.loader import (
-    Batch,
     EvalLoader,
     TrainLoader,
     rank_share,
@@ -19,6 +18,7 @@ from resray.data.loader import (
 )
 from resray.errors import InputError
 from resray.study.augmentation_spec import Augmentation
+from tests.prepared_batches import Prepared, prepared
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 PLAIN = Augmentation(flip=0, crop_padding=0)
@@ -57,10 +57,10 @@ def loader(
 
 
 def epoch_images(batches: TrainLoader, epoch: int) -> torch.Tensor:
-    return torch.cat([batch.images for batch in batches.epoch(epoch)])
+    return torch.cat([batch.images for batch in prepared(batches, epoch)])
 
 
-def labels_of(batches: list[Batch]) -> list[int]:
+def labels_of(batches: list[Prepared]) -> list[int]:
     return [label for batch in batches for label in batch.labels.tolist()]
 
 
@@ -100,13 +100,13 @@ def test_parameters_differ_within_a_batch_and_cover_their_range() -> None:
 def test_same_image_differs_within_one_batch() -> None:
     one = some_images(1)
     same = Images(one.images.expand(64, -1, -1, -1), torch.zeros(64, dtype=torch.int64))
-    (batch,) = loader(same, 64).epoch(1)
+    (batch,) = prepared(loader(same, 64), 1)
     assert len(batch.images.unique(dim=0)) > 32
 
 
 def test_normalisation() -> None:
     images = some_images(5)
-    (batch,) = loader(images, 5, augmentation=PLAIN).epoch(1)
+    (batch,) = prepared(loader(images, 5, augmentation=PLAIN), 1)
     scaled = images.images[batch.labels].double() / 255
     expected = (scaled - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     torch.testing.assert_close(batch.images, expected.float(), rtol=1e-5, atol=1e-5)
@@ -124,7 +124,7 @@ def test_padding_is_black_before_normalisation() -> None:
 def test_channels_last_changes_the_layout_only() -> None:
     images = some_images(10)
     batches = loader(images, 4), loader(images, 4, channels_last=True)
-    for plain, last in zip(*(b.epoch(1) for b in batches), strict=True):
+    for plain, last in zip(*(prepared(b, 1) for b in batches), strict=True):
         assert last.images.is_contiguous(memory_format=torch.channels_last)
         assert plain.images.is_contiguous()
         assert torch.equal(plain.images, last.images)
@@ -137,7 +137,7 @@ def test_every_image_once_on_one_rank(count: int, batch_size: int, world_size: i
     ranks = [
         loader(images, batch_size, rank=rank, world_size=world_size) for rank in range(world_size)
     ]
-    shares = [list(r.epoch(1)) for r in ranks]
+    shares = [list(prepared(r, 1)) for r in ranks]
     assert sorted(label for share in shares for label in labels_of(share)) == list(range(count))
     for step in zip(*shares, strict=True):
         sizes = [len(batch.labels) for batch in step]
@@ -175,16 +175,16 @@ def test_the_smallest_share_is_that_of_some_rank() -> None:
 
 def test_an_epoch_has_as_many_batches_on_each_rank() -> None:
     ranks = [loader(some_images(19), rank=rank, world_size=3) for rank in range(3)]
-    shares = [list(rank.epoch(1)) for rank in ranks]
-    assert [len(share) for share in shares] == [len(ranks[0])] * 3
+    shares = [list(prepared(rank, 1)) for rank in ranks]
+    assert [len(share) for share in shares] == [len(ranks[0].sizes)] * 3
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_ranks_together_see_the_one_ranks_batches(world_size: int) -> None:
     images = some_images(29)
-    alone = list(loader(images).epoch(3))
+    alone = list(prepared(loader(images), 3))
     shares = [
-        list(loader(images, rank=rank, world_size=world_size).epoch(3))
+        list(prepared(loader(images, rank=rank, world_size=world_size), 3))
         for rank in range(world_size)
     ]
     for whole, *parts in zip(alone, *shares, strict=True):
@@ -196,14 +196,14 @@ def test_an_epoch_does_not_depend_on_those_before() -> None:
     images = some_images(20)
     unbroken = loader(images)
     for epoch in (1, 2):
-        list(unbroken.epoch(epoch))
+        list(prepared(unbroken, epoch))
     assert torch.equal(epoch_images(unbroken, 3), epoch_images(loader(images), 3))
 
 
 def test_epochs_and_seeds_differ() -> None:
     images = some_images(20)
     orders = [
-        tuple(labels_of(list(loader(images, seed=seed).epoch(epoch))))
+        tuple(labels_of(list(prepared(loader(images, seed=seed), epoch))))
         for seed, epoch in itertools.product((0, 1, 2), (1, 2, 3))
     ]
     assert len(set(orders)) == len(orders)
@@ -212,7 +212,7 @@ def test_epochs_and_seeds_differ() -> None:
 def test_the_dataset_is_left_alone() -> None:
     images = some_images(12)
     before = images.images.clone()
-    for _ in loader(images, augmentation=PLAIN).epoch(1):
+    for _ in prepared(loader(images, augmentation=PLAIN), 1):
         pass
     assert torch.equal(images.images, before)
 
@@ -253,9 +253,9 @@ def test_loading_is_far_faster_than_training() -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        list(itertools.islice(batches.epoch(1), 4))
+        list(itertools.islice(prepared(batches, 1), 4))
         started = time.process_time()
-        count = sum(len(batch.labels) for batch in batches.epoch(2))
+        count = sum(len(batch.labels) for batch in prepared(batches, 2))
         seconds = time.process_time() - started
     finally:
         torch.set_num_threads(threads)

@@ -7,11 +7,15 @@ from torch.nn import functional
 
 from resray.study.augmentation_spec import Mixing
 from resray.training.mixing import (
+    UNMIXED,
     Mixed,
+    draw_epoch,
+    draw_mixing,
     draw_rectangle,
     mix,
     mixed_correct,
     mixed_loss,
+    mixes,
     mixing_generator,
 )
 
@@ -26,7 +30,8 @@ def batch(count: int = COUNT) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def mixed_at(mixing: Mixing, step: int, count: int = COUNT) -> Mixed:
-    return mix(*batch(count), mixing, mixing_generator(0, 1, step))
+    partners, numbers = draw_mixing(mixing, count, (SIZE, SIZE), mixing_generator(0, 1, step))
+    return mix(*batch(count), torch.from_numpy(partners), torch.tensor(numbers))
 
 
 @pytest.mark.parametrize("step", range(5))
@@ -47,7 +52,7 @@ def test_cutmix_share_is_the_exact_area(step: int) -> None:
     ):
         assert set(image.unique().tolist()) <= {float(label), float(partner)}
         if label != partner:
-            assert 1 - float(pixels.float().mean()) == pytest.approx(mixed.share)
+            assert 1 - float(pixels.float().mean()) == pytest.approx(float(mixed.share))
             rows, columns = pixels[0].any(dim=1).sum(), pixels[0].any(dim=0).sum()
             assert int(rows * columns) == int(pixels[0].sum())
 
@@ -113,11 +118,23 @@ def test_probability_and_chance_are_honoured() -> None:
 
 
 def test_nothing_on_leaves_the_batch_alone() -> None:
-    images, labels = batch()
-    mixed = mix(images, labels, Mixing(), mixing_generator(0, 1, 0))
-    assert mixed.images is images
-    assert mixed.partners is labels
+    assert not mixes(Mixing())
+    assert mixes(MIXUP)
+    images, labels = torch.randn(COUNT, 3, SIZE, SIZE), torch.arange(COUNT)
+    mixed = mix(images, labels, labels.flip(0), torch.tensor(UNMIXED))
+    assert torch.equal(mixed.images, images)
     assert mixed.share == 1.0
+    logits = torch.randn(COUNT, COUNT)
+    assert mixed_loss(logits, mixed) == mixed_loss(logits, labels)
+    assert mixed_correct(logits, mixed) == mixed_correct(logits, labels)
+
+
+def test_an_epoch_is_drawn_batch_by_batch() -> None:
+    partners, numbers = draw_epoch(CUTMIX, [12, 5], (SIZE, SIZE), 0, 1)
+    for step, own in enumerate(partners.split([12, 5])):
+        expected = draw_mixing(CUTMIX, len(own), (SIZE, SIZE), mixing_generator(0, 1, step))
+        assert own.tolist() == expected[0].tolist()
+        assert torch.equal(numbers[step], torch.tensor(expected[1]))
 
 
 @pytest.mark.parametrize("mixing", [MIXUP, CUTMIX], ids=["mixup", "cutmix"])
@@ -125,7 +142,8 @@ def test_the_given_images_and_their_layout_stay(mixing: Mixing) -> None:
     images, labels = batch()
     images = images.contiguous(memory_format=torch.channels_last)
     before = images.clone()
-    mixed = mix(images, labels, mixing, mixing_generator(0, 1, 3))
+    partners, numbers = draw_mixing(mixing, COUNT, (SIZE, SIZE), mixing_generator(0, 1, 3))
+    mixed = mix(images, labels, torch.from_numpy(partners), torch.tensor(numbers))
     assert torch.equal(images, before)
     assert mixed.images.is_contiguous(memory_format=torch.channels_last)
 
@@ -141,17 +159,14 @@ def test_loss_is_that_of_the_blended_targets(smoothing: float) -> None:
     torch.manual_seed(0)
     logits = torch.randn(4, 5)
     labels, partners = torch.tensor([0, 1, 2, 3]), torch.tensor([4, 1, 0, 2])
-    mixed = Mixed(torch.empty(0), labels, partners, 0.7)
+    mixed = Mixed(torch.empty(0), labels, partners, torch.tensor(0.7))
     targets = 0.7 * functional.one_hot(labels, 5) + 0.3 * functional.one_hot(partners, 5)
     expected = functional.cross_entropy(logits, targets, label_smoothing=smoothing)
     torch.testing.assert_close(mixed_loss(logits, mixed, smoothing), expected)
-    plain = Mixed(torch.empty(0), labels, labels, 1.0)
-    expected = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-    torch.testing.assert_close(mixed_loss(logits, plain, smoothing), expected)
 
 
 def test_correct_counts_by_weight() -> None:
     logits = torch.eye(4)
     labels, partners = torch.tensor([0, 1, 0, 0]), torch.tensor([3, 1, 2, 1])
-    mixed = Mixed(torch.empty(0), labels, partners, 0.75)
+    mixed = Mixed(torch.empty(0), labels, partners, torch.tensor(0.75))
     assert float(mixed_correct(logits, mixed)) == pytest.approx(0.75 * 2 + 0.25 * 2)

@@ -10,6 +10,7 @@ from resray.data.dataset import Images
 from resray.data.loader import TrainLoader
 from resray.data.per_image import PerImageLoader
 from resray.study.augmentation_spec import Augmentation
+from tests.prepared_batches import prepared
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 PLAIN = Augmentation(flip=0, crop_padding=0)
@@ -29,15 +30,15 @@ def loading(**changes: Any) -> dict[str, Any]:
 
 
 def epoch_images(loader: PerImageLoader, epoch: int = 1) -> torch.Tensor:
-    return torch.cat([batch.images for batch in loader.epoch(epoch)])
+    return torch.cat([batch.images for batch in prepared(loader, epoch)])
 
 
 def test_without_augmentation_it_gives_what_the_device_loader_gives() -> None:
     keywords = loading(augmentation=PLAIN, world_size=3, channels_last=True)
     for rank in range(3):
         pairs = zip(
-            PerImageLoader(some_images(15), rank=rank, **keywords).epoch(2),
-            TrainLoader(some_images(15), rank=rank, **keywords).epoch(2),
+            prepared(PerImageLoader(some_images(15), rank=rank, **keywords), 2),
+            prepared(TrainLoader(some_images(15), rank=rank, **keywords), 2),
             strict=True,
         )
         for classic, batched in pairs:
@@ -50,7 +51,7 @@ def test_images_do_not_depend_on_workers_and_none_of_these_stay() -> None:
     expected = epoch_images(PerImageLoader(some_images(10), **loading()))
     loader = PerImageLoader(some_images(10), **loading(workers=2, pinned_memory=True))
     assert torch.equal(epoch_images(loader), expected)
-    broken_off = loader.epoch(1)
+    broken_off = prepared(loader, 1)
     next(broken_off)
     assert len(multiprocessing.active_children()) == 2
     del broken_off
@@ -95,7 +96,9 @@ def test_an_epochs_own_augmentation_and_the_trainings_random_numbers() -> None:
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    changed = torch.cat([batch.images for batch in loader.epoch(1, PLAIN)])
+    loader.augment_by(PLAIN)
+    changed = torch.cat([batch.images for batch in prepared(loader, 1)])
     assert torch.equal(torch.rand(3), expected), "dropout draws what it would have drawn"
     assert torch.equal(changed, epoch_images(plain))
-    assert not torch.equal(changed, epoch_images(loader))
+    as_it_was = PerImageLoader(some_images(8), **loading())
+    assert not torch.equal(changed, epoch_images(as_it_was))

@@ -29,7 +29,7 @@ from tests.test_results import flipped
 from tests.training_case import job_of
 
 LOST = {"updated", "ended", "started", "exclusive", "seconds_starting", "attempts", "ray_version",
-        "seconds_saving"}  # fmt: skip
+        "seconds_saving", "seconds_compiling"}  # fmt: skip
 """Columns of a row that nothing beside the tables holds."""
 
 

@@ -482,6 +482,7 @@ def test_summary_selects_on_validation_and_takes_the_first_of_equals() -> None:
         "test_accuracy_last": 87.0,
         "seconds_training": 6.0,
         "seconds_evaluating": 1.5,
+        "seconds_compiling": None,
         "seconds_saving": None,
         "images_per_second": 500.0,
         "peak_memory_bytes": 99,

@@ -16,6 +16,7 @@ from resray.training.evaluation import evaluate
 from resray.training.fit import Trainer, fit
 from resray.training.schedules import plateau_factor
 from resray.training.stopping import ending_of, epochs_without_rise
+from tests.prepared_batches import prepared
 from tests.studies import made
 from tests.training_case import (
     DATA,
@@ -334,7 +335,7 @@ def test_evaluation_may_be_fp32() -> None:
 def test_the_order_may_be_the_datasets_own(loader: str) -> None:
     recipe = tiny_recipe(loader={"name": loader, "shuffle": False}, augmentation={"flip": 0.5})
     trainer = trainer_of(recipe)
-    first, second = (list(trainer.train_loader.epoch(epoch)) for epoch in (1, 2))
+    first, second = (list(prepared(trainer.train_loader, epoch)) for epoch in (1, 2))
     labels = torch.cat([batch.labels for batch in first])
     assert torch.equal(labels, trainer.splits.train.labels)
     assert all(torch.equal(a.labels, b.labels) for a, b in zip(first, second, strict=True))

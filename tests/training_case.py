@@ -18,6 +18,7 @@ CLOCKS = (
     "seconds_training",
     "seconds_evaluating",
     "seconds_saving",
+    "seconds_compiling",
     "images_per_second",
     "recorded",
 )

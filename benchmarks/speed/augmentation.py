@@ -62,7 +62,7 @@ def ours(pixels: torch.Tensor, batch_size: int) -> Epoch:
         std=STD,
         channels_last=True,
     )
-    return lambda epoch: (batch.images for batch in loader.epoch(epoch))
+    return lambda epoch: (loader.prepare(*inputs)[0] for inputs in loader.epoch(epoch))
 
 
 def with_albumentations(pixels: torch.Tensor, batch_size: int) -> Epoch:

@@ -61,7 +61,7 @@ def main() -> None:
     splits = prepare(open_dataset(recipe.data, arguments.data_dir), recipe.data)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = Trainer(recipe, splits, LocalContext(device), seed=0)
-    ready = [(batch.images, batch.labels) for batch in trainer.train_loader.epoch(1)]
+    ready = [trainer.train_loader.prepare(*inputs) for inputs in trainer.train_loader.epoch(1)]
     trainer.records.append(trainer.run_epoch())
     bare_epoch(trainer, ready)
     ratios = []

@@ -1,34 +1,23 @@
 """Batches from a dataset that lives as uint8 on the device: no per-image Python, no waiting.
 
 What an epoch looks like follows from (seed, epoch) alone: order and augmentation are drawn on the
-CPU for all images, then sliced by batch and rank. So one rank and many see the same images, and a
-resumed training the same as an unbroken one.
+CPU for all images, moved to the device at once, then sliced by batch and rank. So one rank and many
+see the same images, and a resumed training the same as an unbroken one.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 
-from resray.data.augment.augmenter import Augmenter, Drawn
+from resray.data.augment.augmenter import Augmenter
 from resray.data.dataset import Images
 from resray.data.randomness import epoch_generator
 from resray.errors import InputError
 from resray.study.augmentation_spec import Augmentation
 
-
-@dataclass(frozen=True)
-class Batch:
-    """One rank's share of a global batch."""
-
-    images: torch.Tensor
-    """float32 (n, 3, h, w), normalised."""
-    labels: torch.Tensor
-    """int64 (n,)."""
-    weight: float
-    """This rank's images divided by those of the global batch."""
-    size: int
-    """Images of the global batch."""
+Inputs = tuple[torch.Tensor, ...]
+"""What a loader's ``prepare`` makes images of: a row for each of this rank's images of a batch, on
+the device."""
 
 
 class Normalise:
@@ -72,51 +61,82 @@ class TrainLoader:
         mean: tuple[float, ...],
         std: tuple[float, ...],
         shuffle: bool = True,
+        drop_last: bool = False,
         rank: int = 0,
         world_size: int = 1,
         channels_last: bool = False,
     ) -> None:
         """Put the images on ``device``; ``batch_size`` is that of the global batch."""
-        require_shares(len(images), batch_size, world_size)
+        require_shares(len(images), batch_size, world_size, drop_last=drop_last)
         self.device = torch.device(device)
         self.images = images.images.to(self.device)
         self.labels = images.labels.to(self.device)
         self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
         self.rank, self.world_size = rank, world_size
-        self.augmentation = augmentation
+        self.sizes = batch_sizes(len(self.labels), batch_size, drop_last)
+        """Images of each global batch of an epoch."""
+        self.counts = [len(rank_share(size, rank, world_size)) for size in self.sizes]
+        """This rank's images of each."""
         self.normalise = Normalise(mean, std, self.device, channels_last)
+        self.augmenter = self._augmenter(augmentation)
 
-    def __len__(self) -> int:
-        """Return the batches of an epoch."""
-        return -(-len(self.labels) // self.batch_size)
+    def augment_by(self, augmentation: Augmentation) -> None:
+        """Set the augmentation of the epochs that follow."""
+        if augmentation != self.augmenter.augmentation:
+            self.augmenter = self._augmenter(augmentation)
 
-    def epoch(self, epoch: int, augmentation: Augmentation | None = None) -> Iterator[Batch]:
-        """Yield the batches of one epoch, counted from 1.
-
-        ``augmentation`` is what holds in this epoch; None takes the one given at construction.
-        """
-        height, width = self.images.shape[-2:]
-        augmenter = Augmenter(
-            augmentation or self.augmentation, self.normalise, height=height, width=width
+    def _augmenter(self, augmentation: Augmentation) -> Augmenter:
+        height, width = self.sides
+        return Augmenter(
+            augmentation, self.normalise, height=height, width=width, device=self.device
         )
-        order, drawn = self._draw(epoch, augmenter)
-        total = len(order)
-        for start in range(0, total, self.batch_size):
-            size = min(self.batch_size, total - start)
-            share = rank_share(size, self.rank, self.world_size)
-            first, count = start + share.start, len(share)
-            index = order[first : first + count]
-            images = augmenter(self.images.index_select(0, index), drawn.part(first, count))
-            yield Batch(images, self.labels[index], count / size, size)
 
-    def _draw(self, epoch: int, augmenter: Augmenter) -> tuple[torch.Tensor, Drawn]:
-        """Draw an epoch's order, which is moved to the device, and its augmentation."""
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return self.images.shape[-2], self.images.shape[-1]
+
+    def epoch(self, epoch: int) -> Iterator[Inputs]:
+        """Yield each batch's part of what is drawn, at once, for an epoch, counted from 1."""
+        drawn = self._draw(len(self.labels), epoch)
+        start = 0
+        for size in self.sizes:
+            share = rank_share(size, self.rank, self.world_size)
+            rows = slice(start + share.start, start + share.stop)
+            yield tuple(each[rows] for each in drawn)
+            start += size
+
+    def prepare(
+        self, order: torch.Tensor, *drawn: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a batch's inputs as float32 images (n, 3, h, w), augmented and normalised, and
+        int64 labels (n,). Computed on the device alone, so that it may be captured."""
+        images = self.augmenter(self.images.index_select(0, order), drawn)
+        return images, self.labels.index_select(0, order)
+
+    def example(self, count: int) -> Inputs:
+        """Return inputs of ``count`` images, as those of a batch are, to warm up with."""
+        return tuple(each[:count] for each in self._draw(len(self.labels), epoch=0))
+
+    def _draw(self, count: int, epoch: int) -> Inputs:
+        """Draw an epoch's order and its augmentation, and move both to the device."""
         generator = epoch_generator(self.seed, epoch)
-        order = epoch_order(len(self.labels), self.shuffle, generator)
-        drawn = augmenter.draw(len(order), self.seed, epoch, generator)
-        if self.device.type == "cuda":
-            order = order.pin_memory().to(self.device, non_blocking=True)
-        return order, drawn
+        order = epoch_order(count, self.shuffle, generator)
+        drawn = self.augmenter.draw(count, self.seed, epoch, generator)
+        return tuple(to_device(each, self.device) for each in (order, *drawn))
+
+
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy a tensor from the CPU to ``device`` without waiting for what runs there."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def batch_sizes(images: int, batch_size: int, drop_last: bool) -> list[int]:
+    """Return how many images each global batch of an epoch has."""
+    whole, rest = divmod(images, batch_size)
+    return [batch_size] * whole + ([rest] if rest and not (drop_last and whole) else [])
 
 
 def epoch_order(images: int, shuffle: bool, generator: torch.Generator) -> torch.Tensor:
@@ -158,15 +178,18 @@ class EvalLoader:
             yield self.normalise(self.images[part]), self.labels[part]
 
 
-def smallest_share(images: int, batch_size: int, world_size: int) -> int:
+def smallest_share(
+    images: int, batch_size: int, world_size: int, *, drop_last: bool = False
+) -> int:
     """Return the fewest images that a rank gets of a batch in an epoch of ``images``."""
-    whole = min(images, batch_size)
-    return (images % whole or whole) // world_size
+    return batch_sizes(images, batch_size, drop_last)[-1] // world_size
 
 
-def require_shares(images: int, batch_size: int, world_size: int, at_least: int = 1) -> None:
+def require_shares(
+    images: int, batch_size: int, world_size: int, at_least: int = 1, *, drop_last: bool = False
+) -> None:
     """Raise InputError if a rank's share of a batch has fewer images than ``at_least``."""
-    if smallest_share(images, batch_size, world_size) >= at_least:
+    if smallest_share(images, batch_size, world_size, drop_last=drop_last) >= at_least:
         return
     nearest = sorted(range(1, 2 * batch_size), key=lambda size: abs(size - batch_size))
     fitting = (size for size in nearest if smallest_share(images, size, world_size) >= at_least)

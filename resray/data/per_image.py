@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from resray.data.dataset import Images
-from resray.data.loader import Batch, epoch_generator, epoch_order, rank_share, require_shares
+from resray.data.loader import Inputs, batch_sizes, epoch_order, rank_share, require_shares
+from resray.data.randomness import epoch_generator
 from resray.study.augmentation_spec import Augmentation
 
 Draw = tuple[int, int]
@@ -42,6 +43,7 @@ class PerImageLoader:
         mean: tuple[float, ...],
         std: tuple[float, ...],
         shuffle: bool = True,
+        drop_last: bool = False,
         rank: int = 0,
         world_size: int = 1,
         channels_last: bool = False,
@@ -53,54 +55,69 @@ class PerImageLoader:
         ``workers`` are processes of this rank; they live for an epoch. ``pinned_memory`` has an
         effect only where ``device`` is a GPU.
         """
-        require_shares(len(images), batch_size, world_size)
+        require_shares(len(images), batch_size, world_size, drop_last=drop_last)
         self.device = torch.device(device)
         self.labels = images.labels
         self.pixels = images.images.permute(0, 2, 3, 1).contiguous()
-        self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
+        self.seed, self.shuffle = seed, shuffle
+        self.sizes = batch_sizes(len(self.labels), batch_size, drop_last)
+        self.counts = [len(rank_share(size, rank, world_size)) for size in self.sizes]
         self.rank, self.world_size = rank, world_size
         self.augmentation, self.mean, self.std = augmentation, mean, std
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         self.workers = workers
         self.pinned = pinned_memory and self.device.type == "cuda"
 
-    def __len__(self) -> int:
-        """Return the batches of an epoch."""
-        return -(-len(self.labels) // self.batch_size)
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return self.pixels.shape[1], self.pixels.shape[2]
 
-    def epoch(self, epoch: int, augmentation: Augmentation | None = None) -> Iterator[Batch]:
-        """Yield the batches of one epoch, counted from 1.
+    def augment_by(self, augmentation: Augmentation) -> None:
+        """Set the augmentation of the epochs that follow."""
+        self.augmentation = augmentation
 
-        ``augmentation`` takes the place of the loader's own for this epoch.
-        """
-        transform = classic_transform(
-            augmentation or self.augmentation, self.pixels.shape[1], self.mean, self.std
-        )
-        shares = self._shares(epoch)
+    def prepare(
+        self, images: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a batch's inputs, which are ready: float32 (n, 3, h, w) and int64 (n,)."""
+        return images, labels
+
+    def example(self, count: int) -> Inputs:
+        """Return inputs of ``count`` images, as those of a batch are, to warm up with."""
+        images = torch.zeros(count, 3, *self.sides, device=self.device)
+        labels = torch.zeros(count, dtype=torch.int64, device=self.device)
+        return images.to(memory_format=self.layout), labels
+
+    def epoch(self, epoch: int) -> Iterator[Inputs]:
+        """Yield the batches of one epoch, counted from 1."""
+        transform = classic_transform(self.augmentation, self.pixels.shape[1], self.mean, self.std)
         batches = DataLoader(
             SingleImages(self.pixels, self.labels, transform),
-            batch_sampler=[draws for draws, _, _ in shares],
+            batch_sampler=self._shares(epoch),
             num_workers=self.workers,
             pin_memory=self.pinned,
             # PyTorch draws the workers' seeds from it, else from the generator that dropout uses.
             generator=epoch_generator(self.seed, epoch),
         )
-        for (images, labels), (_, weight, size) in zip(batches, shares, strict=True):
+        for images, labels in batches:
             images = images.to(self.device, memory_format=self.layout, non_blocking=self.pinned)
             labels = labels.to(self.device, non_blocking=self.pinned)
-            yield Batch(images, labels, weight, size)
+            yield images, labels
 
-    def _shares(self, epoch: int) -> list[tuple[list[Draw], float, int]]:
-        """Return this rank's images of each batch, their weight, and the global batch's size."""
+    def _shares(self, epoch: int) -> list[list[Draw]]:
+        """Return this rank's images of each batch."""
         generator = epoch_generator(self.seed, epoch)
         order = epoch_order(len(self.labels), self.shuffle, generator)
         seeds = torch.randint(2**32, (len(order),), generator=generator)
         draws = list(zip(order.tolist(), seeds.tolist(), strict=True))
         shares = []
-        for start in range(0, len(draws), self.batch_size):
-            batch = draws[start : start + self.batch_size]
+        start = 0
+        for size in self.sizes:
+            batch = draws[start : start + size]
+            start += size
             share = rank_share(len(batch), self.rank, self.world_size)
-            shares.append((batch[share.start : share.stop], len(share) / len(batch), len(batch)))
+            shares.append(batch[share.start : share.stop])
         return shares
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from resray.data.loader import require_shares
+from resray.data.loader import require_shares, smallest_share
 from resray.data.sources import open_dataset
 from resray.data.splits import prepare
 from resray.errors import InputError
@@ -115,8 +115,9 @@ class Resolver:
 
     def most_ranks(self, trial: PlannedTrial) -> int:
         """Return how many ranks a trial's batches are large enough for, the last one included."""
-        size, images = trial.recipe.batch_size, self._size(trial.recipe).train_images
-        return min(size // LEAST_PER_RANK, (images % size or size) // 2)
+        recipe, images = trial.recipe, self._size(trial.recipe).train_images
+        last = smallest_share(images, recipe.batch_size, 2, drop_last=recipe.loader.drop_last)
+        return min(recipe.batch_size // LEAST_PER_RANK, last)
 
     def work(
         self,
@@ -170,11 +171,15 @@ class Resolver:
         """Raise InputError, with the trial's name, for what every attempt would fail by."""
         recipe = trial.recipe
         try:
-            require_shares(size.train_images, recipe.batch_size, world_size)
+            shares = partial(
+                require_shares, size.train_images, recipe.batch_size, world_size,
+                drop_last=recipe.loader.drop_last,
+            )  # fmt: skip
+            shares()
             if recipe.channels_last is True and not size.takes_channels_last:
                 raise InputError("channels_last: true: the network cannot run so; use auto")
             if not size.takes_one_image:
-                require_shares(size.train_images, recipe.batch_size, world_size, at_least=2)
+                shares(at_least=2)
         except InputError as error:
             raise InputError(f"{trial.name}: {error}") from error
 

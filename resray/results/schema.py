@@ -135,6 +135,7 @@ _EPOCHS: dict[str, tuple[pa.DataType, str]] = {
     "gradient_norm_first_stage": (pa.float64(), "mean L2 norm of the first stage's gradient"),
     "gradient_norm_last_stage": (pa.float64(), "mean L2 norm of the last stage's gradient"),
     "images": (pa.int64(), "images trained on in the epoch, over all ranks"),
+    "seconds_compiling": (pa.float64(), "seconds of compiling and warming up before the epoch"),
     "seconds_training": (pa.float64(), "seconds of the epoch's training steps"),
     "seconds_evaluating": (pa.float64(), "seconds of validation and test"),
     "seconds_saving": (pa.float64(), "seconds of writing the epoch's checkpoints"),

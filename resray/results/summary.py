@@ -13,7 +13,7 @@ VALIDATION, TEST = "validation", "test"
 LAST = "last epoch"
 """What stands in place of a split where none selects."""
 
-HOLDING = ("seconds_training", "seconds_evaluating", "seconds_saving")
+HOLDING = ("seconds_compiling", "seconds_training", "seconds_evaluating", "seconds_saving")
 """What an epoch, or a trial, holds its device for."""
 
 
@@ -34,6 +34,7 @@ def summarise(epochs: Sequence[Row], selection: str = VALIDATION) -> Row:
         "test_accuracy_last": last.get("test_accuracy"),
         "seconds_training": training,
         "seconds_evaluating": total(row["seconds_evaluating"] for row in epochs),
+        "seconds_compiling": total(row.get("seconds_compiling") for row in epochs),
         "seconds_saving": total(row.get("seconds_saving") for row in epochs),
         "images_per_second": sum(row["images"] for row in epochs) / training if training else None,
         "peak_memory_bytes": highest(row["peak_memory_bytes"] for row in epochs),

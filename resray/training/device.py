@@ -3,6 +3,7 @@
 import os
 import platform
 import resource
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -64,6 +65,11 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(
         device.type, AUTOCAST_TYPES.get(precision), enabled=precision in AUTOCAST_TYPES
     )
+
+
+def without_compiled_code(wanted: bool) -> AbstractContextManager[object]:
+    """Return a context in which compiled networks run operation by operation, if that is wanted."""
+    return torch.compiler.set_stance("force_eager") if wanted else nullcontext()
 
 
 def pick_channels_last(recipe: Recipe, network: nn.Module, image_size: int) -> bool:

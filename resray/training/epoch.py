@@ -1,35 +1,33 @@
-"""The training steps of one epoch: batches, gradients, updates, and what is recorded of them."""
+"""The training steps of one epoch: batches, schedule, and what is recorded of them."""
 
+import gc
 import json
 import math
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
+import torch
 
-from resray.data.loader import Batch, TrainLoader
-from resray.data.per_image import PerImageLoader
+from resray.data.loader import to_device
 from resray.errors import DivergedError
-from resray.models.build import outer_stages, set_dropout, set_stochastic_depth
+from resray.models.build import set_dropout, set_stochastic_depth
 from resray.study.model_spec import OwnModel
 from resray.study.phases import settings_in_force
 from resray.study.recipe_spec import Recipe
 from resray.training.context import Context
-from resray.training.device import autocast, wait_for
-from resray.training.evaluation import Tally
-from resray.training.gradients import GradientNorms
-from resray.training.mixing import mix, mixed_correct, mixed_loss, mixing_generator
+from resray.training.device import wait_for
+from resray.training.mixing import draw_epoch, mixes
 from resray.training.optimizers import (
     momentum_in_force,
     set_learning_rate,
     set_momentum,
     set_weight_decay,
 )
-from resray.training.parts import Parts
 from resray.training.schedules import learning_rate_factor, momentum_at, position
+from resray.training.step import Inputs, Place, places
+from resray.training.step_forms import StepForm
 
 Record = dict[str, Any]
 
@@ -46,109 +44,99 @@ class TrainingEpoch:
     def __init__(
         self,
         recipe: Recipe,
-        parts: Parts,
-        loader: TrainLoader | PerImageLoader,
+        form: StepForm,
         context: Context,
         *,
         seed: int,
         epoch: int,
         plateau: float,
+        batches: int | None = None,
     ) -> None:
-        """Take the recipe as it is in ``epoch``, and the factor of a plateau schedule's rate."""
-        self.recipe, self.parts, self.loader, self.context = recipe, parts, loader, context
+        """Take the recipe as it is in ``epoch``, and the factor of a plateau schedule's rate.
+
+        ``batches`` ends it after so many.
+        """
+        self.recipe, self.form, self.context = recipe, form, context
         self.seed, self.epoch, self.plateau = seed, epoch, plateau
-        self.images = len(loader.labels)
-        self.tally = Tally.empty(context.device)
-        self.norms = GradientNorms(*outer_stages(parts.network))
+        self.parts, self.loader = form.step.parts, form.step.loader
+        self.tally, self.norms = form.step.tally, form.step.norms
+        self.sizes, self.counts = self.loader.sizes[:batches], self.loader.counts[:batches]
+        self.places = places(self.sizes, self.counts, recipe.accumulation, context.world_size)
+
+    def prepare(self) -> None:
+        """Set what the epoch's settings are, and make the step ready for them."""
+        if isinstance(self.recipe.model, OwnModel):
+            set_dropout(self.parts.network, self.recipe.model.dropout)
+            set_stochastic_depth(self.parts.network, self.recipe.model.stochastic_depth)
+        set_weight_decay(self.parts.optimizer, self.recipe.optimizer)
+        self.loader.augment_by(self.recipe.augmentation)
+        self.parts.model.train()
+        self.form.prepare(self.recipe, self.places)
+        wait_for(self.context.device)
 
     def run(self) -> Record:
         """Train, and return the columns of the epochs table that tell of it.
 
         Raises DivergedError if the loss is not finite.
         """
-        self._set_regularisers()
-        self.parts.model.train()
+        began = time.perf_counter()
+        self.prepare()
+        # Random numbers depend on nothing but this, so a resumed epoch draws what it would have.
+        torch.manual_seed((self.seed * 1_000_003 + self.epoch) * 1_009 + self.context.rank)
+        self.tally.clear()
+        self.norms.samples.clear()
         started = time.perf_counter()
-        for index, batch in enumerate(self._watched(started)):
-            self._train_on(index, batch)
+        with without_garbage_collection():
+            step = 0
+            for place, inputs in zip(self.places, self._watched(started), strict=False):
+                step += self._train_on(step, place, inputs)
         wait_for(self.context.device)
         seconds = time.perf_counter() - started
-        return {**self._measured(seconds), **self._in_force()}
+        return {
+            **self._measured(seconds),
+            **self._in_force(),
+            "seconds_compiling": started - began,
+        }
 
-    def _set_regularisers(self) -> None:
-        """Set what phases may change and what lives in the network or the optimizer."""
-        if isinstance(self.recipe.model, OwnModel):
-            set_dropout(self.parts.network, self.recipe.model.dropout)
-            set_stochastic_depth(self.parts.network, self.recipe.model.stochastic_depth)
-        set_weight_decay(self.parts.optimizer, self.recipe.optimizer)
+    def _train_on(self, step: int, place: Place, inputs: Inputs) -> bool:
+        """Train on a batch of the epoch's ``step``-th optimizer step; return whether it ends."""
+        if place.ends:
+            self._set_rate(step)
+        measured = place.ends and self.norms.are_sampled(step)
+        self.form(place, inputs, measured=measured)
+        self.tally.images += place.images
+        if measured:
+            self.norms.keep()
+        if place.ends and self.parts.average is not None and step == 0 and self.epoch == 1:
+            self.parts.average.begin()
+        return place.ends
 
-    def _watched(self, started: float) -> Iterator[Batch]:
-        """Yield the epoch's batches, and tell now and then how many have been trained on."""
+    def _inputs(self) -> Iterator[Inputs]:
+        """Yield the inputs of the epoch's batches."""
+        if not mixes(self.recipe.mixing):
+            yield from self.loader.epoch(self.epoch)
+            return
+        sides, key = self.loader.sides, (self.seed, self.epoch)
+        drawn = draw_epoch(self.recipe.mixing, self.counts, sides, *key)
+        partners, numbers = (to_device(each, self.context.device) for each in drawn)
+        rows = zip(partners.split(self.counts), numbers, strict=True)
+        for inputs, mixing in zip(self.loader.epoch(self.epoch), rows, strict=False):
+            yield *inputs, *mixing
+
+    def _watched(self, started: float) -> Iterator[Inputs]:
+        """Yield the batches' inputs, and tell now and then how many have been trained on."""
         said, seen = started, 0
-        for batch in self.loader.epoch(self.epoch, augmentation=self.recipe.augmentation):
-            yield batch
-            seen += batch.size
+        for size, inputs in zip(self.sizes, self._inputs(), strict=False):
+            yield inputs
+            seen += size
             clock = time.perf_counter()
             if clock - said > PROGRESS_SECONDS:
                 said = clock
-                self.context.progress(self.epoch, seen, self.images, clock - started)
-
-    def _train_on(self, index: int, batch: Batch) -> None:
-        """Add the gradient of an epoch's batch, and update after the last one of a step."""
-        step, place = divmod(index, self.recipe.accumulation)
-        is_last = place == self.recipe.accumulation - 1 or index == len(self.loader) - 1
-        if place == 0:
-            self.parts.optimizer.zero_grad()
-        with self._reducing(is_last):
-            self._add_gradient(index, batch, batch.size / self._images_of(step))
-        if is_last:
-            self._update(step)
-
-    def _images_of(self, step: int) -> int:
-        """Return the images, over all ranks, that an optimizer step of the epoch is for."""
-        whole = self.recipe.batch_size * self.recipe.accumulation
-        return min(whole, self.images - step * whole)
-
-    def _reducing(self, is_last: bool) -> AbstractContextManager[None]:
-        """Return the context of a batch: ranks exchange gradients only at a step's last one."""
-        model = self.parts.model
-        if is_last or not isinstance(model, DistributedDataParallel):
-            return nullcontext()
-        return model.no_sync()
-
-    def _add_gradient(self, index: int, batch: Batch, share: float) -> None:
-        """Go forward and backward through a batch that is ``share`` of its step's images."""
-        generator = mixing_generator(self.seed, self.epoch, index)
-        mixed = mix(batch.images, batch.labels, self.recipe.mixing, generator)
-        with autocast(self.context.device, self.parts.precision):
-            logits = self.parts.model(mixed.images)
-        logits = logits.float()
-        loss = mixed_loss(logits, mixed, self.recipe.label_smoothing)
-        # DDP averages over ranks: weighting by each rank's share gives the global batch's mean.
-        weight = batch.weight * self.context.world_size * share
-        self.parts.scaler.scale(loss * weight).backward()
-        images = len(batch.labels)
-        self.tally.add(loss * images, mixed_correct(logits, mixed), images)
-
-    def _update(self, step: int) -> None:
-        """Do the optimizer step that is the epoch's ``step``-th, from 0."""
-        parts = self.parts
-        self._set_rate(step)
-        parts.scaler.unscale_(parts.optimizer)
-        self.norms.sample(step)
-        if self.recipe.clip_gradient_norm is not None:
-            nn.utils.clip_grad_norm_(parts.network.parameters(), self.recipe.clip_gradient_norm)
-        parts.scaler.step(parts.optimizer)
-        parts.scaler.update()
-        if parts.average is not None:
-            parts.average.update_parameters(parts.network)
+                self.context.progress(self.epoch, seen, sum(self.sizes), clock - started)
 
     def _set_rate(self, step: int) -> None:
         """Set learning rate and momentum as the schedule has them at the epoch's ``step``."""
-        spec, steps_per_epoch = (
-            self.recipe.optimizer,
-            -(-len(self.loader) // self.recipe.accumulation),
-        )
+        spec, steps_per_epoch = self.recipe.optimizer, sum(place.ends for place in self.places)
         place = position(
             self.recipe.schedule,
             step=(self.epoch - 1) * steps_per_epoch + step,
@@ -176,7 +164,7 @@ class TrainingEpoch:
         """Return the settings of the epoch; learning rate and momentum are the last step's."""
         recipe, optimizer = self.recipe, self.parts.optimizer
         return {
-            "learning_rate": optimizer.param_groups[0]["lr"],
+            "learning_rate": float(optimizer.param_groups[0]["lr"]),
             "momentum": momentum_in_force(optimizer),
             "dropout": getattr(recipe.model, "dropout", None),
             "label_smoothing": recipe.label_smoothing,
@@ -184,6 +172,18 @@ class TrainingEpoch:
             "cutmix_alpha": recipe.mixing.cutmix_alpha,
             "settings": json.dumps(settings_in_force(recipe, self.epoch)),
         }
+
+
+@contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """Keep Python from looking for unreachable objects, for which all ranks would wait."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def require_finite(split: str, loss: float | None, epoch: int) -> None:

@@ -8,41 +8,43 @@ import torch.distributed
 from torch import nn
 from torch.nn import functional
 
-from resray.training.device import autocast
+from resray.training.device import autocast, without_compiled_code
 
 
 @dataclass
 class Tally:
     """Sums over images, kept on the device in float64 so that nothing is rounded away.
 
-    ``sums`` holds the summed loss, the number of correct predictions and the number of images.
+    ``sums`` holds the summed loss and the number of correct predictions; how many images there
+    were the host knows.
     """
 
     sums: torch.Tensor
+    images: int = 0
 
     @classmethod
     def empty(cls, device: torch.device) -> "Tally":
         """Return a tally of no images."""
-        return cls(torch.zeros(3, dtype=torch.float64, device=device))
+        return cls(torch.zeros(2, dtype=torch.float64, device=device))
 
-    def add(self, loss_sum: torch.Tensor, correct: torch.Tensor, images: int) -> None:
-        """Add a batch: its summed loss and correct predictions (scalars), and its images."""
-        self.sums += torch.stack(
-            [
-                loss_sum.detach().double(),
-                correct.double(),
-                correct.new_tensor(images).double(),
-            ]
-        )
+    def clear(self) -> None:
+        """Begin anew."""
+        self.sums.zero_()
+        self.images = 0
+
+    def add(self, loss_sum: torch.Tensor, correct: torch.Tensor) -> None:
+        """Add a batch's summed loss and correct predictions (scalars); `images` counts apart."""
+        self.sums += torch.stack([loss_sum.detach().double(), correct.double()])
 
     def result(self, world_size: int) -> tuple[float | None, float | None, int]:
         """Return mean loss, accuracy in percent and number of images, over all ranks.
 
         Loss and accuracy are None where there were no images.
         """
+        sums = torch.cat([self.sums, self.sums.new_tensor([self.images])])
         if world_size > 1:
-            torch.distributed.all_reduce(self.sums)
-        loss, correct, images = self.sums.tolist()
+            torch.distributed.all_reduce(sums)
+        loss, correct, images = sums.tolist()
         if images == 0:
             return None, None, 0
         return loss / images, 100 * correct / images, int(images)
@@ -65,12 +67,16 @@ def evaluate(
     was_training = model.training
     model.eval()
     tally = Tally.empty(device)
+    whole = 0
     for images, labels in batches:
-        with autocast(device, precision):
+        # A network is compiled for one size; a smaller last batch is not worth another.
+        whole = whole or len(labels)
+        with autocast(device, precision), without_compiled_code(len(labels) != whole):
             logits = model(images)
         logits = logits.float()
         loss_sum = functional.cross_entropy(logits, labels, reduction="sum")
-        tally.add(loss_sum, (logits.argmax(dim=1) == labels).sum(), len(labels))
+        tally.add(loss_sum, (logits.argmax(dim=1) == labels).sum())
+        tally.images += len(labels)
     model.train(was_training)
     loss, accuracy, _ = tally.result(world_size)
     return loss, accuracy

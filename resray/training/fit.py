@@ -7,17 +7,17 @@ wrapped in DistributedDataParallel; the recipe's batch size is the global one.
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import torch
-import torch.distributed
 from torch import nn
 
 from resray.data.loader import EvalLoader, TrainLoader
 from resray.data.per_image import PerImageLoader
 from resray.data.sources import Images
 from resray.data.splits import Splits
-from resray.errors import DataError, InputError
+from resray.errors import DataError, InputError, one_line
 from resray.results.recovery import kept_beside
 from resray.study.optimizer_spec import Plateau
 from resray.study.phases import recipe_at
@@ -31,8 +31,11 @@ from resray.training.device import check_device_options, peak_memory, wait_for
 from resray.training.energy import energy_between, energy_counter
 from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate
-from resray.training.parts import build_parts
+from resray.training.parts import Parts, broadcast_buffers, build_parts
 from resray.training.schedules import plateau_factor
+from resray.training.step import TrainingStep
+from resray.training.step_choice import choose_step
+from resray.training.step_forms import FORMS, StepForm
 from resray.training.stopping import ending_of, is_best_so_far, selecting_accuracies
 
 
@@ -51,8 +54,11 @@ class Trainer:
         seed: int,
         checkpoints: CheckpointFolder | None = None,
         evaluate_test: bool = True,
+        step: str | None = None,
     ) -> None:
         """Build everything that training takes; without ``evaluate_test``, test is left alone.
+
+        ``step`` is the form of the training step, None the recipe's.
 
         Raises InputError where the recipe selects on test and test is left alone.
         """
@@ -66,19 +72,45 @@ class Trainer:
         self.records: list[Record] = []
         self.remark: str | None = None
         """What is to be told of the checkpoint that the training goes on from."""
-        self.parts = build_parts(recipe, splits, context, seed)
-        self.network, self.precision = self.parts.network, self.parts.precision
-        self.train_loader = self.loader_of(splits.train)
+        self.step = step or choose_step(
+            recipe,
+            use_gpu=context.device.type == "cuda",
+            world_size=context.world_size,
+            images=len(splits.train),
+        )
+        self.seconds_compiling = 0.0
+        """Of what is not in a record yet."""
+        self.parts = self._build()
+        self.train_loader = self._train_loader(splits.train)
         self.validation_loader = self._eval_loader(splits.validation)
         self.test_loader = self._eval_loader(splits.test) if evaluate_test else None
+        self.form = self._form()
 
-    def loader_of(self, images: Images) -> TrainLoader | PerImageLoader:
-        """Return a loader that gives ``images`` as training takes them."""
+    def _build(self) -> Parts:
+        return build_parts(
+            self.recipe, self.splits, self.context, self.seed, captured=self.step == "captured"
+        )
+
+    def _form(self) -> StepForm:
+        return FORMS[self.step](TrainingStep(self.recipe, self.parts, self.train_loader))
+
+    @property
+    def network(self) -> nn.Module:
+        """The network that is trained."""
+        return self.parts.network
+
+    @property
+    def precision(self) -> str:
+        """The precision in which it computes."""
+        return self.parts.precision
+
+    def _train_loader(self, images: Images) -> TrainLoader | PerImageLoader:
         options: dict[str, Any] = {
             "batch_size": self.recipe.batch_size,
             "seed": self.seed,
             "augmentation": self.recipe.augmentation,
             "shuffle": self.recipe.loader.shuffle,
+            "drop_last": self.recipe.loader.drop_last,
             **self._loading(),
         }
         loader = self.recipe.loader
@@ -145,16 +177,43 @@ class Trainer:
             reason = str(error).partition("\n")[0]
             raise DataError(f"{path}: does not fit its recipe ({reason}); {MOVE_IT}") from error
 
+    def prepare(self) -> None:
+        """Compile and warm up for the next epoch, where the step's form or the device needs that.
+
+        A network that cannot be compiled or captured is trained by the eager step, and ``remark``
+        says so.
+        """
+        began = time.perf_counter()
+        try:
+            self._epoch(self.epochs_done + 1).prepare()
+            if self.step == "compiled" or self.context.device.type == "cuda":
+                self._evaluate(self.epochs_done + 1, batches=1)
+        except RuntimeError as error:
+            if self.step == "eager" or is_out_of_memory(error):
+                raise
+            self.remark = f"step: {self.step} does not suit the network ({one_line(error)}): eager"
+            self._become_eager()
+        self.seconds_compiling += time.perf_counter() - began
+
+    def _become_eager(self) -> None:
+        state = {**self.parts.weights(), **self.parts.progress()}
+        self.step = "eager"
+        self.parts = self._build()
+        self.parts.load_weights(state)
+        self.parts.load_progress(state)
+        self.form = self._form()
+        self._epoch(self.epochs_done + 1).prepare()
+
     def run_epoch(self) -> Record:
         """Train one epoch, evaluate, and return its record (columns of the epochs table).
 
         Raises DivergedError if a loss is not finite.
         """
         epoch = self.epochs_done + 1
-        # Random numbers depend on nothing but this, so a resumed epoch draws what it would have.
-        torch.manual_seed((self.seed * 1_000_003 + epoch) * 1_009 + self.context.rank)
         before = energy_counter(self.context.device)
-        record = {"epoch": epoch, **self._train(epoch), **self._evaluate(epoch)}
+        record = {"epoch": epoch, **self._epoch(epoch).run(), **self._evaluate(epoch)}
+        record["seconds_compiling"] += self.seconds_compiling
+        self.seconds_compiling = 0.0
         record["energy_joules"] = self._energy_since(before)
         record["peak_memory_bytes"] = peak_memory(self.context.device)
         record["threads"] = torch.get_num_threads()
@@ -168,44 +227,47 @@ class Trainer:
             return None
         return energy_between(before, energy_counter(self.context.device))
 
-    def _train(self, epoch: int) -> Record:
+    def _epoch(self, epoch: int) -> TrainingEpoch:
         schedule, plateau = self.recipe.schedule, 1.0
         if isinstance(schedule, Plateau):
             accuracies = selecting_accuracies(self.recipe, self.records)
             plateau = plateau_factor(schedule, self.recipe.optimizer.lr, accuracies)
         return TrainingEpoch(
             recipe_at(self.recipe, epoch),
-            self.parts,
-            self.train_loader,
+            self.form,
             self.context,
             seed=self.seed,
             epoch=epoch,
             plateau=plateau,
-        ).run()
+        )
 
-    def _evaluate(self, epoch: int) -> Record:
+    def _evaluate(self, epoch: int, batches: int | None = None) -> Record:
+        """Return what is measured on the splits, or on so many batches of each."""
         started = time.perf_counter()
         network = self.parts.evaluated
         if self.context.world_size > 1:
-            # Running statistics of BatchNorm differ by rank; all evaluate rank 0's network.
-            for buffer in network.buffers():
-                torch.distributed.broadcast(buffer, src=0)
+            broadcast_buffers(network)
         measured = {
-            **self._measure("validation", self.validation_loader, network, epoch),
-            **self._measure("test", self.test_loader, network, epoch),
+            **self._measure("validation", self.validation_loader, network, epoch, batches),
+            **self._measure("test", self.test_loader, network, epoch, batches),
         }
         wait_for(self.context.device)
         return {**measured, "seconds_evaluating": time.perf_counter() - started}
 
     def _measure(
-        self, split: str, loader: EvalLoader | None, network: nn.Module, epoch: int
+        self,
+        split: str,
+        loader: EvalLoader | None,
+        network: nn.Module,
+        epoch: int,
+        batches: int | None,
     ) -> Record:
         """Return loss and accuracy of a split, None for one that this training leaves alone."""
         if loader is None:
             return {f"{split}_loss": None, f"{split}_accuracy": None}
         loss, accuracy = evaluate(
             network,
-            loader,
+            islice(loader, batches),
             device=self.context.device,
             precision="fp32" if self.recipe.eval_precision == "fp32" else self.precision,
             world_size=self.context.world_size,

@@ -1,7 +1,5 @@
 """Gradient norms of a network's first and last stage, sampled so that they cost next to nothing."""
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import nn
 
@@ -19,22 +17,31 @@ def gradient_norm(stage: nn.Module) -> torch.Tensor:
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
 
 
-@dataclass
 class GradientNorms:
     """The mean norm over every tenth step of an epoch, beginning with its first.
 
     Norms are taken before clipping. With several ranks the gradients are those of the global batch.
     """
 
-    first_stage: nn.Module
-    last_stage: nn.Module
-    samples: list[torch.Tensor] = field(default_factory=list)
+    def __init__(self, first_stage: nn.Module, last_stage: nn.Module) -> None:
+        self.stages = first_stage, last_stage
+        device = next(first_stage.parameters()).device
+        self.newest = torch.zeros(2, device=device)
+        """Norms of the stages at the step that was measured last."""
+        self.samples: list[torch.Tensor] = []
 
-    def sample(self, step: int) -> None:
-        """Measure after the backward passes of ``step`` (0-based within the epoch)."""
-        if step % SAMPLE_EVERY == 0:
-            norms = [gradient_norm(self.first_stage), gradient_norm(self.last_stage)]
-            self.samples.append(torch.stack(norms))
+    @staticmethod
+    def are_sampled(step: int) -> bool:
+        """Return whether ``step`` (0-based within the epoch) is one of those to be measured."""
+        return step % SAMPLE_EVERY == 0
+
+    def measure(self) -> None:
+        """Measure after the backward passes of a step."""
+        torch.stack([gradient_norm(stage) for stage in self.stages], out=self.newest)
+
+    def keep(self) -> None:
+        """Let the step that was measured last count."""
+        self.samples.append(self.newest.clone())
 
     def means(self) -> tuple[float | None, float | None]:
         """Return the mean norms of the first and the last stage.

@@ -1,5 +1,11 @@
-"""From a recipe's optimizer to PyTorch's, fused where PyTorch can, and what changes by step."""
+"""From a recipe's optimizer to PyTorch's, fused where PyTorch can, and what changes by step.
 
+A CUDA graph holds on to every number that it was captured with. So an optimizer that is captured
+has its learning rate, and a momentum that its schedule moves, as tensors, which the host fills.
+"""
+
+import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -12,30 +18,63 @@ from resray.study.optimizer_spec import Adam, Descent, Muon, Optimizer, Sgd
 Group = dict[str, Any]
 
 
-def build_optimizer(spec: Optimizer, model: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(
+    spec: Optimizer, model: nn.Module, *, captured: bool = False, cycles: bool = False
+) -> torch.optim.Optimizer:
     """Return PyTorch's optimizer for ``model``'s parameters as ``spec`` says.
 
+    ``captured`` makes it one for a CUDA graph; ``cycles`` says that its momentum changes by step.
     Raises InputError for muon on a network without a hidden weight matrix.
     """
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    by_tensor = captured and cycles
+    adams = {"fused": not by_tensor, "foreach": by_tensor and trainable[0].is_cuda,
+             "capturable": captured and trainable[0].is_cuda}  # fmt: skip
     if isinstance(spec, Muon):
-        return MuonWithAdamW(spec, hidden_matrices(model), trainable)
-    groups = list(parameter_groups(spec, trainable))
-    if isinstance(spec, Sgd):
-        sgd = torch.optim.SGD(
+        optimizer: torch.optim.Optimizer = MuonWithAdamW(
+            spec, hidden_matrices(model), trainable, adams
+        )
+    elif isinstance(spec, Sgd):
+        groups = list(parameter_groups(spec, trainable))
+        kind = CyclingSgd if by_tensor else torch.optim.SGD
+        optimizer = kind(
             groups,
             lr=spec.lr,
             momentum=spec.momentum,
             nesterov=spec.nesterov,
-            fused=True,
+            fused=not by_tensor,
         )
         for parameter in trainable:
             # PyTorch allocates it without filling it and, where fp16 overflows in the first step,
             # returns before anything is written there. From zeros the first step is the same.
-            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-        return sgd
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.name]
-    return kind(groups, lr=spec.lr, betas=spec.betas, fused=True)
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    else:
+        adam = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.name]
+        groups = list(parameter_groups(spec, trainable))
+        optimizer = adam(groups, lr=spec.lr, betas=spec.betas, **adams)
+    if captured:
+        enter_as_tensors(optimizer, trainable[0].device, cycles)
+    return optimizer
+
+
+def enter_as_tensors(optimizer: torch.optim.Optimizer, device: torch.device, cycles: bool) -> None:
+    """Replace each group's learning rate, and its momentum if that ``cycles``, by a tensor."""
+    for group in optimizer.param_groups:
+        group["lr"] = torch.tensor(float(group["lr"]), device=device)
+        if cycles and "betas" in group:
+            first, second = group["betas"]
+            group["betas"] = (torch.tensor(float(first), device=device), float(second))
+        elif cycles:
+            group["momentum"] = torch.tensor(float(group["momentum"]), device=device)
+
+
+def enter_as_numbers(optimizer: torch.optim.Optimizer) -> None:
+    """Undo `enter_as_tensors`, which the optimizer of a checkpoint may have gone through."""
+    for group in optimizer.param_groups:
+        for key in {"lr", "momentum"} & group.keys():
+            group[key] = float(group[key])
+        if "betas" in group:
+            group["betas"] = tuple(map(float, group["betas"]))
 
 
 def parameter_groups(spec: Descent, trainable: list[nn.Parameter]) -> Iterator[Group]:
@@ -56,16 +95,26 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, spec: Optimizer, factor:
     """Set every parameter group's rate to ``factor`` times its peak."""
     for group in optimizer.param_groups:
         peak = spec.companion_lr if isinstance(spec, Muon) and "betas" in group else spec.lr
-        group["lr"] = peak * factor
+        group["lr"] = _filled(group["lr"], peak * factor)
 
 
 def set_momentum(optimizer: torch.optim.Optimizer, spec: Optimizer, cycled: float | None) -> None:
     """Set the momentum, or beta1 of Adam's kind, to the schedule's or else to the recipe's."""
     for group in optimizer.param_groups:
         if "betas" in group and not isinstance(spec, Sgd):
-            group["betas"] = (spec.betas[0] if cycled is None else cycled, spec.betas[1])
+            first, second = spec.betas
+            group["betas"] = (
+                _filled(group["betas"][0], first if cycled is None else cycled),
+                second,
+            )
         elif not isinstance(spec, Adam):
-            group["momentum"] = spec.momentum if cycled is None else cycled
+            momentum = spec.momentum if cycled is None else cycled
+            group["momentum"] = _filled(group["momentum"], momentum)
+
+
+def _filled(known: float | torch.Tensor, value: float) -> float | torch.Tensor:
+    """Return the value, in the tensor that is known if there is one."""
+    return known.fill_(value) if isinstance(known, torch.Tensor) else value
 
 
 def set_weight_decay(optimizer: torch.optim.Optimizer, spec: Optimizer) -> None:
@@ -92,24 +141,102 @@ def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
     return [weight for weight in weights.values() if weight.requires_grad]
 
 
+class CyclingSgd(torch.optim.SGD):
+    """PyTorch's SGD, with a momentum that is a tensor."""
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # no closure is called
+        """Update all parameters that have a gradient."""
+        for group in self.param_groups:
+            parameters = [each for each in group["params"] if each.grad is not None]
+            buffers = [self.state[each]["momentum_buffer"] for each in parameters]
+            decay, momentum = group["weight_decay"], group["momentum"]
+            gradients = [each.grad for each in parameters]
+            updates = torch._foreach_add(gradients, parameters, alpha=decay)
+            torch._foreach_mul_(buffers, momentum)
+            torch._foreach_add_(buffers, updates)
+            if group["nesterov"]:
+                torch._foreach_add_(updates, torch._foreach_mul(buffers, momentum))
+            rated = torch._foreach_mul(updates if group["nesterov"] else buffers, group["lr"])
+            torch._foreach_sub_(parameters, rated)
+
+
+class GroupedMuon(torch.optim.Muon):
+    """PyTorch's Muon, which orthogonalises all matrices of one shape together."""
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # no closure is called
+        """Update all matrices that have a gradient."""
+        for group in self.param_groups:
+            by_shape = defaultdict(list)
+            for matrix in group["params"]:
+                if matrix.grad is not None:
+                    by_shape[matrix.shape].append(matrix)
+            for matrices in by_shape.values():
+                self._update(group, matrices)
+
+    def _update(self, group: Group, matrices: list[torch.Tensor]) -> None:
+        """Update matrices of one shape (rows, columns)."""
+        rows, columns = matrices[0].shape
+        lr, momentum = group["lr"], group["momentum"]
+        gradients = torch.stack([matrix.grad for matrix in matrices if matrix.grad is not None])
+        buffers = [self._buffer(matrix) for matrix in matrices]
+        moving = torch.lerp(torch.stack(buffers), gradients, 1 - momentum)
+        torch._foreach_copy_(buffers, list(moving.unbind()))
+        update = torch.lerp(gradients, moving, momentum) if group["nesterov"] else moving
+        update = orthogonalised(update, group["ns_coefficients"], group["ns_steps"], group["eps"])
+        torch._foreach_mul_(matrices, 1 - lr * group["weight_decay"])
+        rate = lr * math.sqrt(max(1, rows / columns))
+        torch._foreach_sub_(matrices, list((update * rate).unbind()))
+
+    def _buffer(self, matrix: torch.Tensor) -> torch.Tensor:
+        if "momentum_buffer" not in self.state[matrix]:
+            self.state[matrix]["momentum_buffer"] = torch.zeros_like(matrix)
+        buffer: torch.Tensor = self.state[matrix]["momentum_buffer"]
+        return buffer
+
+
+def orthogonalised(
+    matrices: torch.Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
+) -> torch.Tensor:
+    """Return float32 matrices (n, rows, columns) with singular values near 1.
+
+    The Newton-Schulz iteration of Jordan et al., "Muon" (2024), in bfloat16 as PyTorch's.
+    """
+    a, b, c = coefficients
+    turned = matrices.shape[1] > matrices.shape[2]
+    found = matrices.bfloat16()
+    found = found.mT if turned else found
+    found = found / found.norm(dim=(1, 2), keepdim=True).clamp(min=eps)
+    for _ in range(steps):
+        gram = found @ found.mT
+        update = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        found = torch.baddbmm(found, update, found, beta=a)
+    return (found.mT if turned else found).float()
+
+
 class MuonWithAdamW(torch.optim.Optimizer):
-    """PyTorch's Muon for hidden weight matrices and AdamW for everything else, stepping as one.
+    """Muon for hidden weight matrices and AdamW for everything else, stepping as one.
 
     A convolution's weight is a matrix with a row for each output channel, as in its author's code:
     Jordan et al., "Muon" (2024). The parameter groups are those of both optimizers, Muon's first.
     """
 
     def __init__(
-        self, spec: Muon, hidden: list[nn.Parameter], trainable: list[nn.Parameter]
+        self,
+        spec: Muon,
+        hidden: list[nn.Parameter],
+        trainable: list[nn.Parameter],
+        adams: dict[str, bool],
     ) -> None:
-        """Raise InputError if there is no hidden matrix."""
+        """Take AdamW's form too; raise InputError if there is no hidden matrix."""
         if not hidden:
             raise InputError("optimizer.name: muon needs a hidden weight matrix; the network has "
                              "none (use adamw, adam or sgd)")  # fmt: skip
         chosen = {id(parameter) for parameter in hidden}
         others = [parameter for parameter in trainable if id(parameter) not in chosen]
         self._matrices = [as_matrix(parameter.detach(), parameter) for parameter in hidden]
-        self._muon = torch.optim.Muon(
+        self._muon = GroupedMuon(
             self._matrices,
             lr=spec.lr,
             momentum=spec.momentum,
@@ -117,7 +244,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
             weight_decay=spec.weight_decay,
         )
         self._adamw = torch.optim.AdamW(
-            list(parameter_groups(spec, others)), lr=spec.companion_lr, betas=spec.betas, fused=True
+            list(parameter_groups(spec, others)), lr=spec.companion_lr, betas=spec.betas, **adams
         )
         groups = [{**self._muon.param_groups[0], "params": hidden}, *self._adamw.param_groups]
         super().__init__([dict(group) for group in groups], {})

@@ -1,20 +1,23 @@
 """What a training changes step by step: network, optimizer, gradient scaler, averaged weights."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.distributed
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from resray.data.splits import Splits
 from resray.models.build import build_model
+from resray.study.optimizer_spec import OneCycle, spans
 from resray.study.recipe_spec import Recipe
+from resray.training.average import Average
 from resray.training.checkpoints import Checkpoint
 from resray.training.context import Context
 from resray.training.device import pick_channels_last, pick_precision
-from resray.training.optimizers import build_optimizer
+from resray.training.optimizers import build_optimizer, enter_as_numbers, enter_as_tensors
 
 
 @dataclass(frozen=True)
@@ -27,19 +30,21 @@ class Parts:
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     """Does nothing unless the precision is fp16."""
-    average: AveragedModel | None
+    average: Average | None
     """Exponential moving average of parameters and buffers, where the recipe has one."""
     precision: str
     channels_last: bool
+    cycles: bool
+    """Whether the schedule moves the momentum by step."""
 
     @property
     def evaluated(self) -> nn.Module:
         """The network that is evaluated: the averaged one, if there is one."""
-        return self.network if self.average is None else self.average.module
+        return self.network if self.average is None else self.average.network
 
     def weights(self) -> dict[str, Any]:
         """Return the network's state and, as ``ema``, that of the averaged one."""
-        averaged = {} if self.average is None else {"ema": self.average.module.state_dict()}
+        averaged = {} if self.average is None else {"ema": self.average.network.state_dict()}
         return {"model": self.network.state_dict(), **averaged}
 
     def progress(self) -> dict[str, Any]:
@@ -51,19 +56,47 @@ class Parts:
         """Take over what `weights` gave."""
         self.network.load_state_dict(checkpoint["model"])
         if self.average is not None:
-            self.average.module.load_state_dict(checkpoint["ema"])
-            # At 0 the next update would copy the weights instead of averaging.
-            self.average.n_averaged.fill_(1)
+            self.average.network.load_state_dict(checkpoint["ema"])
 
     def load_progress(self, checkpoint: Checkpoint) -> None:
-        """Take over what `progress` gave."""
+        """Take over what `progress` gave, in whichever form the step was."""
+        captured = self.captured
         self.optimizer.load_state_dict(checkpoint["optimizer"])
+        enter_as_numbers(self.optimizer)
+        if captured:
+            device = next(self.network.parameters()).device
+            enter_as_tensors(self.optimizer, device, self.cycles)
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(checkpoint["scaler"])
 
+    @property
+    def captured(self) -> bool:
+        """Whether the optimizer is one for a CUDA graph."""
+        return isinstance(self.optimizer.param_groups[0]["lr"], torch.Tensor)
 
-def build_parts(recipe: Recipe, splits: Splits, context: Context, seed: int) -> Parts:
-    """Return the parts of a training that has not begun, initialised from ``seed``."""
+    def tensors(self) -> Iterator[torch.Tensor]:
+        """Yield all that a step changes; some of it an optimizer makes in its first step."""
+        for network in (self.network, self.average and self.average.network):
+            yield from _tensors_of(network.state_dict() if network else {})
+        yield from _tensors_of(self.optimizer.state_dict())
+
+
+def _tensors_of(state: Any) -> Iterator[torch.Tensor]:
+    if isinstance(state, torch.Tensor):
+        yield state
+    elif isinstance(state, Mapping):
+        for each in state.values():
+            yield from _tensors_of(each)
+    elif isinstance(state, list | tuple):
+        for each in state:
+            yield from _tensors_of(each)
+
+
+def build_parts(
+    recipe: Recipe, splits: Splits, context: Context, seed: int, *, captured: bool = False
+) -> Parts:
+    """Return the parts of a training that has not begun, initialised from ``seed``; ``captured``
+    has an optimizer for a CUDA graph."""
     torch.manual_seed(seed)
     network = build_model(recipe.model, len(splits.class_names))
     channels_last = pick_channels_last(recipe, network, splits.image_size)
@@ -71,16 +104,19 @@ def build_parts(recipe: Recipe, splits: Splits, context: Context, seed: int) -> 
     network.to(context.device, memory_format=layout)  # type: ignore[call-overload]
     if recipe.sync_batchnorm and context.world_size > 1:
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # replaces the children in place
-    average = _average(network, recipe.ema_decay)
+    average = None if recipe.ema_decay is None else Average(network, recipe.ema_decay)
+    parts = (part for part, *_ in spans(recipe.schedule, recipe.epochs))
+    cycles = any(isinstance(part, OneCycle) and part.cycle_momentum for part in parts)
     precision = pick_precision(recipe, context.device)
     return Parts(
         network=network,
         model=_wrap(network, context),
-        optimizer=build_optimizer(recipe.optimizer, network),
+        optimizer=build_optimizer(recipe.optimizer, network, captured=captured, cycles=cycles),
         scaler=torch.amp.GradScaler(context.device.type, enabled=precision == "fp16"),
         average=average,
         precision=precision,
         channels_last=channels_last,
+        cycles=cycles,
     )
 
 
@@ -97,8 +133,13 @@ def _wrap(network: nn.Module, context: Context) -> nn.Module:
     )
 
 
-def _average(network: nn.Module, decay: float | None) -> AveragedModel | None:
-    if decay is None:
-        return None
-    average = get_ema_multi_avg_fn(decay)
-    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+@torch.no_grad()
+def broadcast_buffers(network: nn.Module) -> None:
+    """Give all ranks rank 0's running statistics of BatchNorm, which differ by rank, as one."""
+    buffers = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+    if buffers:
+        flat = torch.cat([buffer.flatten() for buffer in buffers])
+        torch.distributed.broadcast(flat, src=0)
+        parts = flat.split([buffer.numel() for buffer in buffers])
+        for buffer, part in zip(buffers, parts, strict=True):
+            buffer.copy_(part.view_as(buffer))

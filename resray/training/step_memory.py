@@ -52,15 +52,14 @@ def train_two_steps(job: Job, context: LocalContext) -> None:
     recipe = recipe_of(job, context.device)
     _, splits = open_checked(job, recipe)
     trainer = Trainer(recipe, splits, context, seed=job.seed, evaluate_test=job.evaluate_test)
-    count = min(2 * recipe.batch_size * recipe.accumulation, len(splits.train))
     TrainingEpoch(
         recipe_at(recipe, 1),
-        trainer.parts,
-        trainer.loader_of(splits.train.select(torch.arange(count))),
+        trainer.form,
         context,
         seed=job.seed,
         epoch=1,
         plateau=1.0,
+        batches=2 * recipe.accumulation,
     ).run()
     evaluate(
         trainer.parts.evaluated,

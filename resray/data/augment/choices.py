@@ -16,7 +16,7 @@ from torchvision.transforms.v2 import functional as torchvision
 
 from resray.data.augment.colour import blend, brightness, contrast, saturation
 from resray.data.augment.geometry import inverse_matrices, resample
-from resray.data.augment.operation import Change, change_groups, move
+from resray.data.augment.operation import Change, change_groups
 
 SIGNED = (
     "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate",
@@ -54,16 +54,23 @@ def magnitude_at(name: str, level: int, levels: int, height: int, width: int) ->
 class Choices:
     """A list of choices, set up for images of one size, to be applied by their number."""
 
-    def __init__(self, choices: Sequence[Choice], height: int, width: int) -> None:
+    def __init__(
+        self,
+        choices: Sequence[Choice],
+        height: int,
+        width: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
         kinds = ["Move" if choice.name in _MOVES else choice.name for choice in choices]
         used = sorted(set(kinds) - {"Identity"})
         groups = {"Identity": 0, **{kind: group for group, kind in enumerate(used, start=1)}}
         self.changes = [partial(_apply, kind) for kind in used]
-        self.groups = torch.tensor([groups[kind] for kind in kinds])
-        self.numbers = torch.stack([_numbers(choice, height, width) for choice in choices])
+        self.groups = torch.tensor([groups[kind] for kind in kinds]).to(device)
+        numbers = [_numbers(choice, height, width) for choice in choices]
+        self.numbers = torch.stack(numbers).to(device)
 
     def apply(self, images: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-        """Return uint8 images (n, 3, h, w) changed by ``chosen``, int64 (n,) on the CPU."""
+        """Return uint8 images (n, 3, h, w) changed by ``chosen``, int64 (n,)."""
         return change_groups(images, self.groups[chosen], self.changes, self.numbers[chosen])
 
 
@@ -85,8 +92,7 @@ def _numbers(choice: Choice, height: int, width: int) -> torch.Tensor:
 
 
 def _apply(name: str, images: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-    """Apply one operation to uint8 images (m, 3, h, w), with numbers (m, 6) on the CPU."""
-    numbers = move(numbers, images.device)
+    """Apply one operation to uint8 images (m, 3, h, w), with numbers (m, 6)."""
     if name == "Move":
         return resample(images, numbers, "nearest", "zeros")
     magnitudes = numbers[:, 0].view(-1, 1, 1, 1)
@@ -103,12 +109,14 @@ def _sharpness(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
     inner = images[..., 1:-1, 1:-1]
     smooth = F.avg_pool2d(images.float(), 3, stride=1, divisor_override=1)
     smooth.add_(inner, alpha=4).div_(13).round_()
-    images[..., 1:-1, 1:-1] = blend(inner, smooth, magnitudes)
-    return images
+    sharpened = images.clone()
+    sharpened[..., 1:-1, 1:-1] = blend(inner, smooth, magnitudes)
+    return sharpened
 
 
 def _posterize(images: torch.Tensor, magnitudes: torch.Tensor) -> torch.Tensor:
-    dropped = (8 - magnitudes).to(torch.int32)
+    # An image of another operation has a magnitude that is no number of bits.
+    dropped = (8 - magnitudes).clamp(0, 8).to(torch.int32)
     return images & torch.bitwise_left_shift(255, dropped).to(torch.uint8)
 
 

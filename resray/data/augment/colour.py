@@ -14,7 +14,6 @@ from resray.data.augment.operation import (
     change_groups,
     draw_between,
     draw_chances,
-    move,
     to_uint8,
 )
 from resray.study import augmentation_spec
@@ -34,7 +33,7 @@ class BrightnessContrast:
         return torch.cat([chances, factor, 255 * self.spec.brightness * drawn[:, 1:]], dim=1)
 
     def apply(self, images: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        factor, added = move(numbers, images.device)[:, :, None, None, None].unbind(dim=1)
+        factor, added = numbers[:, :, None, None, None].unbind(dim=1)
         return to_uint8(images.mul(factor).add_(added).round_().clamp_(0, 255))
 
 
@@ -55,9 +54,7 @@ class HueSaturationValue:
         return torch.cat([chances, limits * draw_between(-1, 1, count, 3, generator)], dim=1)
 
     def apply(self, images: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        hue_shift, saturation_shift, value_shift = move(numbers, images.device)[
-            :, :, None, None
-        ].unbind(dim=1)
+        hue_shift, saturation_shift, value_shift = numbers[:, :, None, None].unbind(dim=1)
         hue, saturation, value = to_hsv(images)
         coloured = saturation.ceil()
         saturation.add_(saturation_shift).clamp_(0, 1).mul_(coloured)
@@ -163,5 +160,5 @@ class ColorJitter:
 def _change_by(
     change: Change, column: int, images: torch.Tensor, magnitudes: torch.Tensor
 ) -> torch.Tensor:
-    """Change images (m, 3, h, w) by one of their magnitudes (m, changes), on the CPU."""
-    return change(images, move(magnitudes[:, column], images.device).view(-1, 1, 1, 1))
+    """Change images (m, 3, h, w) by one of their magnitudes (m, changes)."""
+    return change(images, magnitudes[:, column].view(-1, 1, 1, 1))

@@ -5,7 +5,7 @@ Cutout: DeVries & Taylor, "Improved Regularization of CNNs with Cutout" (2017).
 
 import torch
 
-from resray.data.augment.operation import both_ends, draw_between, draw_chances, move
+from resray.data.augment.operation import both_ends, draw_between, draw_chances
 from resray.study import augmentation_spec
 
 
@@ -51,29 +51,17 @@ class Cutout:
         return (places * (sides - sizes + 1)).floor(), sizes
 
     def apply(self, images: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        self._fill(images, torch.arange(len(images)), numbers, int(self.spec.fill))
-        return images
+        return images.masked_fill(self._inside(numbers), int(self.spec.fill))
 
-    def cut(self, images: torch.Tensor, numbers: torch.Tensor) -> None:
-        """Set holes in normalised images (n, 3, h, w) to 0, in place, by their rows of `draw`."""
-        chosen = numbers[:, 0].nonzero()[:, 0]
-        self._fill(images, chosen, numbers[chosen, 1:], 0.0)
+    def cut(self, images: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        """Return normalised images (n, 3, h, w) with 0 in the holes of their rows of `draw`."""
+        chosen = numbers[:, :1].bool()[:, :, None, None]
+        return images.masked_fill_(self._inside(numbers[:, 1:]) & chosen, 0.0)
 
-    def _fill(
-        self, images: torch.Tensor, chosen: torch.Tensor, holes: torch.Tensor, value: float
-    ) -> None:
-        """Set the ``holes`` (m, 4 k) of the ``chosen`` images (m,), in place."""
-        top, left, bottom, right = holes.long().chunk(4, dim=1)
-        rows = self._span(top, bottom, self.sides[0])
-        columns = self._span(left, right, self.sides[1])
-        pixels = (rows[:, :, :, None] * self.sides[1] + columns[:, :, None, :]).flatten(1)
-        place = move(chosen[:, None], images.device), slice(None), move(pixels, images.device)
-        images.view(*images.shape[:2], -1)[place] = value
-
-    def _span(self, first: torch.Tensor, last: torch.Tensor, side: int) -> torch.Tensor:
-        """Return the coordinates from first to last (m, k) as (m, k, largest size).
-
-        One beyond the last, or beyond the image's edge, becomes that one, which lies in the hole.
-        """
-        every = first[:, :, None] + torch.arange(int(self.largest))
-        return every.minimum(last[:, :, None]).clamp_(0, side - 1)
+    def _inside(self, holes: torch.Tensor) -> torch.Tensor:
+        """Return which pixels lie in one of the holes (n, 4 k), as bool (n, 1, h, w)."""
+        top, left, bottom, right = holes[:, :, None].chunk(4, dim=1)
+        rows, columns = (torch.arange(side, device=holes.device) for side in self.sides)
+        down = (rows >= top) & (rows <= bottom)
+        across = (columns >= left) & (columns <= right)
+        return (down[:, :, :, None] & across[:, :, None, :]).any(dim=1, keepdim=True)

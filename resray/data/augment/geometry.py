@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch.nn import functional as F
 
-from resray.data.augment.operation import both_ends, draw_between, draw_chances, move, to_uint8
+from resray.data.augment.operation import both_ends, draw_between, draw_chances, to_uint8
 from resray.study import augmentation_spec
 
 Outside = Literal["zeros", "reflection", "edge"]
@@ -64,12 +64,13 @@ def resample(
     mirrored = outside == "reflection"
     # grid_sample's -1 ... 1 spans the image from the first pixel's centre, or from its edge.
     inset = 1 if mirrored else 0
-    sides = torch.tensor([max(width - inset, 1), max(height - inset, 1)], dtype=torch.float32)
-    scaled = matrices.view(-1, 2, 3) / move(sides / 2, images.device)[:, None]
+    across, down = matrices.view(-1, 2, 3).unbind(dim=1)
+    across, down = across / (max(width - inset, 1) / 2), down / (max(height - inset, 1) / 2)
     x = torch.arange(width, device=images.device) - (width - 1) / 2
     y = torch.arange(height, device=images.device) - (height - 1) / 2
     if outside == "edge":
         x, y = _within_part(x, matrices[:, 0]), _within_part(y, matrices[:, 4])
+    scaled = torch.stack([across, down], dim=1)
     along_x = scaled[:, :, 0, None] * x
     along_y = scaled[:, :, 1, None] * y + scaled[:, :, 2, None]
     grid = (along_y[:, :, :, None] + along_x[:, :, None, :]).permute(0, 2, 3, 1)
@@ -112,7 +113,7 @@ class ShiftScaleRotate:
 
     def apply(self, images: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
         outside: Outside = "zeros" if self.spec.border == "black" else "reflection"
-        return resample(images, move(numbers, images.device), "bilinear", outside)
+        return resample(images, numbers, "bilinear", outside)
 
 
 class Affine:
@@ -132,7 +133,7 @@ class Affine:
         return torch.cat([chances, inverse_matrices(degrees, shift, scale, shear)], dim=1)
 
     def apply(self, images: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        return resample(images, move(numbers, images.device), "nearest", "zeros")
+        return resample(images, numbers, "nearest", "zeros")
 
 
 class ResizedCrop:
@@ -177,4 +178,4 @@ class ResizedCrop:
         return torch.tensor(largest).round().clamp(min=1)
 
     def apply(self, images: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        return resample(images, move(numbers, images.device), "bilinear", "edge")
+        return resample(images, numbers, "bilinear", "edge")

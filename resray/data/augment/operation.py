@@ -19,9 +19,10 @@ class Operation(Protocol):
         """
 
     def apply(self, images: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        """Return uint8 images (m, 3, h, w) changed by their rows of further columns, on the CPU.
+        """Return uint8 images (m, 3, h, w) changed by their rows of further columns.
 
-        ``images``, of which there is at least one, may be changed in place.
+        Both are on one device; neither may be changed in place. There is at least one image. Any
+        image may be there only because others are to be changed, which throws its result away.
         """
 
 
@@ -44,11 +45,6 @@ def both_ends(value: Any, *, signed: bool = False) -> tuple[Any, Any]:
     return (-value if signed else value), value
 
 
-def move(numbers: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Copy a small tensor from the CPU to ``device`` without waiting for what runs there."""
-    return numbers.to(device, non_blocking=True)
-
-
 def change_groups(
     images: torch.Tensor,
     groups: torch.Tensor,
@@ -57,14 +53,40 @@ def change_groups(
 ) -> torch.Tensor:
     """Return images (n, 3, h, w) changed by groups: 0 stays, k goes through ``changes[k - 1]``.
 
-    ``groups``, int64 (n,), is on the CPU as ``numbers`` (n, k) is, so that nobody waits for a GPU
-    to learn how large they are. A change gets its images and their rows of ``numbers``.
+    ``groups``, int64 (n,), and ``numbers`` (n, k) are on the images' device. A change gets images
+    and their rows of ``numbers``: on the CPU those of its group alone, elsewhere all of them.
     """
+    if images.device.type == "cpu":
+        return _change_each_group(images, groups, changes, numbers)
+    return change_all(images, groups, changes, numbers)
+
+
+def change_all(
+    images: torch.Tensor,
+    groups: torch.Tensor,
+    changes: Sequence[Change],
+    numbers: torch.Tensor,
+) -> torch.Tensor:
+    """Do `change_groups` without asking the device how large a group is, which would wait for it:
+    every change is made of all images, and each image takes that of its group."""
+    changed = images
+    for group, change in enumerate(changes, start=1):
+        chosen = (groups == group).view(-1, 1, 1, 1)
+        changed = torch.where(chosen, change(images, numbers), changed)
+    return changed
+
+
+def _change_each_group(
+    images: torch.Tensor,
+    groups: torch.Tensor,
+    changes: Sequence[Change],
+    numbers: torch.Tensor,
+) -> torch.Tensor:
     sizes = groups.bincount(minlength=len(changes) + 1).tolist()
     if sizes[0] == len(images):
         return images
     order = groups.argsort(stable=True)
-    unchanged, *parts = images.index_select(0, move(order, images.device)).split(sizes)
+    unchanged, *parts = images.index_select(0, order).split(sizes)
     rows = numbers[order].split(sizes)[1:]
     changed = [
         change(part, row)
@@ -73,8 +95,7 @@ def change_groups(
     ]
     # Sorting, joining and sorting back copies whole images; putting them back in place does it
     # pixel by pixel and takes five times as long.
-    back = move(order.argsort(), images.device)
-    return torch.cat([unchanged, *changed]).index_select(0, back)
+    return torch.cat([unchanged, *changed]).index_select(0, order.argsort())
 
 
 def to_uint8(images: torch.Tensor) -> torch.Tensor:

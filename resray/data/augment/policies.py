@@ -62,7 +62,13 @@ def both_signs(name: str, level: int, levels: int, height: int, width: int) -> l
 class RandAugment:
     """See `augmentation_spec.RandAugment`: every operation is equally likely."""
 
-    def __init__(self, spec: augmentation_spec.RandAugment, height: int, width: int) -> None:
+    def __init__(
+        self,
+        spec: augmentation_spec.RandAugment,
+        height: int,
+        width: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.spec = spec
         choices = [
             choice
@@ -70,7 +76,7 @@ class RandAugment:
             for choice in both_signs(name, spec.magnitude, RAND_AUGMENT_LEVELS, height, width)
         ]
         self.count = len(choices)
-        self.choices = Choices(choices, height, width)
+        self.choices = Choices(choices, height, width, device)
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Draw whether, then the number of each choice."""
@@ -88,7 +94,13 @@ class RandAugment:
 class AutoAugment:
     """See `augmentation_spec.AutoAugment`: every pair of the policy is equally likely."""
 
-    def __init__(self, spec: augmentation_spec.AutoAugment, height: int, width: int) -> None:
+    def __init__(
+        self,
+        spec: augmentation_spec.AutoAugment,
+        height: int,
+        width: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.spec = spec
         choices = [
             choice
@@ -97,7 +109,7 @@ class AutoAugment:
             for choice in both_signs(name, level, AUTO_AUGMENT_LEVELS, height, width)
         ]
         self.nothing = len(choices)
-        self.choices = Choices([*choices, Choice("Identity")], height, width)
+        self.choices = Choices([*choices, Choice("Identity")], height, width, device)
         self.probabilities = torch.tensor([[step[1] for step in pair] for pair in CIFAR10_POLICY])
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
