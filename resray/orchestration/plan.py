@@ -25,6 +25,7 @@ from resray.study.local_files import images_at
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import trial_id
 from resray.study.spec import Study
+from resray.training.step_choice import choose_step
 from resray.training.trial import Job
 
 Row = dict[str, Any]
@@ -130,8 +131,8 @@ class Resolver:
     ) -> Work:
         """Return what running the trial takes; ``identity`` saves computing it again.
 
-        A trial that was begun keeps its threads, unless it is trained ``anew``: others add up to
-        other numbers. Raises InputError if it cannot be trained so.
+        A trial that was begun keeps its threads and the form of its step, unless it is trained
+        ``anew``: others add up to other numbers. Raises InputError if it cannot be trained so.
         """
         recipe = trial.recipe
         size, dataset = self._size(recipe), self._dataset(recipe.data)
@@ -139,7 +140,7 @@ class Resolver:
         self._check(trial, size, allocation.world_size)
         trial = replace(trial, reductions=(*trial.reductions, *dataset.reductions))
         identity = identity or self.identify(trial, allocation.world_size, tested=tested)
-        begun = None if anew else begun_threads(self.store.trial(identity))
+        row = None if anew else self.store.trial(identity)
         job = Job(
             trial_id=identity,
             name=trial.name,
@@ -150,7 +151,7 @@ class Resolver:
             data_dir=str(data_dir.resolve()) if data_dir else None,
             dataset_checksum=dataset.checksum,
             world_size=allocation.world_size,
-            threads=begun or allocation.threads,
+            threads=begun_threads(row) or allocation.threads,
             use_gpu=allocation.use_gpu,
             study=self.study.name,
             checkpoints=self.study.checkpoints.model_dump(mode="json"),
@@ -158,6 +159,13 @@ class Resolver:
             multiply_adds=size.multiply_adds,
             own_code=self._own_code(recipe.model.name),
             memory_share=allocation.memory_share,
+            step=begun_step(row)
+            or choose_step(
+                recipe,
+                use_gpu=allocation.use_gpu,
+                world_size=allocation.world_size,
+                images=size.train_images,
+            ),
         )
         return Work(
             trial=trial,
@@ -248,6 +256,11 @@ def begun_threads(row: Row | None) -> int | None:
         return None
     named = re.search(r"\((\d+) threads?\)$", row.get("device") or "")
     return row.get("threads") or (int(named[1]) if named else None)
+
+
+def begun_step(row: Row | None) -> str | None:
+    """Return the form of the step that a trial was begun with; older ones knew eager alone."""
+    return None if row is None or not row["attempts"] else row.get("step") or "eager"
 
 
 def is_missing(trial: PlannedTrial, row: Row | None) -> bool:

@@ -49,6 +49,7 @@ def planned_row(trial: PlannedTrial, job: Job, provenance: Row, **columns: Any) 
         "implementation": implementation(recipe, job.own_code),
         "world_size": job.world_size,
         "threads": job.threads,
+        "step": job.step,
         "role": "bench",
         **provenance,
         **columns,

@@ -60,11 +60,11 @@ def pick_precision(recipe: Recipe, device: torch.device) -> str:
     return recipe.precision
 
 
-def autocast(device: torch.device, precision: str) -> torch.autocast:
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Return the context in which a forward pass computes in ``precision``: fp32, bf16 or fp16."""
-    return torch.autocast(
-        device.type, AUTOCAST_TYPES.get(precision), enabled=precision in AUTOCAST_TYPES
-    )
+    if precision not in AUTOCAST_TYPES:
+        return nullcontext()
+    return torch.autocast(device.type, AUTOCAST_TYPES[precision])
 
 
 def without_compiled_code(wanted: bool) -> AbstractContextManager[object]:

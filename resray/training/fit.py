@@ -17,7 +17,7 @@ from resray.data.loader import EvalLoader, TrainLoader
 from resray.data.per_image import PerImageLoader
 from resray.data.sources import Images
 from resray.data.splits import Splits
-from resray.errors import DataError, InputError, one_line
+from resray.errors import DataError, InputError
 from resray.results.recovery import kept_beside
 from resray.study.optimizer_spec import Plateau
 from resray.study.phases import recipe_at
@@ -35,7 +35,7 @@ from resray.training.parts import Parts, broadcast_buffers, build_parts
 from resray.training.schedules import plateau_factor
 from resray.training.step import TrainingStep
 from resray.training.step_choice import choose_step
-from resray.training.step_forms import FORMS, StepForm
+from resray.training.step_forms import FORMS, StepForm, reason
 from resray.training.stopping import ending_of, is_best_so_far, selecting_accuracies
 
 
@@ -71,7 +71,7 @@ class Trainer:
         self.checkpoints = checkpoints
         self.records: list[Record] = []
         self.remark: str | None = None
-        """What is to be told of the checkpoint that the training goes on from."""
+        """What is to be told of how the training begins or goes on."""
         self.step = step or choose_step(
             recipe,
             use_gpu=context.device.type == "cuda",
@@ -191,7 +191,8 @@ class Trainer:
         except RuntimeError as error:
             if self.step == "eager" or is_out_of_memory(error):
                 raise
-            self.remark = f"step: {self.step} does not suit the network ({one_line(error)}): eager"
+            fallback = f"step: {self.step} does not suit the network ({reason(error)}): eager"
+            self.remark = "; ".join(filter(None, (self.remark, fallback)))
             self._become_eager()
         self.seconds_compiling += time.perf_counter() - began
 

@@ -120,7 +120,7 @@ def mix(
     share, weight, top, bottom, left, right = numbers.unbind()
     rows, columns = (torch.arange(side, device=images.device) for side in images.shape[-2:])
     inside = ((rows >= top) & (rows < bottom))[:, None] & (columns >= left) & (columns < right)
-    weights = torch.where(inside, 0.0, weight)
+    weights = weight.expand(inside.shape).masked_fill(inside, 0.0)
     mixed = torch.lerp(images[partners], images, weights)
     return Mixed(mixed, labels, labels[partners], share)
 

@@ -85,11 +85,10 @@ def _tensors_of(state: Any) -> Iterator[torch.Tensor]:
     if isinstance(state, torch.Tensor):
         yield state
     elif isinstance(state, Mapping):
-        for each in state.values():
-            yield from _tensors_of(each)
-    elif isinstance(state, list | tuple):
-        for each in state:
-            yield from _tensors_of(each)
+        for key, each in state.items():
+            # A captured step's rates are tensors too, which the host sets.
+            if key != "param_groups":
+                yield from _tensors_of(each)
 
 
 def build_parts(

@@ -78,9 +78,9 @@ class TrainingStep:
             # What later batches are added to has to stay where it is.
             self.parts.optimizer.zero_grad(set_to_none=self.recipe.accumulation == 1)
         with self._reducing(place.ends):
-            self._add_gradient(place, inputs)
+            self.add_gradient(place, inputs)
         if place.ends:
-            self._update(measured)
+            self.update(measured=measured)
 
     def example(self, count: int) -> Inputs:
         """Return inputs of a batch of ``count`` images, to warm up with."""
@@ -105,7 +105,8 @@ class TrainingStep:
             return nullcontext()
         return model.no_sync()
 
-    def _add_gradient(self, place: Place, inputs: Inputs) -> None:
+    def add_gradient(self, place: Place, inputs: Inputs) -> None:
+        """Go forward and backward through a batch."""
         images, targets = self._prepared(inputs)
         with autocast(self.loader.device, self.parts.precision):
             logits = self.parts.model(images)
@@ -114,7 +115,8 @@ class TrainingStep:
         self.parts.scaler.scale(loss * place.weight).backward()
         self.tally.add(loss * place.images, mixed_correct(logits, targets))
 
-    def _update(self, measured: bool) -> None:
+    def update(self, *, measured: bool) -> None:
+        """Do the optimizer step, with what belongs to it before and after."""
         parts = self.parts
         parts.scaler.unscale_(parts.optimizer)
         if measured:

@@ -6,8 +6,10 @@ rounding. What a form does once, compiling and warming up, is done in `prepare`,
 starts, and changes nothing of the training.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -123,6 +125,14 @@ FORMS: dict[str, Callable[[TrainingStep], StepForm]] = {
     "compiled": Compiled,
     "captured": Captured,
 }
+
+
+def reason(error: RuntimeError) -> str:
+    """Return on one line why a network can be neither compiled nor captured, and where."""
+    text = str(error)
+    places = re.findall(r'File "([^"]+)", line (\d+)', text)
+    where = f" at {Path(places[-1][0]).name}:{places[-1][1]}" if places else ""
+    return text.partition("\n")[0].strip() + where
 
 
 def warm_up(step: TrainingStep, place: Place, inputs: Inputs, times: int = 1) -> None:

@@ -148,6 +148,7 @@ def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer
         seed=job.seed,
         checkpoints=checkpoints,
         evaluate_test=job.evaluate_test,
+        step=job.step,
     )
     on_all_ranks(context, trainer.resume)
     require_same_start(context, trainer, checkpoints.folder)
@@ -155,6 +156,9 @@ def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer
         checkpoints.clear_remains()
         if trainer.remark is not None:
             checkpoints.put_damaged_aside()
+    if not trainer.finished:
+        trainer.prepare()
+    if context.rank == 0:
         facts = trial_facts(job, trainer, dataset)
         write_json(checkpoints.config, {**config_of(job, recipe, splits), "facts": facts})
     return trainer, dataset
@@ -267,6 +271,7 @@ def trial_facts(job: Job, trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
         **data_facts(dataset, splits, job.evaluate_test),
         **batch_facts(job, trainer.recipe, context),
         "precision": trainer.precision,
+        "step": trainer.step,
         "channels_last": trainer.parts.channels_last,
         "parameters": count_parameters(trainer.network),
         "multiply_adds": job.multiply_adds
