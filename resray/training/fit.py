@@ -31,6 +31,7 @@ from resray.training.device import check_device_options, peak_memory, wait_for
 from resray.training.energy import energy_between, energy_counter
 from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate
+from resray.training.kept import SHELF, Kept
 from resray.training.parts import Parts, broadcast_buffers, build_parts
 from resray.training.schedules import plateau_factor
 from resray.training.step import TrainingStep
@@ -80,11 +81,16 @@ class Trainer:
         )
         self.seconds_compiling = 0.0
         """Of what is not in a record yet."""
-        self.parts = self._build()
-        self.train_loader = self._train_loader(splits.train)
+        kept = SHELF.take(recipe, splits, self.step)
+        if kept is not None:
+            kept.restart(recipe, splits, seed)
+            self.parts, self.train_loader, self.form = kept.parts, kept.loader, kept.form
+        else:
+            self.parts = self._build()
+            self.train_loader = self._train_loader(splits.train)
+            self.form = self._form()
         self.validation_loader = self._eval_loader(splits.validation)
         self.test_loader = self._eval_loader(splits.test) if evaluate_test else None
-        self.form = self._form()
 
     def _build(self) -> Parts:
         return build_parts(
@@ -171,6 +177,7 @@ class Trainer:
             self.parts.load_weights(checkpoint)
             if not self.finished:
                 self.parts.load_progress(checkpoint)
+                self.form.forget()
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             if is_out_of_memory(error):
                 raise
@@ -204,6 +211,12 @@ class Trainer:
         self.parts.load_progress(state)
         self.form = self._form()
         self._epoch(self.epochs_done + 1).prepare()
+
+    def leave(self) -> None:
+        """Leave what is compiled or captured to the next training in this process."""
+        if self.step != "eager" and self.context.world_size == 1:
+            images = self.splits.train.images
+            SHELF.kept = Kept(self.recipe, images, self.parts, self.train_loader, self.form)
 
     def run_epoch(self) -> Record:
         """Train one epoch, evaluate, and return its record (columns of the epochs table).

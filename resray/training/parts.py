@@ -74,6 +74,14 @@ class Parts:
         """Whether the optimizer is one for a CUDA graph."""
         return isinstance(self.optimizer.param_groups[0]["lr"], torch.Tensor)
 
+    def restart(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Let another training begin with these weights, in the tensors that there are."""
+        self.network.load_state_dict(weights)
+        if self.average is not None:
+            self.average.begin()
+        for tensor in _tensors_of(self.optimizer.state_dict()):
+            tensor.zero_()
+
     def tensors(self) -> Iterator[torch.Tensor]:
         """Yield all that a step changes; some of it an optimizer makes in its first step."""
         for network in (self.network, self.average and self.average.network):
@@ -91,6 +99,12 @@ def _tensors_of(state: Any) -> Iterator[torch.Tensor]:
                 yield from _tensors_of(each)
 
 
+def moves_momentum(recipe: Recipe) -> bool:
+    """Return whether the schedule moves the momentum by step."""
+    parts = (part for part, *_ in spans(recipe.schedule, recipe.epochs))
+    return any(isinstance(part, OneCycle) and part.cycle_momentum for part in parts)
+
+
 def build_parts(
     recipe: Recipe, splits: Splits, context: Context, seed: int, *, captured: bool = False
 ) -> Parts:
@@ -104,8 +118,7 @@ def build_parts(
     if recipe.sync_batchnorm and context.world_size > 1:
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # replaces the children in place
     average = None if recipe.ema_decay is None else Average(network, recipe.ema_decay)
-    parts = (part for part, *_ in spans(recipe.schedule, recipe.epochs))
-    cycles = any(isinstance(part, OneCycle) and part.cycle_momentum for part in parts)
+    cycles = moves_momentum(recipe)
     precision = pick_precision(recipe, context.device)
     return Parts(
         network=network,

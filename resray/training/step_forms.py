@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -26,6 +26,7 @@ WARM_UPS = 3
 class StepForm(Protocol):
     """A training step, told to the device in one way."""
 
+    name: str
     step: TrainingStep
 
     def prepare(self, recipe: Recipe, places: Sequence[Place]) -> None:
@@ -34,9 +35,14 @@ class StepForm(Protocol):
     def __call__(self, place: Place, inputs: Inputs, *, measured: bool) -> None:
         """Do what `TrainingStep` does."""
 
+    def forget(self) -> None:
+        """Drop what holds on to the optimizer's state, which is now another."""
+
 
 class Eager:
     """Operation by operation."""
+
+    name = "eager"
 
     def __init__(self, step: TrainingStep) -> None:
         self.step = step
@@ -53,9 +59,14 @@ class Eager:
     def __call__(self, place: Place, inputs: Inputs, *, measured: bool) -> None:
         self.step(place, inputs, measured=measured)
 
+    def forget(self) -> None:
+        """Nothing holds on to the state."""
+
 
 class Compiled:
     """With the network compiled for the largest of an epoch's batches; a smaller one is eager."""
+
+    name = "compiled"
 
     def __init__(self, step: TrainingStep) -> None:
         self.step = step
@@ -78,17 +89,24 @@ class Compiled:
         with without_compiled_code(place.images != self._ready[1]):
             self.step(place, inputs, measured=measured)
 
+    def forget(self) -> None:
+        """Compiled is the network alone."""
+
 
 class Captured:
     """As one CUDA graph for each place; without CUDA, as the function that would be captured."""
 
+    name = "captured"
+
     def __init__(self, step: TrainingStep) -> None:
         self.step = step
         self._graphs: dict[Place, tuple[Inputs, torch.cuda.CUDAGraph | None]] = {}
+        self._baked: dict[str, Any] = {}
 
     def prepare(self, recipe: Recipe, places: Sequence[Place]) -> None:
-        """Capture what is missing, all of it where the recipe in force is another than before."""
-        if recipe != self.step.recipe:
+        """Capture what is missing; all of it where what graphs hold on to is another than before."""
+        if (now := baked(recipe)) != self._baked:
+            self._baked = now
             self._graphs.clear()
         self.step.recipe = recipe
         for place in dict.fromkeys(places):
@@ -104,6 +122,10 @@ class Captured:
             self.step(place, kept, measured=True)
         else:
             graph.replay()
+
+    def forget(self) -> None:
+        """Drop the graphs."""
+        self._graphs.clear()
 
     def _capture(self, place: Place, inputs: Inputs) -> torch.cuda.CUDAGraph | None:
         """Return the graph; ``inputs`` are the buffers from which it takes what it is given."""
@@ -125,6 +147,17 @@ FORMS: dict[str, Callable[[TrainingStep], StepForm]] = {
     "compiled": Compiled,
     "captured": Captured,
 }
+
+BY_THE_HOST: Any = {
+    "epochs": True, "schedule": True, "early_stopping": True, "selection": True, "phases": True,
+    "evaluate_every": True, "eval_batch_size": True, "optimizer": {"lr", "companion_lr"},
+}  # fmt: skip
+"""What of a recipe neither compiled code nor a graph holds on to."""
+
+
+def baked(recipe: Recipe) -> dict[str, Any]:
+    """Return what of a recipe is in compiled code or a graph."""
+    return recipe.model_dump(mode="json", exclude=BY_THE_HOST)
 
 
 def reason(error: RuntimeError) -> str:
