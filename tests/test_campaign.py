@@ -310,7 +310,7 @@ def test_a_confirmation_that_failed_is_tried_again(tmp_path: Path) -> None:
     (confirmed,) = [row["trial_id"] for row in store.trials() if row["role"] == "confirmation"]
     failed = {"status": "failed", "reason": "error", "epochs_done": 0, "error_class": "OSError"}
     store.put_trial({"trial_id": confirmed, **failed})
-    store.keep_epochs(confirmed, 0)
+    (store.folder / "epochs" / f"{confirmed}.parquet").unlink()
     shutil.rmtree(store.folder / "checkpoints" / confirmed)
     search.started.clear()
     assert search.run(confirm=1).exhausted

@@ -58,7 +58,7 @@ def started(
 
 
 def done(epoch: int) -> dict[str, Any]:
-    return {"kind": "epoch", "epoch": epoch, "record": record(epoch)}
+    return {"kind": "epoch", "epoch": epoch, "record": record(epoch), "saved": epoch}
 
 
 def finished(status: str = "completed", **columns: Any) -> dict[str, Any]:
@@ -228,7 +228,7 @@ def test_gpu_hours_count_all_seconds_that_the_gpus_were_held(tmp_path: Path) -> 
 def test_saving_counts_as_gpu_time_and_older_records_have_none(tmp_path: Path) -> None:
     pen = recorder(tmp_path, "a", gpus_per_trial=2)
     pen.message("a", started([record(1)]))
-    pen.message("a", {"kind": "epoch", "epoch": 2, "record": record(2, seconds_saving=4.0)})
+    pen.message("a", {**done(2), "record": record(2, seconds_saving=4.0)})
     assert row(pen)["gpu_hours"] == pytest.approx(2 * (3 + 2 * (10 + 2) + 4) / 3600)
     assert row(pen)["seconds_saving"] is None, "of the first epoch nobody knows it"
     assert [epoch.get("seconds_saving") for epoch in pen.store.epochs("a")] == [None, 4.0]
@@ -273,7 +273,7 @@ def test_the_row_has_the_epoch_that_its_recipe_selects(
     recorder.plan(planned("a", RECIPE.model_copy(update={"selection": selection})))
     for epoch, validation, test in ((1, 60.0, 50.0), (2, 55.0, 52.0)):
         told = record(epoch, validation_accuracy=validation, test_accuracy=test)
-        recorder.message("a", {"kind": "epoch", "epoch": epoch, "record": told})
+        recorder.message("a", {**done(epoch), "record": told})
     row = store.trial("a")
     assert row is not None
     assert row["best_epoch"] == best

@@ -15,7 +15,7 @@ from resray.errors import InputError
 from resray.models.build import build_model
 from resray.models.count import can_forward, count_multiply_adds
 from resray.models.own_code import code_hash
-from resray.orchestration.asked import Bench
+from resray.orchestration.asked import Asked, Bench
 from resray.orchestration.resources import Allocation, Machine, allocate
 from resray.results.rows import is_of_code
 from resray.results.store import ResultStore
@@ -76,11 +76,12 @@ class Resolver:
     """Resolves trials of one study against data and results, opening each dataset once."""
 
     def __init__(
-        self, study: Study, store: ResultStore, data_dir: Path | None, *, download: bool = True
+        self, study: Study, store: ResultStore, asked: Asked, *, download: bool = True
     ) -> None:
         self.study = study
         self.store = store
-        self._given_data = data_dir
+        self._given_data = asked.data_dir
+        self._checkpoint_seconds = asked.checkpoint_seconds
         self._dataset = cache(
             lambda spec: open_dataset(spec, self.data_dir(spec), download=download)
         )
@@ -157,6 +158,7 @@ class Resolver:
             multiply_adds=size.multiply_adds,
             own_code=self._own_code(recipe.model.name),
             memory_share=allocation.memory_share,
+            checkpoint_seconds=self._checkpoint_seconds,
         )
         return Work(
             trial=trial,
@@ -211,7 +213,7 @@ class Planner:
         self.results = results_folder(bench.out, self.study.name)
         self.store = ResultStore(self.results)
         self.request = replace(bench.request, exclusive=self.study.exclusive)
-        self._resolver = Resolver(self.study, self.store, bench.data_dir, download=download)
+        self._resolver = Resolver(self.study, self.store, bench, download=download)
 
     def plan(self, machine: Machine) -> tuple[list[Work], Allocation]:
         """Return every trial asked for, longest first, and what each will get.

@@ -109,7 +109,9 @@ class CheckpointWriter:
     def _write(self, checkpoint: Copied, best: Copied | None) -> None:
         with self._folder.writing() as allowed:
             if allowed:
-                self._folder.save(content_of(checkpoint), best and content_of(best))
+                self._folder.save(
+                    content_of(checkpoint), None if best is None else content_of(best)
+                )
 
 
 def content_of(checkpoint: Copied) -> Checkpoint:

@@ -35,7 +35,7 @@ TO_GO_ON = ("optimizer", "scaler")
 def write_checkpoint(path: Path, checkpoint: Checkpoint, keep: Path | None = None) -> None:
     """Write ``checkpoint`` by rename; what was at ``path`` before is then at ``keep``."""
     with whole_file(path, keep=keep) as file:
-        noting = Noting(file)
+        noting: Any = Noting(file)
         try:
             torch.save(checkpoint, noting)
         except Exception as error:
@@ -49,7 +49,7 @@ class Noting:
         self._file = file
         self.refusal: OSError | None = None
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: Any) -> int:
         """Write ``data``, as a file does."""
         try:
             return self._file.write(data)

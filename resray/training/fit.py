@@ -65,8 +65,9 @@ class Trainer:
         self.splits = splits
         self.checkpoints = checkpoints
         # The other ranks have the same, and need not wait for it.
-        writes = checkpoints is not None and context.rank == 0
-        self._writer = CheckpointWriter(checkpoints, recipe.selection) if writes else None
+        self._writer = None
+        if checkpoints is not None and context.rank == 0:
+            self._writer = CheckpointWriter(checkpoints, recipe.selection)
         self.records: list[Record] = []
         self.remark: str | None = None
         """What is to be told of the checkpoint that the training goes on from."""
