@@ -20,7 +20,7 @@ from resray.results.store import ResultStore
 from resray.study.expand import PlannedTrial
 from resray.study.spec import CheckpointPolicy
 from resray.training.checkpoint_file import Checkpoint, read_checkpoint
-from resray.training.checkpoint_writer import CheckpointWriter, Copied, copied
+from resray.training.checkpoint_writer import CheckpointWriter, Copied
 from resray.training.checkpoints import CheckpointFolder
 from resray.training.context import LocalContext, Message
 from resray.training.fit import Trainer, fit
@@ -123,12 +123,31 @@ def test_what_is_written_is_the_copy(tmp_path: Path) -> None:
     writer = CheckpointWriter(folder, "validation")
     state = checkpoint_at(1, 1.0)
     with folder.writing():
-        writer.begin(copied(state, CPU), is_best=True)
+        writer.begin(writer.copied(state, CPU), is_best=True)
         # The next step, while the thread waits for the folder.
         state["model"]["weight"].zero_()
     writer.close()
     assert weight_in(folder.last) == weight_in(folder.best) == 1.0
     assert writer.saved == 1
+
+
+def test_memory_is_used_again_once_it_is_written(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path).claimed()
+    writer = CheckpointWriter(folder, "validation")
+    addresses = []
+    for epoch in (1, 2, 3):
+        state = checkpoint_at(epoch, float(epoch))
+        copy = writer.copied(state, CPU)
+        addresses.append(copy.content["model"]["weight"].data_ptr())
+        if epoch == 2:
+            writer.keep_best(copy)
+        else:
+            writer.begin(copy, is_best=epoch == 1)
+            assert writer.is_due(epoch)
+            assert weight_in(folder.last) == epoch
+    assert addresses[1] == addresses[0] != addresses[2], "the second one still waits"
+    assert weight_in(folder.best) == 2.0
+    writer.close()
 
 
 def test_one_that_is_only_due_is_left_while_another_is_written(tmp_path: Path) -> None:

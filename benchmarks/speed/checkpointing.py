@@ -80,9 +80,19 @@ def epochs_of(way: str, recipe: Recipe, splits: Splits, folder: Path) -> Iterato
 def recorder_of(recipe: Recipe, folder: Path) -> Recorder:
     """Return the driver's recorder of one trial."""
     settings = recipe.model_dump(mode="json")
-    places = {"checkpoint_folder": str(folder), "data_dir": None, "dataset_checksum": ""}
-    job = Job("trial", "trial", settings, seed=0, stop_after=None, world_size=1,
-              threads=torch.get_num_threads(), use_gpu=False, **places)  # fmt: skip
+    job = Job(
+        trial_id="trial",
+        name="trial",
+        recipe=settings,
+        seed=0,
+        stop_after=None,
+        checkpoint_folder=str(folder),
+        data_dir=None,
+        dataset_checksum="",
+        world_size=1,
+        threads=torch.get_num_threads(),
+        use_gpu=False,
+    )
     recorder = Recorder(ResultStore(folder / "results"))
     trial = PlannedTrial("study", "trial", "standard", 0, recipe, None, ())
     recorder.plan(planned_row(trial, job, {}))

@@ -2,7 +2,8 @@
 
 import copy
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
@@ -34,6 +35,7 @@ class CheckpointWriter:
         """``selection`` is the split that selects, for the metrics beside the checkpoints."""
         self.saved = 0
         self._folder, self._selection = folder, selection
+        self._buffers = Buffers()
         self._best: Copied | None = None
         self._thread: Thread | None = None
         self._error: Exception | None = None
@@ -53,22 +55,26 @@ class CheckpointWriter:
         self._wait()
         return time.monotonic() - self._began >= self._folder.seconds
 
+    def copied(self, state: Checkpoint, device: torch.device) -> Copied:
+        """Return a copy of what lies on ``device``, for `begin` or `keep_best`."""
+        return self._buffers.copied(state, device)
+
     def begin(self, checkpoint: Copied, *, is_best: bool) -> None:
         """Begin to write a checkpoint that is due, with the weights that waited."""
-        best, self._best = (checkpoint if is_best else self._best), None
+        best, self._best = self._newest_best(checkpoint, is_best), None
         self._began = time.monotonic()
         self._thread = Thread(target=self._write_noting, args=(checkpoint, best))
         self._thread.start()
 
     def keep_best(self, checkpoint: Copied) -> None:
         """Let the best weights so far wait for the next checkpoint."""
-        self._best = checkpoint
+        self._best = self._newest_best(checkpoint, True)
 
     def finish(self, checkpoint: Checkpoint, *, is_best: bool) -> None:
         """Write the checkpoint of the training's end, and return then; `save_metrics` follows."""
         self._wait()
         last = Copied(checkpoint)
-        best, self._best = (last if is_best else self._best), None
+        best, self._best = self._newest_best(last, is_best), None
         self._write(last, best)
 
     def save_metrics(self, records: Sequence[dict[str, Any]]) -> None:
@@ -86,11 +92,18 @@ class CheckpointWriter:
         if self._thread is not None:
             self._thread.join()
         best, self._best = self._best, None
+        self._buffers = Buffers()
         if best is None or self._error is not None:
             return
         with suppress(StorageError), self._folder.writing() as allowed:
             if allowed:
                 self._folder.save_best(content_of(best))
+
+    def _newest_best(self, checkpoint: Copied, is_best: bool) -> Copied | None:
+        """Return which checkpoint is the best that is not written: this one, or what waited."""
+        if is_best and self._best is not None:
+            self._buffers.take_back(self._best.content)
+        return checkpoint if is_best else self._best
 
     def _wait(self) -> None:
         if self._thread is not None:
@@ -103,6 +116,8 @@ class CheckpointWriter:
         try:
             self._write(checkpoint, best)
             self.save_metrics(checkpoint.content["records"])
+            for each in {id(each): each for each in (checkpoint, best) if each}.values():
+                self._buffers.take_back(each.content)
         except Exception as error:
             self._error = error
 
@@ -121,30 +136,52 @@ def content_of(checkpoint: Copied) -> Checkpoint:
     return checkpoint.content
 
 
-def copied(state: Checkpoint, device: torch.device) -> Copied:
-    """Return a copy in the host's memory of a state that lies on ``device``.
+class Buffers:
+    """Memory of the host for copies of tensors, used again: fresh memory is slow at first touch.
 
-    From a GPU it arrives later, in pinned memory that PyTorch keeps for the next copy: the steps
-    that follow on the current stream come after it, and the caller does not wait.
+    For tensors of a GPU it is pinned.
     """
-    content = copy_of(state)
-    if device.type != "cuda":
-        return Copied(content)
-    ready = torch.cuda.Event()
-    ready.record(torch.cuda.current_stream(device))
-    return Copied(content, ready)
+
+    def __init__(self) -> None:
+        self._free: defaultdict[Hashable, list[torch.Tensor]] = defaultdict(list)
+
+    def copied(self, state: Checkpoint, device: torch.device) -> Copied:
+        """Return a copy of a state that lies on ``device``.
+
+        From a GPU it arrives later: the steps that follow on the current stream come after it, and
+        the caller does not wait.
+        """
+        content = self._copy_of(state)
+        if device.type != "cuda":
+            return Copied(content)
+        ready = torch.cuda.Event()
+        ready.record(torch.cuda.current_stream(device))
+        return Copied(content, ready)
+
+    def take_back(self, state: Any) -> None:
+        """Let the memory of a copy that nobody needs any more be used for the next one."""
+        if isinstance(state, torch.Tensor):
+            self._free[form_of(state, state.is_pinned())].append(state)
+        elif isinstance(state, dict | list):
+            for each in state.values() if isinstance(state, dict) else state:
+                self.take_back(each)
+
+    def _copy_of(self, state: Any) -> Any:
+        """Return a state with copies in place of its tensors."""
+        if isinstance(state, torch.Tensor):
+            free = self._free[form_of(state, state.is_cuda)]
+            buffer = free.pop() if free else torch.empty_like(
+                state, device="cpu", pin_memory=state.is_cuda
+            )  # fmt: skip
+            return buffer.copy_(state.detach(), non_blocking=state.is_cuda)
+        if isinstance(state, dict):
+            # With what a state_dict has besides its items.
+            same = copy.copy(state)
+            same.update({key: self._copy_of(value) for key, value in state.items()})
+            return same
+        return [self._copy_of(each) for each in state] if isinstance(state, list) else state
 
 
-def copy_of(state: Any) -> Any:
-    """Return a state with copies in place of its tensors."""
-    if isinstance(state, torch.Tensor):
-        if not state.is_cuda:
-            return state.detach().to("cpu", copy=True)
-        pinned = torch.empty_like(state, device="cpu", pin_memory=True)
-        return pinned.copy_(state, non_blocking=True)
-    if isinstance(state, dict):
-        # With what a state_dict has besides its items.
-        same = copy.copy(state)
-        same.update({key: copy_of(value) for key, value in state.items()})
-        return same
-    return [copy_of(each) for each in state] if isinstance(state, list) else state
+def form_of(tensor: torch.Tensor, pinned: bool) -> Hashable:
+    """Return what two tensors share of which one can hold the other's copy."""
+    return tensor.dtype, tensor.shape, tensor.stride(), pinned

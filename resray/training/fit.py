@@ -25,7 +25,7 @@ from resray.study.recipe_spec import Recipe
 from resray.training.attempts import is_out_of_memory
 from resray.training.batch_note import same_steps
 from resray.training.checkpoint_file import Checkpoint, read_recipe
-from resray.training.checkpoint_writer import CheckpointWriter, Copied, copied
+from resray.training.checkpoint_writer import CheckpointWriter, Copied
 from resray.training.checkpoints import MOVE_IT, CheckpointFolder
 from resray.training.context import Context
 from resray.training.device import check_device_options, peak_memory, wait_for
@@ -242,7 +242,7 @@ class Trainer:
             return
         is_due = self._writer.is_due(record["epoch"])
         state = self._state() if is_due else self.parts.weights() if is_best else {}
-        copy = copied(state, self.context.device)
+        copy = self._writer.copied(state, self.context.device)
         record["seconds_saving"] = time.perf_counter() - began
         checkpoint = Copied(self._checkpoint(copy.content), copy.ready)
         if is_due:
