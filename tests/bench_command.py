@@ -104,7 +104,8 @@ def running_command(
 ) -> Iterator[RunningCommand]:
     """Start `resray VERB` on the tiny study in ``folder``; end it if the test does not.
 
-    ``program`` is what Python runs in place of resray.
+    ``program`` is what Python runs in place of resray. Every epoch is stored as soon as it can be,
+    unless the options say otherwise.
     """
     study = folder / "tiny.yaml"
     if not study.exists():
@@ -112,7 +113,7 @@ def running_command(
     command = [sys.executable, *program, verb, str(study)]
     with open(folder / "output.txt", "ab") as output:
         process = subprocess.Popen(
-            [*command, "--gpus", "0", "--out", str(folder), *options],
+            [*command, "--gpus", "0", "--out", str(folder), "--checkpoint-seconds", "0", *options],
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

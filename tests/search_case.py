@@ -83,7 +83,8 @@ class Search:
         """Let a trial train one epoch for each accuracy, until it is stopped."""
         for accuracy in accuracies:
             epoch = len(self.store.epochs(name)) + 1
-            message = {"kind": "epoch", "epoch": epoch, "record": record(epoch, accuracy, test)}
+            told = record(epoch, accuracy, test)
+            message = {"kind": "epoch", "epoch": epoch, "record": told, "saved": epoch}
             self.recorder.message(name, message)
             decision = self.referee.after_epoch(name)
             self.board.hear(name, message)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from resray.results.store import ResultStore
 from resray.search.best import winner
 from resray.search.budget import Budget
 from resray.study.expand import Options
+from resray.training.checkpoint_file import read_checkpoint
 from tests.inline_search import DAY, NETWORK, RATES, InlineSearch
 
 OUTCOME = ["name", "seed", "role", "status", "rung", "epochs_done", "validation_accuracy"]
@@ -166,6 +168,36 @@ def test_audited_trials_are_trained_to_their_end_and_cannot_win(tmp_path: Path) 
     assert set(search.table("epochs").groupby(["trial_id", "epoch"]).size()) == {1}
 
 
+def test_what_median_stopped_is_trained_again_for_the_audit_and_stored_once(
+    tmp_path: Path,
+) -> None:
+    search = InlineSearch(tmp_path, checkpoint_seconds=inf)
+    search.run(scheduler="median", confirm=0, audit=1)
+    rows = search_rows(search)
+    (audited,) = rows[rows["audited"].fillna(False).astype(bool)].to_dict("records")
+    assert (audited["status"], audited["epochs_done"], audited["attempts"]) == ("completed", 9, 2)
+    decisions, epochs = (
+        table[table["trial_id"] == audited["trial_id"]]
+        for table in (search.table("decisions"), search.table("epochs").sort_values("epoch"))
+    )
+    (stop,) = decisions.query("stopped")["epoch"]
+    assert list(epochs["epoch"]) == list(range(1, 10))
+    assert list(epochs["attempt"]) == [1] * stop + [2] * (9 - stop)
+
+
+def test_a_rung_is_always_in_a_checkpoint(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path, checkpoint_seconds=inf)
+    search.run(confirm=0)
+    stopped = search_rows(search).query("status == 'stopped'")
+    assert len(stopped) > 3
+    for row in stopped.to_dict("records"):
+        folder = search.folder / "results" / "small" / "checkpoints" / row["trial_id"]
+        last = read_checkpoint(folder / "last.pt")
+        assert last is not None
+        assert last["epoch"] == row["epochs_done"]
+        assert (folder / "best.pt").exists()
+
+
 def test_a_budget_stops_what_runs_and_more_of_it_goes_on(tmp_path: Path) -> None:
     search = InlineSearch(tmp_path, budget=Budget(seconds=DAY))
     campaign = search.run(late_after=4)
@@ -310,7 +342,7 @@ def test_a_confirmation_that_failed_is_tried_again(tmp_path: Path) -> None:
     (confirmed,) = [row["trial_id"] for row in store.trials() if row["role"] == "confirmation"]
     failed = {"status": "failed", "reason": "error", "epochs_done": 0, "error_class": "OSError"}
     store.put_trial({"trial_id": confirmed, **failed})
-    store.keep_epochs(confirmed, 0)
+    (store.folder / "epochs" / f"{confirmed}.parquet").unlink()
     shutil.rmtree(store.folder / "checkpoints" / confirmed)
     search.started.clear()
     assert search.run(confirm=1).exhausted

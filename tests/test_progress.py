@@ -85,7 +85,7 @@ def done(epoch: int, training: float = 9.0, **columns: Any) -> dict[str, Any]:
         "recorded": "2026-01-01T00:00:00+00:00",
         **columns,
     }
-    return {"kind": "epoch", "epoch": epoch, "record": record}
+    return {"kind": "epoch", "epoch": epoch, "record": record, "saved": epoch}
 
 
 def finished(**outcome: Any) -> dict[str, Any]:

@@ -57,8 +57,10 @@ def started(
     return {"kind": "started", "epoch": len(records), "facts": facts, "records": records}
 
 
-def done(epoch: int) -> dict[str, Any]:
-    return {"kind": "epoch", "epoch": epoch, "record": record(epoch)}
+def done(epoch: int, saved: int | None = None) -> dict[str, Any]:
+    """Return an epoch's message; without ``saved`` its own checkpoint is written already."""
+    covered = epoch if saved is None else saved
+    return {"kind": "epoch", "epoch": epoch, "record": record(epoch), "saved": covered}
 
 
 def finished(status: str = "completed", **columns: Any) -> dict[str, Any]:
@@ -228,7 +230,7 @@ def test_gpu_hours_count_all_seconds_that_the_gpus_were_held(tmp_path: Path) -> 
 def test_saving_counts_as_gpu_time_and_older_records_have_none(tmp_path: Path) -> None:
     pen = recorder(tmp_path, "a", gpus_per_trial=2)
     pen.message("a", started([record(1)]))
-    pen.message("a", {"kind": "epoch", "epoch": 2, "record": record(2, seconds_saving=4.0)})
+    pen.message("a", {**done(2), "record": record(2, seconds_saving=4.0)})
     assert row(pen)["gpu_hours"] == pytest.approx(2 * (3 + 2 * (10 + 2) + 4) / 3600)
     assert row(pen)["seconds_saving"] is None, "of the first epoch nobody knows it"
     assert [epoch.get("seconds_saving") for epoch in pen.store.epochs("a")] == [None, 4.0]
@@ -273,8 +275,98 @@ def test_the_row_has_the_epoch_that_its_recipe_selects(
     recorder.plan(planned("a", RECIPE.model_copy(update={"selection": selection})))
     for epoch, validation, test in ((1, 60.0, 50.0), (2, 55.0, 52.0)):
         told = record(epoch, validation_accuracy=validation, test_accuracy=test)
-        recorder.message("a", {"kind": "epoch", "epoch": epoch, "record": told})
+        recorder.message("a", {**done(epoch), "record": told})
     row = store.trial("a")
     assert row is not None
     assert row["best_epoch"] == best
     assert (row["test_accuracy"], row["test_accuracy_best"]) == (48.0 + 2 * best, 52.0)
+
+
+def stored(folder: Path, trial_id: str = "a") -> tuple[list[int], int]:
+    """Return the epochs on disk, and how many of them the trial's row there tells of."""
+    store = ResultStore(folder)
+    found = store.trial(trial_id) or {}
+    return [epoch["epoch"] for epoch in store.epochs(trial_id)], found["epochs_done"]
+
+
+def test_an_epoch_is_seen_at_once_and_stored_when_a_checkpoint_covers_it(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a", gpus_per_trial=2)
+    pen.message("a", started(seconds=0.0))
+    seen = []
+    for epoch, saved in ((1, 0), (2, 0), (3, 2), (4, 2)):
+        pen.message("a", done(epoch, saved))
+        found = row(pen)
+        seen.append((found["epochs_done"], found["best_epoch"], len(pen.store.epochs("a"))))
+        assert found["gpu_hours"] == pytest.approx(2 * 12 * epoch / 3600)
+        assert stored(tmp_path) == (list(range(1, saved + 1)), saved)
+    assert seen == [(epoch, epoch, epoch) for epoch in range(1, 5)]
+    pen.store.put_trial({"trial_id": "a", "exclusive": False})
+    assert stored(tmp_path) == ([1, 2], 2), "what else changes in the row tells of no other epoch"
+    pen.message("a", finished())
+    assert stored(tmp_path) == ([1, 2, 3, 4], 4)
+
+
+def test_what_no_checkpoint_covers_goes_with_its_process(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a", gpus_per_trial=1)
+    pen.message("a", started(seconds=0.0))
+    for epoch in (1, 2, 3):
+        pen.message("a", done(epoch, saved=1))
+    pen.died("a", "killed")
+    assert stored(tmp_path) == ([1], 1) == ([1], row(pen)["epochs_done"])
+    assert row(pen)["gpu_hours"] == pytest.approx(36 / 3600), "that was spent nevertheless"
+    pen.message("a", started([record(1), record(2)], seconds=0.0))
+    pen.message("a", done(3, saved=2))
+    pen.interrupted("a", "the command was stopped")
+    assert stored(tmp_path) == ([1, 2], 2)
+    assert events(pen) == [
+        ("started", 1, 0),
+        ("died", 1, 1),
+        ("resumed", 2, 2),
+        ("interrupted", 2, 2),
+    ]
+
+
+@pytest.mark.parametrize("status", ["interrupted", "failed"])
+def test_only_what_may_be_trained_again_is_left_out(tmp_path: Path, status: str) -> None:
+    pen = recorder(tmp_path, "a")
+    pen.message("a", started())
+    pen.message("a", done(1, saved=0))
+    pen.message("a", finished(status, reason="error"))
+    assert stored(tmp_path) == (([1], 1) if status == "failed" else ([], 0))
+
+
+def test_the_record_that_stops_a_trial_is_stored_with_it(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a", "b", "c")
+    for trial_id in "abc":
+        pen.message(trial_id, started())
+        pen.message(trial_id, done(1, saved=0))
+        pen.message(trial_id, done(2, saved=0))
+    pen.stopped("a", "median")
+    pen.store.put_decision({"trial_id": "b", "rung": 1, "epoch": 2})
+    pen.paused("c", "waits at rung 1")
+    for trial_id in "abc":
+        assert stored(tmp_path, trial_id) == ([1, 2], 2)
+
+
+def test_an_epoch_that_is_trained_again_is_not_stored_again(tmp_path: Path) -> None:
+    """The checkpoint that a stopped trial goes on from for its audit is older than its stop."""
+    pen = recorder(tmp_path, "a", gpus_per_trial=1)
+    pen.message("a", started(seconds=0.0))
+    for epoch in (1, 2, 3):
+        pen.message("a", done(epoch, saved=0))
+    pen.stopped("a", "median")
+    pen.message("a", started([record(1, train_loss=77.0)], seconds=0.0))
+    for epoch in (2, 3, 4):
+        pen.message("a", {**done(epoch), "record": record(epoch, train_loss=88.0)})
+    epochs = ResultStore(tmp_path).epochs("a")
+    assert [(each["epoch"], each["attempt"]) for each in epochs] == [(1, 1), (2, 1), (3, 1), (4, 2)]
+    assert [each["train_loss"] for each in epochs] == [1.0, 1 / 2, 1 / 3, 88.0]
+    assert row(pen)["gpu_hours"] == pytest.approx(6 * 12 / 3600)
+
+
+def test_forgotten_trials_have_no_epochs_left(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a")
+    pen.message("a", started())
+    pen.message("a", done(1, saved=0))
+    pen.store.forget("a")
+    assert pen.store.epochs("a") == []

@@ -112,6 +112,16 @@ CpusPerTrialOption = Annotated[
 MaxFailuresOption = Annotated[
     int, option("--max-failures", "Restarts of a trial whose process dies.", min=0)
 ]
+CheckpointSecondsOption = Annotated[
+    float,
+    option(
+        "--checkpoint-seconds",
+        "Write a trial's checkpoint at most every so many seconds, at an epoch's end; 0: after "
+        "each epoch.",
+        metavar="SECONDS",
+        min=0,
+    ),
+]
 AddressOption = Annotated[str | None, option("--address", "Join the running Ray cluster there.")]
 OutOption = Annotated[
     Path, path_option("--out", "Folder for results/STUDY/ and reports/STUDY.html.")
@@ -126,6 +136,10 @@ TrustOption = Annotated[
 JsonOption = Annotated[
     bool, option("--json", "Print the outcome as JSON; progress goes to stderr.")
 ]
+
+
+PASSED_ON = ("data_dir", "out", "address", "max_failures", "checkpoint_seconds", "force")
+"""Options of bench and tune that `resray.orchestration.asked` has by the same name."""
 
 
 def study_options(context: typer.Context) -> "Options":

@@ -150,6 +150,7 @@ def tune(
     workers_per_trial: shared.WorkersPerTrialOption = None,
     cpus_per_trial: shared.CpusPerTrialOption = None,
     max_failures: shared.MaxFailuresOption = 3,
+    checkpoint_seconds: shared.CheckpointSecondsOption = 20.0,
     fail_fast: FailFastOption = False,
     address: shared.AddressOption = None,
     out: shared.OutOption = Path(),
@@ -197,7 +198,7 @@ def asked_for(context: typer.Context) -> "Tune":
             f"--seeds {typed['seeds']}: a search trains each point with one seed; give one, and "
             "choose with --confirm how many fresh ones the winner gets"
         )
-    passed_on = ("study", "data_dir", "out", "address", "max_failures", "fail_fast", "force")
+    passed_on = ("study", "fail_fast", *shared.PASSED_ON)
     return Tune(
         options=options,
         settings={key: typed[key] for key in SETTINGS if typed[key] is not None},

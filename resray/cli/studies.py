@@ -87,6 +87,7 @@ def bench(
     workers_per_trial: shared.WorkersPerTrialOption = None,
     cpus_per_trial: shared.CpusPerTrialOption = None,
     max_failures: shared.MaxFailuresOption = 3,
+    checkpoint_seconds: shared.CheckpointSecondsOption = 20.0,
     address: shared.AddressOption = None,
     out: shared.OutOption = Path(),
     trust: shared.TrustOption = False,
@@ -146,7 +147,7 @@ def asked_for(study: str, context: typer.Context) -> "Bench":
         study=study,
         options=shared.study_options(context),
         request=shared.run_request(context),
-        **{key: typed[key] for key in ("data_dir", "out", "address", "max_failures", "force")},
+        **{key: typed[key] for key in shared.PASSED_ON},
     )
 
 

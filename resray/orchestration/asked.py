@@ -40,6 +40,8 @@ class Asked(ABC):
     """The folder that receives results/<study>/ and reports/<study>.html."""
     address: str | None = None
     max_failures: int = 3
+    checkpoint_seconds: float = 20.0
+    """The shortest time from one checkpoint of a trial to the next, but for those that must be."""
     force: bool = False
 
     @cached_property
@@ -59,6 +61,8 @@ class Asked(ABC):
         """
         trials = self.trials  # first: what is wrong in the study is said before the rest
         check_positive(self.request)
+        if not self.checkpoint_seconds >= 0:
+            raise InputError(f"--checkpoint-seconds {self.checkpoint_seconds:g}: must be 0 or more")
         if self.data_dir and any(trial.recipe.data.name != "embedded" for trial in trials):
             require_folder(self.data_dir, "--data-dir")
 

@@ -16,6 +16,8 @@ SETTINGS = {
     # Silences a warning about Ray's coming default; resray never relies on either.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
+    # A stopped trial's process may still write a checkpoint, before it takes its next trial.
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",
     # Ray Tune would start the processes of a Searcher's trials one after another.
     "TUNE_MAX_PENDING_TRIALS_PG": "200",
 }

@@ -15,7 +15,7 @@ from resray.errors import InputError
 from resray.models.build import build_model
 from resray.models.count import can_forward, count_multiply_adds
 from resray.models.own_code import code_hash
-from resray.orchestration.asked import Bench
+from resray.orchestration.asked import Asked, Bench
 from resray.orchestration.resources import Allocation, Machine, allocate
 from resray.results.rows import is_of_code
 from resray.results.store import ResultStore
@@ -77,11 +77,12 @@ class Resolver:
     """Resolves trials of one study against data and results, opening each dataset once."""
 
     def __init__(
-        self, study: Study, store: ResultStore, data_dir: Path | None, *, download: bool = True
+        self, study: Study, store: ResultStore, asked: Asked, *, download: bool = True
     ) -> None:
         self.study = study
         self.store = store
-        self._given_data = data_dir
+        self._given_data = asked.data_dir
+        self._checkpoint_seconds = asked.checkpoint_seconds
         self._dataset = cache(
             lambda spec: open_dataset(spec, self.data_dir(spec), download=download)
         )
@@ -166,6 +167,7 @@ class Resolver:
                 world_size=allocation.world_size,
                 images=size.train_images,
             ),
+            checkpoint_seconds=self._checkpoint_seconds,
         )
         return Work(
             trial=trial,
@@ -224,7 +226,7 @@ class Planner:
         self.results = results_folder(bench.out, self.study.name)
         self.store = ResultStore(self.results)
         self.request = replace(bench.request, exclusive=self.study.exclusive)
-        self._resolver = Resolver(self.study, self.store, bench.data_dir, download=download)
+        self._resolver = Resolver(self.study, self.store, bench, download=download)
 
     def plan(self, machine: Machine) -> tuple[list[Work], Allocation]:
         """Return every trial asked for, longest first, and what each will get.

@@ -105,10 +105,11 @@ class Recorder:
         there = [epoch["epoch"] for epoch in self.store.epochs(trial_id)]
         return len(there) if there == [*range(1, len(there) + 1)] else 0
 
-    def summary(self, trial_id: str) -> Row:
-        """Return what of a trial's row follows from its epochs."""
+    def summary(self, trial_id: str, *more: Row) -> Row:
+        """Return what of a trial's row follows from its epochs, with ``more`` of them."""
         row = self._row(trial_id)
-        summary = summarise(self.store.epochs(trial_id), selection_of(row))
+        epochs = sorted([*self.store.epochs(trial_id), *more], key=lambda each: each["epoch"])
+        summary = summarise(epochs, selection_of(row))
         if row.get("exclusive") is False:
             # The counter was that of all who shared the device.
             summary["energy_joules"] = None
@@ -126,25 +127,30 @@ class Recorder:
     def died(self, trial_id: str, detail: str) -> None:
         """Note that a trial's process ended and that it will be started again."""
         self.running.pop(trial_id, None)
+        self._drop(trial_id)
         self._event(trial_id, "died", detail=detail)
 
     def failed(self, trial_id: str, error: Mapping[str, Any]) -> None:
         """End a trial that used up its attempts, with the columns that tell of its last error."""
+        self._drop(trial_id)
         self._end(trial_id, {"status": "failed", "reason": "error", **error})
 
     def stopped(self, trial_id: str, reason: str) -> None:
         """End a trial that a scheduler or a budget has stopped."""
+        self.store.write_held(trial_id)
         self._end(trial_id, {"status": "stopped", "reason": reason})
 
     def paused(self, trial_id: str, reason: str) -> None:
         """Note that a trial waits until it is decided whether it goes on."""
         self.running.pop(trial_id, None)
+        self.store.write_held(trial_id)
         self.store.put_trial({"trial_id": trial_id, "status": "pending", "reason": reason})
         self._event(trial_id, "paused", detail=reason)
 
     def interrupted(self, trial_id: str, reason: str) -> None:
         """Note that a trial was cut off by the command's end and can go on later."""
         if self.status(trial_id) == "running":
+            self._drop(trial_id)
             self._end(trial_id, {"status": "interrupted", "reason": reason})
 
     @contextmanager
@@ -159,13 +165,20 @@ class Recorder:
                 with suppress(StorageError):
                     self.interrupted(trial_id, reason)
 
+    def _drop(self, trial_id: str) -> None:
+        """Forget the epochs that no checkpoint covers, which are trained again; what they cost was
+        spent."""
+        hours = self._row(trial_id).get("gpu_hours")
+        if self.store.drop_held(trial_id) and hours is not None:
+            self.store.put_trial({"trial_id": trial_id, "gpu_hours": hours})
+
     def status(self, trial_id: str) -> str:
         """Return the trial's status."""
         return str(self._row(trial_id)["status"])
 
     def _started(self, trial_id: str, message: Mapping[str, Any]) -> None:
         row = self._row(trial_id)
-        self._reconcile(trial_id, message["epoch"], message["records"])
+        self.add_lost(trial_id, message["records"])
         facts = dict(message["facts"])
         pid, note = facts.pop("pid"), facts.pop("note", None)
         hours = self._gpu_hours(self._row(trial_id), facts["seconds_starting"])
@@ -189,24 +202,16 @@ class Recorder:
         self._event(trial_id, "resumed" if attempts > 1 else "started", pid=pid,
                     detail=message.get("remark"))  # fmt: skip
 
-    def _reconcile(self, trial_id: str, epochs_done: int, records: list[Row]) -> None:
-        """Bring the table to the checkpoint that the trial goes on from.
-
-        Epochs that were checkpointed, but whose message a kill cut off, are added. Epochs beyond
-        the checkpoint are there only if it was deleted; they are trained anew, hence dropped.
-        """
-        dropped = self.store.keep_epochs(trial_id, epochs_done)
-        if dropped:
-            detail = f"{dropped} epochs are beyond the checkpoint and trained anew"
-            self._event(trial_id, "died", detail=detail)
-        self.add_lost(trial_id, records)
-
     def add_lost(self, trial_id: str, records: list[Row]) -> None:
-        """Add those of a trial's records that the tables lack."""
+        """Add those of a trial's records that the tables lack: a checkpoint holds them, and a kill
+        cut off their message."""
+        for record in self._unknown(trial_id, records):
+            self._hold(trial_id, record)
+        self.store.write_held(trial_id)
+
+    def _unknown(self, trial_id: str, records: list[Row]) -> list[Row]:
         known = {epoch["epoch"] for epoch in self.store.epochs(trial_id)}
-        lost = [record for record in records if record["epoch"] not in known]
-        if lost:
-            self._put_records(trial_id, lost)
+        return [record for record in records if record["epoch"] not in known]
 
     def _note_sharing(self, host: str) -> None:
         """Mark the trials on ``host``: a trial that once ran beside another stays marked."""
@@ -219,25 +224,33 @@ class Recorder:
                 self.store.put_trial({"trial_id": trial_id, "exclusive": exclusive})
 
     def _epoch(self, trial_id: str, message: Mapping[str, Any]) -> None:
-        self._put_records(trial_id, [message["record"]])
+        """Take in an epoch, and write down those that a checkpoint covers by now.
 
-    def _put_records(self, trial_id: str, records: list[Row]) -> None:
+        One that is known is trained again, as the checkpoint that its trial went on from is older:
+        that costs, and tells nothing new.
+        """
+        record = message["record"]
+        if self._unknown(trial_id, [record]):
+            self._hold(trial_id, record)
+        elif hours := self._gpu_hours(self._row(trial_id), seconds_of(record)):
+            self.store.put_trial({"trial_id": trial_id, **hours})
+        self.store.write_held(trial_id, message["saved"])
+
+    def _hold(self, trial_id: str, record: Row) -> None:
+        """Let the store know of an epoch, and what its trial comes to with it."""
         row = self._row(trial_id)
         identity = {key: row[key] for key in ("trial_id", "study", "name", "seed")}
-        self.store.put_epochs(
-            trial_id,
-            [
-                {
-                    **identity,
-                    **record,
-                    "attempt": row["attempts"],
-                    "recorded": datetime.fromisoformat(record["recorded"]),
-                }
-                for record in records
-            ],
-        )
-        hours = self._gpu_hours(row, sum(map(seconds_of, records)))
-        self.store.put_trial({"trial_id": trial_id, **self.summary(trial_id), **hours})
+        recorded = {
+            **identity,
+            **record,
+            "attempt": row["attempts"],
+            "recorded": datetime.fromisoformat(record["recorded"]),
+        }
+        columns = {
+            **self.summary(trial_id, recorded),
+            **self._gpu_hours(row, seconds_of(record)),
+        }
+        self.store.hold_epoch(trial_id, recorded, columns)
 
     def _gpu_hours(self, row: Row, seconds: float) -> Row:
         """Return the trial's GPU-hours after ``seconds`` more with this command's share of GPUs."""
@@ -247,6 +260,10 @@ class Recorder:
         return {"gpu_hours": before + self.gpus_per_trial * seconds / 3600}
 
     def _finished(self, trial_id: str, message: Mapping[str, Any]) -> None:
+        if message["status"] == "interrupted":
+            self._drop(trial_id)
+        # Else it has come to its end: no checkpoint is to come that would cover more.
+        self.store.write_held(trial_id)
         columns = ("status", "reason", "error_class", "error_message", "traceback")
         self._end(trial_id, {key: message.get(key) for key in columns})
 

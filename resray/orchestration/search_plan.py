@@ -85,7 +85,7 @@ class SearchPlanner:
         # Side by side many more points are tried than one after another over all GPUs.
         self.request = replace(asked.request, most_ranks=1)
         self.began = time.monotonic()
-        self._resolver = Resolver(self.study, self.store, asked.data_dir, download=download)
+        self._resolver = Resolver(self.study, self.store, asked, download=download)
 
     @property
     def points(self) -> int:
@@ -174,7 +174,9 @@ class SearchPlanner:
             tested=False,
             rung_of=full_epochs if is_rung else None,
         )
-        return self._resolver.work(trial, allocation, tested=False, identity=identity)
+        work = self._resolver.work(trial, allocation, tested=False, identity=identity)
+        rungs = () if self.settings.rescaled else self.rungs_of(full_epochs)
+        return replace(work, job=replace(work.job, rungs=rungs))
 
     def jobs_to_measure(self, allocation: Allocation) -> list[Job]:
         """Return the jobs of all points, or of random ones where they are proposed one by one."""

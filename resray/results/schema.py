@@ -84,7 +84,10 @@ _TRIALS: dict[str, tuple[pa.DataType, str]] = {
     "ended": (UTC, "last end"),
     "seconds_training": (pa.float64(), "seconds of training steps, over all attempts"),
     "seconds_evaluating": (pa.float64(), "seconds of validation and test"),
-    "seconds_saving": (pa.float64(), "seconds of writing checkpoints"),
+    "seconds_saving": (
+        pa.float64(),
+        "seconds that training waited for checkpoints: copying, the end's and an earlier write",
+    ),
     "seconds_starting": (
         pa.float64(),
         "seconds of opening data and building the network",
@@ -138,7 +141,10 @@ _EPOCHS: dict[str, tuple[pa.DataType, str]] = {
     "seconds_compiling": (pa.float64(), "seconds of compiling and warming up before the epoch"),
     "seconds_training": (pa.float64(), "seconds of the epoch's training steps"),
     "seconds_evaluating": (pa.float64(), "seconds of validation and test"),
-    "seconds_saving": (pa.float64(), "seconds of writing the epoch's checkpoints"),
+    "seconds_saving": (
+        pa.float64(),
+        "seconds that training waited for checkpoints at the epoch's end",
+    ),
     "images_per_second": (pa.float64(), "images / seconds_training"),
     "peak_memory_bytes": (pa.int64(), "largest memory so far (GPU: allocated; CPU: process)"),
     "energy_joules": (pa.float64(), "energy of the device in the epoch, where it tells"),

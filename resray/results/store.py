@@ -13,11 +13,13 @@ any moment, also after a kill -9. At the end of a command the files of many tria
 
 import fcntl
 import json
+import math
 import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -58,6 +60,7 @@ class ResultStore:
         self._epochs: dict[str, dict[int, Row]] = {}
         self._trials: dict[str, Row] = {}
         self._events: dict[str, list[Row]] = {}
+        self._held: dict[str, dict[int, Held]] = {}
         self._batches = Batches(folder)
 
     def compact(self) -> None:
@@ -66,6 +69,11 @@ class ResultStore:
 
     def trial(self, trial_id: str) -> Row | None:
         """Return a trial's row, or None if the trial is not in the store."""
+        row = self._written_trial(trial_id)
+        held = self._held.get(trial_id, {})
+        return row if row is None or not held else {**row, **held[max(held)].columns}
+
+    def _written_trial(self, trial_id: str) -> Row | None:
         if trial_id not in self._trials:
             rows = self._read("trials", trial_id)
             if not rows:
@@ -79,12 +87,12 @@ class ResultStore:
         unread = pc.invert(pc.is_in(rows["trial_id"], pa.array([*self._trials], pa.string())))
         read = {row["trial_id"]: row for row in rows.filter(unread).to_pylist()}
         self._trials = {**read, **self._trials}
-        return [dict(self._trials[trial_id]) for trial_id in sorted(self._trials)]
+        return [row for each in sorted(self._trials) if (row := self.trial(each)) is not None]
 
     def epochs(self, trial_id: str) -> list[Row]:
         """Return a trial's epoch rows in order of epoch."""
-        rows = self._epochs_by_number(trial_id)
-        return [rows[epoch] for epoch in sorted(rows)]
+        held = {epoch: each.row for epoch, each in self._held.get(trial_id, {}).items()}
+        return in_order({**self._epochs_by_number(trial_id), **held})
 
     def events(self, trial_id: str) -> list[Row]:
         """Return a trial's events, oldest first."""
@@ -95,7 +103,7 @@ class ResultStore:
     def put_trial(self, row: Mapping[str, Any]) -> None:
         """Add or replace a trial's row; columns that ``row`` leaves out keep their value."""
         trial_id = row["trial_id"]
-        merged = {**(self.trial(trial_id) or {}), **row, "updated": now()}
+        merged = {**(self._written_trial(trial_id) or {}), **row, "updated": now()}
         self._trials[trial_id] = merged
         self._write("trials", trial_id, [merged])
 
@@ -103,17 +111,26 @@ class ResultStore:
         """Add epoch rows; a row of an epoch that is there already takes its place."""
         by_number = self._epochs_by_number(trial_id)
         by_number.update({row["epoch"]: dict(row) for row in rows})
-        self._write("epochs", trial_id, self.epochs(trial_id))
+        self._write("epochs", trial_id, in_order(by_number))
 
-    def keep_epochs(self, trial_id: str, up_to: int) -> int:
-        """Remove rows of epochs after ``up_to`` and return how many there were."""
-        by_number = self._epochs_by_number(trial_id)
-        beyond = [epoch for epoch in by_number if epoch > up_to]
-        for epoch in beyond:
-            del by_number[epoch]
-        if beyond:
-            self._write("epochs", trial_id, self.epochs(trial_id))
-        return len(beyond)
+    def hold_epoch(self, trial_id: str, row: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+        """Add an epoch's row, and what the trial's row says after it, without writing them yet."""
+        self._held.setdefault(trial_id, {})[row["epoch"]] = Held(dict(row), dict(columns))
+
+    def write_held(self, trial_id: str, up_to: float = math.inf) -> None:
+        """Write the rows that are held of epochs up to ``up_to``, and what follows from them."""
+        held = self._held.get(trial_id, {})
+        ready = [held[epoch] for epoch in sorted(held) if epoch <= up_to]
+        if not ready:
+            return
+        self.put_epochs(trial_id, [each.row for each in ready])
+        self.put_trial({"trial_id": trial_id, **ready[-1].columns})
+        for each in ready:
+            del held[each.row["epoch"]]
+
+    def drop_held(self, trial_id: str) -> bool:
+        """Forget the rows that are held of a trial, and return whether there were any."""
+        return bool(self._held.pop(trial_id, None))
 
     def put_event(self, row: Mapping[str, Any]) -> None:
         """Append one event; its time is now unless it says otherwise."""
@@ -126,7 +143,11 @@ class ResultStore:
         return self._read("decisions", trial_id)
 
     def put_decision(self, row: Mapping[str, Any]) -> None:
-        """Append one decision; its time is now unless it says otherwise."""
+        """Append one decision; its time is now unless it says otherwise.
+
+        The epochs that it rests on are written before it.
+        """
+        self.write_held(row["trial_id"])
         rows = self.decisions(row["trial_id"])
         self._write("decisions", row["trial_id"], [*rows, {"decided": now(), **row}])
 
@@ -136,7 +157,7 @@ class ResultStore:
             if table in BATCHED:
                 self._batches.take_apart(table, trial_id)
             self._path(table, trial_id).unlink(missing_ok=True)
-        for rows in (self._epochs, self._trials, self._events):
+        for rows in (self._epochs, self._trials, self._events, self._held):
             rows.pop(trial_id, None)
         self._forget_ensembles(trial_id)
 
@@ -180,6 +201,19 @@ class ResultStore:
         if table in BATCHED:
             self._batches.take_apart(table, trial_id)
         write_file(self._path(table, trial_id), pa.Table.from_pylist(rows, schema=schema))
+
+
+@dataclass(frozen=True)
+class Held:
+    """An epoch's row that is not written yet, and the columns of its trial's row after it."""
+
+    row: Row
+    columns: Row
+
+
+def in_order(epochs: Mapping[int, Row]) -> list[Row]:
+    """Return rows in order of their epoch."""
+    return [epochs[epoch] for epoch in sorted(epochs)]
 
 
 def read_table(folder: Path, table: str) -> pd.DataFrame:

@@ -4,16 +4,20 @@ Learning rate and random numbers are functions of (seed, epoch, step, rank), res
 epoch, so a checkpoint needs neither a schedule's state nor a generator's to go on exactly.
 """
 
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from socket import gethostname
+from typing import Any, BinaryIO
 
 import torch
 
 from resray.errors import DataError
-from resray.files import whole_file, write_json
+from resray.files import storage_errors, whole_file, write_json
 from resray.results.summary import summarise
 from resray.study.spec import CheckpointPolicy
 from resray.training.checkpoint_file import Checkpoint, read_checkpoint
@@ -30,11 +34,31 @@ TO_GO_ON = ("optimizer", "scaler")
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint, keep: Path | None = None) -> None:
     """Write ``checkpoint`` by rename; what was at ``path`` before is then at ``keep``."""
-    # By way of memory: of a full disk torch's own writer says nothing that can be told apart.
-    content = io.BytesIO()
-    torch.save(checkpoint, content)
     with whole_file(path, keep=keep) as file:
-        file.write(content.getbuffer())
+        noting: Any = Noting(file)
+        try:
+            torch.save(checkpoint, noting)
+        except Exception as error:
+            raise noting.refusal or error from error
+
+
+class Noting:
+    """A file that notes why it was not written: torch's own error does not tell a full disk."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.refusal: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write ``data``, as a file does."""
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.refusal = error
+            raise
+
+    def flush(self) -> None:
+        """Do nothing: whoever opened the file flushes it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +69,12 @@ class CheckpointFolder:
     policy: CheckpointPolicy = KEEP_NONE
     own_code: str | None = None
     """Hash of the source files of the recipe's ``module:function``, which all of them hold."""
+    seconds: float = 0.0
+    """The shortest time from one to the next, but for those that must be; 0: one each epoch."""
+    rungs: tuple[int, ...] = ()
+    """Epochs after which a search decides on the trial."""
+    attempt: str | None = None
+    """Which start of the trial writes here, so that a later one can end that."""
 
     @property
     def last(self) -> Path:
@@ -78,6 +108,45 @@ class CheckpointFolder:
         """The checkpoint that the policy keeps of an epoch, from 1."""
         return self.folder / f"epoch-{epoch:04d}.pt"
 
+    @property
+    def attempts(self) -> Path:
+        """The file that names the newest attempt, locked by whoever writes here."""
+        return self.folder / "attempt"
+
+    def claimed(self) -> "CheckpointFolder":
+        """Return the folder for a new attempt: from now on no earlier one writes here.
+
+        Waits for one that writes at this moment: a process that was told to stop may still do so
+        when its trial starts anew in another one.
+        """
+        attempt = f"{gethostname()} {os.getpid()} {time.time_ns()}"
+        with self._locked() as descriptor, storage_errors(self.folder):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, attempt.encode(), 0)
+        return replace(self, attempt=attempt)
+
+    @contextmanager
+    def writing(self) -> Iterator[bool]:
+        """Keep a new attempt waiting; gives whether this one is still the newest, so may write."""
+        if self.attempt is None:
+            yield True
+            return
+        with self._locked() as descriptor:
+            yield os.pread(descriptor, 999, 0).decode() == self.attempt
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        with storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.attempts, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            # Where the file system has no locks, the name of the newest attempt has to do.
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
     def clear_remains(self) -> None:
         """Remove the unfinished files of processes that were killed while they wrote."""
         for pattern in (".*.pt.*", ".*.json.*"):
@@ -106,22 +175,33 @@ class CheckpointFolder:
         """Let the last checkpoint, which is damaged, not take the place of the one before it."""
         self.last.replace(self.last.with_name("last.pt.damaged"))
 
-    def save(self, checkpoint: Checkpoint, *, is_best: bool) -> None:
+    def must_write(self, epoch: int) -> bool:
+        """Return whether the epoch's checkpoint is written however short ago the last one was."""
+        return self.seconds == 0 or epoch in self.rungs or self._keeps(epoch)
+
+    def save(self, checkpoint: Checkpoint, best: Checkpoint | None) -> None:
         """Write what the epoch of ``checkpoint`` leaves, and ``last`` at the end.
 
-        Beside it ``best`` if this epoch is the best and the one of the epoch if the policy keeps
-        it, both without what only going on needs.
+        Before it ``best``, that of the best epoch where it is newer than what was written of it,
+        and the one of the epoch if the policy keeps it, both without what only going on needs.
         """
-        checkpoint = {**checkpoint, "own_code": self.own_code}
-        kept = {key: value for key, value in checkpoint.items() if key not in TO_GO_ON}
-        if is_best:
-            write_checkpoint(self.best, kept)
+        if best is not None:
+            self.save_best(best)
         if self._keeps(checkpoint["epoch"]):
-            write_checkpoint(self.at(checkpoint["epoch"]), kept)
+            write_checkpoint(self.at(checkpoint["epoch"]), self._to_keep(checkpoint))
             self._prune()
-        write_checkpoint(self.last, checkpoint, keep=self.previous)
+        whole = {**checkpoint, "own_code": self.own_code}
+        write_checkpoint(self.last, whole, keep=self.previous)
         if checkpoint["finished"]:
             self.previous.unlink(missing_ok=True)
+
+    def save_best(self, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint of the best epoch so far."""
+        write_checkpoint(self.best, self._to_keep(checkpoint))
+
+    def _to_keep(self, checkpoint: Checkpoint) -> Checkpoint:
+        kept = {key: value for key, value in checkpoint.items() if key not in TO_GO_ON}
+        return {**kept, "own_code": self.own_code}
 
     def save_metrics(self, records: Sequence[dict[str, Any]], selection: str) -> None:
         """Write the records and, with the best epoch by the split that selects, their summary, once

@@ -1,11 +1,11 @@
-"""Training one recipe: ``fit()`` yields one record per epoch and writes a checkpoint before it.
+"""Training one recipe: ``fit()`` yields one record per epoch; checkpoints are written beside it.
 
 Pure PyTorch. With several ranks, torch.distributed is initialised by the caller and the model is
 wrapped in DistributedDataParallel; the recipe's batch size is the global one.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -25,6 +25,7 @@ from resray.study.recipe_spec import Recipe
 from resray.training.attempts import is_out_of_memory
 from resray.training.batch_note import same_steps
 from resray.training.checkpoint_file import Checkpoint, read_recipe
+from resray.training.checkpoint_writer import CheckpointWriter, Copied
 from resray.training.checkpoints import MOVE_IT, CheckpointFolder
 from resray.training.context import Context
 from resray.training.device import check_device_options, peak_memory, wait_for
@@ -70,6 +71,10 @@ class Trainer:
         self.recipe, self.context, self.seed = recipe, context, seed
         self.splits = splits
         self.checkpoints = checkpoints
+        # The other ranks have the same, and need not wait for it.
+        self._writer = None
+        if checkpoints is not None and context.rank == 0:
+            self._writer = CheckpointWriter(checkpoints, recipe.selection)
         self.records: list[Record] = []
         self.remark: str | None = None
         """What is to be told of how the training begins or goes on."""
@@ -146,6 +151,11 @@ class Trainer:
         return len(self.records)
 
     @property
+    def saved(self) -> int:
+        """The epoch that the newest finished checkpoint covers, 0 without one."""
+        return 0 if self._writer is None else self._writer.saved
+
+    @property
     def finished(self) -> bool:
         """Whether nothing is left to train."""
         return ending_of(self.recipe, self.records) is not None
@@ -167,10 +177,12 @@ class Trainer:
             raise DataError(f"{path}: belongs to another recipe or seed; {MOVE_IT}")
         self.records = checkpoint["records"]
         if self.records:
-            # The file was written before its time was known, which the metrics beside it have.
+            # The end's was written before its time was known, which the metrics beside it have.
             last = self.records[-1]
             beside = {each["recorded"]: each for each in kept_beside(path.parent)[0]}
-            last["seconds_saving"] = beside.get(last["recorded"], {}).get("seconds_saving")
+            last["seconds_saving"] = beside.get(last["recorded"], last).get("seconds_saving")
+        if self._writer is not None:
+            self._writer.saved = self.epochs_done
         if damage is not None:
             self.remark = f"{damage}; goes on from {path.name}, epoch {self.epochs_done}"
         try:
@@ -211,12 +223,6 @@ class Trainer:
         self.parts.load_progress(state)
         self.form = self._form()
         self._epoch(self.epochs_done + 1).prepare()
-
-    def leave(self) -> None:
-        """Leave what is compiled or captured to the next training in this process."""
-        if self.step != "eager" and self.context.world_size == 1:
-            images = self.splits.train.images
-            SHELF.kept = Kept(self.recipe, images, self.parts, self.train_loader, self.form)
 
     def run_epoch(self) -> Record:
         """Train one epoch, evaluate, and return its record (columns of the epochs table).
@@ -289,16 +295,44 @@ class Trainer:
         require_finite(split, loss, epoch)
         return {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
 
-    def save(self) -> None:
-        """Write the checkpoints of the last finished epoch (rank 0 only) and how long that took."""
-        if self.checkpoints is None or self.context.rank > 0:
-            return
-        began = time.perf_counter()
-        self.checkpoints.save(self._checkpoint(), is_best=is_best_so_far(self.recipe, self.records))
-        self.records[-1]["seconds_saving"] = time.perf_counter() - began
-        self.checkpoints.save_metrics(self.records, self.recipe.selection)
+    def save(self, *, is_end: bool) -> None:
+        """Begin to write the checkpoint of the last finished epoch, if it is due; at the end, write
+        it. The record then holds how long the training waited for that.
 
-    def _checkpoint(self) -> Checkpoint:
+        Raises what went wrong in writing the one before, such as a StorageError.
+        """
+        if self._writer is None:
+            return
+        began, record = time.perf_counter(), self.records[-1]
+        is_best = is_best_so_far(self.recipe, self.records)
+        if is_end:
+            self._writer.finish(self._checkpoint(self._state()), is_best=is_best)
+            record["seconds_saving"] = time.perf_counter() - began
+            self._writer.save_metrics(self.records)
+            return
+        is_due = self._writer.is_due(record["epoch"])
+        state = self._state() if is_due else self.parts.weights() if is_best else {}
+        copy = self._writer.copied(state, self.context.device)
+        record["seconds_saving"] = time.perf_counter() - began
+        checkpoint = Copied(self._checkpoint(copy.content), copy.ready)
+        if is_due:
+            self._writer.begin(checkpoint, is_best=is_best)
+        elif is_best:
+            self._writer.keep_best(checkpoint)
+
+    def close(self) -> None:
+        """Return when nothing writes any more; the best weights so far are on disk then."""
+        if self._writer is not None:
+            self._writer.close()
+        if self.step != "eager" and self.context.world_size == 1:
+            images = self.splits.train.images
+            SHELF.kept = Kept(self.recipe, images, self.parts, self.train_loader, self.form)
+
+    def _state(self) -> Checkpoint:
+        # Nothing goes on from the schedule's end, and momentum doubles the file.
+        return {**self.parts.weights(), **({} if self.finished else self.parts.progress())}
+
+    def _checkpoint(self, state: Checkpoint) -> Checkpoint:
         return {
             "epoch": self.epochs_done,
             "finished": self.finished,
@@ -308,21 +342,27 @@ class Trainer:
             "mean": list(self.splits.mean),
             "std": list(self.splits.std),
             "image_size": self.splits.image_size,
-            "records": self.records,
-            **self.parts.weights(),
-            # Nothing goes on from the schedule's end, and momentum doubles the file.
-            **({} if self.finished else self.parts.progress()),
+            "records": list(self.records),
+            **state,
         }
 
 
-def fit(trainer: Trainer, *, stop_after: int | None = None) -> Iterator[Record]:
+def fit(trainer: Trainer, *, stop_after: int | None = None) -> Generator[Record]:
     """Train on from where ``trainer`` is, to the recipe's end or to epoch ``stop_after``.
 
-    Early stopping ends it too. Yields each epoch's record after its checkpoint is on disk, so a
-    record once seen is never lost. Raises DivergedError when the loss is no longer finite.
+    Early stopping ends it too. Yields each epoch's record at once; ``trainer.saved`` says up to
+    which epoch they can never be lost any more, which at an end is the last one. However it ends,
+    nothing is written any more after that: close it, to be sure, where it may not come to its end.
+    Raises DivergedError when the loss is no longer finite, and what writing a checkpoint raises.
     """
-    while ending_of(trainer.recipe, trainer.records, stop_after) is None:
-        record = trainer.run_epoch()
-        trainer.records.append(record)
-        trainer.save()
-        yield record
+
+    def has_ended() -> bool:
+        return ending_of(trainer.recipe, trainer.records, stop_after) is not None
+
+    try:
+        while not has_ended():
+            trainer.records.append(trainer.run_epoch())
+            trainer.save(is_end=has_ended())
+            yield trainer.records[-1]
+    finally:
+        trainer.close()

@@ -3,7 +3,7 @@
 Messages to the context, in this order:
 
     {"kind": "started", "epoch": k, "facts": {...}, "records": [...], "remark": ...}  k are done
-    {"kind": "epoch", "epoch": k, "record": {...}}
+    {"kind": "epoch", "epoch": k, "record": {...}, "saved": j}  a checkpoint covers 1 to j
     {"kind": "finished", "epoch": k, "status": ..., "reason": ..., "error_class": ..., ...}
 """
 
@@ -12,6 +12,7 @@ import platform
 import socket
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -76,6 +77,8 @@ class Job:
     """Form of the training step, chosen when the trial is planned: eager, compiled or captured."""
     checkpoint_seconds: float = 20.0
     """The shortest time from one checkpoint to the next, but for those that must be."""
+    rungs: tuple[int, ...] = ()
+    """Epochs after which a search decides on the trial while it trains."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as a dictionary of plain values."""
@@ -100,8 +103,10 @@ def run_trial(job: Job, context: Context) -> None:
         with halving_when_out_of_memory(folder, recipe, context.device, job.memory_share):
             trainer, dataset = prepare_trainer(job, recipe, context)
             context.report(starting(job, trainer, dataset, started))
-            for record in fit(trainer, stop_after=job.stop_after):
-                context.report({"kind": "epoch", "epoch": record["epoch"], "record": record})
+            # Closed, nothing is written any more when the process takes its next trial.
+            with closing(fit(trainer, stop_after=job.stop_after)) as records:
+                for record in records:
+                    context.report(epoch_message(record, trainer.saved))
             ending = ending_of(trainer.recipe, trainer.records, job.stop_after)
             assert ending is not None, "fit went on to one of its ends"
     except ResrayError as error:
@@ -138,9 +143,18 @@ def recipe_of(job: Job, device: torch.device) -> Recipe:
 def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer, Dataset]:
     """Open the data, build the trainer and go to its last checkpoint."""
     dataset, splits = on_all_ranks(context, lambda: open_checked(job, recipe))
-    on_all_ranks(context, lambda: require_same_code(job, recipe))
     policy = CheckpointPolicy.model_validate(job.checkpoints)
-    checkpoints = CheckpointFolder(Path(job.checkpoint_folder), policy, job.own_code)
+    checkpoints = CheckpointFolder(
+        Path(job.checkpoint_folder),
+        policy,
+        job.own_code,
+        seconds=job.checkpoint_seconds,
+        rungs=tuple(job.rungs),
+    )
+    if context.rank == 0:
+        # Before any rank reads them: below they wait for each other first.
+        checkpoints = checkpoints.claimed()
+    on_all_ranks(context, lambda: require_same_code(job, recipe))
     trainer = Trainer(
         recipe,
         splits,
@@ -175,6 +189,11 @@ def starting(job: Job, trainer: Trainer, dataset: Dataset, started: float) -> di
         "records": list(trainer.records),
         "remark": trainer.remark,
     }
+
+
+def epoch_message(record: dict[str, Any], saved: int) -> dict[str, Any]:
+    """Return the message of an epoch's end; a checkpoint covers the epochs up to ``saved``."""
+    return {"kind": "epoch", "epoch": record["epoch"], "record": record, "saved": saved}
 
 
 def config_of(job: Job, recipe: Recipe, splits: Splits) -> dict[str, Any]:
