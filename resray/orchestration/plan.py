@@ -126,6 +126,7 @@ class Resolver:
         tested: bool = True,
         identity: str | None = None,
         anew: bool = False,
+        evaluate_at: tuple[int, ...] = (),
     ) -> Work:
         """Return what running the trial takes; ``identity`` saves computing it again.
 
@@ -154,6 +155,7 @@ class Resolver:
             study=self.study.name,
             checkpoints=self.study.checkpoints.model_dump(mode="json"),
             evaluate_test=tested,
+            evaluate_at=evaluate_at,
             multiply_adds=size.multiply_adds,
             own_code=self._own_code(recipe.model.name),
             memory_share=allocation.memory_share,

@@ -174,7 +174,11 @@ class SearchPlanner:
             tested=False,
             rung_of=full_epochs if is_rung else None,
         )
-        return self._resolver.work(trial, allocation, tested=False, identity=identity)
+        # A training of its own up to a rung is evaluated at its end.
+        judged = () if self.settings.rescaled else self.rungs_of(full_epochs)
+        return self._resolver.work(
+            trial, allocation, tested=False, identity=identity, evaluate_at=judged
+        )
 
     def jobs_to_measure(self, allocation: Allocation) -> list[Job]:
         """Return the jobs of all points, or of random ones where they are proposed one by one."""

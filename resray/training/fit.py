@@ -5,7 +5,7 @@ wrapped in DistributedDataParallel; the recipe's batch size is the global one.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,7 +33,16 @@ from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate
 from resray.training.parts import build_parts
 from resray.training.schedules import plateau_factor
-from resray.training.stopping import ending_of, is_best_so_far, selecting_accuracies
+from resray.training.stopping import ending_of, evaluates, is_best_so_far, watched_accuracies
+
+NOT_EVALUATED: Record = {
+    "validation_loss": None,
+    "validation_accuracy": None,
+    "test_loss": None,
+    "test_accuracy": None,
+    "seconds_evaluating": 0.0,
+}
+"""What is recorded of an epoch between two evaluations."""
 
 
 class Trainer:
@@ -51,9 +60,11 @@ class Trainer:
         seed: int,
         checkpoints: CheckpointFolder | None = None,
         evaluate_test: bool = True,
+        evaluate_at: Collection[int] = (),
     ) -> None:
         """Build everything that training takes; without ``evaluate_test``, test is left alone.
 
+        ``evaluate_at`` are epochs that are evaluated beside those of ``recipe.evaluate_every``.
         Raises InputError where the recipe selects on test and test is left alone.
         """
         if recipe.selection == "test" and not evaluate_test:
@@ -63,6 +74,7 @@ class Trainer:
         self.recipe, self.context, self.seed = recipe, context, seed
         self.splits = splits
         self.checkpoints = checkpoints
+        self.evaluate_at = evaluate_at
         self.records: list[Record] = []
         self.remark: str | None = None
         """What is to be told of the checkpoint that the training goes on from."""
@@ -171,7 +183,8 @@ class Trainer:
     def _train(self, epoch: int) -> Record:
         schedule, plateau = self.recipe.schedule, 1.0
         if isinstance(schedule, Plateau):
-            accuracies = selecting_accuracies(self.recipe, self.records)
+            watched = watched_accuracies(self.recipe, self.records)
+            accuracies = [accuracy for accuracy in watched if accuracy is not None]
             plateau = plateau_factor(schedule, self.recipe.optimizer.lr, accuracies)
         return TrainingEpoch(
             recipe_at(self.recipe, epoch),
@@ -184,6 +197,8 @@ class Trainer:
         ).run()
 
     def _evaluate(self, epoch: int) -> Record:
+        if not evaluates(self.recipe, epoch, self.evaluate_at):
+            return NOT_EVALUATED
         started = time.perf_counter()
         network = self.parts.evaluated
         if self.context.world_size > 1:

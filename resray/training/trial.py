@@ -66,6 +66,8 @@ class Job:
     """Keys of a `CheckpointPolicy`."""
     evaluate_test: bool = True
     """False for a search's trials: nothing may be chosen by what is known of test."""
+    evaluate_at: tuple[int, ...] = ()
+    """Epochs that are evaluated whatever the recipe says: a search judges trials there."""
     multiply_adds: int | None = None
     """Of one image's forward pass, if the planner has counted them."""
     own_code: str | None = None
@@ -148,6 +150,7 @@ def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer
         seed=job.seed,
         checkpoints=checkpoints,
         evaluate_test=job.evaluate_test,
+        evaluate_at={*job.evaluate_at, job.stop_after or 0},
     )
     on_all_ranks(context, trainer.resume)
     require_same_start(context, trainer, checkpoints.folder)
