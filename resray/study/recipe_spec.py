@@ -59,7 +59,9 @@ class Recipe(Strict):
     """Images per forward and backward pass, over all ranks."""
     accumulation: Count = 1
     """Batches whose gradients are averaged into one optimizer step."""
-    eval_batch_size: Count = 500
+    eval_batch_size: Literal["auto"] | Count = "auto"
+    """Images of validation and test at once, on each rank; auto: 500 on a CPU, 2,500 on a GPU with
+    the memory for it."""
     loader: Loader = DeviceLoader()
     optimizer: Optimizer = Sgd()
     schedule: Schedule = Annealing()

@@ -18,6 +18,7 @@ from resray.data.per_image import PerImageLoader
 from resray.data.sources import Images
 from resray.data.splits import Splits
 from resray.errors import DataError, InputError
+from resray.models.count import largest_output
 from resray.results.recovery import kept_beside
 from resray.study.optimizer_spec import Plateau
 from resray.study.phases import recipe_at
@@ -27,7 +28,13 @@ from resray.training.batch_note import same_steps
 from resray.training.checkpoint_file import Checkpoint, read_recipe
 from resray.training.checkpoints import MOVE_IT, CheckpointFolder
 from resray.training.context import Context
-from resray.training.device import check_device_options, peak_memory, wait_for
+from resray.training.device import (
+    allow_tf32,
+    check_device_options,
+    eval_batch,
+    peak_memory,
+    wait_for,
+)
 from resray.training.energy import energy_between, energy_counter
 from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate
@@ -101,7 +108,12 @@ class Trainer:
         )
 
     def _eval_loader(self, images: Images) -> EvalLoader:
-        return EvalLoader(images, batch_size=self.recipe.eval_batch_size, **self._loading())
+        size = eval_batch(
+            self.recipe,
+            self.context.device,
+            lambda: largest_output(self.network, self.splits.image_size),
+        )
+        return EvalLoader(images, batch_size=size, **self._loading())
 
     def _loading(self) -> dict[str, Any]:
         """Return what both loaders need to know: where images go, and in which form."""
@@ -218,13 +230,16 @@ class Trainer:
         """Return loss and accuracy of a split, None for one that this training leaves alone."""
         if loader is None:
             return {f"{split}_loss": None, f"{split}_accuracy": None}
+        precision = "fp32" if self.recipe.eval_precision == "fp32" else self.precision
+        allow_tf32(precision == "tf32")
         loss, accuracy = evaluate(
             network,
             loader,
             device=self.context.device,
-            precision="fp32" if self.recipe.eval_precision == "fp32" else self.precision,
+            precision=precision,
             world_size=self.context.world_size,
         )
+        allow_tf32(self.precision == "tf32")
         require_finite(split, loss, epoch)
         return {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
 

@@ -39,7 +39,13 @@ from resray.training.batch_note import (
 )
 from resray.training.checkpoints import CheckpointFolder
 from resray.training.context import Context
-from resray.training.device import device_name, memory_in_use, reset_peak_memory
+from resray.training.device import (
+    cap_memory,
+    choose_kernels,
+    device_name,
+    memory_in_use,
+    reset_peak_memory,
+)
 from resray.training.fit import Trainer, fit
 from resray.training.stopping import ending_of
 
@@ -126,9 +132,9 @@ def run_trial(job: Job, context: Context) -> None:
 def set_up_process(job: Job, context: Context) -> None:
     """Set what holds for the whole process, which an earlier trial may have used."""
     torch.set_num_threads(job.threads)
-    # Batches have one shape, so cuDNN's search for its fastest kernels pays.
-    torch.backends.cudnn.benchmark = True
+    choose_kernels(Recipe.model_validate(job.recipe), context.device)
     reset_peak_memory(context.device)
+    cap_memory(context.device, job.memory_share)
 
 
 def recipe_of(job: Job, device: torch.device) -> Recipe:
