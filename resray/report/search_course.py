@@ -116,13 +116,12 @@ def stops(results: Results, search: Search, points: Sequence[SearchPoint]) -> pl
 def accuracy_at(results: Results, stop: Row) -> float:
     """Return the accuracy of the epoch after which a training was stopped.
 
-    Where that epoch was not recorded or not evaluated, the value that was judged: the highest so far.
+    Where that epoch was not recorded, or not evaluated, the value that was judged: the highest so
+    far.
     """
     rows = results.search.epochs.get(stop["trial_id"])
-    own = (
-        () if rows is None else rows[rows["epoch"] == stop["epoch"]]["validation_accuracy"].dropna()
-    )
-    return float(next(iter(own), stop["value"]))
+    at_stop = () if rows is None else rows[rows["epoch"] == stop["epoch"]]["validation_accuracy"]
+    return float(next((value for value in at_stop if not pd.isna(value)), stop["value"]))
 
 
 def rung_layout(rungs: dict[int, int], longest: int, *, logarithmic: bool) -> plot.Layout:

@@ -52,12 +52,13 @@ def renamed(part: str, values: Mapping[str, Any], name: str) -> dict[str, Any]:
 def of_this_version(recipe: Any) -> Any:
     """Return a stored recipe without the keys that its optimizer, schedule ... do not have.
 
-    Older versions wrote them into every recipe, at their defaults. So they did with the batch of the
-    evaluation. What is no mapping stays.
+    Older versions wrote them into every recipe, at their defaults, and the batch of the evaluation
+    at what then was its default. What is no mapping stays.
     """
     if not isinstance(recipe, Mapping):
         return recipe
-    own = {key: own_keys(key, recipe[key]) for key in UNIONS if isinstance(recipe.get(key), dict)}
+    parts_of = (key for key in UNIONS if isinstance(recipe.get(key), dict))
+    own: dict[str, Any] = {key: own_keys(key, recipe[key]) for key in parts_of}
     if parts := own.get("schedule", {}).get("parts"):
         own["schedule"]["parts"] = [own_keys("schedule", part) for part in parts]
     if recipe.get("eval_batch_size") == OLD_EVAL_BATCH:

@@ -91,7 +91,7 @@ def _mended(folder: Path, recipe: Recipe, shortage: Shortage, share: float) -> s
         "accumulation": 2 * accumulation,
         # The evaluation may have been what did not fit, and its result depends on no batch. It
         # takes less memory for an image than training does.
-        "eval_batch_size": size if evaluated == "auto" else -(-evaluated // 2),
+        "eval_batch_size": size // 2 if evaluated == "auto" else -(-evaluated // 2),
     }
     allowed = share * shortage.total
     write_json(folder / FILE, {**half, "of": size * accumulation, "allowed": allowed})
