@@ -178,7 +178,9 @@ class Trainer:
         # Random numbers depend on nothing but this, so a resumed epoch draws what it would have.
         torch.manual_seed((self.seed * 1_000_003 + epoch) * 1_009 + self.context.rank)
         before = energy_counter(self.context.device)
-        record = {"epoch": epoch, **self._train(epoch), **self._evaluate(epoch)}
+        is_evaluated = evaluates(self.recipe, epoch, self.evaluate_at)
+        record = {"epoch": epoch, **self._train(epoch)}
+        record |= self._evaluate(epoch) if is_evaluated else NOT_EVALUATED
         record["energy_joules"] = self._energy_since(before)
         record["peak_memory_bytes"] = peak_memory(self.context.device)
         record["threads"] = torch.get_num_threads()
@@ -209,8 +211,6 @@ class Trainer:
         ).run()
 
     def _evaluate(self, epoch: int) -> Record:
-        if not evaluates(self.recipe, epoch, self.evaluate_at):
-            return NOT_EVALUATED
         started = time.perf_counter()
         network = self.parts.evaluated
         if self.context.world_size > 1:
