@@ -97,7 +97,10 @@ def test_median_stopping_decides_as_rays(seed: int) -> None:
         done[trial] = epoch
         others = [each for each in range(trials) if each != trial and done[each] >= epoch]
         means = [
-            rules.running_mean(curves[each][:epoch], grace) for each in others if epoch >= grace
+            mean
+            for each in others
+            if epoch >= grace
+            and (mean := rules.running_mean(curves[each][:epoch], grace)) is not None
         ]
         _, stops = rules.median(max(curves[trial][:epoch]), means)
         assert said == (TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)

@@ -72,8 +72,9 @@ def draw_splits(panel: "Axes", epochs: pd.DataFrame, kind: str, label: str) -> N
 def draw_line(panel: "Axes", epochs: pd.DataFrame, column: str, style: str, **look: Any) -> None:
     """Draw a column over the epochs."""
     marker = "o" if len(epochs) <= FEW_EPOCHS else ""
-    values = epochs[column]
-    panel.plot(epochs["epoch"], values, style, marker=marker, markersize=4, linewidth=1.6, **look)
+    values = epochs[column].dropna()
+    panel.plot(epochs["epoch"][values.index], values, style, marker=marker, markersize=4,
+               linewidth=1.6, **look)  # fmt: skip
 
 
 def draw_rate(panel: "Axes", epochs: pd.DataFrame) -> None:

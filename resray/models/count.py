@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from resray.errors import InputError
@@ -52,6 +54,32 @@ def multiply_adds_by_module(
     paths = {name.removeprefix(f"{root}."): count for name, count in counts.items() if name != root}
     paths[""] = paths.pop("Global", 0)
     return {path: count // (2 * _IMAGES) for path, count in paths.items()}
+
+
+class _LargestOutput(TorchDispatchMode):
+    """Notes how many numbers the largest result of an operation has."""
+
+    numbers = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.numbers = max(self.numbers, result.numel())
+        return result
+
+
+def largest_output(model: nn.Module, image_size: int) -> int:
+    """Return the numbers of the largest result of an operation on one image; see `try_forward`."""
+    attempts = []
+
+    def watching() -> _LargestOutput:
+        attempts.append(_LargestOutput())
+        return attempts[-1]
+
+    try_forward(model, image_size, attempt=watching)
+    return attempts[-1].numbers // _IMAGES
 
 
 def can_forward(

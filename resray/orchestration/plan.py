@@ -129,6 +129,7 @@ class Resolver:
         tested: bool = True,
         identity: str | None = None,
         anew: bool = False,
+        rungs: tuple[int, ...] = (),
     ) -> Work:
         """Return what running the trial takes; ``identity`` saves computing it again.
 
@@ -152,11 +153,12 @@ class Resolver:
             data_dir=str(data_dir.resolve()) if data_dir else None,
             dataset_checksum=dataset.checksum,
             world_size=allocation.world_size,
-            threads=begun_threads(row) or allocation.threads,
+            threads=begun_threads(row) or threads_of(recipe, allocation),
             use_gpu=allocation.use_gpu,
             study=self.study.name,
             checkpoints=self.study.checkpoints.model_dump(mode="json"),
             evaluate_test=tested,
+            rungs=rungs,
             multiply_adds=size.multiply_adds,
             own_code=self._own_code(recipe.model.name),
             memory_share=allocation.memory_share,
@@ -250,6 +252,13 @@ class Planner:
         row = self.store.trial(item.job.trial_id) or {"epochs_done": 0}
         done = 0 if self.bench.force else row["epochs_done"]
         return (item.epochs - done) * item.work_per_epoch
+
+
+def threads_of(recipe: Recipe, allocation: Allocation) -> int:
+    """Return the CPU threads of each rank: one if its numbers must not depend on how many trials
+    share the cores."""
+    alone = recipe.deterministic and not allocation.use_gpu
+    return 1 if alone else allocation.threads
 
 
 def begun_threads(row: Row | None) -> int | None:

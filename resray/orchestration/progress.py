@@ -15,7 +15,14 @@ from rich.table import Table
 from resray.files import read_json
 from resray.orchestration.trainable import PROGRESS_FILE
 from resray.results.store import ResultStore
-from resray.results.summary import LAST, TEST, VALIDATION, chosen_by, seconds_of
+from resray.results.summary import (
+    LAST,
+    TEST,
+    VALIDATION,
+    chosen_by,
+    is_evaluated,
+    seconds_of,
+)
 from resray.training.trial import Job
 
 Row = dict[str, Any]
@@ -128,7 +135,7 @@ class Board:
         view.seconds_per_epoch = seconds_of(record)
         self._line(
             f"{view.label}: epoch {view.epoch}/{view.epochs}, train loss "
-            f"{record['train_loss']:.3f}, validation {percent(record['validation_accuracy'])}; "
+            f"{record['train_loss']:.3f}, {measured(record)}; "
             f"{selected(view.row)}, {view.row['images_per_second']:.0f} images/s, "
             f"left {duration(self._seconds_left_of(view))}, in all {duration(self.seconds_left())}"
         )
@@ -219,7 +226,7 @@ def selected_cells(row: Mapping[str, Any]) -> list[str]:
         return [""] * 4
     return [
         percent(row["validation_accuracy"]),
-        str(row["best_epoch"]),
+        "–" if row["best_epoch"] is None else str(row["best_epoch"]),
         percent(row["test_accuracy"]),
         f"{row['images_per_second']:.0f}",
     ]
@@ -235,6 +242,12 @@ def selected(row: Mapping[str, Any]) -> str:
         held_out = "" if row["validation_accuracy"] is None else f", its validation {validation}"
         return f"best test {test} (epoch {epoch}){held_out}"
     return f"best validation {validation} (epoch {epoch}), its test {test}"
+
+
+def measured(record: Mapping[str, Any]) -> str:
+    """Return the validation accuracy of an epoch, or that nothing was measured after it."""
+    accuracy = percent(record["validation_accuracy"])
+    return f"validation {accuracy}" if is_evaluated(record) else "not evaluated"
 
 
 def until_all_end(left: Sequence[float | None], side_by_side: int) -> float | None:

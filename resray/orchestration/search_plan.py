@@ -174,9 +174,9 @@ class SearchPlanner:
             tested=False,
             rung_of=full_epochs if is_rung else None,
         )
-        work = self._resolver.work(trial, allocation, tested=False, identity=identity)
+        # A training of its own up to a rung is evaluated and saved at its end.
         rungs = () if self.settings.rescaled else self.rungs_of(full_epochs)
-        return replace(work, job=replace(work.job, rungs=rungs))
+        return self._resolver.work(trial, allocation, tested=False, identity=identity, rungs=rungs)
 
     def jobs_to_measure(self, allocation: Allocation) -> list[Job]:
         """Return the jobs of all points, or of random ones where they are proposed one by one."""

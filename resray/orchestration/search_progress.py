@@ -8,7 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from resray.orchestration.progress import Board, TrialView, duration, percent, selected
+from resray.orchestration.progress import (
+    Board,
+    TrialView,
+    duration,
+    measured,
+    percent,
+    selected,
+)
 from resray.orchestration.search_tally import Followed, Tally
 from resray.results.store import ResultStore
 from resray.search.budget import Budget, Spending
@@ -103,8 +110,7 @@ class SearchBoard(Board):
         if kind == "judged" or self.tally.search_trials > FEW:
             return None
         if kind == "epoch":
-            accuracy = percent(message["record"]["validation_accuracy"])
-            said = f"epoch {view.epoch}/{view.epochs}, validation {accuracy}"
+            said = f"epoch {view.epoch}/{view.epochs}, {measured(message['record'])}"
             return f"{said}; {selected(trial.row)}" if trial.role == "confirmation" else said
         verb = f"goes on after epoch {view.epoch}" if view.epoch else "started"
         return f"{verb} on {message['facts']['device']}"

@@ -21,6 +21,8 @@ from resray.training.trial import Job, failure, run_trial
 Config = dict[str, Any]
 
 PROGRESS_FILE = "progress.json"
+RANK_SECONDS = 180
+"""How long ranks wait for one of them before all end; a dead one is noticed much earlier."""
 
 
 def write_progress(folder: Path, epoch: int, images: int, of: int, seconds: float) -> None:
@@ -118,7 +120,9 @@ def train_together(config: Config) -> None:
     trainer = DataParallelRun(
         train_rank,
         train_loop_config={"job": config["job"]},
-        torch_config=ray.train.torch.TorchConfig(backend="nccl" if job.use_gpu else "gloo"),
+        torch_config=ray.train.torch.TorchConfig(
+            backend="nccl" if job.use_gpu else "gloo", timeout_s=RANK_SECONDS
+        ),
         scaling_config=ray.train.ScalingConfig(
             num_workers=job.world_size,
             use_gpu=job.use_gpu,

@@ -67,6 +67,7 @@ class Drawing:
                 opacity=0.45 if background else 1 if line.finished else 0.7,
                 marker={"color": series.colour, "size": 4 if background else 5,
                         "symbol": series.symbol},
+                connectgaps=line.sparse,
                 hovertemplate=choice("quantity", {
                     name: hover(self.results, line, what, int(spread.count[place]))
                     for name, spread in found.items()}),
@@ -138,16 +139,19 @@ class Drawing:
         there = np.isfinite(spread.mean[place, kept])
         key = (place, there.tobytes())
         if key not in self._band_places:
+            sparse = self.lines.lines[place].sparse
             own = {name: where[place, kept] for name, where in self.along.items()}
+            ways = {name: outline(there, one, one, sparse) for name, one in own.items()}
             self._band_places[key] = choice("along", {
-                name: self.curve(outline(there, where, where)) for name, where in own.items()
+                name: self.curve(way) for name, way in ways.items()
             })  # fmt: skip
         return self._band_places[key]
 
     def band_heights(self, place: int, spread: Spread) -> Curve:
         kept = self.kept[place]
         there = np.isfinite(spread.mean[place, kept])
-        return self.curve(outline(there, spread.high[place, kept], spread.low[place, kept]))
+        edges = spread.high[place, kept], spread.low[place, kept]
+        return self.curve(outline(there, *edges, self.lines.lines[place].sparse))
 
     def dash(self, line: Line, series: Series, background: bool) -> Any:
         """Return how a line is dashed: along time, those of shared machines are alike."""

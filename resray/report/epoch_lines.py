@@ -24,6 +24,11 @@ class Line:
             return self.rows[0]["exclusive"] is True
         return self.group.exclusive
 
+    @property
+    def sparse(self) -> bool:
+        """Whether only some epochs were evaluated, so that accuracies are joined across others."""
+        return self.group.settings.get("evaluate_every", 1) != 1
+
 
 def mean_lines(results: Results) -> Iterator[Line]:
     """Yield a line for each group's finished trials; where none has finished, one for each trial.
@@ -149,13 +154,16 @@ def scaled(values: np.ndarray) -> np.ndarray:
     return (values / (span or 1.0)).astype(np.float32)
 
 
-def outline(there: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+def outline(
+    there: np.ndarray, upper: np.ndarray, lower: np.ndarray, joined: bool = False
+) -> np.ndarray:
     """Return the way around a band: its upper edge forwards, its lower one backwards.
 
-    Of a band with gaps, where it is not ``there``, each stretch in turn, NaN between them.
+    Of a band with gaps, where it is not ``there``, each stretch in turn, NaN between them; if
+    ``joined``, straight across.
     """
-    if there.all():
-        return np.concatenate([upper, lower[::-1]])
+    if joined or there.all():
+        return np.concatenate([upper[there], lower[there][::-1]])
     known = np.flatnonzero(there)
     stretches = np.split(known, np.flatnonzero(np.diff(known) > 1) + 1)
     ways = [np.concatenate([[np.nan], upper[own], lower[own[::-1]]]) for own in stretches]

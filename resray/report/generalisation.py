@@ -248,6 +248,7 @@ def gap_line(
         y=plot.Choice("quantity", heights),
         line={"color": series.colour, "width": 2, "dash": series.dash},
         marker={"color": series.colour, "symbol": series.symbol, "size": 6},
+        connectgaps=True,
         hovertemplate=f"<b>{plotly_text(series.label)}</b><br>gap: %{{y:+.4~g}} (mean, n = {count})"
         "<br>epoch %{x}<extra></extra>",
     )

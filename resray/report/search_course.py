@@ -70,7 +70,7 @@ def thinned(rows: pd.DataFrame, point: SearchPoint) -> pd.DataFrame:
 
 
 def curve(search: Search, point: SearchPoint, rows: pd.DataFrame) -> plot.Trace:
-    look = look_of(search, point)
+    look, rows = look_of(search, point), rows[rows["validation_accuracy"].notna()]
     return plot.trace_of(
         look,
         type="scatter",
@@ -116,11 +116,12 @@ def stops(results: Results, search: Search, points: Sequence[SearchPoint]) -> pl
 def accuracy_at(results: Results, stop: Row) -> float:
     """Return the accuracy of the epoch after which a training was stopped.
 
-    Where that epoch was not recorded, the value that was judged: the highest so far.
+    Where that epoch was not recorded, or not evaluated, the value that was judged: the highest so
+    far.
     """
     rows = results.search.epochs.get(stop["trial_id"])
-    own = rows[rows["epoch"] == stop["epoch"]]["validation_accuracy"] if rows is not None else ()
-    return float(next(iter(own), stop["value"]))
+    at_stop = () if rows is None else rows[rows["epoch"] == stop["epoch"]]["validation_accuracy"]
+    return float(next((value for value in at_stop if not pd.isna(value)), stop["value"]))
 
 
 def rung_layout(rungs: dict[int, int], longest: int, *, logarithmic: bool) -> plot.Layout:

@@ -21,9 +21,10 @@ def summarise(epochs: Sequence[Row], selection: str = VALIDATION) -> Row:
     """Return the columns of the trials table that follow from its epochs, oldest first.
 
     The best epoch is the first with the highest accuracy of the split that selects; where there is
-    none, nothing may be selected and it is the last. Without epochs nothing was measured.
+    none, nothing may be selected and it is the last. Epochs that were not evaluated are none to
+    select; without evaluated ones nothing was measured.
     """
-    best, last = (best_epoch(epochs, selection), epochs[-1]) if epochs else ({}, {})
+    best, last = best_epoch(epochs, selection) or {}, epochs[-1] if epochs else {}
     training = total(row["seconds_training"] for row in epochs)
     return {
         "epochs_done": last.get("epoch", 0),
@@ -52,7 +53,7 @@ def chosen_by(row: Mapping[str, Any]) -> str:
     """Return what chooses the best epoch of a trials row: a split or, where no images are held out
     to select on, by its recipe or its epochs, that it is the last one."""
     recipe, selection = flatten(parsed_json(row.get("recipe"), {})), selection_of(row)
-    unmeasured = row.get("epochs_done") and row["validation_accuracy"] is None
+    unmeasured = row.get("best_epoch") is not None and row["validation_accuracy"] is None
     unheld = unmeasured or recipe.get("data.validation_images") == 0
     return LAST if unheld and selection == VALIDATION else selection
 
@@ -66,12 +67,22 @@ def parsed_json(text: str | None, empty: Any) -> Any:
     return value if isinstance(value, type(empty)) else empty
 
 
-def best_epoch(epochs: Sequence[Row], selection: str) -> Row:
-    """Return the row with the highest accuracy of a split, the first if several have it; the last
-    row where that split was not evaluated."""
+def best_epoch(epochs: Sequence[Mapping[str, Any]], selection: str) -> Mapping[str, Any] | None:
+    """Return the row with the highest accuracy of a split, the first if several have it.
+
+    Where that split is none that was evaluated, though the other one was, it is the last row; None
+    before the first evaluation.
+    """
     column = f"{selection}_accuracy"
     judged = [row for row in epochs if row[column] is not None]
-    return max(judged, key=lambda row: (row[column], -row["epoch"]), default=epochs[-1])
+    evaluated = any(is_evaluated(row) for row in epochs)
+    last = epochs[-1] if evaluated else None
+    return max(judged, key=lambda row: (row[column], -row["epoch"]), default=last)
+
+
+def is_evaluated(record: Mapping[str, Any]) -> bool:
+    """Return whether an epoch has an accuracy of validation or test."""
+    return (record["validation_accuracy"], record["test_accuracy"]) != (None, None)
 
 
 def highest(values: Any) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from resray.results.store import ResultStore, read_table
+from resray.results.summary import highest
 from resray.search import rules
 from resray.search.best import in_full
 from resray.search.rules import Decision
@@ -77,7 +78,7 @@ class Referee:
         self._decided: dict[Look, dict[str, Decision]] = {}
         self._stops: dict[str, int] = {}
         """The epoch at which each stopped trial was stopped."""
-        self._means: dict[tuple[str, int], float] = {}
+        self._means: dict[tuple[str, int], float | None] = {}
         known = None if trial_ids is None else set(trial_ids)
         for row in _recorded(store, self.key, known):
             made = {field.name: row[field.name] for field in fields(Decision)}
@@ -199,7 +200,9 @@ class Referee:
         return [
             look
             for look in self._looks(trial_id)
-            if look[1] <= done and trial_id not in self._decided.get(look, {})
+            if look[1] <= done
+            and trial_id not in self._decided.get(look, {})
+            and self._best(trial_id, look[1]) is not None
         ]
 
     def _rung_ahead(self, trial_id: str) -> Look | None:
@@ -233,11 +236,10 @@ class Referee:
     def _running_means(self, trial_id: str, epoch: int) -> list[float]:
         """Return the mean accuracy up to an epoch of each other trial that has come this far."""
         others = sorted(self._peers - {trial_id})
-        return [
-            self._running_mean(each, epoch) for each in others if self._judged_epochs(each) >= epoch
-        ]
+        come = [each for each in others if self._judged_epochs(each) >= epoch]
+        return [mean for each in come if (mean := self._running_mean(each, epoch)) is not None]
 
-    def _running_mean(self, trial_id: str, epoch: int) -> float:
+    def _running_mean(self, trial_id: str, epoch: int) -> float | None:
         if (trial_id, epoch) not in self._means:
             accuracies = self._accuracies(trial_id, epoch)
             self._means[trial_id, epoch] = rules.running_mean(accuracies, self.settings.grace)
@@ -248,17 +250,23 @@ class Referee:
         done = self._done(trial_id)
         return min(done, self._stops.get(trial_id, done))
 
-    def _accuracies(self, trial_id: str, up_to: int) -> list[float]:
+    def _accuracies(self, trial_id: str, up_to: int) -> list[float | None]:
         rows = self.store.epochs(trial_id)
         return [row["validation_accuracy"] for row in rows if row["epoch"] <= up_to]
 
-    def _best(self, trial_id: str, up_to: int) -> float:
-        return max(self._accuracies(trial_id, up_to))
+    def _best(self, trial_id: str, up_to: int) -> float | None:
+        """Return a trial's best accuracy so far, None before its first evaluation."""
+        return highest(self._accuracies(trial_id, up_to))
 
     def _outcome(self, trial_id: str, up_to: int) -> float | None:
-        """Return a trial's best accuracy at the end of a leg; None if it did not come to an end."""
-        failed = self._row(trial_id)["status"] == "failed"
-        return None if failed else self._best(trial_id, up_to)
+        """Return a trial's best accuracy at the end of a leg; None if it did not come to an end.
+
+        Of one that another search trained past the rung, and evaluated only later, its best since.
+        """
+        if self._row(trial_id)["status"] == "failed":
+            return None
+        best = self._best(trial_id, up_to)
+        return self._best(trial_id, self._done(trial_id)) if best is None else best
 
     def rung_of(self, trial_id: str) -> int | None:
         """Return the highest rung at which an accuracy of a trial was judged, None if none was."""

@@ -94,6 +94,8 @@ def median(best: float, running_means: Sequence[float]) -> tuple[float | None, b
     return cutoff, best < cutoff
 
 
-def running_mean(values: Sequence[float], grace: int) -> float:
-    """Return the mean of a trial's values, oldest first, from epoch ``grace`` on."""
-    return float(np.mean(values[grace - 1 :]))
+def running_mean(values: Sequence[float | None], grace: int) -> float | None:
+    """Return the mean of a trial's values, one an epoch, from epoch ``grace`` on; None where no
+    epoch of these was evaluated."""
+    known = [value for value in values[grace - 1 :] if value is not None]
+    return float(np.mean(known)) if known else None

@@ -59,7 +59,9 @@ class Recipe(Strict):
     """Images per forward and backward pass, over all ranks."""
     accumulation: Count = 1
     """Batches whose gradients are averaged into one optimizer step."""
-    eval_batch_size: Count = 500
+    eval_batch_size: Literal["auto"] | Count = "auto"
+    """Images of validation and test at once, on each rank; auto: 500 on a CPU, 2,500 on a GPU with
+    the memory for it."""
     loader: Loader = DeviceLoader()
     optimizer: Optimizer = Sgd()
     schedule: Schedule = Annealing()
@@ -76,7 +78,8 @@ class Recipe(Strict):
     eval_precision: Literal["training", "fp32"] = "training"
     """fp32: evaluated without autocast."""
     evaluate_every: Count = 1
-    """Epochs from one evaluation to the next; the last one, and a search's rungs, always are."""
+    """Epochs from one evaluation to the next. Also evaluated: the last one, a search's rungs, and
+    where ``--stop-after`` ends."""
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
     """auto: bf16 autocast where the device computes bf16 in hardware, else fp32; tf32: float32 with
     products that an NVIDIA GPU rounds to 10 bits; fp16 scales gradients."""
@@ -118,6 +121,9 @@ class Recipe(Strict):
         if self.selection == "validation" and self.data.validation_images == 0:
             for key in (key for key, needs in watched.items() if needs):
                 yield Mistake((key,), "needs a validation split; data.validation_images is 0")
+        if self.schedule.name == "plateau" and self.evaluate_every > 1:
+            message = f"{self.evaluate_every}: a plateau schedule looks at every epoch (1)"
+            yield Mistake(("evaluate_every",), message)
         # Each phase's recipe has the schedule's mistakes too.
         yield from [] if of_schedule else mistakes_of_phases(self)
 

@@ -9,7 +9,7 @@ from resray.study.optimizer_spec import Part, Sequential, WarmingUp, spans
 from resray.study.phases import rescale_phases, rescaled_epoch
 from resray.study.recipe_spec import Recipe
 from resray.study.strict import Mistake, Named
-from resray.study.unions import without_defaults
+from resray.study.unions import OLD_EVAL_BATCH, without_defaults
 
 AnyPart = TypeVar("AnyPart", bound=Named)
 
@@ -39,6 +39,8 @@ def trial_id(
     ``own_code`` is the hash of the source files that a ``module:function`` brings.
     """
     implemented = implementation(recipe, own_code)
+    if recipe.eval_batch_size == OLD_EVAL_BATCH:
+        recipe = recipe.model_copy(update={"eval_batch_size": "auto"})
     content = {
         "recipe": recipe.model_dump(
             mode="json", exclude_defaults=True, exclude={"data": {"folder"}}

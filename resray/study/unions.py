@@ -20,6 +20,8 @@ UNIONS = {
     "schedule": (Schedule, "cosine"),
 }
 """The parts of a recipe that are unions, each with the name that is meant where there is none."""
+OLD_EVAL_BATCH = 500
+"""The default of ``eval_batch_size`` before there was auto, which stands for it."""
 _OF_ONE = ("arguments", "mean", "std", "classes", "images", "folder")
 """Keys that say something about one network or dataset and are wrong for another one."""
 
@@ -50,13 +52,17 @@ def renamed(part: str, values: Mapping[str, Any], name: str) -> dict[str, Any]:
 def of_this_version(recipe: Any) -> Any:
     """Return a stored recipe without the keys that its optimizer, schedule ... do not have.
 
-    Older versions wrote them into every recipe, at their defaults. What is no mapping stays.
+    Older versions wrote them into every recipe, at their defaults, and the batch of the evaluation
+    at what then was its default. What is no mapping stays.
     """
     if not isinstance(recipe, Mapping):
         return recipe
-    own = {key: own_keys(key, recipe[key]) for key in UNIONS if isinstance(recipe.get(key), dict)}
+    parts_of = (key for key in UNIONS if isinstance(recipe.get(key), dict))
+    own: dict[str, Any] = {key: own_keys(key, recipe[key]) for key in parts_of}
     if parts := own.get("schedule", {}).get("parts"):
         own["schedule"]["parts"] = [own_keys("schedule", part) for part in parts]
+    if recipe.get("eval_batch_size") == OLD_EVAL_BATCH:
+        own["eval_batch_size"] = "auto"
     return {**recipe, **own}
 
 

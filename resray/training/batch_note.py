@@ -85,11 +85,13 @@ def _mended(folder: Path, recipe: Recipe, shortage: Shortage, share: float) -> s
         )
     if size % 2:
         return f"out of memory with batch {size}, which cannot be halved; choose another batch_size"
+    evaluated = recipe.eval_batch_size
     half = {
         "batch_size": size // 2,
         "accumulation": 2 * accumulation,
-        # The evaluation may have been what did not fit, and its result depends on no batch.
-        "eval_batch_size": -(-recipe.eval_batch_size // 2),
+        # The evaluation may have been what did not fit, and its result depends on no batch. It
+        # takes less memory for an image than training does.
+        "eval_batch_size": size // 2 if evaluated == "auto" else -(-evaluated // 2),
     }
     allowed = share * shortage.total
     write_json(folder / FILE, {**half, "of": size * accumulation, "allowed": allowed})

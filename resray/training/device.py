@@ -3,6 +3,7 @@
 import os
 import platform
 import resource
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -17,6 +18,12 @@ from resray.models.table import is_outside
 from resray.study.recipe_spec import Recipe
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+CONTEXT = 2**29
+"""Bytes that CUDA itself takes of a GPU for each process, roughly."""
+
+CPU_EVAL_BATCH, GPU_EVAL_BATCH = 500, 2500
+"""Images that are evaluated at once; on a GPU fewer where its memory is small."""
 
 
 def pick_device(use_gpu: bool) -> torch.device:
@@ -50,7 +57,7 @@ def computes_bf16(device: torch.device) -> bool:
 
 
 def pick_precision(recipe: Recipe, device: torch.device) -> str:
-    """Return fp32, bf16 or fp16: the recipe's, or for auto what the device gains from.
+    """Return fp32, tf32, bf16 or fp16: the recipe's, or for auto what the device gains from.
 
     On a CPU with AVX512-BF16, bf16 autocast was measured 1.9 times as fast as float32 for resnet18
     in channels-last (docs/performance.md).
@@ -61,7 +68,10 @@ def pick_precision(recipe: Recipe, device: torch.device) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Return the context in which a forward pass computes in ``precision``: fp32, bf16 or fp16."""
+    """Return the context in which a forward pass computes in ``precision``.
+
+    Of fp32 and tf32 it does nothing: what a product of float32 is, `allow_tf32` says.
+    """
     if precision not in AUTOCAST_TYPES:
         return nullcontext()
     return torch.autocast(device.type, AUTOCAST_TYPES[precision])
@@ -70,6 +80,35 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 def without_compiled_code(wanted: bool) -> AbstractContextManager[object]:
     """Return a context in which compiled networks run operation by operation, if that is wanted."""
     return torch.compiler.set_stance("force_eager") if wanted else nullcontext()
+
+
+def choose_kernels(recipe: Recipe, device: torch.device) -> None:
+    """Set, for the whole process, by which kernels ``recipe`` is computed on ``device``.
+
+    An earlier trial in the process may have had others. A deterministic one makes torch raise
+    RuntimeError for what a GPU cannot compute so.
+    """
+    # cuBLAS reads it when it starts, which may be for a trial before the deterministic one.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # A CPU's kernels are deterministic for a number of threads.
+    torch.use_deterministic_algorithms(recipe.deterministic and device.type == "cuda")
+    torch.backends.cudnn.deterministic = recipe.deterministic
+    # Batches have one shape, so cuDNN's search for its fastest kernels pays.
+    torch.backends.cudnn.benchmark = not recipe.deterministic
+    allow_tf32(pick_precision(recipe, device) == "tf32")
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Let NVIDIA GPUs round the factors of float32 products to 10 bits, or not."""
+    # By these two calls alone: torch refuses to tell of flags set partly by its newer ones.
+    torch.backends.cudnn.allow_tf32 = allowed
+    torch.set_float32_matmul_precision("high" if allowed else "highest")
+
+
+def computes_tf32(device: torch.device) -> bool:
+    """Return whether ``device`` is an NVIDIA GPU that has TF32."""
+    nvidia = device.type == "cuda" and torch.version.hip is None
+    return nvidia and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def pick_channels_last(recipe: Recipe, network: nn.Module, image_size: int) -> bool:
@@ -89,6 +128,12 @@ def check_device_options(recipe: Recipe, device: torch.device) -> None:
     """Raise InputError if the recipe asks for what the device cannot do."""
     if recipe.sync_batchnorm and device.type != "cuda":
         raise InputError("sync_batchnorm: true needs GPUs; this trial runs on the CPU (use false)")
+    if recipe.precision == "tf32" and not computes_tf32(device):
+        name = device_name(device, torch.get_num_threads())
+        raise InputError(
+            "precision: tf32 needs an NVIDIA GPU of compute capability 8.0 or higher; this trial "
+            f"runs on {name} (use fp32, bf16, fp16 or auto)"
+        )
 
 
 def device_name(device: torch.device, threads: int) -> str:
@@ -106,6 +151,36 @@ def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
         lines = []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def cap_memory(device: torch.device, share: float) -> None:
+    """Let this process hold no more than its share of a GPU, with what CUDA itself takes.
+
+    What goes beyond it runs out of memory, and takes none from the trials beside it.
+    """
+    if device.type == "cuda":
+        total = memory_in_use(device)[0]
+        torch.cuda.set_per_process_memory_fraction(memory_cap(total, share) / total, device)
+
+
+def memory_cap(total: int, share: float) -> float:
+    """Return the bytes of tensors that a trial with a share of a GPU may hold."""
+    return total if share >= 1 else max(share * total - CONTEXT, share * total / 2)
+
+
+def eval_batch(recipe: Recipe, device: torch.device, numbers: Callable[[], int]) -> int:
+    """Return how many images a rank evaluates at once: what the recipe says, or for auto as many as
+    half of the memory of a GPU, or of this process's share, has room for, up to a limit.
+
+    ``numbers`` returns those of the network's largest layer output for one image. Networks keep
+    about four such outputs at a time, which is float32 at most.
+    """
+    if recipe.eval_batch_size != "auto":
+        return recipe.eval_batch_size
+    if device.type != "cuda":
+        return CPU_EVAL_BATCH
+    room = torch.cuda.get_per_process_memory_fraction(device) * memory_in_use(device)[0] / 2
+    return max(1, min(GPU_EVAL_BATCH, int(room / (4 * 4 * numbers()))))
 
 
 def reset_peak_memory(device: torch.device) -> None:

@@ -5,7 +5,7 @@ wrapped in DistributedDataParallel; the recipe's batch size is the global one.
 """
 
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -18,6 +18,7 @@ from resray.data.per_image import PerImageLoader
 from resray.data.sources import Images
 from resray.data.splits import Splits
 from resray.errors import DataError, InputError
+from resray.models.count import largest_output
 from resray.results.recovery import kept_beside
 from resray.study.optimizer_spec import Plateau
 from resray.study.phases import recipe_at
@@ -28,7 +29,13 @@ from resray.training.checkpoint_file import Checkpoint, read_recipe
 from resray.training.checkpoint_writer import CheckpointWriter, Copied
 from resray.training.checkpoints import MOVE_IT, CheckpointFolder
 from resray.training.context import Context
-from resray.training.device import check_device_options, peak_memory, wait_for
+from resray.training.device import (
+    allow_tf32,
+    check_device_options,
+    eval_batch,
+    peak_memory,
+    wait_for,
+)
 from resray.training.energy import energy_between, energy_counter
 from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate
@@ -38,7 +45,16 @@ from resray.training.schedules import plateau_factor
 from resray.training.step import TrainingStep
 from resray.training.step_choice import choose_step
 from resray.training.step_forms import FORMS, StepForm, reason
-from resray.training.stopping import ending_of, is_best_so_far, selecting_accuracies
+from resray.training.stopping import ending_of, evaluates, is_best_so_far, watched_accuracies
+
+NOT_EVALUATED: Record = {
+    "validation_loss": None,
+    "validation_accuracy": None,
+    "test_loss": None,
+    "test_accuracy": None,
+    "seconds_evaluating": 0.0,
+}
+"""What is recorded of an epoch between two evaluations."""
 
 
 class Trainer:
@@ -56,10 +72,12 @@ class Trainer:
         seed: int,
         checkpoints: CheckpointFolder | None = None,
         evaluate_test: bool = True,
+        evaluate_at: Collection[int] = (),
         step: str | None = None,
     ) -> None:
         """Build everything that training takes; without ``evaluate_test``, test is left alone.
 
+        ``evaluate_at`` are epochs that are evaluated beside those of ``recipe.evaluate_every``;
         ``step`` is the form of the training step, None the recipe's.
 
         Raises InputError where the recipe selects on test and test is left alone.
@@ -75,6 +93,7 @@ class Trainer:
         self._writer = None
         if checkpoints is not None and context.rank == 0:
             self._writer = CheckpointWriter(checkpoints, recipe.selection)
+        self.evaluate_at = evaluate_at
         self.records: list[Record] = []
         self.remark: str | None = None
         """What is to be told of how the training begins or goes on."""
@@ -132,7 +151,12 @@ class Trainer:
         )
 
     def _eval_loader(self, images: Images) -> EvalLoader:
-        return EvalLoader(images, batch_size=self.recipe.eval_batch_size, **self._loading())
+        size = eval_batch(
+            self.recipe,
+            self.context.device,
+            lambda: largest_output(self.network, self.splits.image_size),
+        )
+        return EvalLoader(images, batch_size=size, **self._loading())
 
     def _loading(self) -> dict[str, Any]:
         """Return what both loaders need to know: where images go, and in which form."""
@@ -231,7 +255,9 @@ class Trainer:
         """
         epoch = self.epochs_done + 1
         before = energy_counter(self.context.device)
-        record = {"epoch": epoch, **self._epoch(epoch).run(), **self._evaluate(epoch)}
+        record = {"epoch": epoch, **self._epoch(epoch).run()}
+        is_evaluated = evaluates(self.recipe, epoch, self.evaluate_at)
+        record |= self._evaluate(epoch) if is_evaluated else NOT_EVALUATED
         record["seconds_compiling"] += self.seconds_compiling
         self.seconds_compiling = 0.0
         record["energy_joules"] = self._energy_since(before)
@@ -250,7 +276,8 @@ class Trainer:
     def _epoch(self, epoch: int) -> TrainingEpoch:
         schedule, plateau = self.recipe.schedule, 1.0
         if isinstance(schedule, Plateau):
-            accuracies = selecting_accuracies(self.recipe, self.records)
+            watched = watched_accuracies(self.recipe, self.records)
+            accuracies = [accuracy for accuracy in watched if accuracy is not None]
             plateau = plateau_factor(schedule, self.recipe.optimizer.lr, accuracies)
         return TrainingEpoch(
             recipe_at(self.recipe, epoch),
@@ -285,13 +312,16 @@ class Trainer:
         """Return loss and accuracy of a split, None for one that this training leaves alone."""
         if loader is None:
             return {f"{split}_loss": None, f"{split}_accuracy": None}
+        precision = "fp32" if self.recipe.eval_precision == "fp32" else self.precision
+        allow_tf32(precision == "tf32")
         loss, accuracy = evaluate(
             network,
             islice(loader, batches),
             device=self.context.device,
-            precision="fp32" if self.recipe.eval_precision == "fp32" else self.precision,
+            precision=precision,
             world_size=self.context.world_size,
         )
+        allow_tf32(self.precision == "tf32")
         require_finite(split, loss, epoch)
         return {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
 

@@ -104,7 +104,7 @@ class Captured:
         self._baked: dict[str, Any] = {}
 
     def prepare(self, recipe: Recipe, places: Sequence[Place]) -> None:
-        """Capture what is missing; all of it where what graphs hold on to is another than before."""
+        """Capture what is missing: everything, where graphs hold on to what is no longer so."""
         if (now := baked(recipe)) != self._baked:
             self._baked = now
             self._graphs.clear()

@@ -50,6 +50,9 @@ def train_two_steps(job: Job, context: LocalContext) -> None:
     The first step leaves what the second one needs besides: the optimizer's state.
     """
     recipe = recipe_of(job, context.device)
+    if recipe.eval_batch_size == "auto":
+        # It takes what training leaves free of the trial's share, so it must not decide about that.
+        recipe = recipe.model_copy(update={"eval_batch_size": recipe.batch_size})
     _, splits = open_checked(job, recipe)
     trainer = Trainer(recipe, splits, context, seed=job.seed, evaluate_test=job.evaluate_test)
     TrainingEpoch(

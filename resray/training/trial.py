@@ -40,7 +40,13 @@ from resray.training.batch_note import (
 )
 from resray.training.checkpoints import CheckpointFolder
 from resray.training.context import Context
-from resray.training.device import device_name, memory_in_use, reset_peak_memory
+from resray.training.device import (
+    cap_memory,
+    choose_kernels,
+    device_name,
+    memory_in_use,
+    reset_peak_memory,
+)
 from resray.training.fit import Trainer, fit
 from resray.training.stopping import ending_of
 
@@ -78,7 +84,7 @@ class Job:
     checkpoint_seconds: float = 20.0
     """The shortest time from one checkpoint to the next, but for those that must be."""
     rungs: tuple[int, ...] = ()
-    """Epochs after which a search decides on the trial while it trains."""
+    """Epochs at which a search decides on the trial as it trains: always evaluated and saved."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as a dictionary of plain values."""
@@ -129,9 +135,9 @@ def run_trial(job: Job, context: Context) -> None:
 def set_up_process(job: Job, context: Context) -> None:
     """Set what holds for the whole process, which an earlier trial may have used."""
     torch.set_num_threads(job.threads)
-    # Batches have one shape, so cuDNN's search for its fastest kernels pays.
-    torch.backends.cudnn.benchmark = True
+    choose_kernels(Recipe.model_validate(job.recipe), context.device)
     reset_peak_memory(context.device)
+    cap_memory(context.device, job.memory_share)
 
 
 def recipe_of(job: Job, device: torch.device) -> Recipe:
@@ -162,6 +168,7 @@ def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer
         seed=job.seed,
         checkpoints=checkpoints,
         evaluate_test=job.evaluate_test,
+        evaluate_at={*job.rungs, job.stop_after or 0},
         step=job.step,
     )
     on_all_ranks(context, trainer.resume)
