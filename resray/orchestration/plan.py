@@ -25,6 +25,7 @@ from resray.study.local_files import images_at
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import trial_id
 from resray.study.spec import Study
+from resray.training.device import check_device_options
 from resray.training.trial import Job
 
 Row = dict[str, Any]
@@ -135,7 +136,7 @@ class Resolver:
         recipe = trial.recipe
         size, dataset = self._size(recipe), self._dataset(recipe.data)
         data_dir = self.data_dir(recipe.data)
-        self._check(trial, size, allocation.world_size)
+        self._check(trial, size, allocation)
         trial = replace(trial, reductions=(*trial.reductions, *dataset.reductions))
         identity = identity or self.identify(trial, allocation.world_size, tested=tested)
         begun = None if anew else begun_threads(self.store.trial(identity))
@@ -166,10 +167,11 @@ class Resolver:
             multiply_adds=size.multiply_adds,
         )
 
-    def _check(self, trial: PlannedTrial, size: Size, world_size: int) -> None:
+    def _check(self, trial: PlannedTrial, size: Size, allocation: Allocation) -> None:
         """Raise InputError, with the trial's name, for what every attempt would fail by."""
-        recipe = trial.recipe
+        recipe, world_size = trial.recipe, allocation.world_size
         try:
+            check_device_options(recipe, torch.device("cuda" if allocation.use_gpu else "cpu"))
             require_shares(size.train_images, recipe.batch_size, world_size)
             if recipe.channels_last is True and not size.takes_channels_last:
                 raise InputError("channels_last: true: the network cannot run so; use auto")

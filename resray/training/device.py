@@ -14,6 +14,7 @@ from resray.memory import usable_memory
 from resray.models.count import can_forward
 from resray.models.table import is_outside
 from resray.study.recipe_spec import Recipe
+from resray.training.step_obstacles import check_step
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -83,6 +84,7 @@ def check_device_options(recipe: Recipe, device: torch.device) -> None:
     """Raise InputError if the recipe asks for what the device cannot do."""
     if recipe.sync_batchnorm and device.type != "cuda":
         raise InputError("sync_batchnorm: true needs GPUs; this trial runs on the CPU (use false)")
+    check_step(recipe.step, device.type)
 
 
 def device_name(device: torch.device, threads: int) -> str:
