@@ -41,6 +41,7 @@ def test_printed_numbers_are_those_of_the_trials(tmp_path: Path) -> None:
             f"{row['best_epoch']:.0f}",
             f"{row['test_accuracy']:.2f} %",
             f"{row['images_per_second']:.0f}",
+            f"{100 * row['utilisation']:.0f} %",
         ]
         said = [line for line in done.stdout.splitlines() if line.startswith(f"{name} (seed 0): e")]
         assert f"best validation {table[name][3]} (epoch {table[name][4]}), its test" in said[-1]

@@ -129,7 +129,7 @@ class Board:
         self._line(
             f"{view.label}: epoch {view.epoch}/{view.epochs}, train loss "
             f"{record['train_loss']:.3f}, validation {percent(record['validation_accuracy'])}; "
-            f"{selected(view.row)}, {view.row['images_per_second']:.0f} images/s, "
+            f"{selected(view.row)}, {speed(view.row)}, "
             f"left {duration(self._seconds_left_of(view))}, in all {duration(self.seconds_left())}"
         )
 
@@ -210,24 +210,25 @@ def headings(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     Rows without an epoch yet, whose figures are empty, have no say.
     """
     kinds = {chosen_by(row) for row in rows if row.get("epochs_done")} or {VALIDATION}
-    return *(SELECTED[kinds.pop()] if len(kinds) == 1 else MIXED), "images/s"
+    return *(SELECTED[kinds.pop()] if len(kinds) == 1 else MIXED), "images/s", "utilisation"
 
 
 def selected_cells(row: Mapping[str, Any]) -> list[str]:
     """Return the figures of a trial's row under `headings`, empty where there is no epoch yet."""
     if not row.get("epochs_done"):
-        return [""] * 4
+        return [""] * 5
     return [
         percent(row["validation_accuracy"]),
         str(row["best_epoch"]),
         percent(row["test_accuracy"]),
         f"{row['images_per_second']:.0f}",
+        share(row.get("utilisation")),
     ]
 
 
 def selected(row: Mapping[str, Any]) -> str:
     """Return the accuracies among them in words."""
-    validation, epoch, test, _ = selected_cells(row)
+    validation, epoch, test, *_ = selected_cells(row)
     chosen = chosen_by(row)
     if chosen == LAST:
         return f"last epoch's test {test} (epoch {epoch})"
@@ -235,6 +236,13 @@ def selected(row: Mapping[str, Any]) -> str:
         held_out = "" if row["validation_accuracy"] is None else f", its validation {validation}"
         return f"best test {test} (epoch {epoch}){held_out}"
     return f"best validation {validation} (epoch {epoch}), its test {test}"
+
+
+def speed(row: Mapping[str, Any]) -> str:
+    """Return ``117 images/s, utilisation 57 %``; the latter where the device's rate is known."""
+    *_, images, used = selected_cells(row)
+    known = row.get("utilisation") is not None
+    return f"{images} images/s{f', utilisation {used}' if known else ''}"
 
 
 def until_all_end(left: Sequence[float | None], side_by_side: int) -> float | None:
@@ -248,6 +256,11 @@ def until_all_end(left: Sequence[float | None], side_by_side: int) -> float | No
 def percent(value: float | None) -> str:
     """Return ``87.92 %``, or a dash for what was not measured."""
     return "–" if value is None else f"{value:.2f} %"
+
+
+def share(value: float | None) -> str:
+    """Return ``57 %`` of 0.57, or a dash for what was not measured."""
+    return "–" if value is None else f"{value:.0%}".replace("%", " %")
 
 
 def duration(seconds: float | None) -> str:
