@@ -3,6 +3,7 @@
 import os
 import platform
 import resource
+from collections.abc import Set
 from pathlib import Path
 
 import torch
@@ -35,11 +36,21 @@ def own_device() -> torch.device:
 
 def cpu_computes_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Return whether this CPU multiplies bfloat16 in hardware (AVX512-BF16, AMX or Arm BF16)."""
+    return cpu_has_any({"avx512_bf16", "amx_bf16", "bf16"}, cpuinfo)
+
+
+def cpu_computes_fp16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return whether this CPU multiplies float16 in hardware (AVX512-FP16, AMX or Arm FP16)."""
+    return cpu_has_any({"avx512_fp16", "amx_fp16", "asimdhp"}, cpuinfo)
+
+
+def cpu_has_any(flags: Set[str], cpuinfo: Path) -> bool:
+    """Return whether the CPU has one of these features, by the names that Linux gives them."""
     try:
         words = set(cpuinfo.read_text().split())
     except OSError:
         return False
-    return not words.isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})
+    return not words.isdisjoint(flags)
 
 
 def computes_bf16(device: torch.device) -> bool:

@@ -15,31 +15,31 @@ NAMES = {"cpu": "the CPU", "cuda": "a GPU", "mps": "Apple's MPS"}
 
 def check_step(step: str, device: str) -> None:
     """Raise InputError if a training on this kind of device cannot have this form of the step."""
-    if step == "captured" and (reason := capture_obstacle(device)):
-        raise InputError(f"step: captured: {reason} (use auto, eager or compiled)")
-    if step == "compiled" and (reason := compile_obstacle(device)):
-        raise InputError(f"step: compiled: {reason} (use auto or eager)")
+    reason, choices = None, "auto or eager"
+    if step == "captured":
+        reason, choices = capture_obstacle(device), "auto, eager or compiled"
+    elif step == "compiled":
+        reason = compile_obstacle(device)
+    if reason is not None:
+        where = f"this trial runs on {NAMES.get(device, device)}"
+        raise InputError(f"step: {step} needs {reason}; {where} (use {choices})")
 
 
 def capture_obstacle(device: str) -> str | None:
-    """Return why the step cannot be captured as a graph on this kind of device, None if it can."""
-    if device == "cuda":
-        return None
-    return f"CUDA and ROCm GPUs have graphs; this trial runs on {NAMES.get(device, device)}"
+    """Return what capturing the step as a graph lacks on this kind of device, None if nothing."""
+    return None if device == "cuda" else "a CUDA or ROCm GPU"
 
 
 def compile_obstacle(device: str) -> str | None:
-    """Return why torch.compile cannot compile for this kind of device, None if it can."""
+    """Return what torch.compile lacks here for this kind of device, None if nothing."""
     if device == "cuda" and find_spec("triton") is None:
-        return "torch.compile needs the package triton for GPUs"
-    # Triton builds what starts its kernels with a C compiler, the CPU's kernels are C++.
+        return "the package triton"
+    # Triton builds what starts its kernels with a C compiler; the CPU's kernels are C++.
     compiler = c_compiler() if device == "cuda" else cpp_compiler()
     if shutil.which(compiler) is None:
-        return f"torch.compile needs a compiler, and there is no {compiler} here"
+        return f"a compiler, and there is no {compiler}"
     header = Path(sysconfig.get_paths()["include"], "Python.h")
-    if not header.exists():
-        return f"torch.compile needs Python's headers, and there is no {header}"
-    return None
+    return None if header.exists() else f"Python's headers, and there is no {header}"
 
 
 def cpp_compiler() -> str:
