@@ -67,8 +67,8 @@ def matrix_rate(device: torch.device, precision: str, threads: int) -> float | N
     little memory is free, or the device lacks the precision.
     """
     with one_at_a_time():
-        known = kept_rate(device, precision, threads)
         try:
+            known = kept_rate(device, precision, threads)
             return (known or measure(device, precision, threads)).flops
         except RuntimeError:  # So does torch tell of both.
             return None
