@@ -180,7 +180,8 @@ class Board:
         )
         for column in ("trial", "state"):
             table.add_column(column, no_wrap=True)
-        for column in ("epoch", *headings(view.row for view in self.views.values()), "left"):
+        results = headings(view.row for view in self.views.values())
+        for column in ("epoch", *results, "utilisation", "left"):
             table.add_column(column, justify="right", no_wrap=True)
         for view in self.views.values():
             table.add_row(*self._cells(view))
@@ -190,8 +191,9 @@ class Board:
         return duration(time.time() - self._began)
 
     def _cells(self, view: TrialView) -> list[str]:
+        used = share(view.row.get("utilisation")) if view.row.get("epochs_done") else ""
         left = duration(self._seconds_left_of(view))
-        return [view.label, view.state, view.progress(), *selected_cells(view.row), left]
+        return [view.label, view.state, view.progress(), *selected_cells(view.row), used, left]
 
 
 SELECTED = {
@@ -210,25 +212,24 @@ def headings(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     Rows without an epoch yet, whose figures are empty, have no say.
     """
     kinds = {chosen_by(row) for row in rows if row.get("epochs_done")} or {VALIDATION}
-    return *(SELECTED[kinds.pop()] if len(kinds) == 1 else MIXED), "images/s", "utilisation"
+    return *(SELECTED[kinds.pop()] if len(kinds) == 1 else MIXED), "images/s"
 
 
 def selected_cells(row: Mapping[str, Any]) -> list[str]:
     """Return the figures of a trial's row under `headings`, empty where there is no epoch yet."""
     if not row.get("epochs_done"):
-        return [""] * 5
+        return [""] * 4
     return [
         percent(row["validation_accuracy"]),
         str(row["best_epoch"]),
         percent(row["test_accuracy"]),
         f"{row['images_per_second']:.0f}",
-        share(row.get("utilisation")),
     ]
 
 
 def selected(row: Mapping[str, Any]) -> str:
     """Return the accuracies among them in words."""
-    validation, epoch, test, *_ = selected_cells(row)
+    validation, epoch, test, _ = selected_cells(row)
     chosen = chosen_by(row)
     if chosen == LAST:
         return f"last epoch's test {test} (epoch {epoch})"
@@ -240,9 +241,9 @@ def selected(row: Mapping[str, Any]) -> str:
 
 def speed(row: Mapping[str, Any]) -> str:
     """Return ``117 images/s, utilisation 57 %``; the latter where the device's rate is known."""
-    *_, images, used = selected_cells(row)
-    known = row.get("utilisation") is not None
-    return f"{images} images/s{f', utilisation {used}' if known else ''}"
+    used = row.get("utilisation")
+    said = "" if used is None else f", utilisation {share(used)}"
+    return f"{row['images_per_second']:.0f} images/s{said}"
 
 
 def until_all_end(left: Sequence[float | None], side_by_side: int) -> float | None:

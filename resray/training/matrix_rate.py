@@ -23,13 +23,15 @@ from resray.data.cache import cache_root
 from resray.errors import ResrayError
 from resray.files import read_json, write_json
 from resray.training.device import AUTOCAST_TYPES, device_name, wait_for
+from resray.training.step_features import precisions
 
-SMALLEST, LARGEST = 256, 8192
-"""Sides of the square matrices: doubled until a product takes `LONG_ENOUGH`."""
-LONG_ENOUGH = 0.01
+SMALLEST, SMALL, LARGEST = 256, 1024, 8192
+"""Sides of the square matrices: doubled until a product takes `LONG_ENOUGH`, from the second on for
+what hardware computes. Of smaller ones, threads on busy cores mostly wait for each other."""
+LONG_ENOUGH = 0.02
 """Seconds of one reading: waiting for a GPU adds some microseconds to each."""
-SECONDS, FEWEST = 0.3, 5
-"""How long is measured by default, and the fewest readings."""
+SECONDS, FEWEST = 0.3, 3
+"""How long is measured by default, and the fewest readings at any size."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +119,11 @@ def measure(
 
 def large_enough(device: torch.device, precision: str) -> tuple[int, float]:
     """Return the side of matrices whose product takes long enough, and its seconds."""
-    size = SMALLEST
+    size = SMALL if precision in precisions(device) else SMALLEST
     while True:
         product = Product(device, precision, size)
-        product.seconds()  # The first one loads libraries and chooses kernels.
-        seconds = product.seconds()
+        # The first one loads libraries and chooses kernels, and any may be held up.
+        seconds = min(product.seconds() for _ in range(FEWEST))
         if seconds >= LONG_ENOUGH or size >= LARGEST:
             return size, seconds
         size *= 2
