@@ -34,6 +34,9 @@ _SOCKET = "session_2000-01-01_00-00-00_000000_1234567/sockets/plasma_store"
 RESULTS = Path("results")
 _PACKAGES = ("torch", "torchvision", "ray", "pandas", "plotly", "pyarrow")
 _CIFAR = ("cifar10", "cifar100")
+STEP_KINDS = ("CUDA", "ROCm", "Apple's MPS", "the CPU")
+SECONDS_MEASURED = 1.0
+"""Of each precision, by ``doctor --measure``."""
 _INSTALL = "pip install uv && uv run resray doctor"
 
 
@@ -47,16 +50,19 @@ class Check:
     name: str = ""
 
 
-def diagnose(data_dir: Path | None) -> list[Check]:
+def diagnose(data_dir: Path | None, *, measure: bool = False) -> list[Check]:
     """Look at packages, devices, Ray, data, disk and git; ``data_dir`` is ``--data-dir``, if given.
 
+    ``measure`` measures the device's matrix rates anew, in each precision that it computes.
     ``missing`` is what resray cannot run without, ``warning`` what it runs without but worse.
     """
     checks: dict[str, Callable[[], Check]] = {
         "Python": lambda: Check("ok", f"{platform.python_version()} ({sys.executable})")
     }
     checks |= {name: partial(_package, name) for name in _PACKAGES}
-    checks |= {"GPUs": _gpus, "CPU": _cpu, "bf16": _bf16, "Memory": _memory}
+    checks |= {"GPUs": _gpus, "CPU": _cpu, "Memory": _memory}
+    checks |= {f"Step on {kind}": partial(_step, kind) for kind in STEP_KINDS}
+    checks |= {"Matrix rates": partial(_matrix_rates, measure)}
     checks |= {"Shared memory": _shared_memory, "Ray's home": _ray_home}
     checks |= {"Ray's folder": _ray_folder, "Ray cluster": _ray_address}
     checks |= {"Data folder": partial(_data_dir, data_dir), "Downloaded data": _downloads}
@@ -156,12 +162,42 @@ def _cpu() -> Check:
     return Check("ok", f"{model}, {cores}, torch uses {threads} threads")
 
 
-def _bf16() -> Check:
-    torch, device = _import("torch"), _import("resray.training.device")
-    kind = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    where = f"in the {'GPU' if kind.type == 'cuda' else 'CPU'}'s hardware; precision: auto"
-    able = device.computes_bf16(kind)
-    return Check("ok", f"{where} uses it" if able else f"not {where} trains in fp32")
+def _step(kind: str) -> Check:
+    """Say what of the fast step works on a kind of device, and what the rest needs."""
+    torch = _import("torch")
+    if kind == "Apple's MPS":
+        seen = "here" if torch.backends.mps.is_available() else "not here"
+        return Check("ok", f"{seen}; resray does not train on it: such trials use the CPU")
+    built = "ROCm" if torch.version.hip else "CUDA"
+    if kind != "the CPU" and not (kind == built and torch.cuda.is_available()):
+        return Check("ok", f"not here: torch {torch.__version__} sees no such GPU")
+    device = torch.device("cpu" if kind == "the CPU" else "cuda")
+    needs = _import("resray.training.step_features").obstacles(device)
+    found = "works: " + ", ".join(["eager", *(name for name in needs if needs[name] is None)])
+    lacking = [f"{name} (needs {need})" for name, need in needs.items() if need is not None]
+    found += "; not: " * bool(lacking) + ", ".join(lacking)
+    if needs["compiled"] is None:
+        return Check("ok", found)
+    advice = "step: auto trains eager without a compiler: apt install g++ python3-dev"
+    return Check("warning", found, advice)
+
+
+def _matrix_rates(measure: bool) -> Check:
+    """Say how fast this process's device multiplies matrices, by what was measured of it."""
+    torch, rates = _import("torch"), _import("resray.training.matrix_rate")
+    device = _import("resray.training.device").own_device()
+    threads = torch.get_num_threads()
+    precisions = _import("resray.training.step_features").precisions(device)
+    known = [
+        rates.measure(device, precision, threads, SECONDS_MEASURED) if measure
+        else rates.kept_rate(device, precision, threads)
+        for precision in precisions
+    ]  # fmt: skip
+    name = _import("resray.training.device").device_name(device, threads)
+    found = ", ".join(str(rate) for rate in known if rate)
+    if not found:
+        return Check("ok", f"{name}: not measured yet; the first trial does, or --measure")
+    return Check("ok", f"{name}: {found}")
 
 
 # --- Ray --------------------------------------------------------------------------------------

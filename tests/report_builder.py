@@ -79,6 +79,8 @@ def trial(
         "seconds_evaluating": training * 0.12,
         "seconds_starting": 4.0,
         "images_per_second": 45000 * 3e7 / multiply_adds,
+        "matrix_rate": 2e13,
+        "utilisation": 6 * 45000 * 3e7 / 2e13,
         "best_epoch": epochs,
         "validation_accuracy": top + 0.3,
         "test_accuracy": top,

@@ -1,6 +1,7 @@
 """The doctor finds what is there, and reports what is broken instead of breaking."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,31 @@ def test_what_these_tests_run_on_is_found() -> None:
     assert len(checks) == len(diagnose(None))
 
 
+def test_what_of_the_step_works_here_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    checks = by_name()
+    check = checks["Step on the CPU"]
+    assert check.state == "warning"
+    assert "works: eager, " in check.found
+    assert "channels-last, deterministic; not: " in check.found.replace("bf16, ", "")
+    assert "captured (needs a CUDA or ROCm GPU)" in check.found
+    assert "compiled (needs a compiler, and there is no no-such-compiler)" in check.found
+    assert "apt install g++" in check.advice
+    assert "resray does not train on it" in checks["Step on Apple's MPS"].found
+    assert {checks[f"Step on {kind}"].state for kind in ("CUDA", "ROCm")} <= {"ok", "warning"}
+
+
+def test_matrix_rates_are_measured_where_it_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RESRAY_CACHE_DIR", str(tmp_path))
+    assert "not measured yet" in by_name()["Matrix rates"].found
+    assert not list(tmp_path.rglob("*.json"))
+    measured = {check.name: check for check in diagnose(None, measure=True)}["Matrix rates"]
+    assert re.search(r": fp32 \S+ [GT]FLOP/s \(", measured.found)
+    assert by_name()["Matrix rates"] == measured
+
+
 def test_mismatched_torchvision_is_a_row_with_advice(tmp_path: Path) -> None:
     problem = "raise RuntimeError('operator torchvision::nms does not exist')"
     checks = diagnose_with(broken_package(tmp_path, "torchvision", problem))
@@ -69,7 +95,8 @@ def test_mismatched_torchvision_is_a_row_with_advice(tmp_path: Path) -> None:
 def test_broken_torch_is_a_row(tmp_path: Path, problem: str) -> None:
     checks = diagnose_with(broken_package(tmp_path, "torch", problem))
     assert checks["torch"]["state"] == "missing"
-    assert checks["bf16"]["state"] == "warning"
+    assert checks["Step on the CPU"]["state"] == "warning"
+    assert checks["Matrix rates"]["state"] == "warning"
     assert checks["pandas"]["state"] == "ok"
 
 

@@ -44,7 +44,8 @@ def test_printed_numbers_are_those_of_the_trials(tmp_path: Path) -> None:
         ]
         said = [line for line in done.stdout.splitlines() if line.startswith(f"{name} (seed 0): e")]
         assert f"best validation {table[name][3]} (epoch {table[name][4]}), its test" in said[-1]
-        assert f"its test {table[name][5]}, {table[name][6]} images/s" in said[-1]
+        assert f"its test {table[name][5]}, {table[name][6]} images/s, " in said[-1]
+        assert f"utilisation {100 * row['utilisation']:.0f} %" in said[-1]
         assert table[name][5].removesuffix(" %") in (tmp_path / "reports" / "tiny.html").read_text()
     assert table["wild"][0] == "failed"
     assert re.search(r"^wild \(seed 0\): DivergedError: ", done.stdout, re.MULTILINE)

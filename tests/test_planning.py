@@ -74,6 +74,18 @@ def test_a_last_batch_of_one_image_is_told_before_the_start(resray: Resray, tmp_
     assert resray("bench", study, "--dry-run", "--set", "model.norm=group").code == 0
 
 
+def test_a_step_that_the_device_cannot_have_is_told_before_the_start(
+    resray: Resray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    for step, choices in (("captured", "auto, eager or compiled"), ("compiled", "auto or eager")):
+        answer = resray("bench", study_file(tmp_path, step=step), "--gpus", "0")
+        says = f"^resray: a: step: {step} needs a .*; this trial runs on the CPU"
+        assert_refused(answer, 2, rf"{says} \(use {choices}\)$")
+    made, machine = planner(tmp_path, gpus=1, step="captured")
+    assert len(made.plan(machine)[0]) == 2
+
+
 @pytest.mark.parametrize(
     ("images", "says"),
     [

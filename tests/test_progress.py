@@ -249,10 +249,22 @@ def test_table_shows_every_trial(tmp_path: Path) -> None:
     text = shown(made)
     (row,) = [line for line in text.splitlines() if "a (seed 0)" in line]
     cells = [cell.strip() for cell in row.strip("│ ").split("│")]
-    assert cells[1:-1] == ["running", "2 / 4", "61.50 %", "1", "60.25 %", "67"]
+    assert cells[1:-1] == ["running", "2 / 4", "61.50 %", "1", "60.25 %", "67", "–"]
     (row,) = [line for line in text.splitlines() if "b (seed 0)" in line]
     assert [cell.strip() for cell in row.strip("│ ").split("│")][1:3] == ["waiting", "0 / 4"]
     assert made.file.getvalue() == "", "lines would tear the live table"
+
+
+def test_utilisation_stands_beside_the_speed(tmp_path: Path) -> None:
+    message = started()
+    message["facts"] |= {"multiply_adds": 10**9, "matrix_rate": 2e12, "world_size": 1}
+    made = Run(tmp_path, view(tmp_path, "a"))
+    made.hear("a", message)
+    made.hear("a", done(1))
+    # 100 images/s of 6 GFLOP each.
+    assert "100 images/s, utilisation 30 %, left" in made.file.getvalue()
+    (row,) = [line for line in shown(made).splitlines() if "a (seed 0)" in line]
+    assert [cell.strip() for cell in row.split("│")][7:9] == ["100", "30 %"]
 
 
 def test_live_table_is_drawn_on_a_terminal(tmp_path: Path) -> None:

@@ -86,6 +86,22 @@ def events(pen: Recorder, trial_id: str = "a") -> list[tuple[str, int, int]]:
     return [(event["event"], event["attempt"], event["epoch"]) for event in found]
 
 
+def test_utilisation_follows_the_speed_and_the_newest_rate(tmp_path: Path) -> None:
+    pen = recorder(tmp_path, "a")
+    first, second = started(), started([record(1)])
+    first["facts"] |= {"multiply_adds": 10**9, "matrix_rate": 2e12}
+    second["facts"] |= {"multiply_adds": 10**9, "matrix_rate": 4e12}
+    pen.message("a", first)
+    assert row(pen)["utilisation"] is None, "no epoch yet"
+    pen.message("a", done(1))
+    # 100 images/s of 6 GFLOP each.
+    assert row(pen)["utilisation"] == pytest.approx(0.3)
+    pen.message("a", second)
+    assert (row(pen)["matrix_rate"], row(pen)["utilisation"]) == (4e12, pytest.approx(0.15))
+    pen.message("a", started([record(1)]) | {"facts": {**second["facts"], "matrix_rate": None}})
+    assert row(pen)["utilisation"] is None, "unknown, not what it was"
+
+
 def test_a_trial_from_plan_to_end(tmp_path: Path) -> None:
     pen = recorder(tmp_path, "a")
     assert (row(pen)["status"], row(pen)["attempts"], row(pen)["epochs_done"]) == ("pending", 0, 0)

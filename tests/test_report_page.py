@@ -84,7 +84,7 @@ def test_every_trace_and_layout_is_valid_plotly(tmp_path: Path) -> None:
     colour = re.compile(r'"@([a-z0-9-]+)(?:/[0-9]+)?"')
     figures = json.loads(colour.sub(lambda m: f'"{style[m[1]]}"', json.dumps(figures_of(html))))
     assert set(figures) == {"cost", "curves", "published", "time-to-accuracy",
-                            "generalisation", "phases", "gradients", "time",
+                            "generalisation", "phases", "gradients", "time", "utilisation",
                             "timeline"}  # fmt: skip
     for payload in figures.values():
         for panel in panels_of(payload):

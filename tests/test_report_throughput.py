@@ -12,8 +12,11 @@ from resray.report.aggregate import load_results
 from resray.report.breakdown import PARTS, breakdown, means_of
 from resray.report.payload import figure_payload
 from resray.report.plot import Figure, Panel
+from resray.report.record import trials_table
 from resray.report.scaling import batch_figure, scaling_figure, scaling_table
+from resray.report.sections import means_table
 from resray.report.throughput import SECONDS, SHARE, time_figure, time_table
+from resray.report.utilisation import utilisation_figure
 from tests.report_builder import RECIPE, START, epochs_of, trial, write_results
 
 
@@ -133,6 +136,41 @@ def test_nothing_is_drawn_of_trials_without_a_speed(tmp_path: Path) -> None:
     assert time_table(results) == ""
     assert scaling_figure(results) is None
     assert scaling_table(results) == ""
+
+
+# --- utilisation ---------------------------------------------------------------------------------
+
+
+def test_utilisation_is_drawn_over_what_a_network_costs(tmp_path: Path) -> None:
+    rows = [timed(seed=0, utilisation=0.3), timed(seed=1, utilisation=0.5),
+            timed("resnet34", utilisation=0.6, exclusive=False),
+            timed("resnet50", utilisation=None)]  # fmt: skip
+    results = load_results(write_results(tmp_path, rows))
+    figure = utilisation_figure(results)
+    assert figure is not None
+    assert [series.label for series in figure.series] == ["resnet18", "resnet34"]
+    (panel,) = figure.panels
+    (points,) = panel.traces
+    assert (points["x"], points["y"]) == ([556_651_520.0, 1_161_000_000.0], [40.0, 60.0])
+    assert panel.layout["xaxis"]["type"] == "log"
+    assert points["error_y"]["array"] == [pytest.approx(14.142, abs=1e-3), None]
+    assert points["marker"]["symbol"] == ["circle", "square-open"]
+    assert points["customdata"][0] == (
+        "<b>resnet18</b><br>40.0\u00a0±\u00a014.1 % (n = 2)<br>556.7\u00a0M multiply-adds<br>"
+        "NVIDIA H200, bf16"
+    )
+    shown = {row[0]: row for row in time_table(results).rows}
+    titles = [column.title for column in time_table(results).columns]
+    place = titles.index("Utilisation,\u00a0%")
+    assert titles[place - 1] == "Images/s"
+    assert [shown[name][place] for name in ("resnet34", "resnet50")] == ["60.0", None]
+
+
+def test_older_results_have_no_utilisation(tmp_path: Path) -> None:
+    results = load_results(write_results(tmp_path, [timed(utilisation=None)]))
+    assert utilisation_figure(results) is None
+    for made in (time_table(results), means_table(results.groups), trials_table(results)):
+        assert "Utilisation" not in made
 
 
 # --- scaling ------------------------------------------------------------------------------------

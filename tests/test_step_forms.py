@@ -9,8 +9,8 @@ from resray.study.recipe_spec import Recipe
 from resray.training.context import LocalContext
 from resray.training.fit import Trainer, fit
 from resray.training.step import places
-from resray.training.step_choice import has_compiler
 from resray.training.step_forms import unchanged
+from resray.training.step_obstacles import compile_obstacle
 from tests.test_augment_batches import SINGLE
 from tests.test_training_settings import EVERYTHING
 from tests.training_case import TINY, splits_of, tiny_recipe, trainer_of
@@ -64,7 +64,7 @@ def test_what_is_captured_trains_as_eager_does(settings: dict[str, Any]) -> None
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own compiler has some
-@pytest.mark.skipif(not has_compiler(), reason="no C++ compiler")
+@pytest.mark.skipif(compile_obstacle("cpu") is not None, reason="no C++ compiler")
 def test_compiled_trains_as_eager_does() -> None:
     """Dropout would draw other numbers; the last batch is smaller, and so is eager."""
     recipe = tiny_recipe(ema_decay=0.7, mixing={"mixup_alpha": 0.2}, epochs=2)

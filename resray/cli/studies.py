@@ -182,11 +182,17 @@ def model(
     print_model(spec, classes, image_size, Console(), depth, flat=flat)
 
 
-def doctor(data_dir: shared.DataDirOption = None) -> None:
+def doctor(
+    data_dir: shared.DataDirOption = None,
+    measure: Annotated[
+        bool,
+        option("--measure", "Measure anew how fast the device multiplies matrices (seconds)."),
+    ] = False,
+) -> None:
     """Say what is installed, what the machine can do, and what is missing."""
     from resray.doctor import diagnose
 
-    checks = diagnose(data_dir)
+    checks = diagnose(data_dir, measure=measure)
     table = Table("check", "state", "found", "what to do")
     colours = {"ok": "green", "warning": "yellow", "missing": "red"}
     for check in checks:

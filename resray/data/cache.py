@@ -37,10 +37,15 @@ def cache_home() -> Path:
     return (Path(home) if home else home_folder() / ".cache") / "resray"
 
 
-def cache_folder() -> Path:
-    """Return the folder of decoded datasets: below ``$RESRAY_CACHE_DIR`` or `cache_home`."""
+def cache_root() -> Path:
+    """Return the folder of what can be made again: ``$RESRAY_CACHE_DIR``, else `cache_home`."""
     chosen = os.environ.get("RESRAY_CACHE_DIR")
-    return (user_path(chosen, "RESRAY_CACHE_DIR") if chosen else cache_home()) / "decoded"
+    return user_path(chosen, "RESRAY_CACHE_DIR") if chosen else cache_home()
+
+
+def cache_folder() -> Path:
+    """Return the folder of decoded datasets."""
+    return cache_root() / "decoded"
 
 
 def cached(keys: tuple[str, ...], read: Callable[[], Decoded]) -> Entry:

@@ -26,6 +26,7 @@ from resray.study.recipe_spec import Recipe
 from resray.study.recipes import trial_id
 from resray.study.spec import Study
 from resray.training.step_choice import choose_step
+from resray.training.step_obstacles import check_step
 from resray.training.trial import Job
 
 Row = dict[str, Any]
@@ -139,7 +140,7 @@ class Resolver:
         recipe = trial.recipe
         size, dataset = self._size(recipe), self._dataset(recipe.data)
         data_dir = self.data_dir(recipe.data)
-        self._check(trial, size, allocation.world_size)
+        self._check(trial, size, allocation)
         trial = replace(trial, reductions=(*trial.reductions, *dataset.reductions))
         identity = identity or self.identify(trial, allocation.world_size, tested=tested)
         row = None if anew else self.store.trial(identity)
@@ -179,10 +180,11 @@ class Resolver:
             multiply_adds=size.multiply_adds,
         )
 
-    def _check(self, trial: PlannedTrial, size: Size, world_size: int) -> None:
+    def _check(self, trial: PlannedTrial, size: Size, allocation: Allocation) -> None:
         """Raise InputError, with the trial's name, for what every attempt would fail by."""
-        recipe = trial.recipe
+        recipe, world_size = trial.recipe, allocation.world_size
         try:
+            check_step(recipe, "cuda" if allocation.use_gpu else "cpu", world_size)
             shares = partial(
                 require_shares, size.train_images, recipe.batch_size, world_size,
                 drop_last=recipe.loader.drop_last,

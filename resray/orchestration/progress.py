@@ -136,7 +136,7 @@ class Board:
         self._line(
             f"{view.label}: epoch {view.epoch}/{view.epochs}, train loss "
             f"{record['train_loss']:.3f}, {measured(record)}; "
-            f"{selected(view.row)}, {view.row['images_per_second']:.0f} images/s, "
+            f"{selected(view.row)}, {speed(view.row)}, "
             f"left {duration(self._seconds_left_of(view))}, in all {duration(self.seconds_left())}"
         )
 
@@ -187,7 +187,8 @@ class Board:
         )
         for column in ("trial", "state"):
             table.add_column(column, no_wrap=True)
-        for column in ("epoch", *headings(view.row for view in self.views.values()), "left"):
+        results = headings(view.row for view in self.views.values())
+        for column in ("epoch", *results, "utilisation", "left"):
             table.add_column(column, justify="right", no_wrap=True)
         for view in self.views.values():
             table.add_row(*self._cells(view))
@@ -197,8 +198,9 @@ class Board:
         return duration(time.time() - self._began)
 
     def _cells(self, view: TrialView) -> list[str]:
+        used = share(view.row.get("utilisation")) if view.row.get("epochs_done") else ""
         left = duration(self._seconds_left_of(view))
-        return [view.label, view.state, view.progress(), *selected_cells(view.row), left]
+        return [view.label, view.state, view.progress(), *selected_cells(view.row), used, left]
 
 
 SELECTED = {
@@ -250,6 +252,13 @@ def measured(record: Mapping[str, Any]) -> str:
     return f"validation {accuracy}" if is_evaluated(record) else "not evaluated"
 
 
+def speed(row: Mapping[str, Any]) -> str:
+    """Return ``117 images/s, utilisation 57 %``; the latter where the device's rate is known."""
+    used = row.get("utilisation")
+    said = "" if used is None else f", utilisation {share(used)}"
+    return f"{row['images_per_second']:.0f} images/s{said}"
+
+
 def until_all_end(left: Sequence[float | None], side_by_side: int) -> float | None:
     """Return roughly when trials with so many seconds left have ended; None if some are unknown."""
     known = [seconds for seconds in left if seconds is not None]
@@ -261,6 +270,11 @@ def until_all_end(left: Sequence[float | None], side_by_side: int) -> float | No
 def percent(value: float | None) -> str:
     """Return ``87.92 %``, or a dash for what was not measured."""
     return "–" if value is None else f"{value:.2f} %"
+
+
+def share(value: float | None) -> str:
+    """Return ``57 %`` of 0.57, or a dash for what was not measured."""
+    return "–" if value is None else f"{value:.0%}".replace("%", " %")
 
 
 def duration(seconds: float | None) -> str:

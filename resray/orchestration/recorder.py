@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from resray.errors import StorageError
 from resray.results.recovery import kept_beside
 from resray.results.store import ResultStore, now
-from resray.results.summary import seconds_of, selection_of, summarise
+from resray.results.summary import seconds_of, selection_of, summarise, utilisation
 from resray.study.expand import PlannedTrial
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import implementation
@@ -91,7 +92,7 @@ class Recorder:
         known = {
             **noted(row, facts.pop("note", None), len(records)),
             **ending,
-            **self.summary(trial_id),
+            **self.summary(trial_id, facts=facts),
             **hours,
             # Nobody knows whether its device was shared: unknown for good if it has more to train.
             "exclusive": None if ending else False,
@@ -105,11 +106,15 @@ class Recorder:
         there = [epoch["epoch"] for epoch in self.store.epochs(trial_id)]
         return len(there) if there == [*range(1, len(there) + 1)] else 0
 
-    def summary(self, trial_id: str, *more: Row) -> Row:
-        """Return what of a trial's row follows from its epochs, with ``more`` of them."""
-        row = self._row(trial_id)
+    def summary(
+        self, trial_id: str, *more: Row, facts: Mapping[str, Any] = MappingProxyType({})
+    ) -> Row:
+        """Return what of a trial's row follows from its epochs, with ``more`` of them, and from
+        ``facts`` that are not yet in it."""
+        row = {**self._row(trial_id), **facts}
         epochs = sorted([*self.store.epochs(trial_id), *more], key=lambda each: each["epoch"])
         summary = summarise(epochs, selection_of(row))
+        summary["utilisation"] = utilisation({**row, **summary})
         if row.get("exclusive") is False:
             # The counter was that of all who shared the device.
             summary["energy_joules"] = None
@@ -191,7 +196,7 @@ class Recorder:
                 **hours,
                 **dict.fromkeys(("ended", "reason", "error_class", "error_message", "traceback")),
                 **noted(row, note, message["epoch"]),
-                **self.summary(trial_id),
+                **self.summary(trial_id, facts=facts),
                 "status": "running",
                 "attempts": attempts,
                 "started": row.get("started") or now(),

@@ -29,6 +29,7 @@ from resray.report.text import Html, join, tag
 from resray.report.throughput import time_figure, time_table
 from resray.report.time_to_accuracy import reaching_table, time_to_accuracy_figure
 from resray.report.timeline import timeline_figure
+from resray.report.utilisation import utilisation_figure
 
 Makers = Mapping[str, Callable[[Results], Figure | None]]
 
@@ -89,7 +90,8 @@ SECTIONS = (
             missing="No gradient norm has been recorded."),
     Section("time", "Time", "Time and throughput",
             lambda results: join([time_table(results), scaling_table(results)]),
-            {"time": time_figure, "scaling": scaling_figure, "batch": batch_figure},
+            {"time": time_figure, "utilisation": utilisation_figure, "scaling": scaling_figure,
+             "batch": batch_figure},
             figures_first=True, missing="No finished trial has recorded its speed."),
     Section("timeline", "Timeline", "Timeline of the trials", None, {"timeline": timeline_figure}),
     Section("trials", "Trials", "All trials", record.trials_section),

@@ -39,7 +39,7 @@ def trials_table(results: Results) -> Html:
 
 def trial_cells(results: Results, row: Row) -> list[Cell]:
     status = tag("span", row["status"], class_=f"status {row['status']}")
-    rate = row["images_per_second"]
+    rate, used = row["images_per_second"], row["utilisation"]
     shared = "" if row["exclusive"] is True or rate is None else " (shared)"
     speed = Valued(fixed(rate, 0 if rate and rate >= 100 else 1) + shared, rate)
     return [
@@ -57,6 +57,7 @@ def trial_cells(results: Results, row: Row) -> list[Cell]:
         number_cell("Multiply-adds", whole(row["multiply_adds"])),
         number_cell("Training time", duration(row["seconds_training"])),
         number_cell("Images/s", speed),
+        number_cell("Utilisation, %", used and fixed(100 * used, 1), optional=True),
         number_cell("Attempts", row["attempts"]),
         text_cell("Device", row["device"], facet=True),
         text_cell("Reduced", "; ".join(reductions_of(row)) or None, optional=True),

@@ -11,6 +11,7 @@ from resray.report.sections import marks
 from resray.report.statistics import Summary, summarise
 from resray.report.tables import Table, number_cell, table, text_cell
 from resray.report.text import fixed, listed, plotly_text, spread
+from resray.report.utilisation import percents
 
 SECONDS, SHARE = "seconds per epoch", "share of the time"
 LOOKS = {
@@ -132,6 +133,7 @@ def time_table(results: Results) -> Table:
             number_cell("Evaluating, s/epoch", seconds(summarise(evaluating[start:end]))),
             number_cell("Starting, s", seconds(group.summary("seconds_starting"))),
             number_cell("Images/s", rate(group.summary("images_per_second"))),
+            number_cell("Utilisation, %", percents(group), optional=True),
             number_cell("Workers", listed(group.distinct("world_size"))),
             number_cell("Batch per worker", listed(group.distinct("batch_per_rank"))),
             text_cell("Device", listed(group.distinct("device")), facet=True),

@@ -95,10 +95,14 @@ _TRIALS: dict[str, tuple[pa.DataType, str]] = {
     "seconds_compiling": (pa.float64(), "seconds of compiling and warming up, no training"),
     "peak_memory_bytes": (pa.int64(), "largest memory (GPU: allocated; CPU: process) of rank 0"),
     "images_per_second": (pa.float64(), "images trained on per second of training"),
+    "matrix_rate": (
+        pa.float64(),
+        "FLOP/s (a multiply-add is 2) at which one rank's device multiplied matrices in precision",
+    ),
     "utilisation": (
         pa.float64(),
-        "share (0 to 1) of the device's measured matrix rate: 6 x multiply_adds x "
-        "images_per_second / rate",
+        "share of what the ranks' devices can: 6 x multiply_adds x images_per_second / "
+        "(matrix_rate x world_size)",
     ),
     "gpu_hours": (
         pa.float64(),

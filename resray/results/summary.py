@@ -99,3 +99,17 @@ def total(values: Any) -> Any:
 def seconds_of(record: Mapping[str, Any]) -> float:
     """Return how long an epoch, or a trial, held its device; older ones have no time of saving."""
     return sum(record.get(part) or 0.0 for part in HOLDING)
+
+
+FLOPS_PER_MULTIPLY_ADD = 2 * 3
+"""Of training: a multiply-add is two operations, a backward pass as many as two forward passes."""
+
+
+def utilisation(row: Mapping[str, Any]) -> float | None:
+    """Return the share of its devices' matrix rate that a trials row's images per second make, None
+    where one of them is not known."""
+    factors = ("multiply_adds", "images_per_second", "matrix_rate", "world_size")
+    each, speed, rate, ranks = (row.get(column) for column in factors)
+    if each is None or speed is None or rate is None or ranks is None:
+        return None
+    return float(FLOPS_PER_MULTIPLY_ADD * each * speed / (rate * ranks))

@@ -3,7 +3,7 @@
 import os
 import platform
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from resray.memory import usable_memory
 from resray.models.count import can_forward
 from resray.models.table import is_outside
 from resray.study.recipe_spec import Recipe
+from resray.training.step_obstacles import check_step
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -42,11 +43,21 @@ def own_device() -> torch.device:
 
 def cpu_computes_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Return whether this CPU multiplies bfloat16 in hardware (AVX512-BF16, AMX or Arm BF16)."""
+    return cpu_has_any({"avx512_bf16", "amx_bf16", "bf16"}, cpuinfo)
+
+
+def cpu_computes_fp16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return whether this CPU multiplies float16 in hardware (AVX512-FP16, AMX or Arm FP16)."""
+    return cpu_has_any({"avx512_fp16", "amx_fp16", "asimdhp"}, cpuinfo)
+
+
+def cpu_has_any(flags: Set[str], cpuinfo: Path) -> bool:
+    """Return whether the CPU has one of these features, by the names that Linux gives them."""
     try:
         words = set(cpuinfo.read_text().split())
     except OSError:
         return False
-    return not words.isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})
+    return not words.isdisjoint(flags)
 
 
 def computes_bf16(device: torch.device) -> bool:
@@ -134,6 +145,7 @@ def check_device_options(recipe: Recipe, device: torch.device) -> None:
             "precision: tf32 needs an NVIDIA GPU of compute capability 8.0 or higher; this trial "
             f"runs on {name} (use fp32, bf16, fp16 or auto)"
         )
+    check_step(recipe, device.type)
 
 
 def device_name(device: torch.device, threads: int) -> str:

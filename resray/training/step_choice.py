@@ -1,9 +1,9 @@
 """Which form the training step takes where the recipe leaves it open."""
 
-import shutil
 from typing import NamedTuple
 
 from resray.study.recipe_spec import Recipe
+from resray.training.step_obstacles import compile_obstacle
 
 
 class Measured(NamedTuple):
@@ -37,12 +37,7 @@ def choose_step(recipe: Recipe, *, use_gpu: bool, world_size: int, images: int) 
     if use_gpu:
         return "captured" if world_size == 1 and recipe.precision != "fp16" else "eager"
     known = ON_CPU.get(recipe.model.name)
-    if known is None or not has_compiler():
+    if known is None or compile_obstacle("cpu") is not None:
         return "eager"
     saved = images * recipe.epochs / known.images_per_second * (1 - 1 / known.gain)
     return "compiled" if saved > WORTH_IT * known.seconds else "eager"
-
-
-def has_compiler() -> bool:
-    """Return whether there is a C++ compiler, which torch.compile needs on a CPU."""
-    return any(shutil.which(name) for name in ("g++", "clang++", "c++"))

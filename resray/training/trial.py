@@ -45,9 +45,11 @@ from resray.training.device import (
     choose_kernels,
     device_name,
     memory_in_use,
+    pick_precision,
     reset_peak_memory,
 )
 from resray.training.fit import Trainer, fit
+from resray.training.matrix_rate import matrix_rate
 from resray.training.stopping import ending_of
 
 T = TypeVar("T")
@@ -136,8 +138,18 @@ def set_up_process(job: Job, context: Context) -> None:
     """Set what holds for the whole process, which an earlier trial may have used."""
     torch.set_num_threads(job.threads)
     choose_kernels(Recipe.model_validate(job.recipe), context.device)
+    # Where it never was it is measured now: its matrices are no part of the trial's memory.
+    rate_of(job, context)
     reset_peak_memory(context.device)
     cap_memory(context.device, job.memory_share)
+
+
+def rate_of(job: Job, context: Context) -> float | None:
+    """Return the matrix rate of rank 0's device in the trial's precision; other ranks wait."""
+    if context.rank > 0:
+        return None
+    precision = pick_precision(Recipe.model_validate(job.recipe), context.device)
+    return matrix_rate(context.device, precision, job.threads)
 
 
 def recipe_of(job: Job, device: torch.device) -> Recipe:
@@ -302,6 +314,7 @@ def trial_facts(job: Job, trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
         "parameters": count_parameters(trainer.network),
         "multiply_adds": job.multiply_adds
         or count_multiply_adds(trainer.network, splits.image_size),
+        "matrix_rate": rate_of(job, context),
         "world_size": context.world_size,
         "host": socket.gethostname(),
         "pid": os.getpid(),
