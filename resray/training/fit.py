@@ -32,6 +32,7 @@ from resray.training.energy import energy_between, energy_counter
 from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate
 from resray.training.parts import Parts, broadcast_buffers, build_parts
+from resray.training.profile import region
 from resray.training.schedules import plateau_factor
 from resray.training.step import TrainingStep
 from resray.training.step_choice import choose_step
@@ -265,13 +266,14 @@ class Trainer:
         """Return loss and accuracy of a split, None for one that this training leaves alone."""
         if loader is None:
             return {f"{split}_loss": None, f"{split}_accuracy": None}
-        loss, accuracy = evaluate(
-            network,
-            islice(loader, batches),
-            device=self.context.device,
-            precision="fp32" if self.recipe.eval_precision == "fp32" else self.precision,
-            world_size=self.context.world_size,
-        )
+        with region("evaluation"):
+            loss, accuracy = evaluate(
+                network,
+                islice(loader, batches),
+                device=self.context.device,
+                precision="fp32" if self.recipe.eval_precision == "fp32" else self.precision,
+                world_size=self.context.world_size,
+            )
         require_finite(split, loss, epoch)
         return {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
 
@@ -280,7 +282,9 @@ class Trainer:
         if self.checkpoints is None or self.context.rank > 0:
             return
         began = time.perf_counter()
-        self.checkpoints.save(self._checkpoint(), is_best=is_best_so_far(self.recipe, self.records))
+        is_best = is_best_so_far(self.recipe, self.records)
+        with region("checkpoint"):
+            self.checkpoints.save(self._checkpoint(), is_best=is_best)
         self.records[-1]["seconds_saving"] = time.perf_counter() - began
         self.checkpoints.save_metrics(self.records, self.recipe.selection)
 
