@@ -20,10 +20,10 @@ COLUMNS = ("part", "ms a step", "s an epoch", "share of an epoch")
 NUMERIC = (False, True, True, True)
 EXPLAINED = (
     "A few steps after as many to warm up, one evaluation and one checkpoint; an epoch is reckoned "
-    "from them. On a GPU a part of a step has the seconds of the work that it launched, and waiting "
-    "those without work; on the CPU waiting is what lies between the parts, or is for a loader's "
-    "processes. Evaluation and checkpoint are the host's seconds. Profiling itself costs a little: "
-    "speeds are those of `resray bench`, and nothing of this is stored as a result."
+    "from them. On a GPU a part of a step has the seconds of the work that it launched, and "
+    "waiting those without work; on the CPU waiting is what lies between the parts, or is for a "
+    "loader's processes. Evaluation and checkpoint are the host's seconds. Profiling costs a "
+    "little: speeds are those of `resray bench`, and nothing of this is stored as a result."
 )
 
 

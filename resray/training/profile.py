@@ -1,5 +1,6 @@
 """Named regions of a training, which a profiler shows; without one they cost nothing."""
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -30,6 +31,8 @@ def region(name: str) -> AbstractContextManager[object]:
 def profiled(device: torch.device, trace: Path) -> Iterator[None]:
     """Profile what this process does meanwhile, and write a Chrome trace with its regions."""
     global _profiled
+    # Else its library prints when it starts and stops, and that there is no GPU.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "5")
     activities = [ProfilerActivity.CPU]
     if device.type == "cuda":
         activities.append(ProfilerActivity.CUDA)
