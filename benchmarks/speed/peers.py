@@ -152,8 +152,8 @@ def plain_loop(setting: Setting, precision: str, *, channels_last: bool) -> Epoc
 def timm_script(setting: Setting) -> Epoch:
     """Return the loop of timm's train.py with that script's settings, but for the image size.
 
-    Those are four workers, a random resized crop, flip and colour jitter, its prefetcher where there
-    is a GPU, SGD with Nesterov's momentum, float32, and the loss read at every 50th step.
+    Those are four workers, a random resized crop, flip and colour jitter, its prefetcher where
+    there is a GPU, SGD with Nesterov's momentum, float32, and the loss read at every 50th step.
     """
     from timm.data import create_loader
     from timm.optim import create_optimizer_v2

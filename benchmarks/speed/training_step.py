@@ -158,8 +158,8 @@ def main() -> None:
             if (row["network"], row["peer"]) == (line.network, line.peer)
         )
         raise SystemExit(
-            f"{line.network}: fit() makes {statistics.median(ratios):.3f} of {line.peer}'s images/s, "
-            f"under {asked.at_least} (ratios {', '.join(f'{ratio:.3f}' for ratio in ratios)})"
+            f"{line.network}: fit() makes {statistics.median(ratios):.3f} of the images/s of "
+            f"{line.peer}, under {asked.at_least} (ratios {', '.join(f'{ratio:.3f}' for ratio in ratios)})"
         )
 
 
