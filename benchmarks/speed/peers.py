@@ -160,8 +160,9 @@ def timm_script(setting: Setting) -> Epoch:
 
     network = setting.network(channels_last=False)
     side = setting.splits.image_size
+    pictures: Any = Pictures(setting)
     batches: Batches = create_loader(
-        Pictures(setting),
+        pictures,
         input_size=(3, side, side),
         batch_size=setting.recipe.batch_size,
         is_training=True,

@@ -122,9 +122,9 @@ def parse() -> argparse.Namespace:
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--data-dir", type=Path)
     data.add_argument("--embedded", action="store_true", help="images that resray draws itself")
-    choices = {"choices": ("bare", *PEERS), "metavar": "PEER"}
+    peers = ["bare", *PEERS]
     parser.add_argument("--models", nargs="+", default=["resnet18", "resnet50", "wrn-28-10"])
-    parser.add_argument("--peers", nargs="+", default=["bare", *PEERS], **choices)
+    parser.add_argument("--peers", nargs="+", default=peers, choices=peers, metavar="PEER")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--images", type=int, help="of an epoch; else some seconds' worth")
     parser.add_argument("--batch-size", type=int, default=128)
@@ -157,9 +157,10 @@ def main() -> None:
             for row in rows
             if (row["network"], row["peer"]) == (line.network, line.peer)
         )
+        each = ", ".join(f"{ratio:.3f}" for ratio in ratios)
         raise SystemExit(
             f"{line.network}: fit() makes {statistics.median(ratios):.3f} of the images/s of "
-            f"{line.peer}, under {asked.at_least} (ratios {', '.join(f'{ratio:.3f}' for ratio in ratios)})"
+            f"{line.peer}, under {asked.at_least} (ratios {each})"
         )
 
 
