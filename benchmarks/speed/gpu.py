@@ -43,6 +43,8 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     if asked.until is not None:
         sys.exit(work(asked))
+    # What stops it stops the process that measures too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     until = time.time() + asked.seconds
     waiting = [each.name for each in MEASUREMENTS[asked.part]]
     waiting = [name for name in waiting if name in (asked.only or waiting)]
