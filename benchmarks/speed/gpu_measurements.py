@@ -304,7 +304,7 @@ MEASUREMENTS: dict[int, list[Measurement]] = {
         *speeds_of("captured", "eager", models=("wrn-28-10",)),
         *speeds_of("captured", models=("resnet34", "resnet101", "resnet152")),
         *speeds_of("captured", models=("resnet10-b", "resnet40-b")),
-        Measurement("packing", "packing", 60, packing),
+        Measurement("packing", "packing", 90, packing),
         Measurement("loaders", "loaders", 15, loaders),
         Measurement("full-as-run", "pair", 40, partial(as_run, "full-as-run", None)),
         Measurement("plain-as-run", "pair", 40, partial(as_run, "plain-as-run", 5000)),

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 MOST_BYTES = 60_000_000
-WHEELS = ("pydantic", "pydantic-core", "annotated-types", "typing-inspection", "torchinfo")
+WHEELS = ("pydantic", "pydantic-core", "annotated-types", "typing-inspection")
 """What the machine's image lacks of what training imports."""
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 FILES: dict[int, dict[str, tuple[str, ...]]] = {
