@@ -17,6 +17,7 @@ def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_ratio_that_is_too_low_fails_with_all_ratios(tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.parquet"
     small = ("--embedded", "--models", "resnet18", "--images", 8, "--batch-size", 4, "--pairs", 2)
@@ -29,6 +30,7 @@ def test_a_ratio_that_is_too_low_fails_with_all_ratios(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_what_a_gpu_is_to_measure_runs_here_and_failures_are_rows(tmp_path: Path) -> None:
     only = ("--only", "matrix-rate", "resnet18-cifar10", "resnet18-captured", "loaders")
     for part in (1, 2):
