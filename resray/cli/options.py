@@ -127,6 +127,14 @@ OutOption = Annotated[
     Path, path_option("--out", "Folder for results/STUDY/ and reports/STUDY.html.")
 ]
 DryRunOption = Annotated[bool, option("--dry-run", "Say what would run, and start nothing.")]
+ProfileOption = Annotated[
+    bool,
+    option(
+        "--profile",
+        "Instead of training, profile a few steps of the longest trial: a table, and a trace in "
+        "results/STUDY/profile/.",
+    ),
+]
 ForceOption = Annotated[
     bool, option("--force", "Run finished trials anew; their results are replaced.")
 ]
@@ -200,7 +208,10 @@ def parse_share(text: str | None) -> float | Literal["auto"] | None:
         ) from None
 
 
-def refuse_both(dry_run: bool, as_json: bool) -> None:
-    """Raise InputError if an outcome is asked for that ``--dry-run`` does not have."""
-    if dry_run and as_json:
-        raise InputError("--json: there is no outcome yet with --dry-run; leave out one of them")
+def refuse_both(dry_run: bool, as_json: bool, profile: bool = False) -> None:
+    """Raise InputError if an outcome is asked for that ``--dry-run`` or ``--profile`` has not."""
+    if dry_run and profile:
+        raise InputError("--dry-run: starts nothing, and --profile trains; leave out one of them")
+    if as_json and (dry_run or profile):
+        option = "--profile" if profile else "--dry-run"
+        raise InputError(f"--json: there is no outcome yet with {option}; leave out one of them")

@@ -92,6 +92,7 @@ def bench(
     out: shared.OutOption = Path(),
     trust: shared.TrustOption = False,
     dry_run: shared.DryRunOption = False,
+    profile: shared.ProfileOption = False,
     force: shared.ForceOption = False,
     as_json: shared.JsonOption = False,
 ) -> None:
@@ -102,9 +103,15 @@ def bench(
     from resray import bench as library
     from resray.orchestration.asked import check_all
 
-    shared.refuse_both(dry_run, as_json)
+    shared.refuse_both(dry_run, as_json, profile)
     asked = [asked_for(name, context) for name in chosen_studies(study, every, context.params)]
     check_all(asked)
+    if profile:
+        from resray.profile_page import run_profile
+
+        for one in asked:
+            run_profile(one, Console())
+        return
     if dry_run:
         for one in asked:
             library.dry_run(one, Console())

@@ -25,6 +25,7 @@ from resray.training.optimizers import (
     set_momentum,
     set_weight_decay,
 )
+from resray.training.profile import region
 from resray.training.schedules import learning_rate_factor, momentum_at, position
 from resray.training.step import Inputs, Place, places
 from resray.training.step_forms import StepForm
@@ -92,8 +93,10 @@ class TrainingEpoch:
                 step += self._train_on(step, place, inputs)
         wait_for(self.context.device)
         seconds = time.perf_counter() - started
+        with region("metrics"):
+            measured = self._measured(seconds)
         return {
-            **self._measured(seconds),
+            **measured,
             **self._in_force(),
             "seconds_compiling": started - began,
         }
@@ -126,7 +129,10 @@ class TrainingEpoch:
     def _watched(self, started: float) -> Iterator[Inputs]:
         """Yield the batches' inputs, and tell now and then how many have been trained on."""
         said, seen = started, 0
-        for size, inputs in zip(self.sizes, self._inputs(), strict=False):
+        given = self._inputs()
+        for size in self.sizes:
+            with region("gather and augment"):
+                inputs = next(given)
             yield inputs
             seen += size
             clock = time.perf_counter()

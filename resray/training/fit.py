@@ -41,6 +41,7 @@ from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate
 from resray.training.kept import SHELF, Kept
 from resray.training.parts import Parts, broadcast_buffers, build_parts
+from resray.training.profile import region
 from resray.training.schedules import plateau_factor
 from resray.training.step import TrainingStep
 from resray.training.step_choice import choose_step
@@ -314,13 +315,14 @@ class Trainer:
             return {f"{split}_loss": None, f"{split}_accuracy": None}
         precision = "fp32" if self.recipe.eval_precision == "fp32" else self.precision
         allow_tf32(precision == "tf32")
-        loss, accuracy = evaluate(
-            network,
-            islice(loader, batches),
-            device=self.context.device,
-            precision=precision,
-            world_size=self.context.world_size,
-        )
+        with region("evaluation"):
+            loss, accuracy = evaluate(
+                network,
+                islice(loader, batches),
+                device=self.context.device,
+                precision=precision,
+                world_size=self.context.world_size,
+            )
         allow_tf32(self.precision == "tf32")
         require_finite(split, loss, epoch)
         return {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
@@ -392,7 +394,8 @@ def fit(trainer: Trainer, *, stop_after: int | None = None) -> Generator[Record]
     try:
         while not has_ended():
             trainer.records.append(trainer.run_epoch())
-            trainer.save(is_end=has_ended())
+            with region("checkpoint"):
+                trainer.save(is_end=has_ended())
             yield trainer.records[-1]
     finally:
         trainer.close()

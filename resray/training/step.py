@@ -21,6 +21,7 @@ from resray.training.evaluation import Tally
 from resray.training.gradients import GradientNorms
 from resray.training.mixing import UNMIXED, Mixed, mix, mixed_correct, mixed_loss, mixes
 from resray.training.parts import Parts
+from resray.training.profile import region
 
 Inputs = Sequence[torch.Tensor]
 """What the loader's ``prepare`` takes and, where the recipe mixes, the partners and numbers of
@@ -76,7 +77,8 @@ class TrainingStep:
         """
         if place.begins:
             # What later batches are added to has to stay where it is.
-            self.parts.optimizer.zero_grad(set_to_none=self.recipe.accumulation == 1)
+            with region("optimizer"):
+                self.parts.optimizer.zero_grad(set_to_none=self.recipe.accumulation == 1)
         with self._reducing(place.ends):
             self.add_gradient(place, inputs)
         if place.ends:
@@ -107,23 +109,30 @@ class TrainingStep:
 
     def add_gradient(self, place: Place, inputs: Inputs) -> None:
         """Go forward and backward through a batch."""
-        images, targets = self._prepared(inputs)
-        with autocast(self.loader.device, self.parts.precision):
-            logits = self.parts.model(images)
-        logits = logits.float()
-        loss = mixed_loss(logits, targets, self.recipe.label_smoothing)
-        self.parts.scaler.scale(loss * place.weight).backward()
-        self.tally.add(loss * place.images, mixed_correct(logits, targets))
+        with region("gather and augment"):
+            images, targets = self._prepared(inputs)
+        with region("forward"):
+            with autocast(self.loader.device, self.parts.precision):
+                logits = self.parts.model(images)
+            logits = logits.float()
+            loss = mixed_loss(logits, targets, self.recipe.label_smoothing)
+        with region("backward"):
+            self.parts.scaler.scale(loss * place.weight).backward()
+        with region("metrics"):
+            self.tally.add(loss * place.images, mixed_correct(logits, targets))
 
     def update(self, *, measured: bool) -> None:
         """Do the optimizer step, with what belongs to it before and after."""
         parts = self.parts
-        parts.scaler.unscale_(parts.optimizer)
+        with region("optimizer"):
+            parts.scaler.unscale_(parts.optimizer)
         if measured:
-            self.norms.measure()
-        if self.recipe.clip_gradient_norm is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_gradient_norm)
-        parts.scaler.step(parts.optimizer)
-        parts.scaler.update()
-        if parts.average is not None:
-            parts.average.update()
+            with region("metrics"):
+                self.norms.measure()
+        with region("optimizer"):
+            if self.recipe.clip_gradient_norm is not None:
+                nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip_gradient_norm)
+            parts.scaler.step(parts.optimizer)
+            parts.scaler.update()
+            if parts.average is not None:
+                parts.average.update()

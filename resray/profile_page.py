@@ -1,0 +1,109 @@
+"""`resray bench --profile`: where the time of the longest trial goes, printed and as files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from resray.errors import InputError
+from resray.export.markdown import Markdown, bullets, text
+from resray.export.markdown import table as markdown_table
+from resray.files import whole_file
+from resray.orchestration.asked import Bench
+from resray.report.text import Html, tag
+
+if TYPE_CHECKING:
+    from resray.orchestration.profile_run import Profile
+
+COLUMNS = ("part", "ms a step", "s an epoch", "share of an epoch")
+NUMERIC = (False, True, True, True)
+EXPLAINED = (
+    "A few steps after as many to warm up, one evaluation and one checkpoint; an epoch is reckoned "
+    "from them. On a GPU a part of a step has the seconds of the work that it launched, and "
+    "waiting those without work; on the CPU waiting is what lies between the parts, or is for a "
+    "loader's processes. Evaluation and checkpoint are the host's seconds. Profiling costs a "
+    "little: speeds are those of `resray bench`, and nothing of this is stored as a result."
+)
+
+
+def run_profile(bench: Bench, console: Console) -> Path:
+    """Profile the longest of the trials asked for, print the table and return the trace's file.
+
+    Trace, Markdown and HTML go to the folder profile/ of the study's results, by the trial's name.
+    Raises what `run_bench` raises before its start, and what the training raises.
+    """
+    if bench.address is not None:
+        raise InputError("--profile: only for this machine; leave out --address")
+    bench.check()
+    from resray.bench import checked_machine
+    from resray.orchestration.plan import Planner
+    from resray.orchestration.profile_run import longest, profile_trial
+
+    planner = Planner(bench)
+    job = longest(planner, checked_machine(bench))
+    folder = planner.results / "profile"
+    trace = folder / f"{job.name}.json"
+    with whole_file(trace) as file:
+        profile = profile_trial(job, Path(file.name))
+    for suffix, content in ((".md", as_markdown(profile)), (".html", as_html(profile))):
+        with whole_file(folder / f"{job.name}{suffix}") as file:
+            file.write(content.encode())
+    console.print(as_table(profile))
+    for line in (*profile.notes, f"Trace, for chrome://tracing or ui.perfetto.dev: {trace}"):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return trace
+
+
+def heading(profile: "Profile") -> str:
+    """Return which trial it is, and on what."""
+    return f"{profile.trial}: {', '.join(profile.conditions.values())}"
+
+
+def rows(profile: "Profile") -> list[tuple[str, str, str, str]]:
+    """Return the cells of `COLUMNS`, the whole epoch last."""
+    cells = [
+        (
+            part.name,
+            "" if part.step_seconds is None else f"{1000 * part.step_seconds:.2f}",
+            f"{part.epoch_seconds:.2f}",
+            f"{100 * part.epoch_seconds / profile.seconds:.1f} %",
+        )
+        for part in profile.parts
+    ]
+    steps = sum(part.step_seconds or 0.0 for part in profile.parts)
+    return [*cells, ("epoch", f"{1000 * steps:.2f}", f"{profile.seconds:.2f}", "100.0 %")]
+
+
+def as_table(profile: "Profile") -> Table:
+    """Return the table that is printed."""
+    table = Table(title=heading(profile), box=None, title_justify="left")
+    for name, numeric in zip(COLUMNS, NUMERIC, strict=True):
+        table.add_column(name, justify="right" if numeric else "left")
+    for cells in rows(profile):
+        table.add_row(*cells)
+    return table
+
+
+def as_markdown(profile: "Profile") -> Markdown:
+    """Return the page as Markdown."""
+    table = markdown_table(COLUMNS, rows(profile), NUMERIC)
+    head = f"# Profile of {text(heading(profile))}\n"
+    return Markdown("\n".join([head, table, bullets(profile.notes), EXPLAINED + "\n"]))
+
+
+def as_html(profile: "Profile") -> Html:
+    """Return the page as HTML that needs nothing else."""
+    lines = [tag("tr", *(tag("td", cell) for cell in cells)) for cells in rows(profile)]
+    head = tag("tr", *(tag("th", name) for name in COLUMNS))
+    notes = [tag("p", note) for note in (*profile.notes, EXPLAINED)]
+    title = f"Profile of {heading(profile)}"
+    style = "body{font:1em sans-serif;max-width:50em;margin:2em auto}td+td{text-align:right}"
+    style += "td,th{padding:.2em 1em;border-bottom:1px solid #ddd}"
+    document = tag(
+        "html",
+        tag("head", tag("meta", charset="utf-8"), tag("title", title), tag("style", style)),
+        tag("body", tag("h1", title), tag("table", head, *lines), *notes),
+        lang="en",
+    )
+    return Html(f"<!doctype html>\n{document}\n")
