@@ -8,12 +8,13 @@ import torch
 from resray.study.recipe_spec import Recipe
 from resray.training.context import LocalContext
 from resray.training.fit import Trainer, fit
+from resray.training.kept import SHELF
 from resray.training.step import places
 from resray.training.step_forms import unchanged
 from resray.training.step_obstacles import compile_obstacle
 from tests.test_augment_batches import SINGLE
 from tests.test_training_settings import EVERYTHING
-from tests.training_case import TINY, splits_of, tiny_recipe, trainer_of
+from tests.training_case import TINY, splits_of, tiny_recipe, trainer_of, without_clocks
 
 MORE: dict[str, dict[str, Any]] = {
     "nesterov": {"optimizer": {"lr": 0.02, "nesterov": True}},
@@ -114,3 +115,46 @@ def test_a_network_that_cannot_be_compiled_is_trained_eagerly() -> None:
     assert compiled.remark.endswith("at breaking_network.py:18): eager")
     assert "\n" not in compiled.remark
     assert_same_training(compiled, eager, tolerance=0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": {"name": "adamw", "lr": 0.01}, "ema_decay": 0.7},
+        {"optimizer": {"lr": 0.02}, "schedule": {"name": "onecycle"}},
+    ],
+    ids=["adamw and averaging", "onecycle"],
+)
+def test_the_next_trial_goes_on_with_what_was_captured(settings: dict[str, Any]) -> None:
+    """Another seed, rate and length in the tensors of the trial before: as in a fresh process."""
+    recipe = tiny_recipe(**settings)
+    splits = splits_of(recipe)
+
+    def trainer(recipe: Recipe, seed: int) -> Trainer:
+        return Trainer(recipe, splits, LocalContext(), seed=seed, step="captured")
+
+    following = tiny_recipe(
+        **{**settings, "optimizer": {**settings["optimizer"], "lr": 0.005}, "epochs": 2}
+    )
+    fresh = trainer(following, 7)
+    expected = list(fit(fresh))
+    SHELF.kept = None
+    before = trainer(recipe, 3)
+    list(fit(before))
+    after = trainer(following, 7)
+    assert after.form is before.form
+    assert without_clocks(list(fit(after))) == without_clocks(expected)
+    assert_same_weights(after, fresh, 0)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"batch_size": 16}, {"label_smoothing": 0.1}, {"model": {**TINY, "dropout": 0.1}}]
+)
+def test_another_network_or_batch_is_captured_anew(changes: dict[str, Any]) -> None:
+    recipe = tiny_recipe()
+    splits = splits_of(recipe)
+    before = Trainer(recipe, splits, LocalContext(), seed=0, step="captured")
+    list(fit(before))
+    after = Trainer(tiny_recipe(**changes), splits, LocalContext(), seed=0, step="captured")
+    assert after.form is not before.form
+    assert SHELF.kept is None

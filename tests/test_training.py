@@ -71,9 +71,10 @@ def test_seeds_differ_and_repeat() -> None:
 def test_best_is_the_first_of_equals() -> None:
     for split in ("validation", "test"):
         recipe = tiny_recipe(selection=split)
-        records = [{f"{split}_accuracy": value} for value in (50.0, 60.0, 60.0)]
+        others = {"validation_accuracy": None, "test_accuracy": None}
+        records = [{**others, f"{split}_accuracy": value} for value in (50.0, 60.0, 60.0)]
         assert [is_best_so_far(recipe, records[:n]) for n in (1, 2, 3)] == [True, True, False]
-    assert is_best_so_far(tiny_recipe(), 2 * [{"validation_accuracy": None}])
+    assert is_best_so_far(tiny_recipe(), 2 * [{"validation_accuracy": None, "test_accuracy": 50.0}])
 
 
 def test_training_without_a_validation_split() -> None:
