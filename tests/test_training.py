@@ -15,7 +15,7 @@ from resray.training.checkpoint_file import read_checkpoint
 from resray.training.device import cpu_computes_bf16, peak_memory, reset_peak_memory
 from resray.training.energy import energy_between, energy_counter
 from resray.training.evaluation import evaluate
-from resray.training.fit import fit
+from resray.training.fit import Record, fit
 from resray.training.gradients import gradient_norm
 from resray.training.stopping import is_best_so_far
 from tests.training_case import (
@@ -69,12 +69,15 @@ def test_seeds_differ_and_repeat() -> None:
 
 
 def test_best_is_the_first_of_equals() -> None:
+    def records(split: str, *accuracies: float) -> list[Record]:
+        unmeasured = {"validation_accuracy": None, "test_accuracy": None}
+        return [{**unmeasured, f"{split}_accuracy": accuracy, "epoch": epoch}
+                for epoch, accuracy in enumerate(accuracies, 1)]  # fmt: skip
+
     for split in ("validation", "test"):
-        recipe = tiny_recipe(selection=split)
-        others = {"validation_accuracy": None, "test_accuracy": None}
-        records = [{**others, f"{split}_accuracy": value} for value in (50.0, 60.0, 60.0)]
-        assert [is_best_so_far(recipe, records[:n]) for n in (1, 2, 3)] == [True, True, False]
-    assert is_best_so_far(tiny_recipe(), 2 * [{"validation_accuracy": None, "test_accuracy": 50.0}])
+        recipe, known = tiny_recipe(selection=split), records(split, 50.0, 60.0, 60.0)
+        assert [is_best_so_far(recipe, known[:n]) for n in (1, 2, 3)] == [True, True, False]
+    assert is_best_so_far(tiny_recipe(), records("test", 50.0, 40.0)), "nothing selects"
 
 
 def test_training_without_a_validation_split() -> None:
