@@ -106,6 +106,7 @@ class Trainer:
         )
         self.seconds_compiling = 0.0
         """Of what is not in a record yet."""
+        self._is_prepared = False
         kept = SHELF.take(recipe, splits, self.step)
         if kept is not None:
             kept.restart(recipe, splits, seed)
@@ -228,6 +229,7 @@ class Trainer:
         says so.
         """
         began = time.perf_counter()
+        self._is_prepared = True
         try:
             self._epoch(self.epochs_done + 1).prepare()
             if self.step == "compiled" or self.context.device.type == "cuda":
@@ -254,6 +256,8 @@ class Trainer:
 
         Raises DivergedError if a loss is not finite.
         """
+        if not self._is_prepared:
+            self.prepare()
         epoch = self.epochs_done + 1
         before = energy_counter(self.context.device)
         record = {"epoch": epoch, **self._epoch(epoch).run()}
