@@ -1,11 +1,13 @@
 """The three forms of the training step give the same numbers, and warming up changes nothing."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from resray.study.recipe_spec import Recipe
+from resray.training.checkpoints import CheckpointFolder
 from resray.training.context import LocalContext
 from resray.training.fit import Trainer, fit
 from resray.training.kept import SHELF
@@ -158,3 +160,29 @@ def test_another_network_or_batch_is_captured_anew(changes: dict[str, Any]) -> N
     after = Trainer(tiny_recipe(**changes), splits, LocalContext(), seed=0, step="captured")
     assert after.form is not before.form
     assert SHELF.kept is None
+
+
+@pytest.mark.parametrize("forms", [("captured", "eager"), ("eager", "captured")])
+@pytest.mark.parametrize("name", ["sgd", "adamw", "muon"])
+def test_a_checkpoint_goes_on_in_the_other_form(
+    tmp_path: Path, forms: tuple[str, str], name: str
+) -> None:
+    recipe = tiny_recipe(optimizer={"name": name, "lr": 0.01}, schedule={"name": "onecycle"})
+    first, second = (
+        Trainer(
+            recipe,
+            splits_of(recipe),
+            LocalContext(),
+            seed=0,
+            step=form,
+            checkpoints=CheckpointFolder(tmp_path),
+        )
+        for form in forms
+    )
+    list(fit(first, stop_after=1))
+    second.resume()
+    assert second.epochs_done == 1
+    unbroken = trainer_in("eager", recipe)
+    list(fit(unbroken))
+    list(fit(second))
+    assert_same_weights(second, unbroken, 5e-3 if name == "muon" else 1e-4)

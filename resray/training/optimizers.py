@@ -68,13 +68,23 @@ def enter_as_tensors(optimizer: torch.optim.Optimizer, device: torch.device, cyc
             group["momentum"] = torch.tensor(float(group["momentum"]), device=device)
 
 
-def enter_as_numbers(optimizer: torch.optim.Optimizer) -> None:
-    """Undo `enter_as_tensors`, which the optimizer of a checkpoint may have gone through."""
-    for group in optimizer.param_groups:
-        for key in {"lr", "momentum"} & group.keys():
-            group[key] = float(group[key])
-        if "betas" in group:
-            group["betas"] = tuple(map(float, group["betas"]))
+def state_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Return the optimizer's state, its rates as numbers whatever `enter_as_tensors` did."""
+    return _with_numbers(optimizer.state_dict())
+
+
+def _with_numbers(state: dict[str, Any]) -> dict[str, Any]:
+    if "param_groups" not in state:
+        return {key: _with_numbers(inner) for key, inner in state.items()}
+    groups = [{key: _number(value) for key, value in group.items()}
+              for group in state["param_groups"]]  # fmt: skip
+    return {**state, "param_groups": groups}
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_number, value))
+    return value.item() if isinstance(value, torch.Tensor) else value
 
 
 def parameter_groups(spec: Descent, trainable: list[nn.Parameter]) -> Iterator[Group]:

@@ -17,7 +17,7 @@ from resray.training.average import Average
 from resray.training.checkpoints import Checkpoint
 from resray.training.context import Context
 from resray.training.device import pick_channels_last, pick_precision
-from resray.training.optimizers import build_optimizer, enter_as_numbers, enter_as_tensors
+from resray.training.optimizers import build_optimizer, enter_as_tensors, state_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Parts:
     def progress(self) -> dict[str, Any]:
         """Return what is needed, beside the weights, to go on."""
         scaler = {"scaler": self.scaler.state_dict()} if self.scaler.is_enabled() else {}
-        return {"optimizer": self.optimizer.state_dict(), **scaler}
+        return {"optimizer": state_of(self.optimizer), **scaler}
 
     def load_weights(self, checkpoint: Checkpoint) -> None:
         """Take over what `weights` gave."""
@@ -62,7 +62,6 @@ class Parts:
         """Take over what `progress` gave, in whichever form the step was."""
         captured = self.captured
         self.optimizer.load_state_dict(checkpoint["optimizer"])
-        enter_as_numbers(self.optimizer)
         if captured:
             device = next(self.network.parameters()).device
             enter_as_tensors(self.optimizer, device, self.cycles)
