@@ -102,6 +102,7 @@ class Captured:
         self.step = step
         self._graphs: dict[Place, tuple[Inputs, torch.cuda.CUDAGraph | None]] = {}
         self._baked: dict[str, Any] = {}
+        self._pool = torch.cuda.graph_pool_handle() if torch.cuda.is_available() else None
 
     def prepare(self, recipe: Recipe, places: Sequence[Place]) -> None:
         """Capture what is missing: everything, where graphs hold on to what is no longer so."""
@@ -137,7 +138,10 @@ class Captured:
             warm_up(self.step, place, inputs, times=WARM_UPS)
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with unchanged(self.step.parts), torch.cuda.graph(graph):
+        # One pool serves all: nothing that a graph leaves in it is read by another. The thread that
+        # writes checkpoints may go on beside a capture.
+        capture = torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local")
+        with unchanged(self.step.parts), capture:
             self.step(place, inputs, measured=True)
         return graph
 
