@@ -78,16 +78,6 @@ def test_a_device_that_cannot_be_measured_has_no_rate() -> None:
     assert matrix_rate(torch.device("cuda", 99), "fp32", 1) is None
 
 
-def test_float32_products_are_as_before_afterwards() -> None:
-    matmul = torch.backends.cuda.matmul
-    for before in (True, False):
-        matmul.allow_tf32 = before
-        for precision in ("tf32", "fp32"):
-            with rates.float32_products(precision):
-                assert matmul.allow_tf32 == (precision == "tf32")
-            assert matmul.allow_tf32 == before
-
-
 def test_utilisation_is_training_operations_over_the_rate_of_all_ranks() -> None:
     row = {"multiply_adds": 10**9, "images_per_second": 100.0, "matrix_rate": 1e12, "world_size": 2}
     assert utilisation(row) == pytest.approx(6 * 1e9 * 100 / 2e12)

@@ -6,6 +6,7 @@ for one is an error, and every operation is looked at for a tensor of the host. 
 and capturable optimizers do not run there. On a GPU torch itself watches, all of an epoch.
 """
 
+import importlib
 from typing import Any
 
 import pytest
@@ -128,6 +129,26 @@ def test_our_own_optimizers_neither_ask_nor_bring(nesterov: bool) -> None:
     assert host.found == []
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_adam_of_a_cycling_momentum_can_be_captured(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch's own, in the form that a captured step has; it knows no meta device by itself."""
+    adam = importlib.import_module("torch.optim.adam")
+    monkeypatch.setattr(adam, "_get_capturable_supported_devices", lambda: ["meta"])
+    spec = made(Optimizer, {"name": name, "lr": 0.1})
+    network = nn.Linear(8, 4, device=META)
+    optimizer = build_optimizer(spec, network, captured=True, cycles=True)
+    for parameter in network.parameters():
+        parameter.grad = torch.empty_like(parameter)
+    optimizer.step()
+    with HostTensors() as host:
+        set_learning_rate(optimizer, spec, 0.5)
+        set_momentum(optimizer, spec, 0.9)
+        optimizer.step()
+    assert host.found == []
+
+
 def test_what_would_wait_is_found() -> None:
     with HostTensors() as host:
         torch.ones(3).to(META)
@@ -145,6 +166,7 @@ def test_an_epoch_on_a_gpu_does_not_wait(settings: dict[str, Any], form: str) ->
         recipe, splits_of(recipe), LocalContext(torch.device("cuda")), seed=0, step=form
     )
     trainer.prepare()
+    assert trainer.step == form
     epoch = trainer._epoch(1)
     batches = list(zip(epoch.places, epoch._inputs(), strict=True))
     torch.cuda.set_sync_debug_mode("error")

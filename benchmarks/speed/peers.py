@@ -48,6 +48,8 @@ class Setting:
 
     def timed(self, train: Callable[[], None]) -> float:
         """Return the images per second of an epoch that ``train`` goes through."""
+        # resray sets what its recipe says, for the whole process; PyTorch's default is this.
+        torch.backends.cudnn.allow_tf32 = True
         started = time.perf_counter()
         train()
         wait_for(self.device)

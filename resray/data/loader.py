@@ -116,7 +116,7 @@ class TrainLoader:
 
     def example(self, count: int) -> Inputs:
         """Return inputs of ``count`` images, as those of a batch are, to warm up with."""
-        return tuple(each[:count] for each in self._draw(len(self.labels), epoch=0))
+        return self._draw(count, epoch=0)
 
     def _draw(self, count: int, epoch: int) -> Inputs:
         """Draw an epoch's order and its augmentation, and move both to the device."""

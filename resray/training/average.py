@@ -16,7 +16,7 @@ class Average:
     def __init__(self, followed: nn.Module, decay: float) -> None:
         self.decay = decay
         self.network = copy.deepcopy(followed)
-        pairs = list(zip(_state(self.network), _state(followed), strict=True))
+        pairs = list(zip(tensors_of(self.network), tensors_of(followed), strict=True))
         self.floating = [pair for pair in pairs if pair[0].is_floating_point()]
         self.others = [pair for pair in pairs if not pair[0].is_floating_point()]
 
@@ -35,5 +35,6 @@ class Average:
             average.copy_(value)
 
 
-def _state(network: nn.Module) -> list[torch.Tensor]:
+def tensors_of(network: nn.Module) -> list[torch.Tensor]:
+    """Return a network's parameters and buffers, also those that no checkpoint holds."""
     return [*(parameter.detach() for parameter in network.parameters()), *network.buffers()]

@@ -28,7 +28,7 @@ from resray.training.optimizers import (
 from resray.training.profile import region
 from resray.training.schedules import learning_rate_factor, momentum_at, position
 from resray.training.step import Inputs, Place, places
-from resray.training.step_forms import StepForm
+from resray.training.step_forms import Eager
 
 Record = dict[str, Any]
 
@@ -45,7 +45,7 @@ class TrainingEpoch:
     def __init__(
         self,
         recipe: Recipe,
-        form: StepForm,
+        form: Eager,
         context: Context,
         *,
         seed: int,
@@ -63,25 +63,26 @@ class TrainingEpoch:
         self.tally, self.norms = form.step.tally, form.step.norms
         self.sizes, self.counts = self.loader.sizes[:batches], self.loader.counts[:batches]
         self.places = places(self.sizes, self.counts, recipe.accumulation, context.world_size)
+        self.steps = sum(place.ends for place in self.places)
 
-    def prepare(self) -> None:
-        """Set what the epoch's settings are, and make the step ready for them."""
+    def prepare(self) -> bool:
+        """Set what the epoch's settings are, and make the step ready for them; return whether it
+        was not. Comes before `run`."""
         if isinstance(self.recipe.model, OwnModel):
             set_dropout(self.parts.network, self.recipe.model.dropout)
             set_stochastic_depth(self.parts.network, self.recipe.model.stochastic_depth)
         set_weight_decay(self.parts.optimizer, self.recipe.optimizer)
         self.loader.augment_by(self.recipe.augmentation)
         self.parts.model.train()
-        self.form.prepare(self.recipe, self.places)
+        was_not = self.form.prepare(self.recipe, self.places)
         wait_for(self.context.device)
+        return was_not
 
     def run(self) -> Record:
         """Train, and return the columns of the epochs table that tell of it.
 
         Raises DivergedError if the loss is not finite.
         """
-        began = time.perf_counter()
-        self.prepare()
         # Random numbers depend on nothing but this, so a resumed epoch draws what it would have.
         torch.manual_seed((self.seed * 1_000_003 + self.epoch) * 1_009 + self.context.rank)
         self.tally.clear()
@@ -95,11 +96,7 @@ class TrainingEpoch:
         seconds = time.perf_counter() - started
         with region("metrics"):
             measured = self._measured(seconds)
-        return {
-            **measured,
-            **self._in_force(),
-            "seconds_compiling": started - began,
-        }
+        return {**measured, **self._in_force()}
 
     def _train_on(self, step: int, place: Place, inputs: Inputs) -> bool:
         """Train on a batch of the epoch's ``step``-th optimizer step; return whether it ends."""
@@ -142,11 +139,11 @@ class TrainingEpoch:
 
     def _set_rate(self, step: int) -> None:
         """Set learning rate and momentum as the schedule has them at the epoch's ``step``."""
-        spec, steps_per_epoch = self.recipe.optimizer, sum(place.ends for place in self.places)
+        spec = self.recipe.optimizer
         place = position(
             self.recipe.schedule,
-            step=(self.epoch - 1) * steps_per_epoch + step,
-            steps_per_epoch=steps_per_epoch,
+            step=(self.epoch - 1) * self.steps + step,
+            steps_per_epoch=self.steps,
             epochs=self.recipe.epochs,
         )
         set_learning_rate(self.parts.optimizer, spec, learning_rate_factor(place, self.plateau))

@@ -17,7 +17,7 @@ from resray.data.loader import EvalLoader, TrainLoader
 from resray.data.per_image import PerImageLoader
 from resray.data.sources import Images
 from resray.data.splits import Splits
-from resray.errors import DataError, InputError
+from resray.errors import DataError, InputError, ResrayError
 from resray.models.count import largest_output
 from resray.results.recovery import kept_beside
 from resray.study.optimizer_spec import Plateau
@@ -45,7 +45,7 @@ from resray.training.profile import region
 from resray.training.schedules import plateau_factor
 from resray.training.step import TrainingStep
 from resray.training.step_choice import choose_step
-from resray.training.step_forms import FORMS, StepForm, reason
+from resray.training.step_forms import FORMS, Eager, reason
 from resray.training.stopping import ending_of, evaluates, is_best_so_far, watched_accuracies
 
 NOT_EVALUATED: Record = {
@@ -106,7 +106,6 @@ class Trainer:
         )
         self.seconds_compiling = 0.0
         """Of what is not in a record yet."""
-        self._is_prepared = False
         kept = SHELF.take(recipe, splits, self.step)
         if kept is not None:
             kept.restart(recipe, splits, seed)
@@ -123,7 +122,7 @@ class Trainer:
             self.recipe, self.splits, self.context, self.seed, captured=self.step == "captured"
         )
 
-    def _form(self) -> StepForm:
+    def _form(self) -> Eager:
         return FORMS[self.step](TrainingStep(self.recipe, self.parts, self.train_loader))
 
     @property
@@ -228,14 +227,13 @@ class Trainer:
         A network that cannot be compiled or captured is trained by the eager step, and ``remark``
         says so.
         """
-        began = time.perf_counter()
-        self._is_prepared = True
+        began, epoch = time.perf_counter(), self.epochs_done + 1
         try:
-            self._epoch(self.epochs_done + 1).prepare()
-            if self.step == "compiled" or self.context.device.type == "cuda":
-                self._evaluate(self.epochs_done + 1, batches=1)
-        except RuntimeError as error:
-            if self.step == "eager" or is_out_of_memory(error):
+            if self._epoch(epoch).prepare():
+                self._evaluate(epoch, batches=1)
+        except Exception as error:
+            explained = isinstance(error, ResrayError) or is_out_of_memory(error)
+            if self.step == "eager" or explained:
                 raise
             fallback = f"step: {self.step} does not suit the network ({reason(error)}): eager"
             self.remark = "; ".join(filter(None, (self.remark, fallback)))
@@ -256,15 +254,13 @@ class Trainer:
 
         Raises DivergedError if a loss is not finite.
         """
-        if not self._is_prepared:
-            self.prepare()
+        self.prepare()
         epoch = self.epochs_done + 1
         before = energy_counter(self.context.device)
         record = {"epoch": epoch, **self._epoch(epoch).run()}
         is_evaluated = evaluates(self.recipe, epoch, self.evaluate_at)
         record |= self._evaluate(epoch) if is_evaluated else NOT_EVALUATED
-        record["seconds_compiling"] += self.seconds_compiling
-        self.seconds_compiling = 0.0
+        record["seconds_compiling"], self.seconds_compiling = self.seconds_compiling, 0.0
         record["energy_joules"] = self._energy_since(before)
         record["peak_memory_bytes"] = peak_memory(self.context.device)
         record["threads"] = torch.get_num_threads()
@@ -328,7 +324,8 @@ class Trainer:
                 world_size=self.context.world_size,
             )
         allow_tf32(self.precision == "tf32")
-        require_finite(split, loss, epoch)
+        if batches is None:
+            require_finite(split, loss, epoch)
         return {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
 
     def save(self, *, is_end: bool) -> None:
@@ -360,7 +357,7 @@ class Trainer:
         """Return when nothing writes any more; the best weights so far are on disk then."""
         if self._writer is not None:
             self._writer.close()
-        if self.step != "eager" and self.context.world_size == 1:
+        if self.step != "eager" and self.context.world_size == 1 and self.precision != "fp16":
             images = self.splits.train.images
             SHELF.kept = Kept(self.recipe, images, self.parts, self.train_loader, self.form)
 

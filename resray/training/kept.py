@@ -14,7 +14,7 @@ from resray.data.splits import Splits
 from resray.models.build import build_model
 from resray.study.recipe_spec import Recipe
 from resray.training.parts import Parts, moves_momentum
-from resray.training.step_forms import StepForm, baked
+from resray.training.step_forms import Eager, baked
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Kept:
     """The images that it was trained on."""
     parts: Parts
     loader: TrainLoader | PerImageLoader
-    form: StepForm
+    form: Eager
 
     def suits(self, recipe: Recipe, splits: Splits, step: str) -> bool:
         """Return whether a training of this recipe may go on with them."""
@@ -36,8 +36,7 @@ class Kept:
     def restart(self, recipe: Recipe, splits: Splits, seed: int) -> None:
         """Set everything to what a training of this seed begins with."""
         torch.manual_seed(seed)
-        fresh = build_model(recipe.model, len(splits.class_names))
-        self.parts.restart(fresh.state_dict())
+        self.parts.restart(build_model(recipe.model, len(splits.class_names)))
         self.loader.seed = seed
 
 

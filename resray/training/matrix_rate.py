@@ -22,7 +22,7 @@ from filelock import FileLock
 from resray.data.cache import cache_root
 from resray.errors import ResrayError
 from resray.files import read_json, write_json
-from resray.training.device import AUTOCAST_TYPES, device_name, wait_for
+from resray.training.device import AUTOCAST_TYPES, allow_tf32, device_name, wait_for
 from resray.training.step_features import precisions
 
 SMALLEST, SMALL, LARGEST = 256, 1024, 8192
@@ -94,7 +94,8 @@ def measure(
 
     Raises RuntimeError where the device cannot: memory, or a precision that it lacks.
     """
-    with torch.no_grad(), float32_products(precision):
+    allow_tf32(precision == "tf32")
+    with torch.no_grad():
         size, each = large_enough(device, precision)
         product = Product(device, precision, size)
         times = math.ceil(LONG_ENOUGH / each)
@@ -150,19 +151,6 @@ class Product:
             torch.mm(self.left, self.right, out=self.out)
         wait_for(self.device)
         return (time.perf_counter() - began) / times
-
-
-@contextmanager
-def float32_products(precision: str) -> Iterator[None]:
-    """Let a GPU multiply float32 as TF32 if that is the ``precision``, else in full."""
-    matmul = torch.backends.cuda.matmul
-    # Read by the one name that can always be read, whichever of the two it was set by.
-    before = matmul.fp32_precision
-    matmul.allow_tf32 = precision == "tf32"
-    try:
-        yield
-    finally:
-        matmul.allow_tf32 = before == "tf32"
 
 
 @contextmanager

@@ -28,8 +28,9 @@ def build_optimizer(
     """
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     by_tensor = captured and cycles
-    adams = {"fused": not by_tensor, "foreach": by_tensor and trainable[0].is_cuda,
-             "capturable": captured and trainable[0].is_cuda}  # fmt: skip
+    # PyTorch takes a beta that is a tensor one parameter at a time alone.
+    capturable = captured and trainable[0].device.type != "cpu"
+    adams = {"fused": not by_tensor, "foreach": False, "capturable": capturable}
     if isinstance(spec, Muon):
         optimizer: torch.optim.Optimizer = MuonWithAdamW(
             spec, hidden_matrices(model), trainable, adams
@@ -69,22 +70,28 @@ def enter_as_tensors(optimizer: torch.optim.Optimizer, device: torch.device, cyc
 
 
 def state_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Return the optimizer's state, its rates as numbers whatever `enter_as_tensors` did."""
-    return _with_numbers(optimizer.state_dict())
+    """Return the optimizer's state, of its settings only which parameters it is for."""
+    return _with_groups(optimizer.state_dict(), None)
 
 
-def _with_numbers(state: dict[str, Any]) -> dict[str, Any]:
-    if "param_groups" not in state:
-        return {key: _with_numbers(inner) for key, inner in state.items()}
-    groups = [{key: _number(value) for key, value in group.items()}
-              for group in state["param_groups"]]  # fmt: skip
-    return {**state, "param_groups": groups}
+def load_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Take over what `state_of` gave, in whichever form the step was; settings stay one's own.
+
+    Raises ValueError if it is of other parameters.
+    """
+    optimizer.load_state_dict(_with_groups(saved, optimizer.state_dict()))
 
 
-def _number(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(map(_number, value))
-    return value.item() if isinstance(value, torch.Tensor) else value
+def _with_groups(saved: dict[str, Any], own: dict[str, Any] | None) -> dict[str, Any]:
+    """Return a state with one's ``own`` groups, or with no more of its own than their members."""
+    if "param_groups" not in saved:
+        return {key: _with_groups(saved[key], own and own[key]) for key in own or saved}
+    members = [{"params": group["params"]} for group in saved["param_groups"]]
+    if own is None:
+        return {**saved, "param_groups": members}
+    if members != [{"params": group["params"]} for group in own["param_groups"]]:
+        raise ValueError("the optimizer's parameter groups are others")
+    return {**saved, "param_groups": own["param_groups"]}
 
 
 def parameter_groups(spec: Descent, trainable: list[nn.Parameter]) -> Iterator[Group]:

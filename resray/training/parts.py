@@ -13,11 +13,11 @@ from resray.data.splits import Splits
 from resray.models.build import build_model
 from resray.study.optimizer_spec import OneCycle, spans
 from resray.study.recipe_spec import Recipe
-from resray.training.average import Average
+from resray.training.average import Average, tensors_of
 from resray.training.checkpoints import Checkpoint
 from resray.training.context import Context
 from resray.training.device import pick_channels_last, pick_precision
-from resray.training.optimizers import build_optimizer, enter_as_tensors, state_of
+from resray.training.optimizers import build_optimizer, load_state, state_of
 
 
 @dataclass(frozen=True)
@@ -60,42 +60,37 @@ class Parts:
 
     def load_progress(self, checkpoint: Checkpoint) -> None:
         """Take over what `progress` gave, in whichever form the step was."""
-        captured = self.captured
-        self.optimizer.load_state_dict(checkpoint["optimizer"])
-        if captured:
-            device = next(self.network.parameters()).device
-            enter_as_tensors(self.optimizer, device, self.cycles)
+        load_state(self.optimizer, checkpoint["optimizer"])
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(checkpoint["scaler"])
 
-    @property
-    def captured(self) -> bool:
-        """Whether the optimizer is one for a CUDA graph."""
-        return isinstance(self.optimizer.param_groups[0]["lr"], torch.Tensor)
-
-    def restart(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Let another training begin with these weights, in the tensors that there are."""
-        self.network.load_state_dict(weights)
+    def restart(self, fresh: nn.Module) -> None:
+        """Let another training begin with a network's weights, in the tensors that there are."""
+        with torch.no_grad():
+            for own, given in zip(tensors_of(self.network), tensors_of(fresh), strict=True):
+                own.copy_(given)
         if self.average is not None:
             self.average.begin()
-        for tensor in _tensors_of(self.optimizer.state_dict()):
+        for tensor in _tensors_in(self.optimizer.state_dict()):
             tensor.zero_()
 
     def tensors(self) -> Iterator[torch.Tensor]:
         """Yield all that a step changes; some of it an optimizer makes in its first step."""
-        for network in (self.network, self.average and self.average.network):
-            yield from _tensors_of(network.state_dict() if network else {})
-        yield from _tensors_of(self.optimizer.state_dict())
+        yield from tensors_of(self.network)
+        if self.average is not None:
+            yield from tensors_of(self.average.network)
+        yield from _tensors_in(self.optimizer.state_dict())
 
 
-def _tensors_of(state: Any) -> Iterator[torch.Tensor]:
+def _tensors_in(state: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors of an optimizer's state."""
     if isinstance(state, torch.Tensor):
         yield state
     elif isinstance(state, Mapping):
         for key, each in state.items():
             # A captured step's rates are tensors too, which the host sets.
             if key != "param_groups":
-                yield from _tensors_of(each)
+                yield from _tensors_in(each)
 
 
 def moves_momentum(recipe: Recipe) -> bool:

@@ -31,8 +31,10 @@ Inputs = Sequence[torch.Tensor]
 class Place(NamedTuple):
     """What a batch is to its optimizer step; batches of one place differ in their inputs only."""
 
+    size: int
+    """Images of the global batch."""
     images: int
-    """This rank's images."""
+    """This rank's."""
     weight: float
     """Of the mean loss of these images in what the step descends, before DDP's mean over ranks."""
     begins: bool
@@ -54,7 +56,9 @@ def places(
         for index in members:
             # DDP averages over ranks: weighting by each rank's share gives the global mean.
             weight = counts[index] * world_size / of_step
-            found.append(Place(counts[index], weight, index == first, index == members[-1]))
+            found.append(
+                Place(sizes[index], counts[index], weight, index == first, index == members[-1])
+            )
     return found
 
 

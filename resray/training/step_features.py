@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 
-from resray.training.device import computes_bf16, cpu_computes_fp16
+from resray.training.device import computes_bf16, computes_tf32, cpu_computes_fp16
 from resray.training.energy import energy_counter
 from resray.training.step_obstacles import capture_obstacle, compile_obstacle
 
@@ -33,15 +33,6 @@ def precisions(device: torch.device) -> list[str]:
     """Return the precisions that the device computes in hardware."""
     found = obstacles(device)
     return ["fp32", *(name for name in ("tf32", "bf16", "fp16") if found[name] is None)]
-
-
-def computes_tf32(device: torch.device) -> bool:
-    """Return whether the device multiplies float32 with products rounded to 10 bits."""
-    return (
-        device.type == "cuda"
-        and torch.version.hip is None
-        and torch.cuda.get_device_capability(device) >= (8, 0)
-    )
 
 
 def energy_obstacle(device: torch.device) -> str:

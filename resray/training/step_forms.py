@@ -7,10 +7,11 @@ starts, and changes nothing of the training.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -23,24 +24,8 @@ WARM_UPS = 3
 """Steps before a graph is captured, in which libraries choose their kernels."""
 
 
-class StepForm(Protocol):
-    """A training step, told to the device in one way."""
-
-    name: str
-    step: TrainingStep
-
-    def prepare(self, recipe: Recipe, places: Sequence[Place]) -> None:
-        """Make ready for an epoch with batches of these places, in which ``recipe`` is in force."""
-
-    def __call__(self, place: Place, inputs: Inputs, *, measured: bool) -> None:
-        """Do what `TrainingStep` does."""
-
-    def forget(self) -> None:
-        """Drop what holds on to the optimizer's state, which is now another."""
-
-
 class Eager:
-    """Operation by operation."""
+    """The step, operation by operation; the other forms tell the device in other ways."""
 
     name = "eager"
 
@@ -48,72 +33,83 @@ class Eager:
         self.step = step
         self._warm: set[int] = set()
 
-    def prepare(self, recipe: Recipe, places: Sequence[Place]) -> None:
-        """Let a GPU's libraries choose their kernels for batches of these sizes."""
+    def prepare(self, recipe: Recipe, places: Sequence[Place]) -> bool:
+        """Make ready for an epoch with batches of these places, in which ``recipe`` is in force:
+        let a GPU's libraries choose their kernels for each size. Return whether it was not."""
         self.step.recipe = recipe
-        for place in places:
-            if self.step.loader.device.type == "cuda" and place.images not in self._warm:
-                self._warm.add(place.images)
-                warm_up(self.step, place, self.step.example(place.images))
+        if self.step.loader.device.type != "cuda":
+            return False
+        # By the global size, as ranks exchange gradients: all warm up equally often.
+        missing = {place.size: place for place in places if place.size not in self._warm}
+        for place in missing.values():
+            warm_up(self.step, place, self.step.example(place.images))
+        self._warm |= missing.keys()
+        return bool(missing)
 
     def __call__(self, place: Place, inputs: Inputs, *, measured: bool) -> None:
+        """Do what `TrainingStep` does."""
         self.step(place, inputs, measured=measured)
 
     def forget(self) -> None:
-        """Nothing holds on to the state."""
+        """Drop what holds on to the optimizer's state, which is now another."""
 
 
-class Compiled:
+class Compiled(Eager):
     """With the network compiled for the largest of an epoch's batches; a smaller one is eager."""
 
     name = "compiled"
 
     def __init__(self, step: TrainingStep) -> None:
-        self.step = step
-        self._ready: tuple[Recipe, int] | None = None
-        networks = (step.parts.network, step.parts.evaluated)
-        for network in dict.fromkeys(networks):
+        super().__init__(step)
+        self._ready: tuple[dict[str, Any], int] | None = None
+        for network in dict.fromkeys((step.parts.network, step.parts.evaluated)):
             # In place, so that the names of its weights stay. Whole, or not at all.
             network.compile(fullgraph=True, dynamic=False)
 
-    def prepare(self, recipe: Recipe, places: Sequence[Place]) -> None:
-        """Compile; raises RuntimeError, torch's, where the network cannot be compiled whole."""
+    def prepare(self, recipe: Recipe, places: Sequence[Place]) -> bool:
+        """Compile; raises what torch does where the network cannot be compiled whole."""
         self.step.recipe = recipe
         largest = max(places)
-        if self._ready != (recipe, largest.images):
-            self._ready = recipe, largest.images
-            warm_up(self.step, largest, self.step.example(largest.images))
+        if self._ready == (now := (baked(recipe), largest.size)):
+            return False
+        self._ready = now
+        # What was compiled for another network, or for other settings, counts to torch's limit.
+        torch.compiler.reset()
+        for place in {place.size: place for place in places}.values():
+            with self._told(place):
+                warm_up(self.step, place, self.step.example(place.images))
+        return True
 
     def __call__(self, place: Place, inputs: Inputs, *, measured: bool) -> None:
-        assert self._ready is not None
-        with without_compiled_code(place.images != self._ready[1]):
+        with self._told(place):
             self.step(place, inputs, measured=measured)
 
-    def forget(self) -> None:
-        """Compiled is the network alone."""
+    def _told(self, place: Place) -> AbstractContextManager[object]:
+        assert self._ready is not None
+        return without_compiled_code(place.size != self._ready[1])
 
 
-class Captured:
+class Captured(Eager):
     """As one CUDA graph for each place; without CUDA, as the function that would be captured."""
 
     name = "captured"
 
     def __init__(self, step: TrainingStep) -> None:
-        self.step = step
-        self._graphs: dict[Place, tuple[Inputs, torch.cuda.CUDAGraph | None]] = {}
+        super().__init__(step)
         self._baked: dict[str, Any] = {}
-        self._pool = torch.cuda.graph_pool_handle() if torch.cuda.is_available() else None
+        self.forget()
 
-    def prepare(self, recipe: Recipe, places: Sequence[Place]) -> None:
+    def prepare(self, recipe: Recipe, places: Sequence[Place]) -> bool:
         """Capture what is missing: everything, where graphs hold on to what is no longer so."""
         if (now := baked(recipe)) != self._baked:
             self._baked = now
-            self._graphs.clear()
+            self.forget()
         self.step.recipe = recipe
-        for place in dict.fromkeys(places):
-            if place not in self._graphs:
-                inputs = self.step.example(place.images)
-                self._graphs[place] = inputs, self._capture(place, inputs)
+        missing = [place for place in dict.fromkeys(places) if place not in self._graphs]
+        for place in missing:
+            inputs = self.step.example(place.images)
+            self._graphs[place] = inputs, self._capture(place, inputs)
+        return bool(missing)
 
     def __call__(self, place: Place, inputs: Inputs, *, measured: bool) -> None:
         kept, graph = self._graphs[place]
@@ -125,36 +121,37 @@ class Captured:
             graph.replay()
 
     def forget(self) -> None:
-        """Drop the graphs."""
-        self._graphs.clear()
+        """Drop the graphs, and their pool with them: torch takes none again that was left empty."""
+        self._graphs: dict[Place, tuple[Inputs, torch.cuda.CUDAGraph | None]] = {}
+        self._pool = torch.cuda.graph_pool_handle() if torch.cuda.is_available() else None
 
     def _capture(self, place: Place, inputs: Inputs) -> torch.cuda.CUDAGraph | None:
         """Return the graph; ``inputs`` are the buffers from which it takes what it is given."""
         if self.step.loader.device.type != "cuda":
             return None
-        stream = torch.cuda.Stream()
+        stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            warm_up(self.step, place, inputs, times=WARM_UPS)
+            # What waits, and so cannot be captured, is found before the capture, which it would
+            # leave half done.
+            warm_up(self.step, place, inputs, times=WARM_UPS, watched=True)
+            # One pool serves all: nothing that a graph leaves in it is read by another. The thread
+            # that writes checkpoints may go on beside a capture.
+            capture = torch.cuda.graph(
+                graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"
+            )
+            with unchanged(self.step.parts), capture:
+                self.step(place, inputs, measured=True)
         torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        # One pool serves all: nothing that a graph leaves in it is read by another. The thread that
-        # writes checkpoints may go on beside a capture.
-        capture = torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local")
-        with unchanged(self.step.parts), capture:
-            self.step(place, inputs, measured=True)
         return graph
 
 
-FORMS: dict[str, Callable[[TrainingStep], StepForm]] = {
-    "eager": Eager,
-    "compiled": Compiled,
-    "captured": Captured,
-}
+FORMS = {form.name: form for form in (Eager, Compiled, Captured)}
 
 BY_THE_HOST: Any = {
     "epochs": True, "schedule": True, "early_stopping": True, "selection": True, "phases": True,
-    "evaluate_every": True, "eval_batch_size": True, "optimizer": {"lr", "companion_lr"},
+    "evaluate_every": True, "step": True, "eval_batch_size": True,
+    "optimizer": {"lr", "companion_lr"},
 }  # fmt: skip
 """What of a recipe neither compiled code nor a graph holds on to."""
 
@@ -164,7 +161,7 @@ def baked(recipe: Recipe) -> dict[str, Any]:
     return recipe.model_dump(mode="json", exclude=BY_THE_HOST)
 
 
-def reason(error: RuntimeError) -> str:
+def reason(error: Exception) -> str:
     """Return on one line why a network can be neither compiled nor captured, and where."""
     text = str(error)
     places = re.findall(r'File "([^"]+)", line (\d+)', text)
@@ -172,13 +169,31 @@ def reason(error: RuntimeError) -> str:
     return text.partition("\n")[0].strip() + where
 
 
-def warm_up(step: TrainingStep, place: Place, inputs: Inputs, times: int = 1) -> None:
-    """Do a step of this place some times; afterwards the training is as it was."""
+def warm_up(
+    step: TrainingStep, place: Place, inputs: Inputs, times: int = 1, *, watched: bool = False
+) -> None:
+    """Do a step of this place some times; afterwards the training is as it was.
+
+    ``watched`` has CUDA raise RuntimeError for what waits for the device in the last one.
+    """
     whole = place._replace(begins=True, ends=True)
-    with unchanged(step.parts):
-        for _ in range(times):
-            step(whole, inputs, measured=True)
+    with unchanged(step.parts), warnings.catch_warnings():
+        # That an optimizer which can be captured was not, the first times.
+        warnings.simplefilter("ignore")
+        for time in range(times):
+            with watching() if watched and time == times - 1 else nullcontext():
+                step(whole, inputs, measured=True)
     step.tally.clear()
+
+
+@contextmanager
+def watching() -> Iterator[None]:
+    """Have CUDA raise RuntimeError for what waits for the device."""
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 @contextmanager
@@ -188,13 +203,15 @@ def unchanged(parts: Parts) -> Iterator[None]:
     known = {tensor.data_ptr() for tensor, _ in before}
     scaler = parts.scaler.state_dict()
     device = before[0][0].device
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        yield
-    for tensor, value in before:
-        tensor.copy_(value)
-    for tensor in parts.tensors():
-        if tensor.data_ptr() not in known:
-            # What an optimizer makes in its first step begins as 0.
-            tensor.zero_()
-    if parts.scaler.is_enabled():
-        parts.scaler.load_state_dict(scaler)
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        for tensor, value in before:
+            tensor.copy_(value)
+        for tensor in parts.tensors():
+            if tensor.data_ptr() not in known:
+                # What an optimizer makes in its first step begins as 0.
+                tensor.zero_()
+        if parts.scaler.is_enabled():
+            parts.scaler.load_state_dict(scaler)

@@ -54,7 +54,10 @@ def train_two_steps(job: Job, context: LocalContext) -> None:
         # It takes what training leaves free of the trial's share, so it must not decide about that.
         recipe = recipe.model_copy(update={"eval_batch_size": recipe.batch_size})
     _, splits = open_checked(job, recipe)
-    trainer = Trainer(recipe, splits, context, seed=job.seed, evaluate_test=job.evaluate_test)
+    trainer = Trainer(
+        recipe, splits, context, seed=job.seed, evaluate_test=job.evaluate_test, step=job.step
+    )
+    trainer.prepare()
     TrainingEpoch(
         recipe_at(recipe, 1),
         trainer.form,

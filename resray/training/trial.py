@@ -137,9 +137,9 @@ def run_trial(job: Job, context: Context) -> None:
 def set_up_process(job: Job, context: Context) -> None:
     """Set what holds for the whole process, which an earlier trial may have used."""
     torch.set_num_threads(job.threads)
-    choose_kernels(Recipe.model_validate(job.recipe), context.device)
     # Where it never was it is measured now: its matrices are no part of the trial's memory.
     rate_of(job, context)
+    choose_kernels(Recipe.model_validate(job.recipe), context.device)
     reset_peak_memory(context.device)
     cap_memory(context.device, job.memory_share)
 
@@ -183,6 +183,8 @@ def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer
         evaluate_at={*job.rungs, job.stop_after or 0},
         step=job.step,
     )
+    # What the trial before has left is taken over or gone by now.
+    reset_peak_memory(context.device)
     on_all_ranks(context, trainer.resume)
     require_same_start(context, trainer, checkpoints.folder)
     if context.rank == 0:
