@@ -14,8 +14,8 @@ from resray.results.summary import utilisation
 from resray.training import matrix_rate as rates
 from resray.training.device import cpu_computes_fp16
 from resray.training.matrix_rate import kept_rate, matrix_rate, measure, rate_file
+from resray.training.step_choice import check_step
 from resray.training.step_features import obstacles, precisions
-from resray.training.step_obstacles import check_step
 from tests.training_case import tiny_recipe, trainer_of
 
 CPU = torch.device("cpu")

@@ -12,8 +12,8 @@ from resray.training.context import LocalContext
 from resray.training.fit import Trainer, fit
 from resray.training.kept import SHELF
 from resray.training.step import places
+from resray.training.step_choice import compile_obstacle
 from resray.training.step_forms import unchanged
-from resray.training.step_obstacles import compile_obstacle
 from tests.test_augment_batches import SINGLE
 from tests.test_training_settings import EVERYTHING
 from tests.training_case import TINY, splits_of, tiny_recipe, trainer_of, without_clocks

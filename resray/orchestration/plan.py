@@ -25,8 +25,7 @@ from resray.study.local_files import images_at
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import trial_id
 from resray.study.spec import Study
-from resray.training.step_choice import choose_step
-from resray.training.step_obstacles import check_step
+from resray.training.step_choice import check_step, choose_step
 from resray.training.trial import Job
 
 Row = dict[str, Any]

@@ -16,7 +16,7 @@ from resray.memory import usable_memory
 from resray.models.count import can_forward
 from resray.models.table import is_outside
 from resray.study.recipe_spec import Recipe
-from resray.training.step_obstacles import check_step
+from resray.training.step_choice import check_step
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -1,9 +1,19 @@
-"""Which form the training step takes where the recipe leaves it open."""
+"""Which form the training step takes where the recipe leaves it open, and what keeps a machine from
+one: no CUDA graphs, nothing that compiles."""
 
+import os
+import shutil
+import sys
+import sysconfig
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
+from resray.errors import InputError
 from resray.study.recipe_spec import Recipe
-from resray.training.step_obstacles import compile_obstacle
+
+NAMES = {"cpu": "the CPU", "cuda": "a GPU", "mps": "Apple's MPS"}
+"""What torch's kinds of devices are called; ROCm's are ``cuda`` too."""
 
 
 class Measured(NamedTuple):
@@ -41,3 +51,47 @@ def choose_step(recipe: Recipe, *, use_gpu: bool, world_size: int, images: int) 
         return "eager"
     saved = images * recipe.epochs / known.images_per_second * (1 - 1 / known.gain)
     return "compiled" if saved > WORTH_IT * known.seconds else "eager"
+
+
+def check_step(recipe: Recipe, device: str, world_size: int = 1) -> None:
+    """Raise InputError if a training on this kind of device cannot have the recipe's step."""
+    reason, choices = None, "auto or eager"
+    where = f"this trial runs on {NAMES.get(device, device)}"
+    if recipe.step == "captured":
+        reason, choices = capture_obstacle(device), "auto, eager or compiled"
+        if world_size > 1:
+            reason, where = "a single GPU", f"this trial has {world_size}"
+        elif recipe.precision == "fp16":
+            reason = "a precision without gradient scaling"
+            where, choices = "this trial's is fp16", "bf16, or step: auto"
+    elif recipe.step == "compiled":
+        reason = compile_obstacle(device)
+    if reason is not None:
+        raise InputError(f"step: {recipe.step} needs {reason}; {where} (use {choices})")
+
+
+def capture_obstacle(device: str) -> str | None:
+    """Return what capturing the step as a graph lacks on this kind of device, None if nothing."""
+    return None if device == "cuda" else "a CUDA or ROCm GPU"
+
+
+def compile_obstacle(device: str) -> str | None:
+    """Return what torch.compile lacks here for this kind of device, None if nothing."""
+    if device == "cuda" and find_spec("triton") is None:
+        return "the package triton"
+    # Triton builds what starts its kernels with a C compiler; the CPU's kernels are C++.
+    compiler = c_compiler() if device == "cuda" else cpp_compiler()
+    if shutil.which(compiler) is None:
+        return f"a compiler, and there is no {compiler}"
+    header = Path(sysconfig.get_paths()["include"], "Python.h")
+    return None if header.exists() else f"Python's headers, and there is no {header}"
+
+
+def cpp_compiler() -> str:
+    """Return the C++ compiler that torch.compile calls."""
+    return os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+
+
+def c_compiler() -> str:
+    """Return the C compiler that Triton calls."""
+    return os.environ.get("CC", "gcc" if shutil.which("gcc") else "clang")

@@ -6,7 +6,7 @@ import torch
 
 from resray.training.device import computes_bf16, computes_tf32, cpu_computes_fp16
 from resray.training.energy import energy_counter
-from resray.training.step_obstacles import capture_obstacle, compile_obstacle
+from resray.training.step_choice import capture_obstacle, compile_obstacle
 
 HARDWARE = "hardware for it, else it is slow"
 
