@@ -47,9 +47,9 @@ class Waiting(Trainer):
         super().save(is_end=True)
 
 
-def recipe_of(model: str, epochs: int, images: int) -> Recipe:
+def recipe_of(model: str, epochs: int, images: int, size: int) -> Recipe:
     """Return a training on embedded images that evaluates little."""
-    data = {"name": "embedded", "images": images + 72, "validation_images": 36, "classes": 10}
+    data = {"name": "embedded", "images": images + 40, "validation_images": 40, "image_size": size}
     fields = {"model": model, "data": data, "epochs": epochs, "batch_size": 64}
     return Recipe.model_validate(fields)
 
@@ -136,6 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="resnet152")
     parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -144,7 +145,7 @@ def main() -> None:
     if min(asked.epochs - 1, asked.turns, asked.images, asked.threads) < 1:
         raise InputError("--epochs must be 2 or more, and the other numbers 1 or more")
     torch.set_num_threads(asked.threads)
-    recipe = recipe_of(asked.model, asked.epochs, asked.images)
+    recipe = recipe_of(asked.model, asked.epochs, asked.images, asked.image_size)
     conditions = {"model": asked.model, "images": asked.images, "threads": asked.threads}
     rows = [{**conditions, **row} for row in turns(recipe, asked.turns)]
     print_table(rows)
