@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context
@@ -23,8 +23,11 @@ from resray.study.expand import Options, expand
 from resray.study.load import load_study
 from resray.study.recipe_spec import Recipe
 from resray.training.context import LocalContext
-from resray.training.device import computes_bf16, own_device, wait_for
+from resray.training.device import own_device, wait_for
 from resray.training.fit import Trainer, fit
+from resray.training.matrix_rate import matrix_rate as measured_rate
+from resray.training.matrix_rate import measure
+from resray.training.step_features import precisions
 
 Row = dict[str, Any]
 
@@ -35,7 +38,6 @@ HELD_OUT = {"data.validation_images": 1000}
 """Of CIFAR-100's images, of which only a part is carried."""
 SPEED_IMAGES, SPEED_EPOCHS = 12_800, 5
 """An epoch has 100 steps."""
-MATRIX_SIDE, MATRIX_PRODUCTS, MATRIX_READINGS = 8192, 10, 10
 PACKED = (1, 2, 4, 8)
 
 
@@ -74,25 +76,9 @@ class Measurement:
 
 
 def matrix_rate(setup: Setup) -> Iterator[Row]:
-    """Yield how many operations a second square matrix products make, by precision."""
-    for kind in (torch.float32, torch.bfloat16):
-        yield {"precision": str(kind).removeprefix("torch."), "flops": flops(setup, kind)}
-
-
-def flops(setup: Setup, kind: torch.dtype) -> float:
-    """Return the median of some readings, each of some products."""
-    side = 128 if setup.tiny else MATRIX_SIDE
-    left, right = (torch.randn(side, side, device=setup.device).to(kind) for _ in range(2))
-    readings = []
-    for reading in range(MATRIX_READINGS + 1):
-        started = time.perf_counter()
-        for _ in range(MATRIX_PRODUCTS):
-            left @ right
-        wait_for(setup.device)
-        if reading:  # the first one chooses kernels
-            each = (time.perf_counter() - started) / MATRIX_PRODUCTS
-            readings.append(2 * side**3 / each)
-    return statistics.median(readings)
+    """Yield the device's matrix rate in each precision that it computes in hardware."""
+    for precision in precisions(setup.device):
+        yield asdict(measure(setup.device, precision, torch.get_num_threads()))
 
 
 def training(study: str, trial: str, changes: Row, setup: Setup) -> Iterator[Row]:
@@ -134,8 +120,7 @@ def speed(model: str, step: str, setup: Setup) -> Iterator[Row]:
     splits = trainer.splits
     network = build_model(recipe.model, len(splits.class_names))
     multiply_adds = count_multiply_adds(network, splits.image_size)
-    kind = torch.bfloat16 if computes_bf16(setup.device) else torch.float32
-    rate = flops(setup, kind)
+    rate = measured_rate(setup.device, trainer.precision, torch.get_num_threads())
     middle = statistics.median(speeds)
     yield {
         "network": model,
@@ -151,7 +136,7 @@ def speed(model: str, step: str, setup: Setup) -> Iterator[Row]:
         "n": len(speeds),
         "multiply_adds": multiply_adds,
         "flops": rate,
-        "utilisation": 6 * multiply_adds * middle / rate,
+        "utilisation": rate and 6 * multiply_adds * middle / rate,
         "peak_memory_bytes": records[-1]["peak_memory_bytes"],
         "seconds_compiling": sum(record["seconds_compiling"] for record in records),
         "seconds": time.perf_counter() - began,

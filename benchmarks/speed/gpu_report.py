@@ -92,8 +92,7 @@ def summary(kind: str, rows: pd.DataFrame, rates: pd.DataFrame) -> pd.Series:
         line["seconds_per_epoch"] = rows["seconds_training"].median()
         line["images_per_second"] = rows["images_per_second"].median()
     if kind == "training" and len(rates):
-        names = {"fp32": "float32", "bf16": "bfloat16"}
-        rate = rates[rates["precision"] == names.get(line["precision"])]["flops"]
+        rate = rates[rates["precision"] == line["precision"]]["flops"]
         if len(rate):
             work = 6 * line["multiply_adds"] * line["images_per_second"]
             line["utilisation"] = work / rate.iloc[0]
