@@ -27,8 +27,11 @@ class Measured(NamedTuple):
     """Of compiling training and evaluation, without any cache."""
 
 
-ON_CPU: dict[str, Measured] = {}
-"""In bf16 and channels-last, on 2 cores of an AMD EPYC, torch 2.13, 30 November 2026."""
+ON_CPU: dict[str, Measured] = {
+    "resnet18": Measured(images_per_second=29.3, gain=0.96, seconds=385),
+}
+"""In float32 and channels-last, on 2 busy cores of an AMD EPYC with AVX2, torch 2.13, 30 November
+2026, n = 5. What is not here is eager; a gain below 1 never pays."""
 
 WORTH_IT = 1.5
 """How many times the seconds of compiling a run has to save by it."""
