@@ -39,8 +39,9 @@ MORE: dict[str, dict[str, Any]] = {
 CAPTURABLE = {name: each for name, each in {**EVERYTHING, **MORE}.items() if name != "fp16"}
 
 
-def trainer_in(form: str, recipe: Recipe, seed: int = 0) -> Trainer:
-    return Trainer(recipe, splits_of(recipe), LocalContext(), seed=seed, step=form)
+def trainer_in(form: str, recipe: Recipe, device: str = "cpu") -> Trainer:
+    context = LocalContext(torch.device(device))
+    return Trainer(recipe, splits_of(recipe), context, seed=0, step=form)
 
 
 def assert_same_training(one: Trainer, other: Trainer, tolerance: float = 2e-4) -> None:
@@ -64,6 +65,17 @@ def test_what_is_captured_trains_as_eager_does(settings: dict[str, Any]) -> None
     eager, captured = (trainer_in(form, recipe) for form in ("eager", "captured"))
     # Muon orthogonalises in bfloat16, which makes more of what is rounded.
     assert_same_training(captured, eager, 5e-3 if "muon" in str(settings) else 1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("settings", CAPTURABLE.values(), ids=CAPTURABLE)
+def test_a_graph_trains_as_eager_does(settings: dict[str, Any]) -> None:
+    recipe = tiny_recipe(**settings)
+    eager, captured = (trainer_in(form, recipe, "cuda") for form in ("eager", "captured"))
+    captured.prepare()
+    assert captured.step == "captured", captured.remark
+    # Kernels are chosen anew for each, and add up in another order.
+    assert_same_training(captured, eager, 5e-3)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own compiler has some
