@@ -30,7 +30,7 @@ from resray.training.optimizers import (
     set_momentum,
 )
 from resray.training.parts import Parts
-from resray.training.step import TrainingStep, places
+from resray.training.step import TrainingStep, micro_batches
 from tests.studies import made
 from tests.test_augment_batches import SINGLE
 from tests.test_step_forms import CAPTURABLE
@@ -105,8 +105,8 @@ def test_a_step_neither_asks_nor_brings(settings: dict[str, Any]) -> None:
     step = without_values(recipe)
     inputs = step.example(32)
     with HostTensors() as host:
-        for place in places([32, 32], [32, 32], recipe.accumulation, 1):
-            step(place, inputs, measured=True)
+        for batch in micro_batches([32, 32], [32, 32], recipe.accumulation, 1):
+            step(batch, inputs, measured=True)
             step.norms.keep()
     assert host.found == []
 
@@ -168,10 +168,10 @@ def test_an_epoch_on_a_gpu_does_not_wait(settings: dict[str, Any], form: str) ->
     trainer.prepare()
     assert trainer.step == form
     epoch = trainer._epoch(1)
-    batches = list(zip(epoch.places, epoch._inputs(), strict=True))
+    batches = list(zip(epoch.batches, epoch._inputs(), strict=True))
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for index, (place, inputs) in enumerate(batches):
-            epoch._train_on(index, place, inputs)
+        for index, (batch, inputs) in enumerate(batches):
+            epoch._train_on(index, batch, inputs)
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -10,10 +10,10 @@ from resray.study.recipe_spec import Recipe
 from resray.training.checkpoints import CheckpointFolder
 from resray.training.context import LocalContext
 from resray.training.fit import Trainer, fit
-from resray.training.kept import SHELF
-from resray.training.step import places
+from resray.training.reuse import REUSABLE
+from resray.training.step import micro_batches
 from resray.training.step_choice import compile_obstacle
-from resray.training.step_forms import unchanged
+from resray.training.step_forms import preserved
 from tests.test_augment_batches import SINGLE
 from tests.test_training_settings import EVERYTHING
 from tests.training_case import TINY, splits_of, tiny_recipe, trainer_of, without_clocks
@@ -99,9 +99,9 @@ def test_warming_up_changes_nothing() -> None:
     trainer, untouched = trainer_of(recipe), trainer_of(recipe)
     expected = torch.random.get_rng_state()
     step = trainer.form.step
-    place = places([32], [32], 1, 1)[0]
-    with unchanged(trainer.parts):
-        step(place, step.example(32), measured=True)
+    batch = micro_batches([32], [32], 1, 1)[0]
+    with preserved(trainer.parts):
+        step(batch, step.example(32), measured=True)
         ours, theirs = (each.parts.weights()["model"] for each in (trainer, untouched))
         assert not torch.equal(ours["conv1.weight"], theirs["conv1.weight"])
     assert torch.equal(torch.random.get_rng_state(), expected)
@@ -112,9 +112,9 @@ def test_warming_up_changes_nothing() -> None:
 def test_places_of_an_epoch() -> None:
     """10 batches of 8 in steps of 4, the last of 5 images, on the first of 3 ranks."""
     sizes = [8] * 9 + [5]
-    found = places(sizes, [3] * 9 + [2], 4, 3)
-    assert [place.begins for place in found] == [True, *[False] * 3] * 2 + [True, False]
-    assert [place.ends for place in found] == [*[False] * 3, True] * 2 + [False, True]
+    found = micro_batches(sizes, [3] * 9 + [2], 4, 3)
+    assert [batch.begins for batch in found] == [True, *[False] * 3] * 2 + [True, False]
+    assert [batch.ends for batch in found] == [*[False] * 3, True] * 2 + [False, True]
     assert found[0].weight == 3 * 3 / 32
     assert (found[8].weight, found[9].weight) == (3 * 3 / 13, 2 * 3 / 13)
 
@@ -152,7 +152,7 @@ def test_the_next_trial_goes_on_with_what_was_captured(settings: dict[str, Any])
     )
     fresh = trainer(following, 7)
     expected = list(fit(fresh))
-    SHELF.kept = None
+    REUSABLE.step = None
     before = trainer(recipe, 3)
     list(fit(before))
     after = trainer(following, 7)
@@ -171,7 +171,7 @@ def test_another_network_or_batch_is_captured_anew(changes: dict[str, Any]) -> N
     list(fit(before))
     after = Trainer(tiny_recipe(**changes), splits, LocalContext(), seed=0, step="captured")
     assert after.form is not before.form
-    assert SHELF.kept is None
+    assert REUSABLE.step is None
 
 
 @pytest.mark.parametrize("forms", [("captured", "eager"), ("eager", "captured")])

@@ -27,7 +27,7 @@ from resray.training.optimizers import (
 )
 from resray.training.profile import region
 from resray.training.schedules import learning_rate_factor, momentum_at, position
-from resray.training.step import Inputs, Place, places
+from resray.training.step import Inputs, MicroBatch, micro_batches
 from resray.training.step_forms import Eager
 
 Record = dict[str, Any]
@@ -62,8 +62,10 @@ class TrainingEpoch:
         self.parts, self.loader = form.step.parts, form.step.loader
         self.tally, self.norms = form.step.tally, form.step.norms
         self.sizes, self.counts = self.loader.sizes[:batches], self.loader.counts[:batches]
-        self.places = places(self.sizes, self.counts, recipe.accumulation, context.world_size)
-        self.steps = sum(place.ends for place in self.places)
+        self.batches = micro_batches(
+            self.sizes, self.counts, recipe.accumulation, context.world_size
+        )
+        self.steps = sum(batch.ends for batch in self.batches)
 
     def prepare(self) -> bool:
         """Set what the epoch's settings are, and make the step ready for them; return whether it
@@ -74,9 +76,9 @@ class TrainingEpoch:
         set_weight_decay(self.parts.optimizer, self.recipe.optimizer)
         self.loader.augment_by(self.recipe.augmentation)
         self.parts.model.train()
-        was_not = self.form.prepare(self.recipe, self.places)
+        was_missing = self.form.prepare(self.recipe, self.batches)
         wait_for(self.context.device)
-        return was_not
+        return was_missing
 
     def run(self) -> Record:
         """Train, and return the columns of the epochs table that tell of it.
@@ -90,26 +92,26 @@ class TrainingEpoch:
         started = time.perf_counter()
         with without_garbage_collection():
             step = 0
-            for place, inputs in zip(self.places, self._watched(started), strict=False):
-                step += self._train_on(step, place, inputs)
+            for batch, inputs in zip(self.batches, self._watched(started), strict=False):
+                step += self._train_on(step, batch, inputs)
         wait_for(self.context.device)
         seconds = time.perf_counter() - started
         with region("metrics"):
             measured = self._measured(seconds)
         return {**measured, **self._in_force()}
 
-    def _train_on(self, step: int, place: Place, inputs: Inputs) -> bool:
+    def _train_on(self, step: int, batch: MicroBatch, inputs: Inputs) -> bool:
         """Train on a batch of the epoch's ``step``-th optimizer step; return whether it ends."""
-        if place.ends:
+        if batch.ends:
             self._set_rate(step)
-        measured = place.ends and self.norms.are_sampled(step)
-        self.form(place, inputs, measured=measured)
-        self.tally.images += place.images
+        measured = batch.ends and self.norms.are_sampled(step)
+        self.form(batch, inputs, measured=measured)
+        self.tally.images += batch.images
         if measured:
             self.norms.keep()
-        if place.ends and self.parts.average is not None and step == 0 and self.epoch == 1:
+        if batch.ends and self.parts.average is not None and step == 0 and self.epoch == 1:
             self.parts.average.begin()
-        return place.ends
+        return batch.ends
 
     def _inputs(self) -> Iterator[Inputs]:
         """Yield the inputs of the epoch's batches."""

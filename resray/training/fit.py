@@ -39,13 +39,13 @@ from resray.training.device import (
 from resray.training.energy import energy_between, energy_counter
 from resray.training.epoch import Record, TrainingEpoch, require_finite
 from resray.training.evaluation import evaluate
-from resray.training.kept import SHELF, Kept
 from resray.training.parts import Parts, broadcast_buffers, build_parts
 from resray.training.profile import region
+from resray.training.reuse import REUSABLE, ReusableStep
 from resray.training.schedules import plateau_factor
 from resray.training.step import TrainingStep
 from resray.training.step_choice import choose_step
-from resray.training.step_forms import FORMS, Eager, reason
+from resray.training.step_forms import FORMS, Eager, failure_of
 from resray.training.stopping import ending_of, evaluates, is_best_so_far, watched_accuracies
 
 NOT_EVALUATED: Record = {
@@ -106,10 +106,10 @@ class Trainer:
         )
         self.seconds_compiling = 0.0
         """Of what is not in a record yet."""
-        kept = SHELF.take(recipe, splits, self.step)
-        if kept is not None:
-            kept.restart(recipe, splits, seed)
-            self.parts, self.train_loader, self.form = kept.parts, kept.loader, kept.form
+        reused = REUSABLE.take(recipe, splits, self.step)
+        if reused is not None:
+            reused.restart(recipe, splits, seed)
+            self.parts, self.train_loader, self.form = reused.parts, reused.loader, reused.form
         else:
             self.parts = self._build()
             self.train_loader = self._train_loader(splits.train)
@@ -214,7 +214,7 @@ class Trainer:
             self.parts.load_weights(checkpoint)
             if not self.finished:
                 self.parts.load_progress(checkpoint)
-                self.form.forget()
+                self.form.reset()
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             if is_out_of_memory(error):
                 raise
@@ -235,7 +235,7 @@ class Trainer:
             explained = isinstance(error, ResrayError) or is_out_of_memory(error)
             if self.step == "eager" or explained:
                 raise
-            fallback = f"step: {self.step} does not suit the network ({reason(error)}): eager"
+            fallback = f"step: {self.step} does not suit the network ({failure_of(error)}): eager"
             self.remark = "; ".join(filter(None, (self.remark, fallback)))
             self._become_eager()
         self.seconds_compiling += time.perf_counter() - began
@@ -358,8 +358,9 @@ class Trainer:
         if self._writer is not None:
             self._writer.close()
         if self.step != "eager" and self.context.world_size == 1 and self.precision != "fp16":
-            images = self.splits.train.images
-            SHELF.kept = Kept(self.recipe, images, self.parts, self.train_loader, self.form)
+            REUSABLE.step = ReusableStep(
+                self.recipe, self.splits.train.images, self.parts, self.train_loader, self.form
+            )
 
     def _state(self) -> Checkpoint:
         # Nothing goes on from the schedule's end, and momentum doubles the file.

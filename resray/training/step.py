@@ -28,8 +28,8 @@ Inputs = Sequence[torch.Tensor]
 `resray.training.mixing.draw_mixing`."""
 
 
-class Place(NamedTuple):
-    """What a batch is to its optimizer step; batches of one place differ in their inputs only."""
+class MicroBatch(NamedTuple):
+    """What a batch is to its optimizer step; equal ones differ in their inputs only."""
 
     size: int
     """Images of the global batch."""
@@ -42,10 +42,10 @@ class Place(NamedTuple):
     """Whether it is the first, and the last, of the batches whose gradients are averaged."""
 
 
-def places(
+def micro_batches(
     sizes: Sequence[int], counts: Sequence[int], accumulation: int, world_size: int
-) -> list[Place]:
-    """Return the places of an epoch's batches, of ``sizes`` images in all, ``counts`` on this rank.
+) -> list[MicroBatch]:
+    """Return an epoch's batches, of ``sizes`` images in all and ``counts`` on this rank.
 
     An epoch's last step may have fewer batches than ``accumulation``.
     """
@@ -56,9 +56,8 @@ def places(
         for index in members:
             # DDP averages over ranks: weighting by each rank's share gives the global mean.
             weight = counts[index] * world_size / of_step
-            found.append(
-                Place(sizes[index], counts[index], weight, index == first, index == members[-1])
-            )
+            ends = index == members[-1]
+            found.append(MicroBatch(sizes[index], counts[index], weight, index == first, ends))
     return found
 
 
@@ -74,18 +73,18 @@ class TrainingStep:
         self.norms = GradientNorms(*outer_stages(parts.network))
         self.parameters = list(parts.network.parameters())
 
-    def __call__(self, place: Place, inputs: Inputs, *, measured: bool) -> None:
+    def __call__(self, batch: MicroBatch, inputs: Inputs, *, measured: bool) -> None:
         """Add a batch's gradient, and update if it is the last of its step.
 
         ``measured`` takes the gradient norms of a step that ends.
         """
-        if place.begins:
+        if batch.begins:
             # What later batches are added to has to stay where it is.
             with region("optimizer"):
                 self.parts.optimizer.zero_grad(set_to_none=self.recipe.accumulation == 1)
-        with self._reducing(place.ends):
-            self.add_gradient(place, inputs)
-        if place.ends:
+        with self._reducing(batch.ends):
+            self.add_gradient(batch, inputs)
+        if batch.ends:
             self.update(measured=measured)
 
     def example(self, count: int) -> Inputs:
@@ -111,7 +110,7 @@ class TrainingStep:
             return nullcontext()
         return model.no_sync()
 
-    def add_gradient(self, place: Place, inputs: Inputs) -> None:
+    def add_gradient(self, batch: MicroBatch, inputs: Inputs) -> None:
         """Go forward and backward through a batch."""
         with region("gather and augment"):
             images, targets = self._prepared(inputs)
@@ -121,9 +120,9 @@ class TrainingStep:
             logits = logits.float()
             loss = mixed_loss(logits, targets, self.recipe.label_smoothing)
         with region("backward"):
-            self.parts.scaler.scale(loss * place.weight).backward()
+            self.parts.scaler.scale(loss * batch.weight).backward()
         with region("metrics"):
-            self.tally.add(loss * place.images, mixed_correct(logits, targets))
+            self.tally.add(loss * batch.images, mixed_correct(logits, targets))
 
     def update(self, *, measured: bool) -> None:
         """Do the optimizer step, with what belongs to it before and after."""

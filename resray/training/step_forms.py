@@ -18,7 +18,7 @@ import torch
 from resray.study.recipe_spec import Recipe
 from resray.training.device import without_compiled_code
 from resray.training.parts import Parts
-from resray.training.step import Inputs, Place, TrainingStep
+from resray.training.step import Inputs, MicroBatch, TrainingStep
 
 WARM_UPS = 3
 """Steps before a graph is captured, in which libraries choose their kernels."""
@@ -33,24 +33,24 @@ class Eager:
         self.step = step
         self._warm: set[int] = set()
 
-    def prepare(self, recipe: Recipe, places: Sequence[Place]) -> bool:
-        """Make ready for an epoch with batches of these places, in which ``recipe`` is in force:
-        let a GPU's libraries choose their kernels for each size. Return whether it was not."""
+    def prepare(self, recipe: Recipe, batches: Sequence[MicroBatch]) -> bool:
+        """Make ready for an epoch of these batches, in which ``recipe`` is in force:
+        let a GPU's libraries choose their kernels for each size. Return whether it was not ready."""
         self.step.recipe = recipe
         if self.step.loader.device.type != "cuda":
             return False
         # By the global size, as ranks exchange gradients: all warm up equally often.
-        missing = {place.size: place for place in places if place.size not in self._warm}
-        for place in missing.values():
-            warm_up(self.step, place, self.step.example(place.images))
+        missing = {batch.size: batch for batch in batches if batch.size not in self._warm}
+        for batch in missing.values():
+            warm_up(self.step, batch, self.step.example(batch.images))
         self._warm |= missing.keys()
         return bool(missing)
 
-    def __call__(self, place: Place, inputs: Inputs, *, measured: bool) -> None:
+    def __call__(self, batch: MicroBatch, inputs: Inputs, *, measured: bool) -> None:
         """Do what `TrainingStep` does."""
-        self.step(place, inputs, measured=measured)
+        self.step(batch, inputs, measured=measured)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Drop what holds on to the optimizer's state, which is now another."""
 
 
@@ -63,69 +63,69 @@ class Compiled(Eager):
         super().__init__(step)
         self._ready: tuple[dict[str, Any], int] | None = None
         for network in dict.fromkeys((step.parts.network, step.parts.evaluated)):
-            # In place, so that the names of its weights stay. Whole, or not at all.
+            # In batch, so that the names of its weights stay. Whole, or not at all.
             network.compile(fullgraph=True, dynamic=False)
 
-    def prepare(self, recipe: Recipe, places: Sequence[Place]) -> bool:
+    def prepare(self, recipe: Recipe, batches: Sequence[MicroBatch]) -> bool:
         """Compile; raises what torch does where the network cannot be compiled whole."""
         self.step.recipe = recipe
-        largest = max(places)
-        if self._ready == (now := (baked(recipe), largest.size)):
+        largest = max(batches)
+        if self._ready == (now := (fixed_settings(recipe), largest.size)):
             return False
         self._ready = now
         # What was compiled for another network, or for other settings, counts to torch's limit.
         torch.compiler.reset()
-        for place in {place.size: place for place in places}.values():
-            with self._told(place):
-                warm_up(self.step, place, self.step.example(place.images))
+        for batch in {batch.size: batch for batch in batches}.values():
+            with self._stance(batch):
+                warm_up(self.step, batch, self.step.example(batch.images))
         return True
 
-    def __call__(self, place: Place, inputs: Inputs, *, measured: bool) -> None:
-        with self._told(place):
-            self.step(place, inputs, measured=measured)
+    def __call__(self, batch: MicroBatch, inputs: Inputs, *, measured: bool) -> None:
+        with self._stance(batch):
+            self.step(batch, inputs, measured=measured)
 
-    def _told(self, place: Place) -> AbstractContextManager[object]:
+    def _stance(self, batch: MicroBatch) -> AbstractContextManager[object]:
         assert self._ready is not None
-        return without_compiled_code(place.size != self._ready[1])
+        return without_compiled_code(batch.size != self._ready[1])
 
 
 class Captured(Eager):
-    """As one CUDA graph for each place; without CUDA, as the function that would be captured."""
+    """As one CUDA graph for each kind of batch; without CUDA, as what would be captured."""
 
     name = "captured"
 
     def __init__(self, step: TrainingStep) -> None:
         super().__init__(step)
-        self._baked: dict[str, Any] = {}
-        self.forget()
+        self._fixed: dict[str, Any] = {}
+        self.reset()
 
-    def prepare(self, recipe: Recipe, places: Sequence[Place]) -> bool:
+    def prepare(self, recipe: Recipe, batches: Sequence[MicroBatch]) -> bool:
         """Capture what is missing: everything, where graphs hold on to what is no longer so."""
-        if (now := baked(recipe)) != self._baked:
-            self._baked = now
-            self.forget()
+        if (now := fixed_settings(recipe)) != self._fixed:
+            self._fixed = now
+            self.reset()
         self.step.recipe = recipe
-        missing = [place for place in dict.fromkeys(places) if place not in self._graphs]
-        for place in missing:
-            inputs = self.step.example(place.images)
-            self._graphs[place] = inputs, self._capture(place, inputs)
+        missing = [batch for batch in dict.fromkeys(batches) if batch not in self._graphs]
+        for batch in missing:
+            inputs = self.step.example(batch.images)
+            self._graphs[batch] = inputs, self._capture(batch, inputs)
         return bool(missing)
 
-    def __call__(self, place: Place, inputs: Inputs, *, measured: bool) -> None:
-        kept, graph = self._graphs[place]
-        for buffer, given in zip(kept, inputs, strict=True):
+    def __call__(self, batch: MicroBatch, inputs: Inputs, *, measured: bool) -> None:
+        buffers, graph = self._graphs[batch]
+        for buffer, given in zip(buffers, inputs, strict=True):
             buffer.copy_(given)
         if graph is None:
-            self.step(place, kept, measured=True)
+            self.step(batch, buffers, measured=True)
         else:
             graph.replay()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Drop the graphs, and their pool with them: torch takes none again that was left empty."""
-        self._graphs: dict[Place, tuple[Inputs, torch.cuda.CUDAGraph | None]] = {}
+        self._graphs: dict[MicroBatch, tuple[Inputs, torch.cuda.CUDAGraph | None]] = {}
         self._pool = torch.cuda.graph_pool_handle() if torch.cuda.is_available() else None
 
-    def _capture(self, place: Place, inputs: Inputs) -> torch.cuda.CUDAGraph | None:
+    def _capture(self, batch: MicroBatch, inputs: Inputs) -> torch.cuda.CUDAGraph | None:
         """Return the graph; ``inputs`` are the buffers from which it takes what it is given."""
         if self.step.loader.device.type != "cuda":
             return None
@@ -134,14 +134,14 @@ class Captured(Eager):
         with torch.cuda.stream(stream):
             # What waits, and so cannot be captured, is found before the capture, which it would
             # leave half done.
-            warm_up(self.step, place, inputs, times=WARM_UPS, watched=True)
+            warm_up(self.step, batch, inputs, times=WARM_UPS, watched=True)
             # One pool serves all: nothing that a graph leaves in it is read by another. The thread
             # that writes checkpoints may go on beside a capture.
             capture = torch.cuda.graph(
                 graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"
             )
-            with unchanged(self.step.parts), capture:
-                self.step(place, inputs, measured=True)
+            with preserved(self.step.parts), capture:
+                self.step(batch, inputs, measured=True)
         torch.cuda.current_stream().wait_stream(stream)
         return graph
 
@@ -156,38 +156,38 @@ BY_THE_HOST: Any = {
 """What of a recipe neither compiled code nor a graph holds on to."""
 
 
-def baked(recipe: Recipe) -> dict[str, Any]:
+def fixed_settings(recipe: Recipe) -> dict[str, Any]:
     """Return what of a recipe is in compiled code or a graph."""
     return recipe.model_dump(mode="json", exclude=BY_THE_HOST)
 
 
-def reason(error: Exception) -> str:
+def failure_of(error: Exception) -> str:
     """Return on one line why a network can be neither compiled nor captured, and where."""
     text = str(error)
-    places = re.findall(r'File "([^"]+)", line (\d+)', text)
-    where = f" at {Path(places[-1][0]).name}:{places[-1][1]}" if places else ""
+    batches = re.findall(r'File "([^"]+)", line (\d+)', text)
+    where = f" at {Path(batches[-1][0]).name}:{batches[-1][1]}" if batches else ""
     return text.partition("\n")[0].strip() + where
 
 
 def warm_up(
-    step: TrainingStep, place: Place, inputs: Inputs, times: int = 1, *, watched: bool = False
+    step: TrainingStep, batch: MicroBatch, inputs: Inputs, times: int = 1, *, watched: bool = False
 ) -> None:
-    """Do a step of this place some times; afterwards the training is as it was.
+    """Do a step of this batch some times; afterwards the training is as it was.
 
     ``watched`` has CUDA raise RuntimeError for what waits for the device in the last one.
     """
-    whole = place._replace(begins=True, ends=True)
-    with unchanged(step.parts), warnings.catch_warnings():
+    whole = batch._replace(begins=True, ends=True)
+    with preserved(step.parts), warnings.catch_warnings():
         # That an optimizer which can be captured was not, the first times.
         warnings.simplefilter("ignore")
-        for time in range(times):
-            with watching() if watched and time == times - 1 else nullcontext():
+        for turn in range(times):
+            with erring_on_sync() if watched and turn == times - 1 else nullcontext():
                 step(whole, inputs, measured=True)
     step.tally.clear()
 
 
 @contextmanager
-def watching() -> Iterator[None]:
+def erring_on_sync() -> Iterator[None]:
     """Have CUDA raise RuntimeError for what waits for the device."""
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -197,7 +197,7 @@ def watching() -> Iterator[None]:
 
 
 @contextmanager
-def unchanged(parts: Parts) -> Iterator[None]:
+def preserved(parts: Parts) -> Iterator[None]:
     """Put back what a step changes: weights, the optimizer's and the scaler's state, generators."""
     before = [(tensor, tensor.clone()) for tensor in parts.tensors()]
     known = {tensor.data_ptr() for tensor, _ in before}

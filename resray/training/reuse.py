@@ -1,4 +1,4 @@
-"""What a training leaves in its process for the next one: a network that is compiled or captured.
+"""A step that was compiled or captured, used again by the next training in the process.
 
 Compiled code and graphs belong to the tensors that they were made with, so these go on as they are
 and take over the values of the next training.
@@ -14,11 +14,11 @@ from resray.data.splits import Splits
 from resray.models.build import build_model
 from resray.study.recipe_spec import Recipe
 from resray.training.parts import Parts, moves_momentum
-from resray.training.step_forms import Eager, baked
+from resray.training.step_forms import Eager, fixed_settings
 
 
 @dataclass(frozen=True)
-class Kept:
+class ReusableStep:
     """The tensors of a training that has ended, and the step that was made ready for them."""
 
     recipe: Recipe
@@ -28,10 +28,16 @@ class Kept:
     loader: TrainLoader | PerImageLoader
     form: Eager
 
-    def suits(self, recipe: Recipe, splits: Splits, step: str) -> bool:
+    def suits(self, recipe: Recipe, splits: Splits, form: str) -> bool:
         """Return whether a training of this recipe may go on with them."""
-        same = baked(self.recipe) == baked(recipe) and self.train is splits.train.images
-        return same and self.form.name == step and self.parts.cycles == moves_momentum(recipe)
+        same_step = fixed_settings(self.recipe) == fixed_settings(recipe)
+        same_images = self.train is splits.train.images
+        return (
+            same_step
+            and same_images
+            and self.form.name == form
+            and self.parts.cycles == moves_momentum(recipe)
+        )
 
     def restart(self, recipe: Recipe, splits: Splits, seed: int) -> None:
         """Set everything to what a training of this seed begins with."""
@@ -40,15 +46,15 @@ class Kept:
         self.loader.seed = seed
 
 
-class Shelf:
-    """Holds the last training of this process that another may go on with."""
+class LastStep:
+    """Holds the step of the last training of this process, if another may go on with it."""
 
-    kept: Kept | None = None
+    step: ReusableStep | None = None
 
-    def take(self, recipe: Recipe, splits: Splits, step: str) -> Kept | None:
+    def take(self, recipe: Recipe, splits: Splits, form: str) -> ReusableStep | None:
         """Return what suits a training; anything else is let go, as its memory is needed."""
-        kept, self.kept = self.kept, None
-        return kept if kept and kept.suits(recipe, splits, step) else None
+        step, self.step = self.step, None
+        return step if step and step.suits(recipe, splits, form) else None
 
 
-SHELF = Shelf()
+REUSABLE = LastStep()
