@@ -2,22 +2,20 @@
 
 import gc
 import json
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
 from resray.data.loader import to_device
-from resray.errors import DivergedError
 from resray.models.build import set_dropout, set_stochastic_depth
 from resray.study.model_spec import OwnModel
 from resray.study.phases import settings_in_force
 from resray.study.recipe_spec import Recipe
 from resray.training.context import Context
 from resray.training.device import wait_for
+from resray.training.evaluation import Record, require_finite
 from resray.training.mixing import draw_epoch, mixes
 from resray.training.optimizers import (
     momentum_in_force,
@@ -29,8 +27,6 @@ from resray.training.profile import region
 from resray.training.schedules import learning_rate_factor, momentum_at, position
 from resray.training.step import Inputs, MicroBatch, micro_batches
 from resray.training.step_forms import Eager
-
-Record = dict[str, Any]
 
 PROGRESS_SECONDS = 2.0
 
@@ -189,9 +185,3 @@ def without_garbage_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def require_finite(split: str, loss: float | None, epoch: int) -> None:
-    """Raise DivergedError if the loss is not finite; None says that the split has no images."""
-    if loss is not None and not math.isfinite(loss):
-        raise DivergedError(f"{split} loss is {loss} in epoch {epoch}")

@@ -1,14 +1,35 @@
 """Loss and accuracy over a split, exact over any number of ranks."""
 
-from collections.abc import Iterable
+import math
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import torch
 import torch.distributed
 from torch import nn
 from torch.nn import functional
 
-from resray.training.device import autocast, without_compiled_code
+from resray.data.loader import EvalLoader
+from resray.errors import DivergedError
+from resray.study.recipe_spec import Recipe
+from resray.training.context import Context
+from resray.training.device import allow_tf32, autocast, wait_for, without_compiled_code
+from resray.training.parts import Parts, broadcast_buffers
+from resray.training.profile import region
+
+Record = dict[str, Any]
+
+NOT_EVALUATED: Record = {
+    "validation_loss": None,
+    "validation_accuracy": None,
+    "test_loss": None,
+    "test_accuracy": None,
+    "seconds_evaluating": 0.0,
+}
+"""What is recorded of an epoch between two evaluations."""
 
 
 @dataclass
@@ -80,3 +101,47 @@ def evaluate(
     model.train(was_training)
     loss, accuracy, _ = tally.result(world_size)
     return loss, accuracy
+
+
+def evaluate_splits(
+    loaders: Mapping[str, EvalLoader | None],
+    parts: Parts,
+    recipe: Recipe,
+    context: Context,
+    *,
+    epoch: int,
+    batches: int | None = None,
+) -> Record:
+    """Return loss and accuracy of each split, None for one that is left alone, and the seconds.
+
+    ``batches`` looks at so many of each, to warm up. Raises DivergedError if a loss is not finite.
+    """
+    started = time.perf_counter()
+    if context.world_size > 1:
+        broadcast_buffers(parts.evaluated)
+    precision = "fp32" if recipe.eval_precision == "fp32" else parts.precision
+    allow_tf32(precision == "tf32")
+    measured: Record = {}
+    for split, loader in loaders.items():
+        loss = accuracy = None
+        if loader is not None:
+            with region("evaluation"):
+                loss, accuracy = evaluate(
+                    parts.evaluated,
+                    islice(loader, batches),
+                    device=context.device,
+                    precision=precision,
+                    world_size=context.world_size,
+                )
+        if batches is None:
+            require_finite(split, loss, epoch)
+        measured |= {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
+    allow_tf32(parts.precision == "tf32")
+    wait_for(context.device)
+    return {**measured, "seconds_evaluating": time.perf_counter() - started}
+
+
+def require_finite(split: str, loss: float | None, epoch: int) -> None:
+    """Raise DivergedError if the loss is not finite; None says that the split has no images."""
+    if loss is not None and not math.isfinite(loss):
+        raise DivergedError(f"{split} loss is {loss} in epoch {epoch}")

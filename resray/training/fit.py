@@ -7,18 +7,14 @@ wrapped in DistributedDataParallel; the recipe's batch size is the global one.
 import time
 from collections.abc import Collection, Generator
 from datetime import UTC, datetime
-from itertools import islice
-from typing import Any
 
 import torch
 from torch import nn
 
-from resray.data.loader import EvalLoader, TrainLoader
-from resray.data.per_image import PerImageLoader
+from resray.data.loader import EvalLoader
 from resray.data.sources import Images
 from resray.data.splits import Splits
 from resray.errors import DataError, InputError, ResrayError
-from resray.models.count import largest_output
 from resray.results.recovery import kept_beside
 from resray.study.optimizer_spec import Plateau
 from resray.study.phases import recipe_at
@@ -29,17 +25,12 @@ from resray.training.checkpoint_file import Checkpoint, read_recipe
 from resray.training.checkpoint_writer import CheckpointWriter, Copied
 from resray.training.checkpoints import MOVE_IT, CheckpointFolder
 from resray.training.context import Context
-from resray.training.device import (
-    allow_tf32,
-    check_device_options,
-    eval_batch,
-    peak_memory,
-    wait_for,
-)
+from resray.training.device import check_device_options, peak_memory
 from resray.training.energy import energy_between, energy_counter
-from resray.training.epoch import Record, TrainingEpoch, require_finite
-from resray.training.evaluation import evaluate
-from resray.training.parts import Parts, broadcast_buffers, build_parts
+from resray.training.epoch import TrainingEpoch
+from resray.training.evaluation import NOT_EVALUATED, Record, evaluate_splits
+from resray.training.loaders import eval_loader_of, train_loader_of
+from resray.training.parts import Parts, build_parts
 from resray.training.profile import region
 from resray.training.reuse import REUSABLE, ReusableStep
 from resray.training.schedules import plateau_factor
@@ -47,15 +38,6 @@ from resray.training.step import TrainingStep
 from resray.training.step_choice import choose_step
 from resray.training.step_forms import FORMS, Eager, failure_of
 from resray.training.stopping import ending_of, evaluates, is_best_so_far, watched_accuracies
-
-NOT_EVALUATED: Record = {
-    "validation_loss": None,
-    "validation_accuracy": None,
-    "test_loss": None,
-    "test_accuracy": None,
-    "seconds_evaluating": 0.0,
-}
-"""What is recorded of an epoch between two evaluations."""
 
 
 class Trainer:
@@ -112,7 +94,9 @@ class Trainer:
             self.parts, self.train_loader, self.form = reused.parts, reused.loader, reused.form
         else:
             self.parts = self._build()
-            self.train_loader = self._train_loader(splits.train)
+            self.train_loader = train_loader_of(
+                recipe, splits, context, seed=seed, channels_last=self.parts.channels_last
+            )
             self.form = self._form()
         self.validation_loader = self._eval_loader(splits.validation)
         self.test_loader = self._eval_loader(splits.test) if evaluate_test else None
@@ -135,40 +119,15 @@ class Trainer:
         """The precision in which it computes."""
         return self.parts.precision
 
-    def _train_loader(self, images: Images) -> TrainLoader | PerImageLoader:
-        options: dict[str, Any] = {
-            "batch_size": self.recipe.batch_size,
-            "seed": self.seed,
-            "augmentation": self.recipe.augmentation,
-            "shuffle": self.recipe.loader.shuffle,
-            "drop_last": self.recipe.loader.drop_last,
-            **self._loading(),
-        }
-        loader = self.recipe.loader
-        if loader.name == "device":
-            return TrainLoader(images, **options)
-        return PerImageLoader(
-            images, workers=loader.workers, pinned_memory=loader.pinned_memory, **options
-        )
-
     def _eval_loader(self, images: Images) -> EvalLoader:
-        size = eval_batch(
+        return eval_loader_of(
+            images,
             self.recipe,
-            self.context.device,
-            lambda: largest_output(self.network, self.splits.image_size),
+            self.splits,
+            self.context,
+            network=self.network,
+            channels_last=self.parts.channels_last,
         )
-        return EvalLoader(images, batch_size=size, **self._loading())
-
-    def _loading(self) -> dict[str, Any]:
-        """Return what both loaders need to know: where images go, and in which form."""
-        return {
-            "device": self.context.device,
-            "mean": self.splits.mean,
-            "std": self.splits.std,
-            "rank": self.context.rank,
-            "world_size": self.context.world_size,
-            "channels_last": self.parts.channels_last,
-        }
 
     @property
     def epochs_done(self) -> int:
@@ -291,42 +250,10 @@ class Trainer:
 
     def _evaluate(self, epoch: int, batches: int | None = None) -> Record:
         """Return what is measured on the splits, or on so many batches of each."""
-        started = time.perf_counter()
-        network = self.parts.evaluated
-        if self.context.world_size > 1:
-            broadcast_buffers(network)
-        measured = {
-            **self._measure("validation", self.validation_loader, network, epoch, batches),
-            **self._measure("test", self.test_loader, network, epoch, batches),
-        }
-        wait_for(self.context.device)
-        return {**measured, "seconds_evaluating": time.perf_counter() - started}
-
-    def _measure(
-        self,
-        split: str,
-        loader: EvalLoader | None,
-        network: nn.Module,
-        epoch: int,
-        batches: int | None,
-    ) -> Record:
-        """Return loss and accuracy of a split, None for one that this training leaves alone."""
-        if loader is None:
-            return {f"{split}_loss": None, f"{split}_accuracy": None}
-        precision = "fp32" if self.recipe.eval_precision == "fp32" else self.precision
-        allow_tf32(precision == "tf32")
-        with region("evaluation"):
-            loss, accuracy = evaluate(
-                network,
-                islice(loader, batches),
-                device=self.context.device,
-                precision=precision,
-                world_size=self.context.world_size,
-            )
-        allow_tf32(self.precision == "tf32")
-        if batches is None:
-            require_finite(split, loss, epoch)
-        return {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
+        loaders = {"validation": self.validation_loader, "test": self.test_loader}
+        return evaluate_splits(
+            loaders, self.parts, self.recipe, self.context, epoch=epoch, batches=batches
+        )
 
     def save(self, *, is_end: bool) -> None:
         """Begin to write the checkpoint of the last finished epoch, if it is due; at the end, write

@@ -34,8 +34,8 @@ class Eager:
         self._warm: set[int] = set()
 
     def prepare(self, recipe: Recipe, batches: Sequence[MicroBatch]) -> bool:
-        """Make ready for an epoch of these batches, in which ``recipe`` is in force:
-        let a GPU's libraries choose their kernels for each size. Return whether it was not ready."""
+        """Make ready for an epoch of these batches, in which ``recipe`` is in force: let a GPU's
+        libraries choose their kernels for each size. Return whether it was not ready."""
         self.step.recipe = recipe
         if self.step.loader.device.type != "cuda":
             return False
