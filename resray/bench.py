@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from resray.errors import InputError, ResrayError, RunInterrupted, StorageError
-from resray.files import home_folder, storage_errors
+from resray.files import home_folder, storage_errors, whole_file
 from resray.orchestration.asked import Bench, Tune
 from resray.orchestration.resources import Machine, allocate, local_machine
 from resray.orchestration.signals import interruptible
@@ -89,6 +89,34 @@ def interruption(results: Path, unfinished: str = "") -> RunInterrupted:
         f"interrupted{unfinished}. What was recorded is safe in {results}; the same command goes "
         "on from there"
     )
+
+
+def profile(bench: Bench, console: Console) -> Path:
+    """Profile the longest of the trials asked for, print the table and return the trace's file.
+
+    Trace, Markdown and HTML go to the folder profile/ of the study's results, by the trial's name.
+    Raises what `run_bench` raises before its start, and what the training raises.
+    """
+    if bench.address is not None:
+        raise InputError("--profile: only for this machine; leave out --address")
+    bench.check()
+    from resray.export.profile_page import as_html, as_markdown, as_table
+    from resray.orchestration.plan import Planner
+    from resray.orchestration.profile_run import longest, profile_trial
+
+    planner = Planner(bench)
+    job = longest(planner, checked_machine(bench))
+    folder = planner.results / "profile"
+    trace = folder / f"{job.name}.json"
+    with whole_file(trace) as file:
+        found = profile_trial(job, Path(file.name))
+    for suffix, content in ((".md", as_markdown(found)), (".html", as_html(found))):
+        with whole_file(folder / f"{job.name}{suffix}") as file:
+            file.write(content.encode())
+    console.print(as_table(found))
+    for line in (*found.notes, f"Trace, for chrome://tracing or ui.perfetto.dev: {trace}"):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return trace
 
 
 def dry_run(bench: Bench, console: Console) -> None:

@@ -107,10 +107,8 @@ def bench(
     asked = [asked_for(name, context) for name in chosen_studies(study, every, context.params)]
     check_all(asked)
     if profile:
-        from resray.profile_page import run_profile
-
         for one in asked:
-            run_profile(one, Console())
+            library.profile(one, Console())
         return
     if dry_run:
         for one in asked:

@@ -1,16 +1,11 @@
-"""`resray bench --profile`: where the time of the longest trial goes, printed and as files."""
+"""Where the time of a trial goes: the table that `resray bench --profile` prints, and its page."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
-from resray.errors import InputError
 from resray.export.markdown import Markdown, bullets, text
 from resray.export.markdown import table as markdown_table
-from resray.files import whole_file
-from resray.orchestration.asked import Bench
 from resray.report.text import Html, tag
 
 if TYPE_CHECKING:
@@ -25,34 +20,6 @@ EXPLAINED = (
     "loader's processes. Evaluation and checkpoint are the host's seconds. Profiling costs a "
     "little: speeds are those of `resray bench`, and nothing of this is stored as a result."
 )
-
-
-def run_profile(bench: Bench, console: Console) -> Path:
-    """Profile the longest of the trials asked for, print the table and return the trace's file.
-
-    Trace, Markdown and HTML go to the folder profile/ of the study's results, by the trial's name.
-    Raises what `run_bench` raises before its start, and what the training raises.
-    """
-    if bench.address is not None:
-        raise InputError("--profile: only for this machine; leave out --address")
-    bench.check()
-    from resray.bench import checked_machine
-    from resray.orchestration.plan import Planner
-    from resray.orchestration.profile_run import longest, profile_trial
-
-    planner = Planner(bench)
-    job = longest(planner, checked_machine(bench))
-    folder = planner.results / "profile"
-    trace = folder / f"{job.name}.json"
-    with whole_file(trace) as file:
-        profile = profile_trial(job, Path(file.name))
-    for suffix, content in ((".md", as_markdown(profile)), (".html", as_html(profile))):
-        with whole_file(folder / f"{job.name}{suffix}") as file:
-            file.write(content.encode())
-    console.print(as_table(profile))
-    for line in (*profile.notes, f"Trace, for chrome://tracing or ui.perfetto.dev: {trace}"):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    return trace
 
 
 def heading(profile: "Profile") -> str:
