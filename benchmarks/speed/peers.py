@@ -8,7 +8,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -243,7 +243,14 @@ def lightning_trainer(setting: Setting) -> Epoch:
     return epoch
 
 
+def eager(setting: Setting) -> Epoch:
+    """Return resray's own `fit()` with the eager step, for other forms to be held against."""
+    recipe = setting.recipe.model_copy(update={"step": "eager"})
+    return resray(replace(setting, recipe=recipe))[0]
+
+
 PEERS: dict[str, Callable[[Setting], Epoch]] = {
+    "eager": eager,
     "plain": plain,
     "plain-tuned": plain_tuned,
     "timm": timm_script,

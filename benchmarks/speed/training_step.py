@@ -7,6 +7,7 @@ Loader, metrics, gradient norms and records are in resray's time. Its epochs and
 take turns in one process, after one of each to warm up; a pair is an epoch of resray and the
 peer's that follows. The peers (`peers.py`):
 
+    eager        resray with the eager step, where ``--step`` asks for another
     bare         a loop over batches that lie ready, same network, precision, layout and optimizer
     plain        PyTorch's tutorial: float32, DataLoader with 2 workers, torchvision's transforms
     plain-tuned  the same in resray's precision and layout
@@ -72,9 +73,13 @@ def pairs_of(model: str, asked: argparse.Namespace) -> Iterator[Row]:
         name: bare(setting, trainer) if name == "bare" else PEERS[name](setting)
         for name in asked.peers
     }
+    trainer.prepare()
+    if trainer.remark:
+        raise SystemExit(trainer.remark)
     constant = {
         "network": model,
-        "step": asked.step,
+        "step": trainer.step,
+        "seconds_compiling": trainer.seconds_compiling,
         "precision": trainer.precision,
         "images": len(splits.train),
         "batch_size": recipe.batch_size,
@@ -111,6 +116,7 @@ def summary(rows: list[Row]) -> pd.DataFrame:
         lowest=("ratio", "min"),
         highest=("ratio", "max"),
         n=("ratio", "size"),
+        seconds_compiling=("seconds_compiling", "first"),
     ).reset_index()
 
 
@@ -123,8 +129,9 @@ def parse() -> argparse.Namespace:
     data.add_argument("--data-dir", type=Path)
     data.add_argument("--embedded", action="store_true", help="images that resray draws itself")
     peers = ["bare", *PEERS]
+    default = [name for name in peers if name != "eager"]
     parser.add_argument("--models", nargs="+", default=["resnet18", "resnet50", "wrn-28-10"])
-    parser.add_argument("--peers", nargs="+", default=peers, choices=peers, metavar="PEER")
+    parser.add_argument("--peers", nargs="+", default=default, choices=peers, metavar="PEER")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--images", type=int, help="of an epoch; else some seconds' worth")
     parser.add_argument("--batch-size", type=int, default=128)

@@ -16,8 +16,8 @@ NAMES = {"cpu": "the CPU", "cuda": "a GPU", "mps": "Apple's MPS"}
 """What torch's kinds of devices are called; ROCm's are ``cuda`` too."""
 
 
-class Measured(NamedTuple):
-    """What compiling a network gains on a CPU, from `benchmarks/speed/compiled_step.py`."""
+class CompileGain(NamedTuple):
+    """What compiling a network gains on a CPU, from `benchmarks/speed/training_step.py`."""
 
     images_per_second: float
     """Of the eager step."""
@@ -27,9 +27,9 @@ class Measured(NamedTuple):
     """Of compiling training and evaluation, without any cache."""
 
 
-ON_CPU: dict[str, Measured] = {
-    "resnet18": Measured(images_per_second=29.3, gain=0.96, seconds=385),
-    "resnet50": Measured(images_per_second=15.1, gain=0.93, seconds=112),
+ON_CPU: dict[str, CompileGain] = {
+    "resnet18": CompileGain(images_per_second=29.3, gain=0.96, seconds=385),
+    "resnet50": CompileGain(images_per_second=15.1, gain=0.93, seconds=112),
 }
 """In float32 and channels-last, on 2 cores of an AMD EPYC with AVX2 (resnet18: busy ones), torch
 2.13, 30 November 2026, n = 5 and 3. What is not here is eager; a gain below 1 never pays."""
