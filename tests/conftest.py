@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from resray.orchestration.environment import prepare_environment
+from resray.run.environment import prepare_environment
 from tests.command_line import Resray
 
 # Ray reads its settings when it is imported, and some tests import it before resray does.

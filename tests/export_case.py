@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resray.data.sources import open_dataset
-from resray.orchestration.recorder import Recorder, planned_row
 from resray.results.store import ResultStore
+from resray.run.recorder import Recorder, planned_row
 from resray.study.expand import Options, PlannedTrial, expand
 from resray.study.load import load_study
 from resray.study.recipes import trial_id
@@ -64,7 +64,7 @@ def train_study(results: Path) -> Shared:
 
 
 def train(planned: PlannedTrial, results: Path, recorder: Recorder) -> str:
-    """Train and record a trial as the orchestration does, without Ray; return its id."""
+    """Train and record a trial as a run does, without Ray; return its id."""
     checksum = open_dataset(planned.recipe.data).checksum
     identity = trial_id(planned.recipe, planned.seed, dataset_checksum=checksum, world_size=1)
     job = Job(

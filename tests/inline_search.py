@@ -12,13 +12,13 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from resray.orchestration.asked import Tune
-from resray.orchestration.campaign import Campaign
-from resray.orchestration.resources import Machine, Request
-from resray.orchestration.run import put_right
-from resray.orchestration.search import Search
-from resray.orchestration.search_plan import SearchPlanner
 from resray.results.store import read_table
+from resray.run.asked import Tune
+from resray.run.campaign import Campaign
+from resray.run.resources import Machine, Request
+from resray.run.run import put_right
+from resray.run.search import Search
+from resray.run.search_plan import SearchPlanner
 from resray.study.expand import Options
 from resray.training.context import LocalContext, Message
 from resray.training.trial import Job, run_trial

@@ -6,10 +6,10 @@ from typing import Any
 
 from rich.console import Console
 
-from resray.orchestration.progress import TrialView
-from resray.orchestration.recorder import Recorder
-from resray.orchestration.search_progress import SearchBoard
 from resray.results.store import ResultStore
+from resray.run.progress import TrialView
+from resray.run.recorder import Recorder
+from resray.run.search_progress import SearchBoard
 from resray.search.budget import Budget, Spending
 from resray.search.referee import Referee
 from resray.study.search_spec import SearchSettings

@@ -55,10 +55,10 @@ def test_training_knows_nothing_of_ray() -> None:
     assert heavy_imports("training", "data", "models", "cost", "show") == ["torch"]
 
 
-def test_only_orchestration_mentions_ray() -> None:
+def test_only_the_room_that_runs_mentions_ray() -> None:
     users = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")
              if "ray" in imports(path)}  # fmt: skip
-    assert users == {"orchestration"}
+    assert users == {"run"}
 
 
 def test_no_name_of_a_registry_or_machine_is_in_the_settings() -> None:

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from resray.bench import Outcome, run_bench
 from resray.errors import InputError
-from resray.orchestration.asked import Bench
-from resray.orchestration.resources import Request
 from resray.results.store import writer_lock
+from resray.run.asked import Bench
+from resray.run.bench import Outcome, run_bench
+from resray.run.resources import Request
 from resray.study.expand import Options
 
 STUDY = """

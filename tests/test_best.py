@@ -14,9 +14,9 @@ from PIL import Image
 
 from resray.best import find_best
 from resray.data.sources import open_dataset
-from resray.orchestration.recorder import planned_row
-from resray.orchestration.resources import Machine
-from resray.orchestration.search_plan import SearchPlanner
+from resray.run.recorder import planned_row
+from resray.run.resources import Machine
+from resray.run.search_plan import SearchPlanner
 from resray.search.best import (
     better_audited,
     confirmations_of,

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from resray.orchestration.resources import Machine
-from resray.orchestration.search import Search
-from resray.orchestration.search_plan import SearchPlanner
 from resray.results.store import ResultStore
+from resray.run.resources import Machine
+from resray.run.search import Search
+from resray.run.search_plan import SearchPlanner
 from resray.search.best import winner
 from resray.search.budget import Budget
 from resray.study.expand import Options

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from resray.errors import StorageError
-from resray.orchestration.recorder import Recorder, planned_row
 from resray.results.store import ResultStore
+from resray.run.recorder import Recorder, planned_row
 from resray.study.expand import PlannedTrial
 from resray.study.spec import CheckpointPolicy
 from resray.training.checkpoint_file import Checkpoint, read_checkpoint

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resray.orchestration.cluster import chatter_to
+from resray.run.cluster import chatter_to
 
 
 def test_a_log_on_a_full_disk_ends_nothing(capfd: pytest.CaptureFixture[str]) -> None:

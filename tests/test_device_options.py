@@ -10,13 +10,13 @@ import pytest
 import torch
 from rich.console import Console
 
-from resray.bench import run_bench
 from resray.errors import InputError
 from resray.models.build import build_model
 from resray.models.count import largest_output
-from resray.orchestration.asked import Bench
-from resray.orchestration.plan import threads_of
-from resray.orchestration.resources import Allocation, Request
+from resray.run.asked import Bench
+from resray.run.bench import run_bench
+from resray.run.plan import threads_of
+from resray.run.resources import Allocation, Request
 from resray.study.expand import Options
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import trial_id

@@ -9,14 +9,14 @@ import pytest
 from pydantic import ValidationError
 from rich.console import Console
 
-from resray.bench import run_bench
-from resray.orchestration.asked import Bench
-from resray.orchestration.progress import measured, selected
-from resray.orchestration.resources import Request
 from resray.report.aggregate import load_results
 from resray.report.contents import all_figures
 from resray.results.schema import TABLES
 from resray.results.summary import chosen_by, summarise
+from resray.run.asked import Bench
+from resray.run.bench import run_bench
+from resray.run.progress import measured, selected
+from resray.run.resources import Request
 from resray.search.rules import running_mean
 from resray.study.expand import Options
 from resray.study.recipe_spec import Recipe

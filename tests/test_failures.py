@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from resray.orchestration.recorder import Recorder
 from resray.results.store import ResultStore
+from resray.run.recorder import Recorder
 from resray.search.failures import FailureWatch, systematic, way_of_failing
 
 OUT_OF_DISK = "[Errno 28] No space left on device: '/scratch/{0}/trial-{0}/last.pt'"

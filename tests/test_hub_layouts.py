@@ -15,13 +15,13 @@ from resray.data.dataset import Dataset, Images
 from resray.data.sources import open_dataset
 from resray.doctor import Check, diagnose
 from resray.errors import DataError
-from resray.orchestration.asked import Bench, Tune
-from resray.orchestration.bench_description import describe_plan
-from resray.orchestration.plan import Planner
-from resray.orchestration.recorder import planned_row
-from resray.orchestration.resources import Machine
-from resray.orchestration.search_description import describe_search
-from resray.orchestration.search_plan import SearchPlanner
+from resray.run.asked import Bench, Tune
+from resray.run.bench_description import describe_plan
+from resray.run.plan import Planner
+from resray.run.recorder import planned_row
+from resray.run.resources import Machine
+from resray.run.search_description import describe_search
+from resray.run.search_plan import SearchPlanner
 from resray.study.data_spec import Data
 from tests.studies import made
 from tests.test_data_sources import (

@@ -7,9 +7,9 @@ import pytest
 import ray
 
 from resray.errors import ClusterError
-from resray.orchestration.environment import prepare_environment
-from resray.orchestration.memory import largest, measured, packed
-from resray.orchestration.resources import Machine, Request, allocate
+from resray.run.environment import prepare_environment
+from resray.run.memory import largest, measured, packed
+from resray.run.resources import Machine, Request, allocate
 from resray.training.step_memory import StepMemory, measure_step
 from tests.training_case import DATA, TINY, job_of, tiny_recipe
 

@@ -15,13 +15,13 @@ from resray import load_model
 from resray.errors import InputError
 from resray.export import load_exported
 from resray.models.own_code import code_hash, source_files
-from resray.orchestration.apart import kept_apart
-from resray.orchestration.asked import Bench
-from resray.orchestration.plan import Planner, Work
-from resray.orchestration.recorder import Recorder, planned_row
-from resray.orchestration.resources import Machine
-from resray.orchestration.run import forget
 from resray.results.store import ResultStore
+from resray.run.apart import kept_apart
+from resray.run.asked import Bench
+from resray.run.plan import Planner, Work
+from resray.run.recorder import Recorder, planned_row
+from resray.run.resources import Machine
+from resray.run.run import forget
 from resray.study.expand import Options
 from resray.study.recipes import trial_id
 from resray.training.context import LocalContext

@@ -11,14 +11,14 @@ import yaml
 from rich.console import Console
 
 from resray.cpus import usable_cpus
-from resray.orchestration.apart import kept_apart
-from resray.orchestration.asked import Bench, Tune
-from resray.orchestration.estimate import compared_hours, makespan
-from resray.orchestration.plan import Planner
-from resray.orchestration.resources import Machine, Request
-from resray.orchestration.search import Search
-from resray.orchestration.search_plan import SearchPlanner
 from resray.results.store import ResultStore
+from resray.run.apart import kept_apart
+from resray.run.asked import Bench, Tune
+from resray.run.estimate import compared_hours, makespan
+from resray.run.plan import Planner
+from resray.run.resources import Machine, Request
+from resray.run.search import Search
+from resray.run.search_plan import SearchPlanner
 from resray.study.expand import Options
 from resray.study.recipe_spec import Recipe
 from tests.command_line import Resray, assert_refused

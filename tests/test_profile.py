@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from resray.orchestration.profile_run import profile_trial
-from resray.orchestration.profile_trace import read_trace
+from resray.run.profile_run import profile_trial
+from resray.run.profile_trace import read_trace
 from resray.training.profile import REGIONS, region
 from tests.command_line import Resray, assert_refused
 from tests.training_case import DATA, TINY, job_of, tiny_recipe

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from resray.orchestration.progress import (
+from resray.results.store import ResultStore
+from resray.run.progress import (
     Board,
     TrialView,
     duration,
@@ -20,9 +21,8 @@ from resray.orchestration.progress import (
     selected,
     selected_cells,
 )
-from resray.orchestration.recorder import Recorder
-from resray.orchestration.trainable import write_progress
-from resray.results.store import ResultStore
+from resray.run.recorder import Recorder
+from resray.run.trainable import write_progress
 from resray.training.trial import Job
 
 

@@ -8,8 +8,8 @@ import pytest
 from optuna.trial import FrozenTrial
 
 from resray.errors import InputError
-from resray.orchestration import proposals
-from resray.orchestration.proposals import TpeProposals
+from resray.run import proposals
+from resray.run.proposals import TpeProposals
 from resray.search.points import Point
 from resray.study.search_spec import Search, SearchSettings
 

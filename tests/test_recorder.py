@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from resray.orchestration.recorder import Recorder, planned_row
 from resray.results.store import ResultStore
+from resray.run.recorder import Recorder, planned_row
 from resray.study.expand import PlannedTrial
 from resray.study.recipe_spec import Recipe
 from resray.training.trial import Job

@@ -16,12 +16,12 @@ from rich.console import Console
 from resray.api import read_results
 from resray.errors import InputError
 from resray.files import whole_file
-from resray.orchestration.recorder import Recorder, planned_row
-from resray.orchestration.run import put_right
 from resray.results.recovery import epoch_rows, kept_beside
 from resray.results.schema import TABLES
 from resray.results.store import ResultStore, read_table
 from resray.results.summary import seconds_of
+from resray.run.recorder import Recorder, planned_row
+from resray.run.run import put_right
 from resray.study.expand import Options, expand
 from resray.study.load import load_study
 from tests.export_case import Shared, train_study

@@ -3,7 +3,7 @@
 import pytest
 
 from resray.errors import ClusterError, InputError, ResrayError
-from resray.orchestration.resources import (
+from resray.run.resources import (
     Allocation,
     Machine,
     Request,

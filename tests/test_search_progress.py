@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from resray.orchestration.search_progress import FEW
+from resray.run.search_progress import FEW
 from resray.search.budget import Budget
 from tests.search_case import Search
 

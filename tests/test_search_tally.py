@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from resray.orchestration.epochs_left import epochs_left, epochs_left_rescaled
+from resray.run.epochs_left import epochs_left, epochs_left_rescaled
 from resray.search.best import winner
 from tests.search_case import Search
 

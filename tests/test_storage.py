@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from resray.errors import InputError
-from resray.orchestration.storage import answer, answer_file, token_in
+from resray.run.storage import answer, answer_file, token_in
 
 
 def test_a_node_that_has_the_folder_leaves_an_answer(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from resray.orchestration.resources import Request
 from resray.results.store import read_table
-from resray.tune import Tune, TuneOutcome, run_tune
+from resray.run.resources import Request
+from resray.run.tune import Tune, TuneOutcome, run_tune
 from tests.inline_search import RATES, STUDY
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from resray.best import trial_rows
 from resray.cli import app
 from resray.cli.searching import SETTINGS, print_tuned, tune_facts
+from resray.run.tune import TuneOutcome
 from resray.search.plan import plan_search, search_settings
 from resray.search.points import grid_size
 from resray.search.rules import rungs
@@ -29,7 +30,6 @@ from resray.study.search_spec import (
     SearchSettings,
     as_alternatives,
 )
-from resray.tune import TuneOutcome
 from tests.command_line import Resray, assert_refused
 from tests.report_builder import write_results
 from tests.searched_study import results_of_a_search

@@ -26,8 +26,8 @@ import torch
 from resray.data.sources import open_dataset
 from resray.data.splits import Splits, prepare
 from resray.errors import InputError
-from resray.orchestration.recorder import Recorder, planned_row
 from resray.results.store import ResultStore
+from resray.run.recorder import Recorder, planned_row
 from resray.study.expand import PlannedTrial
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoints import CheckpointFolder

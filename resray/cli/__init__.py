@@ -13,7 +13,7 @@ from resray import __version__
 from resray.cli import exporting, reporting, results, searching, studies
 from resray.cli.display import lasting_output
 from resray.errors import ResrayError, RunInterrupted
-from resray.orchestration.signals import interruptible
+from resray.run.signals import interruptible
 
 app = typer.Typer(name="resray", no_args_is_help=True, pretty_exceptions_enable=False)
 

@@ -10,7 +10,7 @@ from resray.errors import InputError
 from resray.files import user_path
 
 if TYPE_CHECKING:
-    from resray.orchestration.resources import Request
+    from resray.run.resources import Request
     from resray.study.expand import Options
 
 
@@ -147,7 +147,7 @@ JsonOption = Annotated[
 
 
 PASSED_ON = ("data_dir", "out", "address", "max_failures", "checkpoint_seconds", "force")
-"""Options of bench and tune that `resray.orchestration.asked` has by the same name."""
+"""Options of bench and tune that `resray.run.asked` has by the same name."""
 
 
 def study_options(context: typer.Context) -> "Options":
@@ -186,7 +186,7 @@ def parse_seeds(text: str | None) -> tuple[int, ...] | None:
 
 def run_request(context: typer.Context) -> "Request":
     """Return what was typed about the machine's share that trials get."""
-    from resray.orchestration.resources import Request
+    from resray.run.resources import Request
 
     typed = context.params
     counts = ("gpus", "workers", "workers_per_trial", "cpus_per_trial")

@@ -18,9 +18,9 @@ from resray.hints import command
 from resray.models.table import runs_own_code
 
 if TYPE_CHECKING:
-    from resray.orchestration.asked import Tune
     from resray.report.search import Search
-    from resray.tune import TuneOutcome
+    from resray.run.asked import Tune
+    from resray.run.tune import TuneOutcome
 
 SETTINGS = ("method", "samples", "seed", "scheduler", "grace", "reduction_factor", "rung_schedule",
             "confirm", "audit")  # fmt: skip
@@ -166,7 +166,7 @@ def tune(
     """
     shared.refuse_both(dry_run, as_json)
     asked = asked_for(context)
-    from resray import tune as library
+    from resray.run import tune as library
 
     if dry_run:
         library.dry_run(asked, Console())
@@ -182,7 +182,7 @@ def tune(
 
 def asked_for(context: typer.Context) -> "Tune":
     """Return what the command line asks to search. Raises InputError for what it cannot mean."""
-    from resray.orchestration.asked import Tune
+    from resray.run.asked import Tune
     from resray.search.budget import Budget, parse_duration
 
     typed = context.params

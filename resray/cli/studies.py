@@ -16,7 +16,7 @@ from resray.cli.options import option
 from resray.errors import InputError
 
 if TYPE_CHECKING:
-    from resray.orchestration.asked import Bench
+    from resray.run.asked import Bench
 
 
 def list_studies() -> None:
@@ -100,8 +100,8 @@ def bench(
 
     Finished trials are skipped, interrupted ones go on from their checkpoint.
     """
-    from resray import bench as library
-    from resray.orchestration.asked import check_all
+    from resray.run import bench as library
+    from resray.run.asked import check_all
 
     shared.refuse_both(dry_run, as_json, profile)
     asked = [asked_for(name, context) for name in chosen_studies(study, every, context.params)]
@@ -145,7 +145,7 @@ def chosen_studies(study: str | None, every: bool, typed: Mapping[str, Any]) -> 
 
 def asked_for(study: str, context: typer.Context) -> "Bench":
     """Return what the command line asks to run of a study."""
-    from resray.orchestration.asked import Bench
+    from resray.run.asked import Bench
 
     typed = context.params
     return Bench(
@@ -208,7 +208,7 @@ def doctor(
 
 
 if TYPE_CHECKING:
-    from resray.bench import Outcome
+    from resray.run.bench import Outcome
 
 WRITTEN_AS_JSON = ("recipe", "reductions", "search", "point")
 """Columns of trials whose text is JSON."""
@@ -258,7 +258,7 @@ def failure(row: Mapping[str, Any]) -> str:
 
 def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return what each trial came to, as the trials table and the report have it."""
-    from resray.orchestration.progress import headings, selected_cells
+    from resray.run.progress import headings, selected_cells
 
     table = Table("trial", "state", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("seed", "starts", *headings(rows)):

@@ -1,7 +1,7 @@
 """The one seam between training and whoever runs it.
 
-Training sees a `Context` and nothing of Ray. Tests and scripts use `LocalContext`; the
-orchestration fills the same face with Ray Tune's and Ray Train's reporting.
+Training sees a `Context` and nothing of Ray. Tests and scripts use `LocalContext`;
+`resray.run` fills the same face with Ray Tune's and Ray Train's reporting.
 """
 
 from collections.abc import Mapping

@@ -26,7 +26,7 @@ POINTS = {
 
 def interrupt_at(point: str, number: int) -> None:
     """Let the function at a point be called, or return, with a signal."""
-    importlib.import_module("resray.orchestration")  # which says how ray is to be imported
+    importlib.import_module("resray.run")  # which says how ray is to be imported
     module_name, path, before = POINTS[point]
     *owners, name = path.split(".")
     owner: Any = importlib.import_module(module_name)

@@ -7,13 +7,13 @@ import pytest
 import ray
 from ray.util.placement_group import placement_group_table
 
-from resray.orchestration.asked import Bench
-from resray.orchestration.cluster import connect
-from resray.orchestration.engine import run_jobs
-from resray.orchestration.feed import FixedList, Message
-from resray.orchestration.plan import Planner, Work
-from resray.orchestration.recorder import Recorder, planned_row
-from resray.orchestration.resources import Allocation, Machine, Request
+from resray.run.asked import Bench
+from resray.run.cluster import connect
+from resray.run.engine import run_jobs
+from resray.run.feed import FixedList, Message
+from resray.run.plan import Planner, Work
+from resray.run.recorder import Recorder, planned_row
+from resray.run.resources import Allocation, Machine, Request
 from resray.study.expand import Options
 from tests.bench_command import STUDY
 

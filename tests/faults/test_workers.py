@@ -13,8 +13,8 @@ import ray
 
 from resray.code import installed
 from resray.errors import ClusterError
-from resray.orchestration.cluster import connect
-from resray.orchestration.resources import Machine
+from resray.run.cluster import connect
+from resray.run.resources import Machine
 from tests.bench_command import STUDY
 
 ONE_CORE = Machine(cpus=1, gpus=0)

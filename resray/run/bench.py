@@ -16,12 +16,12 @@ from rich.console import Console
 
 from resray.errors import InputError, ResrayError, RunInterrupted, StorageError
 from resray.files import home_folder, storage_errors, whole_file
-from resray.orchestration.asked import Bench, Tune
-from resray.orchestration.resources import Machine, allocate, local_machine
-from resray.orchestration.signals import interruptible
+from resray.run.asked import Bench, Tune
+from resray.run.resources import Machine, allocate, local_machine
+from resray.run.signals import interruptible
 
 if TYPE_CHECKING:
-    from resray.orchestration.plan import Planner, Work
+    from resray.run.plan import Planner, Work
 
 Row = dict[str, Any]
 
@@ -101,8 +101,8 @@ def profile(bench: Bench, console: Console) -> Path:
         raise InputError("--profile: only for this machine; leave out --address")
     bench.check()
     from resray.export.profile_page import as_html, as_markdown, as_table
-    from resray.orchestration.plan import Planner
-    from resray.orchestration.profile_run import longest, profile_trial
+    from resray.run.plan import Planner
+    from resray.run.profile_run import longest, profile_trial
 
     planner = Planner(bench)
     job = longest(planner, checked_machine(bench))
@@ -124,7 +124,7 @@ def dry_run(bench: Bench, console: Console) -> None:
     if bench.address is not None:
         raise InputError("--dry-run: only for this machine; leave out --address")
     bench.check()
-    from resray.orchestration.bench_description import describe_plan
+    from resray.run.bench_description import describe_plan
 
     describe_plan(bench, checked_machine(bench), console)
 
@@ -137,7 +137,7 @@ def run_bench(bench: Bench, console: Console) -> Outcome:
     """
     bench.check()
     machine = checked_machine(bench)
-    from resray.orchestration.plan import Planner
+    from resray.run.plan import Planner
 
     planner = Planner(bench)
     report_folder(bench.out)
@@ -151,7 +151,7 @@ def run_bench(bench: Bench, console: Console) -> Outcome:
 
 def run_and_report(planner: "Planner", machine: Machine, console: Console) -> Outcome:
     """Run what is missing, write the report and return what came of it."""
-    from resray.orchestration.run import run_study
+    from resray.run.run import run_study
 
     with reporting_refusal(planner.results, planner.bench.out):
         work, skipped = run_study(planner, machine, console)

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from resray.orchestration.progress import (
+from resray.results.store import ResultStore
+from resray.run.progress import (
     Board,
     TrialView,
     duration,
@@ -16,8 +17,7 @@ from resray.orchestration.progress import (
     percent,
     selected,
 )
-from resray.orchestration.search_tally import Followed, Tally
-from resray.results.store import ResultStore
+from resray.run.search_tally import Followed, Tally
 from resray.search.budget import Budget, Spending
 from resray.search.referee import Referee, RungState
 from resray.search.rules import Decision

@@ -36,7 +36,7 @@ class Request:
 
     gpus: int | None = None
     gpus_per_trial: float | Literal["auto"] | None = None
-    """auto: what `resray.orchestration.memory` measures; one whole GPU until then."""
+    """auto: what `resray.run.memory` measures; one whole GPU until then."""
     workers: int | None = None
     workers_per_trial: int | None = None
     cpus_per_trial: int | None = None

@@ -12,12 +12,12 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from resray.files import storage_errors
-from resray.orchestration.feed import Feed, UntilRefused
-from resray.orchestration.orphans import OrphanWatch, remove_all_groups
-from resray.orchestration.process_errors import EXPLAINED, process_error
-from resray.orchestration.resources import Allocation
-from resray.orchestration.signals import handlers_held, interrupted
-from resray.orchestration.trainable import train_alone, train_together
+from resray.run.feed import Feed, UntilRefused
+from resray.run.orphans import OrphanWatch, remove_all_groups
+from resray.run.process_errors import EXPLAINED, process_error
+from resray.run.resources import Allocation
+from resray.run.signals import handlers_held, interrupted
+from resray.run.trainable import train_alone, train_together
 from resray.training.attempts import keep_traceback
 
 

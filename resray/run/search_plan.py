@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from resray.errors import InputError
-from resray.orchestration.asked import Tune
-from resray.orchestration.plan import Resolver, Work, results_folder
-from resray.orchestration.resources import Allocation, Machine, allocate
 from resray.results.store import ResultStore, read_table
+from resray.run.asked import Tune
+from resray.run.plan import Resolver, Work, results_folder
+from resray.run.resources import Allocation, Machine, allocate
 from resray.search.budget import check_budget
 from resray.search.plan import SearchTrial, plan_point, plan_search
 from resray.search.points import Point

@@ -1,5 +1,5 @@
 """`resray tune` as a library function: search, confirm the winner, write the report, say how it
-went. What plans and trains is imported on use, as in `resray.bench`."""
+went. What plans and trains is imported on use, as in `resray.run.bench`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from resray.bench import (
+from resray.errors import DataError, InputError
+from resray.run.asked import Tune
+from resray.run.bench import (
     Outcome,
     checked_machine,
     in_good_order,
@@ -15,16 +17,14 @@ from resray.bench import (
     report_folder,
     reporting_refusal,
 )
-from resray.errors import DataError, InputError
-from resray.orchestration.asked import Tune
-from resray.orchestration.resources import Machine
-from resray.orchestration.signals import interruptible, raise_if_interrupted
+from resray.run.resources import Machine
+from resray.run.signals import interruptible, raise_if_interrupted
 from resray.search.best import winner
 from resray.search.budget import Spending
 
 if TYPE_CHECKING:
-    from resray.orchestration.search_plan import SearchPlanner
-    from resray.orchestration.search_run import Searched
+    from resray.run.search_plan import SearchPlanner
+    from resray.run.search_run import Searched
 
 Row = dict[str, Any]
 
@@ -65,8 +65,8 @@ def dry_run(asked: Tune, console: Console) -> None:
     if asked.address is not None:
         raise InputError("--dry-run: only for this machine; leave out --address")
     asked.check()
-    from resray.orchestration.search_description import describe_search
-    from resray.orchestration.search_plan import SearchPlanner
+    from resray.run.search_description import describe_search
+    from resray.run.search_plan import SearchPlanner
 
     describe_search(SearchPlanner(asked, download=False), checked_machine(asked), console)
 
@@ -79,7 +79,7 @@ def run_tune(asked: Tune, console: Console) -> TuneOutcome:
     """
     asked.check()
     machine = checked_machine(asked)
-    from resray.orchestration.search_plan import SearchPlanner
+    from resray.run.search_plan import SearchPlanner
 
     planner = SearchPlanner(asked)
     report_folder(asked.out)
@@ -94,7 +94,7 @@ def search_and_report(
     planner: "SearchPlanner", machine: Machine, console: Console
 ) -> tuple[TuneOutcome, bool]:
     """Run what is missing, write the report, and return both it and whether all was run."""
-    from resray.orchestration.search_run import run_search
+    from resray.run.search_run import run_search
 
     with reporting_refusal(planner.results, planner.asked.out):
         searched = run_search(planner, machine, console)

@@ -8,7 +8,7 @@ import ray
 from ray.exceptions import RayError
 
 from resray.errors import ClusterError, first_line
-from resray.orchestration.resources import Machine, Request, counted
+from resray.run.resources import Machine, Request, counted
 from resray.training.step_memory import StepMemory, measure_step
 from resray.training.trial import Job
 

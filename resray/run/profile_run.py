@@ -9,9 +9,9 @@ import torch
 
 from resray.data.dataset import Images
 from resray.data.splits import Splits
-from resray.orchestration.plan import Planner, Work
-from resray.orchestration.profile_trace import BESIDE_STEPS, OUTSIDE, Measured, read_trace
-from resray.orchestration.resources import Machine
+from resray.run.plan import Planner, Work
+from resray.run.profile_trace import BESIDE_STEPS, OUTSIDE, Measured, read_trace
+from resray.run.resources import Machine
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoints import CheckpointFolder
 from resray.training.context import LocalContext

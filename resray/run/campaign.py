@@ -5,10 +5,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from resray.orchestration.course import Course
-from resray.orchestration.feed import Listener, Message
-from resray.orchestration.recorder import Recorder
-from resray.orchestration.search_plan import Contender, Leg
+from resray.run.course import Course
+from resray.run.feed import Listener, Message
+from resray.run.recorder import Recorder
+from resray.run.search_plan import Contender, Leg
 from resray.search.budget import Budget, Spending
 from resray.search.failures import FailureWatch
 from resray.search.referee import Referee

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from resray.cost import OPERATIONS_PER_MULTIPLY_ADD
-from resray.orchestration.plan import Planner, Work
-from resray.orchestration.resources import Allocation, Machine, allocate, counted
+from resray.run.plan import Planner, Work
+from resray.run.resources import Allocation, Machine, allocate, counted
 from resray.study.recipe_spec import Recipe
 
 Speed = Callable[[Recipe], float]

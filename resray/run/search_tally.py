@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resray.orchestration.epochs_left import Chances, epochs_left, epochs_left_rescaled
-from resray.orchestration.progress import TrialView, until_all_end
 from resray.results.schema import TABLES
 from resray.results.store import ResultStore
 from resray.results.summary import seconds_of
+from resray.run.epochs_left import Chances, epochs_left, epochs_left_rescaled
+from resray.run.progress import TrialView, until_all_end
 from resray.search.best import rank
 from resray.search.budget import Spending
 from resray.search.referee import Referee

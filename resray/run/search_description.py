@@ -7,10 +7,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from resray.errors import InputError
-from resray.orchestration.apart import kept_apart
-from resray.orchestration.course import is_over
-from resray.orchestration.resources import Machine, counted
-from resray.orchestration.search_plan import Contender, SearchPlanner
+from resray.run.apart import kept_apart
+from resray.run.course import is_over
+from resray.run.resources import Machine, counted
+from resray.run.search_plan import Contender, SearchPlanner
 from resray.search.referee import Referee
 from resray.study.expand import all_reductions
 

@@ -5,11 +5,11 @@ from rich.table import Table
 from rich.text import Text
 
 from resray.cost import probe
-from resray.orchestration.apart import kept_apart
-from resray.orchestration.asked import Bench
-from resray.orchestration.estimate import compared_hours
-from resray.orchestration.plan import Planner
-from resray.orchestration.resources import Machine
+from resray.run.apart import kept_apart
+from resray.run.asked import Bench
+from resray.run.estimate import compared_hours
+from resray.run.plan import Planner
+from resray.run.resources import Machine
 from resray.study.expand import all_reductions
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
-from resray.orchestration.asked import Tune
-from resray.orchestration.campaign import Campaign, Limits, NoProposals, Proposals
-from resray.orchestration.course import (
+from resray.run.asked import Tune
+from resray.run.campaign import Campaign, Limits, NoProposals, Proposals
+from resray.run.course import (
     Course,
     Halving,
     InFlight,
@@ -19,13 +19,13 @@ from resray.orchestration.course import (
     is_audited,
     is_over,
 )
-from resray.orchestration.progress import TrialView
-from resray.orchestration.proposed import Proposed
-from resray.orchestration.recorder import Recorder, planned_row
-from resray.orchestration.resources import Allocation, counted
-from resray.orchestration.run import forget, provenance
-from resray.orchestration.search_plan import Contender, Leg, SearchPlanner
-from resray.orchestration.search_progress import SearchBoard
+from resray.run.progress import TrialView
+from resray.run.proposed import Proposed
+from resray.run.recorder import Recorder, planned_row
+from resray.run.resources import Allocation, counted
+from resray.run.run import forget, provenance
+from resray.run.search_plan import Contender, Leg, SearchPlanner
+from resray.run.search_progress import SearchBoard
 from resray.search.best import fresh_seeds, winner
 from resray.search.budget import Spending
 from resray.search.referee import Referee

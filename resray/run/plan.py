@@ -15,10 +15,10 @@ from resray.errors import InputError
 from resray.models.build import build_model
 from resray.models.count import can_forward, count_multiply_adds
 from resray.models.own_code import code_hash
-from resray.orchestration.asked import Asked, Bench
-from resray.orchestration.resources import Allocation, Machine, allocate
 from resray.results.rows import is_of_code
 from resray.results.store import ResultStore
+from resray.run.asked import Asked, Bench
+from resray.run.resources import Allocation, Machine, allocate
 from resray.study.data_spec import Data, Folder
 from resray.study.expand import PlannedTrial
 from resray.study.local_files import images_at

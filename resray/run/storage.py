@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from resray.errors import InputError
-from resray.orchestration.nodes import ask_nodes
+from resray.run.nodes import ask_nodes
 
 SHARE_CHECKPOINTS = "checkpoints need --out DIR on storage that every node has under the same path"
 SHARE_DATA = "give --data-dir DIR on storage that every node has under the same path"

@@ -8,9 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from resray.orchestration.recorder import Recorder
-from resray.orchestration.search_plan import Contender, Leg
 from resray.results.store import ResultStore
+from resray.run.recorder import Recorder
+from resray.run.search_plan import Contender, Leg
 from resray.search.referee import Referee
 
 

@@ -7,7 +7,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from resray.errors import ClusterError, first_line
-from resray.orchestration.resources import counted
+from resray.run.resources import counted
 
 Node = Mapping[str, Any]
 Question = Callable[[str], str | None]

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from resray.errors import StorageError
-from resray.orchestration.recorder import Recorder
+from resray.run.recorder import Recorder
 from resray.training.trial import Job
 
 Message = Mapping[str, Any]

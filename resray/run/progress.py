@@ -13,7 +13,6 @@ from rich.live import Live
 from rich.table import Table
 
 from resray.files import read_json
-from resray.orchestration.trainable import PROGRESS_FILE
 from resray.results.store import ResultStore
 from resray.results.summary import (
     LAST,
@@ -23,6 +22,7 @@ from resray.results.summary import (
     is_evaluated,
     seconds_of,
 )
+from resray.run.trainable import PROGRESS_FILE
 from resray.training.trial import Job
 
 Row = dict[str, Any]

@@ -5,23 +5,23 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from resray.orchestration.apart import kept_apart
-from resray.orchestration.cluster import check_fits
-from resray.orchestration.engine import run_jobs
-from resray.orchestration.memory import pack
-from resray.orchestration.resources import Allocation, Machine
-from resray.orchestration.run import (
+from resray.results.store import writer_lock
+from resray.run.apart import kept_apart
+from resray.run.cluster import check_fits
+from resray.run.engine import run_jobs
+from resray.run.memory import pack
+from resray.run.resources import Allocation, Machine
+from resray.run.run import (
     copy_study,
     joined,
     put_right,
     say,
     started,
 )
-from resray.orchestration.search import Search
-from resray.orchestration.search_plan import SearchPlanner
-from resray.orchestration.signals import keep_signals
-from resray.orchestration.storage import check_storage
-from resray.results.store import writer_lock
+from resray.run.search import Search
+from resray.run.search_plan import SearchPlanner
+from resray.run.signals import keep_signals
+from resray.run.storage import check_storage
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Searched:
 def run_search(planner: SearchPlanner, machine: Machine, console: Console) -> Searched:
     """Run what is missing of a search; return how far it has come.
 
-    As `resray.orchestration.run.run_study` does for a bench.
+    As `resray.run.run.run_study` does for a bench.
     """
     asked, log = planner.asked, planner.results / "ray.log"
     with writer_lock(planner.results), joined(asked.address, machine, log) as whole:

@@ -19,10 +19,10 @@ from ray.tune.execution import class_cache
 import resray.code
 from resray.errors import ClusterError, first_line
 from resray.files import storage_errors
-from resray.orchestration.environment import SETTINGS
-from resray.orchestration.nodes import ask_nodes
-from resray.orchestration.resources import Allocation, Machine
-from resray.orchestration.signals import handlers_held, raise_if_interrupted, restore_handlers
+from resray.run.environment import SETTINGS
+from resray.run.nodes import ask_nodes
+from resray.run.resources import Allocation, Machine
+from resray.run.signals import handlers_held, raise_if_interrupted, restore_handlers
 
 OBJECT_STORE_BYTES = 200_000_000
 """Trials exchange nothing but messages; a small store also fits containers' small /dev/shm."""

@@ -3,6 +3,6 @@
 Ray reads its settings when it is imported, so they are set here, before any module below can.
 """
 
-from resray.orchestration.environment import prepare_environment
+from resray.run.environment import prepare_environment
 
 prepare_environment()

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from resray.orchestration.plan import Work
-from resray.orchestration.resources import counted
 from resray.results.rows import own_code_of, recorded_recipe
 from resray.results.store import ResultStore
+from resray.run.plan import Work
+from resray.run.resources import counted
 from resray.study.recipes import implementation
 
 Row = dict[str, Any]

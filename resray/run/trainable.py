@@ -100,7 +100,7 @@ def train_rank(config: Config) -> None:
 
 class DataParallelRun(ray.train.torch.TorchTrainer):
     """A Ray Train run without Ray Train's cleaner, a process for each run that outlives a stopped
-    trial for good where Ray's dashboard is off; `resray.orchestration.orphans` does its work."""
+    trial for good where Ray's dashboard is off; `resray.run.orphans` does its work."""
 
     def _create_default_callbacks(self) -> list[Any]:
         callbacks = super()._create_default_callbacks()  # type: ignore[misc]  # chosen at import

@@ -1,9 +1,9 @@
 """Contenders that a search method proposes one by one, learning from those before."""
 
-from resray.orchestration.course import is_over
-from resray.orchestration.proposals import TpeProposals
-from resray.orchestration.resources import Allocation
-from resray.orchestration.search_plan import Contender, SearchPlanner
+from resray.run.course import is_over
+from resray.run.proposals import TpeProposals
+from resray.run.resources import Allocation
+from resray.run.search_plan import Contender, SearchPlanner
 from resray.search.points import REPEATS
 from resray.search.referee import Referee
 

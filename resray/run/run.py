@@ -14,29 +14,29 @@ from rich.console import Console
 
 from resray.cost import probe
 from resray.files import whole_file
-from resray.orchestration.apart import kept_apart
-from resray.orchestration.cluster import (
-    check_fits,
-    cluster_machine,
-    connect,
-    session_logs,
-)
-from resray.orchestration.engine import run_jobs
-from resray.orchestration.estimate import compared_hours
-from resray.orchestration.feed import FixedList
-from resray.orchestration.memory import in_a_task, pack
-from resray.orchestration.plan import Planner, Work, checkpoint_folder
-from resray.orchestration.progress import Board, TrialView
-from resray.orchestration.recorder import Recorder, planned_row
-from resray.orchestration.resources import Allocation, Machine, counted
-from resray.orchestration.signals import keep_signals
-from resray.orchestration.storage import check_storage
 from resray.results.recovery import (
     put_damaged_aside,
     recorded_epochs,
     remove_remains,
 )
 from resray.results.store import ResultStore, writer_lock
+from resray.run.apart import kept_apart
+from resray.run.cluster import (
+    check_fits,
+    cluster_machine,
+    connect,
+    session_logs,
+)
+from resray.run.engine import run_jobs
+from resray.run.estimate import compared_hours
+from resray.run.feed import FixedList
+from resray.run.memory import in_a_task, pack
+from resray.run.plan import Planner, Work, checkpoint_folder
+from resray.run.progress import Board, TrialView
+from resray.run.recorder import Recorder, planned_row
+from resray.run.resources import Allocation, Machine, counted
+from resray.run.signals import keep_signals
+from resray.run.storage import check_storage
 from resray.study.load import study_text
 
 Row = dict[str, Any]

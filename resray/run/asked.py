@@ -12,7 +12,7 @@ from typing import Any
 
 from resray.errors import InputError
 from resray.files import require_folder
-from resray.orchestration.resources import Request, check_positive
+from resray.run.resources import Request, check_positive
 from resray.search.budget import Budget
 from resray.search.plan import (
     SearchPlan,
