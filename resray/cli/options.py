@@ -10,7 +10,7 @@ from resray.errors import InputError
 from resray.files import user_path
 
 if TYPE_CHECKING:
-    from resray.run.resources import Request
+    from resray.run.resources import Shares
     from resray.study.expand import Options
 
 
@@ -147,7 +147,7 @@ JsonOption = Annotated[
 
 
 PASSED_ON = ("data_dir", "out", "address", "max_failures", "checkpoint_seconds", "force")
-"""Options of bench and tune that `resray.run.asked` has by the same name."""
+"""Options of bench and tune that `resray.run.request.Request` has by the same name."""
 
 
 def study_options(context: typer.Context) -> "Options":
@@ -184,13 +184,13 @@ def parse_seeds(text: str | None) -> tuple[int, ...] | None:
         raise InputError(f"--seeds {text!r}: expected whole numbers, such as 0,1,2") from None
 
 
-def run_request(context: typer.Context) -> "Request":
+def run_shares(context: typer.Context) -> "Shares":
     """Return what was typed about the machine's share that trials get."""
-    from resray.run.resources import Request
+    from resray.run.resources import Shares
 
     typed = context.params
     counts = ("gpus", "workers", "workers_per_trial", "cpus_per_trial")
-    return Request(
+    return Shares(
         gpus_per_trial=parse_share(typed["gpus_per_trial"]),
         **{key: typed[key] for key in counts},
     )

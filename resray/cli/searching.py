@@ -19,8 +19,8 @@ from resray.models.table import runs_own_code
 
 if TYPE_CHECKING:
     from resray.report.search import Search
-    from resray.run.asked import Tune
-    from resray.run.tune import TuneOutcome
+    from resray.run.command import Outcome
+    from resray.run.request import Request
 
 SETTINGS = ("method", "samples", "seed", "scheduler", "grace", "reduction_factor", "rung_schedule",
             "confirm", "audit")  # fmt: skip
@@ -43,8 +43,9 @@ MethodOption = Annotated[
     str | None,
     searched(
         "--method",
-        "Every combination, points drawn at random, or proposed by Optuna.",
-        metavar="grid|random|tpe",
+        "Every combination, points drawn at random, proposed by Optuna, or by the Ray Searcher "
+        "that module:function returns (--trust).",
+        metavar="grid|random|tpe|…",
     ),
 ]
 SamplesOption = Annotated[
@@ -70,7 +71,10 @@ OneSeedOption = Annotated[
 SchedulerOption = Annotated[
     str | None,
     stopped(
-        "--scheduler", "Who stops trials: see docs/search.md.", metavar="asha|halving|median|none"
+        "--scheduler",
+        "Who stops trials, or the Ray TrialScheduler that module:function returns (--trust): see "
+        "docs/search.md.",
+        metavar="asha|halving|median|none|…",
     ),
 ]
 GraceOption = Annotated[int | None, stopped("--grace", "Epochs before the first decision.", min=1)]
@@ -86,7 +90,7 @@ RungScheduleOption = Annotated[
     str | None,
     stopped(
         "--rung-schedule",
-        "A rung looks into the full schedule, or trains one of its own length.",
+        "A rung looks into the full schedule or (halving) trains one of its own length.",
         metavar="full|rescaled",
     ),
 ]
@@ -166,13 +170,13 @@ def tune(
     """
     shared.refuse_both(dry_run, as_json)
     asked = asked_for(context)
-    from resray.run import tune as library
+    from resray.run import command as library
 
     if dry_run:
         library.dry_run(asked, Console())
         return
     with duplicate(2 if as_json else 1) as file:
-        outcome = library.run_tune(asked, Console(file=file))
+        outcome = library.run(asked, Console(file=file))
     if as_json:
         print(json.dumps(tune_facts(outcome), default=str, indent=2))
     else:
@@ -180,9 +184,9 @@ def tune(
     raise typer.Exit(outcome.exit_code)
 
 
-def asked_for(context: typer.Context) -> "Tune":
+def asked_for(context: typer.Context) -> "Request":
     """Return what the command line asks to search. Raises InputError for what it cannot mean."""
-    from resray.run.asked import Tune
+    from resray.run.request import Request, SearchOptions
     from resray.search.budget import Budget, parse_duration
 
     typed = context.params
@@ -198,18 +202,22 @@ def asked_for(context: typer.Context) -> "Tune":
             f"--seeds {typed['seeds']}: a search trains each point with one seed; give one, and "
             "choose with --confirm how many fresh ones the winner gets"
         )
-    passed_on = ("study", "fail_fast", *shared.PASSED_ON)
-    return Tune(
-        options=options,
+    search = SearchOptions(
         settings={key: typed[key] for key in SETTINGS if typed[key] is not None},
         spaces=tuple(typed["spaces"] or ()),
-        request=shared.run_request(context),
         budget=budget,
-        **{key: typed[key] for key in passed_on},
+        fail_fast=typed["fail_fast"],
+    )
+    return Request(
+        study=typed["study"],
+        options=options,
+        shares=shared.run_shares(context),
+        search=search,
+        **{key: typed[key] for key in shared.PASSED_ON},
     )
 
 
-def tune_facts(outcome: "TuneOutcome") -> dict[str, Any]:
+def tune_facts(outcome: "Outcome") -> dict[str, Any]:
     """Return what came of a search for ``--json``."""
     search = reported(outcome)
     return {
@@ -238,7 +246,7 @@ def search_facts(search: "Search") -> dict[str, Any]:
     }
 
 
-def reported(outcome: "TuneOutcome") -> "Search | None":
+def reported(outcome: "Outcome") -> "Search | None":
     """Return the search as its report has it."""
     from resray.report.aggregate import load_results
     from resray.report.search import search_of
@@ -246,7 +254,7 @@ def reported(outcome: "TuneOutcome") -> "Search | None":
     return search_of(load_results(outcome.results, [row["trial_id"] for row in outcome.rows]))
 
 
-def print_tuned(outcome: "TuneOutcome") -> None:
+def print_tuned(outcome: "Outcome") -> None:
     """Print what came of a search, for people."""
     from resray.report import search_words as words
 

@@ -16,7 +16,7 @@ from resray.cli.options import option
 from resray.errors import InputError
 
 if TYPE_CHECKING:
-    from resray.run.asked import Bench
+    from resray.run.request import Request
 
 
 def list_studies() -> None:
@@ -100,24 +100,24 @@ def bench(
 
     Finished trials are skipped, interrupted ones go on from their checkpoint.
     """
-    from resray.run import bench as library
-    from resray.run.asked import check_all
+    from resray.run import command
+    from resray.run.request import check_all
 
     shared.refuse_both(dry_run, as_json, profile)
     asked = [asked_for(name, context) for name in chosen_studies(study, every, context.params)]
     check_all(asked)
     if profile:
         for one in asked:
-            library.profile(one, Console())
+            command.profile(one, Console())
         return
     if dry_run:
         for one in asked:
-            library.dry_run(one, Console())
+            command.dry_run(one, Console())
         return
     outcomes = []
     for one in asked:
         with duplicate(2 if as_json else 1) as file:
-            outcomes.append(library.run_bench(one, Console(file=file)))
+            outcomes.append(command.run(one, Console(file=file)))
         if not as_json:
             print_outcome(outcomes[-1])
     if as_json:
@@ -143,15 +143,15 @@ def chosen_studies(study: str | None, every: bool, typed: Mapping[str, Any]) -> 
     return list(study_files()) if study is None else [study]
 
 
-def asked_for(study: str, context: typer.Context) -> "Bench":
+def asked_for(study: str, context: typer.Context) -> "Request":
     """Return what the command line asks to run of a study."""
-    from resray.run.asked import Bench
+    from resray.run.request import Request
 
     typed = context.params
-    return Bench(
+    return Request(
         study=study,
         options=shared.study_options(context),
-        request=shared.run_request(context),
+        shares=shared.run_shares(context),
         **{key: typed[key] for key in shared.PASSED_ON},
     )
 
@@ -208,7 +208,7 @@ def doctor(
 
 
 if TYPE_CHECKING:
-    from resray.run.bench import Outcome
+    from resray.run.command import Outcome
 
 WRITTEN_AS_JSON = ("recipe", "reductions", "search", "point")
 """Columns of trials whose text is JSON."""

@@ -6,14 +6,14 @@ from typing import Any
 
 from resray.results.rows import own_code_of, recorded_recipe
 from resray.results.store import ResultStore
-from resray.run.plan import Work
 from resray.run.resources import counted
+from resray.search.jobs import PlannedJob
 from resray.study.recipes import implementation
 
 Row = dict[str, Any]
 
 
-def kept_apart(store: ResultStore, works: Sequence[Work]) -> list[str]:
+def kept_apart(store: ResultStore, works: Sequence[PlannedJob]) -> list[str]:
     """Return a line for each reason for which trials are trained that seem to be completed.
 
     ``works`` are what a command is about to run. What was completed stays as it is.
@@ -31,7 +31,7 @@ def kept_apart(store: ResultStore, works: Sequence[Work]) -> list[str]:
     return [f"{counted(number, 'trial')} completed {reason}" for reason, number in reasons.items()]
 
 
-def _reasons(work: Work, rows: Sequence[Row]) -> Iterator[str]:
+def _reasons(work: PlannedJob, rows: Sequence[Row]) -> Iterator[str]:
     """Yield why rows of the same recipe on the same images are those of other trainings."""
     job, recipe = work.job, work.trial.recipe
     own = implementation(recipe, job.own_code)

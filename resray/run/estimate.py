@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from resray.cost import OPERATIONS_PER_MULTIPLY_ADD
-from resray.run.plan import Planner, Work
+from resray.run.plan import Planner
 from resray.run.resources import Allocation, Machine, allocate, counted
+from resray.search.jobs import PlannedJob
 from resray.study.recipe_spec import Recipe
 
 Speed = Callable[[Recipe], float]
@@ -13,16 +14,16 @@ Speed = Callable[[Recipe], float]
 
 
 def compared_hours(
-    planner: Planner, todo: Sequence[Work], chosen: Allocation, machine: Machine, speed: Speed
+    planner: Planner, todo: Sequence[PlannedJob], chosen: Allocation, machine: Machine, speed: Speed
 ) -> str | None:
     """Return the estimated hours of the allocation that resray chose, and of one GPU to a trial.
 
     None where the user chose, or a trial has no more than one GPU. Exchanging gradients is taken to
     cost nothing; that a rank's part of the batch is small is measured.
     """
-    if planner.request.gpus_per_trial is not None or not chosen.use_gpu or chosen.world_size == 1:
+    if planner.shares.gpus_per_trial is not None or not chosen.use_gpu or chosen.world_size == 1:
         return None
-    alone = allocate(replace(planner.request, gpus_per_trial=1), machine, len(planner.trials))
+    alone = allocate(replace(planner.shares, gpus_per_trial=1), machine, len(planner.trials))
     recipe = todo[0].trial.recipe if todo else planner.trials[0].recipe
     left = [planner.work_left(item) * OPERATIONS_PER_MULTIPLY_ADD for item in todo]
     told = []

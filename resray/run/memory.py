@@ -8,7 +8,7 @@ import ray
 from ray.exceptions import RayError
 
 from resray.errors import ClusterError, first_line
-from resray.run.resources import Machine, Request, counted
+from resray.run.resources import Machine, Shares, counted
 from resray.training.step_memory import StepMemory, measure_step
 from resray.training.trial import Job
 
@@ -19,15 +19,15 @@ MARGIN = 1.1
 """Room for what one step does not show: fragmentation, other kernels, later phases."""
 
 
-def pack(request: Request, jobs: Iterable[Job], machine: Machine) -> tuple[Request, str]:
-    """Return ``request`` with a number in place of ``auto``, and what was found, as text.
+def pack(shares: Shares, jobs: Iterable[Job], machine: Machine) -> tuple[Shares, str]:
+    """Return ``shares`` with a number in place of ``auto``, and what was found, as text.
 
     Trains a step of the largest of ``jobs`` in a Ray task that takes one whole GPU, which must be
     free. Ray must be connected. Raises ClusterError if that step cannot be trained.
     """
     waiting = list(jobs)
     job = largest(waiting)
-    return packed(request, measured(job), machine, trials=len(waiting), name=job.name)
+    return packed(shares, measured(job), machine, trials=len(waiting), name=job.name)
 
 
 def largest(jobs: Iterable[Job]) -> Job:
@@ -67,17 +67,17 @@ def measure_in_task(job: dict[str, Any]) -> StepMemory:
 
 
 def packed(
-    request: Request, memory: StepMemory, machine: Machine, *, trials: int, name: str
-) -> tuple[Request, str]:
-    """Return ``request`` with the share of a GPU that a trial takes, and the reckoning as text.
+    shares: Shares, memory: StepMemory, machine: Machine, *, trials: int, name: str
+) -> tuple[Shares, str]:
+    """Return ``shares`` with the share of a GPU that a trial takes, and the reckoning as text.
 
     A GPU holds as many trials as fit into its memory with `MARGIN`, one at least, but no more than
     there are CPU cores or trials for.
     """
-    gpus = machine.gpus if request.gpus is None else request.gpus
+    gpus = machine.gpus if shares.gpus is None else shares.gpus
     needed = memory.needed * MARGIN
     fitting = max(1, int(memory.total / needed))
-    of_cores = max(1, machine.cpus // (gpus * (request.cpus_per_trial or 1)))
+    of_cores = max(1, machine.cpus // (gpus * (shares.cpus_per_trial or 1)))
     of_trials = max(1, -(-trials // gpus))
     on_each = min(fitting, of_cores, of_trials)
     text = (
@@ -86,7 +86,7 @@ def packed(
     )
     if on_each < fitting:
         text += f" ({fitting} would fit; {counted(trials, 'trial')}, {machine})"
-    return replace(request, gpus_per_trial=1 / on_each), text
+    return replace(shares, gpus_per_trial=1 / on_each), text
 
 
 def gibibytes(number: float) -> str:

@@ -17,8 +17,10 @@ from resray.models.count import can_forward, count_multiply_adds
 from resray.models.own_code import code_hash
 from resray.results.rows import is_of_code
 from resray.results.store import ResultStore
-from resray.run.asked import Asked, Bench
+from resray.run.board import TrialView
+from resray.run.request import Request
 from resray.run.resources import Allocation, Machine, allocate
+from resray.search.jobs import PlannedJob
 from resray.study.data_spec import Data, Folder
 from resray.study.expand import PlannedTrial
 from resray.study.local_files import images_at
@@ -45,24 +47,6 @@ class Size:
     takes_channels_last: bool
 
 
-@dataclass(frozen=True)
-class Work:
-    """One trial that the user asked for, and what running it takes."""
-
-    trial: PlannedTrial
-    job: Job
-    epochs: int
-    """Where this call ends the trial."""
-    train_images: int
-    multiply_adds: int
-    """Of one image's forward pass."""
-
-    @property
-    def work_per_epoch(self) -> float:
-        """Training multiply-adds of one epoch; a backward pass counts as two forward passes."""
-        return 3.0 * self.multiply_adds * self.train_images
-
-
 def results_folder(out: Path, study_name: str) -> Path:
     """Return the folder that holds the study's results."""
     return out / "results" / study_name
@@ -77,12 +61,12 @@ class Resolver:
     """Resolves trials of one study against data and results, opening each dataset once."""
 
     def __init__(
-        self, study: Study, store: ResultStore, asked: Asked, *, download: bool = True
+        self, study: Study, store: ResultStore, request: Request, *, download: bool = True
     ) -> None:
         self.study = study
         self.store = store
-        self._given_data = asked.data_dir
-        self._checkpoint_seconds = asked.checkpoint_seconds
+        self._given_data = request.data_dir
+        self._checkpoint_seconds = request.checkpoint_seconds
         self._dataset = cache(
             lambda spec: open_dataset(spec, self.data_dir(spec), download=download)
         )
@@ -121,7 +105,7 @@ class Resolver:
         last = smallest_share(images, recipe.batch_size, 2, drop_last=recipe.loader.drop_last)
         return min(recipe.batch_size // LEAST_PER_RANK, last)
 
-    def work(
+    def job(
         self,
         trial: PlannedTrial,
         allocation: Allocation,
@@ -130,7 +114,7 @@ class Resolver:
         identity: str | None = None,
         anew: bool = False,
         rungs: tuple[int, ...] = (),
-    ) -> Work:
+    ) -> PlannedJob:
         """Return what running the trial takes; ``identity`` saves computing it again.
 
         A trial that was begun keeps its threads and the form of its step, unless it is trained
@@ -171,7 +155,7 @@ class Resolver:
             ),
             checkpoint_seconds=self._checkpoint_seconds,
         )
-        return Work(
+        return PlannedJob(
             trial=trial,
             job=job,
             epochs=min(recipe.epochs, trial.stop_after or recipe.epochs),
@@ -222,37 +206,44 @@ class Resolver:
 class Planner:
     """Says which trials of a bench still have to run, and what each will get."""
 
-    def __init__(self, bench: Bench, *, download: bool = True) -> None:
-        self.bench = bench
-        self.study = bench.loaded
-        self.trials = bench.trials
-        self.results = results_folder(bench.out, self.study.name)
+    def __init__(self, request: Request, *, download: bool = True) -> None:
+        self.request = request
+        self.study = request.loaded
+        self.trials = request.trials
+        self.results = results_folder(request.out, self.study.name)
         self.store = ResultStore(self.results)
-        self.request = replace(bench.request, exclusive=self.study.exclusive)
-        self._resolver = Resolver(self.study, self.store, bench, download=download)
+        self.shares = replace(request.shares, exclusive=self.study.exclusive)
+        self._resolver = Resolver(self.study, self.store, request, download=download)
 
-    def plan(self, machine: Machine) -> tuple[list[Work], Allocation]:
-        """Return every trial asked for, longest first, and what each will get.
+    def allocation(self, machine: Machine) -> Allocation:
+        """Return what each trial gets.
 
         Also the last trial that is missing gets no more than its share of all that were asked for:
         with other threads its numbers would be others.
         """
         most = min(map(self._resolver.most_ranks, self.trials))
-        request = replace(self.request, most_ranks=most)
-        allocation = allocate(request, machine, len(self.trials))
-        anew = self.bench.force
-        work = [self._resolver.work(trial, allocation, anew=anew) for trial in self.trials]
-        return sorted(work, key=self.work_left, reverse=True), allocation
+        return allocate(replace(self.shares, most_ranks=most), machine, len(self.trials))
+
+    def jobs(self, allocation: Allocation) -> list[PlannedJob]:
+        """Return every trial asked for, longest first."""
+        anew = self.request.force
+        jobs = [self._resolver.job(trial, allocation, anew=anew) for trial in self.trials]
+        return sorted(jobs, key=self.work_left, reverse=True)
+
+    def jobs_to_measure(self, allocation: Allocation) -> list[Job]:
+        """Return what the trials that are missing are given, to measure their memory."""
+        jobs = self.jobs(allocation)
+        return [each.job for each in jobs if self.is_todo(each.trial, each.trial_id)]
 
     def is_todo(self, trial: PlannedTrial, identity: str) -> bool:
         """Return whether this call runs the trial."""
-        return self.bench.force or is_missing(trial, self.store.trial(identity))
+        return self.request.force or is_missing(trial, self.store.trial(identity))
 
-    def work_left(self, item: Work) -> float:
+    def work_left(self, planned: PlannedJob) -> float:
         """Return the training multiply-adds that this call still does for a trial."""
-        row = self.store.trial(item.job.trial_id) or {"epochs_done": 0}
-        done = 0 if self.bench.force else row["epochs_done"]
-        return (item.epochs - done) * item.work_per_epoch
+        row = self.store.trial(planned.trial_id) or {"epochs_done": 0}
+        done = 0 if self.request.force else row["epochs_done"]
+        return (planned.epochs - done) * planned.work_per_epoch
 
 
 def threads_of(recipe: Recipe, allocation: Allocation) -> int:
@@ -287,3 +278,18 @@ def is_missing(trial: PlannedTrial, row: Row | None) -> bool:
         return trial.stop_after is None or row["epochs_done"] < trial.stop_after
     diverged = row["status"] == "failed" and row["reason"] == "diverged"
     return row["status"] != "completed" and not diverged
+
+
+def trial_view(planned: PlannedJob, store: ResultStore) -> TrialView:
+    """Return what the board shows of a trial before it starts."""
+    row = store.trial(planned.trial_id) or {}
+    searched = planned.role == "search"
+    name = planned.point.name if planned.point else planned.trial.name
+    return TrialView(
+        job=planned.job,
+        label=name if searched else f"{name} (seed {planned.trial.seed})",
+        epochs=planned.trial.recipe.epochs if planned.point else planned.epochs,
+        work_per_epoch=planned.work_per_epoch,
+        epoch=row.get("epochs_done") or 0,
+        row=row,
+    )

@@ -9,9 +9,10 @@ import torch
 
 from resray.data.dataset import Images
 from resray.data.splits import Splits
-from resray.run.plan import Planner, Work
+from resray.run.plan import Planner
 from resray.run.profile_trace import BESIDE_STEPS, OUTSIDE, Measured, read_trace
 from resray.run.resources import Machine
+from resray.search.jobs import PlannedJob
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoints import CheckpointFolder
 from resray.training.context import LocalContext
@@ -53,11 +54,11 @@ class Profile:
 
 def longest(planner: Planner, machine: Machine) -> Job:
     """Return the trial asked for that is most work in all its epochs, as the machine trains it."""
-    works, _ = planner.plan(machine)
-    return max(works, key=whole_work).job
+    jobs = planner.jobs(planner.allocation(machine))
+    return max(jobs, key=whole_work).job
 
 
-def whole_work(work: Work) -> float:
+def whole_work(work: PlannedJob) -> float:
     """Return the multiply-adds of all epochs."""
     return work.epochs * work.work_per_epoch
 

@@ -1,19 +1,28 @@
-"""Points that Optuna's TPE proposes, one by one, learning from how good the earlier ones were."""
+"""Points that are proposed one by one, learning from how good the earlier ones were: by Optuna's
+TPE, or by a Ray Searcher of the user's."""
 
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Protocol
 
+from ray import tune
+from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from resray.errors import InputError
+from resray.run.resources import Allocation
+from resray.run.schedulers import METRIC, made_by
+from resray.run.search_plan import SearchPlanner
+from resray.search.decisions import Decisions
+from resray.search.jobs import Candidate
+from resray.search.next_jobs import is_over
 from resray.search.points import REPEATS, Point, rounded
 from resray.study.axes import applicable
 from resray.study.search_spec import Axis, Search, SearchSettings, Space
 
-METRIC = "validation_accuracy"
 SPACE = "space"
 """Optuna's parameter for the choice among a search's spaces."""
 
@@ -21,7 +30,165 @@ Identity = tuple[str, str]
 """A point's space and values."""
 
 
-class TpeProposals:
+class Method(Protocol):
+    """What proposes points."""
+
+    def propose(self, key: str) -> Point | None:
+        """Return a new point, whose value is told under ``key``; None if there is none (yet)."""
+
+    def expect(self, key: str, point: Point) -> None:
+        """Take in a point that an earlier command proposed."""
+
+    def tell(self, key: str, value: float | None) -> None:
+        """Learn the highest validation accuracy (%) that the trial of a point has reached.
+
+        To be told once, at its end. A stopped trial counts with what it had by then; None, a
+        diverged or failed one, as 0 %.
+        """
+
+
+class Proposals:
+    """Turns proposed points into candidates, up to the number of samples.
+
+    ``candidates`` holds the points of earlier commands, and grows. The method knows them: it never
+    proposes one of them again, and learns from those that have ended. A point with the recipe of an
+    earlier one is no candidate; the method learns of it what it learns of that one.
+    """
+
+    def __init__(
+        self,
+        planner: SearchPlanner,
+        allocation: Allocation,
+        decisions: Decisions,
+        candidates: list[Candidate],
+    ) -> None:
+        self._planner, self._allocation = planner, allocation
+        self._decisions, self._candidates = decisions, candidates
+        self._method = method_of(planner)
+        self._keys: dict[str, tuple[list[str], Candidate]] = {}
+        self._left = planner.settings.samples - len(candidates)
+        self._asked = 0
+        for candidate in candidates:
+            key = f"before {candidate.final.trial_id}"
+            self._method.expect(key, candidate.point)
+            self._follow(key, candidate)
+
+    def next(self) -> Candidate | None:
+        """Return the candidate of a new point, None if there is none."""
+        # After so many there seem to be no more different recipes.
+        most = self._planner.settings.samples + REPEATS
+        while self._left > 0 and self._asked < most:
+            key = str(self._asked)
+            point = self._method.propose(key)
+            if point is None:
+                return None
+            self._asked += 1
+            candidate = self._planner.proposed(point, self._allocation)
+            if self._follow(key, candidate):
+                self._left -= 1
+                self._candidates.append(candidate)
+                return candidate
+        return None
+
+    def ended(self, trial_id: str) -> None:
+        """Tell the method how good a point is, if nothing of it is left to train."""
+        keys, candidate = self._keys[trial_id]
+        if is_over(candidate, self._planner.store.trial, self._decisions):
+            for key in keys:
+                self._method.tell(key, self._value(trial_id))
+
+    def _follow(self, key: str, candidate: Candidate) -> bool:
+        """Tell of a point's training when it is over; return whether it is a new training."""
+        trial_id = candidate.final.trial_id
+        is_new = trial_id not in self._keys
+        keys, _ = self._keys.setdefault(trial_id, ([], candidate))
+        keys.append(key)
+        if is_over(candidate, self._planner.store.trial, self._decisions):
+            self._method.tell(key, self._value(trial_id))
+        return is_new
+
+    def _value(self, trial_id: str) -> float | None:
+        """Return the accuracy that a trial has reached; None if it failed."""
+        row = self._planner.store.trial(trial_id)
+        assert row is not None, f"trial {trial_id} was never planned"
+        return None if row["status"] == "failed" else row["validation_accuracy"]
+
+
+def method_of(planner: SearchPlanner) -> Method:
+    """Return what proposes the points of a search; InputError if it cannot."""
+    search = planner.study.search
+    assert search is not None
+    asked = search, planner.settings, planner.request.spaces
+    return Tpe(*asked) if planner.settings.method == "tpe" else OwnSearcher(*asked)
+
+
+class OwnSearcher:
+    """Proposes the points of one space by a Ray `Searcher` that the user's function returns.
+
+    It is given the axes as Ray Tune's search space, and told `METRIC`, to be high. Raises
+    InputError for what is no Searcher, for several spaces and for axes with conditions.
+    """
+
+    def __init__(self, search: Search, settings: SearchSettings, spaces: Sequence[str]) -> None:
+        option = f"--method {settings.method}"
+        if len(spaces) > 1:
+            raise InputError(f"{option}: searches one space; choose it with --space "
+                             f"({', '.join(spaces)})")  # fmt: skip
+        self._space = spaces[0]
+        axes = search.spaces[self._space].axes
+        if several := [name for name, each in axes.items() if len(each) > 1 or each[0].when]:
+            raise InputError(f"{option}: axis {several[0]} applies only sometimes; a Searcher of "
+                             "one's own takes axes without conditions")  # fmt: skip
+        self._axes = {name: each[0] for name, each in axes.items()}
+        self._searcher: Searcher = made_by(option, settings.method, Searcher)
+        domains = {name: _domain(axis) for name, axis in self._axes.items()}
+        self._searcher.set_search_properties(METRIC, "max", domains)
+        self._points: dict[str, Point] = {}
+        self._before: set[str] = set()
+
+    def propose(self, key: str) -> Point | None:
+        """Return a new point, whose value is told under ``key``; None if there is none (yet)."""
+        values = self._searcher.suggest(key)
+        if values is None or values == Searcher.FINISHED:
+            return None
+        self._points[key] = Point(
+            self._space, {name: rounded_value(axis, values[name])
+                          for name, axis in self._axes.items()}
+        )  # fmt: skip
+        return self._points[key]
+
+    def expect(self, key: str, point: Point) -> None:
+        """Take in a point that an earlier command proposed, whose trial goes on now."""
+        self._points[key] = point
+        self._before.add(key)
+
+    def tell(self, key: str, value: float | None) -> None:
+        """Learn the accuracy that a point has reached; see `Method.tell`."""
+        reached = 0.0 if value is None else value
+        if key not in self._before:
+            self._searcher.on_trial_complete(key, {METRIC: reached})
+            return
+        # Not every Searcher learns from points that it did not propose.
+        with suppress(NotImplementedError):
+            self._searcher.add_evaluated_point(dict(self._points[key].values), reached)
+
+
+def _domain(axis: Axis) -> Any:
+    """Return an axis in Ray Tune's words."""
+    if axis.options:
+        return tune.choice(axis.options)
+    low, high = axis.bounds
+    if axis.form == "int":
+        return tune.randint(int(low), int(high) + 1)
+    return tune.loguniform(low, high) if axis.form == "loguniform" else tune.uniform(low, high)
+
+
+def rounded_value(axis: Axis, value: Any) -> Any:
+    """Return a value that a Searcher proposes as points have it."""
+    return value if axis.options else rounded(axis, value)
+
+
+class Tpe:
     """Proposes the points of a search by tree-structured Parzen estimation.
 
     Bergstra et al., "Algorithms for Hyper-Parameter Optimization" (2011), as Optuna has it, through
@@ -80,11 +247,7 @@ class TpeProposals:
         self._waiting.setdefault(point.identity, [])
 
     def tell(self, key: str, value: float | None) -> None:
-        """Learn the highest validation accuracy (%) that the trial of a point has reached.
-
-        To be told once, at its end. A stopped trial counts with what it had by then; None, a
-        diverged or failed one, as 0 %.
-        """
+        """Learn the accuracy that a point has reached; see `Method.tell`."""
         self._learn(self._points[key], 0.0 if value is None else value)
 
     def _ask(self, asked: str) -> Point:

@@ -12,19 +12,18 @@ from resray.errors import StorageError
 from resray.results.recovery import kept_beside
 from resray.results.store import ResultStore, now
 from resray.results.summary import seconds_of, selection_of, summarise, utilisation
-from resray.study.expand import PlannedTrial
+from resray.search.jobs import PlannedJob
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import implementation
 from resray.training.batch_note import REMARK
 from resray.training.stopping import ending_of
-from resray.training.trial import Job
 
 Row = dict[str, Any]
 
 
-def planned_row(trial: PlannedTrial, job: Job, provenance: Row, **columns: Any) -> Row:
-    """Return the trials row of a trial before it starts; ``columns`` are those of a search."""
-    recipe = trial.recipe
+def planned_row(planned: PlannedJob, origin: Row, **columns: Any) -> Row:
+    """Return the trials row of a job before it starts; ``columns`` are those of a search."""
+    trial, job, recipe = planned.trial, planned.job, planned.trial.recipe
     return {
         "trial_id": job.trial_id,
         "study": trial.study,
@@ -52,7 +51,7 @@ def planned_row(trial: PlannedTrial, job: Job, provenance: Row, **columns: Any) 
         "threads": job.threads,
         "step": job.step,
         "role": "bench",
-        **provenance,
+        **origin,
         **columns,
     }
 
@@ -85,7 +84,7 @@ class Recorder:
         if not records:
             return
         self.add_lost(trial_id, records)
-        row = self._row(trial_id)
+        row = self.row(trial_id)
         recipe = Recipe.stored(row["recipe"])
         ending = ending_of(recipe, records, row["stop_after"]) or {}
         hours = self._gpu_hours({}, sum(map(seconds_of, self.store.epochs(trial_id))))
@@ -111,7 +110,7 @@ class Recorder:
     ) -> Row:
         """Return what of a trial's row follows from its epochs, with ``more`` of them, and from
         ``facts`` that are not yet in it."""
-        row = {**self._row(trial_id), **facts}
+        row = {**self.row(trial_id), **facts}
         epochs = sorted([*self.store.epochs(trial_id), *more], key=lambda each: each["epoch"])
         summary = summarise(epochs, selection_of(row))
         summary["utilisation"] = utilisation({**row, **summary})
@@ -129,11 +128,11 @@ class Recorder:
         }
         handlers[message["kind"]](trial_id, message)
 
-    def died(self, trial_id: str, detail: str) -> None:
-        """Note that a trial's process ended and that it will be started again."""
+    def cut_off(self, trial_id: str, event: str, detail: str) -> None:
+        """Note that a trial's process died, or was preempted, and that it starts again."""
         self.running.pop(trial_id, None)
         self._drop(trial_id)
-        self._event(trial_id, "died", detail=detail)
+        self._event(trial_id, event, detail=detail)
 
     def failed(self, trial_id: str, error: Mapping[str, Any]) -> None:
         """End a trial that used up its attempts, with the columns that tell of its last error."""
@@ -173,20 +172,20 @@ class Recorder:
     def _drop(self, trial_id: str) -> None:
         """Forget the epochs that no checkpoint covers, which are trained again; what they cost was
         spent."""
-        hours = self._row(trial_id).get("gpu_hours")
+        hours = self.row(trial_id).get("gpu_hours")
         if self.store.drop_held(trial_id) and hours is not None:
             self.store.put_trial({"trial_id": trial_id, "gpu_hours": hours})
 
     def status(self, trial_id: str) -> str:
         """Return the trial's status."""
-        return str(self._row(trial_id)["status"])
+        return str(self.row(trial_id)["status"])
 
     def _started(self, trial_id: str, message: Mapping[str, Any]) -> None:
-        row = self._row(trial_id)
+        row = self.row(trial_id)
         self.add_lost(trial_id, message["records"])
         facts = dict(message["facts"])
         pid, note = facts.pop("pid"), facts.pop("note", None)
-        hours = self._gpu_hours(self._row(trial_id), facts["seconds_starting"])
+        hours = self._gpu_hours(self.row(trial_id), facts["seconds_starting"])
         facts["seconds_starting"] += row.get("seconds_starting") or 0.0
         attempts = row["attempts"] + 1
         self.store.put_trial(
@@ -223,7 +222,7 @@ class Recorder:
         beside = [trial_id for trial_id, where in self.running.items() if where == host]
         shared = len(beside) > 1 and self.gpus_per_trial < 1
         for trial_id in beside:
-            before = self._row(trial_id).get("exclusive")
+            before = self.row(trial_id).get("exclusive")
             exclusive = before is not False and not shared
             if exclusive != before:
                 self.store.put_trial({"trial_id": trial_id, "exclusive": exclusive})
@@ -237,13 +236,13 @@ class Recorder:
         record = message["record"]
         if self._unknown(trial_id, [record]):
             self._hold(trial_id, record)
-        elif hours := self._gpu_hours(self._row(trial_id), seconds_of(record)):
+        elif hours := self._gpu_hours(self.row(trial_id), seconds_of(record)):
             self.store.put_trial({"trial_id": trial_id, **hours})
         self.store.write_held(trial_id, message["saved"])
 
     def _hold(self, trial_id: str, record: Row) -> None:
         """Let the store know of an epoch, and what its trial comes to with it."""
-        row = self._row(trial_id)
+        row = self.row(trial_id)
         identity = {key: row[key] for key in ("trial_id", "study", "name", "seed")}
         recorded = {
             **identity,
@@ -280,7 +279,7 @@ class Recorder:
         self._event(trial_id, outcome["status"], detail=detail)
 
     def _event(self, trial_id: str, event: str, **columns: Any) -> None:
-        row = self._row(trial_id)
+        row = self.row(trial_id)
         self.store.put_event(
             {
                 **{key: row[key] for key in ("trial_id", "study", "name", "seed")},
@@ -292,7 +291,8 @@ class Recorder:
             }
         )
 
-    def _row(self, trial_id: str) -> Row:
+    def row(self, trial_id: str) -> Row:
+        """Return the row of a trial that was planned."""
         row = self.store.trial(trial_id)
         assert row is not None, f"trial {trial_id} was never planned"
         return row

@@ -31,8 +31,8 @@ def local_machine() -> Machine:
 
 
 @dataclass(frozen=True)
-class Request:
-    """What the user asked for; None is the default."""
+class Shares:
+    """What the user asked for of the machine; None is the default."""
 
     gpus: int | None = None
     gpus_per_trial: float | Literal["auto"] | None = None
@@ -86,14 +86,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def allocate(request: Request, machine: Machine, trials: int) -> Allocation:
-    """Share ``machine`` among ``trials`` as ``request`` says.
+def allocate(shares: Shares, machine: Machine, trials: int) -> Allocation:
+    """Share ``machine`` among ``trials`` as ``shares`` says.
 
     Raises ClusterError when the machine has less than what was asked for, and InputError when the
     wishes contradict each other.
     """
-    check_positive(request)
-    gpus = machine.gpus if request.gpus is None else request.gpus
+    check_positive(shares)
+    gpus = machine.gpus if shares.gpus is None else shares.gpus
     if gpus > machine.gpus:
         raise ClusterError(
             f"--gpus {gpus}: {machine}; "
@@ -104,13 +104,13 @@ def allocate(request: Request, machine: Machine, trials: int) -> Allocation:
             )
         )
     if gpus > 0:
-        return on_gpus(request, machine, gpus, trials)
-    if request.gpus_per_trial is not None:
+        return on_gpus(shares, machine, gpus, trials)
+    if shares.gpus_per_trial is not None:
         raise ClusterError(
-            f"--gpus-per-trial {shown(request.gpus_per_trial)}: no GPU to train on ({machine}); "
+            f"--gpus-per-trial {shown(shares.gpus_per_trial)}: no GPU to train on ({machine}); "
             "leave it out to train on the CPU"
         )
-    return on_cpus(request, machine, trials)
+    return on_cpus(shares, machine, trials)
 
 
 def shown(share: float | Literal["auto"]) -> str:
@@ -118,7 +118,7 @@ def shown(share: float | Literal["auto"]) -> str:
     return share if share == "auto" else f"{share:g}"
 
 
-def check_positive(request: Request) -> None:
+def check_positive(shares: Shares) -> None:
     """Raise InputError for a number that can never be right."""
     for name, lowest in (
         ("gpus", 0),
@@ -126,19 +126,19 @@ def check_positive(request: Request) -> None:
         ("workers_per_trial", 1),
         ("cpus_per_trial", 1),
     ):
-        value = getattr(request, name)
+        value = getattr(shares, name)
         if value is not None and value < lowest:
             raise InputError(f"--{name.replace('_', '-')} {value}: must be {lowest} or more")
 
 
-def on_gpus(request: Request, machine: Machine, gpus: int, trials: int) -> Allocation:
+def on_gpus(shares: Shares, machine: Machine, gpus: int, trials: int) -> Allocation:
     """Share ``gpus`` GPUs: whole ones make ranks, fractions pack trials on one."""
-    if request.workers is not None or request.workers_per_trial is not None:
+    if shares.workers is not None or shares.workers_per_trial is not None:
         raise InputError(
             "--workers and --workers-per-trial are for training on the CPU; use --gpus and "
             "--gpus-per-trial, or --gpus 0 to leave the GPUs alone"
         )
-    share = asked_share(request, gpus)
+    share = asked_share(shares, gpus)
     if not math.isfinite(share) or share <= 0 or (share > 1 and not share.is_integer()):
         raise InputError(
             f"--gpus-per-trial {share:g}: must be a whole number, or a fraction below 1 to pack "
@@ -155,57 +155,57 @@ def on_gpus(request: Request, machine: Machine, gpus: int, trials: int) -> Alloc
     per_gpu = math.floor(1 / share + 1e-9) if share < 1 else 0
     slots = gpus * per_gpu if share < 1 else gpus // world_size
     side_by_side = min(slots, trials, machine.cpus // world_size)
-    cpus = cpus_for_each(request, machine, side_by_side, world_size)
+    cpus = cpus_for_each(shares, machine, side_by_side, world_size)
     return Allocation(side_by_side, world_size, cpus_per_trial=cpus, gpus_per_trial=share)
 
 
-def asked_share(request: Request, gpus: int) -> float:
+def asked_share(shares: Shares, gpus: int) -> float:
     """Return how much of a GPU, or how many, a trial gets.
 
     By default all ``gpus``; if its batch is too small for that, a part of them that leaves none
     over: the rest trains other trials.
     """
-    if request.gpus_per_trial == "auto":
+    if shares.gpus_per_trial == "auto":
         return 1.0
-    if request.gpus_per_trial is not None:
-        return float(request.gpus_per_trial)
-    most = gpus if request.most_ranks is None else max(1, min(gpus, request.most_ranks))
+    if shares.gpus_per_trial is not None:
+        return float(shares.gpus_per_trial)
+    most = gpus if shares.most_ranks is None else max(1, min(gpus, shares.most_ranks))
     return float(next(share for share in range(most, 0, -1) if gpus % share == 0))
 
 
-def on_cpus(request: Request, machine: Machine, trials: int) -> Allocation:
+def on_cpus(shares: Shares, machine: Machine, trials: int) -> Allocation:
     """Share the CPU cores: ``--workers`` slots of one process each."""
-    alone = request.workers_per_trial or 1
-    slots = request.workers or (alone if request.exclusive else machine.cpus)
+    alone = shares.workers_per_trial or 1
+    slots = shares.workers or (alone if shares.exclusive else machine.cpus)
     if slots > machine.cpus:
         raise ClusterError(f"--workers {slots}: {machine}; type --workers {machine.cpus}")
-    world_size = request.workers_per_trial or 1
+    world_size = shares.workers_per_trial or 1
     if world_size > slots:
         raise ClusterError(
             f"--workers-per-trial {world_size}: only {counted(slots, 'worker')} to share out "
             f"({machine}); type --workers-per-trial {slots}"
         )
     side_by_side = min(slots // world_size, trials)
-    cpus = cpus_for_each(request, machine, side_by_side, world_size)
+    cpus = cpus_for_each(shares, machine, side_by_side, world_size)
     return Allocation(side_by_side, world_size, cpus_per_trial=cpus, gpus_per_trial=0)
 
 
-def cpus_for_each(request: Request, machine: Machine, side_by_side: int, world_size: int) -> int:
+def cpus_for_each(shares: Shares, machine: Machine, side_by_side: int, world_size: int) -> int:
     """Return the cores of one trial: those asked for, or an equal share of all."""
-    if request.cpus_per_trial is None:
+    if shares.cpus_per_trial is None:
         # A rank cannot have more than the largest node does.
         most = world_size * (machine.node_cpus or machine.cpus)
         return min(machine.cpus // side_by_side, most)
-    if request.cpus_per_trial < world_size:
+    if shares.cpus_per_trial < world_size:
         raise ClusterError(
-            f"--cpus-per-trial {request.cpus_per_trial}: a trial of {world_size} workers needs at "
+            f"--cpus-per-trial {shares.cpus_per_trial}: a trial of {world_size} workers needs at "
             f"least {world_size}"
         )
-    needed = request.cpus_per_trial * side_by_side
+    needed = shares.cpus_per_trial * side_by_side
     if needed > machine.cpus:
         raise ClusterError(
-            f"--cpus-per-trial {request.cpus_per_trial}: {counted(side_by_side, 'trial')} at a "
+            f"--cpus-per-trial {shares.cpus_per_trial}: {counted(side_by_side, 'trial')} at a "
             f"time need {needed} cores, but {machine}; type --cpus-per-trial "
             f"{max(1, machine.cpus // side_by_side)} or --workers 1"
         )
-    return request.cpus_per_trial
+    return shares.cpus_per_trial

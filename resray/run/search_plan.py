@@ -1,102 +1,48 @@
-"""From a study's search and the user's wishes to contenders, and the trainings each may need."""
+"""From a study's search and the user's wishes to its points, and the jobs that each may need."""
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from resray.errors import InputError
-from resray.results.store import ResultStore, read_table
-from resray.run.asked import Tune
-from resray.run.plan import Resolver, Work, results_folder
+from resray.results.store import ResultStore
+from resray.run.plan import Resolver, results_folder
+from resray.run.request import Request
 from resray.run.resources import Allocation, Machine, allocate
 from resray.search.budget import check_budget
-from resray.search.plan import SearchTrial, plan_point, plan_search
+from resray.search.jobs import Candidate, PlannedJob
+from resray.search.plan import SearchTrial, plan_point, plan_search, search_key
 from resray.search.points import Point
-from resray.search.referee import search_key
 from resray.search.rules import rungs
 from resray.study.expand import PlannedTrial
 from resray.study.recipes import rescale
 from resray.training.trial import Job
 
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Leg:
-    """One training of a contender: the whole of it, or up to a rung."""
-
-    work: Work
-    point: Point
-    role: str
-    """search or confirmation."""
-    full_epochs: int
-    rung: int | None = None
-    """The rung at which it ends; None: it goes to the recipe's end."""
-    audited: bool = False
-
-    @property
-    def trial_id(self) -> str:
-        return self.work.job.trial_id
-
-    def columns(self, search: str) -> Row:
-        """Return the columns of the trials table that only a search has."""
-        return {
-            "role": self.role,
-            "search": search if self.role == "search" else None,
-            "space": self.point.space,
-            "point": self.point.to_json(),
-            "full_epochs": self.full_epochs,
-            "audited": self.audited if self.role == "search" else None,
-            "multiply_adds": self.work.multiply_adds,
-            "train_images": self.work.train_images,
-            # A leg's end is the scheduler's wish, not the user's.
-            "stop_after": None,
-        }
-
-
-@dataclass(frozen=True)
-class Contender(SearchTrial):
-    """A point of the search, and the legs that its training may take, in order."""
-
-    legs: tuple[Leg, ...]
-
-    @property
-    def final(self) -> Leg:
-        """The leg that ends with the full recipe's last epoch."""
-        return self.legs[-1]
-
-    def audited(self) -> Leg:
-        """Return the leg that trains the point to its end although it was stopped."""
-        return replace(self.final, audited=True)
-
 
 class SearchPlanner:
     """Resolves a search against data, results and machine."""
 
-    def __init__(self, asked: Tune, *, download: bool = True) -> None:
-        self.asked = asked
-        self.study = asked.loaded
-        self.settings = asked.chosen
-        self.spaces = asked.chosen_spaces
-        self.plan = asked.plan
-        self.results = results_folder(asked.out, self.study.name)
+    def __init__(self, request: Request, *, download: bool = True) -> None:
+        self.request = request
+        self.study = request.loaded
+        self.settings = request.settings
+        self.plan = request.plan
+        self.results = results_folder(request.out, self.study.name)
         self.store = ResultStore(self.results)
         # Side by side many more points are tried than one after another over all GPUs.
-        self.request = replace(asked.request, most_ranks=1)
+        self.shares = replace(request.shares, most_ranks=1)
         self.began = time.monotonic()
-        self._resolver = Resolver(self.study, self.store, asked, download=download)
+        self._resolver = Resolver(self.study, self.store, request, download=download)
 
     @property
     def points(self) -> int:
         """How many points the search has: proposed one by one, or known from the start."""
-        proposed = self.settings.method == "tpe"
-        return self.settings.samples if proposed else len(self.plan.trials)
+        return self.settings.samples if self.settings.proposes else len(self.plan.trials)
 
     @property
     def changed(self) -> tuple[str, ...]:
         """What was typed that changes every trial: under other options nothing compares."""
-        options = self.asked.options
+        options = self.request.options
         numbers = ("epochs", "limit_train", "limit_eval", "variant")
         typed = [(name, value) for name in numbers if (value := getattr(options, name)) is not None]
         data = " on given data" if options.data_given else ""
@@ -114,59 +60,61 @@ class SearchPlanner:
     @property
     def seed(self) -> int:
         """The seed of the search's trainings."""
-        return (self.asked.options.seeds or tuple(self.study.seeds))[0]
+        return (self.request.options.seeds or tuple(self.study.seeds))[0]
 
     def allocation(self, machine: Machine) -> Allocation:
         """Return what each trial gets: by all of the points, so that it is the same on a resume."""
-        allocation = allocate(self.request, machine, max(1, self.points))
-        check_budget(self.asked.budget, allocation.use_gpu)
+        allocation = allocate(self.shares, machine, max(1, self.points))
+        check_budget(self.request.searching.budget, allocation.use_gpu)
         return allocation
 
-    def contenders(self, allocation: Allocation) -> list[Contender]:
+    def candidates(self, allocation: Allocation) -> list[Candidate]:
         """Return the points that are known from the start, in the order in which they begin.
 
         Where they are proposed one by one, these are the ones of earlier commands.
         """
-        if self.settings.method != "tpe":
-            return [self.contender(each, allocation) for each in self.plan.trials]
-        known: list[Contender] = []
+        if not self.settings.proposes:
+            return [self.candidate(each, allocation) for each in self.plan.trials]
+        known: list[Candidate] = []
         for point in self._proposed_before():
             # A point that the file no longer has is no longer in the search.
             with suppress(InputError):
                 known.append(self.proposed(point, allocation))
-        return [each for each in known if any(self.store.trial(leg.trial_id) for leg in each.legs)]
+        return [each for each in known if any(self.store.trial(job.trial_id) for job in each.jobs)]
 
     def _proposed_before(self) -> list[Point]:
         """Return the points that this search has proposed in earlier commands, oldest first."""
-        if not (self.store.folder / "trials").is_dir():
-            return []
-        table = read_table(self.store.folder, "trials").sort_values("started", kind="stable")
-        found = table[(table["search"] == self.key) & table["space"].isin(self.spaces)]
-        texts = dict.fromkeys(zip(found["space"], found["point"], strict=True))
-        return [Point.from_json(str(space), str(text)) for space, text in texts]
+        rows = [row for row in self.store.trials() if row["search"] == self.key]
+        rows.sort(key=lambda row: (row.get("started") is None, row.get("started")))
+        found = dict.fromkeys((row["space"], row["point"]) for row in rows)
+        return [Point.from_json(*each) for each in found if each[0] in self.request.spaces]
 
-    def proposed(self, point: Point, allocation: Allocation) -> Contender:
-        """Return the contender of a point that the search method has proposed."""
-        trial = plan_point(self.study, point, self.asked.options, self.seed)
-        return self.contender(SearchTrial(point, trial), allocation)
+    def proposed(self, point: Point, allocation: Allocation) -> Candidate:
+        """Return the candidate of a point that the search method has proposed."""
+        trial = plan_point(self.study, point, self.request.options, self.seed)
+        return self.candidate(SearchTrial(point, trial), allocation)
 
-    def contender(self, searched: SearchTrial, allocation: Allocation) -> Contender:
-        """Return a point with the legs that its training takes under the settings."""
+    def candidate(self, searched: SearchTrial | Candidate, allocation: Allocation) -> Candidate:
+        """Return a point with the jobs that its training takes under the settings."""
         trial, full_epochs = searched.trial, searched.trial.recipe.epochs
-        # ASHA with full schedules decides in flight: its training ends at no rung.
-        in_flight = self.settings.scheduler == "asha" and not self.settings.rescaled
-        looks = () if in_flight else self.rungs_of(full_epochs)
+        # Only synchronous halving decides between jobs; all others while a trial trains.
+        looks = self.rungs_of(full_epochs) if self.settings.scheduler == "halving" else ()
         trials = [*(self._up_to(trial, epochs) for epochs in looks), trial]
         numbers = [*range(1, len(looks) + 1), None]
-        works = [self._work(each, full_epochs, allocation) for each in trials]
-        legs = [
-            Leg(work, searched.point, "search", full_epochs, rung)
-            for work, rung in zip(works, numbers, strict=True)
+        jobs = [
+            replace(
+                self._job(each, full_epochs, allocation),
+                role="search",
+                point=searched.point,
+                rung=rung,
+                full_epochs=full_epochs,
+            )
+            for each, rung in zip(trials, numbers, strict=True)
         ]
-        return Contender(searched.point, trial, tuple(legs))
+        return Candidate(searched.point, trial, tuple(jobs))
 
-    def _work(self, trial: PlannedTrial, full_epochs: int, allocation: Allocation) -> Work:
-        """Return the work of a leg; rungs of points of other lengths are trainings of their own."""
+    def _job(self, trial: PlannedTrial, full_epochs: int, allocation: Allocation) -> PlannedJob:
+        """Return a job of a search; rungs of points of other lengths are trials of their own."""
         is_rung = trial.recipe.epochs != full_epochs
         identity = self._resolver.identify(
             trial,
@@ -175,22 +123,24 @@ class SearchPlanner:
             rung_of=full_epochs if is_rung else None,
         )
         # A training of its own up to a rung is evaluated and saved at its end.
-        rungs = () if self.settings.rescaled else self.rungs_of(full_epochs)
-        return self._resolver.work(trial, allocation, tested=False, identity=identity, rungs=rungs)
+        looks = () if self.settings.rescaled else self.rungs_of(full_epochs)
+        return self._resolver.job(trial, allocation, tested=False, identity=identity, rungs=looks)
 
     def jobs_to_measure(self, allocation: Allocation) -> list[Job]:
         """Return the jobs of all points, or of random ones where they are proposed one by one."""
         trials = self.plan.trials
-        if self.settings.method == "tpe":
+        if self.settings.proposes:
             drawn = self.settings.model_copy(update={"method": "random"})
-            trials = plan_search(self.study, drawn, self.asked.spaces, self.asked.options).trials
-        return [self.contender(each, allocation).final.work.job for each in trials]
+            spaces = self.request.searching.spaces
+            trials = plan_search(self.study, drawn, spaces, self.request.options).trials
+        return [self.candidate(each, allocation).final.job for each in trials]
 
-    def confirmation(self, contender: Contender, seed: int, allocation: Allocation) -> Leg:
-        """Return a training of a contender's whole recipe, with another seed and with test."""
-        trial = replace(contender.trial, seed=seed)
-        work = self._resolver.work(trial, allocation)
-        return Leg(work, contender.point, "confirmation", trial.recipe.epochs)
+    def confirmation(self, candidate: Candidate, seed: int, allocation: Allocation) -> PlannedJob:
+        """Return a training of a point's whole recipe, with another seed and with test."""
+        trial = replace(candidate.trial, seed=seed)
+        job = self._resolver.job(trial, allocation)
+        full_epochs = trial.recipe.epochs
+        return replace(job, role="confirmation", point=candidate.point, full_epochs=full_epochs)
 
     def rungs_of(self, full_epochs: int) -> tuple[int, ...]:
         """Return the epochs at which a point of so many epochs is judged; median: none."""

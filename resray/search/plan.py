@@ -1,5 +1,6 @@
 """From a study's search and the user's options to the trials of its points."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,11 +27,12 @@ from resray.study.spec import Study
 from resray.study.strict import Mistake
 from resray.study.yaml_file import parse, read_text
 
-IDLE = {
-    "none": ("grace", "reduction_factor", "rung_schedule", "audit"),
-    "median": ("reduction_factor", "rung_schedule"),
+DECIDING = {
+    "asha": ("grace", "reduction_factor", "rung_schedule"),
+    "halving": ("grace", "reduction_factor", "rung_schedule"),
+    "median": ("grace",),
 }
-"""What says nothing with a scheduler, since that stops nobody or has no rungs."""
+"""Settings that decide, with a scheduler, which trials are stopped; with all others none does."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +109,13 @@ def plan_search(
     """
     search = search_of(study)
     chosen = matching(list(search.spaces), spaces, "--space")
-    proposes = settings.method == "tpe"
     # What is wrong with an option shows on any points: random ones stand for those to be proposed.
-    drawn = settings.model_copy(update={"method": "random"}) if proposes else settings
+    drawn = settings.model_copy(update={"method": "random"}) if settings.proposes else settings
     found = list(points(search, drawn, chosen))
     seed = chosen_seeds(study, options)[0]
     trials = [SearchTrial(point, plan_point(study, point, options, seed)) for point in found]
     _refuse_late_grace(settings, trials)
-    if proposes:
+    if settings.proposes:
         return SearchPlan([], settings.samples, 0)
     return SearchPlan(_different(trials), grid_size(search, settings, chosen), len(found))
 
@@ -181,7 +182,7 @@ def _different(trials: Sequence[SearchTrial]) -> list[SearchTrial]:
 
 def _refuse_late_grace(settings: SearchSettings, trials: Sequence[SearchTrial]) -> None:
     shortest = min(trials, key=lambda each: each.trial.recipe.epochs).trial
-    if settings.scheduler != "none" and settings.grace >= shortest.recipe.epochs:
+    if settings.scheduler in DECIDING and settings.grace >= shortest.recipe.epochs:
         raise InputError(
             f"grace {settings.grace} is not below the {shortest.recipe.epochs} epochs of "
             f"{shortest.name}, so nothing is ever stopped; type a smaller --grace, more --epochs, "
@@ -198,13 +199,19 @@ def refuse_contradictions(
     scheduler or method stands there for those who take these.
     """
     scheduler, method = settings.scheduler, settings.method
-    if method == "tpe" and scheduler == "halving":
+    if settings.proposes and scheduler == "halving":
         raise InputError(
-            "--method tpe: proposes point after point, but --scheduler halving compares all at "
-            "each rung; choose --scheduler asha, median or none"
+            f"--method {method}: proposes point after point, but --scheduler halving compares all "
+            "at each rung; choose --scheduler asha, median or none"
         )
-    for name in IDLE.get(scheduler, ()):
-        if name in typed:
+    if settings.rung_schedule == "rescaled" and scheduler == "asha":
+        raise InputError(
+            "--rung-schedule rescaled: ASHA stops trials while they train, and each rescaled rung "
+            "is a training of its own; choose --scheduler halving"
+        )
+    decides = (*DECIDING.get(scheduler, ()), *(["audit"] if scheduler != "none" else []))
+    for name in ("grace", "reduction_factor", "rung_schedule", "audit"):
+        if name in typed and name not in decides:
             option = f"--{name.replace('_', '-')} {getattr(settings, name)}"
             raise InputError(
                 f"{option}: says nothing with --scheduler {scheduler}; leave one of them out"
@@ -222,3 +229,19 @@ def draws(search: Search, spaces: Sequence[str]) -> bool:
     """Whether the spaces have an axis whose values are drawn."""
     axes = (axis for name in spaces for each in search.spaces[name].axes.values() for axis in each)
     return any(axis.form != "grid" for axis in axes)
+
+
+def search_key(settings: SearchSettings, changed: Sequence[str] = ()) -> str:
+    """Return, as canonical JSON, what decides which trials are stopped.
+
+    Searches of one results folder with the same key share their rungs. ``changed`` is what options
+    changed in every trial: a quick one does not compare with the study's own. Points that were
+    proposed belong to the search that proposed them.
+    """
+    names = ("scheduler", *DECIDING.get(settings.scheduler, ()))
+    deciding: dict[str, Any] = {name: getattr(settings, name) for name in names}
+    if changed:
+        deciding["options"] = list(changed)
+    if settings.proposes:
+        deciding |= {"method": settings.method, "seed": settings.seed}
+    return json.dumps(deciding, sort_keys=True, separators=(",", ":"))

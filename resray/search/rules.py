@@ -4,28 +4,8 @@ Values are validation accuracies in percent: higher is better, and none is ever 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-
-FEWEST_OTHERS = 3
-"""Median stopping judges nobody against fewer other trials, as in Ray Tune."""
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Whether a trial goes on, and what that was decided on."""
-
-    rung: int | None
-    """1 is the first; None where the scheduler decides after every epoch."""
-    epoch: int
-    value: float | None
-    """Highest validation accuracy up to ``epoch``, in percent; None: diverged or failed."""
-    cutoff: float | None
-    """Below it a trial is stopped; None where there was nothing to compare with."""
-    arrived: int
-    """Trials compared, this one included."""
-    stopped: bool
 
 
 def rungs(grace: int, reduction_factor: int, epochs: int) -> tuple[int, ...]:
@@ -42,22 +22,15 @@ def rungs(grace: int, reduction_factor: int, epochs: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def asha(
-    value: float, earlier: Sequence[float], reduction_factor: int
-) -> tuple[float | None, bool]:
-    """Return the cutoff for an arrival at a rung, and whether the trial is stopped.
+def asha_cutoff(earlier: Sequence[float], reduction_factor: int) -> float | None:
+    """Return the value below which Ray Tune's ASHA stops an arrival at a rung.
 
     ``earlier`` are the values of those that arrived before it: the cutoff is what one of
-    ``reduction_factor`` of them reached, interpolated linearly, and who is below it stops. The
-    first to arrive goes on, with no cutoff. Asynchronous successive halving of Li et al., "A System
-    for Massively Parallel Hyperparameter Tuning" (2020), in the stopping variant of Ray Tune's
-    AsyncHyperBandScheduler with one bracket: nobody is paused, nobody is promoted later.
+    ``reduction_factor`` of them reached, interpolated linearly; None for the first. Asynchronous
+    successive halving of Li et al., "A System for Massively Parallel Hyperparameter Tuning" (2020),
+    in the stopping variant of Ray Tune with one bracket.
     """
-    assert np.isfinite(value), value
-    if not earlier:
-        return None, False
-    cutoff = float(np.percentile(earlier, (1 - 1 / reduction_factor) * 100))
-    return cutoff, value < cutoff
+    return float(np.percentile(earlier, (1 - 1 / reduction_factor) * 100)) if earlier else None
 
 
 def halving(
@@ -77,25 +50,3 @@ def halving(
     places = max(1, len(values) // reduction_factor)
     ranked = sorted(measured, key=lambda trial_id: (-measured[trial_id], trial_id))
     return set(ranked[:places]), measured[ranked[:places][-1]]
-
-
-def median(best: float, running_means: Sequence[float]) -> tuple[float | None, bool]:
-    """Return the cutoff for a trial after an epoch, and whether it is stopped.
-
-    ``best`` is its best value so far; ``running_means`` are the other trials' (see `running_mean`)
-    up to the same epoch, and their median is the cutoff. With fewer than `FEWEST_OTHERS` it goes
-    on. Median stopping of Golovin et al., "Google Vizier" (2017), as in Ray Tune's
-    MedianStoppingRule.
-    """
-    assert np.isfinite(best), best
-    if len(running_means) < FEWEST_OTHERS:
-        return None, False
-    cutoff = float(np.median(running_means))
-    return cutoff, best < cutoff
-
-
-def running_mean(values: Sequence[float | None], grace: int) -> float | None:
-    """Return the mean of a trial's values, one an epoch, from epoch ``grace`` on; None where no
-    epoch of these was evaluated."""
-    known = [value for value in values[grace - 1 :] if value is not None]
-    return float(np.mean(known)) if known else None

@@ -8,12 +8,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
 
+from resray.errors import not_known
+from resray.models.table import runs_own_code
 from resray.study.strict import NUMBER, Count, Finite, Mistake, Name, Seed, Size, Strict
 
-SearchMethod = Literal["grid", "random", "tpe"]
-SchedulerName = Literal["asha", "halving", "median", "none"]
 RungSchedule = Literal["full", "rescaled"]
 AfterSearch = Literal["tta", "ensemble", "corruptions"]
 
@@ -22,6 +23,22 @@ TRIAL_AXIS = "trial"
 Without it a point starts from the base recipe."""
 
 MOST_POINTS = 10_000
+
+
+def named_or_own(*names: str) -> AfterValidator:
+    """Return what takes one of the names, or ``module:function`` for what that function returns."""
+
+    def checked(value: str) -> str:
+        if value not in names and not runs_own_code(value):
+            choices = not_known(value, [*names, "module:function"])
+            raise PydanticCustomError("unknown_name", "{choices}", {"choices": choices})
+        return value
+
+    return AfterValidator(checked)
+
+
+SearchMethod = Annotated[str, named_or_own("grid", "random", "tpe")]
+SchedulerName = Annotated[str, named_or_own("asha", "halving", "median", "none")]
 
 RANGES = ("uniform", "loguniform", "int")
 FORMS = ("grid", "choice", *RANGES)
@@ -138,18 +155,21 @@ class SearchSettings(Strict):
 
     method: SearchMethod = "grid"
     """grid: every combination of the grid axes, with ``samples`` draws of the others for each;
-    random: ``samples`` points, grid axes drawn too; tpe: the same number proposed by Optuna."""
+    random: ``samples`` points, grid axes drawn too; tpe: the same number proposed by Optuna;
+    ``module:function``: by the Ray `Searcher` that it returns."""
     samples: Annotated[int, Field(ge=1, le=MOST_POINTS), NUMBER] = 1
     seed: Seed = 0
     """Of drawing, of the order and of the audit; trainings have the study's first seed."""
     scheduler: SchedulerName = "asha"
+    """Who stops trials: Ray's ASHA or median stopping rule, synchronous halving, nobody, or the Ray
+    `TrialScheduler` that ``module:function`` returns."""
     grace: Count = 1
     """Epochs before the first decision: the first rung."""
     reduction_factor: Annotated[int, Field(ge=2), NUMBER] = 3
     """asha and halving: one of so many goes on at each rung; each rung is so many times longer."""
     rung_schedule: RungSchedule = "full"
     """full: a trial keeps the schedule of its full length, and goes on from its checkpoint;
-    rescaled: each rung is a training of its own, its schedule rescaled to the rung's epochs."""
+    rescaled (halving): each rung is a training of its own, rescaled to the rung's epochs."""
     confirm: Annotated[int, Field(ge=0, le=MOST_POINTS), NUMBER] = 3
     """Fresh seeds with which the winner is trained in full and tested."""
     audit: Size = 0
@@ -160,7 +180,12 @@ class SearchSettings(Strict):
     @property
     def rescaled(self) -> bool:
         """Whether each rung is a training of its own."""
-        return self.rung_schedule == "rescaled" and self.scheduler in ("asha", "halving")
+        return self.rung_schedule == "rescaled" and self.scheduler == "halving"
+
+    @property
+    def proposes(self) -> bool:
+        """Whether points are proposed one by one, learning from those before."""
+        return self.method not in ("grid", "random")
 
 
 class QuickSearch(Strict):

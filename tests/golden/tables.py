@@ -19,17 +19,18 @@ from resray.results.store import read_table
 
 FOLDER = Path(__file__).parent / "tables"
 SMALL = Path(__file__).parent / "small_search.yaml"
-LESS = ("--quick", "--limit-train", "256", "--limit-eval", "128", "--cpus-per-trial", "1")
+LESS = ("--quick", "--limit-train", "64", "--limit-eval", "32", "--cpus-per-trial", "1")
 """A quick run with fewer images still, which changes the numbers and nothing else."""
+SHORTER = {"wrn-cifar100": ("--epochs", "2"), "depth-family": ("--epochs", "2")}
 ONE = ("--workers", "1", "--cpus-per-trial", "1")
 """One trial at a time: nothing depends on who arrives first."""
 CASES = {
     **{
-        f"bench-{study}": ("bench", study, *LESS)
+        f"bench-{study}": ("bench", study, *LESS, *SHORTER.get(study, ()))
         for study in ("basicblock-depth", "depth-family", "resnet10-speed", "resnext",
                       "wrn-cifar100")
     },
-    "tune-depth-family": ("tune", "depth-family", *LESS, "--workers", "1"),
+    "tune-depth-family": ("tune", "depth-family", *LESS, "--workers", "1", "--epochs", "3"),
     "small-asha": ("tune", str(SMALL), *ONE),
     "small-halving": ("tune", str(SMALL), *ONE, "--scheduler", "halving"),
     "small-rescaled": ("tune", str(SMALL), *ONE, "--scheduler", "halving", "--rung-schedule",

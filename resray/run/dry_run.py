@@ -1,4 +1,4 @@
-"""What `resray tune --dry-run` prints."""
+"""What `--dry-run` prints: what a command would run, nothing is downloaded, started or written."""
 
 from collections.abc import Mapping
 
@@ -6,31 +6,68 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from resray.cost import probe
 from resray.errors import InputError
 from resray.run.apart import kept_apart
-from resray.run.course import is_over
+from resray.run.estimate import compared_hours
+from resray.run.plan import Planner
 from resray.run.resources import Machine, counted
-from resray.run.search_plan import Contender, SearchPlanner
-from resray.search.referee import Referee
+from resray.run.search import Search
+from resray.run.search_plan import SearchPlanner
 from resray.study.expand import all_reductions
 
 SHOWN = 40
 """Points that are listed; of larger searches the first to begin."""
 
 
+def describe(planner: Planner | SearchPlanner, machine: Machine, console: Console) -> None:
+    """Print what a command would run."""
+    if isinstance(planner, SearchPlanner):
+        describe_search(planner, machine, console)
+    else:
+        describe_bench(planner, machine, console)
+
+
+def describe_bench(planner: Planner, machine: Machine, console: Console) -> None:
+    """Print the trials of a study, and which of them would run."""
+    allocation = planner.allocation(machine)
+    jobs = planner.jobs(allocation)
+    todo = [job for job in jobs if planner.is_todo(job.trial, job.trial_id)]
+    table = Table("trial", "seed", "epochs", "training images x epochs", "id", "")
+    for job in jobs:
+        table.add_row(
+            job.trial.name,
+            str(job.trial.seed),
+            str(job.epochs),
+            f"{job.train_images * job.epochs:,}",
+            job.trial_id,
+            "to run" if job in todo else "ended before",
+        )
+    console.print(table)
+    if reduced := all_reductions([*planner.trials, *(job.trial for job in jobs)]):
+        console.print(Text(f"Reduced: {'; '.join(reduced)}", style="yellow"))
+    for line in kept_apart(planner.store, todo):
+        console.print(Text(line, style="yellow"))
+    if hours := compared_hours(planner, todo, allocation, machine, probe):
+        console.print(hours, highlight=False)
+    console.print(f"{len(todo)} of {len(jobs)} trials to run, {allocation}.", highlight=False)
+
+
 def describe_search(planner: SearchPlanner, machine: Machine, console: Console) -> None:
-    """Print what a search would run; nothing is downloaded, started or written."""
+    """Print the points of a search, and what the results say of them."""
     allocation = planner.allocation(machine)
     notes = list(planner.plan.notes)
     trials = [each.trial for each in planner.plan.trials]
     try:
-        known = planner.contenders(allocation)
-        trials += [each.final.work.trial for each in known]
-        referee = Referee(planner.store, planner.settings, planner.changed)
-        states = {each.point.identity: state_of(each, referee) for each in known}
-        notes += kept_apart(planner.store, [each.final.work for each in known])
+        search = Search(planner, allocation, console)
+        trials += [job.trial for job in search.jobs]
+        states = {
+            each.point.identity: "ended before" if search.is_over(each) else "to run"
+            for each in search.candidates
+        }
+        notes += kept_apart(planner.store, search.jobs)
     except InputError as error:
-        if planner.asked.data_dir is not None:
+        if planner.request.data_dir is not None:
             raise
         # What there is to search does not depend on the images; only what has ended does.
         states = {}
@@ -54,11 +91,6 @@ def point_table(planner: SearchPlanner, states: Mapping[tuple[str, str], str]) -
     if more := len(planner.plan.trials[SHOWN:]):
         table.add_row(f"... and {more} more")
     return table
-
-
-def state_of(contender: Contender, referee: Referee) -> str:
-    """Return what the results say of a point."""
-    return "ended before" if is_over(contender, referee) else "to run"
 
 
 def in_words(planner: SearchPlanner) -> str:

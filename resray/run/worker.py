@@ -21,6 +21,8 @@ from resray.training.trial import Job, failure, run_trial
 Config = dict[str, Any]
 
 PROGRESS_FILE = "progress.json"
+MESSAGE = "message"
+"""Key of a message, as JSON, in what Ray is told: it flattens whatever is nested."""
 RANK_SECONDS = 180
 """How long ranks wait for one of them before all end; a dead one is noticed much earlier."""
 
@@ -57,7 +59,7 @@ class TuneContext:
 
     def report(self, message: Message) -> None:
         """Send a message to the driver through Ray Tune."""
-        ray.tune.report(dict(message))
+        ray.tune.report({MESSAGE: json.dumps(message)})
 
     def progress(self, epoch: int, images: int, of: int, seconds: float) -> None:
         """Say how far the running epoch is."""
@@ -78,7 +80,7 @@ class TrainContext:
 
     def report(self, message: Message) -> None:
         """Send a message; every rank calls this, Ray Train passes on rank 0's."""
-        ray.train.report(dict(message))
+        ray.train.report({MESSAGE: json.dumps(message)})
 
     def progress(self, epoch: int, images: int, of: int, seconds: float) -> None:
         """Say how far the running epoch is, from rank 0."""
@@ -112,7 +114,7 @@ class DataParallelRun(ray.train.torch.TorchTrainer):
 def train_together(config: Config) -> None:
     """Ray Tune's trainable for a trial of several ranks: a Ray Train run inside the trial.
 
-    When one rank dies or raises, all end. The feed starts the trial again, if that can help: Ray
+    When one rank dies or raises, all end. The driver starts the trial again, if that can help: Ray
     Train's own attempts would come on top.
     """
     job = Job(**config["job"])
@@ -144,7 +146,7 @@ def train_together(config: Config) -> None:
         cause = cause_of(error)
         if not isinstance(cause, ResrayError):
             raise cause from error
-        ray.tune.report({"kind": "finished", "epoch": 0, **failure(cause)})
+        ray.tune.report({MESSAGE: json.dumps({"kind": "finished", "epoch": 0, **failure(cause)})})
     else:
         wait_until_passed_on(messages)
 
