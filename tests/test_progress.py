@@ -22,7 +22,7 @@ from resray.run.progress import (
     selected_cells,
 )
 from resray.run.recorder import Recorder
-from resray.run.trainable import write_progress
+from resray.run.worker import write_progress
 from resray.training.trial import Job
 
 

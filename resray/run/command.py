@@ -1,4 +1,4 @@
-"""`resray bench` and `resray tune` as one library function: train, write the report, say how it went.
+"""`resray bench` and `resray tune` as a library function: train, report, say how it went.
 
 What plans and trains is imported once the study and the options are known to be right: torch and
 Ray take seconds.

@@ -17,9 +17,9 @@ from resray.models.count import can_forward, count_multiply_adds
 from resray.models.own_code import code_hash
 from resray.results.rows import is_of_code
 from resray.results.store import ResultStore
-from resray.run.board import TrialView
 from resray.run.request import Request
 from resray.run.resources import Allocation, Machine, allocate
+from resray.run.views import TrialView
 from resray.search.jobs import PlannedJob
 from resray.study.data_spec import Data, Folder
 from resray.study.expand import PlannedTrial

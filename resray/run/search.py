@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from resray.results.store import now
-from resray.run.board import Board, SearchView
+from resray.run.board import Board
 from resray.run.jobs import Message
 from resray.run.plan import trial_view
 from resray.run.proposals import Proposals
@@ -18,6 +18,7 @@ from resray.run.recovery import forget
 from resray.run.resources import Allocation, Machine, counted
 from resray.run.schedulers import Judge, scheduler_of
 from resray.run.search_plan import SearchPlanner
+from resray.run.views import SearchView
 from resray.search.best import fresh_seeds, winner
 from resray.search.budget import Spending
 from resray.search.decisions import Decision, Decisions
