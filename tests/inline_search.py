@@ -1,22 +1,24 @@
-"""A search without Ray: its feed is driven here, one job at a time, and really trains.
+"""A search without Ray: its jobs are driven here, one at a time, and really train.
 
 What Ray Tune does between two processes is left out; `tests/test_tune.py` has that. In exchange a
 search can be cut off after any message, as a kill would.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from resray.run.deaths import Death
 from rich.console import Console
 from torch import nn
 
 from resray.results.store import read_table
-from resray.run.asked import Tune
-from resray.run.campaign import Campaign
-from resray.run.resources import Machine, Request
-from resray.run.run import put_right
+from resray.run.jobs import Jobs
+from resray.run.recovery import put_right
+from resray.run.request import Request, SearchOptions
+from resray.run.resources import Machine, Shares
 from resray.run.search import Search
 from resray.run.search_plan import SearchPlanner
 from resray.study.expand import Options
@@ -93,43 +95,49 @@ class InlineSearch:
         """Write the study with these axes."""
         self.file.write_text(STUDY.format(axes=axes))
 
-    def asked(self, **settings: Any) -> Tune:
+    def request(self, **settings: Any) -> Request:
         """Return what the command asks for."""
-        defaults = {"request": Request(gpus=0, workers=1), "options": Options(trusted=True)}
-        wishes = {**defaults, **self.wishes}
-        return Tune(study=str(self.file), settings=settings, out=self.folder, **wishes)
+        wishes = {"options": Options(trusted=True), **self.wishes}
+        asked = {key: wishes.pop(key) for key in ("budget", "fail_fast") if key in wishes}
+        return Request(
+            study=str(self.file),
+            shares=Shares(gpus=0, workers=1),
+            out=self.folder,
+            search=SearchOptions(settings=settings, **asked),
+            **wishes,
+        )
 
     def run(
         self, *, kill_after: int | None = None, late_after: int | None = None, **settings: Any
-    ) -> Campaign:
+    ) -> "Ran":
         """Run the command until it is done, or until so many messages were taken in.
 
         It is killed then, or finds that a day has passed.
         """
-        asked = self.asked(**settings)
-        planner = SearchPlanner(asked)
+        request = self.request(**settings)
+        planner = SearchPlanner(request)
         planner.results.mkdir(parents=True, exist_ok=True)
-        put_right(planner.store, Console(quiet=True))
+        list(put_right(planner.store))
         search = Search(planner, planner.allocation(Machine(1, 0)), Console(quiet=True))
         search.begin()
-        campaign = search.campaign(asked)
-        engine = Engine(campaign, kill_after, late_after)
+        jobs = Jobs(search, search.recorder, search.board, max_failures=0)
+        engine = Engine(search, jobs, kill_after, late_after)
         try:
             engine.run()
         except Killed:
-            pass
+            return Ran(search, jobs)
         finally:
-            assert len(set(engine.started)) == len(engine.started) or self.has_legs(asked)
             self.started += engine.started
-        campaign.stop_what_runs()
-        return campaign
+        assert len(set(engine.started)) == len(engine.started) or self.repeats(settings)
+        jobs.stop_what_runs()
+        planner.store.compact()
+        return Ran(search, jobs)
 
-    def has_legs(self, asked: Tune) -> bool:
+    def repeats(self, settings: dict[str, Any]) -> bool:
         """Return whether a trial may be handed out again: at each rung, or for the audit."""
-        settings = asked.settings
         return settings.get("scheduler") == "halving" or settings.get("audit", 0) > 0
 
-    def run_with_kills(self, *moments: int, **settings: Any) -> Campaign:
+    def run_with_kills(self, *moments: int, **settings: Any) -> "Ran":
         """Run the command again and again, killed at these moments, then to its end."""
         for moment in moments:
             self.run(kill_after=moment, **settings)
@@ -140,23 +148,43 @@ class InlineSearch:
         return read_table(self.folder / "results" / "small", name)
 
 
-class Engine:
-    """Takes jobs from a feed one after another."""
+@dataclass(frozen=True)
+class Ran:
+    """What a command has come to."""
 
-    def __init__(self, campaign: Campaign, kill_after: int | None, late_after: int | None) -> None:
-        self._campaign = campaign
+    search: Search
+    jobs: Jobs
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.jobs.exhausted
+
+    @property
+    def reached(self) -> str | None:
+        """What has ended it before its time."""
+        return self.search.check()
+
+
+class Engine:
+    """Takes jobs one after another."""
+
+    def __init__(
+        self, search: Search, jobs: Jobs, kill_after: int | None, late_after: int | None
+    ) -> None:
+        self._search, self._jobs = search, jobs
         self._left, self._late = kill_after, late_after
         self.started: list[str] = []
 
     def run(self) -> None:
-        """Run until the feed is over or exhausted."""
-        while not self._campaign.over:
-            job = self._campaign.next_job()
-            if job is None:
-                assert self._campaign.exhausted, "one job at a time, so none is waited for"
+        """Run until all is done, or something has ended it."""
+        while not self._jobs.over:
+            planned = self._jobs.next()
+            if planned is None:
+                assert self._jobs.exhausted or self._jobs.over, "one at a time: none is waited for"
                 return
-            self.started.append(job.trial_id)
-            self._train(job)
+            self.started.append(planned.trial_id)
+            self._train(planned.job)
 
     def _train(self, job: Job) -> None:
         try:
@@ -164,24 +192,23 @@ class Engine:
         except Over:
             return
         except Stopped:
-            self._campaign.ended(job.trial_id)
+            self._jobs.ended(job.trial_id)
         except Exception as error:  # Whatever ends a trial's process.
-            ending = {"error_class": type(error).__name__, "error_message": str(error)}
-            self._campaign.failed(job.trial_id, ending)
+            self._jobs.died(job.trial_id, Death(type(error).__name__, str(error)))
         else:
-            self._campaign.ended(job.trial_id)
+            self._jobs.ended(job.trial_id)
 
     def hear(self, job: Job, message: Message) -> None:
-        """Pass a message on; end the training if the feed, or the test, wants it."""
+        """Pass a message on; end the training if the search, or the test, wants it."""
         if self._left == 0:
             raise Killed
         self._left = None if self._left is None else self._left - 1
         self._late = None if self._late is None else self._late - 1
         if self._late == 0:
-            self._campaign.limits.began -= DAY
-        if self._campaign.message(job.trial_id, message):
+            self._search.limits.began -= DAY
+        if self._jobs.message(job.trial_id, message):
             raise Stopped
-        if self._campaign.over:
+        if self._jobs.over:
             raise Over
 
 

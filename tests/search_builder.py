@@ -1,18 +1,21 @@
-"""Synthetic searches on disk: made-up accuracies, decided on by the real referee."""
+"""Synthetic searches on disk: made-up accuracies, decided on by the real schedulers."""
 
 import itertools
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from resray.report import write_report
 from resray.results.store import ResultStore
+from resray.run.schedulers import Judge, scheduler_of
 from resray.search.best import winner
-from resray.search.referee import Referee, search_key
+from resray.search.decisions import Decision, Decisions
+from resray.search.plan import search_key
+from resray.search.rules import asha_cutoff, halving, rungs
 from resray.study.search_spec import SearchSettings
 from tests.report_builder import START, epoch_row, epochs_of, trial
 
@@ -64,7 +67,23 @@ class SearchBuilder:
 
     def __post_init__(self) -> None:
         self.store = ResultStore(self.folder)
-        self.referee = Referee(self.store, self.settings)
+        self.decisions = Decisions(self.settings)
+        scheduler = scheduler_of(self.settings, self.epochs)
+        self.judge = scheduler and Judge(scheduler, self.settings, self.decisions, self.decide)
+
+    def decide(self, row: dict[str, Any], made: Decision) -> None:
+        """Record a decision."""
+        identity = {key: row[key] for key in ("trial_id", "study", "name", "seed", "search")}
+        if made.rung is not None and made.value is not None:
+            self.store.put_trial({"trial_id": row["trial_id"], "rung": made.rung})
+        scheduler = {"scheduler": self.settings.scheduler, "decided": self.now}
+        self.store.put_decision({**identity, **scheduler, **asdict(made)})
+        self.decisions.add(row["trial_id"], made)
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The epochs of the rungs."""
+        return rungs(self.settings.grace, self.settings.reduction_factor, self.epochs)
 
     def plan(self, point: Point, *, epochs: int | None = None, **changes: Any) -> str:
         """Write the row of a waiting point and return its trial's id."""
@@ -148,14 +167,17 @@ class SearchBuilder:
         row = self.row(trial_id)
         epoch = row["epochs_done"] + 1
         if doom and epoch == 2:
-            self.referee.lost(trial_id)
+            self.decide(row, Decision(self.next_rung(trial_id), epoch - 1, None, None, 1, True))
             self.end(trial_id, "failed", doom, error_class=f"{doom.capitalize()}Error",
                      error_message="loss became nan")  # fmt: skip
             return
         self.train(row, epoch)
-        decision = self.referee.after_epoch(trial_id)
+        decision = None
+        if self.judge and not row["audited"]:
+            record = self.store.epochs(trial_id)[-1]
+            decision = self.judge.after_epoch(self.row(trial_id), record)
         if decision and decision.stopped:
-            self.end(trial_id, "stopped", self.referee.reason(decision))
+            self.end(trial_id, "stopped", decision.reason(self.settings.scheduler))
         elif epoch == row["epochs"]:
             self.end(trial_id, "completed")
 
@@ -184,27 +206,45 @@ class SearchBuilder:
         self.event(trial_id, status)
 
     def run_rescaled(self, points: Iterable[Point]) -> None:
-        """Train each point anew for each rung that it reaches, one after the other (ASHA)."""
-        rungs = [*self.referee.rungs_of(self.epochs), self.epochs]
+        """Train each point anew for each rung that it reaches, one after the other (ASHA), as older
+        versions did."""
         for point in points:
-            for rung, length in enumerate(rungs, 1):
+            for rung, length in enumerate([*self.looks, self.epochs], 1):
                 trial_id = self.plan(point, epochs=length)
                 self.to_end(trial_id)
                 last = length == self.epochs
-                if not last and self.referee.arrive(trial_id, rung).stopped:
+                if not last and self.arrive(trial_id, rung):
                     break
+
+    def arrive(self, trial_id: str, rung: int) -> bool:
+        """Decide on a training of a rung's own length; return whether its point is stopped."""
+        row = self.row(trial_id)
+        earlier = [made.value for made in self.decisions.at(rung).values() if made.value]
+        cutoff, value = asha_cutoff(earlier, self.settings.reduction_factor), best_of(row)
+        stopped = cutoff is not None and value < cutoff
+        made = Decision(rung, row["epochs_done"], value, cutoff, len(earlier) + 1, stopped)
+        self.decide(row, made)
+        return stopped
+
+    def next_rung(self, trial_id: str) -> int:
+        """Return the rung that a trial would come to next."""
+        return (self.decisions.rung_of(trial_id) or 0) + 1
 
     def halve(self, points: Iterable[Point]) -> None:
         """Train all points to each rung, whose better ones go on from there (halving)."""
         alive = [self.plan(point) for point in points]
-        for rung, epoch in enumerate([*self.referee.rungs_of(self.epochs), self.epochs], 1):
+        for rung, epoch in enumerate([*self.looks, self.epochs], 1):
             for trial_id in alive:
                 self.to_end(trial_id, epoch)
             if epoch < self.epochs:
-                kept = self.referee.close_rung(rung, alive)
-                for trial_id in set(alive) - kept:
-                    decision = self.referee.decisions(trial_id)[-1]
-                    self.end(trial_id, "stopped", self.referee.reason(decision))
+                values = {trial_id: best_of(self.row(trial_id)) for trial_id in alive}
+                kept, cutoff = halving(values, self.settings.reduction_factor)
+                for trial_id in alive:
+                    verdict = (values[trial_id], cutoff, len(alive), trial_id not in kept)
+                    made = Decision(rung, epoch, *verdict)
+                    self.decide(self.row(trial_id), made)
+                    if made.stopped:
+                        self.end(trial_id, "stopped", made.reason(self.settings.scheduler))
                 alive = [trial_id for trial_id in alive if trial_id in kept]
 
     def to_end(self, trial_id: str, epoch: int | None = None) -> None:
@@ -248,3 +288,8 @@ class SearchBuilder:
 
     def report(self) -> Path:
         return write_report(self.folder, self.folder / "out" / "report.html")
+
+
+def best_of(row: dict[str, Any]) -> float:
+    """Return the highest validation accuracy of a trial."""
+    return float(row["validation_accuracy"])

@@ -9,9 +9,10 @@ from rich.console import Console
 
 from resray.errors import InputError
 from resray.results.store import writer_lock
-from resray.run.asked import Bench
-from resray.run.bench import Outcome, run_bench
-from resray.run.resources import Request
+from resray.run import command
+from resray.run.command import Outcome
+from resray.run.request import Request
+from resray.run.resources import Shares
 from resray.study.expand import Options
 
 STUDY = """
@@ -36,13 +37,13 @@ def run(folder: Path, **options: object) -> tuple[Outcome, str]:
     study = folder / "three.yaml"
     study.write_text(STUDY)
     console = Console(file=io.StringIO(), width=120)
-    chosen = Bench(
+    chosen = Request(
         study=str(study),
         options=Options(**options),  # type: ignore[arg-type]
-        request=Request(gpus=0, workers=2),
+        shares=Shares(gpus=0, workers=2),
         out=folder,
     )
-    outcome = run_bench(chosen, console)
+    outcome = command.run(chosen, console)
     assert isinstance(console.file, io.StringIO)
     return outcome, console.file.getvalue()
 

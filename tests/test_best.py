@@ -160,11 +160,11 @@ def test_tune_and_best_name_the_same_winner(tmp_path: Path, went_on: bool) -> No
     axes = "{optimizer.lr: {loguniform: [0.001, 0.1]}, schedule.warmup_epochs: {grid: [1]}}"
     search = InlineSearch(tmp_path, axes)
     settings: dict[str, Any] = {"method": "tpe", "samples": 2, "scheduler": "none", "confirm": 0}
-    planner = SearchPlanner(search.asked(**settings))
+    planner = SearchPlanner(search.request(**settings))
     point = Point("rates", {"optimizer.lr": 0.03, "schedule.warmup_epochs": 1})
-    leg = planner.proposed(point, planner.allocation(Machine(1, 0))).final
+    job = planner.proposed(point, planner.allocation(Machine(1, 0))).final
     older = {"trial_id": "0" * 16, "implementation": None, "threads": None, "status": "completed"}
-    row = planned_row(leg.work.trial, leg.work.job, {}, **leg.columns(planner.key), **older)
+    row = planned_row(job, {}, **job.search_columns(planner.key), **older)
     row |= {"epochs_done": 9, "validation_accuracy": 99.0, "validation_images": 32}
     planner.store.put_trial(row)
     epochs = [{"trial_id": row["trial_id"], "epoch": epoch} for epoch in range(1, 10)]
@@ -175,7 +175,7 @@ def test_tune_and_best_name_the_same_winner(tmp_path: Path, went_on: bool) -> No
     won = find_best(planner.results).won
     assert (won["trial_id"] == row["trial_id"]) is not went_on
     if went_on:
-        planner = SearchPlanner(search.asked(**settings))
+        planner = SearchPlanner(search.request(**settings))
         contenders = planner.contenders(planner.allocation(Machine(1, 0)))
         rows = [planner.store.trial(each.final.trial_id) for each in contenders]
         assert won == winner(row for row in rows if row)

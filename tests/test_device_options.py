@@ -13,10 +13,10 @@ from rich.console import Console
 from resray.errors import InputError
 from resray.models.build import build_model
 from resray.models.count import largest_output
-from resray.run.asked import Bench
-from resray.run.bench import run_bench
+from resray.run.command import run
 from resray.run.plan import threads_of
-from resray.run.resources import Allocation, Request
+from resray.run.request import Request
+from resray.run.resources import Allocation, Shares
 from resray.study.expand import Options
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import trial_id
@@ -138,8 +138,8 @@ def epochs_of_first(folder: Path, **options: Any) -> pd.DataFrame:
     folder.mkdir()
     study = folder / "exact.yaml"
     study.write_text(STUDY)
-    asked = Bench(study=str(study), options=Options(**options), request=Request(gpus=0), out=folder)
-    assert run_bench(asked, Console(file=io.StringIO())).exit_code == 0
+    asked = Request(study=str(study), options=Options(**options), shares=Shares(gpus=0), out=folder)
+    assert run(asked, Console(file=io.StringIO())).exit_code == 0
     epochs = pd.read_parquet(folder / "results/exact/epochs")
     epochs = epochs[epochs["name"] == "first"].sort_values("epoch").reset_index(drop=True)
     return epochs.drop(columns=[*CLOCKS, "peak_memory_bytes", "energy_joules"])

@@ -13,11 +13,10 @@ from resray.report.aggregate import load_results
 from resray.report.contents import all_figures
 from resray.results.schema import TABLES
 from resray.results.summary import chosen_by, summarise
-from resray.run.asked import Bench
-from resray.run.bench import run_bench
-from resray.run.resources import Request
+from resray.run.command import run
+from resray.run.request import Request
+from resray.run.resources import Shares
 from resray.run.wording import measured, selected
-from resray.search.rules import running_mean
 from resray.study.expand import Options
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoint_file import read_checkpoint
@@ -121,13 +120,6 @@ def test_a_running_trial_without_an_evaluation_says_so() -> None:
     assert selected(row) == "best validation – (epoch –), its test –"
 
 
-def test_a_mean_leaves_out_epochs_that_were_not_evaluated() -> None:
-    values = [10.0, None, 30.0, None]
-    assert running_mean(values, 1) == 20
-    assert running_mean(values, 2) == 30
-    assert running_mean(values, 4) is None
-
-
 SPARSE = Options(trusted=True, overrides=("evaluate_every=4",))
 
 
@@ -194,8 +186,8 @@ def test_a_study_that_is_seldom_evaluated_ends_in_a_report(tmp_path: Path) -> No
     study = tmp_path / "sparse.yaml"
     study.write_text(STUDY)
     console = Console(file=io.StringIO(), width=150)
-    request = Request(gpus=0, workers=2)
-    outcome = run_bench(Bench(study=str(study), request=request, out=tmp_path), console)
+    shares = Shares(gpus=0, workers=2)
+    outcome = run(Request(study=str(study), shares=shares, out=tmp_path), console)
     assert outcome.exit_code == 0
     assert isinstance(console.file, io.StringIO)
     assert "not evaluated" in console.file.getvalue()

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,12 +16,11 @@ from resray.data.dataset import Dataset, Images
 from resray.data.sources import open_dataset
 from resray.doctor import Check, diagnose
 from resray.errors import DataError
-from resray.run.asked import Bench, Tune
-from resray.run.bench_description import describe_plan
+from resray.run.dry_run import describe
 from resray.run.plan import Planner
 from resray.run.recorder import planned_row
+from resray.run.request import Request, SearchOptions
 from resray.run.resources import Machine
-from resray.run.search_description import describe_search
 from resray.run.search_plan import SearchPlanner
 from resray.study.data_spec import Data
 from tests.studies import made
@@ -196,15 +196,16 @@ def test_plans_call_few_images_reduced(tmp_path: Path) -> None:
     study.write_text(STUDY)
     said = "cifar10 with 20 instead of 50,000 training images"
     machine, consoles = Machine(2, 0), [Console(file=io.StringIO(), width=200) for _ in range(2)]
-    bench = Bench(study=str(study), data_dir=data, out=tmp_path)
-    describe_plan(bench, machine, consoles[0])
-    tune = SearchPlanner(Tune(study=str(study), data_dir=data, out=tmp_path))
-    describe_search(tune, machine, consoles[1])
+    bench = Request(study=str(study), data_dir=data, out=tmp_path)
+    describe(Planner(bench), machine, consoles[0])
+    tune = replace(bench, search=SearchOptions())
+    describe(SearchPlanner(tune), machine, consoles[1])
     for console in consoles:
         text = console.file.getvalue()  # type: ignore[attr-defined]
         assert f"Reduced: {said}; cifar10 with 10 instead of 10,000 test images" in text
-    (work, *_), _ = Planner(bench).plan(machine)
-    row = planned_row(work.trial, work.job, {})
+    planner = Planner(bench)
+    work = planner.jobs(planner.allocation(machine))[0]
+    row = planned_row(work, {})
     assert json.loads(row["reductions"])[0] == said
     leg = tune.contenders(tune.allocation(machine))[0].final
     assert said in planned_row(leg.work.trial, leg.work.job, {})["reductions"]

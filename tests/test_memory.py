@@ -9,7 +9,7 @@ import ray
 from resray.errors import ClusterError
 from resray.run.environment import prepare_environment
 from resray.run.memory import largest, measured, packed
-from resray.run.resources import Machine, Request, allocate
+from resray.run.resources import Machine, Shares, allocate
 from resray.training.step_memory import StepMemory, measure_step
 from tests.training_case import DATA, TINY, job_of, tiny_recipe
 
@@ -44,7 +44,7 @@ def _local_ray() -> Iterator[None]:
 def test_a_gpu_holds_what_fits(
     needed: int, wishes: dict[str, int], machine: Machine, trials: int, on_each: int
 ) -> None:
-    request = Request(**wishes, gpus_per_trial="auto")  # type: ignore[arg-type]
+    request = Shares(**wishes, gpus_per_trial="auto")  # type: ignore[arg-type]
     memory = StepMemory(needed, total=40 * GIB)
     made, text = packed(request, memory, machine, trials=trials, name="resnet50")
     assert text.startswith("--gpus-per-trial auto: one trial (resnet50) needs ")
@@ -56,7 +56,7 @@ def test_a_gpu_holds_what_fits(
 
 
 def test_the_reckoning_is_stated() -> None:
-    request, memory = Request(gpus_per_trial="auto"), StepMemory(2 * GIB, total=139 * GIB)
+    request, memory = Shares(gpus_per_trial="auto"), StepMemory(2 * GIB, total=139 * GIB)
     assert packed(request, memory, H200, trials=24, name="resnet18")[1] == (
         "--gpus-per-trial auto: one trial (resnet18) needs 2.2 GiB of 139.0 GiB: 16 on a GPU "
         "(63 would fit; 24 trials, this machine has 16 CPU cores and 1 GPU)"
@@ -64,10 +64,10 @@ def test_the_reckoning_is_stated() -> None:
 
 
 def test_auto_is_a_whole_gpu_until_it_is_measured() -> None:
-    allocation = allocate(Request(gpus_per_trial="auto"), Machine(cpus=8, gpus=4), trials=9)
+    allocation = allocate(Shares(gpus_per_trial="auto"), Machine(cpus=8, gpus=4), trials=9)
     assert (allocation.side_by_side, allocation.gpus_per_trial) == (4, 1)
     with pytest.raises(ClusterError, match="--gpus-per-trial auto: no GPU to train on"):
-        allocate(Request(gpus_per_trial="auto"), Machine(cpus=8, gpus=0), trials=9)
+        allocate(Shares(gpus_per_trial="auto"), Machine(cpus=8, gpus=0), trials=9)
 
 
 def test_the_largest_job_has_most_work_in_a_batch(tmp_path: Path) -> None:

@@ -17,11 +17,12 @@ from resray.export import load_exported
 from resray.models.own_code import code_hash, source_files
 from resray.results.store import ResultStore
 from resray.run.apart import kept_apart
-from resray.run.asked import Bench
-from resray.run.plan import Planner, Work
+from resray.run.plan import Planner
 from resray.run.recorder import Recorder, planned_row
+from resray.run.recovery import forget
+from resray.run.request import Request
 from resray.run.resources import Machine
-from resray.run.run import forget
+from resray.search.jobs import PlannedJob
 from resray.study.expand import Options
 from resray.study.recipes import trial_id
 from resray.training.context import LocalContext
@@ -89,19 +90,19 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
 def planned(
     folder: Path, *, force: bool = False, overrides: tuple[str, ...] = ()
-) -> tuple[Planner, Work]:
+) -> tuple[Planner, PlannedJob]:
     """The study's only trial, as a new command plans it."""
     (folder / "own.yaml").write_text(STUDY)
     options = Options(trusted=True, overrides=overrides)
-    planner = Planner(Bench(str(folder / "own.yaml"), options, out=folder, force=force))
-    return planner, planner.plan(Machine(cpus=1, gpus=0))[0][0]
+    planner = Planner(Request(str(folder / "own.yaml"), options, out=folder, force=force))
+    return planner, planner.jobs(planner.allocation(Machine(cpus=1, gpus=0)))[0]
 
 
 def trained(folder: Path) -> Path:
     """Train it as it is planned now, without Ray; the folder of its checkpoints."""
     planner, work = planned(folder)
     recorder = Recorder(planner.store)
-    recorder.plan(planned_row(work.trial, work.job, {"ray_version": "2.60.0"}))
+    recorder.plan(planned_row(work, {"ray_version": "2.60.0"}))
     context = LocalContext()
     run_trial(work.job, context)
     for message in context.messages:
@@ -194,8 +195,8 @@ def test_older_results_count_until_forced_ones_take_their_place(
 ) -> None:
     """What was completed without a hash counts; what --force trains has one, under its old id."""
 
-    def complete(store: ResultStore, work: Work, **columns: Any) -> None:
-        row = planned_row(work.trial, work.job, {})
+    def complete(store: ResultStore, work: PlannedJob, **columns: Any) -> None:
+        row = planned_row(work, {})
         end = {"status": "completed", "epochs_done": 2, "test_accuracy": 50.0}
         store.put_trial({**row, **end, "attempts": 1, **columns})
 
@@ -222,7 +223,7 @@ def test_a_warm_up_is_the_reason_why_older_code_does_not_count(
     write: Write, tmp_path: Path
 ) -> None:
     planner, work = planned(tmp_path, overrides=("schedule.warmup_epochs=1",))
-    row = planned_row(work.trial, work.job, {})
+    row = planned_row(work, {})
     older = {"trial_id": "0" * 16, "implementation": None, "status": "completed"}
     planner.store.put_trial({**row, **older, "test_accuracy": 50.0})
     (said,) = kept_apart(planner.store, [work])

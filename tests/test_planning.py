@@ -13,12 +13,13 @@ from rich.console import Console
 from resray.cpus import usable_cpus
 from resray.results.store import ResultStore
 from resray.run.apart import kept_apart
-from resray.run.asked import Bench, Tune
 from resray.run.estimate import compared_hours, makespan
 from resray.run.plan import Planner
-from resray.run.resources import Machine, Request
+from resray.run.request import Request, SearchOptions
+from resray.run.resources import Machine, Shares
 from resray.run.search import Search
 from resray.run.search_plan import SearchPlanner
+from resray.search.jobs import PlannedJob
 from resray.study.expand import Options
 from resray.study.recipe_spec import Recipe
 from tests.command_line import Resray, assert_refused
@@ -49,16 +50,20 @@ def study_file(folder: Path, **recipe: Any) -> str:
     return str(folder / "plan.yaml")
 
 
+def jobs(made: Planner, machine: Machine) -> list[PlannedJob]:
+    return made.jobs(made.allocation(machine))
+
+
 def planner(
     folder: Path,
     gpus: int = 0,
     *,
     force: bool = False,
-    request: Request | None = None,
+    shares: Shares | None = None,
     **recipe: Any,
 ) -> tuple[Planner, Machine]:
     study = study_file(folder, **recipe)
-    bench = Bench(study, Options(), request or Request(), out=folder, force=force)
+    bench = Request(study, Options(), shares or Shares(), out=folder, force=force)
     return Planner(bench), Machine(cpus=16, gpus=gpus)
 
 
@@ -83,7 +88,7 @@ def test_a_step_that_the_device_cannot_have_is_told_before_the_start(
         says = f"^resray: a: step: {step} needs a .*; this trial runs on the CPU"
         assert_refused(answer, 2, rf"{says} \(use {choices}\)$")
     made, machine = planner(tmp_path, gpus=1, step="captured")
-    assert len(made.plan(machine)[0]) == 2
+    assert len(jobs(made, machine)) == 2
 
 
 @pytest.mark.parametrize(
@@ -141,17 +146,17 @@ def test_data_parallel_as_far_as_the_batch_reaches(
     tmp_path: Path, gpus: int, batch_size: int, images: int, ranks: int, side_by_side: int
 ) -> None:
     made, machine = planner(tmp_path, gpus, batch_size=batch_size, data={"images": images})
-    _, allocation = made.plan(machine)
+    allocation = made.allocation(machine)
     assert (allocation.world_size, allocation.side_by_side) == (ranks, side_by_side)
-    made.request = replace(made.request, gpus_per_trial=1)
-    assert made.plan(machine)[1].world_size == 1, "what is asked for is given"
+    made.shares = replace(made.shares, gpus_per_trial=1)
+    assert made.allocation(machine).world_size == 1, "what is asked for is given"
 
 
 def test_a_search_gives_each_trial_one_gpu() -> None:
-    asked = Tune(study="depth-family", options=Options(quick=True))
+    asked = Request(study="depth-family", options=Options(quick=True), search=SearchOptions())
     allocation = SearchPlanner(asked).allocation(Machine(cpus=16, gpus=4))
     assert (allocation.gpus_per_trial, allocation.side_by_side) == (1, 4)
-    asked = replace(asked, request=Request(gpus_per_trial=2))
+    asked = replace(asked, shares=Shares(gpus_per_trial=2))
     allocation = SearchPlanner(asked).allocation(Machine(cpus=16, gpus=4))
     assert (allocation.gpus_per_trial, allocation.side_by_side) == (2, 2)
 
@@ -159,7 +164,8 @@ def test_a_search_gives_each_trial_one_gpu() -> None:
 def test_hours_of_both_ways_to_share_gpus(tmp_path: Path) -> None:
     """At an eighth of the speed for a quarter of the batch, two trials one by one take long."""
     made, machine = planner(tmp_path, gpus=4, batch_size=128, data={"images": 1040})
-    work, allocation = made.plan(machine)
+    allocation = made.allocation(machine)
+    work = made.jobs(allocation)
     operations = 2 * made.work_left(work[0])
     seen: list[int] = []
 
@@ -170,7 +176,7 @@ def test_hours_of_both_ways_to_share_gpus(tmp_path: Path) -> None:
     told = compared_hours(made, work, allocation, machine, speed)
     assert told == "about 4 hours with 4 GPUs to a trial; about 1 hours with --gpus-per-trial 1"
     assert seen == [32, 128]
-    made.request = replace(made.request, gpus_per_trial=4)
+    made.shares = replace(made.shares, gpus_per_trial=4)
     assert compared_hours(made, work, allocation, machine, speed) is None
 
 
@@ -181,7 +187,7 @@ def test_the_longest_goes_first() -> None:
 
 def row_of(made: Planner, machine: Machine, **columns: Any) -> None:
     """Put the first trial into the results as completed, but for ``columns``."""
-    item = made.plan(machine)[0][0]
+    item = jobs(made, machine)[0]
     made.store.put_trial(
         {
             "trial_id": "0" * 16,
@@ -218,7 +224,7 @@ def test_why_a_completed_trial_does_not_count(
 ) -> None:
     made, machine = planner(tmp_path, schedule={"warmup_epochs": warmup})
     row_of(made, machine, **columns)
-    work, _ = made.plan(machine)
+    work = jobs(made, machine)
     assert kept_apart(made.store, work) == ([] if says is None else [says])
 
 
@@ -230,8 +236,8 @@ def test_dry_run_tells_it(resray: Resray, tmp_path: Path) -> None:
 
 
 def test_dry_run_of_a_search_tells_it_too(resray: Resray, tmp_path: Path) -> None:
-    search = SearchPlanner(InlineSearch(tmp_path).asked())
-    first = search.contenders(search.allocation(Machine(1, 0)))[0].final.work
+    search = SearchPlanner(InlineSearch(tmp_path).request())
+    first = search.candidates(search.allocation(Machine(1, 0)))[0].final
     completed = {
         "trial_id": "0" * 16,
         "name": first.trial.name,
@@ -249,15 +255,15 @@ def test_dry_run_of_a_search_tells_it_too(resray: Resray, tmp_path: Path) -> Non
 def test_threads_are_those_of_the_plan(tmp_path: Path) -> None:
     """The last trial that is left gets no more than its share, a begun one what it had."""
     made, machine = planner(tmp_path)
-    first, second = made.plan(machine)[0]
+    first, second = jobs(made, machine)
     assert (first.job.threads, second.job.threads) == (8, 8)
     done = {"attempts": 1, "epochs_done": 2, "status": "completed", "threads": 8}
     made.store.put_trial({"trial_id": first.job.trial_id, **done})
-    (left,) = [item for item in made.plan(machine)[0] if item.trial.name == second.trial.name]
+    (left,) = [item for item in jobs(made, machine) if item.trial.name == second.trial.name]
     assert left.job.threads == 8, "alone it would get all 16"
     begun = {"attempts": 1, "epochs_done": 1, "status": "interrupted", "threads": 3}
     made.store.put_trial({"trial_id": second.job.trial_id, **begun})
-    (resumed,) = [item for item in made.plan(machine)[0] if item.trial.name == second.trial.name]
+    (resumed,) = [item for item in jobs(made, machine) if item.trial.name == second.trial.name]
     assert resumed.job.threads == 3
 
 
@@ -269,32 +275,33 @@ def test_older_rows_have_their_threads_in_the_device(
     tmp_path: Path, device: str | None, threads: int
 ) -> None:
     made, machine = planner(tmp_path)
-    identity = made.plan(machine)[0][0].job.trial_id
+    identity = jobs(made, machine)[0].job.trial_id
     begun = {"attempts": 1, "epochs_done": 1, "status": "interrupted", "device": device}
     made.store.put_trial({"trial_id": identity, **begun})
-    (resumed,) = [each for each in made.plan(machine)[0] if each.job.trial_id == identity]
+    (resumed,) = [each for each in jobs(made, machine) if each.job.trial_id == identity]
     assert resumed.job.threads == threads
 
 
 def test_what_is_forced_gets_the_threads_that_are_asked_for(tmp_path: Path) -> None:
-    made, machine = planner(tmp_path, force=True, request=Request(cpus_per_trial=4, workers=2))
+    made, machine = planner(tmp_path, force=True, shares=Shares(cpus_per_trial=4, workers=2))
     done = {"attempts": 1, "epochs_done": 2, "status": "completed", "threads": 1}
-    for item in made.plan(machine)[0]:
+    for item in jobs(made, machine):
         made.store.put_trial({"trial_id": item.job.trial_id, **done})
-    assert [item.job.threads for item in made.plan(machine)[0]] == [4, 4]
+    assert [item.job.threads for item in jobs(made, machine)] == [4, 4]
 
 
 def test_a_forced_search_too(tmp_path: Path) -> None:
     begun = {"attempts": 1, "epochs_done": 1, "status": "interrupted", "threads": 1}
     for force, threads in ((False, 1), (True, 4)):
-        asked = InlineSearch(tmp_path, force=force).asked()
+        asked = InlineSearch(tmp_path, force=force).request()
         planner = SearchPlanner(asked)
         allocation = planner.allocation(Machine(cpus=4, gpus=0))
-        for each in planner.contenders(allocation):
+        for each in planner.candidates(allocation):
             row = {"trial_id": each.final.trial_id, "role": "search", "search": "other", **begun}
             planner.store.put_trial(row)
         search = Search(planner, allocation, Console(quiet=True))
-        assert {each.final.work.job.threads for each in search.contenders} == {threads}
+        search.begin()
+        assert {each.final.job.threads for each in search.candidates} == {threads}
 
 
 @pytest.mark.slow

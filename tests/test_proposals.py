@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial
 
 from resray.errors import InputError
 from resray.run import proposals
-from resray.run.proposals import TpeProposals
+from resray.run.proposals import Tpe
 from resray.search.points import Point
 from resray.study.search_spec import Search, SearchSettings
 
@@ -40,16 +40,16 @@ def search(**spaces: Any) -> Search:
 BOTH = search(optimizers=OPTIMIZERS, schedules=SCHEDULES)
 
 
-def tpe(space: Search = BOTH, settings: SearchSettings = SETTINGS) -> TpeProposals:
-    return TpeProposals(space, settings, list(space.spaces))
+def tpe(space: Search = BOTH, settings: SearchSettings = SETTINGS) -> Tpe:
+    return Tpe(space, settings, list(space.spaces))
 
 
-def proposed(source: TpeProposals, keys: Iterable[Any]) -> list[Point]:
+def proposed(source: Tpe, keys: Iterable[Any]) -> list[Point]:
     points = [source.propose(str(key)) for key in keys]
     return [point for point in points if point is not None]
 
 
-def trials(source: TpeProposals) -> list[FrozenTrial]:
+def trials(source: Tpe) -> list[FrozenTrial]:
     """Return what Optuna has learnt from."""
     return source._study.trials
 
@@ -80,7 +80,7 @@ def test_points_keep_to_the_space_and_its_conditions() -> None:
 
 
 def test_only_the_chosen_spaces_are_searched() -> None:
-    source = TpeProposals(BOTH, SETTINGS, ["schedules"])
+    source = Tpe(BOTH, SETTINGS, ["schedules"])
     assert {point.space for point in proposed(source, range(5))} == {"schedules"}
 
 
@@ -100,7 +100,7 @@ def test_what_is_told_leads_to_better_points_and_the_seed_to_the_same() -> None:
     assert learning(SETTINGS.model_copy(update={"seed": 2**32 + 6})) != points
 
 
-def known_before(source: TpeProposals, key: str, point: Point, value: float | None) -> None:
+def known_before(source: Tpe, key: str, point: Point, value: float | None) -> None:
     """Let the source know a point whose trial ended in an earlier command."""
     source.expect(key, point)
     source.tell(key, value)

@@ -21,7 +21,7 @@ from resray.results.schema import TABLES
 from resray.results.store import ResultStore, read_table
 from resray.results.summary import seconds_of
 from resray.run.recorder import Recorder, planned_row
-from resray.run.run import put_right
+from resray.run.recovery import put_right
 from resray.study.expand import Options, expand
 from resray.study.load import load_study
 from tests.export_case import Shared, train_study

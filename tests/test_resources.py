@@ -6,7 +6,6 @@ from resray.errors import ClusterError, InputError, ResrayError
 from resray.run.resources import (
     Allocation,
     Machine,
-    Request,
     allocate,
     local_machine,
 )
@@ -17,7 +16,7 @@ LAPTOP = Machine(cpus=8, gpus=0)
 
 def shared(machine: Machine, trials: int, **wishes: float) -> tuple[int, int, int, float]:
     """Return trials side by side, ranks, CPU cores and GPUs of one trial."""
-    made = allocate(Request(**wishes), machine, trials)  # type: ignore[arg-type]
+    made = allocate(Shares(**wishes), machine, trials)  # type: ignore[arg-type]
     return made.side_by_side, made.world_size, made.cpus_per_trial, made.gpus_per_trial
 
 
@@ -133,10 +132,10 @@ def test_threads_are_the_cores_of_one_rank() -> None:
 
 
 def test_allocations_read_like_sentences() -> None:
-    assert str(allocate(Request(), LAPTOP, 1)) == "1 trial at a time, each with 8 CPU cores"
-    packed = allocate(Request(gpus_per_trial=0.5), FOUR_GPUS, 8)
+    assert str(allocate(Shares(), LAPTOP, 1)) == "1 trial at a time, each with 8 CPU cores"
+    packed = allocate(Shares(gpus_per_trial=0.5), FOUR_GPUS, 8)
     assert str(packed) == "8 trials at a time, each with 2 CPU cores and 0.5 GPU"
-    parallel = allocate(Request(), FOUR_GPUS, 8)
+    parallel = allocate(Shares(), FOUR_GPUS, 8)
     assert str(parallel) == "1 trial at a time, each with 4 ranks, 16 CPU cores and 4 GPU"
 
 

@@ -6,21 +6,15 @@ from typing import Any
 
 import pytest
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import AsyncHyperBandScheduler, MedianStoppingRule, TrialScheduler
+from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from resray.search import rules
 
 STREAMS = range(60)
 
 
-class Idle:
-    """The part of Ray's controller that median stopping asks: nobody waits to be run."""
-
-    def get_live_trials(self) -> list[Trial]:
-        return []
-
-
-NOBODY: Any = Idle()
+NOBODY: Any = None
+"""Ray's controller, which ASHA asks nothing."""
 
 
 def handles(count: int) -> list[Trial]:
@@ -51,6 +45,12 @@ def interleaved(stream: random.Random, trials: int, epochs: int) -> Iterator[tup
             del ahead[trial]
 
 
+def asha(value: float, earlier: Sequence[float], factor: int) -> tuple[float | None, bool]:
+    """Return the cutoff for an arrival, and whether ASHA stops it."""
+    cutoff = rules.asha_cutoff(earlier, factor)
+    return cutoff, cutoff is not None and value < cutoff
+
+
 @pytest.mark.parametrize("seed", STREAMS)
 def test_asha_decides_as_rays(seed: int) -> None:
     stream = random.Random(seed)
@@ -70,39 +70,12 @@ def test_asha_decides_as_rays(seed: int) -> None:
         value = curves[trial][epoch - 1]
         stops = False
         if epoch in arrived:
-            cutoff, stops = rules.asha(value, arrived[epoch], factor)
+            cutoff, stops = asha(value, arrived[epoch], factor)
             bracket = ray._brackets[0]
             assert cutoff == bracket.cutoff(dict(bracket._rungs)[epoch])
             arrived[epoch].append(value)
         result = {"epoch": epoch, "value": value}
         said = ray.on_trial_result(NOBODY, theirs[trial], result)
-        assert said == (TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
-        stopped |= {trial} if stops else set()
-
-
-@pytest.mark.parametrize("seed", STREAMS)
-def test_median_stopping_decides_as_rays(seed: int) -> None:
-    stream = random.Random(seed)
-    trials, epochs, grace = stream.randint(2, 12), stream.randint(2, 12), stream.randint(1, 4)
-    curves = accuracies(stream, trials, epochs)
-    ray = MedianStoppingRule("epoch", "value", "max", grace)
-    theirs = handles(trials)
-    done = [0] * trials
-    stopped: set[int] = set()
-    for trial, epoch in interleaved(stream, trials, epochs):
-        if trial in stopped:
-            continue
-        value = curves[trial][epoch - 1]
-        said = ray.on_trial_result(NOBODY, theirs[trial], {"epoch": epoch, "value": value})
-        done[trial] = epoch
-        others = [each for each in range(trials) if each != trial and done[each] >= epoch]
-        means = [
-            mean
-            for each in others
-            if epoch >= grace
-            and (mean := rules.running_mean(curves[each][:epoch], grace)) is not None
-        ]
-        _, stops = rules.median(max(curves[trial][:epoch]), means)
         assert said == (TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
         stopped |= {trial} if stops else set()
 
@@ -115,10 +88,10 @@ def test_rungs_are_below_the_full_length() -> None:
 
 
 def test_the_first_to_arrive_goes_on_and_equals_stay() -> None:
-    assert rules.asha(0.0, [], 3) == (None, False)
-    assert rules.asha(50.0, [50.0], 3) == (50.0, False)
-    assert rules.asha(49.9, [50.0], 3) == (50.0, True)
-    assert rules.asha(50.0, [40.0, 60.0], 2) == (50.0, False), "interpolated"
+    assert asha(0.0, [], 3) == (None, False)
+    assert asha(50.0, [50.0], 3) == (50.0, False)
+    assert asha(49.9, [50.0], 3) == (50.0, True)
+    assert asha(50.0, [40.0, 60.0], 2) == (50.0, False), "interpolated"
 
 
 @pytest.mark.parametrize("seed", STREAMS)
@@ -143,20 +116,13 @@ def test_halving_breaks_ties_by_id_and_passes_over_who_has_no_value() -> None:
     assert rules.halving({"a": 7}, 5) == ({"a"}, 7), "one goes on, though a fifth of one is none"
 
 
-@pytest.mark.parametrize(("others", "verdict"), [([60, 60], (None, False)), ([60] * 3, (60, True))])
-def test_median_judges_nobody_by_fewer_than_three(
-    others: Sequence[float], verdict: tuple[float | None, bool]
-) -> None:
-    assert rules.median(50, others) == verdict
-
-
 def epochs_trained(order: Sequence[float], factor: int, epochs: int) -> int:
     """Return the epochs that ASHA trains of trials with constant accuracies, one at a time."""
     spent = 0
     arrived: dict[int, list[float]] = {epoch: [] for epoch in rules.rungs(1, factor, epochs)}
     for value in order:
         for epoch, earlier in arrived.items():
-            _, stopped = rules.asha(value, earlier, factor)
+            _, stopped = asha(value, earlier, factor)
             earlier.append(value)
             if stopped:
                 spent += epoch

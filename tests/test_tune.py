@@ -5,25 +5,26 @@ from pathlib import Path
 from rich.console import Console
 
 from resray.results.store import read_table
-from resray.run.resources import Request
-from resray.run.tune import Tune, TuneOutcome, run_tune
+from resray.run.command import Outcome, run
+from resray.run.request import Request, SearchOptions
+from resray.run.resources import Shares
 from tests.inline_search import RATES, STUDY
 
 
-def asked(folder: Path, axes: str = RATES) -> Tune:
+def asked(folder: Path, axes: str = RATES) -> Request:
     study = folder / "small.yaml"
     study.write_text(STUDY.format(axes=axes))
-    return Tune(
+    return Request(
         study=str(study),
-        settings={"confirm": 1, "audit": 1},
-        request=Request(gpus=0, workers=2),
+        search=SearchOptions(settings={"confirm": 1, "audit": 1}),
+        shares=Shares(gpus=0, workers=2),
         out=folder,
     )
 
 
-def tune(wish: Tune) -> tuple[TuneOutcome, str]:
+def tune(wish: Request) -> tuple[Outcome, str]:
     with open(wish.out / "output.txt", "w") as file:
-        outcome = run_tune(wish, Console(file=file, width=200))
+        outcome = run(wish, Console(file=file, width=200))
     return outcome, (wish.out / "output.txt").read_text()
 
 

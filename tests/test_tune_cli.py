@@ -15,7 +15,7 @@ from rich.console import Console
 from resray.best import trial_rows
 from resray.cli import app
 from resray.cli.searching import SETTINGS, print_tuned, tune_facts
-from resray.run.tune import TuneOutcome
+from resray.run.command import Outcome
 from resray.search.plan import plan_search, search_settings
 from resray.search.points import grid_size
 from resray.search.rules import rungs
@@ -198,7 +198,7 @@ def test_list_says_which_studies_can_be_searched(resray: Resray) -> None:
         assert lines[name].endswith(f"│ {points:<9} │"), lines[name]
 
 
-def outcome_of(folder: Path, **changes: Any) -> TuneOutcome:
+def outcome_of(folder: Path, **changes: Any) -> Outcome:
     results_of_a_search(folder)
     table = {row["trial_id"]: row for row in trial_rows(folder)}
     made = {
@@ -212,7 +212,7 @@ def outcome_of(folder: Path, **changes: Any) -> TuneOutcome:
         "gpu_hours": 0.0,
         "cost": None,
     }
-    return TuneOutcome(**{**made, **changes})
+    return Outcome(**{**made, **changes})
 
 
 def change(folder: Path, trial_id: str, **columns: Any) -> None:

@@ -149,7 +149,7 @@ class OwnSearcher:
     def propose(self, key: str) -> Point | None:
         """Return a new point, whose value is told under ``key``; None if there is none (yet)."""
         values = self._searcher.suggest(key)
-        if values is None or values == Searcher.FINISHED:
+        if not isinstance(values, dict):  # None, or that there are no more
             return None
         self._points[key] = Point(
             self._space, {name: rounded_value(axis, values[name])

@@ -161,13 +161,7 @@ class Judge:
         its end is not stopped.
         """
         stored = [row for row in epochs if self._was_judged(row)]
-        stored.sort(
-            key=lambda row: (
-                decided.get((row["trial_id"], row["epoch"]), row["recorded"]),
-                row["epoch"],
-            )
-        )
-        for record in stored:
+        for _, record in in_order_of_arrival(stored, decided):
             row = rows[record["trial_id"]]
             self.after_epoch(row, record, may_stop=row["status"] != "completed")
         for row in rows.values():
@@ -260,3 +254,20 @@ class Judge:
             self._scheduler.on_trial_error(self._controller, trial)
         else:
             self._scheduler.on_trial_complete(self._controller, trial, trial.last_result)
+
+
+def in_order_of_arrival(
+    epochs: Iterable[Row], decided: Mapping[tuple[str, int], datetime]
+) -> list[tuple[datetime, Row]]:
+    """Return epoch rows, and when each arrived: when it was decided on, else when it was recorded.
+
+    Clocks of several machines differ, but no epoch of a trial arrives before an earlier one.
+    """
+    latest: dict[str, datetime] = {}
+    timed = []
+    for row in sorted(epochs, key=lambda each: int(each["epoch"])):
+        trial_id = row["trial_id"]
+        moment = decided.get((trial_id, row["epoch"]), row["recorded"])
+        latest[trial_id] = max(moment, latest.get(trial_id, moment))
+        timed.append((latest[trial_id], row))
+    return sorted(timed, key=lambda each: each[0])

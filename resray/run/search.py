@@ -102,7 +102,7 @@ class Search:
     @cached_property
     def _judge(self) -> Judge | None:
         """Who decides while trials train, and knows what is stored; None if nobody does."""
-        longest = [each.trial.trial.recipe.epochs for each in self.planner.plan.trials]
+        longest = [each.trial.recipe.epochs for each in self.planner.plan.trials]
         longest += [each.trial.recipe.epochs for each in self.candidates]
         scheduler = scheduler_of(self.settings, max(longest, default=1))
         if scheduler is None:

@@ -6,42 +6,44 @@ from pathlib import Path
 import pytest
 import ray
 from ray.util.placement_group import placement_group_table
+from resray.run.slots import Slots
+from rich.console import Console
 
-from resray.run.asked import Bench
+from resray.run.bench import Bench
 from resray.run.cluster import connect
 from resray.run.engine import run_jobs
-from resray.run.feed import FixedList, Message
-from resray.run.plan import Planner, Work
-from resray.run.recorder import Recorder, planned_row
-from resray.run.resources import Allocation, Machine, Request
+from resray.run.jobs import Jobs, Message
+from resray.run.plan import Planner
+from resray.run.request import Request
+from resray.run.resources import Allocation, Machine, Shares
+from resray.search.jobs import PlannedJob
 from resray.study.expand import Options
 from tests.bench_command import STUDY
 
 TWO_CORES = Machine(cpus=2, gpus=0)
 
 
-class StoppedEarly(FixedList):
-    """A list of jobs that are all stopped when they have recorded an epoch."""
+class StoppedEarly(Bench):
+    """A bench whose trials are all stopped when they have recorded an epoch."""
 
     stopped = 0
 
-    def message(self, trial_id: str, message: Message) -> bool:
-        super().message(trial_id, message)
-        return message["kind"] == "epoch"
+    def after_message(self, job: PlannedJob, message: Message) -> str | None:  # type: ignore[override]
+        return "enough" if message["kind"] == "epoch" else None
 
-    def ended(self, trial_id: str) -> None:
+    def ended(self, job: PlannedJob) -> None:
         self.stopped += 1
 
 
-def two_rank_trials(folder: Path, count: int) -> tuple[Planner, list[Work], Allocation]:
+def two_rank_trials(folder: Path, count: int) -> tuple[StoppedEarly, Allocation]:
     """Plan so many trials, one at a time, of two ranks on two cores."""
     study = folder / "tiny.yaml"
     study.write_text(STUDY)
     options = Options(select=("first",), seeds=tuple(range(count)))
-    request = Request(gpus=0, workers=2, workers_per_trial=2)
-    planner = Planner(Bench(study=str(study), options=options, request=request, out=folder))
-    work, allocation = planner.plan(TWO_CORES)
-    return planner, work, allocation
+    shares = Shares(gpus=0, workers=2, workers_per_trial=2)
+    planner = Planner(Request(study=str(study), options=options, shares=shares, out=folder))
+    allocation = planner.allocation(TWO_CORES)
+    return StoppedEarly(planner, allocation, Console(quiet=True)), allocation
 
 
 def cores_become_free(cores: int, seconds: float = 30) -> bool:
@@ -57,17 +59,15 @@ def cores_become_free(cores: int, seconds: float = 30) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 20])
 def test_stopped_trials_leave_every_core_free(tmp_path: Path, count: int) -> None:
-    planner, work, allocation = two_rank_trials(tmp_path, count)
-    recorder = Recorder(planner.store)
-    for item in work:
-        recorder.plan(planned_row(item.trial, item.job, {}))
-    feed = StoppedEarly([item.job for item in work], recorder, lambda trial_id, message: None)
+    bench, allocation = two_rank_trials(tmp_path, count)
+    (tmp_path / "results" / "tiny").mkdir(parents=True)
+    bench.begin()
+    jobs = Jobs(bench, bench.recorder, bench.board, max_failures=0)
+    slots = Slots(allocation, bench.planner.shares, None)
     with connect(None, TWO_CORES, tmp_path / "ray.log"):
-        run_jobs(feed, allocation, storage=tmp_path / ".ray", max_failures=0)
+        run_jobs(jobs, allocation, slots, storage=tmp_path / ".ray", stall_timeout=None)
         states = {group["state"] for group in placement_group_table().values()}
         assert cores_become_free(TWO_CORES.cpus)
-    assert feed.stopped == count
-    assert {
-        row["epochs_done"] for item in work if (row := planner.store.trial(item.job.trial_id))
-    } == {1}
+    assert bench.stopped == count
+    assert {row["epochs_done"] for row in bench.store.trials()} == {1}
     assert states == {"REMOVED"}

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from resray.results.store import ResultStore
+from resray.run.jobs import Jobs
 from resray.run.resources import Machine
 from resray.run.search import Search
 from resray.run.search_plan import SearchPlanner
@@ -58,8 +59,8 @@ def search_rows(search: InlineSearch) -> pd.DataFrame:
 
 def test_asha_stops_most_and_only_the_winner_is_tested(tmp_path: Path) -> None:
     search = InlineSearch(tmp_path)
-    campaign = search.run()
-    assert campaign.exhausted
+    ran = search.run()
+    assert ran.exhausted
     assert_invariants(search)
     trials = search_rows(search)
     assert len(trials) == 9
@@ -86,8 +87,8 @@ def test_asha_stops_most_and_only_the_winner_is_tested(tmp_path: Path) -> None:
 )
 def test_the_same_command_ends_it_after_kills(tmp_path: Path, scheduler: str) -> None:
     search = InlineSearch(tmp_path)
-    campaign = search.run_with_kills(1, 5, 2, 14, 3, scheduler=scheduler, confirm=0)
-    assert campaign.exhausted
+    ran = search.run_with_kills(1, 5, 2, 14, 3, scheduler=scheduler, confirm=0)
+    assert ran.exhausted
     if scheduler != "median":
         assert_invariants(search)
     rows = search_rows(search)
@@ -143,7 +144,7 @@ def test_a_growing_search_runs_only_what_is_new(tmp_path: Path) -> None:
 
 def test_rescaled_rungs_are_trainings_of_their_own(tmp_path: Path) -> None:
     search = InlineSearch(tmp_path)
-    search.run_with_kills(7, 9, rung_schedule="rescaled")
+    search.run_with_kills(7, 9, scheduler="halving", rung_schedule="rescaled")
     rows = search_rows(search)
     assert rows["point"].nunique() == 9
     assert set(rows["epochs"]) == {1, 3, 9}
@@ -200,8 +201,8 @@ def test_a_rung_is_always_in_a_checkpoint(tmp_path: Path) -> None:
 
 def test_a_budget_stops_what_runs_and_more_of_it_goes_on(tmp_path: Path) -> None:
     search = InlineSearch(tmp_path, budget=Budget(seconds=DAY))
-    campaign = search.run(late_after=4)
-    assert campaign.limits.reached == "time budget of 24 h"
+    ran = search.run(late_after=4)
+    assert ran.reached == "time budget of 24 h"
     (stopped,) = search_rows(search).query("status == 'stopped'").to_dict("records")
     assert stopped["reason"] == "time budget of 24 h"
     assert 0 < stopped["epochs_done"] < 9
@@ -227,10 +228,10 @@ def test_when_the_first_trials_fail_the_same_way_the_search_ends(tmp_path: Path)
     search = InlineSearch(tmp_path)
     text = search.file.read_text()
     search.file.write_text(text.replace(NETWORK, "'tests.inline_search:Refusing'"))
-    campaign = search.run()
-    assert campaign.limits.reached is not None
+    ran = search.run()
+    assert ran.reached is not None
     expected = "the first 3 trials all failed the same way: RuntimeError: no kernel for batch"
-    assert campaign.limits.reached.startswith(expected)
+    assert ran.reached.startswith(expected)
     assert sorted(search_rows(search)["status"]) == ["failed"] * 3 + ["pending"] * 6
 
 
@@ -238,7 +239,7 @@ def test_fail_fast_ends_the_search_with_the_first_failure(tmp_path: Path) -> Non
     search = InlineSearch(tmp_path, fail_fast=True)
     text = search.file.read_text()
     search.file.write_text(text.replace(NETWORK, "'tests.inline_search:Refusing'"))
-    assert str(search.run().limits.reached).startswith("--fail-fast: ")
+    assert str(search.run().reached).startswith("--fail-fast: ")
     assert (search_rows(search)["status"] == "failed").sum() == 1
 
 
@@ -259,7 +260,7 @@ def test_the_same_options_give_the_same_trials(tmp_path: Path) -> None:
     axes = "{optimizer.lr: {loguniform: [0.001, 0.5]}}"
     first.write(axes)
     second.write(axes)
-    plans = [SearchPlanner(each.asked(samples=5)).plan.trials for each in (first, second)]
+    plans = [SearchPlanner(each.request(samples=5)).plan.trials for each in (first, second)]
     assert [each.point for each in plans[0]] == [each.point for each in plans[1]]
 
 
@@ -302,7 +303,7 @@ def test_another_seed_is_another_search(tmp_path: Path) -> None:
 
 def test_points_of_different_lengths_have_rungs_of_their_own(tmp_path: Path) -> None:
     search = InlineSearch(tmp_path, "{epochs: {grid: [3, 9]}, optimizer.lr: {grid: [0.1, 0.01]}}")
-    search.run(rung_schedule="rescaled", confirm=0)
+    search.run(scheduler="halving", rung_schedule="rescaled", confirm=0)
     rows = search_rows(search)
     assert rows.groupby("point")["full_epochs"].nunique().eq(1).all()
     assert rows["point"].nunique() == 4
@@ -314,14 +315,15 @@ def test_tpe_trains_points_of_one_recipe_once(tmp_path: Path) -> None:
     twice = "    again:\n      axes: {optimizer.lr: {grid: [0.5, 0.2]}}\n    rates:"
     search.file.write_text(text.replace("    rates:", twice).replace(
         RATES, "{optimizer.lr: {grid: [0.5, 0.2, 0.1]}}"))  # fmt: skip
-    campaign = search.run(method="tpe", samples=5, scheduler="none", confirm=1)
-    assert campaign.exhausted
+    ran = search.run(method="tpe", samples=5, scheduler="none", confirm=1)
+    assert ran.exhausted
     assert search_rows(search)["trial_id"].nunique() == len(set(search.started)) - 1 == 3
 
 
 def test_what_failed_on_the_way_is_tried_again(tmp_path: Path) -> None:
     search = InlineSearch(tmp_path, fail_fast=True)
-    ways: list[dict[str, Any]] = [{"scheduler": "halving"}, {"rung_schedule": "rescaled"}]
+    full = {"scheduler": "halving"}
+    ways: list[dict[str, Any]] = [full, {**full, "rung_schedule": "rescaled"}]
     for settings in ({**way, "grace": 2} for way in ways):
         search.run(kill_after=2, confirm=0, **settings)
         begun = search_rows(search).query("attempts > 0")["trial_id"].iloc[0]
@@ -329,7 +331,7 @@ def test_what_failed_on_the_way_is_tried_again(tmp_path: Path) -> None:
         whole = damaged.read_bytes()
         damaged.write_bytes(b"no checkpoint")
         damaged.with_name("previous.pt").unlink(missing_ok=True)
-        assert search.run(confirm=0, **settings).limits.reached is not None
+        assert search.run(confirm=0, **settings).reached is not None
         damaged.write_bytes(whole)
         assert search.run(confirm=0, **settings).exhausted
         assert (search_rows(search)["status"] != "failed").all()
@@ -358,8 +360,8 @@ def test_what_a_bench_has_trained_confirms_and_stays_the_benchs(tmp_path: Path) 
     store = ResultStore(search.folder / "results" / "small")
     store.put_trial({"trial_id": confirmed, "role": "bench", "space": None, "point": None})
     search.started.clear()
-    campaign = search.run(scheduler="none", confirm=2)
-    assert campaign.exhausted
+    ran = search.run(scheduler="none", confirm=2)
+    assert ran.exhausted
     assert len(search.started) == 1
     assert search.table("trials")["role"].value_counts()["confirmation"] == 1
 
@@ -387,22 +389,20 @@ def test_halving_ends_when_rows_of_trials_at_a_rung_were_lost(
         assert verdicts(search) == verdicts(whole)
 
 
-def test_a_leg_that_comes_back_without_progress_twice_fails(tmp_path: Path) -> None:
+def test_a_job_that_comes_back_without_progress_fails(tmp_path: Path) -> None:
     search = InlineSearch(tmp_path, "{optimizer.lr: {grid: [0.02, 0.01]}}")
-    planner = SearchPlanner(search.asked(scheduler="halving", confirm=0))
+    planner = SearchPlanner(search.request(scheduler="halving", confirm=0))
     found = Search(planner, planner.allocation(Machine(1, 0)), Console(quiet=True))
     found.begin()
-    campaign = found.campaign(planner.asked)
+    jobs = Jobs(found, found.recorder, found.board, max_failures=0)
     facts = {"host": "node", "device": "cpu", "pid": 42, "seconds_starting": 0.0}
     handed_out = []
-    while (job := campaign.next_job()) is not None:
+    while (job := jobs.next()) is not None:
         handed_out.append(job.trial_id)
-        campaign.message(
-            job.trial_id, {"kind": "started", "epoch": 0, "records": [], "facts": facts}
-        )
-        campaign.message(job.trial_id, {"kind": "finished", "epoch": 0, "status": "stopped"})
-        campaign.ended(job.trial_id)
-    assert sorted(Counter(handed_out).values()) == [2, 2]
+        jobs.message(job.trial_id, {"kind": "started", "epoch": 0, "records": [], "facts": facts})
+        jobs.message(job.trial_id, {"kind": "finished", "epoch": 0, "status": "stopped"})
+        jobs.ended(job.trial_id)
+    assert sorted(Counter(handed_out).values()) == [1, 1]
     rows = search_rows(search)
     assert set(rows["status"]) == {"failed"}
-    assert rows["error_message"].eq("ended 2 times after epoch 0 without getting any further").all()
+    assert rows["error_message"].eq("ended after epoch 0 without getting any further").all()
