@@ -6,6 +6,7 @@ from resray.errors import ClusterError, InputError, ResrayError
 from resray.run.resources import (
     Allocation,
     Machine,
+    Shares,
     allocate,
     local_machine,
 )
