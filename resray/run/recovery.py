@@ -24,8 +24,9 @@ def put_right(store: ResultStore) -> Iterator[str]:
     checkpoints; where they cannot, their trial has not ended.
     """
     remove_remains(store.folder)
-    yield from put_damaged_aside(store.folder)
-    recorder, recorded, lost = Recorder(store), recorded_epochs(store.folder), []
+    yield from put_damaged_aside(store.storage)
+    store.reload()
+    recorder, recorded, lost = Recorder(store), recorded_epochs(store.storage), []
     for row in store.trials():
         trial_id, status = row["trial_id"], row["status"]
         wanted = max(row["epochs_done"] or 0, status == "completed")
@@ -41,6 +42,7 @@ def put_right(store: ResultStore) -> Iterator[str]:
                 changes |= {"status": "interrupted", "reason": "its epochs were lost"}
         if changes:
             store.put_trial({"trial_id": trial_id, **changes})
+    store.flush()
     if lost:
         names = ", ".join(lost[:3]) + (" ..." if lost[3:] else "")
         yield f"{counted(len(lost), 'trial')} lost epochs for good, to be trained: {names}"

@@ -25,10 +25,11 @@ from resray.search.decisions import Decision, Decisions
 from resray.search.jobs import Candidate, PlannedJob
 from resray.search.limits import Limits
 from resray.search.next_jobs import (
+    Round,
     audit_jobs,
     failed_by_error,
     halving_decisions,
-    halving_jobs,
+    halving_round,
     has_ended,
     is_over,
     open_jobs,
@@ -201,17 +202,15 @@ class Search:
         if self.settings.scheduler != "halving":
             return open_jobs(self.candidates, self.store.trial, self.decisions)
         while True:
-            known = self.candidates, self.store.trial, self.decisions
-            rung, jobs = halving_jobs(*known)
-            if jobs or rung is None:
-                return jobs
-            self._close(rung)
+            following = halving_round(self.candidates, self.store.trial, self.decisions)
+            if following.missing or following.rung is None:
+                return following.missing
+            self._close(following)
 
-    def _close(self, rung: int) -> None:
+    def _close(self, complete: Round) -> None:
         """Decide at a rung to which all have come."""
         made = halving_decisions(
-            rung,
-            self.candidates,
+            complete,
             self.store.trial,
             self.store.epochs,
             self.decisions,
@@ -219,8 +218,7 @@ class Search:
         )
         for trial_id, decision in made.items():
             self.decide(self.recorder.row(trial_id), decision)
-        at_rung = [each.jobs[rung - 1] for each in self.candidates if len(each.jobs) > rung]
-        self._end_stopped(at_rung)
+        self._end_stopped(complete.jobs)
         for trial_id, decision in made.items():
             kind = "stopped" if decision.stopped else "judged"
             self.board.hear(trial_id, {"kind": kind})

@@ -5,6 +5,7 @@ A search that is begun again after a kill therefore goes on where it was.
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from resray.results.summary import highest
@@ -49,24 +50,34 @@ def open_jobs(
     return begun_first(jobs, rows)
 
 
-def halving_jobs(
-    candidates: Sequence[Candidate], rows: Rows, decisions: Decisions
-) -> tuple[int | None, list[PlannedJob]]:
-    """Return the lowest rung that is not yet decided, and what has to come to it first.
+@dataclass(frozen=True)
+class Round:
+    """A rung of synchronous halving that is not yet decided."""
+
+    rung: int | None
+    """None is the full recipe's end, where nothing is to be decided."""
+    jobs: list[PlannedJob]
+    """Those that end there, of the points that came this far."""
+    missing: list[PlannedJob]
+    """Those of them that have not come to it."""
+
+
+def halving_round(candidates: Sequence[Candidate], rows: Rows, decisions: Decisions) -> Round:
+    """Return the lowest rung that is not yet decided.
 
     Synchronous successive halving: all come to a rung before any goes on, so neither the order of
-    arrival nor how many train side by side decides anything. Rung None is the full recipe's end.
+    arrival nor how many train side by side decides anything.
     """
     left = list(candidates)
     for rung in range(1, max((len(each.jobs) for each in left), default=1)):
         jobs = jobs_at(rung, left)
-        if missing := [job for job in jobs if not has_come(job, rows)]:
-            return rung, begun_first(missing, rows)
-        if any(job.trial_id not in decisions.at(rung) for job in jobs):
-            return rung, []
+        missing = [job for job in jobs if not has_come(job, rows)]
+        if missing or any(job.trial_id not in decisions.at(rung) for job in jobs):
+            return Round(rung, jobs, begun_first(missing, rows))
         left = [each for each in left if goes_on(each, rung, decisions)]
-    finals = (each.final for each in left)
-    return None, begun_first((job for job in finals if not has_ended(rows(job.trial_id))), rows)
+    finals = [each.final for each in left]
+    missing = [job for job in finals if not has_ended(rows(job.trial_id))]
+    return Round(None, finals, begun_first(missing, rows))
 
 
 def jobs_at(rung: int, candidates: Iterable[Candidate]) -> list[PlannedJob]:
@@ -88,12 +99,7 @@ def has_come(job: PlannedJob, rows: Rows) -> bool:
 
 
 def halving_decisions(
-    rung: int,
-    candidates: Sequence[Candidate],
-    rows: Rows,
-    epochs: Epochs,
-    decisions: Decisions,
-    reduction_factor: int,
+    complete: Round, rows: Rows, epochs: Epochs, decisions: Decisions, reduction_factor: int
 ) -> dict[str, Decision]:
     """Return what is decided, at a rung to which all have come, on those undecided there, by id.
 
@@ -101,8 +107,9 @@ def halving_decisions(
     call that a kill cut off ends as it would have, and where the search grew nobody's stop is taken
     back.
     """
-    decided = decisions.at(rung)
-    waiting = [job for job in jobs_at(rung, candidates) if job.trial_id not in decided]
+    assert complete.rung is not None, "nothing is decided at the end"
+    decided = decisions.at(complete.rung)
+    waiting = [job for job in complete.jobs if job.trial_id not in decided]
     values = {trial_id: decision.value for trial_id, decision in decided.items()}
     values |= {job.trial_id: outcome(job, rows, epochs) for job in waiting}
     kept, cutoff = halving(values, reduction_factor)
@@ -113,7 +120,7 @@ def halving_decisions(
         trained = row["status"] == "completed" and row["epochs"] == row.get("full_epochs")
         stopped = job.trial_id not in kept and not trained
         value, done = values[job.trial_id], min(job.epochs, row["epochs_done"])
-        made[job.trial_id] = Decision(rung, done, value, cutoff, len(values), stopped)
+        made[job.trial_id] = Decision(complete.rung, done, value, cutoff, len(values), stopped)
     return made
 
 
