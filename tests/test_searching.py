@@ -343,9 +343,9 @@ def test_a_confirmation_that_failed_is_tried_again(tmp_path: Path) -> None:
     store = ResultStore(search.folder / "results" / "small")
     (confirmed,) = [row["trial_id"] for row in store.trials() if row["role"] == "confirmation"]
     failed = {"status": "failed", "reason": "error", "epochs_done": 0, "error_class": "OSError"}
-    store.put_trial({"trial_id": confirmed, **failed})
+    row = {**(store.trial(confirmed) or {}), **failed}
     store.forget([confirmed])
-    store.put_trial({"trial_id": confirmed, **failed})
+    store.put_trial(row)
     store.flush()
     shutil.rmtree(store.folder / "checkpoints" / confirmed)
     search.started.clear()
