@@ -151,6 +151,7 @@ def tune(
     cpus_per_trial: shared.CpusPerTrialOption = None,
     max_failures: shared.MaxFailuresOption = 3,
     checkpoint_seconds: shared.CheckpointSecondsOption = 20.0,
+    stall_timeout: shared.StallTimeoutOption = "30m",
     fail_fast: FailFastOption = False,
     address: shared.AddressOption = None,
     out: shared.OutOption = Path(),
@@ -205,6 +206,7 @@ def asked_for(context: typer.Context) -> "Tune":
         spaces=tuple(typed["spaces"] or ()),
         request=shared.run_request(context),
         budget=budget,
+        stall_timeout=shared.parse_stall_timeout(typed["stall_timeout"]),
         **{key: typed[key] for key in passed_on},
     )
 

@@ -42,6 +42,8 @@ class Asked(ABC):
     max_failures: int = 3
     checkpoint_seconds: float = 20.0
     """The shortest time from one checkpoint of a trial to the next, but for those that must be."""
+    stall_timeout: float | None = 1800.0
+    """Seconds after which a trial starts again that has shown no sign of life; None: never."""
     force: bool = False
 
     @cached_property

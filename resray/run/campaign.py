@@ -184,13 +184,13 @@ class Campaign:
         self._listener(trial_id, message)
         self.limits.hear(trial_id, message, self._row(trial_id))
 
-    def died(self, trial_id: str, reason: str) -> None:
+    def died(self, trial_id: str, reason: str, event: str = "died") -> None:
         """Record that the trial starts again."""
         leg = self._active.pop(trial_id)
         self._queue.appendleft(leg)
         # Deaths have a limit of their own.
         self._starts[trial_id, leg.rung, self._row(trial_id)["epochs_done"]] -= 1
-        self._recorder.died(trial_id, reason)
+        self._recorder.died(trial_id, reason, event)
         self._tell(trial_id, {"kind": "died", "reason": reason})
 
     def failed(self, trial_id: str, error: Message) -> None:

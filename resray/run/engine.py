@@ -12,11 +12,14 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from resray.files import storage_errors
+from resray.run.deaths import death_of
 from resray.run.feed import Feed, UntilRefused
 from resray.run.orphans import OrphanWatch, remove_all_groups
-from resray.run.process_errors import EXPLAINED, process_error
+from resray.run.preemption import noticing
 from resray.run.resources import Allocation
 from resray.run.signals import handlers_held, interrupted
+from resray.run.slots import Slots
+from resray.run.stalls import StallWatch
 from resray.run.trainable import train_alone, train_together
 from resray.training.attempts import keep_traceback
 
@@ -31,20 +34,28 @@ class Unsaved:
 class JobSource(Unsaved, Searcher):
     """Gives Ray Tune the feed's jobs, each as one of its trials."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, slots: Slots) -> None:
         # Ray Tune wants to know a metric, though it compares nothing here.
         super().__init__(metric="epoch", mode="max")
         self._feed = feed
+        self._slots = slots
+        self._active: set[str] = set()
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next job, None if there is none now, or that there will be none."""
-        job = None if self._feed.over else self._feed.next_job()
-        if job is not None:
-            return {"job": job.to_dict()}
-        return self.FINISHED if self._feed.over or self._feed.exhausted else None
+        if self._feed.over or self._feed.exhausted:
+            return self.FINISHED
+        if len(self._active) >= self._slots.available():
+            return None
+        job = self._feed.next_job()
+        if job is None:
+            return self.FINISHED if self._feed.over or self._feed.exhausted else None
+        self._active.add(trial_id)
+        return {"job": job.to_dict()}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """The callback tells the feed."""
+        """One more may start; the callback tells the feed."""
+        self._active.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Keep nothing: the results store is the truth about what is done."""
@@ -60,10 +71,13 @@ class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
     process waits in its report meanwhile, so a stopped one has not begun another epoch.
     """
 
-    def __init__(self, feed: Feed, orphans: OrphanWatch | None, max_failures: int) -> None:
+    def __init__(
+        self, feed: Feed, orphans: OrphanWatch | None, max_failures: int, stalls: StallWatch
+    ) -> None:
         self._feed = feed
         self._orphans = orphans
         self._max_failures = max_failures
+        self._stalls = stalls
         self._deaths: Counter[str] = Counter()
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -84,16 +98,18 @@ class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
 
         Ray Tune's own attempts are none: it fails at once where a process dies between two trials.
         """
-        identity, (error_class, message, text) = job_id(trial), process_error(trial)
-        self._deaths[identity] += 1
-        if self._deaths[identity] > self._max_failures:
-            file = text and keep_traceback(text, trial.config["job"]["checkpoint_folder"])
-            error = {"error_class": error_class, "error_message": message, "traceback": file}
+        identity, death = job_id(trial), self._stalls.death_of(trial) or death_of(trial)
+        self._deaths[identity] += death.counts
+        if death.counts and self._deaths[identity] > self._max_failures:
+            folder, text = trial.config["job"]["checkpoint_folder"], death.traceback
+            error = {
+                "error_class": death.error_class,
+                "error_message": death.message,
+                "traceback": text and keep_traceback(text, folder),
+            }
             self._feed.failed(identity, error)
-        elif error_class in EXPLAINED:
-            self._feed.died(identity, message)
         else:
-            self._feed.died(identity, f"{error_class}: {message}")
+            self._feed.died(identity, death.reason, "died" if death.counts else "preempted")
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -106,6 +122,7 @@ class Ear(Unsaved, ray.tune.Stopper, ray.tune.Callback):
         if interrupted():
             # Ray Tune takes this for a wish to end in good order.
             signal.raise_signal(signal.SIGUSR1)
+        self._stalls.look(trials)
         if self._orphans is not None:
             self._orphans.look()
 
@@ -115,8 +132,16 @@ def job_id(trial: Trial) -> str:
     return str(trial.config["job"]["trial_id"])
 
 
-def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures: int) -> None:
-    """Run the feed's jobs, as many side by side as ``allocation`` says.
+def run_jobs(
+    feed: Feed,
+    allocation: Allocation,
+    slots: Slots,
+    *,
+    storage: Path,
+    max_failures: int,
+    stall_timeout: float | None = None,
+) -> None:
+    """Run the feed's jobs, as many side by side as ``slots`` says, each as ``allocation`` says.
 
     Returns when all have ended, when the feed is over, or when the user has interrupted; raises
     StorageError when a disk refuses. Ray must be connected. Ray keeps its own state in ``storage``,
@@ -128,7 +153,8 @@ def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures:
         with storage_errors(storage):
             storage.mkdir(parents=True)
             with handlers_held():
-                tuner(guarded, allocation, str(storage), max_failures).fit()
+                stalls = StallWatch(stall_timeout)
+                tuner(guarded, allocation, slots, str(storage), max_failures, stalls).fit()
         if guarded.refusal is not None:
             raise guarded.refusal
     finally:
@@ -138,18 +164,24 @@ def run_jobs(feed: Feed, allocation: Allocation, *, storage: Path, max_failures:
             remove_all_groups()
 
 
-def tuner(feed: Feed, allocation: Allocation, storage: str, max_failures: int) -> ray.tune.Tuner:
+def tuner(
+    feed: Feed,
+    allocation: Allocation,
+    slots: Slots,
+    storage: str,
+    max_failures: int,
+    stalls: StallWatch,
+) -> ray.tune.Tuner:
     """Return the Tuner that runs what ``feed`` hands out."""
     # Trials of one rank have no placement groups of their own.
     orphans = OrphanWatch() if allocation.world_size > 1 else None
-    ear = Ear(feed, orphans, max_failures)
+    ear = Ear(feed, orphans, max_failures, stalls)
     return ray.tune.Tuner(
         trainable(allocation),
         param_space={"ray_storage": storage, "cores": allocation.threads},
         tune_config=ray.tune.TuneConfig(
-            search_alg=JobSource(feed),
+            search_alg=JobSource(feed, slots),
             num_samples=-1,
-            max_concurrent_trials=allocation.side_by_side,
             # A stopped trial's Ray Train run ends with its process only.
             reuse_actors=allocation.world_size == 1,
         ),
@@ -171,8 +203,8 @@ def trainable(allocation: Allocation) -> Any:
     """
     if allocation.world_size > 1:
         waiting = ray.tune.PlacementGroupFactory([{"memory": 2**20}])
-        return ray.tune.with_resources(train_together, waiting)
+        return ray.tune.with_resources(noticing(train_together), waiting)
     return ray.tune.with_resources(
-        train_alone,
+        noticing(train_alone),
         {"cpu": allocation.cpus_per_trial, "gpu": allocation.gpus_per_trial},
     )

@@ -35,8 +35,11 @@ class Feed(Protocol):
     def message(self, trial_id: str, message: Message) -> bool:
         """Take in a message of a trial; return whether the trial is to be stopped at this point."""
 
-    def died(self, trial_id: str, reason: str) -> None:
-        """A trial's process died, or raised what may pass; its job is to be handed out again."""
+    def died(self, trial_id: str, reason: str, event: str = "died") -> None:
+        """A trial's process died, or raised what may pass; its job is to be handed out again.
+
+        The ``event`` is preempted where the cluster has taken it away.
+        """
 
     def failed(self, trial_id: str, error: Message) -> None:
         """A trial's process died too often, of the ``error`` in these columns of its row."""
@@ -109,10 +112,10 @@ class FixedList:
         self._listener(trial_id, message)
         return False
 
-    def died(self, trial_id: str, reason: str) -> None:
+    def died(self, trial_id: str, reason: str, event: str = "died") -> None:
         """Record that the trial starts again."""
         self._jobs.appendleft(self._active.pop(trial_id))
-        self._recorder.died(trial_id, reason)
+        self._recorder.died(trial_id, reason, event)
         self._listener(trial_id, {"kind": "died", "reason": reason})
 
     def failed(self, trial_id: str, error: Message) -> None:

@@ -129,11 +129,11 @@ class Recorder:
         }
         handlers[message["kind"]](trial_id, message)
 
-    def died(self, trial_id: str, detail: str) -> None:
-        """Note that a trial's process ended and that it will be started again."""
+    def died(self, trial_id: str, detail: str, event: str = "died") -> None:
+        """Note that a trial's process ended, or was preempted, and will be started again."""
         self.running.pop(trial_id, None)
         self._drop(trial_id)
-        self._event(trial_id, "died", detail=detail)
+        self._event(trial_id, event, detail=detail)
 
     def failed(self, trial_id: str, error: Mapping[str, Any]) -> None:
         """End a trial that used up its attempts, with the columns that tell of its last error."""

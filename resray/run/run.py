@@ -36,6 +36,7 @@ from resray.run.progress import Board, TrialView
 from resray.run.recorder import Recorder, planned_row
 from resray.run.resources import Allocation, Machine, counted
 from resray.run.signals import keep_signals
+from resray.run.slots import Slots
 from resray.run.storage import check_storage
 from resray.study.load import study_text
 
@@ -107,8 +108,10 @@ def run_missing(
             run_jobs(
                 feed,
                 allocation,
+                Slots(allocation, planner.request, bench.address),
                 storage=planner.results.resolve() / ".ray",
                 max_failures=bench.max_failures,
+                stall_timeout=bench.stall_timeout,
             )
 
 

@@ -21,6 +21,7 @@ from resray.run.run import (
 from resray.run.search import Search
 from resray.run.search_plan import SearchPlanner
 from resray.run.signals import keep_signals
+from resray.run.slots import Slots
 from resray.run.storage import check_storage
 
 
@@ -85,8 +86,10 @@ def searched(planner: SearchPlanner, allocation: Allocation, console: Console) -
         run_jobs(
             campaign,
             allocation,
+            Slots(allocation, planner.request, asked.address),
             storage=planner.results.resolve() / ".ray",
             max_failures=asked.max_failures,
+            stall_timeout=asked.stall_timeout,
         )
         campaign.stop_what_runs()
     return Searched(

@@ -14,6 +14,7 @@ from resray.run.feed import FixedList, Message
 from resray.run.plan import Planner, Work
 from resray.run.recorder import Recorder, planned_row
 from resray.run.resources import Allocation, Machine, Request
+from resray.run.slots import Slots
 from resray.study.expand import Options
 from tests.bench_command import STUDY
 
@@ -63,7 +64,8 @@ def test_stopped_trials_leave_every_core_free(tmp_path: Path, count: int) -> Non
         recorder.plan(planned_row(item.trial, item.job, {}))
     feed = StoppedEarly([item.job for item in work], recorder, lambda trial_id, message: None)
     with connect(None, TWO_CORES, tmp_path / "ray.log"):
-        run_jobs(feed, allocation, storage=tmp_path / ".ray", max_failures=0)
+        slots = Slots(allocation, planner.request, address=None)
+        run_jobs(feed, allocation, slots, storage=tmp_path / ".ray", max_failures=0)
         states = {group["state"] for group in placement_group_table().values()}
         assert cores_become_free(TWO_CORES.cpus)
     assert feed.stopped == count
