@@ -140,7 +140,7 @@ def test_memory_is_used_again_once_it_is_written(tmp_path: Path) -> None:
         copy = writer.copied(state, CPU)
         addresses.append(copy.content["model"]["weight"].data_ptr())
         if epoch == 2:
-            writer.keep_best(copy)
+            writer.hold(copy, is_best=True)
         else:
             writer.begin(copy, is_best=epoch == 1)
             assert writer.is_due(epoch)
@@ -159,7 +159,7 @@ def test_one_that_is_only_due_is_left_while_another_is_written(tmp_path: Path) -
     with folder.writing():
         writer.begin(Copied(checkpoint_at(1)), is_best=True)
         assert not writer.is_due(2)
-        writer.keep_best(Copied(checkpoint_at(2, 2.0)))
+        writer.hold(Copied(checkpoint_at(2, 2.0)), is_best=True)
         must.start()
         must.join(0.2)
         assert must.is_alive(), "one that must be waits"
@@ -177,9 +177,9 @@ def test_an_earlier_attempt_writes_nothing_any_more(tmp_path: Path) -> None:
     old = folder.claimed()
     writers = [CheckpointWriter(each, "validation") for each in (old, folder.claimed())]
     for writer, value in zip(reversed(writers), (2.0, 1.0), strict=True):
-        writer.keep_best(Copied(checkpoint_at(1, value)))
+        writer.hold(Copied(checkpoint_at(1, value)), is_best=True)
         writer.begin(Copied(checkpoint_at(2, value)), is_best=False)
-        writer.keep_best(Copied(checkpoint_at(2, value)))
+        writer.hold(Copied(checkpoint_at(2, value)), is_best=True)
         writer.close()
     assert [writer.saved for writer in writers] == [0, 2]
     assert weight_in(folder.best) == weight_in(folder.last) == 2.0

@@ -122,6 +122,15 @@ CheckpointSecondsOption = Annotated[
         min=0,
     ),
 ]
+StallTimeoutOption = Annotated[
+    str,
+    option(
+        "--stall-timeout",
+        "Restart a trial that has finished no batch, evaluated none and saved nothing for so long; "
+        "none: never.",
+        metavar="TIME|none",
+    ),
+]
 AddressOption = Annotated[str | None, option("--address", "Join the running Ray cluster there.")]
 OutOption = Annotated[
     Path, path_option("--out", "Folder for results/STUDY/ and reports/STUDY.html.")
@@ -194,6 +203,13 @@ def run_shares(context: typer.Context) -> "Shares":
         gpus_per_trial=parse_share(typed["gpus_per_trial"]),
         **{key: typed[key] for key in counts},
     )
+
+
+def parse_stall_timeout(text: str) -> float | None:
+    """Return the seconds of a duration, None for ``none``; raise InputError for anything else."""
+    from resray.search.budget import parse_duration
+
+    return None if text == "none" else parse_duration(text, "--stall-timeout")
 
 
 def parse_share(text: str | None) -> float | Literal["auto"] | None:

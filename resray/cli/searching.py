@@ -155,6 +155,7 @@ def tune(
     cpus_per_trial: shared.CpusPerTrialOption = None,
     max_failures: shared.MaxFailuresOption = 3,
     checkpoint_seconds: shared.CheckpointSecondsOption = 20.0,
+    stall_timeout: shared.StallTimeoutOption = "30m",
     fail_fast: FailFastOption = False,
     address: shared.AddressOption = None,
     out: shared.OutOption = Path(),
@@ -213,6 +214,7 @@ def asked_for(context: typer.Context) -> "Request":
         options=options,
         shares=shared.run_shares(context),
         search=search,
+        stall_timeout=shared.parse_stall_timeout(typed["stall_timeout"]),
         **{key: typed[key] for key in shared.PASSED_ON},
     )
 

@@ -88,6 +88,7 @@ def bench(
     cpus_per_trial: shared.CpusPerTrialOption = None,
     max_failures: shared.MaxFailuresOption = 3,
     checkpoint_seconds: shared.CheckpointSecondsOption = 20.0,
+    stall_timeout: shared.StallTimeoutOption = "30m",
     address: shared.AddressOption = None,
     out: shared.OutOption = Path(),
     trust: shared.TrustOption = False,
@@ -152,6 +153,7 @@ def asked_for(study: str, context: typer.Context) -> "Request":
         study=study,
         options=shared.study_options(context),
         shares=shared.run_shares(context),
+        stall_timeout=shared.parse_stall_timeout(typed["stall_timeout"]),
         **{key: typed[key] for key in shared.PASSED_ON},
     )
 

@@ -127,7 +127,7 @@ def early_table(results: Results, rows: Sequence[Row]) -> Html:
 
 def events_table(results: Results) -> Html:
     """When trials died, were interrupted or resumed; nothing if all ran through."""
-    kinds = ("died", "resumed", "interrupted")
+    kinds = ("died", "preempted", "resumed", "interrupted")
     events = [event for event in results.events if event["event"] in kinds]
     cells = (
         [

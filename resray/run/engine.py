@@ -20,6 +20,7 @@ from resray.files import storage_errors
 from resray.run.deaths import death_of
 from resray.run.jobs import Jobs
 from resray.run.orphans import OrphanWatch, remove_all_groups
+from resray.run.preemption import noticing
 from resray.run.resources import Allocation
 from resray.run.signals import handlers_held, interrupted
 from resray.run.slots import Slots
@@ -200,8 +201,8 @@ def trainable(allocation: Allocation) -> Any:
     """
     if allocation.world_size > 1:
         waiting = ray.tune.PlacementGroupFactory([{"memory": 2**20}])
-        return ray.tune.with_resources(train_together, waiting)
+        return ray.tune.with_resources(noticing(train_together), waiting)
     return ray.tune.with_resources(
-        train_alone,
+        noticing(train_alone),
         {"cpu": allocation.cpus_per_trial, "gpu": allocation.gpus_per_trial},
     )

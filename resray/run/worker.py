@@ -1,6 +1,7 @@
 """What Ray runs: one trial in its own process, or as a Ray Train run of several ranks."""
 
 import json
+import math
 import os
 import time
 from contextlib import suppress
@@ -14,7 +15,9 @@ import torch
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from resray.errors import ResrayError
-from resray.training.context import Message
+from resray.run.deaths import leaving
+from resray.run.preemption import NOTE, NoticingRanks, told_to_end, training
+from resray.training.context import Message, Preempted
 from resray.training.device import pick_device
 from resray.training.trial import Job, failure, run_trial
 
@@ -23,6 +26,9 @@ Config = dict[str, Any]
 PROGRESS_FILE = "progress.json"
 MESSAGE = "message"
 """Key of a message, as JSON, in what Ray is told: it flattens whatever is nested."""
+SIGN_SECONDS = 2.0
+"""How often a training shows that it goes on, at most."""
+TOLD = "it was told to end (SIGTERM)"
 RANK_SECONDS = 180
 """How long ranks wait for one of them before all end; a dead one is noticed much earlier."""
 
@@ -47,14 +53,13 @@ def write_progress(folder: Path, epoch: int, images: int, of: int, seconds: floa
             temporary.unlink(missing_ok=True)
 
 
-class TuneContext:
-    """A trial of one rank: it trains in the trial's own process and tells Ray Tune."""
+class RayContext:
+    """What the contexts of one rank and of several share: signs of life, and the process's end."""
 
     rank = 0
     world_size = 1
 
     def __init__(self, job: Job) -> None:
-        self.device = pick_device(job.use_gpu)
         self._folder = Path(job.checkpoint_folder)
 
     def report(self, message: Message) -> None:
@@ -81,23 +86,80 @@ class TrainContext:
     def report(self, message: Message) -> None:
         """Send a message; every rank calls this, Ray Train passes on rank 0's."""
         ray.train.report({MESSAGE: json.dumps(message)})
+        self._seen_at = -math.inf
+        self.check_in()
 
     def progress(self, epoch: int, images: int, of: int, seconds: float) -> None:
         """Say how far the running epoch is, from rank 0."""
         if self.rank == 0:
             write_progress(self._folder, epoch, images, of, seconds)
 
+    def check_in(self) -> None:
+        """Leave a sign of life now and then, from rank 0, for the driver (`resray.run.stalls`).
+
+        Raises Preempted if this process, or another rank's, was told to end.
+        """
+        if self.rank > 0:
+            return
+        if told_to_end():
+            raise Preempted(TOLD)
+        clock = time.monotonic()
+        if clock - self._seen_at < SIGN_SECONDS:
+            return
+        self._seen_at = clock
+        if self.world_size > 1 and note_of(self._folder).exists():
+            raise Preempted(TOLD)
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / PROGRESS_FILE).touch()
+
+
+class TuneContext(RayContext):
+    """A trial of one rank: it trains in the trial's own process and tells Ray Tune."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        self.device = pick_device(job.use_gpu)
+
+    def report(self, message: Message) -> None:
+        """Send a message to the driver through Ray Tune."""
+        ray.tune.report(dict(message))
+
+
+class TrainContext(RayContext):
+    """One rank of a Ray Train run; rank 0's messages reach the driver."""
+
+    def __init__(self, job: Job) -> None:
+        context = ray.train.get_context()
+        self.rank = context.get_world_rank()
+        self.world_size = context.get_world_size()
+        super().__init__(job)
+        self.device: torch.device = (
+            ray.train.torch.get_device() if job.use_gpu else torch.device("cpu")
+        )
+
+    def report(self, message: Message) -> None:
+        """Send a message; every rank calls this, Ray Train passes on rank 0's."""
+        ray.train.report(dict(message))
+
+
+def note_of(folder: Path) -> Path:
+    """Return the file by which the processes of a trial tell its rank 0 to end."""
+    return folder / NOTE
+
 
 def train_alone(config: Config) -> None:
     """Ray Tune's trainable for a trial of one rank."""
     job = Job(**config["job"])
-    run_trial(job, TuneContext(job))
+    with training():
+        run_trial(job, TuneContext(job))
 
 
 def train_rank(config: Config) -> None:
     """Ray Train's training function: one of several ranks, the process group is up."""
     job = Job(**config["job"])
-    run_trial(job, TrainContext(job))
+    with training(note_of(Path(job.checkpoint_folder))):
+        run_trial(job, TrainContext(job))
 
 
 class DataParallelRun(ray.train.torch.TorchTrainer):
@@ -122,7 +184,7 @@ def train_together(config: Config) -> None:
     trainer = DataParallelRun(
         train_rank,
         train_loop_config={"job": config["job"]},
-        torch_config=ray.train.torch.TorchConfig(
+        torch_config=NoticingRanks(
             backend="nccl" if job.use_gpu else "gloo", timeout_s=RANK_SECONDS
         ),
         scaling_config=ray.train.ScalingConfig(
@@ -139,8 +201,11 @@ def train_together(config: Config) -> None:
             callbacks=[messages],  # type: ignore[list-item]  # Ray's own mismatch
         ),
     )
+    note = note_of(Path(job.checkpoint_folder))
+    note.unlink(missing_ok=True)
     try:
-        trainer.fit()
+        with training(note):
+            trainer.fit()
     except ray.train.TrainingFailedError as error:
         wait_until_passed_on(messages)
         cause = cause_of(error)
@@ -164,7 +229,9 @@ def wait_until_passed_on(messages: TuneReportCallback) -> None:
 
 
 def cause_of(error: ray.train.TrainingFailedError) -> Exception:
-    """Return why the ranks failed: what one of them explains, rather than that others noticed."""
+    """Return why the ranks failed: what one of them explains, or that one was taken away, rather
+    than that others noticed."""
     failures: list[Exception] = list(getattr(error, "worker_failures", {}).values())
-    explained = [each for each in failures if isinstance(each, ResrayError)]
-    return next(iter([*explained, *failures]), error)
+    explained = [each for each in failures if isinstance(each, ResrayError | Preempted)]
+    taken = [each for each in failures if leaving(str(each))]
+    return next(iter([*explained, *taken, *failures]), error)

@@ -100,21 +100,21 @@ def check_budget(budget: Budget, use_gpu: bool) -> None:
             )
 
 
-def parse_duration(text: str) -> float:
-    """Return the seconds of a duration such as 45s, 30m, 2h30m or 1d.
+def parse_duration(text: str, option: str = "--time-budget") -> float:
+    """Return the seconds of a duration such as 45s, 30m, 2h30m or 1d, which ``option`` was given.
 
     Raises InputError for anything else, a number without a unit among them.
     """
     found = _DURATION.fullmatch(text.strip())
     if found is None or not found[0]:
         raise InputError(
-            f"--time-budget {text!r}: expected a number with a unit, or several from the largest "
+            f"{option} {text!r}: expected a number with a unit, or several from the largest "
             "to the smallest (d, h, m, s), such as 45s, 30m, 2h30m or 1d"
         )
     parts = zip(found.groups(default="0"), SECONDS_PER_UNIT.values(), strict=True)
     seconds = sum(float(number) * unit for number, unit in parts)
     if not (isfinite(seconds) and seconds > 0):
-        raise InputError(f"--time-budget {text!r}: must be a finite time above 0")
+        raise InputError(f"{option} {text!r}: must be a finite time above 0")
     return seconds
 
 

@@ -36,6 +36,7 @@ class CheckpointWriter:
         self.saved = 0
         self._folder, self._selection = folder, selection
         self._buffers = Buffers()
+        self._newest: Copied | None = None
         self._best: Copied | None = None
         self._thread: Thread | None = None
         self._error: Exception | None = None
@@ -56,25 +57,48 @@ class CheckpointWriter:
         return time.monotonic() - self._began >= self._folder.seconds
 
     def copied(self, state: Checkpoint, device: torch.device) -> Copied:
-        """Return a copy of what lies on ``device``, for `begin` or `keep_best`."""
+        """Return a copy of what lies on ``device``, for `begin` or `hold`."""
         return self._buffers.copied(state, device)
 
     def begin(self, checkpoint: Copied, *, is_best: bool) -> None:
-        """Begin to write a checkpoint that is due, with the weights that waited."""
-        best, self._best = self._newest_best(checkpoint, is_best), None
+        """Begin to write a checkpoint that is due, with the best weights that waited."""
+        best = self._replace(checkpoint, is_best)
+        self._newest = self._best = None
         self._began = time.monotonic()
         self._thread = Thread(target=self._write_noting, args=(checkpoint, best))
         self._thread.start()
 
-    def keep_best(self, checkpoint: Copied) -> None:
-        """Let the best weights so far wait for the next checkpoint."""
-        self._best = self._newest_best(checkpoint, True)
+    def hold(self, checkpoint: Copied, *, is_best: bool) -> None:
+        """Let a checkpoint that is not due wait, in place of the one before it: for the end of the
+        process, and as the best so far for the next one that is due."""
+        self._best = self._replace(checkpoint, is_best)
+        self._newest = checkpoint
+
+    def _replace(self, checkpoint: Copied, is_best: bool) -> Copied | None:
+        """Return the best checkpoint that is not written, now that there is a newer one; use the
+        memory of those again that nobody needs any more."""
+        best = checkpoint if is_best else self._best
+        waiting = [self._newest] if self._newest is self._best else [self._newest, self._best]
+        for each in waiting:
+            if each is not None and each is not best:
+                self._buffers.take_back(each.content)
+        return best
+
+    def write_newest(self) -> None:
+        """Write the checkpoint of the last finished epoch, and return then; it may be there."""
+        self._wait()
+        newest, self._newest = self._newest, None
+        best, self._best = self._best, None
+        if newest is not None:
+            self._write(newest, best)
+            self.save_metrics(newest.content["records"])
 
     def finish(self, checkpoint: Checkpoint, *, is_best: bool) -> None:
         """Write the checkpoint of the training's end, and return then; `save_metrics` follows."""
         self._wait()
         last = Copied(checkpoint)
-        best, self._best = self._newest_best(last, is_best), None
+        best = last if is_best else self._best
+        self._newest = self._best = None
         self._write(last, best)
 
     def save_metrics(self, records: Sequence[dict[str, Any]]) -> None:
@@ -91,19 +115,13 @@ class CheckpointWriter:
         """
         if self._thread is not None:
             self._thread.join()
-        best, self._best = self._best, None
+        best, self._newest, self._best = self._best, None, None
         self._buffers = Buffers()
         if best is None or self._error is not None:
             return
         with suppress(StorageError), self._folder.writing() as allowed:
             if allowed:
                 self._folder.save_best(content_of(best))
-
-    def _newest_best(self, checkpoint: Copied, is_best: bool) -> Copied | None:
-        """Return which checkpoint is the best that is not written: this one, or what waited."""
-        if is_best and self._best is not None:
-            self._buffers.take_back(self._best.content)
-        return checkpoint if is_best else self._best
 
     def _wait(self) -> None:
         if self._thread is not None:

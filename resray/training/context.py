@@ -13,6 +13,10 @@ import torch
 Message = Mapping[str, Any]
 
 
+class Preempted(Exception):
+    """The process that trains was told to end: its node is drained, or wanted by somebody else."""
+
+
 class Context(Protocol):
     """Where a training runs, and whom it tells."""
 
@@ -34,6 +38,12 @@ class Context(Protocol):
     def progress(self, epoch: int, images: int, of: int, seconds: float) -> None:
         """Say how far the running epoch is; called often, from rank 0, and must cost nothing."""
 
+    def check_in(self) -> None:
+        """Show that the training goes on; called at every batch, so it must cost nothing.
+
+        Raises Preempted where the training is to end after what it has saved.
+        """
+
 
 @dataclass
 class LocalContext:
@@ -50,3 +60,6 @@ class LocalContext:
 
     def progress(self, epoch: int, images: int, of: int, seconds: float) -> None:
         """Nobody watches a local training within its epochs."""
+
+    def check_in(self) -> None:
+        """Nobody waits for a sign of life, and nobody ends it."""

@@ -129,6 +129,7 @@ class TrainingEpoch:
             with region("gather and augment"):
                 inputs = next(given)
             yield inputs
+            self.context.check_in()
             seen += size
             clock = time.perf_counter()
             if clock - said > PROGRESS_SECONDS:

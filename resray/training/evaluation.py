@@ -2,10 +2,10 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed
@@ -21,6 +21,7 @@ from resray.training.parts import Parts, broadcast_buffers
 from resray.training.profile import region
 
 Record = dict[str, Any]
+T = TypeVar("T")
 
 NOT_EVALUATED: Record = {
     "validation_loss": None,
@@ -128,7 +129,7 @@ def evaluate_splits(
             with region("evaluation"):
                 loss, accuracy = evaluate(
                     parts.evaluated,
-                    islice(loader, batches),
+                    watched(islice(loader, batches), context),
                     device=context.device,
                     precision=precision,
                     world_size=context.world_size,
@@ -139,6 +140,13 @@ def evaluate_splits(
     allow_tf32(parts.precision == "tf32")
     wait_for(context.device)
     return {**measured, "seconds_evaluating": time.perf_counter() - started}
+
+
+def watched(batches: Iterable[T], context: Context) -> Iterator[T]:
+    """Yield the batches, checking in after each."""
+    for batch in batches:
+        yield batch
+        context.check_in()
 
 
 def require_finite(split: str, loss: float | None, epoch: int) -> None:

@@ -24,7 +24,7 @@ from resray.training.batch_note import same_steps
 from resray.training.checkpoint_file import Checkpoint, read_recipe
 from resray.training.checkpoint_writer import CheckpointWriter, Copied
 from resray.training.checkpoints import MOVE_IT, CheckpointFolder
-from resray.training.context import Context
+from resray.training.context import Context, Preempted
 from resray.training.device import check_device_options, peak_memory
 from resray.training.energy import energy_between, energy_counter
 from resray.training.epoch import TrainingEpoch
@@ -256,8 +256,8 @@ class Trainer:
         )
 
     def save(self, *, is_end: bool) -> None:
-        """Begin to write the checkpoint of the last finished epoch, if it is due; at the end, write
-        it. The record then holds how long the training waited for that.
+        """Copy the state of the last finished epoch and, if it is due, begin to write it; at the
+        end, write it. The record then holds how long the training waited for that.
 
         Raises what went wrong in writing the one before, such as a StorageError.
         """
@@ -271,14 +271,18 @@ class Trainer:
             self._writer.save_metrics(self.records)
             return
         is_due = self._writer.is_due(record["epoch"])
-        state = self._state() if is_due else self.parts.weights() if is_best else {}
-        copy = self._writer.copied(state, self.context.device)
+        copy = self._writer.copied(self._state(), self.context.device)
         record["seconds_saving"] = time.perf_counter() - began
         checkpoint = Copied(self._checkpoint(copy.content), copy.ready)
         if is_due:
             self._writer.begin(checkpoint, is_best=is_best)
-        elif is_best:
-            self._writer.keep_best(checkpoint)
+        else:
+            self._writer.hold(checkpoint, is_best=is_best)
+
+    def save_newest(self) -> None:
+        """Write the checkpoint of the last finished epoch, unless that is there."""
+        if self._writer is not None:
+            self._writer.write_newest()
 
     def close(self) -> None:
         """Return when nothing writes any more; the best weights so far are on disk then."""
@@ -314,7 +318,8 @@ def fit(trainer: Trainer, *, stop_after: int | None = None) -> Generator[Record]
     Early stopping ends it too. Yields each epoch's record at once; ``trainer.saved`` says up to
     which epoch they can never be lost any more, which at an end is the last one. However it ends,
     nothing is written any more after that: close it, to be sure, where it may not come to its end.
-    Raises DivergedError when the loss is no longer finite, and what writing a checkpoint raises.
+    Raises DivergedError when the loss is no longer finite, what writing a checkpoint raises, and
+    Preempted, once the checkpoint of the last finished epoch is written.
     """
 
     def has_ended() -> bool:
@@ -326,5 +331,8 @@ def fit(trainer: Trainer, *, stop_after: int | None = None) -> Generator[Record]
             with region("checkpoint"):
                 trainer.save(is_end=has_ended())
             yield trainer.records[-1]
+    except Preempted:
+        trainer.save_newest()
+        raise
     finally:
         trainer.close()

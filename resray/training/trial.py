@@ -39,7 +39,7 @@ from resray.training.batch_note import (
     recipe_that_fits,
 )
 from resray.training.checkpoints import CheckpointFolder
-from resray.training.context import Context
+from resray.training.context import Context, Preempted
 from resray.training.device import (
     cap_memory,
     choose_kernels,
@@ -100,7 +100,8 @@ def run_trial(job: Job, context: Context) -> None:
     and what every attempt would raise (a bug in a network) end the trial as ``failed`` with a
     message. Any other exception reaches the caller as a PassingError, who may try again: where
     memory ran out, that takes half the batch (`resray.training.batch_note`). So does, of several
-    ranks, what one raises on its own, as a TrainingError or StorageError: the others wait in vain.
+    ranks, what one raises on its own, as a TrainingError or StorageError: the others wait in vain;
+    and Preempted, where the process is to end.
     """
     started = time.perf_counter()
     set_up_process(job, context)
@@ -122,6 +123,8 @@ def run_trial(job: Job, context: Context) -> None:
         if context.world_size > 1 and isinstance(error, StorageError):
             raise
         ending = failure(error)
+    except Preempted:
+        raise
     except Exception as error:
         message, kind, text = told(error)
         if can_differ(error):

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import ray
 from ray.util.placement_group import placement_group_table
-from resray.run.slots import Slots
 from rich.console import Console
 
 from resray.run.bench import Bench
@@ -16,6 +15,7 @@ from resray.run.jobs import Jobs, Message
 from resray.run.plan import Planner
 from resray.run.request import Request
 from resray.run.resources import Allocation, Machine, Shares
+from resray.run.slots import Slots
 from resray.search.jobs import PlannedJob
 from resray.study.expand import Options
 from tests.bench_command import STUDY
