@@ -102,10 +102,11 @@ def profile(bench: Bench, console: Console) -> Path:
     bench.check()
     from resray.export.profile_page import as_html, as_markdown, as_table
     from resray.run.plan import Planner
-    from resray.run.profile_run import longest, profile_trial
+    from resray.training.profiling.trial import profile_trial
 
     planner = Planner(bench)
-    job = longest(planner, checked_machine(bench))
+    works, _ = planner.plan(checked_machine(bench))
+    job = max(works, key=lambda work: work.epochs * work.work_per_epoch).job
     folder = planner.results / "profile"
     trace = folder / f"{job.name}.json"
     with whole_file(trace) as file:
