@@ -11,9 +11,10 @@ import pytest
 import torch
 from rich.console import Console
 
+from resray.cli.doctor.check import Check
+from resray.cli.doctor.diagnose import diagnose
 from resray.data.dataset import Dataset, Images
 from resray.data.sources import open_dataset
-from resray.doctor import Check, diagnose
 from resray.errors import DataError
 from resray.run.asked import Bench, Tune
 from resray.run.bench_description import describe_plan

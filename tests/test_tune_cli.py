@@ -12,8 +12,8 @@ import typer
 import yaml
 from rich.console import Console
 
-from resray.best import trial_rows
 from resray.cli import app
+from resray.cli.best import trial_rows
 from resray.cli.searching import SETTINGS, print_tuned, tune_facts
 from resray.cli.show.recipe import print_search
 from resray.run.tune import TuneOutcome

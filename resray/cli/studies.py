@@ -195,7 +195,7 @@ def doctor(
     ] = False,
 ) -> None:
     """Say what is installed, what the machine can do, and what is missing."""
-    from resray.doctor import diagnose
+    from resray.cli.doctor.diagnose import diagnose
 
     checks = diagnose(data_dir, measure=measure)
     table = Table("check", "state", "found", "what to do")
