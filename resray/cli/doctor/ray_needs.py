@@ -11,6 +11,7 @@ from resray.files import home_folder
 from resray.memory import usable_memory
 
 LEAST_FREE_MEMORY = 3 * 10**9
+SHARED_MEMORY = Path("/dev/shm")
 # The engine asks Ray for an object store of 200 MB, and Ray wants a little more.
 LEAST_SHARED_MEMORY = 300 * 10**6
 LONGEST_SOCKET_PATH = 107
@@ -25,12 +26,12 @@ def memory() -> Check:
     return if_too_little(free < LEAST_FREE_MEMORY, found, advice)
 
 
-def shared_memory(folder: Path = Path("/dev/shm")) -> Check:
+def shared_memory() -> Check:
     """Say how much room there is for Ray's object store."""
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(SHARED_MEMORY).free
     advice = "Ray will use its slower /tmp; in a container, start it with --shm-size=1g"
     too_little = free < LEAST_SHARED_MEMORY
-    return if_too_little(too_little, f"{size_text(free)} free in {folder}", advice)
+    return if_too_little(too_little, f"{size_text(free)} free in {SHARED_MEMORY}", advice)
 
 
 def ray_home() -> Check:
