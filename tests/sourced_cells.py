@@ -2,7 +2,7 @@
 
 Each line: the row's name (that before it where there is none), the trials by glob, the recipe's
 key, its value as stated and as run (``-``: no such trial, or not the matter here). ``@45 key`` is
-its value in epoch 45, ``rate`` the learning rates in words (`resray.show.rates`).
+its value in epoch 45, ``rate`` the learning rates in words (`resray.cli.show.rates`).
 """
 
 CELLS = {

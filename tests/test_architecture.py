@@ -17,6 +17,25 @@ from resray.study.load import load_study, study_files
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "resray"
+SHARED_MODULES = {"code", "cost", "cpus", "errors", "files", "hints", "limits", "memory"}
+"""What lies beside the rooms, for several of them."""
+IMPORTED_ROOMS = {
+    "study": {"models", "data"},
+    "models": {"study"},
+    "data": {"study"},
+    "results": {"study"},
+    "search": {"study", "results"},
+    "training": {"study", "models", "data", "results"},
+    "evaluate": {"study", "models", "data", "results", "training"},
+    "report": {"study", "models", "results", "search"},
+    "compare": {"results", "report"},
+    "export": {"study", "models", "results", "training", "report"},
+    "run": {"study", "models", "data", "results", "search", "training", "evaluate", "report",
+            "export"},
+    "cli": {"study", "models", "results", "search", "evaluate", "report", "compare", "export",
+            "run"},
+}  # fmt: skip
+"""All rooms, and the others that each may import."""
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 for room in sys.argv[1].split():
@@ -38,26 +57,36 @@ def heavy_imports(*rooms: str) -> list[str]:
     return done.stdout.split()
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Yield the top-level names that a file imports, at any depth."""
+def imports(path: Path) -> Iterator[list[str]]:
+    """Yield the names that a file imports, at any depth: ``["resray", "study", "spec"]``."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (name.name.split(".")[0] for name in node.names)
+            yield from (name.name.split(".") for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield (node.module or "").split(".")[0]
+            yield from (f"{node.module}.{name.name}".split(".") for name in node.names)
 
 
-def test_study_results_and_report_import_neither_torch_nor_ray() -> None:
-    assert heavy_imports("study", "search", "results", "report", "errors", "models.table") == []
+def test_every_file_lies_in_a_room_or_is_one_that_several_share() -> None:
+    there = {path.name.removesuffix(".py") for path in PACKAGE.iterdir()} - {"__pycache__"}
+    assert there == {"__init__", "__main__", "api", *SHARED_MODULES, *IMPORTED_ROOMS}
 
 
-def test_training_knows_nothing_of_ray() -> None:
-    assert heavy_imports("training", "data", "models", "cost", "show") == ["torch"]
+@pytest.mark.parametrize("room", IMPORTED_ROOMS)
+def test_rooms_import_one_way(room: str) -> None:
+    names = (name for path in (PACKAGE / room).rglob("*.py") for name in imports(path))
+    imported = {name[1] for name in names if name[0] == "resray" and name[1:]}
+    assert imported - {room, "__version__"} <= SHARED_MODULES | IMPORTED_ROOMS[room]
 
 
-def test_only_the_room_that_runs_mentions_ray() -> None:
+def test_rooms_of_tables_and_pages_import_neither_torch_nor_ray() -> None:
+    rooms = ("study", "search", "results", "report", "compare", "errors", "models.table")
+    assert heavy_imports(*rooms) == []
+
+
+def test_only_the_room_that_runs_knows_of_ray() -> None:
+    assert heavy_imports(*IMPORTED_ROOMS.keys() - {"run"}, "cost") == ["torch"]
     users = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")
-             if "ray" in imports(path)}  # fmt: skip
+             if any(name[0] == "ray" for name in imports(path))}  # fmt: skip
     assert users == {"run"}
 
 

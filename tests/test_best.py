@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from resray.best import find_best
+from resray.cli.best import trial_rows
 from resray.data.sources import open_dataset
 from resray.run.recorder import planned_row
 from resray.run.resources import Machine
@@ -27,6 +27,7 @@ from resray.search.best import (
     winner,
 )
 from resray.search.points import Point
+from resray.search.winner import find_winner
 from resray.search.winner_file import (
     trial_name,
     winner_document,
@@ -172,7 +173,7 @@ def test_tune_and_best_name_the_same_winner(tmp_path: Path, went_on: bool) -> No
     shutil.copy(search.file, planner.results / "study.yaml")
     if went_on:
         search.run(**settings)
-    won = find_best(planner.results).won
+    won = find_winner(planner.results, trial_rows(planner.results)).row
     assert (won["trial_id"] == row["trial_id"]) is not went_on
     if went_on:
         planner = SearchPlanner(search.request(**settings))
@@ -230,7 +231,7 @@ def test_a_written_recipe_is_read_as_the_same(
     study = load_study(name)
     for planned in expand(study, Options(variant=variant, quick=quick)):
         axes = ["trial", "optimizer.lr", "augmentation.flip", "optimizer.betas", "policy"]
-        document = winner_document(study, planned.name, planned.recipe, axes, [1, 2], found="Here.")
+        document = winner_document(study, planned.name, planned.recipe, axes, [1, 2], "Here.")
         path = write_study_file(document, tmp_path / "winner.yaml", force=True)
         again = expand(load_study(str(path)), Options())
         assert [trial.recipe for trial in again] == [planned.recipe] * 2

@@ -1,8 +1,7 @@
 """Two ranks against one, over gloo without Ray: the same images, the same numbers."""
 
 import json
-import subprocess
-import sys
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,11 @@ import pytest
 import torch
 
 from resray.study.recipe_spec import Recipe
+from tests.distributed_worker import train_epoch
 
-WORKER = Path(__file__).with_name("distributed_worker.py")
+# Every rank is a process of its own, but torch is imported once for all.
+RANKS = multiprocessing.get_context("forkserver")
+RANKS.set_forkserver_preload(["tests.distributed_worker"])
 
 
 def recipe(
@@ -44,20 +46,19 @@ def recipe(
 
 def train(folder: Path, chosen: Recipe, world_size: int) -> list[dict[str, Any]]:
     """Train an epoch on ``world_size`` ranks and return each rank's record."""
-    recipe_file = folder / "recipe.json"
-    recipe_file.write_text(chosen.model_dump_json())
     ranks = [
-        subprocess.Popen(
-            [sys.executable, str(WORKER), str(recipe_file), str(rank), str(world_size), str(folder)]
-        )
+        RANKS.Process(target=train_epoch, args=(chosen, rank, world_size, folder))
         for rank in range(world_size)
     ]
     try:
-        assert [rank.wait(timeout=280) for rank in ranks] == [0] * world_size
+        for rank in ranks:
+            rank.start()
+        for rank in ranks:
+            rank.join(timeout=140)
+        assert [rank.exitcode for rank in ranks] == [0] * world_size
     finally:
         for rank in ranks:
             rank.kill()
-            rank.wait()
     files = [folder / f"record-{world_size}-{rank}.json" for rank in range(world_size)]
     return [json.loads(file.read_text()) for file in files]
 

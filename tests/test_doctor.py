@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from resray.doctor import Check, diagnose
+from resray.cli.doctor.check import Check
+from resray.cli.doctor.diagnose import diagnose
 from tests.test_data_sources import image_folder
 
 DIAGNOSE = (
     "import dataclasses, json, pathlib, sys\n"
-    "from resray.doctor import diagnose\n"
+    "from resray.cli.doctor.diagnose import diagnose\n"
     "folder = pathlib.Path(sys.argv[1]) if sys.argv[1:] else None\n"
     "print(json.dumps([dataclasses.asdict(check) for check in diagnose(folder)]))"
 )

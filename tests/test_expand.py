@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from resray.cli.show.recipe import differences
 from resray.errors import InputError
-from resray.show.recipe import differences
 from resray.study.expand import Options, expand
 from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe

@@ -12,9 +12,10 @@ import pytest
 import torch
 from rich.console import Console
 
+from resray.cli.doctor.check import Check
+from resray.cli.doctor.diagnose import diagnose
 from resray.data.dataset import Dataset, Images
 from resray.data.sources import open_dataset
-from resray.doctor import Check, diagnose
 from resray.errors import DataError
 from resray.run.dry_run import describe
 from resray.run.plan import Planner

@@ -7,8 +7,8 @@ import pytest
 import torch
 from rich.console import Console
 
+from resray.cli.model_table import flat_table, layer_table, layers_in_use, print_model, totals_table
 from resray.errors import InputError
-from resray.model_table import flat_table, layer_table, layers_in_use, print_model, totals_table
 from resray.models.build import build_model
 from resray.models.count import count_multiply_adds, count_parameters, multiply_adds_by_module
 from resray.study.model_spec import Model

@@ -20,7 +20,7 @@ from resray.data.dataset import Images
 from resray.data.sources import open_dataset
 from resray.data.splits import prepare
 from resray.errors import DataError, InputError, StorageError
-from resray.predict import Predicted, Prediction, run_prediction
+from resray.evaluate.predict import Predicted, Prediction, run_prediction
 from resray.training.restore import load_network
 from tests.trained_study import tiny_recipe, train_trial
 

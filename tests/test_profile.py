@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from resray.run.profile_run import profile_trial
-from resray.run.profile_trace import read_trace
-from resray.training.profile import REGIONS, region
+from resray.training.profiling.regions import REGIONS, region
+from resray.training.profiling.trace import read_trace
+from resray.training.profiling.trial import profile_trial
 from tests.command_line import Resray, assert_refused
 from tests.training_case import DATA, TINY, job_of, tiny_recipe
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from resray.show.as_run import rows
-from resray.show.rates import rates
-from resray.show.recipe import changes
+from resray.cli.show.as_run import rows
+from resray.cli.show.rates import rates
+from resray.cli.show.recipe import changes
 from resray.study.optimizer_spec import Schedule
 from tests.command_line import Resray
 from tests.studies import made

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from resray.cli.show.rates import rates
 from resray.errors import InputError
-from resray.show.rates import rates
 from resray.study.entries import entries
 from resray.study.expand import Options, expand
 from resray.study.layers import flatten, normalise

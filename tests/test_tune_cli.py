@@ -12,14 +12,14 @@ import typer
 import yaml
 from rich.console import Console
 
-from resray.best import trial_rows
 from resray.cli import app
+from resray.cli.best import trial_rows
 from resray.cli.searching import SETTINGS, print_tuned, tune_facts
+from resray.cli.show.recipe import print_search
 from resray.run.command import Outcome
 from resray.search.plan import plan_search, search_settings
 from resray.search.points import grid_size
 from resray.search.rules import rungs
-from resray.show.recipe import print_search
 from resray.study.expand import Options
 from resray.study.load import load_study, study_files
 from resray.study.search_spec import (

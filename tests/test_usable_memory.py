@@ -115,7 +115,7 @@ def test_the_halved_batch_takes_effect_in_a_container(limited: Path, tmp_path: P
 
 
 def test_doctor_tells_what_a_container_grants(limited: Path) -> None:
-    code = "from resray.doctor import _memory; print(_memory().found)"
+    code = "from resray.cli.doctor.ray_needs import memory; print(memory().found)"
     join = f'echo $$ >{limited}/cgroup.procs && "$0" -c "$1"'
     assert run("sh", "-c", join, sys.executable, code).endswith(" free of 3.2 GB\n")
 

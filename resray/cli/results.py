@@ -103,7 +103,7 @@ def predict(
     ] = False,
 ) -> None:
     """Predict the classes of images from elsewhere: a CSV with the columns ID,Label,Class."""
-    from resray.predict import Prediction, run_prediction
+    from resray.evaluate.predict import Prediction, run_prediction
 
     *checkpoints, images = paths
     if not checkpoints:

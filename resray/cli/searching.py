@@ -307,21 +307,17 @@ def best(
     from resray.results.folders import results_of
 
     folder = results_of(study, out)
-    from resray import best as library
+    from resray.cli.best import print_winner, trial_rows, winner_facts
+    from resray.search.winner import find_winner
+    from resray.search.winner_file import write_winner
 
-    found = library.find_best(folder)
+    winner = find_winner(folder, trial_rows(folder))
     if as_json:
-        written = library.write_best(found, output, force=force)
-        facts = {
-            **library.best_facts(found),
-            "confirmations": [readable(row) for row in found.confirmations],
-            "better_audited": found.better_audited and readable(found.better_audited),
-            "study_file": str(written),
-        }
-        print(json.dumps(facts, default=str, indent=2))
+        written = write_winner(winner, output, force=force)
+        print(json.dumps(winner_facts(winner, written), default=str, indent=2))
         return
-    library.print_best(found, Console())
-    written = library.write_best(found, output, force=force)
-    trust = runs_own_code(found.recipe.model.name)
-    train = command("bench", written, data_dir=found.won.get("data_dir"), trust=trust)
+    print_winner(winner, Console())
+    written = write_winner(winner, output, force=force)
+    trust = runs_own_code(winner.recipe.model.name)
+    train = command("bench", written, data_dir=winner.row.get("data_dir"), trust=trust)
     print(f"\n{written}: train it with `{train}`")

@@ -54,7 +54,7 @@ def show(
     ] = False,
 ) -> None:
     """Show a study: its trials, how recipes differ, what was published, and what it will cost."""
-    from resray.show.study import print_study
+    from resray.cli.show.study import print_study
 
     print_study(study, shared.study_options(context), Console(), brief=brief)
 
@@ -184,7 +184,7 @@ def model(
     spec = model_from(name, overrides or [])
     require_trust(spec.name, trust, "model")
     # Only now, as it waits for torch: mistakes are told at once.
-    from resray.model_table import print_model
+    from resray.cli.model_table import print_model
 
     print_model(spec, classes, image_size, Console(), depth, flat=flat)
 
@@ -197,7 +197,7 @@ def doctor(
     ] = False,
 ) -> None:
     """Say what is installed, what the machine can do, and what is missing."""
-    from resray.doctor import diagnose
+    from resray.cli.doctor.diagnose import diagnose
 
     checks = diagnose(data_dir, measure=measure)
     table = Table("check", "state", "found", "what to do")

@@ -9,7 +9,7 @@ from resray.export.markdown import table as markdown_table
 from resray.report.text import Html, tag
 
 if TYPE_CHECKING:
-    from resray.run.profile_run import Profile
+    from resray.training.profiling.trial import Profile
 
 COLUMNS = ("part", "ms a step", "s an epoch", "share of an epoch")
 NUMERIC = (False, True, True, True)

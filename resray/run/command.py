@@ -261,10 +261,11 @@ def profile(request: Request, console: Console) -> Path:
     request.check()
     from resray.export.profile_page import as_html, as_markdown, as_table
     from resray.run.plan import Planner
-    from resray.run.profile_run import longest, profile_trial
+    from resray.training.profiling.trial import profile_trial
 
     planner = Planner(request)
-    job = longest(planner, checked_machine(request))
+    jobs = planner.jobs(planner.allocation(checked_machine(request)))
+    job = max(jobs, key=lambda each: each.epochs * each.work_per_epoch).job
     folder = planner.results / "profile"
     trace = folder / f"{job.name}.json"
     with whole_file(trace) as file:

@@ -61,31 +61,6 @@ class RayContext:
 
     def __init__(self, job: Job) -> None:
         self._folder = Path(job.checkpoint_folder)
-
-    def report(self, message: Message) -> None:
-        """Send a message to the driver through Ray Tune."""
-        ray.tune.report({MESSAGE: json.dumps(message)})
-
-    def progress(self, epoch: int, images: int, of: int, seconds: float) -> None:
-        """Say how far the running epoch is."""
-        write_progress(self._folder, epoch, images, of, seconds)
-
-
-class TrainContext:
-    """One rank of a Ray Train run; rank 0's messages reach the driver."""
-
-    def __init__(self, job: Job) -> None:
-        context = ray.train.get_context()
-        self.rank: int = context.get_world_rank()
-        self.world_size: int = context.get_world_size()
-        self.device: torch.device = (
-            ray.train.torch.get_device() if job.use_gpu else torch.device("cpu")
-        )
-        self._folder = Path(job.checkpoint_folder)
-
-    def report(self, message: Message) -> None:
-        """Send a message; every rank calls this, Ray Train passes on rank 0's."""
-        ray.train.report({MESSAGE: json.dumps(message)})
         self._seen_at = -math.inf
         self.check_in()
 
@@ -123,7 +98,7 @@ class TuneContext(RayContext):
 
     def report(self, message: Message) -> None:
         """Send a message to the driver through Ray Tune."""
-        ray.tune.report(dict(message))
+        ray.tune.report({MESSAGE: json.dumps(message)})
 
 
 class TrainContext(RayContext):
@@ -140,7 +115,7 @@ class TrainContext(RayContext):
 
     def report(self, message: Message) -> None:
         """Send a message; every rank calls this, Ray Train passes on rank 0's."""
-        ray.train.report(dict(message))
+        ray.train.report({MESSAGE: json.dumps(message)})
 
 
 def note_of(folder: Path) -> Path:
@@ -211,7 +186,8 @@ def train_together(config: Config) -> None:
         cause = cause_of(error)
         if not isinstance(cause, ResrayError):
             raise cause from error
-        ray.tune.report({MESSAGE: json.dumps({"kind": "finished", "epoch": 0, **failure(cause)})})
+        ending = {"kind": "finished", "epoch": 0, **failure(cause)}
+        ray.tune.report({MESSAGE: json.dumps(ending)})
     else:
         wait_until_passed_on(messages)
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from resray.errors import InputError
 from resray.files import output_file
+from resray.search.winner import Winner
 from resray.study.layers import (
     Layer,
     deep_merge,
@@ -43,18 +44,41 @@ NEEDED = ("model.name", "data.name", "epochs")
 _SHORTHANDS = ("model", "data", "loader")
 
 
+def write_winner(winner: Winner, target: Path | None = None, *, force: bool = False) -> Path:
+    """Write a winner as a study file, by default STUDY-best.yaml in the current folder.
+
+    Its seeds are those of the confirmations, so that `resray bench` trains the same trials. Raises
+    InputError if a file is there that says something else, unless ``force``.
+    """
+    study = winner.study
+    document = winner_document(
+        study,
+        winner.row["name"],
+        winner.recipe,
+        winner.point,
+        winner.confirmation_seeds,
+        f"Selected by a search of {study.name}: {winner.selection}.",
+    )
+    return write_study_file(document, target or Path(f"{study.name}-best.yaml"), force=force)
+
+
 def winner_document(
-    study: Study, name: str, recipe: Recipe, axes: Iterable[str], seeds: Sequence[int], found: str
+    study: Study,
+    name: str,
+    recipe: Recipe,
+    axes: Iterable[str],
+    seeds: Sequence[int],
+    description: str,
 ) -> dict[str, Any]:
     """Return the content of the study file of a winner, as YAML takes it.
 
-    ``axes`` are written out even at their default; ``found`` says how the winner came about.
+    ``axes`` are written out even at their default; ``description`` says how the winner came about.
     """
     return {
         "name": f"{study.name}-best",
         "title": f"{study.title}: the winner of a search",
         "question": f"How well does the winning recipe do? ({study.question})",
-        "description": found,
+        "description": description,
         "recipe": written_recipe(recipe, axes),
         "trials": [{"name": trial_name(name)}],
         "seeds": list(seeds),

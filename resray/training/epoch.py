@@ -23,7 +23,7 @@ from resray.training.optimizers import (
     set_momentum,
     set_weight_decay,
 )
-from resray.training.profile import region
+from resray.training.profiling.regions import region
 from resray.training.schedules import learning_rate_factor, momentum_at, position
 from resray.training.step import Inputs, MicroBatch, micro_batches
 from resray.training.step_forms import Eager

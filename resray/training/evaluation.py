@@ -18,7 +18,7 @@ from resray.study.recipe_spec import Recipe
 from resray.training.context import Context
 from resray.training.device import allow_tf32, autocast, wait_for, without_compiled_code
 from resray.training.parts import Parts, broadcast_buffers
-from resray.training.profile import region
+from resray.training.profiling.regions import region
 
 Record = dict[str, Any]
 T = TypeVar("T")

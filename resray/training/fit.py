@@ -31,7 +31,7 @@ from resray.training.epoch import TrainingEpoch
 from resray.training.evaluation import NOT_EVALUATED, Record, evaluate_splits
 from resray.training.loaders import eval_loader_of, train_loader_of
 from resray.training.parts import Parts, build_parts
-from resray.training.profile import region
+from resray.training.profiling.regions import region
 from resray.training.reuse import REUSABLE, ReusableStep
 from resray.training.schedules import plateau_factor
 from resray.training.step import TrainingStep

@@ -21,7 +21,7 @@ from resray.training.evaluation import Tally
 from resray.training.gradients import GradientNorms
 from resray.training.mixing import UNMIXED, Mixed, mix, mixed_correct, mixed_loss, mixes
 from resray.training.parts import Parts
-from resray.training.profile import region
+from resray.training.profiling.regions import region
 
 Inputs = Sequence[torch.Tensor]
 """What the loader's ``prepare`` takes and, where the recipe mixes, the partners and numbers of

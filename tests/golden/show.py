@@ -24,7 +24,7 @@ def shown(name: str) -> str:
 
 def printed(_: str, *arguments: str) -> str:
     with (
-        patch("resray.show.study.probe", lambda recipe: SPEED),
+        patch("resray.cli.show.study.probe", lambda recipe: SPEED),
         patch("torch.cuda.is_available", lambda: False),
     ):
         done = CliRunner().invoke(app, arguments, env=TERMINAL, catch_exceptions=False)

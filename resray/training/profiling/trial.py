@@ -1,4 +1,4 @@
-"""Profiling a few steps of a trial: in this process, without Ray, and stored nowhere as results."""
+"""Profiling a few steps of a trial: in this process, and stored nowhere as results."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,16 +9,13 @@ import torch
 
 from resray.data.dataset import Images
 from resray.data.splits import Splits
-from resray.run.plan import Planner
-from resray.run.profile_trace import BESIDE_STEPS, OUTSIDE, Measured, read_trace
-from resray.run.resources import Machine
-from resray.search.jobs import PlannedJob
 from resray.study.recipe_spec import Recipe
 from resray.training.checkpoints import CheckpointFolder
 from resray.training.context import LocalContext
 from resray.training.device import CPU_EVAL_BATCH, device_name, pick_device
 from resray.training.fit import Trainer, fit
-from resray.training.profile import REGIONS, profiled
+from resray.training.profiling.regions import REGIONS, profiled
+from resray.training.profiling.trace import BESIDE_STEPS, OUTSIDE, Measured, read_trace
 from resray.training.trial import Job, open_checked, recipe_of, set_up_process
 
 STEPS = 5
@@ -50,17 +47,6 @@ class Profile:
     def seconds(self) -> float:
         """What all parts of an epoch take."""
         return sum(part.epoch_seconds for part in self.parts)
-
-
-def longest(planner: Planner, machine: Machine) -> Job:
-    """Return the trial asked for that is most work in all its epochs, as the machine trains it."""
-    jobs = planner.jobs(planner.allocation(machine))
-    return max(jobs, key=whole_work).job
-
-
-def whole_work(work: PlannedJob) -> float:
-    """Return the multiply-adds of all epochs."""
-    return work.epochs * work.work_per_epoch
 
 
 def profile_trial(job: Job, trace: Path) -> Profile:

@@ -13,9 +13,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from resray.cli.show.layout import MISSING, heading, list_table, ruled_table
 from resray.search.plan import search_settings
 from resray.search.points import combinations, grid_size
-from resray.show.layout import MISSING, heading, list_table, ruled_table
 from resray.study.expand import PlannedTrial
 from resray.study.layers import deep_merge, flatten, nested
 from resray.study.recipe_spec import Recipe

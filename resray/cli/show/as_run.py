@@ -8,9 +8,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from resray.show.layout import MISSING, heading, ruled_table
-from resray.show.rates import rates
-from resray.show.recipe import flow, print_shared, unlike
+from resray.cli.show.layout import MISSING, heading, ruled_table
+from resray.cli.show.rates import rates
+from resray.cli.show.recipe import flow, print_shared, unlike
 from resray.study.entries import AS_RUN, entries
 from resray.study.expand import Options, PlannedTrial, plan_trials
 from resray.study.layers import merge, recipe_layers

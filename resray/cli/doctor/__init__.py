@@ -1,0 +1,1 @@
+"""`resray doctor`: what is installed, what the machine can do, and what is missing."""
