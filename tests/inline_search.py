@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 import torch
-from resray.run.deaths import Death
 from rich.console import Console
 from torch import nn
 
 from resray.results.store import read_table
+from resray.run.deaths import Death
 from resray.run.jobs import Jobs
 from resray.run.recovery import put_right
 from resray.run.request import Request, SearchOptions
@@ -117,7 +117,7 @@ class InlineSearch:
         request = self.request(**settings)
         planner = SearchPlanner(request)
         planner.results.mkdir(parents=True, exist_ok=True)
-        list(put_right(planner.store))
+        put_right(planner.store, Console(quiet=True))
         search = Search(planner, planner.allocation(Machine(1, 0)), Console(quiet=True))
         search.begin()
         jobs = Jobs(search, search.recorder, search.board, max_failures=0)

@@ -165,7 +165,7 @@ def test_tune_and_best_name_the_same_winner(tmp_path: Path, went_on: bool) -> No
     point = Point("rates", {"optimizer.lr": 0.03, "schedule.warmup_epochs": 1})
     job = planner.proposed(point, planner.allocation(Machine(1, 0))).final
     older = {"trial_id": "0" * 16, "implementation": None, "threads": None, "status": "completed"}
-    row = planned_row(job, {}, **job.search_columns(planner.key), **older)
+    row = planned_row(job.trial, job.job, {}, **job.search_columns(planner.key), **older)
     row |= {"epochs_done": 9, "validation_accuracy": 99.0, "validation_images": 32}
     planner.store.put_trial(row)
     epochs = [{"trial_id": row["trial_id"], "epoch": epoch} for epoch in range(1, 10)]
@@ -177,7 +177,7 @@ def test_tune_and_best_name_the_same_winner(tmp_path: Path, went_on: bool) -> No
     assert (won["trial_id"] == row["trial_id"]) is not went_on
     if went_on:
         planner = SearchPlanner(search.request(**settings))
-        contenders = planner.contenders(planner.allocation(Machine(1, 0)))
+        contenders = planner.candidates(planner.allocation(Machine(1, 0)))
         rows = [planner.store.trial(each.final.trial_id) for each in contenders]
         assert won == winner(row for row in rows if row)
 

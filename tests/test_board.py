@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from resray.run.epochs_left import epochs_left, epochs_left_rescaled
 
+from resray.run.remaining import epochs_left, epochs_left_rescaled
 from resray.run.wording import duration, headings, percent, selected, selected_cells
 from resray.run.worker import write_progress
 from tests.board_case import Bench, started

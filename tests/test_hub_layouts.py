@@ -199,14 +199,14 @@ def test_plans_call_few_images_reduced(tmp_path: Path) -> None:
     machine, consoles = Machine(2, 0), [Console(file=io.StringIO(), width=200) for _ in range(2)]
     bench = Request(study=str(study), data_dir=data, out=tmp_path)
     describe(Planner(bench), machine, consoles[0])
-    tune = replace(bench, search=SearchOptions())
-    describe(SearchPlanner(tune), machine, consoles[1])
+    tune = SearchPlanner(replace(bench, search=SearchOptions()))
+    describe(tune, machine, consoles[1])
     for console in consoles:
         text = console.file.getvalue()  # type: ignore[attr-defined]
         assert f"Reduced: {said}; cifar10 with 10 instead of 10,000 test images" in text
     planner = Planner(bench)
     work = planner.jobs(planner.allocation(machine))[0]
-    row = planned_row(work, {})
+    row = planned_row(work.trial, work.job, {})
     assert json.loads(row["reductions"])[0] == said
-    leg = tune.contenders(tune.allocation(machine))[0].final
-    assert said in planned_row(leg.work.trial, leg.work.job, {})["reductions"]
+    job = tune.candidates(tune.allocation(machine))[0].final
+    assert said in planned_row(job.trial, job.job, {})["reductions"]

@@ -102,7 +102,7 @@ def trained(folder: Path) -> Path:
     """Train it as it is planned now, without Ray; the folder of its checkpoints."""
     planner, work = planned(folder)
     recorder = Recorder(planner.store)
-    recorder.plan(planned_row(work, {"ray_version": "2.60.0"}))
+    recorder.plan(planned_row(work.trial, work.job, {"ray_version": "2.60.0"}))
     context = LocalContext()
     run_trial(work.job, context)
     for message in context.messages:
@@ -196,7 +196,7 @@ def test_older_results_count_until_forced_ones_take_their_place(
     """What was completed without a hash counts; what --force trains has one, under its old id."""
 
     def complete(store: ResultStore, work: PlannedJob, **columns: Any) -> None:
-        row = planned_row(work, {})
+        row = planned_row(work.trial, work.job, {})
         end = {"status": "completed", "epochs_done": 2, "test_accuracy": 50.0}
         store.put_trial({**row, **end, "attempts": 1, **columns})
 
@@ -223,7 +223,7 @@ def test_a_warm_up_is_the_reason_why_older_code_does_not_count(
     write: Write, tmp_path: Path
 ) -> None:
     planner, work = planned(tmp_path, overrides=("schedule.warmup_epochs=1",))
-    row = planned_row(work, {})
+    row = planned_row(work.trial, work.job, {})
     older = {"trial_id": "0" * 16, "implementation": None, "status": "completed"}
     planner.store.put_trial({**row, **older, "test_accuracy": 50.0})
     (said,) = kept_apart(planner.store, [work])

@@ -65,7 +65,7 @@ class Simulated:
 
     def run(self, kills: set[int]) -> None:
         """Train all, and begin anew after each message whose number is in ``kills``."""
-        waiting, running = list(self.rows), []
+        waiting, running = list(self.rows), list[str]()
         reached = dict.fromkeys(self.rows, 0)
         while waiting or running:
             while waiting and len(running) < AT_A_TIME:

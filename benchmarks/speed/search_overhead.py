@@ -29,7 +29,7 @@ from ray.tune.experiment import Trial
 
 from resray.data.sources import open_dataset
 from resray.results.store import read_table
-from resray.run.trainable import train_alone
+from resray.run.worker import train_alone
 from resray.study.recipe_spec import Recipe
 from resray.training.trial import Job
 

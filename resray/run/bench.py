@@ -55,7 +55,7 @@ class Bench:
             forget(self.store, [job.trial_id for job in self.jobs])
         origin = provenance()
         for job in self.jobs:
-            self.recorder.plan(planned_row(job, origin))
+            self.recorder.plan(planned_row(job.trial, job.job, origin))
         # One whose row was lost may have come back whole from beside its checkpoints.
         self.jobs = self._missing()
         self.store.load_epochs([job.trial_id for job in self.jobs])

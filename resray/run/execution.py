@@ -21,6 +21,7 @@ from resray.run.search_plan import SearchPlanner
 from resray.run.signals import keep_signals
 from resray.run.slots import Slots
 from resray.run.storage import check_storage
+from resray.run.wording import say
 
 
 def execute(
@@ -36,8 +37,7 @@ def execute(
     request, log = planner.request, planner.results / "ray.log"
     with writer_lock(planner.results), joined(request.address, machine, log) as whole:
         say(console, f"Study {planner.study.name}: reading the data …")
-        for line in put_right(planner.store):
-            say(console, line)
+        put_right(planner.store, console)
         allocation = planner.allocation(whole)
         source = source_of(planner, allocation, console)
         copy_study(request.study, planner.results)
@@ -122,8 +122,3 @@ def started(address: str | None, machine: Machine, log: Path, console: Console) 
     with connect(None, machine, log):
         say(console, f"Logs of Ray's workers: {session_logs()}")
         yield
-
-
-def say(console: Console, text: str) -> None:
-    """Print a line as it stands: paths may hold what rich would read as markup."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -149,7 +149,7 @@ class Jobs:
         del self.active[trial_id]
         self._queue.appendleft(job)
         kind = "died" if death.counts else "preempted"
-        self._recorder.cut_off(trial_id, kind, death.reason)
+        self._recorder.died(trial_id, death.reason, kind)
         self._board.hear(trial_id, {"kind": kind, "reason": death.reason})
 
     def _fail(self, job: PlannedJob, error: Message) -> None:

@@ -12,18 +12,19 @@ from resray.errors import StorageError
 from resray.results.recovery import kept_beside
 from resray.results.store import ResultStore, now
 from resray.results.summary import seconds_of, selection_of, summarise, utilisation
-from resray.search.jobs import PlannedJob
+from resray.study.expand import PlannedTrial
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import implementation
 from resray.training.batch_note import REMARK
 from resray.training.stopping import ending_of
+from resray.training.trial import Job
 
 Row = dict[str, Any]
 
 
-def planned_row(planned: PlannedJob, origin: Row, **columns: Any) -> Row:
-    """Return the trials row of a job before it starts; ``columns`` are those of a search."""
-    trial, job, recipe = planned.trial, planned.job, planned.trial.recipe
+def planned_row(trial: PlannedTrial, job: Job, origin: Row, **columns: Any) -> Row:
+    """Return the trials row of a trial before it starts; ``columns`` are those of a search."""
+    recipe = trial.recipe
     return {
         "trial_id": job.trial_id,
         "study": trial.study,
@@ -128,8 +129,8 @@ class Recorder:
         }
         handlers[message["kind"]](trial_id, message)
 
-    def cut_off(self, trial_id: str, event: str, detail: str) -> None:
-        """Note that a trial's process died, or was preempted, and that it starts again."""
+    def died(self, trial_id: str, detail: str, event: str = "died") -> None:
+        """Note that a trial's process ended, or was ``preempted``, and that it starts again."""
         self.running.pop(trial_id, None)
         self._drop(trial_id)
         self._event(trial_id, event, detail=detail)

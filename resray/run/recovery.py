@@ -1,9 +1,11 @@
 """What a command finds in a results folder: tables to be put right, or with ``--force`` removed."""
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
 
 from resray.files import whole_file
 from resray.results.recovery import put_damaged_aside, recorded_epochs, remove_remains
@@ -11,20 +13,22 @@ from resray.results.store import ResultStore
 from resray.run.plan import checkpoint_folder
 from resray.run.recorder import Recorder
 from resray.run.resources import counted
+from resray.run.wording import say
 from resray.study.load import study_text
 
 Row = dict[str, Any]
 
 
-def put_right(store: ResultStore) -> Iterator[str]:
-    """Leave tables that a command can go on from, and yield a line on what was wrong with them.
+def put_right(store: ResultStore, console: Console) -> None:
+    """Leave tables that a command can go on from, and say what was wrong with them.
 
     Whoever holds the writer's lock knows that nobody trains any more what an earlier command left
     running when it was killed. Epochs that were lost with a file come back from beside the
     checkpoints; where they cannot, their trial has not ended.
     """
     remove_remains(store.folder)
-    yield from put_damaged_aside(store.storage)
+    for line in put_damaged_aside(store.storage):
+        say(console, line)
     store.reload()
     recorder, recorded, lost = Recorder(store), recorded_epochs(store.storage), []
     for row in store.trials():
@@ -45,7 +49,7 @@ def put_right(store: ResultStore) -> Iterator[str]:
     store.flush()
     if lost:
         names = ", ".join(lost[:3]) + (" ..." if lost[3:] else "")
-        yield f"{counted(len(lost), 'trial')} lost epochs for good, to be trained: {names}"
+        say(console, f"{counted(len(lost), 'trial')} lost epochs for good, to be trained: {names}")
 
 
 def forget(store: ResultStore, trial_ids: Collection[str]) -> None:

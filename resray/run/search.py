@@ -300,7 +300,7 @@ class Search:
             columns = {} if benched else job.search_columns(self.planner.key)
             if known is None:
                 columns["rung"] = self.decisions.rung_of(job.trial_id)
-            self.recorder.plan(planned_row(job, self._origin, **columns))
+            self.recorder.plan(planned_row(job.trial, job.job, self._origin, **columns))
         role = "audit" if audited else job.role
         if self._roles.get(job.trial_id) != role:
             self._roles[job.trial_id] = role

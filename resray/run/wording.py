@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rich.console import Console
+
 from resray.results.summary import LAST, TEST, VALIDATION, chosen_by, is_evaluated
 from resray.run.views import TrialView
 from resray.search.decisions import Decision
@@ -129,3 +131,8 @@ def describe(view: TrialView) -> str:
 def limit(value: float | None) -> str:
     """Return `` of 4``, or nothing without a limit."""
     return "" if value is None else f" of {value:g}"
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line as it stands: paths may hold what rich would read as markup."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
