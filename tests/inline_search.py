@@ -108,11 +108,17 @@ class InlineSearch:
         )
 
     def run(
-        self, *, kill_after: int | None = None, late_after: int | None = None, **settings: Any
+        self,
+        *,
+        kill_after: int | None = None,
+        flushed: bool = True,
+        late_after: int | None = None,
+        **settings: Any,
     ) -> "Ran":
         """Run the command until it is done, or until so many messages were taken in.
 
-        It is killed then, or finds that a day has passed.
+        It is killed then, just after it has written what it knows if ``flushed``, or finds that a
+        day has passed.
         """
         request = self.request(**settings)
         planner = SearchPlanner(request)
@@ -125,6 +131,8 @@ class InlineSearch:
         try:
             engine.run()
         except Killed:
+            if flushed:
+                planner.store.flush()
             return Ran(search, jobs)
         finally:
             self.started += engine.started
@@ -139,8 +147,8 @@ class InlineSearch:
 
     def run_with_kills(self, *moments: int, **settings: Any) -> "Ran":
         """Run the command again and again, killed at these moments, then to its end."""
-        for moment in moments:
-            self.run(kill_after=moment, **settings)
+        for index, moment in enumerate(moments):
+            self.run(kill_after=moment, flushed=index % 2 == 0, **settings)
         return self.run(**settings)
 
     def table(self, name: str) -> pd.DataFrame:

@@ -405,6 +405,7 @@ def test_a_job_that_comes_back_without_progress_fails(tmp_path: Path) -> None:
         jobs.message(job.trial_id, {"kind": "finished", "epoch": 0, "status": "stopped"})
         jobs.ended(job.trial_id)
     assert sorted(Counter(handed_out).values()) == [1, 1]
+    found.store.flush()
     rows = search_rows(search)
     assert set(rows["status"]) == {"failed"}
     assert rows["error_message"].eq("ended after epoch 0 without getting any further").all()

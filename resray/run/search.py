@@ -59,6 +59,8 @@ class Search:
         self.limits = Limits(asked.budget, spending, fail_fast=asked.fail_fast, began=planner.began)
         view = SearchView(self.decisions, self.settings, asked.budget, spending, planner.points)
         self.board = Board(self.store, console, side_by_side=allocation.side_by_side, search=view)
+        self._judge: Judge | None = None
+        """Who decides while trials train; None if nobody does."""
         self.confirmation_ids: list[str] = []
         self._retried: set[str] = set()
         self._roles: dict[str, str] = {}
@@ -100,25 +102,21 @@ class Search:
         rows = self.store.all_decisions()
         return [row for row in rows if row["search"] == self.planner.key and row["trial_id"] in ids]
 
-    @cached_property
-    def _judge(self) -> Judge | None:
-        """Who decides while trials train, and knows what is stored; None if nobody does."""
-        longest = [each.trial.recipe.epochs for each in self.planner.plan.trials]
-        longest += [each.trial.recipe.epochs for each in self.candidates]
+    def _replay(self) -> None:
+        """Put the scheduler where it stood: it hears of what is stored, and decides what a kill has
+        kept it from."""
+        known_points = [*self.planner.plan.trials, *self.candidates]
+        longest = [each.trial.recipe.epochs for each in known_points]
         scheduler = scheduler_of(self.settings, max(longest, default=1))
         if scheduler is None:
-            return None
-        judge = Judge(scheduler, self.settings, self.decisions, self.decide)
-        rows = {
-            job.trial_id: row
-            for job in self._jobs()
-            if (row := self.store.trial(job.trial_id)) is not None
-        }
+            return
+        self._judge = Judge(scheduler, self.settings, self.decisions, self.decide)
+        known = ((job.trial_id, self.store.trial(job.trial_id)) for job in self._jobs())
+        rows = {trial_id: row for trial_id, row in known if row is not None}
         self.store.load_epochs(rows)
         epochs = (record for trial_id in rows for record in self.store.epochs(trial_id))
         decided = {(row["trial_id"], row["epoch"]): row["decided"] for row in self._decision_rows()}
-        judge.replay(rows, epochs, decided)
-        return judge
+        self._judge.replay(rows, epochs, decided)
 
     def begin(self) -> None:
         """Put a row of every known point into the store."""
@@ -127,13 +125,13 @@ class Search:
         self._adopt()
         for job in self._jobs():
             self._retry(job)
-        if self._judge is not None:
-            # A kill may have come between an epoch and its decision, or that and the row.
-            self._end_stopped(each.final for each in self.candidates)
+        self._replay()
         for candidate in self.candidates:
             first, *later = candidate.jobs
             for job in (first, *(each for each in later if self.store.trial(each.trial_id))):
                 self.plan(job)
+        # A kill may have come between a decision and the trial's row.
+        self._end_stopped(self._jobs())
         self.store.flush()
 
     def _retry(self, job: PlannedJob) -> None:
