@@ -15,8 +15,8 @@ from resray.results.schema import TABLES
 from resray.results.summary import chosen_by, summarise
 from resray.run.asked import Bench
 from resray.run.bench import run_bench
-from resray.run.progress import measured, selected
 from resray.run.resources import Request
+from resray.run.wording import measured, selected
 from resray.search.rules import running_mean
 from resray.study.expand import Options
 from resray.study.recipe_spec import Recipe

@@ -258,7 +258,7 @@ def failure(row: Mapping[str, Any]) -> str:
 
 def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return what each trial came to, as the trials table and the report have it."""
-    from resray.run.progress import headings, selected_cells
+    from resray.run.wording import headings, selected_cells
 
     table = Table("trial", "state", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("seed", "starts", *headings(rows)):
