@@ -20,6 +20,7 @@ from resray.search.budget import Budget
 from resray.study.expand import Options
 from resray.training.checkpoint_file import read_checkpoint
 from tests.inline_search import DAY, NETWORK, RATES, InlineSearch
+from tests.table_files import drop_trial
 
 OUTCOME = ["name", "seed", "role", "status", "rung", "epochs_done", "validation_accuracy"]
 VERDICT = ["trial_id", "rung", "epoch", "value", "cutoff", "arrived", "stopped"]
@@ -120,10 +121,9 @@ def test_a_kill_between_epoch_and_decision_is_made_good(tmp_path: Path) -> None:
     search = InlineSearch(tmp_path)
     search.run(kill_after=25, confirm=0)
     stopped = search.table("decisions").query("stopped").iloc[0]
+    drop_trial(search.folder / "results" / "small", "decisions", stopped["trial_id"])
     row = search_rows(search).set_index("trial_id").loc[stopped["trial_id"]]
     assert row["status"] == "stopped"
-    for part in (search.folder / "results" / "small" / "decisions").iterdir():
-        part.unlink()
     search.run(confirm=0)
     assert_invariants(search)
 
@@ -343,10 +343,9 @@ def test_a_confirmation_that_failed_is_tried_again(tmp_path: Path) -> None:
     store = ResultStore(search.folder / "results" / "small")
     (confirmed,) = [row["trial_id"] for row in store.trials() if row["role"] == "confirmation"]
     failed = {"status": "failed", "reason": "error", "epochs_done": 0, "error_class": "OSError"}
-    row = {**(store.trial(confirmed) or {}), **failed}
-    store.forget([confirmed])
-    store.put_trial(row)
+    store.put_trial({"trial_id": confirmed, **failed})
     store.flush()
+    drop_trial(store.folder, "epochs", confirmed)
     shutil.rmtree(store.folder / "checkpoints" / confirmed)
     search.started.clear()
     assert search.run(confirm=1).exhausted
