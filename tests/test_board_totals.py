@@ -6,12 +6,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from resray.results.files import write_file
-from resray.results.schema import table_schema
 from resray.results.store import ResultStore
 from resray.run.board import Board
 from resray.run.remaining import UNFINISHED, chances, epochs_left
@@ -34,10 +31,9 @@ class ManyTrials:
         self.search = SearchView(Decisions(settings), settings, Budget(), Spending(), None)
         self.ids = [f"t{number:05}" for number in range(trials)]
         rows = [self._row(trial_id) for trial_id in self.ids]
-        table = pa.Table.from_pylist(rows, schema=table_schema("trials"))
-        write_file(folder / "trials" / "batch-0.parquet", table)
         self.store = ResultStore(folder)
-        self.store.trials()
+        for row in rows:
+            self.store.put_trial(row)
         self.board = Board(self.store, Console(file=file), side_by_side=4, search=self.search)
         for number, trial_id in enumerate(self.ids):
             work = 1.0 + number % 3

@@ -321,10 +321,10 @@ def test_tpe_trains_points_of_one_recipe_once(tmp_path: Path) -> None:
 
 
 def test_what_failed_on_the_way_is_tried_again(tmp_path: Path) -> None:
-    search = InlineSearch(tmp_path, fail_fast=True)
-    full = {"scheduler": "halving"}
-    ways: list[dict[str, Any]] = [full, {**full, "rung_schedule": "rescaled"}]
-    for settings in ({**way, "grace": 2} for way in ways):
+    halving: dict[str, Any] = {"scheduler": "halving", "grace": 2}
+    for rung_schedule in ("full", "rescaled"):
+        settings = {**halving, "rung_schedule": rung_schedule}
+        search = InlineSearch(tmp_path / rung_schedule, fail_fast=True)
         search.run(kill_after=2, confirm=0, **settings)
         begun = search_rows(search).query("attempts > 0")["trial_id"].iloc[0]
         damaged = search.folder / "results" / "small" / "checkpoints" / begun / "last.pt"

@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 
 from resray.run.cluster import connect
 from resray.run.deaths import leaving
-from resray.run.resources import Allocation, Machine, Request
+from resray.run.resources import Allocation, Machine, Shares
 from resray.run.slots import Slots, trials_that_fit
 from tests.bench_command import RunningCommand, bench_command
 from tests.ray_nodes import RayNode, ray_cluster
@@ -55,8 +55,8 @@ class Waiting:
 
 def test_slots_follow_nodes_and_say_why_a_process_ended(cluster: Cluster) -> None:
     ray.cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["Waiting"]))
-    follows = Slots(ONE_CORE, Request(), cluster.address)
-    fixed = Slots(ONE_CORE, Request(workers=1), cluster.address)
+    follows = Slots(ONE_CORE, Shares(), cluster.address)
+    fixed = Slots(ONE_CORE, Shares(workers=1), cluster.address)
     assert (follows.available(), fixed.available()) == (1, 1)
     late = cluster.add_node(num_cpus=2, **SMALL)
     assert become(3, follows.available)
@@ -86,10 +86,10 @@ def test_trials_that_fit() -> None:
 
 def test_slots_stay_where_they_are_fixed() -> None:
     one = Allocation(1, 1, cpus_per_trial=1, gpus_per_trial=0)
-    assert Slots(one, Request(), address=None).available() == 1
-    assert Slots(one, Request(exclusive=True), address="there").available() == 1
+    assert Slots(one, Shares(), address=None).available() == 1
+    assert Slots(one, Shares(exclusive=True), address="there").available() == 1
     on_gpu = Allocation(1, 1, cpus_per_trial=1, gpus_per_trial=1)
-    assert Slots(on_gpu, Request(gpus=1), address="there").available() == 1
+    assert Slots(on_gpu, Shares(gpus=1), address="there").available() == 1
 
 
 def trains_on(command: RunningCommand, node: RayNode) -> int:
