@@ -8,11 +8,12 @@ import pytest
 from rich.console import Console
 
 from resray.errors import InputError
-from resray.results.store import writer_lock
+from resray.results.lock import writer_lock
 from resray.run.asked import Bench
 from resray.run.bench import Outcome, run_bench
 from resray.run.resources import Request
 from resray.study.expand import Options
+from tests.table_files import in_older_layout
 
 STUDY = """
 name: three
@@ -98,6 +99,7 @@ def test_what_was_damaged_comes_back_with_the_same_command(tmp_path: Path) -> No
     before, _ = run(tmp_path, select=("plain", "smooth"))
     assert before.summary == {"completed": 2}
     results, (first, second) = before.results, before.trials
+    in_older_layout(results)
     for path in (results / "trials" / f"{first['trial_id']}.parquet",
                  results / "epochs" / f"{second['trial_id']}.parquet"):  # fmt: skip
         path.write_bytes(path.read_bytes()[:-9])

@@ -19,6 +19,7 @@ from resray.search.budget import Budget
 from resray.study.expand import Options
 from resray.training.checkpoint_file import read_checkpoint
 from tests.inline_search import DAY, NETWORK, RATES, InlineSearch
+from tests.table_files import drop_trial
 
 OUTCOME = ["name", "seed", "role", "status", "rung", "epochs_done", "validation_accuracy"]
 VERDICT = ["trial_id", "rung", "epoch", "value", "cutoff", "arrived", "stopped"]
@@ -118,9 +119,8 @@ def test_halving_after_kills_is_halving_without(tmp_path: Path, rung_schedule: s
 def test_a_kill_between_epoch_and_decision_is_made_good(tmp_path: Path) -> None:
     search = InlineSearch(tmp_path)
     search.run(kill_after=25, confirm=0)
-    decisions = search.folder / "results" / "small" / "decisions"
     stopped = search.table("decisions").query("stopped").iloc[0]
-    (decisions / f"{stopped['trial_id']}.parquet").unlink()
+    drop_trial(search.folder / "results" / "small", "decisions", stopped["trial_id"])
     row = search_rows(search).set_index("trial_id").loc[stopped["trial_id"]]
     assert row["status"] == "stopped"
     search.run(confirm=0)
@@ -342,7 +342,8 @@ def test_a_confirmation_that_failed_is_tried_again(tmp_path: Path) -> None:
     (confirmed,) = [row["trial_id"] for row in store.trials() if row["role"] == "confirmation"]
     failed = {"status": "failed", "reason": "error", "epochs_done": 0, "error_class": "OSError"}
     store.put_trial({"trial_id": confirmed, **failed})
-    (store.folder / "epochs" / f"{confirmed}.parquet").unlink()
+    store.flush()
+    drop_trial(store.folder, "epochs", confirmed)
     shutil.rmtree(store.folder / "checkpoints" / confirmed)
     search.started.clear()
     assert search.run(confirm=1).exhausted

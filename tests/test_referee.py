@@ -6,13 +6,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 import pytest
 
 from resray.results.store import ResultStore, read_table
 from resray.search.referee import Referee, RungState, search_key
 from resray.search.rules import Decision
 from resray.study.search_spec import SearchSettings
+from tests.table_files import change_files, drop_trial
 
 ASHA = SearchSettings(scheduler="asha", grace=1, reduction_factor=3)
 HALVING = SearchSettings(scheduler="halving", grace=1, reduction_factor=3)
@@ -25,6 +26,7 @@ def plan(store: ResultStore, trial_id: str, settings: SearchSettings = ASHA, **r
     state = {"status": "running", "epochs": 9, "full_epochs": 9, "rung": 0, "audited": False}
     key = search_key(settings)
     store.put_trial({"trial_id": trial_id, **fixed, **state, "search": key, **row})
+    store.flush()
 
 
 def train(store: ResultStore, trial_id: str, accuracies: Iterable[float]) -> None:
@@ -35,6 +37,7 @@ def train(store: ResultStore, trial_id: str, accuracies: Iterable[float]) -> Non
         for epoch, accuracy in enumerate(accuracies, first)
     ]
     store.put_epochs(trial_id, rows)
+    store.flush()
 
 
 def trained(
@@ -49,9 +52,9 @@ def trained(
 
 def drop_last_decision(folder: Path, trial_id: str) -> None:
     """Leave the table as a kill just before the trial's last decision would have."""
-    path = folder / "decisions" / f"{trial_id}.parquet"
-    table = pq.read_table(path)
-    pq.write_table(table.slice(0, table.num_rows - 1), path)
+    decided = read_table(folder, "decisions").query("trial_id == @trial_id")["decided"].max()
+    last = (pc.field("trial_id") == trial_id) & (pc.field("decided") == decided)
+    change_files(folder, "decisions", lambda rows: rows.filter(~last))
 
 
 def rows(folder: Path) -> list[tuple[Any, ...]]:
@@ -233,7 +236,7 @@ def test_halving_goes_on_after_a_kill_at_any_decision(tmp_path: Path) -> None:
     expected = rows(tmp_path)
     for lost in range(1, len(COHORT) + 1):
         for trial_id in sorted(COHORT)[-lost:]:
-            (tmp_path / "decisions" / f"{trial_id}.parquet").unlink()
+            drop_trial(tmp_path, "decisions", trial_id)
         again = Referee(ResultStore(tmp_path), HALVING)
         assert again.close_rung(1, COHORT) == whole
         assert rows(tmp_path) == expected

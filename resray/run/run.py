@@ -14,12 +14,13 @@ from rich.console import Console
 
 from resray.cost import probe
 from resray.files import whole_file
+from resray.results.lock import writer_lock
 from resray.results.recovery import (
     put_damaged_aside,
     recorded_epochs,
     remove_remains,
 )
-from resray.results.store import ResultStore, writer_lock
+from resray.results.store import ResultStore
 from resray.run.apart import kept_apart
 from resray.run.cluster import (
     check_fits,
@@ -77,6 +78,7 @@ def run_missing(
     with started(bench.address, machine, log, console):
         if planner.request.gpus_per_trial == "auto":
             todo, allocation = packed(planner, todo, machine, console)
+        planner.store.load_epochs(item.job.trial_id for item in todo)
         for line in kept_apart(planner.store, todo):
             say(console, line)
         measure = partial(in_a_task, probe, use_gpu=True)
@@ -93,8 +95,7 @@ def run_missing(
         keep_signals()
         # Nothing of the user's is replaced before it is sure that the trials can start.
         if bench.force:
-            for item in todo:
-                forget(planner.store, item.job.trial_id)
+            forget(planner.store, [item.job.trial_id for item in todo])
         recorder = Recorder(planner.store, gpus_per_trial=allocation.gpus_per_trial)
         origin = provenance()
         for item in todo:
@@ -156,9 +157,10 @@ def put_right(store: ResultStore, console: Console) -> None:
     checkpoints; where they cannot, their trial has not ended.
     """
     remove_remains(store.folder)
-    for line in put_damaged_aside(store.folder):
+    for line in put_damaged_aside(store.storage):
         say(console, line)
-    recorder, recorded, lost = Recorder(store), recorded_epochs(store.folder), []
+    store.reload()
+    recorder, recorded, lost = Recorder(store), recorded_epochs(store.storage), []
     for row in store.trials():
         trial_id, status = row["trial_id"], row["status"]
         wanted = max(row["epochs_done"] or 0, status == "completed")
@@ -174,6 +176,7 @@ def put_right(store: ResultStore, console: Console) -> None:
                 changes |= {"status": "interrupted", "reason": "its epochs were lost"}
         if changes:
             store.put_trial({"trial_id": trial_id, **changes})
+    store.flush()
     if lost:
         names = ", ".join(lost[:3]) + (" ..." if lost[3:] else "")
         say(console, f"{counted(len(lost), 'trial')} lost epochs for good, to be trained: {names}")
@@ -192,10 +195,11 @@ def trial_view(item: Work, store: ResultStore) -> TrialView:
     )
 
 
-def forget(store: ResultStore, trial_id: str) -> None:
-    """Remove results and checkpoints of a trial that ``--force`` runs anew."""
-    store.forget(trial_id)
-    shutil.rmtree(checkpoint_folder(store.folder, trial_id), ignore_errors=True)
+def forget(store: ResultStore, trial_ids: Sequence[str]) -> None:
+    """Remove results and checkpoints of trials that ``--force`` runs anew."""
+    store.forget(trial_ids)
+    for trial_id in trial_ids:
+        shutil.rmtree(checkpoint_folder(store.folder, trial_id), ignore_errors=True)
 
 
 def copy_study(study: str, results: Path) -> None:

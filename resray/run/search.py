@@ -45,6 +45,7 @@ class Search:
             self._forget()
         self._adopt()
         ids = [leg.trial_id for leg in self._legs()]
+        self.store.load_epochs(ids)
         self.referee = Referee(self.store, planner.settings, planner.changed, ids)
         self.recorder = Recorder(self.store, gpus_per_trial=allocation.gpus_per_trial)
         self.spending = Spending(self.store.trials())
@@ -72,10 +73,12 @@ class Search:
         """Remove what there is of the contenders, and what confirmed one of them (``--force``)."""
         ids = {leg.trial_id for leg in self._legs()}
         points = {each.point.identity for each in self.contenders}
-        for row in self.store.trials():
-            confirms = row["role"] == "confirmation" and (row["space"], row["point"]) in points
-            if row["trial_id"] in ids or confirms:
-                forget(self.store, row["trial_id"])
+        forget(self.store, [
+            row["trial_id"]
+            for row in self.store.trials()
+            if row["trial_id"] in ids
+            or (row["role"] == "confirmation" and (row["space"], row["point"]) in points)
+        ])  # fmt: skip
         # Planned again: there are no threads of theirs to keep any more.
         self.contenders = [self._planner.contender(e, self._allocation) for e in self.contenders]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from resray.results.store import writer_lock
+from resray.results.lock import writer_lock
 from resray.run.apart import kept_apart
 from resray.run.cluster import check_fits
 from resray.run.engine import run_jobs

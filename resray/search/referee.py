@@ -291,6 +291,7 @@ class Referee:
         identity = {key: row[key] for key in ("trial_id", "study", "name", "seed")}
         search = {"search": self.key, "scheduler": self.settings.scheduler}
         self.store.put_decision({**identity, **search, **asdict(decision)})
+        self.store.flush()
         self._remember(trial_id, decision)
         return decision
 
