@@ -87,5 +87,6 @@ def train(planned: PlannedTrial, results: Path, recorder: Recorder) -> str:
     run_trial(job, context)
     for message in context.messages:
         recorder.message(identity, message)
+    recorder.store.flush()
     assert recorder.status(identity) == "completed"
     return identity

@@ -69,7 +69,9 @@ class SearchBuilder:
         self.store = ResultStore(self.folder)
         self.decisions = Decisions(self.settings)
         scheduler = scheduler_of(self.settings, self.epochs)
-        self.judge = scheduler and Judge(scheduler, self.settings, self.decisions, self.decide)
+        self.judge = None
+        if scheduler is not None and self.settings.rung_schedule == "full":
+            self.judge = Judge(scheduler, self.settings, self.decisions, self.decide)
 
     def decide(self, row: dict[str, Any], made: Decision) -> None:
         """Record a decision."""

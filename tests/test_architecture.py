@@ -24,7 +24,7 @@ IMPORTED_ROOMS = {
     "models": {"study"},
     "data": {"study"},
     "results": {"study"},
-    "search": {"study", "results"},
+    "search": {"study", "results", "training"},  # of training a type, nothing that runs
     "training": {"study", "models", "data", "results"},
     "evaluate": {"study", "models", "data", "results", "training"},
     "report": {"study", "models", "results", "search"},

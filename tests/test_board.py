@@ -280,6 +280,7 @@ def test_what_earlier_commands_measured_tells_the_time_before_the_first_epoch(
     first.plan("a")
     first.start("a")
     first.train("a", 1)
+    first.store.flush()
     again = Bench(tmp_path)
     again.plan("a", epoch=1)
     assert again.board.seconds_left() == pytest.approx(3 * 10)

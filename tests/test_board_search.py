@@ -256,6 +256,7 @@ def test_a_restart_shows_what_earlier_commands_did(tmp_path: Path) -> None:
     first.start("b", epoch=1)
     first.train("b", 80, 90, 95)
     first.end("b")
+    first.store.flush()
     again = Search(tmp_path, decisions=first.decisions)
     for name in ("a", "b"):
         again.follow(name, epochs=4)
@@ -282,6 +283,7 @@ def test_a_stopped_trial_is_no_best_and_what_ended_itself_was_not_saved(tmp_path
     search.end("c", status="failed", reason="diverged", error_class="DivergedError")
     share = search.board.totals.share
     assert share == pytest.approx(100 * 6 / (3 + 9 + 2))
+    search.store.flush()
     again = Search(tmp_path, decisions=search.decisions)
     for name in ("a", "b", "c"):
         again.follow(name)
@@ -290,14 +292,14 @@ def test_a_stopped_trial_is_no_best_and_what_ended_itself_was_not_saved(tmp_path
 
 def test_only_rungs_have_trainings_of_their_own(tmp_path: Path) -> None:
     """A study's rescaled rungs say nothing where the scheduler has no rungs."""
-    search = Search(tmp_path, settings={"rung_schedule": "rescaled", "scheduler": "median"})
+    search = Search(tmp_path, settings={"scheduler": "halving", "rung_schedule": "rescaled", "scheduler": "median"})
     search.plan("a", epochs=3)
     search.start("a")
     assert search.row("point a")[2] == "0 / 9"
 
 
 def test_rescaled_rungs_are_measured_against_one_full_training_of_a_point(tmp_path: Path) -> None:
-    search = Search(tmp_path, settings={"rung_schedule": "rescaled"})
+    search = Search(tmp_path, settings={"scheduler": "halving", "rung_schedule": "rescaled"})
     search.plan("a1", point="{}", epochs=1)
     search.start("a1")
     search.train("a1", 50)
@@ -342,7 +344,7 @@ def test_before_the_first_rung_the_reduction_factor_is_expected(tmp_path: Path) 
 
 
 def test_the_best_so_far_is_what_would_win(tmp_path: Path) -> None:
-    search = Search(tmp_path, settings={"rung_schedule": "rescaled", "reduction_factor": 3})
+    search = Search(tmp_path, settings={"scheduler": "halving", "rung_schedule": "rescaled", "reduction_factor": 3})
     # A rung's own short training is no winner, however high it came; of equals the first by id is.
     search.plan("short", epochs=1)
     search.plan("b", "a", epochs=9)

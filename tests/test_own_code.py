@@ -107,6 +107,7 @@ def trained(folder: Path) -> Path:
     run_trial(work.job, context)
     for message in context.messages:
         recorder.message(work.job.trial_id, message)
+    planner.store.flush()
     (planner.results / "study.yaml").write_text(STUDY)
     return Path(work.job.checkpoint_folder)
 

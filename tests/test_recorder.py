@@ -88,6 +88,7 @@ def events(pen: Recorder, trial_id: str = "a") -> list[tuple[str, int, int]]:
 
 def told(pen: Recorder, trial_id: str = "a") -> list[dict[str, Any]]:
     """Return the rows of a trial's events."""
+    pen.store.flush()
     found = read_table(pen.store.folder, "events").query("trial_id == @trial_id")
     return [dict(row) for _, row in found.astype(object).iterrows()]
 
