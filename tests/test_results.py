@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from resray.errors import InputError
+from resray.results import store as store_module
 from resray.results.files import MARK
 from resray.results.lock import writer_lock
 from resray.results.schema import TABLES, VERSION, VERSION_KEY, table_schema
@@ -141,6 +142,17 @@ def test_what_is_put_is_known_at_once_and_written_when_it_is_due(tmp_path: Path)
     assert row["epochs_done"] == 49
     store.release("a")
     assert len(store.epochs("a")) == len(ResultStore(tmp_path).epochs("a")) == 49
+
+
+def test_however_long_a_flush_takes_few_epochs_wait_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "LEAST_SECONDS", 1000)
+    monkeypatch.setattr(store_module, "MOST_PENDING", 10)
+    store = ResultStore(tmp_path)
+    for number in range(1, 36):
+        store.put_epochs("a", [epoch(number)])
+    assert len(read_table(tmp_path, "epochs")) == 31, "the first one, then ten at a time"
 
 
 def test_a_store_may_forget_what_it_read_before_it_had_the_lock(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ LEAST_SECONDS = 1.0
 """Between two flushes that nobody asked for."""
 LEAST_TIMES = 10
 """How many times as long as a flush takes no other one follows unasked."""
+MOST_PENDING = 20_000
+"""Epochs that wait in memory at most, however long a flush takes."""
 
 
 def now() -> datetime:
@@ -213,7 +215,8 @@ class ResultStore:
     def flush_if_due(self) -> None:
         """Write what was put, unless it was done just now: for whoever can call it often."""
         wait = max(LEAST_SECONDS, LEAST_TIMES * self._flush_seconds)
-        if time.monotonic() - self._flushed_at >= wait:
+        due = time.monotonic() - self._flushed_at >= wait
+        if due or len(self._pending["epochs"]) >= MOST_PENDING:
             self.flush()
 
     def flush(self) -> None:

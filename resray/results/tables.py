@@ -135,7 +135,7 @@ class Parts:
         self._put(table, rows)
         self._added[table] += 1
         self._rows_added[table] += len(rows)
-        if self._added[table] >= MOST_PARTS or self._rows_added[table] >= 2 * LARGE:
+        if self._added[table] >= MOST_PARTS or self._rows_added[table] >= LARGE:
             keys = table_keys(self._storage, table)
             self._merge(table, [key for key in keys if rows_of(key) < LARGE])
 
