@@ -1,5 +1,6 @@
 """Ending the processes of trials that hang: stopped, or waiting for what never comes."""
 
+import math
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,7 +13,8 @@ from ray.tune.experiment import Trial
 from resray.run.deaths import Death
 from resray.search.budget import in_words
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 30.0
+"""How often all trials' folders are looked at, or eight times within the timeout."""
 Sign = tuple[int, int]
 """What shows that a trial goes on: its messages so far, and when a file of its folder was last
 written, in nanoseconds of whoever wrote."""
@@ -36,6 +38,7 @@ class StallWatch:
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
+        self._interval = min(LOOK_SECONDS, (seconds or math.inf) / 8)
         self._looked = time.monotonic()
         self._watched: dict[str, _Watched] = {}
         self._ended: set[str] = set()
@@ -43,14 +46,14 @@ class StallWatch:
     def look(self, trials: Iterable[Trial]) -> None:
         """End what hangs, unless that was looked for a moment ago."""
         passed = time.monotonic() - self._looked
-        if self._seconds is None or passed < min(LOOK_SECONDS, self._seconds / 4):
+        if self._seconds is None or passed < self._interval:
             return
         self._looked += passed
         running = {each.trial_id: each for each in trials if each.status == Trial.RUNNING}
         for trial_id in self._watched.keys() - running.keys():
             del self._watched[trial_id]
         for trial in running.values():
-            if self.silence(trial, min(passed, 2 * LOOK_SECONDS)) >= self._seconds:
+            if self.silence(trial, min(passed, 2 * self._interval)) >= self._seconds:
                 self._end(trial)
 
     def silence(self, trial: Trial, passed: float) -> float:
