@@ -18,6 +18,8 @@ METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accura
            "gradient_norm_last_stage")  # fmt: skip
 SUMMARY = ("name", "epochs_done", "best_epoch", "validation_accuracy", "test_accuracy",
            "test_accuracy_last")  # fmt: skip
+TIMELY = {"progress.json"}
+"""Files that are there or not, depending on how long an epoch took."""
 KINDS = ("lost", "doubled", "different", "orphan", "hang", "stray", "code", "message", "other")
 CHATTER = re.compile(r"^(\(\w*(raylet|pid=)|\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [EWIC] )", re.M)
 """A line of Ray's own, which belongs in its log."""
@@ -125,7 +127,8 @@ def shapes(out: Path) -> set[str]:
         in_table = path.is_file() and path.parent.name in TABLES
         if in_table and path.suffix == ".parquet" and not path.name.startswith((".", "_")):
             parts[-1] = "FILE"
-        found.add(os.sep.join(parts))
+        if path.name not in TIMELY:
+            found.add(os.sep.join(parts))
     return found
 
 
@@ -159,6 +162,7 @@ def end_problems(
     results = results_below(out)
     epochs = Epochs.read(results)
     yield from epochs.problems()
+    yield from plainly_doubled(results)
     yield from reference.differing(epochs)
     lost = {*lost_tables} - {"trials", "epochs"}
     if name.endswith(("asha", "halving")):
@@ -170,6 +174,13 @@ def end_problems(
         strays = {path for path in strays if "damaged" not in path}
     if strays:
         yield Problem("stray", ", ".join(sorted(strays)[:3]))
+
+
+def plainly_doubled(results: Path) -> Iterator[Problem]:
+    """At a command's end whoever reads the files as they are sees each epoch once too."""
+    rows = pd.read_parquet(results / "epochs", columns=["trial_id", "epoch"])
+    if doubled := int(rows.duplicated().sum()):
+        yield Problem("doubled", f"{doubled} epochs are in the files twice", doubled)
 
 
 def bench_problems(results: Path, reference: Reference, epochs: Epochs) -> Iterator[Problem]:

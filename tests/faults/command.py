@@ -41,8 +41,8 @@ search:
         optimizer.lr: {grid: [0.05, 0.02, 0.005, 0.0001]}
         label_smoothing: {grid: [0.0, 0.1]}
 """
-PATIENCE = 240
-"""Seconds after which a command hangs. Each takes 10 to 40."""
+PATIENCE = 400
+"""Seconds after which a command hangs. Each takes 10 to 40, on a machine with little else to do."""
 ENDED = ("completed", "stopped", "failed")
 
 
@@ -162,7 +162,7 @@ class Command:
         trials = stored(self.results, "trials")
         return 0 if trials.empty else int(trials["status"].isin(ENDED).sum())
 
-    def wait_until(self, condition: Callable[[], object], seconds: float = 120) -> bool:
+    def wait_until(self, condition: Callable[[], object], seconds: float = 200) -> bool:
         """Return whether ``condition`` came true in time, while the command ran."""
         deadline = time.monotonic() + seconds
         while not self.over and time.monotonic() < deadline:

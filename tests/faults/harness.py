@@ -10,6 +10,8 @@ docs/reliability.md says what is checked.
 """
 
 import argparse
+import os
+import signal
 import sys
 import tempfile
 import time
@@ -23,7 +25,7 @@ from tests.faults.checks import Problem
 from tests.faults.command import CASES
 from tests.faults.injection import Laboratory, Record
 from tests.faults.kinds import KINDS
-from tests.faults.processes import adopt_orphans
+from tests.faults.processes import adopt_orphans, descendants, kill
 
 INLINE = "write-inline"
 INLINE_WEIGHT = 10
@@ -50,6 +52,9 @@ def main() -> int:
     """Inject for some minutes, or so many faults; return the exit code."""
     asked = arguments()
     adopt_orphans()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # What a shell runs in the background, and all below it, would ignore Ctrl-C.
+        signal.signal(number, signal.default_int_handler)
     work = Path(tempfile.mkdtemp(prefix="faults-", dir=asked.work))
     laboratory = Laboratory(work, Random(asked.seed))
     print(f"seed {asked.seed}, in {work}", flush=True)
@@ -65,6 +70,8 @@ def main() -> int:
         note_orphans(laboratory, wait=True)
     except KeyboardInterrupt:
         print("interrupted")
+    finally:
+        kill(descendants(os.getpid()))
     print_table(records)
     return 1 if any(record.problems for record in records) else 0
 

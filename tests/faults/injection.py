@@ -170,7 +170,7 @@ class Laboratory:
     def ended_problems(self, command: Command, code: int, codes: set[int]) -> Iterator[Problem]:
         """How a command ended, and what it said and left."""
         if command.hung:
-            yield Problem("hang", f"killed; {command.log} says where it was")
+            yield Problem("hang", f"killed; {command.log} or ray.log says where it was")
             return
         if code not in codes:
             yield Problem("code", f"exit {code}, not {' or '.join(map(str, sorted(codes)))}")

@@ -116,6 +116,11 @@ class Remains:
                 continue
             self._watched.remove((deadline, owner, processes))
             found += [(owner, str(process)) for process in left]
-            for process in left:
-                process.signal(signal.SIGKILL)
+            kill(left)
         return found
+
+
+def kill(processes: Iterable[Process]) -> None:
+    """Send SIGKILL to each that is still there."""
+    for process in processes:
+        process.signal(signal.SIGKILL)
