@@ -70,6 +70,9 @@ CASES = {
         Case("ranks", "bench",
              ("--workers", "2", "--workers-per-trial", "2", "--select", "plain",
               "--select", "smooth"), 2),
+        # On a cluster, which may have less room when the command goes on.
+        Case("cluster-bench", "bench", ("--cpus-per-trial", "1"), 3),
+        Case("cluster-asha", "tune", ("--cpus-per-trial", "1", "--scheduler", "asha"), POINTS + 1),
         Case("asha", "tune", (*ALONE, "--scheduler", "asha"), POINTS + 1),
         Case("halving", "tune", (*ALONE, "--scheduler", "halving"), POINTS + 1),
     )

@@ -23,7 +23,7 @@ from tests.faults import inline
 from tests.faults.checks import KINDS as PROBLEMS
 from tests.faults.checks import Problem
 from tests.faults.command import CASES
-from tests.faults.injection import Laboratory, Record
+from tests.faults.injection import Injector, Record
 from tests.faults.kinds import KINDS
 from tests.faults.processes import adopt_orphans, descendants, kill
 
@@ -56,7 +56,7 @@ def main() -> int:
         # What a shell runs in the background, and all below it, would ignore Ctrl-C.
         signal.signal(number, signal.default_int_handler)
     work = Path(tempfile.mkdtemp(prefix="faults-", dir=asked.work))
-    laboratory = Laboratory(work, Random(asked.seed))
+    injector = Injector(work, Random(asked.seed))
     print(f"seed {asked.seed}, in {work}", flush=True)
     records: list[Record] = []
     deadline = time.monotonic() + 60 * asked.minutes
@@ -64,10 +64,10 @@ def main() -> int:
         for kind, case in schedule(asked.kinds, asked.cases, Random(asked.seed)):
             if time.monotonic() > deadline or len(records) == asked.injections:
                 break
-            records.append(laboratory.inject(kind, case))
+            records.append(injector.inject(kind, case))
             print(records[-1], flush=True)
-            note_orphans(laboratory, wait=False)
-        note_orphans(laboratory, wait=True)
+            note_orphans(injector, wait=False)
+        note_orphans(injector, wait=True)
     except KeyboardInterrupt:
         print("interrupted")
     finally:
@@ -123,9 +123,9 @@ def weight(kind: str) -> int:
     return INLINE_WEIGHT if kind == INLINE else KINDS[kind].weight
 
 
-def note_orphans(laboratory: Laboratory, *, wait: bool) -> None:
+def note_orphans(injector: Injector, *, wait: bool) -> None:
     """Say what commands have left running for more than a minute."""
-    for owner, process in laboratory.remains.overdue(wait=wait):
+    for owner, process in injector.remains.overdue(wait=wait):
         print(f"orphan of {owner}: {process}", flush=True)
         if isinstance(owner, Record):
             owner.note([Problem("orphan", process)])

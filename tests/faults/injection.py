@@ -55,7 +55,7 @@ class Record:
         self.problems += [each for each in problems if each not in self.problems]
 
 
-class Laboratory:
+class Injector:
     """Injects faults in folders below ``work``, and keeps those in which something went wrong."""
 
     def __init__(self, work: Path, rng: Random) -> None:
@@ -137,11 +137,18 @@ class Laboratory:
             if record.kind == "write":
                 disturbed = replace(scene, failpoint=self.failpoint(record.case, folder))
             before = self.first(record, kind, disturbed, folder)
-            damage = kind.damage and kind.damage(scene.out / "results" / "tiny", self.rng)
-            if damage:
-                record.what += f"; {damage.text}"
-                shutil.copy(damage.path, folder / f"damaged-{damage.path.name}")
+            damage = self.damaged(record, kind, scene, folder)
             self.again(record, scene, folder, before, damage)
+
+    def damaged(self, record: Record, kind: Kind, scene: Scene, folder: Path) -> Damage | None:
+        """Do to the files what belongs to the fault; what was harmed is kept for later."""
+        if kind.damage is None:
+            return None
+        damage = kind.damage(scene.out / "results" / "tiny", self.rng)
+        record.what += f"; {damage.text if damage else 'no file to harm'}"
+        if damage:
+            shutil.copy(damage.path, folder / f"harmed-{damage.path.name}")
+        return damage
 
     def failpoint(self, case: str, folder: Path) -> Failpoint:
         """Return the next of a case's failpoints, which come in a random order."""

@@ -255,7 +255,7 @@ KINDS = {
     "kill-driver": Kind(kill_driver, (-9,), weight=3),
     "kill-gcs": Kind(kill_daemon("gcs_server"), (3,)),
     "kill-raylet": Kind(kill_daemon("raylet"), (3,)),
-    "kill-node": Kind(kill_node, (), ("bench", "asha"), scene=on_two_nodes),
+    "kill-node": Kind(kill_node, (), ("cluster-bench", "cluster-asha"), scene=on_two_nodes),
     "term-trial": Kind(term_trial, (), ("bench", "asha", "halving")),
     "term-driver": Kind(polite(signal.SIGTERM), POLITE, weight=2),
     "ctrl-c": Kind(polite(signal.SIGINT), POLITE, weight=2),
