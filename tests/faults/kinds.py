@@ -67,8 +67,8 @@ def signal_one(processes: Sequence[Process], number: int, rng: Random) -> str:
     if not processes:
         return "nobody there"
     chosen = rng.choice(processes)
-    there = chosen.signal(number)
-    return f"{chosen}{'' if there else ', gone already'}"
+    name = str(chosen)
+    return name if chosen.signal(number) else f"{name}, gone already"
 
 
 def kill_trial(command: Command, rng: Random, scene: Scene) -> str:
