@@ -13,8 +13,8 @@ from resray.run.board import Board
 from resray.run.recorder import Recorder
 from resray.run.views import SearchView, TrialView
 from resray.search.budget import Budget, Spending
-from resray.search.decisions import Decisions
-from resray.search.rules import Decision, rungs
+from resray.search.decisions import Decision, Decisions
+from resray.search.rules import rungs
 from resray.study.search_spec import SearchSettings
 from resray.training.trial import Job
 
@@ -184,7 +184,7 @@ class Search(Shown):
         if not asha or epoch not in epochs or row["role"] != "search" or row.get("audited"):
             return None
         rung, value = epochs.index(epoch) + 1, row["validation_accuracy"]
-        values = [each.value for each in self.decisions.at(rung).values()]
+        values = [each.value or 0.0 for each in self.decisions.at(rung).values()]
         cutoff = float(np.percentile(values, 100 * (1 - 1 / factor))) if values else None
         return self.decide(name, rung, epoch, value, cutoff)
 

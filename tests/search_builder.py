@@ -286,8 +286,13 @@ class SearchBuilder:
     def stored(self) -> list[dict[str, Any]]:
         return [self.row(row["trial_id"]) for row in self.rows]
 
+    def written(self) -> Path:
+        """Return the folder, with all rows in its files."""
+        self.store.flush()
+        return self.folder
+
     def report(self) -> Path:
-        return write_report(self.folder, self.folder / "out" / "report.html")
+        return write_report(self.written(), self.folder / "out" / "report.html")
 
 
 def best_of(row: dict[str, Any]) -> float:

@@ -89,5 +89,7 @@ def results_of_a_search(
     rows += [confirmed(won, seed) for seed in range(1, confirmations + 1)]
     write_results(folder, [*rows, *more], epochs=[])
     decision = {"rung": 1, "epoch": 2, "value": 40.0, "cutoff": 61.5, "arrived": 2, "stopped": True}
-    ResultStore(folder).put_decision({"trial_id": "narrow-0.05", "search": SEARCH, **decision})
+    store = ResultStore(folder)
+    store.put_decision({"trial_id": "narrow-0.05", "search": SEARCH, **decision})
+    store.flush()
     (folder / "study.yaml").write_text(STUDY)

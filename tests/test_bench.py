@@ -8,12 +8,13 @@ import pytest
 from rich.console import Console
 
 from resray.errors import InputError
-from resray.results.store import writer_lock
+from resray.results.lock import writer_lock
 from resray.run import command
 from resray.run.command import Outcome
 from resray.run.request import Request
 from resray.run.resources import Shares
 from resray.study.expand import Options
+from tests.table_files import in_older_layout
 
 STUDY = """
 name: three
@@ -99,6 +100,7 @@ def test_what_was_damaged_comes_back_with_the_same_command(tmp_path: Path) -> No
     before, _ = run(tmp_path, select=("plain", "smooth"))
     assert before.summary == {"completed": 2}
     results, (first, second) = before.results, before.trials
+    in_older_layout(results)
     for path in (results / "trials" / f"{first['trial_id']}.parquet",
                  results / "epochs" / f"{second['trial_id']}.parquet"):  # fmt: skip
         path.write_bytes(path.read_bytes()[:-9])

@@ -170,6 +170,7 @@ def test_tune_and_best_name_the_same_winner(tmp_path: Path, went_on: bool) -> No
     planner.store.put_trial(row)
     epochs = [{"trial_id": row["trial_id"], "epoch": epoch} for epoch in range(1, 10)]
     planner.store.put_epochs(row["trial_id"], epochs)
+    planner.store.flush()
     shutil.copy(search.file, planner.results / "study.yaml")
     if went_on:
         search.run(**settings)

@@ -13,6 +13,7 @@ from resray.cli import app
 from resray.results.store import ResultStore
 from tests.command_line import Resray, assert_refused
 from tests.report_builder import trial, write_results
+from tests.table_files import change_files
 
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 QUICK = ("bench", "depth-family", "--quick")
@@ -280,13 +281,10 @@ def test_bench_refuses_a_place_that_cannot_be_written(resray: Resray, tmp_path: 
 
 
 def test_bench_refuses_results_of_a_newer_resray(resray: Resray, tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
     folder = tmp_path / "results" / "mine"
     ResultStore(folder).put_trial({"trial_id": "a"})
-    path = folder / "trials" / "a.parquet"
-    newer = pq.read_table(path).replace_schema_metadata({b"resray_schema_version": b"99"})
-    pq.write_table(newer, path)
+    newer = {b"resray_schema_version": b"99"}
+    change_files(folder, "trials", lambda rows: rows.replace_schema_metadata(newer))
     assert_refused(resray("report", "results/mine"), 2, "schema version 99 is newer")
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from resray.report.aggregate import REPEATED_TEXTS, load_results
@@ -14,6 +13,7 @@ from resray.report.epoch_table import EpochRows, EpochTable
 from resray.results.schema import table_schema
 from resray.results.store import ResultStore, read_rows
 from tests.report_builder import epochs_of, trial, write_results
+from tests.table_files import change_files
 
 
 def row(trial_id: str | None, epoch: int | None, accuracy: float | None = None, **more: Any) -> Any:
@@ -92,9 +92,12 @@ def test_what_is_read_in_dictionaries_is_what_was_written(tmp_path: Path) -> Non
 
 def test_files_of_an_older_version_have_no_settings(tmp_path: Path) -> None:
     ResultStore(tmp_path).put_epochs("a", [{"trial_id": "a", "epoch": 1, "settings": "{}"}])
-    path = tmp_path / "epochs" / "a.parquet"
-    kept = pq.read_table(path).drop_columns(["settings", "study"])
-    pq.write_table(kept.replace_schema_metadata({"resray_schema_version": "1"}), path)
+    older = {"resray_schema_version": "1"}
+    change_files(
+        tmp_path,
+        "epochs",
+        lambda rows: rows.drop_columns(["settings", "study"]).replace_schema_metadata(older),
+    )
     rows = read_rows(tmp_path, "epochs", REPEATED_TEXTS)
     assert rows.column_names == table_schema("epochs").names
     assert rows["settings"].to_pylist() == [None]

@@ -22,10 +22,12 @@ from resray.data.sources import open_dataset
 from resray.data.splits import prepare
 from resray.errors import DataError, InputError
 from resray.evaluate import KINDS, Evaluated, Evaluation, run_evaluation
-from resray.results.store import ResultStore, read_table, writer_lock
+from resray.results.lock import writer_lock
+from resray.results.store import ResultStore, read_table
 from resray.training.prediction import Predictor, ensemble, view_of
 from resray.training.restore import Restored, load_network
 from resray.training.scores import calibration, class_accuracies, scores
+from tests.table_files import drop_trial
 from tests.trained_study import TRIALS, tiny_recipe, train_study
 
 
@@ -114,7 +116,7 @@ def test_results_without_counts_are_counted(results: Path) -> None:
     run(results, "test", select=("wide",))
     store, one = ResultStore(results), identity(results, "wide")
     counted, rows = cells(results, "wide"), store.evaluations(one)
-    (results / "evaluations" / f"{one}.parquet").unlink()
+    drop_trial(results, "evaluations", one)
     store.put_evaluations(one, [row for row in rows if row["metric"] != "count"])
     again = run(results, "test", select=("wide",))
     assert not any(shown.new for shown in again.results)
@@ -265,7 +267,7 @@ def test_a_broken_off_suite_goes_on(results: Path) -> None:
     run(results, "corruptions", select=("wide",), limit=8)
     store = ResultStore(results)
     rows = store.evaluations(identity(results, "wide"))
-    (results / "evaluations" / f"{identity(results, 'wide')}.parquet").unlink()
+    drop_trial(results, "evaluations", identity(results, "wide"))
     kept = [{**row, "value": 50.0} for row in rows[:20]]
     store.put_evaluations(identity(results, "wide"), kept)
     run(results, "corruptions", select=("wide",), limit=8)

@@ -199,6 +199,7 @@ def test_older_results_count_until_forced_ones_take_their_place(
         row = planned_row(work.trial, work.job, {})
         end = {"status": "completed", "epochs_done": 2, "test_accuracy": 50.0}
         store.put_trial({**row, **end, "attempts": 1, **columns})
+        store.flush()
 
     planner, work = planned(tmp_path)
     checksum = work.job.dataset_checksum
@@ -206,7 +207,7 @@ def test_older_results_count_until_forced_ones_take_their_place(
     complete(planner.store, work, trial_id=old, implementation=None)
     assert planned(tmp_path)[1].job.trial_id == old
     planner, work = planned(tmp_path, force=True)
-    forget(planner.store, work.job.trial_id)
+    forget(planner.store, [work.job.trial_id])
     complete(planner.store, work)
     planner, work = planned(tmp_path)
     assert not planner.is_todo(work.trial, work.job.trial_id), "the same code"

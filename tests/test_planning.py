@@ -299,6 +299,7 @@ def test_a_forced_search_too(tmp_path: Path) -> None:
         for each in planner.candidates(allocation):
             row = {"trial_id": each.final.trial_id, "role": "search", "search": "other", **begun}
             planner.store.put_trial(row)
+        planner.store.flush()
         search = Search(planner, allocation, Console(quiet=True))
         search.begin()
         assert {each.final.job.threads for each in search.candidates} == {threads}
@@ -315,6 +316,7 @@ def test_threads_stand_beside_every_epoch(resray: Resray, tmp_path: Path, ranks:
     results, threads = ResultStore(tmp_path / "results/plan"), usable_cpus()
     for row in results.trials():
         results.put_trial({"trial_id": row["trial_id"], "threads": threads})
+    results.flush()
     assert resray(*command).code == 0
     trials = pd.read_parquet(tmp_path / "results/plan/trials")
     epochs = pd.read_parquet(tmp_path / "results/plan/epochs")

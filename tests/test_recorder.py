@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from resray.results.store import ResultStore
+from resray.results.store import ResultStore, read_table
 from resray.run.recorder import Recorder, planned_row
 from resray.study.expand import PlannedTrial
 from resray.study.recipe_spec import Recipe
 from resray.training.trial import Job
+from tests.table_files import drop_trial
 
 RECIPE = Recipe.model_validate({"model": "resnet18", "data": "cifar10", "epochs": 4})
 
@@ -82,8 +83,13 @@ def row(pen: Recorder, trial_id: str = "a") -> dict[str, Any]:
 
 def events(pen: Recorder, trial_id: str = "a") -> list[tuple[str, int, int]]:
     """Return each event with its attempt and the epochs recorded at that moment."""
-    found = pen.store.events(trial_id)
-    return [(event["event"], event["attempt"], event["epoch"]) for event in found]
+    return [(event["event"], event["attempt"], event["epoch"]) for event in told(pen, trial_id)]
+
+
+def told(pen: Recorder, trial_id: str = "a") -> list[dict[str, Any]]:
+    """Return the rows of a trial's events."""
+    found = read_table(pen.store.folder, "events").query("trial_id == @trial_id")
+    return [dict(row) for _, row in found.astype(object).iterrows()]
 
 
 def test_utilisation_follows_the_speed_and_the_newest_rate(tmp_path: Path) -> None:
@@ -117,7 +123,7 @@ def test_a_trial_from_plan_to_end(tmp_path: Path) -> None:
     assert trial["started"] < trial["ended"]
     assert "gpu_hours" not in trial
     assert events(pen) == [("started", 1, 0), ("completed", 1, 2)]
-    assert pen.store.events("a")[0]["pid"] == 42
+    assert told(pen)[0]["pid"] == 42
     epochs = pd.read_parquet(tmp_path / "epochs")
     assert epochs[["study", "name", "epoch", "attempt"]].values.tolist() == [
         ["s", "A", 1, 1],
@@ -170,7 +176,7 @@ def test_a_trial_whose_attempts_are_used_up(tmp_path: Path) -> None:
     assert (trial["status"], trial["reason"]) == ("failed", "error")
     assert (trial["error_class"], trial["error_message"]) == ("WorkerDied", "out of memory")
     assert events(pen)[-1] == ("failed", 1, 1)
-    assert pen.store.events("a")[-1]["detail"] == "out of memory"
+    assert told(pen)[-1]["detail"] == "out of memory"
 
 
 def test_a_diverged_trial_keeps_its_reason_until_it_runs_anew(tmp_path: Path) -> None:
@@ -258,7 +264,8 @@ def test_a_summary_is_made_of_the_epochs_whenever_a_trial_starts_or_ends(tmp_pat
     pen.message("a", started())
     for epoch in (1, 2):
         pen.message("a", done(epoch))
-    (tmp_path / "trials" / "a.parquet").unlink()
+    pen.store.flush()
+    drop_trial(tmp_path, "trials", "a")
     pen = recorder(tmp_path, "a")
     assert row(pen)["epochs_done"] == 0
     pen.message("a", started([record(1), record(2)]))
@@ -271,7 +278,7 @@ def test_a_summary_is_made_of_the_epochs_whenever_a_trial_starts_or_ends(tmp_pat
 def test_what_is_said_of_a_damaged_checkpoint_is_an_events_detail(tmp_path: Path) -> None:
     pen = recorder(tmp_path, "a")
     pen.message("a", started() | {"remark": "last.pt: damaged"})
-    assert pen.store.events("a")[-1]["detail"] == "last.pt: damaged"
+    assert told(pen)[-1]["detail"] == "last.pt: damaged"
 
 
 def test_a_full_disk_leaves_a_trial_to_the_next_command(tmp_path: Path) -> None:
@@ -298,9 +305,10 @@ def test_the_row_has_the_epoch_that_its_recipe_selects(
     assert (row["test_accuracy"], row["test_accuracy_best"]) == (48.0 + 2 * best, 52.0)
 
 
-def stored(folder: Path, trial_id: str = "a") -> tuple[list[int], int]:
+def stored(pen: Recorder, trial_id: str = "a") -> tuple[list[int], int]:
     """Return the epochs on disk, and how many of them the trial's row there tells of."""
-    store = ResultStore(folder)
+    pen.store.flush()
+    store = ResultStore(pen.store.folder)
     found = store.trial(trial_id) or {}
     return [epoch["epoch"] for epoch in store.epochs(trial_id)], found["epochs_done"]
 
@@ -314,12 +322,12 @@ def test_an_epoch_is_seen_at_once_and_stored_when_a_checkpoint_covers_it(tmp_pat
         found = row(pen)
         seen.append((found["epochs_done"], found["best_epoch"], len(pen.store.epochs("a"))))
         assert found["gpu_hours"] == pytest.approx(2 * 12 * epoch / 3600)
-        assert stored(tmp_path) == (list(range(1, saved + 1)), saved)
+        assert stored(pen) == (list(range(1, saved + 1)), saved)
     assert seen == [(epoch, epoch, epoch) for epoch in range(1, 5)]
     pen.store.put_trial({"trial_id": "a", "exclusive": False})
-    assert stored(tmp_path) == ([1, 2], 2), "what else changes in the row tells of no other epoch"
+    assert stored(pen) == ([1, 2], 2), "what else changes in the row tells of no other epoch"
     pen.message("a", finished())
-    assert stored(tmp_path) == ([1, 2, 3, 4], 4)
+    assert stored(pen) == ([1, 2, 3, 4], 4)
 
 
 def test_what_no_checkpoint_covers_goes_with_its_process(tmp_path: Path) -> None:
@@ -328,12 +336,12 @@ def test_what_no_checkpoint_covers_goes_with_its_process(tmp_path: Path) -> None
     for epoch in (1, 2, 3):
         pen.message("a", done(epoch, saved=1))
     pen.died("a", "killed")
-    assert stored(tmp_path) == ([1], 1) == ([1], row(pen)["epochs_done"])
+    assert stored(pen) == ([1], 1) == ([1], row(pen)["epochs_done"])
     assert row(pen)["gpu_hours"] == pytest.approx(36 / 3600), "that was spent nevertheless"
     pen.message("a", started([record(1), record(2)], seconds=0.0))
     pen.message("a", done(3, saved=2))
     pen.interrupted("a", "the command was stopped")
-    assert stored(tmp_path) == ([1, 2], 2)
+    assert stored(pen) == ([1, 2], 2)
     assert events(pen) == [
         ("started", 1, 0),
         ("died", 1, 1),
@@ -348,7 +356,7 @@ def test_only_what_may_be_trained_again_is_left_out(tmp_path: Path, status: str)
     pen.message("a", started())
     pen.message("a", done(1, saved=0))
     pen.message("a", finished(status, reason="error"))
-    assert stored(tmp_path) == (([1], 1) if status == "failed" else ([], 0))
+    assert stored(pen) == (([1], 1) if status == "failed" else ([], 0))
 
 
 def test_the_record_that_stops_a_trial_is_stored_with_it(tmp_path: Path) -> None:
@@ -361,7 +369,7 @@ def test_the_record_that_stops_a_trial_is_stored_with_it(tmp_path: Path) -> None
     pen.store.put_decision({"trial_id": "b", "rung": 1, "epoch": 2})
     pen.paused("c", "waits at rung 1")
     for trial_id in "abc":
-        assert stored(tmp_path, trial_id) == ([1, 2], 2)
+        assert stored(pen, trial_id) == ([1, 2], 2)
 
 
 def test_an_epoch_that_is_trained_again_is_not_stored_again(tmp_path: Path) -> None:
@@ -374,6 +382,7 @@ def test_an_epoch_that_is_trained_again_is_not_stored_again(tmp_path: Path) -> N
     pen.message("a", started([record(1, train_loss=77.0)], seconds=0.0))
     for epoch in (2, 3, 4):
         pen.message("a", {**done(epoch), "record": record(epoch, train_loss=88.0)})
+    pen.store.flush()
     epochs = ResultStore(tmp_path).epochs("a")
     assert [(each["epoch"], each["attempt"]) for each in epochs] == [(1, 1), (2, 1), (3, 1), (4, 2)]
     assert [each["train_loss"] for each in epochs] == [1.0, 1 / 2, 1 / 3, 88.0]
@@ -384,5 +393,5 @@ def test_forgotten_trials_have_no_epochs_left(tmp_path: Path) -> None:
     pen = recorder(tmp_path, "a")
     pen.message("a", started())
     pen.message("a", done(1, saved=0))
-    pen.store.forget("a")
+    pen.store.forget(["a"])
     assert pen.store.epochs("a") == []

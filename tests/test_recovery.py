@@ -25,6 +25,7 @@ from resray.run.recovery import put_right
 from resray.study.expand import Options, expand
 from resray.study.load import load_study
 from tests.export_case import Shared, train_study
+from tests.table_files import drop_trial, in_older_layout
 from tests.test_results import flipped
 from tests.training_case import job_of
 
@@ -75,16 +76,15 @@ def damage(path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["damaged", "lost"])
 @pytest.mark.parametrize("name", ["trials", "epochs"])
-@pytest.mark.parametrize("batched", [False, True], ids=["own file", "batch"])
+@pytest.mark.parametrize("layout", ["parts", "older files", "older batch"])
 def test_rows_come_back_without_a_training(
-    results: Path, name: str, kind: str, batched: bool, monkeypatch: pytest.MonkeyPatch
+    results: Path, name: str, kind: str, layout: str
 ) -> None:
-    if batched:
-        monkeypatch.setattr("resray.results.batches.FEWEST", 2)
-        ResultStore(results).compact()
+    if layout != "parts":
+        in_older_layout(results, batch=layout == "older batch")
     before = {each: table(results, each) for each in ("trials", "epochs")}
     files = sorted((results / name).iterdir())
-    assert len(files) == (1 if batched else 2)
+    assert len(files) == {"older files": 2, "older batch": 1}.get(layout, len(files))
     for path in files:
         damage(path) if kind == "damaged" else path.unlink()
     if kind == "damaged":
@@ -107,6 +107,8 @@ def test_what_nothing_else_holds_is_put_aside_and_said(results: Path, name: str)
     store = ResultStore(results)
     store.put_evaluations("a", [{"trial_id": "a", "checkpoint": "best.pt@1"}])
     store.put_decision({"trial_id": "a", "rung": 1})
+    store.flush()
+    in_older_layout(results)
     path = sorted((results / name).iterdir())[0]
     damage(path)
     said, _ = begin(results)
@@ -119,7 +121,7 @@ def test_what_nothing_else_holds_is_put_aside_and_said(results: Path, name: str)
 
 def test_epochs_that_nothing_holds_are_trained_again(results: Path, trained: Shared) -> None:
     identity = trained.trials["plain"]
-    (results / "epochs" / f"{identity}.parquet").unlink()
+    drop_trial(results, "epochs", identity)
     shutil.rmtree(results / "checkpoints" / identity)
     said = io.StringIO()
     store = ResultStore(results)
@@ -139,6 +141,7 @@ def test_a_completed_row_without_figures_gets_them_back(results: Path, trained: 
     assert row is not None
     nothing = {"epochs_done": 0, "validation_accuracy": None, "test_accuracy": None}
     store.put_trial({"trial_id": identity, **nothing})
+    store.flush()
     begin(results)
     found = ResultStore(results).trial(identity)
     assert found is not None
@@ -151,7 +154,7 @@ def test_an_unfinished_trial_comes_back_as_far_as_it_was(results: Path, trained:
     content = json.loads(metrics.read_text())
     metrics.write_text(json.dumps(content | {"records": content["records"][:2]}))
     for name in TABLES:
-        (results / name / f"{identity}.parquet").unlink(missing_ok=True)
+        drop_trial(results, name, identity)
     _, recorder = begin(results)
     row = recorder.store.trial(identity)
     assert row is not None
@@ -194,7 +197,7 @@ def test_half_files_of_killed_commands_are_removed(results: Path) -> None:
 
 def test_what_a_lost_row_had_cost_counts_in_a_budget(results: Path, trained: Shared) -> None:
     identity = trained.trials["plain"]
-    (results / "trials" / f"{identity}.parquet").unlink()
+    drop_trial(results, "trials", identity)
     recorder = Recorder(ResultStore(results), gpus_per_trial=2)
     trial = next(each for each in expand(load_study(str(results / "study.yaml")), Options())
                  if each.name == "plain")  # fmt: skip

@@ -79,7 +79,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     builder.run(shuffled(GRID)[:12], diverging=[3])
     builder.audit(2)
     builder.confirm(1)
-    return builder.folder
+    return builder.written()
 
 
 def test_each_point_is_a_line_and_the_winner_lies_on_top(folder: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_cross_lies_at_the_end_of_its_curve(tmp_path: Path) -> None:
     (stop, *_) = [row for row in builder.stored() if row["status"] == "stopped"]
     last = builder.store.epochs(stop["trial_id"])[-1]
     builder.store.put_epochs(stop["trial_id"], [last | {"validation_accuracy": 12.5}])
-    figure = rungs_figure(load_results(tmp_path))
+    figure = rungs_figure(load_results(builder.written()))
     assert figure is not None
     traces = figure.chosen()[0].traces
     *curves, crosses = traces
@@ -161,7 +161,7 @@ def test_points_stand_at_their_value_unless_one_covers_another(tmp_path: Path) -
     accuracies = {"t000": 20.0, "t001": 20.4, "t002": 70.0, "t003": 40.0, "t004": 55.0, "t005": 90}
     for trial_id, accuracy in accuracies.items():
         builder.store.put_trial({"trial_id": trial_id, "validation_accuracy": accuracy})
-    search = search_of(load_results(tmp_path))
+    search = search_of(load_results(builder.written()))
     assert search is not None
     depths = search.axes[0]
     places = places_on(depths, with_begun(search))
@@ -177,7 +177,7 @@ def test_points_stand_at_their_value_unless_one_covers_another(tmp_path: Path) -
 def test_hover_text_stays_text(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run([{"trial": "<b>x</b>%{y}"}, {"trial": "resnet18"}])
-    figure = parallel_figure(load_results(tmp_path))
+    figure = parallel_figure(load_results(builder.written()))
     assert figure is not None
     text = json.dumps(figure_payload(figure))
     assert "<b>x</b>" not in text
@@ -198,7 +198,7 @@ def test_what_a_kill_cut_off_lasts_to_its_last_epoch(tmp_path: Path) -> None:
     builder.start(trial_id, 0)
     builder.clock = 9007
     builder.end(trial_id, "interrupted")
-    first, second = stretches(load_results(tmp_path))
+    first, second = stretches(load_results(builder.written()))
     assert (first.seconds, first.outcome) == (30, "cut off")
     assert (second.seconds, second.outcome) == (7, "interrupted")
 

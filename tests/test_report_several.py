@@ -96,6 +96,7 @@ def test_of_two_searches_the_newest_is_shown(tmp_path: Path) -> None:
         builder = SearchBuilder(tmp_path / name, SearchSettings(scheduler="halving", grace=1))
         builder.halve(points)
         builder.confirm(2)
+        builder.written()
     first, second = (load_results(tmp_path / name) for name in "ab")
     results = load_several([tmp_path / "a", tmp_path / "b"])
     assert len(results.search.trials) == len(second.search.trials)

@@ -158,7 +158,7 @@ def test_there_is_no_timeline_of_what_never_started(tmp_path: Path) -> None:
 def test_a_search_that_was_only_confirmed_has_its_own_timeline(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(GRID[:3])
-    assert timeline_figure(load_results(tmp_path)) is None
+    assert timeline_figure(load_results(builder.written())) is None
 
 
 def test_names_of_trials_and_hosts_are_text(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ def test_documented_version_and_ways_to_read(tmp_path: Path) -> None:
     store = ResultStore(tmp_path / "depth-family")
     store.put_trial({"trial_id": "a", "name": "resnet18", "status": "completed"})
     store.put_epochs("a", [{"trial_id": "a", "epoch": 1}, {"trial_id": "a", "epoch": 2}])
-    metadata = pq.read_schema(tmp_path / "depth-family" / "trials" / "a.parquet").metadata
+    store.compact()
+    metadata = pq.read_schema(tmp_path / "depth-family" / "trials" / "trials.parquet").metadata
     assert metadata[VERSION_KEY].decode() == str(VERSION)
     assert f"`{VERSION_KEY.decode()}` (now {VERSION})" in DOCUMENT
     trials = pd.read_parquet(tmp_path / "depth-family" / "trials")

@@ -20,6 +20,7 @@ from resray.search.budget import Budget
 from resray.study.expand import Options
 from resray.training.checkpoint_file import read_checkpoint
 from tests.inline_search import DAY, NETWORK, RATES, InlineSearch
+from tests.table_files import drop_trial
 
 OUTCOME = ["name", "seed", "role", "status", "rung", "epochs_done", "validation_accuracy"]
 VERDICT = ["trial_id", "rung", "epoch", "value", "cutoff", "arrived", "stopped"]
@@ -120,10 +121,9 @@ def test_a_kill_between_epoch_and_decision_is_made_good(tmp_path: Path) -> None:
     search = InlineSearch(tmp_path)
     search.run(kill_after=25, confirm=0)
     stopped = search.table("decisions").query("stopped").iloc[0]
+    drop_trial(search.folder / "results" / "small", "decisions", stopped["trial_id"])
     row = search_rows(search).set_index("trial_id").loc[stopped["trial_id"]]
     assert row["status"] == "stopped"
-    for part in (search.folder / "results" / "small" / "decisions").iterdir():
-        part.unlink()
     search.run(confirm=0)
     assert_invariants(search)
 
@@ -321,10 +321,10 @@ def test_tpe_trains_points_of_one_recipe_once(tmp_path: Path) -> None:
 
 
 def test_what_failed_on_the_way_is_tried_again(tmp_path: Path) -> None:
-    search = InlineSearch(tmp_path, fail_fast=True)
-    full = {"scheduler": "halving"}
-    ways: list[dict[str, Any]] = [full, {**full, "rung_schedule": "rescaled"}]
-    for settings in ({**way, "grace": 2} for way in ways):
+    halving: dict[str, Any] = {"scheduler": "halving", "grace": 2}
+    for rung_schedule in ("full", "rescaled"):
+        settings = {**halving, "rung_schedule": rung_schedule}
+        search = InlineSearch(tmp_path / rung_schedule, fail_fast=True)
         search.run(kill_after=2, confirm=0, **settings)
         begun = search_rows(search).query("attempts > 0")["trial_id"].iloc[0]
         damaged = search.folder / "results" / "small" / "checkpoints" / begun / "last.pt"
@@ -343,10 +343,9 @@ def test_a_confirmation_that_failed_is_tried_again(tmp_path: Path) -> None:
     store = ResultStore(search.folder / "results" / "small")
     (confirmed,) = [row["trial_id"] for row in store.trials() if row["role"] == "confirmation"]
     failed = {"status": "failed", "reason": "error", "epochs_done": 0, "error_class": "OSError"}
-    row = {**(store.trial(confirmed) or {}), **failed}
-    store.forget([confirmed])
-    store.put_trial(row)
+    store.put_trial({"trial_id": confirmed, **failed})
     store.flush()
+    drop_trial(store.folder, "epochs", confirmed)
     shutil.rmtree(store.folder / "checkpoints" / confirmed)
     search.started.clear()
     assert search.run(confirm=1).exhausted

@@ -12,7 +12,7 @@ import pytest
 
 from resray.errors import InputError
 from resray.report.watch import watch
-from resray.results.store import is_held, writer_lock
+from resray.results.lock import is_held, writer_lock
 from tests.report_builder import trial, write_results
 
 SOON = 0.02
@@ -20,7 +20,7 @@ SOON = 0.02
 HOLD_LOCK = """
 import sys
 from pathlib import Path
-from resray.results.store import writer_lock
+from resray.results.lock import writer_lock
 with writer_lock(Path(sys.argv[1])):
     print("held", flush=True)
     input()

@@ -71,4 +71,5 @@ def train_trial(folder: Path, name: str, recipe: Recipe, seed: int) -> str:
     times = [datetime.fromisoformat(record["recorded"]) for record in records]
     store.put_epochs(identity, [{**fixed, **record, "recorded": time}
                                 for record, time in zip(records, times, strict=True)])  # fmt: skip
+    store.flush()
     return identity

@@ -248,10 +248,10 @@ def finished(trials: int) -> None:
             planner.store.put_epochs(job.trial_id, rows)
             planner.store.release(job.trial_id)
         planner.store.compact()
-        command = [Path(sys.executable).with_name("resray"), "tune", folder / "growth.yaml",
-                   "--scheduler", "none", "--gpus", "0", "--workers", "2", "--out", folder]  # fmt: skip
+        command = Path(sys.executable).with_name("resray"), "tune", folder / "growth.yaml"
+        options = "--scheduler", "none", "--gpus", "0", "--workers", "2", "--out", folder
         began = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
         print(f"{trials} finished trials of {EPOCHS} epochs: {time.perf_counter() - began:.1f} s")
 
 

@@ -46,7 +46,8 @@ def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
     """
     kinds = wanted_kinds(asked)
     check_rest(asked)
-    from resray.results.store import ResultStore, writer_lock
+    from resray.results.lock import writer_lock
+    from resray.results.store import ResultStore
 
     store = ResultStore(asked.results)
     selected = selected_trials(asked, store)
@@ -59,6 +60,7 @@ def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
         with writer_lock(asked.results), bar as progress:
             evaluator = Evaluator(asked, kinds, store, progress)
             results = evaluator.run(rows)
+            store.compact()
     except KeyboardInterrupt:
         raise RunInterrupted(
             f"interrupted. What was evaluated is safe in {asked.results}; the same command goes on "

@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from resray.results.folders import TABLE_NAMES, check_there
-from resray.results.store import is_held, read_table
+from resray.results.lock import is_held
+from resray.results.store import read_table
 
 LEAST_PAUSE = 5.0
 """Seconds between two pages."""

@@ -2,23 +2,18 @@
 
 import io
 import os
-from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Collection
 from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from resray.cpus import usable_cpus
 from resray.errors import InputError, one_line
-from resray.files import require_regular, whole_file
 from resray.limits import require_size
 from resray.results.schema import UTC, VERSION, VERSION_KEY, table_schema
+from resray.results.storage import Storage
 
-WRITING = ".writing"
-"""Folder beside the tables' in which files lie until they are whole."""
 MARK = b"resray crc32"
 """Stands, before the checksum of all other bytes, between a file's pages and its footer.
 
@@ -29,8 +24,6 @@ LONGEST_ID = 200
 MOST_EPOCHS = 10**6
 LATEST = 253_402_300_799_999_999
 """Microseconds from 1970 to the end of the year 9999, the last that Python knows."""
-READERS = min(8, usable_cpus())
-"""How many files are read at the same time."""
 ROWS_TOGETHER = 50_000
 """Rows that are written, and so read, at a time: a reader holds that many twice."""
 
@@ -39,77 +32,49 @@ class DamagedFileError(InputError):
     """A file of the tables holds other bytes than were written, or what nobody writes there."""
 
 
-def table_files(folder: Path, table: str) -> list[Path]:
-    """Return a table's files by name, without those that are being written."""
-    return sorted((folder / table).glob("[!._]*.parquet"))
+def read_object(storage: Storage, key: str, schema: pa.Schema) -> pa.Table:
+    """Return the rows of one of a table's objects, with the columns of a `read_schema` of it.
 
-
-def read_parts(files: Sequence[Path], table: str, coded: Collection[str] = ()) -> list[pa.Table]:
-    """Return the rows of each of a table's files."""
-    # Most of a small file's time passes outside of Python, so threads share it.
-    with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(lambda file: read_file(file, table, coded), files))
-
-
-def joined(parts: Sequence[pa.Table], table: str, coded: Collection[str] = ()) -> pa.Table:
-    """Return what `read_parts` gave as one."""
-    schema = _with_dictionaries(table_schema(table), coded)
-    whole = pa.concat_tables([schema.empty_table(), *parts])
-    rows = whole.unify_dictionaries().combine_chunks()
-    # What decoding took, twice the size of the rows, is kept for the next time otherwise.
-    pa.default_memory_pool().release_unused()
-    return rows
-
-
-def read_file(path: Path, table: str, coded: Collection[str] = ()) -> pa.Table:
-    """Return the rows of one file with the columns of a table.
-
-    Raises DamagedFileError if the file is damaged or holds what no table holds, InputError if it
-    cannot be read or is a newer resray's, and FileNotFoundError if it is not there.
+    Raises DamagedFileError if it is damaged or holds what no table holds, InputError if it cannot
+    be read or is a newer resray's, and FileNotFoundError if it is not there.
     """
+    place, table = f"{storage}/{key}", key.partition("/")[0]
+    coded = [field.name for field in schema if pa.types.is_dictionary(field.type)]
     try:
-        require_regular(path)
         # A path may look like an address to Arrow; and pq.read_table plans a dataset's scan first,
         # which takes longer than to read so small a file.
-        source = pa.BufferReader(require_checksum(path.read_bytes()))
+        source = pa.BufferReader(require_checksum(storage.get(key)))
         try:
             opened = pq.ParquetFile(source, read_dictionary=coded, page_checksum_verification=True)
         except KeyError:
             # An older version's file has not all of these columns.
             opened = pq.ParquetFile(source, page_checksum_verification=True)
         with opened as file:
-            require_size(file.metadata.num_rows * file.metadata.num_columns * 8, path)
-            schema = _with_dictionaries(table_schema(table), coded)
-            rows = conform(file.read(use_threads=False), schema, path)
+            require_size(file.metadata.num_rows * file.metadata.num_columns * 8, place)
+            require_columns(file.schema_arrow, read_schema(table, coded), place)
+            rows = conform(file.read(columns=schema.names, use_threads=False), schema)
             require_plain(rows, table)
             return rows
     except FileNotFoundError:
-        # Expected: since the files were listed, a batch was made or taken apart.
+        # Expected: since the objects were listed, some were merged.
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         # Arrow's own errors have no number; the system's (no permission) are not about the content.
         if number := getattr(error, "errno", None):
-            raise InputError(f"{path}: cannot be read ({os.strerror(number)})") from error
-        raise damaged(path, one_line(error)) from error
+            raise InputError(f"{place}: cannot be read ({os.strerror(number)})") from error
+        raise DamagedFileError(
+            f"{place}: damaged ({one_line(error)}); the `resray bench` or `resray tune` that "
+            "trained its trials puts it aside and makes it again from their checkpoints"
+        ) from error
 
 
-def damaged(path: Path, reason: str) -> DamagedFileError:
-    """Return the error of a damaged file: what is wrong with it, and what to do."""
-    return DamagedFileError(
-        f"{path}: damaged ({reason}); the `resray bench` or `resray tune` that trained its trials "
-        "puts it aside and makes it again from their checkpoints"
-    )
-
-
-def write_file(path: Path, rows: pa.Table) -> None:
-    """Write a file that appears whole, by rename, with checksums: no number is ever another one."""
+def encoded(rows: pa.Table) -> bytes:
+    """Return rows as a Parquet file with checksums: no number is ever read as another one."""
     made = io.BytesIO()
     pq.write_table(rows, made, row_group_size=ROWS_TOGETHER, write_page_checksum=True)
     content = made.getvalue()
     pages, footer = content[: footer_of(content)], content[footer_of(content) :]
-    # What reads the table's folder may take every file in it for a whole one.
-    with whole_file(path, scratch=path.parent.parent / WRITING) as file:
-        file.write(pages + marked(pages, footer) + footer)
+    return pages + marked(pages, footer) + footer
 
 
 def require_checksum(content: bytes) -> bytes:
@@ -135,27 +100,28 @@ def footer_of(content: bytes) -> int:
     return max(0, len(content) - 8 - int.from_bytes(content[-8:-4], "little"))
 
 
-def conform(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
-    """Bring a table of this or an older schema version to this version's columns.
-
-    Raises InputError if the file was written by a newer resray, and ValueError if its columns are
-    not those of its version: all of this one's, none but these of an older one's.
-    """
-    version = int((table.schema.metadata or {}).get(VERSION_KEY, b"1"))
+def require_columns(found: pa.Schema, schema: pa.Schema, place: str) -> None:
+    """Raise InputError for a file of a newer resray, ValueError if its columns are not those of
+    its version: all of this one's, none but these of an older one's."""
+    version = int((found.metadata or {}).get(VERSION_KEY, b"1"))
     if version > VERSION:
         raise InputError(
-            f"{path}: schema version {version} is newer than this resray reads (up to {VERSION}); "
+            f"{place}: schema version {version} is newer than this resray reads (up to {VERSION}); "
             "upgrade resray"
         )
-    if version == VERSION and not table.schema.equals(schema):
+    if version == VERSION and not found.equals(schema):
         raise ValueError(f"its columns are not those of schema version {VERSION}")
-    names = table.column_names
-    if strange := [name for name in names if name not in schema.names or names.count(name) > 1]:
+    if strange := [name for name in found.names
+                   if name not in schema.names or found.names.count(name) > 1]:  # fmt: skip
         raise ValueError(f"no column of this table, or there twice: {', '.join(sorted(strange))}")
+
+
+def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Bring rows of this or an older version to the columns of a schema."""
     columns = [
-        _of_type(table[field.name], field.type)
-        if field.name in names
-        else pa.nulls(table.num_rows, field.type)
+        _of_type(rows[field.name], field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
         for field in schema
     ]
     return pa.Table.from_arrays(columns, schema=schema)
@@ -167,7 +133,7 @@ def require_plain(rows: pa.Table, table: str) -> None:
         if not each or len(each) > LONGEST_ID or each in (".", "..") or {"/", "\0"} & {*each}:
             raise ValueError(f"{each!r:.99} is no trial's id")
     limits = {field.name: (0, LATEST) for field in rows.schema if field.type == UTC}
-    if table == "epochs":
+    if table == "epochs" and "epoch" in rows.column_names:
         limits["epoch"] = (1, MOST_EPOCHS)
     for name, (lowest, highest) in limits.items():
         numbers = rows[name].cast(pa.int64())
@@ -185,7 +151,11 @@ def _of_type(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     return column.cast(kind)
 
 
-def _with_dictionaries(schema: pa.Schema, coded: Collection[str]) -> pa.Schema:
-    kind = pa.dictionary(pa.int32(), pa.string())
-    fields = [field.with_type(kind) if field.name in coded else field for field in schema]
+def read_schema(
+    table: str, coded: Collection[str] = (), columns: Collection[str] | None = None
+) -> pa.Schema:
+    """Return a table's schema with texts ``coded`` in dictionaries; of ``columns``, if named."""
+    kind, schema = pa.dictionary(pa.int32(), pa.string()), table_schema(table)
+    fields = [field.with_type(kind) if field.name in coded else field for field in schema
+              if columns is None or field.name in columns]  # fmt: skip
     return pa.schema(fields, metadata=schema.metadata)

@@ -4,7 +4,9 @@ put aside."""
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,11 @@ from typing import Any
 import pyarrow as pa
 
 from resray.files import read_json
-from resray.results.batches import read_each_once
-from resray.results.files import READERS, WRITING, DamagedFileError, read_file, table_files
+from resray.results.files import DamagedFileError, read_object
 from resray.results.schema import TABLES, table_schema
+from resray.results.storage import WRITING, Storage
 from resray.results.summary import summarise
+from resray.results.tables import READERS, read_each_once, table_keys
 
 Row = dict[str, Any]
 
@@ -23,25 +26,28 @@ ASIDE = "damaged"
 """Folder beside the tables' for files that cannot be read."""
 
 
-def put_damaged_aside(folder: Path) -> Iterator[str]:
-    """Move the damaged files of the tables out of the way, and yield a line on each."""
-    paths = [path for table in TABLES for path in table_files(folder, table)]
+def put_damaged_aside(storage: Storage) -> Iterator[str]:
+    """Move the damaged objects of the tables out of the way, and yield a line on each."""
+    keys = [key for table in TABLES for key in table_keys(storage, table)]
     with ThreadPoolExecutor(READERS) as pool:
-        damaged = list(compress(paths, pool.map(is_damaged, paths)))
-    for path in damaged:
-        place = folder / ASIDE / f"{path.parent.name}-{path.stem}-{time.time_ns()}"
-        place.parent.mkdir(exist_ok=True)
-        path.replace(place)
+        damaged = compress(keys, [*pool.map(partial(is_damaged, storage), keys)])
+    for key in damaged:
+        table, _, name = key.partition("/")
+        aside = f"{ASIDE}/{table}-{name.removesuffix('.parquet')}-{time.time_ns()}"
+        # A pipe holds nothing to keep.
+        with suppress(ValueError):
+            storage.put(aside, storage.get(key))
+        storage.delete(key)
         yield (
-            f"{path}: damaged, moved to {place}; rows and epochs come back from the checkpoints, "
-            "events, decisions and evaluations do not"
+            f"{storage}/{key}: damaged, moved to {storage}/{aside}; rows and epochs come back from "
+            "the checkpoints, events, decisions and evaluations do not"
         )
 
 
-def is_damaged(path: Path) -> bool:
-    """Return whether a table's file holds what nobody wrote; InputError if it cannot be read."""
+def is_damaged(storage: Storage, key: str) -> bool:
+    """Return whether a table's object holds what nobody wrote; InputError if it cannot be read."""
     try:
-        read_file(path, path.parent.name)
+        read_object(storage, key, table_schema(key.partition("/")[0]))
     except DamagedFileError:
         return True
     return False
@@ -54,9 +60,9 @@ def remove_remains(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def recorded_epochs(folder: Path) -> dict[str, int]:
+def recorded_epochs(storage: Storage) -> dict[str, int]:
     """Return how many epochs the tables hold of each trial, 0 if some are missing in between."""
-    rows = read_each_once(folder, "epochs").select(["trial_id", "epoch"]).to_pandas()
+    rows = read_each_once(storage, "epochs", columns=()).to_pandas()
     found = rows.groupby("trial_id")["epoch"].agg(["nunique", "max"])
     return dict(found["max"].where(found["nunique"] == found["max"], 0))
 

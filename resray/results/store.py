@@ -1,46 +1,42 @@
-"""The result tables on disk: one Parquet file per trial in each table, replaced whole by rename.
+"""The result tables of one study: written by the one driver, read by anyone at any moment.
 
-    <results>/<study>/trials/<trial_id>.parquet    one row
-    <results>/<study>/epochs/<trial_id>.parquet    one row per epoch
-    <results>/<study>/events/<trial_id>.parquet    one row per start, end or failure
-    <results>/<study>/evaluations/<id>.parquet     one row per value of `resray evaluate`
-    <results>/<study>/decisions/<trial_id>.parquet one row per decision of `resray tune`
-
-A reader sees either the old file or the new one, never half of one, so the folders can be read at
-any moment, also after a kill -9. At the end of a command the files of many trials become one
-(`resray.results.batches`). One process writes (the driver); a lock keeps a second one out.
+`resray.results.tables` says how they lie on disk. One process writes; a lock keeps a second one out
+(`resray.results.lock`).
 """
 
-import fcntl
 import json
 import math
-import os
-import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, takewhile
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from resray.errors import InputError
-from resray.files import storage_errors
-from resray.results.batches import BATCHED, Batches, read_each_once
-from resray.results.files import WRITING, read_file, write_file
+from resray.results.files import encoded
 from resray.results.folders import require_results
 from resray.results.schema import TABLES, table_schema
+from resray.results.storage import LocalFolder, Storage
+from resray.results.tables import (
+    IN_PARTS,
+    TRIALS,
+    Parts,
+    of_trials,
+    read_each_once,
+    table_keys,
+    without,
+)
 
 Row = dict[str, Any]
 
-EVALUATION_KEY = ("checkpoint", "kind", "condition", "dataset_checksum", "class", "metric")
-"""What tells the values of one trial's (or ensemble's) evaluations apart."""
-LOCK_TRIES, LOCK_PAUSE = 5, 0.05
-"""How often the writer's lock is tried, and the seconds between two tries."""
+LEAST_SECONDS = 1.0
+"""Between two flushes that nobody asked for."""
+LEAST_TIMES = 10
+"""How many times as long as a flush takes no other one follows unasked."""
 
 
 def now() -> datetime:
@@ -48,172 +44,248 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class ResultStore:
-    """The tables of one study, written trial by trial.
+@dataclass(frozen=True)
+class Held:
+    """An epoch's row that is not to be written yet, and the columns of its trial's row after it."""
 
-    Rows of trials that are already on disk are read when first asked for, so a store opened on an
-    earlier command's folder goes on where that ended.
+    row: Row
+    columns: Row
+
+
+class ResultStore:
+    """The tables of one study, for the one process that writes them.
+
+    What is put is known at once, and written together with other rows when it is due: about once a
+    second, or whenever `flush` is called. Trials' rows are kept in memory; of the epochs those of
+    the trials that were asked for, until they are released.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, storage: Storage | None = None) -> None:
         self.folder = folder
-        self._epochs: dict[str, dict[int, Row]] = {}
-        self._trials: dict[str, Row] = {}
-        self._events: dict[str, list[Row]] = {}
+        self.storage = storage or LocalFolder(folder)
+        self._parts = Parts(self.storage)
+        self._pending: dict[str, list[Row]] = {table: [] for table in IN_PARTS}
+        self._changed: set[str] = set()
         self._held: dict[str, dict[int, Held]] = {}
-        self._batches = Batches(folder)
+        self._flushed_at, self._flush_seconds = -math.inf, 0.0
+        self.reload()
 
-    def compact(self) -> None:
-        """Put the files of many trials together; for the end of a command."""
-        self._batches.put_together()
+    def reload(self) -> None:
+        """Forget what was read, as another process may have written since: for a command that has
+        just got the lock."""
+        self._rows: dict[str, Row] | None = None
+        self._stored_trials = table_schema("trials").empty_table()
+        self._epochs: dict[str, dict[int, Row]] = {}
+        self._with_epochs: set[str] | None = None
+        self._decisions: dict[str, list[Row]] | None = None
 
     def trial(self, trial_id: str) -> Row | None:
         """Return a trial's row, or None if the trial is not in the store."""
-        row = self._written_trial(trial_id)
-        held = self._held.get(trial_id, {})
-        return row if row is None or not held else {**row, **held[max(held)].columns}
-
-    def _written_trial(self, trial_id: str) -> Row | None:
-        if trial_id not in self._trials:
-            rows = self._read("trials", trial_id)
-            if not rows:
-                return None
-            self._trials[trial_id] = rows[0]
-        return dict(self._trials[trial_id])
+        row, held = self._all_trials().get(trial_id), self._held.get(trial_id)
+        if row is None or not held:
+            return row and dict(row)
+        return {**row, **next(reversed(held.values())).columns}
 
     def trials(self) -> list[Row]:
         """Return the rows of all trials, in order of their ids."""
-        rows = read_each_once(self.folder, "trials")
-        unread = pc.invert(pc.is_in(rows["trial_id"], pa.array([*self._trials], pa.string())))
-        read = {row["trial_id"]: row for row in rows.filter(unread).to_pylist()}
-        self._trials = {**read, **self._trials}
-        return [row for each in sorted(self._trials) if (row := self.trial(each)) is not None]
-
-    def epochs(self, trial_id: str) -> list[Row]:
-        """Return a trial's epoch rows in order of epoch."""
-        held = {epoch: each.row for epoch, each in self._held.get(trial_id, {}).items()}
-        return in_order({**self._epochs_by_number(trial_id), **held})
-
-    def events(self, trial_id: str) -> list[Row]:
-        """Return a trial's events, oldest first."""
-        if trial_id not in self._events:
-            self._events[trial_id] = self._read("events", trial_id)
-        return self._events[trial_id]
+        return [row for each in sorted(self._all_trials()) if (row := self.trial(each)) is not None]
 
     def put_trial(self, row: Mapping[str, Any]) -> None:
         """Add or replace a trial's row; columns that ``row`` leaves out keep their value."""
-        trial_id = row["trial_id"]
-        merged = {**(self._written_trial(trial_id) or {}), **row, "updated": now()}
-        self._trials[trial_id] = merged
-        self._write("trials", trial_id, [merged])
+        require_known("trials", row)
+        trial_id, rows = row["trial_id"], self._all_trials()
+        rows[trial_id] = {**rows.get(trial_id, {}), **row, "updated": now()}
+        self._changed.add(trial_id)
+        self.flush_if_due()
+
+    def epochs(self, trial_id: str) -> list[Row]:
+        """Return a trial's epoch rows in order of epoch, those included that are held."""
+        self.load_epochs([trial_id])
+        held = {epoch: each.row for epoch, each in self._held.get(trial_id, {}).items()}
+        rows = {**self._epochs[trial_id], **held}
+        return [rows[epoch] for epoch in sorted(rows)]
+
+    def load_epochs(self, trial_ids: Iterable[str]) -> None:
+        """Read the epochs of many trials in one pass, for `epochs` to give them."""
+        wanted = {*trial_ids} - self._epochs.keys()
+        self._epochs.update({trial_id: {} for trial_id in wanted})
+        stored = wanted & self._trials_with_epochs()
+        rows = of_trials(read_each_once(self.storage, "epochs"), stored) if stored else None
+        for row in (*(rows.to_pylist() if rows else ()), *self._pending["epochs"]):
+            if row["trial_id"] in wanted:
+                self._epochs[row["trial_id"]][row["epoch"]] = row
+
+    def release(self, trial_id: str) -> None:
+        """Keep a trial's epochs in memory no longer; asked for again, they are read again."""
+        self._epochs.pop(trial_id, None)
 
     def put_epochs(self, trial_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add epoch rows; a row of an epoch that is there already takes its place."""
-        by_number = self._epochs_by_number(trial_id)
-        by_number.update({row["epoch"]: dict(row) for row in rows})
-        self._write("epochs", trial_id, in_order(by_number))
+        self._add_epochs(trial_id, rows)
+        self.flush_if_due()
+
+    def _add_epochs(self, trial_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        for row in rows:
+            self._add("epochs", {"recorded": now(), **row})
+            if trial_id in self._epochs:
+                self._epochs[trial_id][row["epoch"]] = self._pending["epochs"][-1]
 
     def hold_epoch(self, trial_id: str, row: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
-        """Add an epoch's row, and what the trial's row says after it, without writing them yet."""
+        """Add an epoch's row, and what the trial's row says after it, without writing them yet;
+        epochs come in their order."""
         self._held.setdefault(trial_id, {})[row["epoch"]] = Held(dict(row), dict(columns))
 
     def write_held(self, trial_id: str, up_to: float = math.inf) -> None:
         """Write the rows that are held of epochs up to ``up_to``, and what follows from them."""
         held = self._held.get(trial_id, {})
-        ready = [held[epoch] for epoch in sorted(held) if epoch <= up_to]
-        if not ready:
-            return
-        self.put_epochs(trial_id, [each.row for each in ready])
-        self.put_trial({"trial_id": trial_id, **ready[-1].columns})
-        for each in ready:
-            del held[each.row["epoch"]]
+        ready = [held.pop(epoch) for epoch in [*takewhile(lambda each: each <= up_to, held)]]
+        if ready:
+            self._add_epochs(trial_id, [each.row for each in ready])
+            self.put_trial({"trial_id": trial_id, **ready[-1].columns})
 
     def drop_held(self, trial_id: str) -> bool:
         """Forget the rows that are held of a trial, and return whether there were any."""
         return bool(self._held.pop(trial_id, None))
 
     def put_event(self, row: Mapping[str, Any]) -> None:
-        """Append one event; its time is now unless it says otherwise."""
-        rows = self.events(row["trial_id"])
-        rows.append({"time": now(), **row})
-        self._write("events", row["trial_id"], rows)
+        """Add one event; its time is now unless it says otherwise."""
+        self._add("events", {"time": now(), **row})
+        self.flush_if_due()
 
     def decisions(self, trial_id: str) -> list[Row]:
         """Return what schedulers decided on a trial, oldest first."""
-        return self._read("decisions", trial_id)
+        return [*self._all_decisions().get(trial_id, ())]
+
+    def all_decisions(self) -> list[Row]:
+        """Return all that schedulers decided, oldest first."""
+        rows = chain.from_iterable(self._all_decisions().values())
+        return sorted(rows, key=lambda row: row["decided"])
 
     def put_decision(self, row: Mapping[str, Any]) -> None:
-        """Append one decision; its time is now unless it says otherwise.
+        """Add one decision; its time is now unless it says otherwise.
 
-        The epochs that it rests on are written before it.
+        The epochs that it rests on are written with it.
         """
         self.write_held(row["trial_id"])
-        rows = self.decisions(row["trial_id"])
-        self._write("decisions", row["trial_id"], [*rows, {"decided": now(), **row}])
-
-    def forget(self, trial_id: str) -> None:
-        """Remove everything that the tables hold of a trial (``--force``)."""
-        for table in TABLES:
-            if table in BATCHED:
-                self._batches.take_apart(table, trial_id)
-            self._path(table, trial_id).unlink(missing_ok=True)
-        for rows in (self._epochs, self._trials, self._events, self._held):
-            rows.pop(trial_id, None)
-        self._forget_ensembles(trial_id)
+        row = {"decided": now(), **row}
+        self._all_decisions().setdefault(row["trial_id"], []).append(row)
+        self._add("decisions", row)
+        self.flush_if_due()
 
     def evaluations(self, identity: str) -> list[Row]:
         """Return the evaluations of a trial or of an ensemble."""
-        return self._read("evaluations", identity)
+        rows = of_trials(read_each_once(self.storage, "evaluations"), [identity])
+        return list(rows.to_pylist())
 
     def put_evaluations(self, identity: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Add values; one with the same `EVALUATION_KEY` takes the place of the older one."""
-        merged: dict[tuple[Any, ...], Row] = {}
-        for row in [*self.evaluations(identity), *({"evaluated": now(), **row} for row in rows)]:
-            merged[tuple(row.get(column) for column in EVALUATION_KEY)] = row
-        self._write("evaluations", identity, list(merged.values()))
+        """Write values at once; one with the same `EVALUATION_KEY` takes an older one's place."""
+        for row in rows:
+            self._add("evaluations", {"evaluated": now(), **row})
+        self.flush()
 
-    def _forget_ensembles(self, trial_id: str) -> None:
-        """Remove the evaluations of ensembles that the trial is a member of."""
-        for path in (self.folder / "evaluations").glob("[!._]*.parquet"):
-            rows = self.evaluations(path.stem)
-            if any(trial_id in json.loads(row["members"] or "[]") for row in rows):
-                path.unlink()
+    def forget(self, trial_ids: Collection[str]) -> None:
+        """Remove everything that the tables hold of some trials (``--force``).
 
-    def _epochs_by_number(self, trial_id: str) -> dict[int, Row]:
-        if trial_id not in self._epochs:
-            rows = self._read("epochs", trial_id)
-            self._epochs[trial_id] = {row["epoch"]: row for row in rows}
-        return self._epochs[trial_id]
+        Their own rows go last: a kill on the way leaves trials without their epochs, which the next
+        command finds.
+        """
+        self.flush()
+        gone = {*trial_ids}
+        for table in IN_PARTS:
+            also = self._ensembles_with(gone) if table == "evaluations" else set()
+            self._parts.remove(table, gone | also)
+        for rows in (self._epochs, self._held, self._all_trials(), self._all_decisions()):
+            for trial_id in gone:
+                rows.pop(trial_id, None)
+        self._with_epochs = self._trials_with_epochs() - gone
+        self._changed |= gone
+        self.flush()
 
-    def _path(self, table: str, trial_id: str) -> Path:
-        return self.folder / table / f"{trial_id}.parquet"
+    def _ensembles_with(self, trial_ids: set[str]) -> set[str]:
+        """Return the ensembles that one of the trials is a member of."""
+        columns = ("trial_id", "members")
+        rows = read_each_once(self.storage, "evaluations", columns=columns).select(columns)
+        members = {row["trial_id"]: row["members"] for row in rows.to_pylist()}
+        return {each for each, text in members.items() if trial_ids & {*json.loads(text or "[]")}}
 
-    def _read(self, table: str, trial_id: str) -> list[Row]:
-        if table in BATCHED:
-            return self._batches.rows(table, trial_id)
-        path = self._path(table, trial_id)
-        return read_file(path, table).to_pylist() if path.exists() else []
+    def flush_if_due(self) -> None:
+        """Write what was put, unless it was done just now: for whoever can call it often."""
+        wait = max(LEAST_SECONDS, LEAST_TIMES * self._flush_seconds)
+        if time.monotonic() - self._flushed_at >= wait:
+            self.flush()
 
-    def _write(self, table: str, trial_id: str, rows: list[Row]) -> None:
-        schema = table_schema(table)
-        unknown_columns = {key for row in rows for key in row} - set(schema.names)
-        assert not unknown_columns, f"{table} has no columns {sorted(unknown_columns)}"
-        if table in BATCHED:
-            self._batches.take_apart(table, trial_id)
-        write_file(self._path(table, trial_id), pa.Table.from_pylist(rows, schema=schema))
+    def flush(self) -> None:
+        """Write what was put: first the other tables' rows, then the trials'.
+
+        So a row of `trials` never tells of what the others lack. Raises StorageError; what was not
+        written then is written next time.
+        """
+        if not self._changed and not any(self._pending.values()):
+            return
+        begun = time.monotonic()
+        for table, rows in self._pending.items():
+            if rows:
+                self._parts.add(table, pa.Table.from_pylist(rows, table_schema(table)))
+                if table == "epochs" and self._with_epochs is not None:
+                    self._with_epochs.update(row["trial_id"] for row in rows)
+                rows.clear()
+        if self._changed:
+            self._write_trials()
+        self._flushed_at = time.monotonic()
+        self._flush_seconds = self._flushed_at - begun
+
+    def _write_trials(self) -> None:
+        """Write all trials; of those that have not changed, as they were encoded last time."""
+        rows = self._all_trials()
+        changed = [rows[trial_id] for trial_id in self._changed if trial_id in rows]
+        encoded_again = pa.Table.from_pylist(changed, table_schema("trials"))
+        kept = without(self._stored_trials, self._changed)
+        self._stored_trials = pa.concat_tables([kept, encoded_again]).sort_by("trial_id")
+        self.storage.put(TRIALS, encoded(self._stored_trials))
+        for key in table_keys(self.storage, "trials"):
+            if key != TRIALS:
+                self.storage.delete(key)
+        self._changed.clear()
+
+    def compact(self) -> None:
+        """Write what was put, and merge small parts: for the end of a command."""
+        self.flush()
+        for table in IN_PARTS:
+            self._parts.compact(table)
+        if {*table_keys(self.storage, "trials")} - {TRIALS}:
+            self._all_trials()
+            self._write_trials()
+
+    def _add(self, table: str, row: Row) -> None:
+        require_known(table, row)
+        self._pending[table].append(row)
+
+    def _all_trials(self) -> dict[str, Row]:
+        if self._rows is None:
+            self._stored_trials = read_each_once(self.storage, "trials")
+            self._rows = {row["trial_id"]: row for row in self._stored_trials.to_pylist()}
+        return self._rows
+
+    def _trials_with_epochs(self) -> set[str]:
+        """Return the trials that have epochs on disk."""
+        if self._with_epochs is None:
+            rows = read_each_once(self.storage, "epochs", columns=["trial_id"])
+            self._with_epochs = {*rows["trial_id"].unique().to_pylist()}
+        return self._with_epochs
+
+    def _all_decisions(self) -> dict[str, list[Row]]:
+        """Return the decisions on each trial, oldest first."""
+        if self._decisions is None:
+            self._decisions = {}
+            for row in read_each_once(self.storage, "decisions").sort_by("decided").to_pylist():
+                self._decisions.setdefault(row["trial_id"], []).append(row)
+        return self._decisions
 
 
-@dataclass(frozen=True)
-class Held:
-    """An epoch's row that is not written yet, and the columns of its trial's row after it."""
-
-    row: Row
-    columns: Row
-
-
-def in_order(epochs: Mapping[int, Row]) -> list[Row]:
-    """Return rows in order of their epoch."""
-    return [epochs[epoch] for epoch in sorted(epochs)]
+def require_known(table: str, row: Mapping[str, Any]) -> None:
+    """Assert that a table has the columns of a row."""
+    unknown = row.keys() - TABLES[table].keys()
+    assert not unknown, f"{table} has no columns {sorted(unknown)}"
 
 
 def read_table(folder: Path, table: str) -> pd.DataFrame:
@@ -232,72 +304,4 @@ def read_rows(folder: Path, table: str, coded: tuple[str, ...] = ()) -> pa.Table
     settings take more room than all of its numbers and repeat themselves.
     """
     require_results(folder)
-    return read_each_once(folder, table, coded)
-
-
-@contextmanager
-def writer_lock(folder: Path) -> Iterator[None]:
-    """Hold the one writer's place in a study's results folder.
-
-    Raises InputError if another process holds it, or if the folder cannot be one; StorageError if
-    its disk cannot be written. The lock goes with the process, however that ends.
-    """
-    try:
-        with storage_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written ({error.strerror}); choose another folder with --out DIR"
-        ) from error
-    with os.fdopen(descriptor, "r+") as file:
-        if not is_taken(file, folder):
-            raise InputError(
-                f"{folder}: another resray (process {file.read().strip() or 'unknown'}) is writing "
-                "here; wait for it, or give this run a folder of its own with --out DIR"
-            )
-        # Whoever is kept out is told the number; without room for it, nobody's.
-        with suppress(OSError):
-            os.truncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                (folder / WRITING).rmdir()
-
-
-def is_taken(file: TextIO, folder: Path) -> bool:
-    """Lock a file for this process and return whether that succeeded.
-
-    Who asks whether it is held (`is_held`) holds it for some microseconds, hence several tries.
-    Where the file system has no locks it says so, and nobody is kept out.
-    """
-    for _ in range(LOCK_TRIES):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(LOCK_PAUSE)
-            continue
-        except OSError as error:
-            text = f"no locks here ({error.strerror}), so a second resray is not kept out"
-            print(f"resray: {folder}: {text}", file=sys.stderr)
-        return True
-    return False
-
-
-def is_held(folder: Path) -> bool:
-    """Return whether a process writes to a study's results folder.
-
-    The lock is asked, not the process number in its file: that one stays there when the process has
-    ended, and may be another process's by now.
-    """
-    try:
-        with (folder / ".lock").open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        # Nobody has written here yet, or the file system has no locks.
-        return False
-    return False
+    return read_each_once(LocalFolder(folder), table, coded)

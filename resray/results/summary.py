@@ -1,7 +1,9 @@
 """From a trial's epoch rows to the figures in its own row."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 from resray.study.layers import flatten
@@ -17,30 +19,73 @@ HOLDING = ("seconds_compiling", "seconds_training", "seconds_evaluating", "secon
 """What an epoch, or a trial, holds its device for."""
 
 
-def summarise(epochs: Sequence[Row], selection: str = VALIDATION) -> Row:
-    """Return the columns of the trials table that follow from its epochs, oldest first.
+TOTALS = ("images", "seconds_training", "seconds_evaluating", "seconds_compiling", "seconds_saving",
+          "energy_joules")  # fmt: skip
+"""Columns of an epoch that are added up over a trial."""
+UNTOLD = {"seconds_compiling": None, "seconds_saving": None, "energy_joules": None}
+"""Those of them that older records lack."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a trial's epochs come to so far, extended by one epoch at a time in constant time.
 
     The best epoch is the first with the highest accuracy of the split that selects; where there is
     none, nothing may be selected and it is the last. Epochs that were not evaluated are none to
     select; without evaluated ones nothing was measured.
     """
-    best, last = best_epoch(epochs, selection) or {}, epochs[-1] if epochs else {}
-    training = total(row["seconds_training"] for row in epochs)
-    return {
-        "epochs_done": last.get("epoch", 0),
-        "best_epoch": best.get("epoch"),
-        "validation_accuracy": best.get("validation_accuracy"),
-        "test_accuracy": best.get("test_accuracy"),
-        "test_accuracy_best": highest(row["test_accuracy"] for row in epochs),
-        "test_accuracy_last": last.get("test_accuracy"),
-        "seconds_training": training,
-        "seconds_evaluating": total(row["seconds_evaluating"] for row in epochs),
-        "seconds_compiling": total(row.get("seconds_compiling") for row in epochs),
-        "seconds_saving": total(row.get("seconds_saving") for row in epochs),
-        "images_per_second": sum(row["images"] for row in epochs) / training if training else None,
-        "peak_memory_bytes": highest(row["peak_memory_bytes"] for row in epochs),
-        "energy_joules": total(row.get("energy_joules") for row in epochs),
-    }
+
+    selection: str = VALIDATION
+    last: Row = field(default_factory=dict)
+    judged: Row | None = None
+    """The best of the epochs that have an accuracy of the split that selects."""
+    evaluated: bool = False
+    totals: Row = field(default_factory=dict)
+    test_accuracy_best: float | None = None
+    peak_memory_bytes: int | None = None
+
+    def with_epoch(self, record: Row) -> "Summary":
+        """Return the summary of these epochs and the next one."""
+        column, told = f"{self.selection}_accuracy", {**UNTOLD, **record}
+        better = record[column] is not None and (
+            self.judged is None or record[column] > self.judged[column]
+        )
+        return replace(
+            self,
+            last=record,
+            judged=record if better else self.judged,
+            evaluated=self.evaluated or is_evaluated(record),
+            totals={each: total((self.totals.get(each, 0), told[each])) for each in TOTALS},
+            test_accuracy_best=highest((self.test_accuracy_best, record["test_accuracy"])),
+            peak_memory_bytes=highest((self.peak_memory_bytes, record["peak_memory_bytes"])),
+        )
+
+    def columns(self) -> Row:
+        """Return the columns of the trials table that follow."""
+        best = self.judged or (self.last if self.evaluated else {})
+        totals = dict.fromkeys(TOTALS) | self.totals
+        images, training = totals.pop("images"), totals["seconds_training"]
+        return {
+            "epochs_done": self.last.get("epoch", 0),
+            "best_epoch": best.get("epoch"),
+            "validation_accuracy": best.get("validation_accuracy"),
+            "test_accuracy": best.get("test_accuracy"),
+            "test_accuracy_best": self.test_accuracy_best,
+            "test_accuracy_last": self.last.get("test_accuracy"),
+            **totals,
+            "images_per_second": images / training if training else None,
+            "peak_memory_bytes": self.peak_memory_bytes,
+        }
+
+
+def summary_of(epochs: Iterable[Row], selection: str = VALIDATION) -> Summary:
+    """Return the summary of a trial's epochs, oldest first."""
+    return reduce(Summary.with_epoch, epochs, Summary(selection))
+
+
+def summarise(epochs: Iterable[Row], selection: str = VALIDATION) -> Row:
+    """Return the columns of the trials table that follow from its epochs, oldest first."""
+    return summary_of(epochs, selection).columns()
 
 
 def selection_of(row: Mapping[str, Any]) -> str:

@@ -14,26 +14,11 @@ from rich.text import Text
 
 from resray.results.schema import TABLES
 from resray.results.store import ResultStore
+from resray.run import wording
 from resray.run.remaining import ACTIVE
 from resray.run.totals import LATEST, Totals
 from resray.run.views import Row, SearchView, TrialView
-from resray.run.wording import (
-    accuracies,
-    beyond,
-    counted,
-    describe,
-    duration,
-    ending,
-    headings,
-    limit,
-    measured,
-    percent,
-    selected,
-    selected_cells,
-    share,
-    speed,
-    went_on,
-)
+from resray.run.wording import duration, percent, selected
 from resray.search.decisions import Decision, RungState
 
 FEW = 12
@@ -66,6 +51,8 @@ class Board:
         self.views = self.totals.views
         self._store = store
         self._console = console
+        # Rich asks the environment each time.
+        self._terminal = console.is_terminal
         self._search = search
         self._began = time.time()
         # The live table is drawn by a thread of its own.
@@ -73,7 +60,7 @@ class Board:
 
     def live(self) -> AbstractContextManager[object]:
         """Return a context that shows the table while it lasts, if this is a terminal."""
-        if not self._console.is_terminal:
+        if not self._terminal:
             return nullcontext()
         return Live(
             get_renderable=self.table,
@@ -107,7 +94,7 @@ class Board:
             view.row = self._row_of(trial_id)
             passed = self.totals.hear(view, message)
             stays = message["kind"] in ("died", "preempted")
-            shown = stays or not self._console.is_terminal
+            shown = stays or not self._terminal
             lines = self._lines(view, message, passed) if shown else []
         if message.get("remark"):
             # What there is to say of the checkpoint that a trial goes on from.
@@ -117,7 +104,9 @@ class Board:
 
     def say(self, text: str) -> None:
         """Print a line that stays, above the table if there is one."""
-        if self._console.is_terminal:
+        if self._console.quiet:
+            return
+        if self._terminal:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
             return
         try:
@@ -144,9 +133,9 @@ class Board:
     ) -> list[str]:
         """Return what is worth a line of a message; of a search with how it stands."""
         news = self._news(view, message)
-        lines = [went_on(decision) for decision in passed]
+        lines = [wording.went_on(decision) for decision in passed]
         if news is not None:
-            lines = [", ".join([news, *map(beyond, passed)])]
+            lines = [", ".join([news, *map(wording.beyond, passed)])]
         name = f"{view.label} (audit)" if view.role == "audit" else view.label
         standing = f" | {self._standing(view)}" if self._search is not None and lines else ""
         return [f"{name}: {line}{standing}" for line in lines]
@@ -156,9 +145,9 @@ class Board:
         if kind in ("died", "preempted"):
             return f"{message['reason']}; it starts again from its last checkpoint"
         if kind == "paused":
-            return f"waits at its rung, epoch {view.epoch}, {accuracies(view)}"
+            return f"waits at its rung, epoch {view.epoch}, {wording.accuracies(view)}"
         if kind in ("finished", "stopped"):
-            return ending(view)
+            return wording.ending(view)
         if kind == "judged" or self.totals.number("search") > FEW:
             return None
         if kind == "epoch":
@@ -167,12 +156,12 @@ class Board:
         return f"{verb} on {message['facts']['device']}"
 
     def _epoch(self, view: TrialView, record: Row) -> str:
-        epoch, accuracy = f"epoch {view.epoch}/{view.epochs}", measured(record)
+        epoch, accuracy = f"epoch {view.epoch}/{view.epochs}", wording.measured(record)
         if view.role == "bench":
             own, total = self.totals.remaining.of(view), self.seconds_left()
             return (
                 f"{epoch}, train loss {record['train_loss']:.3f}, {accuracy}; "
-                f"{selected(view.row)}, {speed(view.row)}, "
+                f"{selected(view.row)}, {wording.speed(view.row)}, "
                 f"left {duration(own)}, in all {duration(total)}"
             )
         best = f"; {selected(view.row)}" if view.role == "confirmation" else ""
@@ -181,7 +170,7 @@ class Board:
     def _standing(self, view: TrialView) -> str:
         """Return the end of every line: time left, and while it searches the best and what that
         has cost so far."""
-        if not view.searched:
+        if view.role != "search":
             return self._left()
         best = [
             f"best {percent(each.row['validation_accuracy'])} ({each.label})"
@@ -212,19 +201,21 @@ class Board:
         if len(views) > TRIAL_ROWS:
             active = self.totals.remaining.active.values()
             views = [*active, *reversed(self.totals.ended)][:TRIAL_ROWS]
-        table = Table("trial", "state", title=title, title_justify="left")
-        results = headings(view.row for view in views)
+        table = Table(title=title, title_justify="left", caption_justify="left")
+        for column in ("trial", "state"):
+            table.add_column(column, no_wrap=True)
+        results = wording.headings(view.row for view in views)
         for column in ("epoch", *results, "utilisation", "left"):
             table.add_column(column, justify="right", no_wrap=True)
         for view in views:
             row = view.row
-            used = share(row["utilisation"]) if row["epochs_done"] else ""
-            left = duration(self.totals.remaining.of(view))
-            cells = view.label, view.state, view.progress(), *selected_cells(row), used, left
-            table.add_row(*cells)
+            used = wording.share(row["utilisation"]) if row["epochs_done"] else ""
+            left, figures = self.totals.remaining.of(view), wording.selected_cells(row)
+            label, epochs = Text(view.label), view.progress()
+            table.add_row(label, view.state, epochs, *figures, used, duration(left))
         if rest := len(self.views) - len(views):
-            shown = Counter((view.role, view.state) for view in views)
-            table.add_row(f"and {rest} more", counted(self.totals.states - shown, "bench"))
+            others = self.totals.states - Counter((view.role, view.state) for view in views)
+            table.caption = f"and {rest} more: {wording.counted(others, 'bench')}"
         return table
 
     def _overview(self, search: SearchView) -> Table:
@@ -239,9 +230,9 @@ class Board:
     def _headlines(self, search: SearchView) -> list[str]:
         begun = self.totals.remaining.starts.weight > 0
         left = self._left() if begun else "starting worker processes"
-        best = [f"best so far: {describe(view)}" for view in self.totals.best(1)]
+        best = [f"best so far: {wording.describe(view)}" for view in self.totals.best(1)]
         roles = ("search", "audit", "confirmation")
-        counts = [(role, counted(self.totals.states, role)) for role in roles]
+        counts = [(role, wording.counted(self.totals.states, role)) for role in roles]
         return [
             f"{self._elapsed()}, {left}; {self._compute()}",
             *filter(None, [self._spent(search)]),
@@ -257,10 +248,10 @@ class Board:
             left = max(0.0, budget.seconds - (time.time() - self._began))
             parts.append(f"{duration(left)} of the time budget left")
         if hours or budget.gpu_hours is not None:
-            parts.append(f"{hours:.2f}{limit(budget.gpu_hours)} GPU-hours spent")
+            parts.append(f"{hours:.2f}{wording.limit(budget.gpu_hours)} GPU-hours spent")
         cost = budget.cost_of(hours)
         if cost is not None:
-            parts.append(f"cost {cost:.2f}{limit(budget.cost)}")
+            parts.append(f"cost {cost:.2f}{wording.limit(budget.cost)}")
         return ", ".join(parts)
 
     def _searched(self) -> Table:
@@ -283,7 +274,7 @@ class Board:
             row, left = view.row, self.totals.remaining.of(view)
             table.add_row(
                 Text(view.label),
-                view.state if view.searched else f"{view.state} ({view.role})",
+                view.state if view.role == "search" else f"{view.state} ({view.role})",
                 view.progress(),
                 "" if row["rung"] is None else str(row["rung"]),
                 percent(row["validation_accuracy"]),

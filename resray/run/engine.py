@@ -41,7 +41,7 @@ class JobSearcher(Unsaved, Searcher):
 
     def __init__(self, jobs: Jobs, slots: Slots) -> None:
         # Ray Tune wants to know a metric, though it compares nothing here.
-        super().__init__(metric="epoch", mode="max")
+        super().__init__(metric="training_iteration", mode="max")
         self._jobs = jobs
         self._slots = slots
 

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
 from resray.errors import StorageError
 from resray.results.recovery import kept_beside
 from resray.results.store import ResultStore, now
-from resray.results.summary import seconds_of, selection_of, summarise, utilisation
+from resray.results.summary import Summary, seconds_of, selection_of, summary_of, utilisation
 from resray.study.expand import PlannedTrial
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import implementation
@@ -69,6 +70,7 @@ class Recorder:
     gpus_per_trial: float = 0
     running: dict[str, str] = field(default_factory=dict)
     planned: set[str] = field(default_factory=set)
+    _summaries: dict[str, Summary] = field(default_factory=dict)
 
     def plan(self, row: Row) -> None:
         """Register a trial, which waits; one whose row was lost is made again, its end included."""
@@ -106,19 +108,23 @@ class Recorder:
         there = [epoch["epoch"] for epoch in self.store.epochs(trial_id)]
         return len(there) if there == [*range(1, len(there) + 1)] else 0
 
-    def summary(
-        self, trial_id: str, *more: Row, facts: Mapping[str, Any] = MappingProxyType({})
-    ) -> Row:
-        """Return what of a trial's row follows from its epochs, with ``more`` of them, and from
-        ``facts`` that are not yet in it."""
+    def summary(self, trial_id: str, facts: Mapping[str, Any] = MappingProxyType({})) -> Row:
+        """Return what of a trial's row follows from its epochs and from ``facts`` that are not yet
+        in it."""
         row = {**self.row(trial_id), **facts}
-        epochs = sorted([*self.store.epochs(trial_id), *more], key=lambda each: each["epoch"])
-        summary = summarise(epochs, selection_of(row))
+        summary = self._summary(trial_id).columns()
         summary["utilisation"] = utilisation({**row, **summary})
         if row.get("exclusive") is False:
             # The counter was that of all who shared the device.
             summary["energy_joules"] = None
         return summary
+
+    def _summary(self, trial_id: str) -> Summary:
+        """Return the summary of a trial's epochs, which is kept while it runs."""
+        if trial_id not in self._summaries:
+            selection, epochs = selection_of(self.row(trial_id)), self.store.epochs(trial_id)
+            self._summaries[trial_id] = summary_of(epochs, selection)
+        return self._summaries[trial_id]
 
     def message(self, trial_id: str, message: Mapping[str, Any]) -> None:
         """Write down one message of `resray.training.trial.run_trial`."""
@@ -169,11 +175,14 @@ class Recorder:
                 # On a full disk as far as there is room; the next command finds out the rest.
                 with suppress(StorageError):
                     self.interrupted(trial_id, reason)
+            with suppress(StorageError):
+                self.store.flush()
 
     def _drop(self, trial_id: str) -> None:
         """Forget the epochs that no checkpoint covers, which are trained again; what they cost was
         spent."""
         hours = self.row(trial_id).get("gpu_hours")
+        self._summaries.pop(trial_id, None)
         if self.store.drop_held(trial_id) and hours is not None:
             self.store.put_trial({"trial_id": trial_id, "gpu_hours": hours})
 
@@ -235,7 +244,8 @@ class Recorder:
         that costs, and tells nothing new.
         """
         record = message["record"]
-        if self._unknown(trial_id, [record]):
+        newer = record["epoch"] > self._summary(trial_id).last.get("epoch", 0)
+        if newer or self._unknown(trial_id, [record]):
             self._hold(trial_id, record)
         elif hours := self._gpu_hours(self.row(trial_id), seconds_of(record)):
             self.store.put_trial({"trial_id": trial_id, **hours})
@@ -251,10 +261,15 @@ class Recorder:
             "attempt": row["attempts"],
             "recorded": datetime.fromisoformat(record["recorded"]),
         }
-        columns = {
-            **self.summary(trial_id, recorded),
-            **self._gpu_hours(row, seconds_of(record)),
-        }
+        summary = self._summary(trial_id)
+        if record["epoch"] > summary.last.get("epoch", 0):
+            summary = summary.with_epoch(recorded)
+        else:
+            # One that was missing in between.
+            epochs = sorted([*self.store.epochs(trial_id), recorded], key=itemgetter("epoch"))
+            summary = summary_of(epochs, summary.selection)
+        self._summaries[trial_id] = summary
+        columns = {**self.summary(trial_id), **self._gpu_hours(row, seconds_of(record))}
         self.store.hold_epoch(trial_id, recorded, columns)
 
     def _gpu_hours(self, row: Row, seconds: float) -> Row:
@@ -274,7 +289,9 @@ class Recorder:
 
     def _end(self, trial_id: str, outcome: Row) -> None:
         self.running.pop(trial_id, None)
+        self._summaries.pop(trial_id, None)
         ending = {"ended": now(), **self.summary(trial_id), **outcome}
+        self._summaries.pop(trial_id)
         self.store.put_trial({"trial_id": trial_id, **ending})
         detail = outcome.get("error_message") or outcome.get("reason")
         self._event(trial_id, outcome["status"], detail=detail)

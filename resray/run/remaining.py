@@ -74,7 +74,7 @@ class Remaining:
     def plan(self, view: TrialView) -> None:
         """Take in what earlier commands measured of a trial, before it is first taken in."""
         self._measured_before.add(seconds_of(view.row), view.epoch * view.work_per_epoch)
-        self._work_per_epoch.add(view.work_per_epoch, view.searched)
+        self._work_per_epoch.add(view.work_per_epoch, view.role == "search")
         if view.full_epochs > self._longest:
             self._longest, self._decided = view.full_epochs, -1
 
@@ -176,7 +176,7 @@ class Remaining:
 
 def stage_of(view: TrialView) -> Stage:
     """Return the stage of a trial."""
-    running, searched = view.state == "running", view.searched
+    running, searched = view.state == "running", view.role == "search"
     size = round(4 * math.log2(view.work_per_epoch)) if view.work_per_epoch > 0 else 0
     return Stage(running, searched, view.epoch, view.epochs, view.full_epochs, view.judged, size)
 

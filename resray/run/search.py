@@ -105,8 +105,9 @@ class Search:
     def _replay(self) -> None:
         """Put the scheduler where it stood: it hears of what is stored, and decides what a kill has
         kept it from."""
-        known_points = [*self.planner.plan.trials, *self.candidates]
-        longest = [each.trial.recipe.epochs for each in known_points]
+        trials = [each.trial for each in self.planner.plan.trials]
+        trials += [each.trial for each in self.candidates]
+        longest = [trial.recipe.epochs for trial in trials]
         scheduler = scheduler_of(self.settings, max(longest, default=1))
         if scheduler is None:
             return

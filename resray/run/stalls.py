@@ -51,16 +51,17 @@ class StallWatch:
         for trial_id in self._watched.keys() - running.keys():
             del self._watched[trial_id]
         for trial in running.values():
-            if self._silence(trial, min(passed, 2 * LOOK_SECONDS)) >= self._seconds:
+            if self.silence(trial, min(passed, 2 * LOOK_SECONDS)) >= self._seconds:
                 self._end(trial)
 
-    def _silence(self, trial: Trial, passed: float) -> float:
+    def silence(self, trial: Trial, passed: float) -> float:
         """Return for how long a trial has shown nothing, ``passed`` seconds after the last look."""
         sign = sign_of(trial)
-        begins = trial.config["job"]["world_size"] == 1 or sign[0] > 0
-        new = _Watched(sign, 0.0 if begins else None)
-        watched = self._watched.setdefault(trial.trial_id, new)
-        if sign != watched.sign:
+        watched = self._watched.get(trial.trial_id)
+        if watched is None:
+            begins = trial.config["job"]["world_size"] == 1 or sign[0] > 0
+            self._watched[trial.trial_id] = watched = _Watched(sign, 0.0 if begins else None)
+        elif sign != watched.sign:
             watched.sign, watched.silent = sign, 0.0
         elif watched.silent is not None:
             watched.silent += passed

@@ -14,13 +14,6 @@ from resray.search.best import rank
 from resray.search.decisions import Decision
 
 ENDED = ("completed", "stopped", "failed")
-STATE_AFTER = {
-    "died": "starting again",
-    "preempted": "preempted",
-    "paused": "paused",
-    "stopped": "stopped",
-}
-"""By the kind of a message, where the trial's row does not say it."""
 LATEST = 40
 """Of so many trials is known that they ended last."""
 
@@ -43,9 +36,9 @@ class Totals:
 
     def plan(self, view: TrialView) -> None:
         """Follow a trial from its row on; one that is followed already takes a new part."""
-        before = self.views.get(view.job.trial_id)
+        before, search = self.views.get(view.job.trial_id), self._search
         self.views[view.job.trial_id] = view
-        if self._search is not None and not (self._search.settings.rescaled and view.searched):
+        if search is not None and (view.role != "search" or not search.settings.rescaled):
             # A leg up to a rung is not all that may come.
             view.epochs = view.full_epochs
         self._take_in_decisions(view)
@@ -65,12 +58,12 @@ class Totals:
         if row["status"] in ENDED:
             went_out = stopped_at is not None and not row["audited"]
             view.state = "stopped" if went_out and row["status"] == "completed" else row["status"]
-        if view.searched and row["audited"]:
+        if view.role == "search" and row["audited"]:
             view.role = "audit"
             self.states["search", "stopped"] += 1
         if view.role in ("search", "audit"):
             self._set_full_work(view, view.full_epochs * view.work_per_epoch)
-            self._count_epochs(view, view.epoch if view.searched else stopped_at or 0)
+            self._count_epochs(view, view.epoch if view.role == "search" else stopped_at or 0)
         self._take_in_end(view)
         self.remaining.plan(view)
 
@@ -85,7 +78,8 @@ class Totals:
             self._set_epoch(view, message["record"]["epoch"])
             self.remaining.measure(view, seconds_of(message["record"]))
         elif kind != "judged":
-            self._set_state(view, STATE_AFTER.get(kind) or view.row["status"])
+            states = {"died": "starting again", "finished": view.row["status"]}
+            self._set_state(view, states.get(kind, kind))
             self._take_in_end(view)
         made = self._take_in_decisions(view)
         self._update(view)
@@ -104,9 +98,9 @@ class Totals:
         """Take what a training cost as its full length if it needed no scheduler to end early."""
         if view.state in ENDED:
             self.ended.append(view)
-        if view.searched and view.state == "completed" and view.epoch < view.row["epochs"]:
+        if view.role == "search" and view.state == "completed" and view.epoch < view.row["epochs"]:
             self._set_full_work(view, view.epoch * view.work_per_epoch)
-        elif view.searched and view.state == "failed":
+        elif view.role == "search" and view.state == "failed":
             self._set_full_work(view, self._work_done[view.point])
 
     def _set_state(self, view: TrialView, state: str) -> None:
@@ -116,7 +110,7 @@ class Totals:
 
     def _set_epoch(self, view: TrialView, epoch: int) -> None:
         view.epoch, view.epoch_began = epoch, time.time()
-        if view.searched:
+        if view.role == "search":
             self._count_epochs(view, epoch)
 
     def _count_epochs(self, view: TrialView, epochs: int) -> None:
@@ -139,7 +133,7 @@ class Totals:
             self._ranks = sorted(each.rank for each in self.views.values() if each.rank)
 
     def _may_win(self, view: TrialView) -> bool:
-        if self._search is None or not view.searched or view.state == "failed":
+        if self._search is None or view.role != "search" or view.state == "failed":
             return False
         stopped = self._search.decisions.is_stopped(view.job.trial_id)
         return view.row["validation_accuracy"] is not None and not stopped

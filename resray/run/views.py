@@ -58,11 +58,6 @@ class TrialView:
     """Its place among those of the search that may win, None if it is none of them."""
 
     @property
-    def searched(self) -> bool:
-        """Whether it runs for the search itself."""
-        return self.role == "search"
-
-    @property
     def full_epochs(self) -> int:
         """Epochs of the point's recipe at its full length; outside of a search, of the trial."""
         return int(self.row.get("full_epochs") or self.epochs)

@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 
 from resray.training.checkpoint_file import read_checkpoint
+from resray.training.context import LocalContext, Preempted
+from resray.training.trial import run_trial
 from tests.bench_command import RunningCommand, assert_every_epoch_once, bench_command
+from tests.training_case import job_of, tiny_recipe, train, without_clocks
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -97,24 +100,39 @@ def other_rank(command: RunningCommand) -> int:
     return other
 
 
-@pytest.mark.slow
-def test_what_a_preempted_trial_saves_is_read_again(folder: Path) -> None:
-    """Preempted twice, the trial ends as one that nobody disturbed, bit for bit."""
-    with bench_command(folder, *SELDOM, *ALONE) as command:
-        for times in (1, 2):
-            command.wait_until(lambda: len(command.table("events")) == 2 * times - 1)  # noqa: B023
-            wait_for_epoch_shown(command, 4 * times)
-            os.kill(command.pid_of("first"), signal.SIGTERM)
-        assert command.finish() == 0, command.output
-    undisturbed = folder / "undisturbed"
-    undisturbed.mkdir()
-    (undisturbed / "tiny.yaml").write_text(STUDY)
-    with bench_command(undisturbed, *SELDOM, *ALONE) as other:
-        assert other.finish() == 0, other.output
-    assert list(events_of(command)["event"]).count("preempted") == 2
-    for column in ("train_loss", "validation_loss", "test_accuracy"):
-        assert list(command.table("epochs").sort_values("epoch")[column]) == list(
-            other.table("epochs").sort_values("epoch")[column]
-        )
-    checkpoint = next((folder / "results" / "tiny" / "checkpoints").glob("*/last.pt"))
-    assert read_checkpoint(checkpoint)["epoch"] == EPOCHS  # type: ignore[index]
+class ToldToEnd(LocalContext):
+    """A context whose process is told to end when it has checked in so often."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left = times
+
+    def check_in(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Preempted("told to end")
+
+
+@pytest.mark.parametrize("times", [0, 3, 6, 8, 10], ids="after {} batches".format)
+def test_the_last_finished_epoch_is_saved_whenever_it_comes(tmp_path: Path, times: int) -> None:
+    recipe = tiny_recipe(epochs=3)
+    _, unbroken = train(recipe)
+    job = job_of(recipe, tmp_path, checkpoint_seconds=1000.0)
+    context = ToldToEnd(times)
+    with pytest.raises(Preempted):
+        run_trial(job, context)
+    finished = [message["epoch"] for message in context.messages if message["kind"] == "epoch"]
+    assert len(finished) < recipe.epochs
+    checkpoint = read_checkpoint(tmp_path / "last.pt")
+    assert (checkpoint["epoch"] if checkpoint else 0) == len(finished)
+    again = LocalContext()
+    run_trial(job, again)
+    started, *epochs, ending = again.messages
+    assert started["epoch"] == len(finished)
+    assert ending["status"] == "completed"
+    records = [*started["records"], *(message["record"] for message in epochs)]
+    assert without_clocks(records) == without_clocks(unbroken)
+    best = read_checkpoint(tmp_path / "best.pt")
+    accuracies = [record["validation_accuracy"] for record in unbroken]
+    assert best is not None
+    assert best["epoch"] == 1 + accuracies.index(max(accuracies))
