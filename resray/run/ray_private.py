@@ -39,7 +39,7 @@ def job_without_folders() -> JobConfig:
     """
     job: Any = JobConfig()
     job._runtime_env_has_working_dir = lambda: True
-    return job  # type: ignore[no-any-return]  # Any for the sake of the line above
+    return job
 
 
 def shut_down(before_processes_end: Prepare) -> None:

@@ -190,7 +190,7 @@ def train_together(config: Config) -> None:
             name=f"{job.trial_id}-{time.time_ns()}",
             storage_path=config["ray_storage"],
             failure_config=ray.train.FailureConfig(max_failures=0),
-            callbacks=[messages],
+            callbacks=[messages],  # type: ignore[list-item]  # Ray's own mismatch
         ),
     )
     note = note_of(Path(job.checkpoint_folder))
