@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from resray.results.files import encoded
 from resray.results.schema import TABLES
 
 
@@ -28,16 +29,15 @@ def in_older_layout(folder: Path, batch: bool = False) -> Path:
     """Lay a folder out as older versions did, a file to a trial or one batch of all; return it."""
     for table in TABLES:
         paths = [*(folder / table).glob("*.parquet")]
-        rows = [pq.read_table(path) for path in paths]
+        if not paths:
+            continue
+        rows = pa.concat_tables([pq.read_table(path) for path in paths])
         for path in paths:
             path.unlink()
-        if batch and rows and table != "evaluations":
-            pq.write_table(
-                pa.concat_tables(rows), folder / table / "batch-0123456789abcdef.parquet"
-            )
-        elif rows:
-            whole = pa.concat_tables(rows)
-            for trial_id in whole["trial_id"].unique().to_pylist():
-                of_trial = whole.filter(pc.field("trial_id") == trial_id)
-                pq.write_table(of_trial, folder / table / f"{trial_id}.parquet")
+        if batch and table != "evaluations":
+            (folder / table / "batch-0123456789abcdef.parquet").write_bytes(encoded(rows))
+            continue
+        for trial_id in rows["trial_id"].unique().to_pylist():
+            of_trial = rows.filter(pc.field("trial_id") == trial_id)
+            (folder / table / f"{trial_id}.parquet").write_bytes(encoded(of_trial))
     return folder

@@ -60,6 +60,7 @@ def begin(results: Path) -> tuple[str, Recorder]:
         row = planned_row(trial, job, {}) | {"trial_id": identity}
         if (store.trial(identity) or {}).get("status") != "completed":
             recorder.plan(row)
+    store.flush()
     return said.getvalue(), recorder
 
 

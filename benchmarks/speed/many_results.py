@@ -7,14 +7,14 @@ smoothing (one with phases), CutMix, batch size; each is trained with ``--seeds`
 level off, losses fall, both wobble; in twenty trials one diverges, one is interrupted and one is
 stopped. Every tenth configuration ran on another device, every seventh beside others; 64 workers
 of four machines take the trials in turns. The same
-arguments give the same files, byte by byte but for Parquet's own header.
+arguments give the same files, but for their names.
 """
 
 import argparse
 import hashlib
 import heapq
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -24,11 +24,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from resray.results.files import encoded
 from resray.results.schema import table_schema
-from resray.results.store import ResultStore, read_rows
+from resray.results.storage import LocalFolder, Storage
+from resray.results.store import read_rows
 from resray.results.summary import summarise
+from resray.results.tables import TRIALS, Parts
 from resray.study.load import study_text
 from resray.study.phases import settings_in_force
 from resray.study.recipe_spec import Recipe
@@ -39,6 +41,8 @@ START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 STUDY = "depth-family"
 TEST_IMAGES, TRAIN_IMAGES = 10_000, 45_000
 WORKERS, MACHINES = 64, 4
+TOGETHER = 500
+"""Trials whose epochs are written as one part."""
 NETWORKS = {
     "resnet18": (11_173_962, 556_651_520),
     "resnet34": (21_282_122, 1_161_000_000),
@@ -196,7 +200,9 @@ class MadeTrial:
         took = np.cumsum(columns["seconds_training"] * 1.12)
         recorded = [self.started + timedelta(seconds=float(seconds)) for seconds in took]
         fixed = {key: [value] * done for key, value in self.identity.items()}
-        return pa.table({**fixed, **columns, "recorded": recorded}, schema=table_schema("epochs"))
+        schema = table_schema("epochs")
+        untold = {name: [None] * done for name in schema.names}
+        return pa.table({**untold, **fixed, **columns, "recorded": recorded}, schema=schema)
 
     @property
     def ended(self) -> datetime:
@@ -283,29 +289,28 @@ def made_trials(trials: int, epochs: int, seeds: int) -> Iterator[MadeTrial]:
         yield one
 
 
-def write_many(folder: Path, trials: int, epochs: int, seeds: int, *, apart: bool = False) -> Path:
+def write_many(folder: Path, trials: int, epochs: int, seeds: int) -> Path:
     """Write so many trials as a command leaves them, and the study; return the folder.
 
-    With ``apart`` each trial keeps files of its own, as while a command runs. A folder that holds
-    as many trials already is left as it is.
+    A folder that holds as many trials already is left as it is.
     """
     if not (folder / "trials").is_dir() or read_rows(folder, "trials").num_rows != trials:
-        for table in ("trials", "epochs", "events"):
-            (folder / table).mkdir(parents=True, exist_ok=True)
-        for one in made_trials(trials, epochs, seeds):
-            write_trial(folder, one)
-        if not apart:
-            ResultStore(folder).compact()
+        write_tables(LocalFolder(folder), made_trials(trials, epochs, seeds))
         (folder / "study.yaml").write_text(study_text(STUDY), encoding="utf-8")
     return folder
 
 
-def write_trial(folder: Path, one: MadeTrial) -> None:
-    """Write one trial's files."""
-    rows: Mapping[str, list[Row]] = {"trials": [one.trial], "events": one.events}
-    tables = {name: pa.Table.from_pylist(made, table_schema(name)) for name, made in rows.items()}
-    for name, table in {**tables, "epochs": one.epochs}.items():
-        pq.write_table(table, folder / name / f"{one.identity['trial_id']}.parquet")
+def write_tables(storage: Storage, trials: Iterator[MadeTrial]) -> None:
+    """Write the tables, the epochs and events of some trials at a time."""
+    parts, rows = Parts(storage), []
+    while some := [*islice(trials, TOGETHER)]:
+        rows += [one.trial for one in some]
+        events = [event for one in some for event in one.events]
+        parts.add("events", pa.Table.from_pylist(events, table_schema("events")))
+        parts.add("epochs", pa.concat_tables([one.epochs for one in some]))
+    parts.compact("events")
+    parts.compact("epochs")
+    storage.put(TRIALS, encoded(pa.Table.from_pylist(rows, table_schema("trials"))))
 
 
 def main() -> None:

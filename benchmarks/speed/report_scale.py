@@ -1,12 +1,11 @@
 """What `resray report` takes for thousands of trials, beside benchopt's page of the same epochs.
 
     uv run python benchmarks/speed/report_scale.py [--trials 1000] [--seeds 10] [--rounds 3]
-        [--folder DIR] [--apart] [--benchopt COMMAND] [--columns 1] [--chromium COMMAND]
+        [--folder DIR] [--benchopt COMMAND] [--columns 1] [--chromium COMMAND]
 
-Results are made up (many_results.py) in ``--folder``, which is used again if it holds them, with
-``--apart`` in a file per trial, as while a command runs. Each page is made by its command in a
-process of its own: wall seconds from its start to its end, seconds of all cores, the peak of its
-memory (resident), and the size of the file.
+Results are made up (many_results.py) in ``--folder``, which is used again if it holds them. Each
+page is made by its command in a process of its own: wall seconds from its start to its end, seconds
+of all cores, the peak of its memory (resident), and the size of the file.
 
 ``--benchopt`` names the command of an installed benchopt, which takes turns; its page holds the
 first ``--columns`` of six learning curves and loads Plotly from the network, resray's holds all six
@@ -102,7 +101,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--apart", action="store_true")
     parser.add_argument("--benchopt", type=Path)
     parser.add_argument("--columns", type=int, default=1)
     parser.add_argument("--chromium", type=Path)
@@ -116,7 +114,6 @@ def measure(asked: argparse.Namespace, folder: Path) -> None:
         asked.trials,
         asked.epochs,
         asked.seeds,
-        apart=asked.apart,
     )
     page = folder / "report.html"
     tools = {"resray": with_resray(results, page)}

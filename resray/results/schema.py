@@ -165,7 +165,7 @@ _EVENTS: dict[str, tuple[pa.DataType, str]] = {
     "time": (UTC, "when"),
     "event": (
         pa.string(),
-        "started, resumed, paused, completed, stopped, interrupted, failed, died",
+        "started, resumed, paused, completed, stopped, interrupted, failed, died, preempted",
     ),
     "attempt": (pa.int64(), "which start of the trial"),
     "epoch": (pa.int64(), "last epoch recorded at that moment, 0 before the first"),

@@ -108,6 +108,8 @@ class ResultStore:
     def load_epochs(self, trial_ids: Iterable[str]) -> None:
         """Read the epochs of many trials in one pass, for `epochs` to give them."""
         wanted = {*trial_ids} - self._epochs.keys()
+        if not wanted:
+            return
         self._epochs.update({trial_id: {} for trial_id in wanted})
         stored = wanted & self._trials_with_epochs()
         rows = of_trials(read_each_once(self.storage, "epochs"), stored) if stored else None

@@ -121,8 +121,11 @@ class Session:
 
 def content(folder: Path) -> dict[str, pd.DataFrame]:
     """Return what the tables hold, without the moments at which it was written."""
-    return {table: read_table(folder, table).drop(columns=TIMES, errors="ignore")
-            .sort_values(columns, ignore_index=True) for table, columns in KEYS.items()}  # fmt: skip
+    frames = {table: read_table(folder, table).sort_values(KEYS[table]) for table in KEYS}
+    return {
+        table: frame.drop(columns=TIMES, errors="ignore").reset_index(drop=True)
+        for table, frame in frames.items()
+    }
 
 
 def look(folder: Path, log: Path, whole: Path) -> None:

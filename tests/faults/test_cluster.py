@@ -55,7 +55,7 @@ def test_a_search_spreads_over_nodes_and_outlives_one(cluster: RayCluster, tmp_p
         assert command.finish() == 0, command.output
     tables = Tables.read(tmp_path / "results" / "tiny")
     assert violations(tables, points=8) == []
-    assert "died" in {event["event"] for events in tables.events.values() for event in events}
+    assert "preempted" in {event["event"] for events in tables.events.values() for event in events}
 
 
 @pytest.mark.slow
