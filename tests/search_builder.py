@@ -173,7 +173,7 @@ class SearchBuilder:
             return
         self.train(row, epoch)
         decision = None
-        if self.judge and not row["audited"] and not self.settings.rescaled:
+        if self.judge and not row["audited"] and self.settings.rung_schedule == "full":
             record = self.store.epochs(trial_id)[-1]
             decision = self.judge.after_epoch(self.row(trial_id), record)
         if decision and decision.stopped:
