@@ -175,7 +175,7 @@ class SearchBuilder:
             return
         self.train(row, epoch)
         decision = None
-        if self.judge and not row["audited"]:
+        if self.judge and not row["audited"] and self.settings.rung_schedule == "full":
             record = self.store.epochs(trial_id)[-1]
             decision = self.judge.after_epoch(self.row(trial_id), record)
         if decision and decision.stopped:
@@ -262,11 +262,15 @@ class SearchBuilder:
         """Train the first so many stopped trials to their end."""
         stopped = [row["trial_id"] for row in self.stored() if row["status"] == "stopped"]
         for trial_id in stopped[:count]:
-            self.store.put_trial({"trial_id": trial_id, "audited": True})
-            self.start(trial_id, 0)
-            while not self.over(trial_id):
-                self.clock += self.seconds(trial_id)
-                self.step(trial_id, None)
+            self.go_on(trial_id)
+
+    def go_on(self, trial_id: str) -> None:
+        """Train a stopped trial to its end, for the audit."""
+        self.store.put_trial({"trial_id": trial_id, "audited": True})
+        self.start(trial_id, 0)
+        while not self.over(trial_id):
+            self.clock += self.seconds(trial_id)
+            self.step(trial_id, None)
 
     def confirm(self, seeds: int, **changes: Any) -> None:
         """Write the winner's confirmations."""

@@ -1,10 +1,10 @@
 """What the report says of a search: points, cost, audit; and that none of it mixes with tests."""
 
 import json
-import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import plotly.graph_objects as go
@@ -21,6 +21,7 @@ from resray.report.search_section import points_section, search_section
 from resray.report.search_words import (
     audit_words,
     confirmation_words,
+    expected_words,
     optimism,
     outcome,
     reduced_note,
@@ -28,9 +29,9 @@ from resray.report.search_words import (
     way_of_winner,
     winner_words,
 )
-from resray.report.statistics import most_hits
 from resray.report.tables import LONG, number_cell, table, text_cell
 from resray.results.store import ResultStore
+from resray.search.expected import expected_best
 from resray.study.search_spec import SearchSettings
 from tests.page_reader import figures_of, packed_in, panels_of
 from tests.report_builder import trial
@@ -246,6 +247,22 @@ def test_what_its_own_early_stopping_ended_was_not_saved(tmp_path: Path) -> None
     assert list(spent_on(search.points).shares) == [1.0, 1.0, pytest.approx(1.0)]
 
 
+def test_a_search_that_stops_nobody_says_what_fewer_points_would_have_found(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path, SearchSettings(scheduler="none"))
+    builder.run(GRID[:5])
+    search = found(load_results(builder.written()))
+    values = [row["validation_accuracy"] for row in builder.stored()]
+    text = expected_words(search)
+    assert text is not None
+    assert f": {fmean(values):.2f}\xa0% of 1, " in text
+    assert f", {expected_best(values, 4):.2f}\xa0% of 4 (Dodge" in text
+    assert text in str(search_section(load_results(builder.written())))
+
+
+def test_a_search_that_stops_some_does_not_know_what_fewer_would_have_found(asha: Results) -> None:
+    assert expected_words(found(asha)) is None
+
+
 def test_writing_checkpoints_costs_too(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(GRID[:3])
@@ -275,9 +292,9 @@ def test_unmeasured_cost_is_not_made_up(tmp_path: Path) -> None:
 
 def test_audit_gives_an_interval_and_a_regret(asha: Results) -> None:
     audit = audit_of(found(asha))
-    assert (audit.audited, audit.won) == (4, 0)
+    assert (audit.audited, audit.won, audit.most) == (4, 0, 8)
     sure, regret = audit_words(found(asha))
-    assert f"at most {audit.most} of all 18" in sure
+    assert "at most 8 of all 18" in sure
     assert "a regret of 0" in regret
 
 
@@ -297,6 +314,36 @@ def test_an_audited_point_that_would_have_won_is_told_with_its_regret(tmp_path: 
     assert regret.startswith(f"Regret: {80 - (before.accuracy or 0):.2f} points.")
 
 
+def test_the_bound_leaves_out_what_was_stopped_since_the_audit_began(tmp_path: Path) -> None:
+    builder = SearchBuilder(tmp_path)
+    builder.run(shuffled(GRID[:12]))
+    builder.audit(2)
+    before = audit_of(found(load_results(builder.written())))
+    builder.run(GRID[12:])
+    search = found(load_results(builder.written()))
+    sampled = audit_of(search).sampled(search.audit_began)
+    assert sampled.stopped == before.stopped
+    later = audit_of(search).stopped - before.stopped
+    assert later > 0
+    sure, _ = audit_words(search)
+    assert f"at most {sampled.most} of these {before.stopped} would have" in sure
+    assert sure.endswith(f"It says nothing of the {later} stopped later.")
+    late = [row["trial_id"] for row in builder.stored() if row["status"] == "stopped"][-1]
+    builder.go_on(late)
+    search = found(load_results(builder.written()))
+    assert audit_of(search).sampled(search.audit_began) == sampled
+    sure, _ = audit_words(search)
+    assert sure.endswith(f"the {later} stopped later, 1 of which was audited too: none would have "
+                         "won.")  # fmt: skip
+
+
+def test_an_audit_whose_beginning_is_not_recorded_bounds_nothing(asha: Results) -> None:
+    search = replace(found(asha), audit_began=None)
+    sure, _ = audit_words(search)
+    assert "4, drawn at random, were trained to the end: none would have won. When these" in sure
+    assert "confidence" not in sure
+
+
 def test_an_audited_point_that_diverges_is_one_that_did_not_win(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(shuffled(GRID))
@@ -309,33 +356,6 @@ def test_an_audited_point_that_diverges_is_one_that_did_not_win(tmp_path: Path) 
     builder.store.put_trial({"trial_id": second, **lost})
     (sure,) = audit_words(found(load_results(builder.written())))
     assert "none would have won. 2 of them diverged. With 95" in sure
-
-
-@pytest.mark.parametrize(
-    ("hits", "drawn", "total", "most"),
-    [
-        (0, 4, 18, 8),
-        (4, 4, 18, 18),
-        (0, 18, 18, 0),
-        (3, 18, 18, 3),
-        # Of many, the bound of Clopper and Pearson: 34.4 % for 3 of 20, 9.5 % for 0 of 30.
-        (3, 20, 2000, 685),
-        (0, 30, 2000, 188),
-    ],
-)
-def test_most_hits(hits: int, drawn: int, total: int, most: int) -> None:
-    assert most_hits(hits, drawn, total) == most
-
-
-def test_most_hits_are_seldom_exceeded() -> None:
-    """Among all draws the bound holds in 95 of 100, whatever the truth is."""
-    drawn, total = 4, 18
-    for truth in range(total + 1):
-        ways = [math.comb(truth, hits) * math.comb(total - truth, drawn - hits)
-                for hits in range(drawn + 1)]  # fmt: skip
-        held = sum(way for hits, way in enumerate(ways)
-                   if way and truth <= most_hits(hits, drawn, total))  # fmt: skip
-        assert held / sum(ways) >= 0.95
 
 
 # --- other kinds of search ----------------------------------------------------------------------

@@ -240,7 +240,14 @@ def search_facts(search: "Search") -> dict[str, Any]:
     from resray.report.search_cost import DECIDED, audit_of, spent_on
 
     audit = audit_of(search)
-    found = {"trained": audit.audited, "would_have_won": audit.won, "regret": audit.regret}
+    sampled = audit.sampled(search.audit_began)
+    found = {
+        "trained": audit.audited,
+        "would_have_won": audit.won,
+        "regret": audit.regret,
+        "population": sampled.stopped,
+        "at_most": sampled.most if sampled.audited else None,
+    }
     return {
         "points": {state: len(search.of_state(state)) for state in STATES},
         "share_of_compute": spent_on(search.of_state(*DECIDED)).shares[1],

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from resray.report.aggregate import Results, Row, distinct
+from resray.report.lanes import BEGINS
 from resray.report.search_axes import SpaceAxis, axes_of, point_text, short_names
 from resray.results.summary import parsed_json
+from resray.search.audit import audit_began
 from resray.search.best import better_audited, confirmations_of, in_full, ranked, winner
 from resray.search.best import points_of as trainings_of_points
 from resray.study.search_spec import Search as StudySearch
@@ -131,6 +134,8 @@ class Search:
     """The winner's trainings with fresh seeds."""
     better: SearchPoint | None
     """The best audited point that beat the winner after all."""
+    audit_began: datetime | None
+    """When the first audited point was trained on; None without an audit."""
 
     def of_state(self, *states: str) -> list[SearchPoint]:
         return [point for point in self.points if point.state in states]
@@ -204,7 +209,19 @@ def search_of(results: Results) -> Search | None:
         won=of_row[won["trial_id"]] if won else None,
         confirmations=tuple(confirmations(results, won)) if won else (),
         better=of_row[better["trial_id"]] if better else None,
+        audit_began=audit_began(audit_starts(points, record.events)),
     )
+
+
+def audit_starts(
+    points: Iterable[SearchPoint], events: Iterable[Row]
+) -> Iterator[tuple[datetime, datetime]]:
+    """Yield for each start of an audited training when it was, and when its point was stopped."""
+    stopped = {row["trial_id"]: point.stop["decided"] for point in points if point.stop
+               for row in point.rows if row["audited"]}  # fmt: skip
+    for event in events:
+        if event["event"] in BEGINS and event["time"] and stopped.get(event["trial_id"]):
+            yield event["time"], stopped[event["trial_id"]]
 
 
 def points_of(trials: Sequence[Row], decisions: Sequence[Row]) -> Iterator[SearchPoint]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from resray.report.aggregate import Row
 from resray.report.search import COMPLETED, DIVERGED, FAILED, STATES, STOPPED, Search, SearchPoint
-from resray.report.statistics import most_hits
 from resray.results import summary
+from resray.search.audit import Audit, StoppedPoint
 
 DECIDED = (COMPLETED, STOPPED, FAILED, DIVERGED)
 """States that came of the recipe and the scheduler, not of a budget or an interruption."""
@@ -125,42 +125,13 @@ def by_state(search: Search) -> list[tuple[str, Spent]]:
 # --- the audit ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Audit:
-    """What became of stopped points, drawn at random, that were trained to the end after all."""
-
-    stopped: int
-    """All stopped points."""
-    values: tuple[float, ...]
-    """Final validation accuracies of those that were audited, in percent."""
-    diverged: int
-    """How many others of them diverged: these would not have won."""
-    winner: float | None
-
-    @property
-    def audited(self) -> int:
-        return len(self.values) + self.diverged
-
-    @property
-    def won(self) -> int:
-        """Audited points that ended above the winner."""
-        return sum(self.winner is not None and value > self.winner for value in self.values)
-
-    @property
-    def most(self) -> int:
-        """How many of all stopped points would have won at most, with 95 % confidence."""
-        return most_hits(self.won, self.audited, self.stopped)
-
-    @property
-    def regret(self) -> float | None:
-        """By how many points the best audited one is better than the winner; below 0: worse."""
-        return max(self.values) - self.winner if self.values and self.winner is not None else None
-
-
 def audit_of(search: Search) -> Audit:
-    stopped = search.of_state(STOPPED)
-    rows = [point.audited for point in stopped if point.audited]
-    values = tuple(row["validation_accuracy"] for row in rows
-                   if row["validation_accuracy"] is not None)  # fmt: skip
-    diverged = sum(point.audit_diverged for point in stopped)
-    return Audit(len(stopped), values, diverged, search.won.accuracy if search.won else None)
+    """Return what became of the stopped points that were trained to the end after all."""
+    points = []
+    for point in search.of_state(STOPPED):
+        assert point.stop is not None
+        value = point.audited["validation_accuracy"] if point.audited else None
+        # One that ended without a validation accuracy says nothing of itself.
+        audited = value is not None or point.audit_diverged
+        points.append(StoppedPoint(point.stop["decided"], audited, value))
+    return Audit(tuple(points), search.won.accuracy if search.won else None)

@@ -37,7 +37,7 @@ def search_section(results: Results) -> Html:
             tag("h3", "Confirmation"),
             paragraph(words.confirmation_words(search), words.optimism(search)),
             tag("h3", "What was spent"),
-            paragraph(words.savings(search)),
+            paragraph(words.savings(search), words.expected_words(search)),
             cost_table(search),
             tag("h3", "What was decided"),
             paragraph(*words.scheduler_words(search.settings)),

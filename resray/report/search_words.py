@@ -5,10 +5,12 @@ from typing import Any
 
 from resray.report.aggregate import Results, reductions_of
 from resray.report.reductions import reduces
-from resray.report.search import STATES, UNFINISHED, Search
-from resray.report.search_cost import DECIDED, Audit, Spent, audit_epochs, audit_of, spent_on
+from resray.report.search import COMPLETED, STATES, UNFINISHED, Search
+from resray.report.search_cost import DECIDED, Spent, audit_epochs, audit_of, spent_on
 from resray.report.statistics import summarise
 from resray.report.text import fixed, listed, plural, spread
+from resray.search.audit import Audit
+from resray.search.expected import expected_best
 
 HIGHEST = (
     "It is the highest of many, so it tends to flatter: the same recipe with other seeds, or on "
@@ -125,6 +127,23 @@ def percent(share: float | None) -> str | None:
     return None if share is None else f"{100 * share:.0f}\u00a0%"
 
 
+def expected_words(search: Search) -> str | None:
+    """Return what the search would have found with fewer points, where all are known in full.
+
+    With points that were stopped, or proposed by what earlier ones reached, nobody knows.
+    """
+    values = [point.accuracy for point in search.of_state(COMPLETED)]
+    known = [value for value in values if value is not None]
+    if len(known) < 2 or len(known) < len(search.points) or "method" in search.settings:
+        return None
+    budgets = [2**power for power in range(len(known).bit_length()) if 2**power < len(known)]
+    bests = [f"{fixed(expected_best(known, drawn))}\u00a0% of {drawn}" for drawn in budgets]
+    return (
+        "Expected best validation accuracy of fewer points, drawn at random from these: "
+        f"{', '.join(bests)} (Dodge et al. 2019)."
+    )
+
+
 # --- the audit ----------------------------------------------------------------------------------
 
 
@@ -139,21 +158,48 @@ def audit_words(search: Search) -> list[str]:
             "them, drawn at random, to the end."
         ]
     regret = [regret_words(search, audit)] if audit.values else []
-    return [would_have_won(audit), *regret]
+    return [would_have_won(audit, audit.sampled(search.audit_began)), *regret]
 
 
-def would_have_won(audit: Audit) -> str:
-    """Return how many audited points beat the winner, and what that says of all stopped ones."""
+def would_have_won(audit: Audit, sampled: Audit) -> str:
+    """Return how many audited points beat the winner, and what that says of the others.
+
+    ``sampled`` is the audit of those from which the first ones were drawn.
+    """
+    if not sampled.audited:
+        return (
+            f"{beaten(audit, 'stopped points')} When these were drawn is not recorded, so they say "
+            "nothing of the others."
+        )
+    later = audit.stopped - sampled.stopped
+    if not later and sampled.audited == sampled.stopped:
+        return f"{beaten(sampled, 'stopped points')} These are all."
+    if not later:
+        return f"{beaten(sampled, 'stopped points')} {bound(sampled, 'all')}"
+    also = audit.audited - sampled.audited
+    audited = (
+        f", {also} of which {'were' if also > 1 else 'was'} audited too: "
+        f"{audit.won - sampled.won or 'none'} would have won"
+    )
+    return (
+        f"{beaten(sampled, 'points that had been stopped when the audit began')} "
+        f"{bound(sampled, 'these')} It says nothing of the {later} stopped later"
+        f"{audited if also else ''}."
+    )
+
+
+def beaten(audit: Audit, points: str) -> str:
+    """Return how many audited ones of some points beat the winner."""
     found = (
-        f"Of {audit.stopped} stopped points {audit.audited}, drawn at random, were trained to the "
+        f"Of {audit.stopped} {points} {audit.audited}, drawn at random, were trained to the "
         f"end: {audit.won or 'none'} would have won."
     )
-    if audit.diverged:
-        found += f" {audit.diverged} of them diverged."
-    if audit.audited == audit.stopped:
-        return f"{found} These are all."
+    return f"{found} {audit.diverged} of them diverged." if audit.diverged else found
+
+
+def bound(sampled: Audit, which: str) -> str:
     return (
-        f"{found} With 95\u00a0% confidence at most {audit.most} of all {audit.stopped} would have "
+        f"With 95\u00a0% confidence at most {sampled.most} of {which} {sampled.stopped} would have "
         "(exact hypergeometric bound)."
     )
 
@@ -204,6 +250,8 @@ def scheduler_words(settings: Mapping[str, Any]) -> Iterator[str]:
         )
     elif name == "none":
         yield "No scheduler: every point is trained in full."
+    elif name:
+        yield f"Stopped by {name}, a Ray Tune scheduler of one's own, told the best so far."
     if settings.get("rung_schedule") == "rescaled":
         yield "Each rung is a training of its own, with its schedule rescaled to the rung's epochs."
     elif name in ("asha", "halving"):

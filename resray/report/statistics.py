@@ -149,24 +149,3 @@ def percentile_interval(*draws: np.ndarray) -> Interval:
     with np.errstate(invalid="ignore"):
         ends = [np.quantile(each, TAILS) for each in draws]
     return Interval(float(min(low for low, _ in ends)), float(max(high for _, high in ends)))
-
-
-def most_hits(hits: int, drawn: int, total: int) -> int:
-    """Return the largest number of hits that there may be among ``total``, with 95 % confidence,
-    when ``drawn`` of them were drawn at random without replacement and ``hits`` of those were hits.
-
-    The exact one-sided bound from the hypergeometric distribution: Buonaccorsi, "A Note on
-    Confidence Intervals for Proportions in Finite Populations" (1987). For large totals it is that
-    of Clopper and Pearson (1934), which for no hit is the rule of three.
-    """
-    assert 0 <= hits <= drawn <= total
-    assert drawn > 0
-    possible = range(hits, total - (drawn - hits) + 1)
-    return max(number for number in possible if at_most(hits, drawn, number, total) > 0.05)
-
-
-def at_most(hits: int, drawn: int, marked: int, total: int) -> float:
-    """Return how likely ``hits`` or fewer of the ``marked`` are among ``drawn`` of ``total``."""
-    ways = sum(math.comb(marked, number) * math.comb(total - marked, drawn - number)
-               for number in range(hits + 1))  # fmt: skip
-    return ways / math.comb(total, drawn)

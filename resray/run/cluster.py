@@ -13,14 +13,13 @@ from threading import Event, Thread
 from typing import Any, TextIO
 
 import ray
-from ray.job_config import JobConfig
-from ray.tune.execution import class_cache
 
 import resray.code
 from resray.errors import ClusterError, first_line
 from resray.files import storage_errors
 from resray.run.environment import SETTINGS
 from resray.run.nodes import ask_nodes
+from resray.run.ray_private import job_without_folders, shut_down, withhold_secrets
 from resray.run.resources import Allocation, Machine
 from resray.run.signals import handlers_held, raise_if_interrupted, restore_handlers
 
@@ -60,12 +59,7 @@ def connect(address: str | None, machine: Machine, log: Path) -> Iterator[None]:
 
 def start(address: str | None, machine: Machine) -> None:
     """Let this process be the driver of a Ray."""
-    # Ray writes what it passes on to its processes to a log; nodes have such keys themselves.
-    secrets = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
-    class_cache.ENV_VARS_TO_PROPAGATE -= secrets
-    job: Any = JobConfig()
-    # Without a folder of its own, it would get the working folder and the script's put first.
-    job._runtime_env_has_working_dir = lambda: True
+    withhold_secrets()
     path = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
     options: dict[str, Any] = {
         "address": "local",
@@ -81,7 +75,12 @@ def start(address: str | None, machine: Machine) -> None:
     os.environ.update(path)
     try:
         with handlers_held():
-            ray.init(job_config=job, log_to_driver=False, logging_level=logging.ERROR, **options)
+            ray.init(
+                job_config=job_without_folders(),
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **options,
+            )
     finally:
         for name in path:
             del os.environ[name]
@@ -98,17 +97,9 @@ def require_same_code() -> None:
 
 def leave() -> None:
     """Disconnect from Ray; one that was started here ends."""
-    node: Any = ray._private.worker._global_node
-    end_processes = node.kill_all_processes
-
-    def end_in_order(**how: Any) -> None:
-        # Ray's native code has just given up SIGTERM's handler, and this takes a second.
-        restore_handlers()
-        end_processes(**how)
-
-    node.kill_all_processes = end_in_order
     with handlers_held():
-        ray.shutdown()
+        # By then Ray's native code has given up SIGTERM's handler.
+        shut_down(before_processes_end=restore_handlers)
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from resray.files import storage_errors
 from resray.run.deaths import death_of
 from resray.run.jobs import Jobs
 from resray.run.orphans import OrphanWatch, remove_all_groups
-from resray.run.preemption import noticing
+from resray.run.preemption import notice_sigterm
+from resray.run.ray_private import trainable_of
 from resray.run.resources import Allocation
 from resray.run.signals import handlers_held, interrupted
 from resray.run.slots import Slots
@@ -201,8 +202,8 @@ def trainable(allocation: Allocation) -> Any:
     """
     if allocation.world_size > 1:
         waiting = ray.tune.PlacementGroupFactory([{"memory": 2**20}])
-        return ray.tune.with_resources(noticing(train_together), waiting)
+        return ray.tune.with_resources(trainable_of(train_together, notice_sigterm), waiting)
     return ray.tune.with_resources(
-        noticing(train_alone),
+        trainable_of(train_alone, notice_sigterm),
         {"cpu": allocation.cpus_per_trial, "gpu": allocation.gpus_per_trial},
     )

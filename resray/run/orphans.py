@@ -7,10 +7,10 @@ and does nothing without one, not even end. Here the driver looks itself.
 """
 
 import time
-from typing import Any
 
-import ray
 from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+from resray.run.ray_private import groups_of_actors
 
 LOOK_SECONDS = 1.0
 
@@ -35,10 +35,9 @@ def remove_orphaned_groups() -> int:
     trial that was stopped at this moment is therefore left for a later call.
     """
     groups = groups_of_actors()
-    orphaned = [group for group in groups if group.creator_actor_dead]
+    orphaned = [group for group in groups if group.creator_is_dead]
     for group in orphaned:
-        identity = ray.PlacementGroupID(group.placement_group_id)
-        remove_placement_group(PlacementGroup(identity))
+        remove_placement_group(PlacementGroup(group.identity))
     return len(groups) - len(orphaned)
 
 
@@ -47,22 +46,3 @@ def remove_all_groups(seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
     while remove_orphaned_groups() and time.monotonic() < deadline:
         time.sleep(0.1)
-
-
-def groups_of_actors() -> list[Any]:
-    """Return this job's placement groups that an actor has created; Ray Tune's are the driver's."""
-    # Ray's public table does not say who has created a group, nor whether that one is still alive.
-    # Imported where it is used: these are Ray's own, and only trials of several ranks need them.
-    from ray._private.state import state as ray_state
-    from ray.core.generated.gcs_pb2 import PlacementGroupTableData  # type: ignore[attr-defined]
-
-    rows = ray_state._connect_and_get_accessor().get_placement_group_table()
-    groups = [PlacementGroupTableData.FromString(row) for row in rows]
-    job = ray.get_runtime_context().get_job_id()
-    return [
-        group
-        for group in groups
-        if group.creator_job_id.hex() == job
-        and not ray.ActorID(group.creator_actor_id).is_nil()
-        and group.state != PlacementGroupTableData.REMOVED
-    ]

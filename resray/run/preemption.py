@@ -5,13 +5,10 @@ checkpoint of its last finished epoch and ends; the driver starts the trial agai
 """
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-
-from ray.train.torch import TorchConfig
-from ray.tune.trainable import wrap_function
 
 NOTE = "preempted"
 """In the checkpoint folder of a trial of several ranks, while one of them has been told to end."""
@@ -61,36 +58,3 @@ def training(note: Path | None = None) -> Iterator[None]:
         yield
     finally:
         _State.note, _State.trains = None, False
-
-
-def noticing(function: Callable[[dict[str, Any]], None]) -> Any:
-    """Return Ray Tune's trainable of a function, in a process that notices a SIGTERM.
-
-    Ray Tune runs the function in a thread, where Python sets no handler.
-    """
-
-    # By the name of Ray Tune's own class, which its processes bear.
-    class ImplicitFunc(wrap_function(function)):  # type: ignore[misc]  # a class made at run time
-        def setup(self, config: dict[str, Any]) -> None:
-            notice_sigterm()
-            super().setup(config)
-
-    return ImplicitFunc
-
-
-class _Noticing(TorchConfig().backend_cls):  # type: ignore[misc]  # Ray Train's, which has no name
-    """Sets up the ranks' process group as Ray Train does, and what notices a SIGTERM."""
-
-    def on_training_start(self, worker_group: Any, backend_config: Any) -> None:
-        super().on_training_start(worker_group, backend_config)
-        # In the main thread of each rank; its training runs in another.
-        worker_group.execute(notice_sigterm)
-
-
-class NoticingRanks(TorchConfig):
-    """Ray Train's configuration of torch.distributed, for ranks that notice a SIGTERM."""
-
-    @property
-    def backend_cls(self) -> Any:
-        """The class that sets the ranks up."""
-        return _Noticing

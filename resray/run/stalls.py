@@ -11,6 +11,7 @@ import ray
 from ray.tune.experiment import Trial
 
 from resray.run.deaths import Death
+from resray.run.ray_private import actor_of
 from resray.search.budget import in_words
 
 LOOK_SECONDS = 30.0
@@ -70,7 +71,7 @@ class StallWatch:
         return watched.silent or 0.0
 
     def _end(self, trial: Trial) -> None:
-        actor = trial.temporary_state.ray_actor
+        actor = actor_of(trial)
         if actor is not None and trial.trial_id not in self._ended:
             self._ended.add(trial.trial_id)
             # A process that is stopped does not hear of it; after 5 seconds Ray sends SIGKILL.

@@ -4,19 +4,22 @@ import json
 import math
 import os
 import time
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import ray.train
 import ray.train.torch
 import ray.tune
 import torch
-from ray.tune.integration.ray_train import TuneReportCallback
+from ray.util.queue import Empty, Queue
 
 from resray.errors import ResrayError
 from resray.run.deaths import leaving
-from resray.run.preemption import NOTE, NoticingRanks, told_to_end, training
+from resray.run.preemption import NOTE, notice_sigterm, told_to_end, training
+from resray.run.ray_private import DataParallelRun, PreparedRanks
 from resray.training.context import Message, Preempted
 from resray.training.device import pick_device
 from resray.training.trial import Job, failure, run_trial
@@ -29,6 +32,8 @@ MESSAGE = "message"
 SIGN_SECONDS = 2.0
 """How often a training shows that it goes on, at most."""
 TOLD = "it was told to end (SIGTERM)"
+QUEUE_SECONDS = 0.2
+"""How often a trial of several ranks looks whether they have ended."""
 RANK_SECONDS = 180
 """How long ranks wait for one of them before all end; a dead one is noticed much earlier."""
 
@@ -137,15 +142,25 @@ def train_rank(config: Config) -> None:
         run_trial(job, TrainContext(job))
 
 
-class DataParallelRun(ray.train.torch.TorchTrainer):
-    """A Ray Train run without Ray Train's cleaner, a process for each run that outlives a stopped
-    trial for good where Ray's dashboard is off; `resray.run.orphans` does its work."""
+class MessageQueue(ray.train.UserCallback):
+    """Brings rank 0's messages from Ray Train's controller to the trial's process, one at a time.
 
-    def _create_default_callbacks(self) -> list[Any]:
-        callbacks = super()._create_default_callbacks()  # type: ignore[misc]  # chosen at import
-        return [
-            each for each in callbacks if type(each).__name__ != "PlacementGroupCleanerCallback"
-        ]
+    Ray's own `TuneReportCallback` does so too, but nobody can ask it whether a message still waits
+    when the ranks have ended, and a trial that ends too early would wait for it for ever.
+    """
+
+    def __init__(self) -> None:
+        self._queue = Queue(1, actor_options={"num_cpus": 0})
+
+    def after_report(self, run_context: Any, metrics: list[Any], checkpoint: Any) -> None:
+        """Put a message into the queue, in the controller; wait while it is full."""
+        self._queue.put(metrics[0])
+
+    def pass_on(self, run: Future[Any]) -> None:
+        """Tell Ray Tune each message, in the trial's process, until a run and they have ended."""
+        while not (run.done() and self._queue.empty()):
+            with suppress(Empty):
+                ray.tune.report(self._queue.get(timeout=QUEUE_SECONDS))
 
 
 def train_together(config: Config) -> None:
@@ -155,12 +170,14 @@ def train_together(config: Config) -> None:
     Train's own attempts would come on top.
     """
     job = Job(**config["job"])
-    messages = TuneReportCallback()
+    messages = MessageQueue()
     trainer = DataParallelRun(
         train_rank,
         train_loop_config={"job": config["job"]},
-        torch_config=NoticingRanks(
-            backend="nccl" if job.use_gpu else "gloo", timeout_s=RANK_SECONDS
+        torch_config=PreparedRanks(
+            backend="nccl" if job.use_gpu else "gloo",
+            timeout_s=RANK_SECONDS,
+            prepare=notice_sigterm,
         ),
         scaling_config=ray.train.ScalingConfig(
             num_workers=job.world_size,
@@ -180,28 +197,32 @@ def train_together(config: Config) -> None:
     note.unlink(missing_ok=True)
     try:
         with training(note):
-            trainer.fit()
+            run = begun(trainer)
+            messages.pass_on(run)
+            run.result()
     except ray.train.TrainingFailedError as error:
-        wait_until_passed_on(messages)
         cause = cause_of(error)
         if not isinstance(cause, ResrayError):
             raise cause from error
         ending = {"kind": "finished", "epoch": 0, **failure(cause)}
         ray.tune.report({MESSAGE: json.dumps(ending)})
-    else:
-        wait_until_passed_on(messages)
 
 
-def wait_until_passed_on(messages: TuneReportCallback) -> None:
-    """Return when Ray Tune has taken all messages of the ranks.
+def begun(trainer: DataParallelRun) -> Future[Any]:
+    """Return what will hold the outcome of a Ray Train run, which begins now.
 
-    Ray Tune passes one message at a time. Were the trial to end, or to report itself, while one of
-    the ranks' still waits in the callback's queue, the two would block each other for ever.
+    The thread does not keep the process of a stopped trial alive.
     """
-    # Ray offers no other way to ask.
-    queue = messages._training_actor_item_queue
-    while not queue.empty():
-        time.sleep(0.05)
+    outcome: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(trainer.fit())
+        except Exception as error:
+            outcome.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return outcome
 
 
 def cause_of(error: ray.train.TrainingFailedError) -> Exception:
