@@ -14,6 +14,7 @@ from rich.console import Console
 from torch import nn
 
 from resray.results.store import read_table
+from resray.run.bench import Bench
 from resray.run.deaths import Death
 from resray.run.jobs import Jobs
 from resray.run.recovery import put_right
@@ -178,9 +179,9 @@ class Engine:
     """Takes jobs one after another."""
 
     def __init__(
-        self, search: Search, jobs: Jobs, kill_after: int | None, late_after: int | None
+        self, source: Search | Bench, jobs: Jobs, kill_after: int | None, late_after: int | None
     ) -> None:
-        self._search, self._jobs = search, jobs
+        self._source, self._jobs = source, jobs
         self._left, self._late = kill_after, late_after
         self.started: list[str] = []
 
@@ -212,8 +213,8 @@ class Engine:
             raise Killed
         self._left = None if self._left is None else self._left - 1
         self._late = None if self._late is None else self._late - 1
-        if self._late == 0:
-            self._search.limits.began -= DAY
+        if self._late == 0 and isinstance(self._source, Search):
+            self._source.limits.began -= DAY
         if self._jobs.message(job.trial_id, message):
             raise Stopped
         if self._jobs.over:

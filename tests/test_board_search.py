@@ -292,7 +292,10 @@ def test_a_stopped_trial_is_no_best_and_what_ended_itself_was_not_saved(tmp_path
 
 def test_only_rungs_have_trainings_of_their_own(tmp_path: Path) -> None:
     """A study's rescaled rungs say nothing where the scheduler has no rungs."""
-    search = Search(tmp_path, settings={"scheduler": "halving", "rung_schedule": "rescaled", "scheduler": "median"})
+    search = Search(
+        tmp_path,
+        settings={"scheduler": "median", "rung_schedule": "rescaled"},
+    )
     search.plan("a", epochs=3)
     search.start("a")
     assert search.row("point a")[2] == "0 / 9"
@@ -344,7 +347,8 @@ def test_before_the_first_rung_the_reduction_factor_is_expected(tmp_path: Path) 
 
 
 def test_the_best_so_far_is_what_would_win(tmp_path: Path) -> None:
-    search = Search(tmp_path, settings={"scheduler": "halving", "rung_schedule": "rescaled", "reduction_factor": 3})
+    settings = {"scheduler": "halving", "rung_schedule": "rescaled", "reduction_factor": 3}
+    search = Search(tmp_path, settings=settings)
     # A rung's own short training is no winner, however high it came; of equals the first by id is.
     search.plan("short", epochs=1)
     search.plan("b", "a", epochs=9)

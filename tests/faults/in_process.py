@@ -8,18 +8,20 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
 
+from resray.run.asked import Bench
+from resray.run.run import put_right
 from rich.console import Console
 
 from resray.report.page import write_report
-from resray.results.store import ResultStore, writer_lock
-from resray.run.asked import Bench
-from resray.run.feed import FixedList
+from resray.results.lock import writer_lock
+from resray.results.store import ResultStore
+from resray.run.bench import Bench
+from resray.run.jobs import Jobs
 from resray.run.plan import Planner
-from resray.run.recorder import Recorder, planned_row
-from resray.run.resources import Machine, Request
-from resray.run.run import put_right
+from resray.run.recovery import put_right
+from resray.run.request import Request
+from resray.run.resources import Machine, Shares
 from tests.faults.failpoint import Failpoint, arm
 from tests.inline_search import Engine, InlineSearch
 
@@ -52,15 +54,11 @@ def run_case(case: str, out: Path, log: Path, failpoint: Failpoint) -> None:
 
 def bench(study: Path, out: Path) -> None:
     """Do what `resray bench` does, one trial after another."""
-    planner = Planner(
-        Bench(str(study), request=Request(gpus=0, workers=1), out=out, checkpoint_seconds=0)
-    )
+    shares = Shares(gpus=0, workers=1)
+    planner = Planner(Request(str(study), shares=shares, out=out, checkpoint_seconds=0))
     put_right(planner.store, Console(quiet=True))
-    work, _ = planner.plan(Machine(1, 0))
-    recorder = Recorder(planner.store)
-    todo = [item for item in work if planner.is_todo(item.trial, item.job.trial_id)]
-    for item in todo:
-        recorder.plan(planned_row(item.trial, item.job, {}))
-    jobs = [item.job for item in todo]
-    feed: Any = FixedList(jobs, recorder, lambda *_: None)
-    Engine(feed, None, None).run()
+    source = Bench(planner, planner.allocation(Machine(1, 0)), Console(quiet=True))
+    source.begin()
+    jobs = Jobs(source, source.recorder, source.board, max_failures=0)
+    Engine(source, jobs, None, None).run()
+    planner.store.compact()
