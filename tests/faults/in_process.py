@@ -9,8 +9,6 @@ import sys
 import traceback
 from pathlib import Path
 
-from resray.run.asked import Bench
-from resray.run.run import put_right
 from rich.console import Console
 
 from resray.report.page import write_report
