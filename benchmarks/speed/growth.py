@@ -19,7 +19,6 @@ import io
 import itertools
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -154,7 +153,7 @@ def measure(points: int, most: int) -> dict[str, Any]:
         planned = time.perf_counter()
         jobs = Jobs(search, search.recorder, search.board, max_failures=0)
         # The first round begins all rows of the board.
-        warm = feed(jobs, SIDE_BY_SIDE)
+        feed(jobs, SIDE_BY_SIDE)
         began = time.perf_counter()
         count = feed(jobs, most)
         seconds = time.perf_counter() - began
@@ -166,9 +165,16 @@ def measure(points: int, most: int) -> dict[str, Any]:
             "messages per second": round(count / seconds),
             "planning, s": round(planned - begun, 1),
             "flush and compact, s": round(time.perf_counter() - began - seconds, 2),
-            "memory, MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-            "warm": warm,
+            "memory, MB": memory(),
         }
+
+
+def memory() -> dict[str, int]:
+    """Return the process's memory (MB): all that is resident, and what of it is no file's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    known = dict(line.split(":") for line in lines)
+    names = {"resident": "VmRSS", "anonymous": "RssAnon", "most resident": "VmHWM"}
+    return {name: int(known[key].split()[0]) // 1024 for name, key in names.items()}
 
 
 def sizes(points: list[int], most: int) -> None:
