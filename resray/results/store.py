@@ -119,6 +119,14 @@ class ResultStore:
             if row["trial_id"] in wanted:
                 self._epochs[row["trial_id"]][row["epoch"]] = row
 
+    def accuracies(self, trial_ids: Collection[str]) -> list[Row]:
+        """Return each epoch of some trials with its validation accuracy (%) and when it was
+        recorded; nothing of it stays in memory."""
+        self.flush()
+        columns = ("trial_id", "epoch", "validation_accuracy", "recorded")
+        rows = read_each_once(self.storage, "epochs", columns=columns).select(columns)
+        return list(of_trials(rows, trial_ids).to_pylist())
+
     def release(self, trial_id: str) -> None:
         """Keep a trial's epochs in memory no longer; asked for again, they are read again."""
         self._epochs.pop(trial_id, None)

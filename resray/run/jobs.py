@@ -161,7 +161,10 @@ class Jobs:
     @keeping_refusal
     def ended(self, trial_id: str) -> None:
         """Take in that a job has ended: its last message has said how, or it was stopped."""
-        self._source.ended(self.active.pop(trial_id))
+        job = self.active.pop(trial_id)
+        self._source.ended(job)
+        if job.rung is None:
+            self._recorder.store.release(trial_id)
 
     @keeping_refusal
     def tick(self) -> None:

@@ -114,8 +114,7 @@ class Search:
         self._judge = Judge(scheduler, self.settings, self.decisions, self.decide)
         known = ((job.trial_id, self.store.trial(job.trial_id)) for job in self._jobs())
         rows = {trial_id: row for trial_id, row in known if row is not None}
-        self.store.load_epochs(rows)
-        epochs = (record for trial_id in rows for record in self.store.epochs(trial_id))
+        epochs = self.store.accuracies(rows)
         decided = {(row["trial_id"], row["epoch"]): row["decided"] for row in self._decision_rows()}
         self._judge.replay(rows, epochs, decided)
 
@@ -208,6 +207,7 @@ class Search:
 
     def _close(self, complete: Round) -> None:
         """Decide at a rung to which all have come."""
+        self.store.load_epochs(job.trial_id for job in complete.jobs)
         made = halving_decisions(
             complete,
             self.store.trial,
