@@ -203,8 +203,6 @@ def trainable(allocation: Allocation) -> Any:
     """
     if allocation.world_size > 1:
         waiting = ray.tune.PlacementGroupFactory([{"memory": 2**20}])
-        return ray.tune.with_resources(noticing(train_together), waiting)
-    return ray.tune.with_resources(
-        noticing(train_alone),
-        {"cpu": allocation.cpus_per_trial, "gpu": allocation.gpus_per_trial},
-    )
+        return noticing(ray.tune.with_resources(train_together, waiting))
+    taken = {"cpu": allocation.cpus_per_trial, "gpu": allocation.gpus_per_trial}
+    return noticing(ray.tune.with_resources(train_alone, taken))

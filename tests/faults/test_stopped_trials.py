@@ -31,6 +31,7 @@ class StoppedEarly(FixedList):
         return message["kind"] == "epoch"
 
     def ended(self, trial_id: str) -> None:
+        super().ended(trial_id)
         self.stopped += 1
 
 
