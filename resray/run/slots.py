@@ -24,9 +24,13 @@ class Slots:
         self._room = allocation.side_by_side
 
     def available(self) -> int:
-        """Return how many trials may run now; 0 where no node is left that has room for one."""
+        """Return how many trials may run now.
+
+        That is one where no node is left that has room for it: Ray Tune waits for that one, and
+        looks at nothing else while it has none.
+        """
         if self._follows and time.monotonic() - self._looked >= LOOK_SECONDS:
-            self._room = trials_that_fit(self._allocation, alive_nodes())
+            self._room = max(1, trials_that_fit(self._allocation, alive_nodes()))
             self._looked = time.monotonic()
         return self._room
 

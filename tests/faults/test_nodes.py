@@ -12,7 +12,7 @@ import ray
 from ray.cluster_utils import Cluster
 from ray.exceptions import RayError
 
-from resray.run.cluster import connect
+from resray.run.cluster import alive_nodes, connect
 from resray.run.deaths import leaving
 from resray.run.resources import Allocation, Machine, Shares
 from resray.run.slots import Slots, trials_that_fit
@@ -73,6 +73,9 @@ def test_slots_follow_nodes_and_say_why_a_process_ended(cluster: Cluster) -> Non
         said.append(leaving(str(raised.value)))
     assert said == ["its node has left the cluster", "it was told to end (SIGTERM)"]
     assert become(1, follows.available)
+    cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=True)
+    assert become(0, lambda: trials_that_fit(ONE_CORE, alive_nodes()))
+    assert follows.available() == 1, "which then waits for room"
 
 
 def test_trials_that_fit() -> None:
