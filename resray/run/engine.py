@@ -202,8 +202,6 @@ def trainable(allocation: Allocation) -> Any:
     """
     if allocation.world_size > 1:
         waiting = ray.tune.PlacementGroupFactory([{"memory": 2**20}])
-        return ray.tune.with_resources(trainable_of(train_together, notice_sigterm), waiting)
-    return ray.tune.with_resources(
-        trainable_of(train_alone, notice_sigterm),
-        {"cpu": allocation.cpus_per_trial, "gpu": allocation.gpus_per_trial},
-    )
+        return trainable_of(ray.tune.with_resources(train_together, waiting), notice_sigterm)
+    taken = {"cpu": allocation.cpus_per_trial, "gpu": allocation.gpus_per_trial}
+    return trainable_of(ray.tune.with_resources(train_alone, taken), notice_sigterm)
