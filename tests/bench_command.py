@@ -81,9 +81,16 @@ class RunningCommand:
 
     def pid_of(self, trial: str) -> int:
         """Return the process that trains ``trial`` now (rank 0)."""
-        events = self.table("events")
-        starts = events[(events["name"] == trial) & events["pid"].notna()]
-        return int(starts.sort_values("time")["pid"].iloc[-1])
+
+        def starts() -> pd.DataFrame:
+            events = self.table("events")
+            if not len(events):
+                return events
+            return events[(events["name"] == trial) & events["pid"].notna()]
+
+        # What happened is in the tables about a second later.
+        self.wait_until(lambda: bool(len(starts())))
+        return int(starts().sort_values("time")["pid"].iloc[-1])
 
     def kill_trial(self, trial: str) -> None:
         """Send SIGKILL to the process that trains ``trial``."""

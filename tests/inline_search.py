@@ -215,7 +215,9 @@ class Engine:
         self._late = None if self._late is None else self._late - 1
         if self._late == 0 and isinstance(self._source, Search):
             self._source.limits.began -= DAY
-        if self._jobs.message(job.trial_id, message):
+        stopped = self._jobs.message(job.trial_id, message)
+        self._jobs.tick()
+        if stopped:
             raise Stopped
         if self._jobs.over:
             raise Over

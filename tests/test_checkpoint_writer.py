@@ -307,6 +307,7 @@ def test_killed_processes_lose_and_double_no_epoch(tmp_path: Path) -> None:
         pen.died(job.trial_id, "killed")
         stored.append(len(store.epochs(job.trial_id)))
     assert pen.status(job.trial_id) == "completed"
+    store.flush()
     assert stored == sorted(stored)
     rows = ResultStore(tmp_path).epochs(job.trial_id)
     assert [row["epoch"] for row in rows] == list(range(1, 10))

@@ -104,9 +104,9 @@ def test_large_parts_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_parts_that_a_kill_kept_from_being_deleted_go_with_the_next_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
 ) -> None:
+    before = shutil.copytree(filled(tmp_path / "done").folder, tmp_path / "before")
     if left == "large":
         monkeypatch.setattr(tables, "LARGE", 2 * COUNT)
-    before = shutil.copytree(filled(tmp_path / "done").folder, tmp_path / "before")
     ResultStore(tmp_path / "done").compact()
     killed = shutil.copytree(tmp_path / "done", tmp_path / "killed")
     shutil.copytree(before, killed, dirs_exist_ok=True)

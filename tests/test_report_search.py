@@ -83,6 +83,7 @@ def test_a_searchs_trials_are_in_no_group_and_no_mean(asha: Results) -> None:
 def test_a_confirmation_is_no_trial_of_the_study_to_a_claim(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
     store.put_trial(trial("resnet18", role="confirmation", trial_id="c"))
+    store.flush()
     with pytest.raises(NotMatchedError, match="resnet18 was not run"):
         finished(load_results(tmp_path), ("resnet18", None))
     store.put_trial(trial("resnet18", trial_id="b"))

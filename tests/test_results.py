@@ -93,6 +93,13 @@ def evaluation(checkpoint: str, trial_id: str = "a", **columns: Any) -> dict[str
     return {"trial_id": trial_id, **key, **columns}
 
 
+def store_trial(folder: Path, row: dict[str, Any]) -> None:
+    """Write a trial's row."""
+    store = ResultStore(folder)
+    store.put_trial(row)
+    store.flush()
+
+
 def test_rows_survive_the_store_and_every_column_is_there(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
     store.put_trial({"trial_id": "a", "name": "resnet18", "status": "running"})
@@ -118,9 +125,12 @@ def test_rows_survive_the_store_and_every_column_is_there(tmp_path: Path) -> Non
 
 
 def test_epochs_merge_by_number_also_across_processes(tmp_path: Path) -> None:
-    ResultStore(tmp_path).put_epochs("a", [epoch(2, train_loss=2.0), epoch(1, train_loss=1.0)])
+    store = ResultStore(tmp_path)
+    store.put_epochs("a", [epoch(2, train_loss=2.0), epoch(1, train_loss=1.0)])
+    store.flush()
     store = ResultStore(tmp_path)
     store.put_epochs("a", [epoch(2, train_loss=2.5), epoch(3, train_loss=3.0)])
+    store.flush()
     expected = [(1, 1.0), (2, 2.5), (3, 3.0)]
     for each in (store, ResultStore(tmp_path)):
         assert [(row["epoch"], row["train_loss"]) for row in each.epochs("a")] == expected
@@ -134,6 +144,7 @@ def test_what_is_put_is_known_at_once_and_written_when_it_is_due(tmp_path: Path)
     for number in range(1, 50):
         store.put_epochs("a", [epoch(number)])
         store.put_trial({"trial_id": "a", "epochs_done": number})
+        store.flush_if_due()
     assert len(store.epochs("a")) == 49
     assert len(list((tmp_path / "epochs").iterdir())) < 5, "many rows to a part"
     store.flush()
@@ -152,15 +163,17 @@ def test_however_long_a_flush_takes_few_epochs_wait_in_memory(
     store = ResultStore(tmp_path)
     for number in range(1, 36):
         store.put_epochs("a", [epoch(number)])
+        store.flush_if_due()
     assert len(read_table(tmp_path, "epochs")) == 31, "the first one, then ten at a time"
 
 
 def test_a_store_may_forget_what_it_read_before_it_had_the_lock(tmp_path: Path) -> None:
     early = ResultStore(tmp_path)
     assert early.trials() == []
-    ResultStore(tmp_path).put_trial({"trial_id": "a"})
+    store_trial(tmp_path, {"trial_id": "a"})
     early.reload()
     early.put_trial({"trial_id": "b"})
+    early.flush()
     assert read_table(tmp_path, "trials")["trial_id"].tolist() == ["a", "b"]
 
 
@@ -182,6 +195,7 @@ def test_an_evaluation_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
     store.put_trial({"trial_id": "a"})
+    store.flush()
     path = tmp_path / "trials" / "trials.parquet"
     with path.open("rb") as before:
         store.put_trial({"trial_id": "b"})
@@ -217,6 +231,7 @@ def refused(*_: object) -> None:
 def test_what_a_kill_left_half_written_is_passed_over(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
     store.put_trial({"trial_id": "a"})
+    store.flush()
     (tmp_path / "trials" / ".a.parquet.4711").write_bytes(b"PAR1 half a file")
     assert len(pd.read_parquet(tmp_path / "trials")) == 1
     assert len(read_table(tmp_path, "trials")) == 1
@@ -242,14 +257,14 @@ def test_folders_are_readable_while_another_process_writes(tmp_path: Path) -> No
 
 def test_a_column_that_the_schema_lacks_is_our_mistake(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="acuracy"):
-        ResultStore(tmp_path).put_trial({"trial_id": "a", "acuracy": 1.0})
+        store_trial(tmp_path, {"trial_id": "a", "acuracy": 1.0})
 
 
 def test_an_older_file_lacks_a_column_and_still_reads(tmp_path: Path) -> None:
     (tmp_path / "trials").mkdir()
     old = pa.table({"trial_id": ["a"], "seed": pa.array([3], pa.int32())})
     pq.write_table(old, tmp_path / "trials" / "a.parquet")
-    ResultStore(tmp_path).put_trial({"trial_id": "b", "parameters": 7})
+    store_trial(tmp_path, {"trial_id": "b", "parameters": 7})
     trials = read_table(tmp_path, "trials").set_index("trial_id")
     assert list(trials.columns) == table_schema("trials").names[1:]
     assert trials.loc["a", "seed"] == 3
@@ -266,7 +281,7 @@ def test_files_of_several_versions_read_as_one_table(tmp_path: Path) -> None:
     for number, schema in enumerate((first, before)):
         old = pa.table({"seed": [number], "trial_id": [f"old-{number}"]}, schema=schema)
         pq.write_table(old, tmp_path / "trials" / f"old-{number}.parquet")
-    ResultStore(tmp_path).put_trial({"trial_id": "new", "seed": 2, "name": "resnet18"})
+    store_trial(tmp_path, {"trial_id": "new", "seed": 2, "name": "resnet18"})
     trials = read_table(tmp_path, "trials").set_index("trial_id")
     assert trials["seed"].to_dict() == {"new": 2, "old-0": 0, "old-1": 1}
     assert trials["name"].isna().to_dict() == {"new": False, "old-0": True, "old-1": True}
@@ -315,6 +330,7 @@ def flipped(whole: bytes, bit: int) -> bytes:
 def test_no_flipped_bit_gives_other_rows(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
     store.put_epochs("a", [epoch(number, train_loss=number / 7) for number in range(1, 6)])
+    store.flush()
     (path,) = (tmp_path / "epochs").iterdir()
     whole, rows = path.read_bytes(), read_table(tmp_path, "epochs")
     said = []
@@ -332,7 +348,9 @@ def test_no_flipped_bit_gives_other_rows(tmp_path: Path) -> None:
 
 
 def test_what_stands_between_pages_and_footer_bothers_no_reader(tmp_path: Path) -> None:
-    ResultStore(tmp_path).put_epochs("a", [epoch(1, train_loss=0.5)])
+    store = ResultStore(tmp_path)
+    store.put_epochs("a", [epoch(1, train_loss=0.5)])
+    store.flush()
     (path,) = (tmp_path / "epochs").iterdir()
     assert MARK in path.read_bytes()
     for read in (pd.read_parquet, lambda at: pq.read_table(at, memory_map=True).to_pandas()):
@@ -428,12 +446,13 @@ def test_a_folder_named_like_an_address_is_a_folder(
     for folder in (Path("exp:1"), Path("s3:", "bucket"), Path("~", "x")):
         store = ResultStore(folder)
         store.put_trial({"trial_id": "a"})
+        store.flush()
         assert len(read_table(folder, "trials")) == len(store.trials()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["exp:1", "s3:", "~"]
 
 
 def test_a_file_that_the_system_refuses_is_not_called_damaged(tmp_path: Path) -> None:
-    ResultStore(tmp_path).put_trial({"trial_id": "a"})
+    store_trial(tmp_path, {"trial_id": "a"})
     (tmp_path / "trials" / "b.parquet").symlink_to("b.parquet")
     with pytest.raises(InputError, match=r"b\.parquet: cannot be read \(Too many levels"):
         read_table(tmp_path, "trials")
@@ -444,7 +463,7 @@ def test_a_folder_without_results_is_refused_and_a_table_without_files_is_empty(
 ) -> None:
     with pytest.raises(InputError, match="no results here"):
         read_table(tmp_path, "trials")
-    ResultStore(tmp_path).put_trial({"trial_id": "a"})
+    store_trial(tmp_path, {"trial_id": "a"})
     empty = read_table(tmp_path, "epochs")
     assert empty.empty
     assert list(empty.columns) == table_schema("epochs").names

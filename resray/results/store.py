@@ -98,7 +98,6 @@ class ResultStore:
         trial_id, rows = row["trial_id"], self._all_trials()
         rows[trial_id] = {**rows.get(trial_id, {}), **row, "updated": now()}
         self._changed.add(trial_id)
-        self.flush_if_due()
 
     def epochs(self, trial_id: str) -> list[Row]:
         """Return a trial's epoch rows in order of epoch, those included that are held."""
@@ -134,7 +133,6 @@ class ResultStore:
     def put_epochs(self, trial_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add epoch rows; a row of an epoch that is there already takes its place."""
         self._add_epochs(trial_id, rows)
-        self.flush_if_due()
 
     def _add_epochs(self, trial_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
@@ -162,7 +160,6 @@ class ResultStore:
     def put_event(self, row: Mapping[str, Any]) -> None:
         """Add one event; its time is now unless it says otherwise."""
         self._add("events", {"time": now(), **row})
-        self.flush_if_due()
 
     def decisions(self, trial_id: str) -> list[Row]:
         """Return what schedulers decided on a trial, oldest first."""
@@ -182,7 +179,6 @@ class ResultStore:
         row = {"decided": now(), **row}
         self._all_decisions().setdefault(row["trial_id"], []).append(row)
         self._add("decisions", row)
-        self.flush_if_due()
 
     def evaluations(self, identity: str) -> list[Row]:
         """Return the evaluations of a trial or of an ensemble."""
@@ -221,7 +217,11 @@ class ResultStore:
         return {each for each, text in members.items() if trial_ids & {*json.loads(text or "[]")}}
 
     def flush_if_due(self) -> None:
-        """Write what was put, unless it was done just now: for whoever can call it often."""
+        """Write what was put, unless it was done just now.
+
+        For whoever can call it often, between two changes that each leave the tables as they are to
+        be seen: what is put by itself writes nothing.
+        """
         wait = max(LEAST_SECONDS, LEAST_TIMES * self._flush_seconds)
         due = time.monotonic() - self._flushed_at >= wait
         if due or len(self._pending["epochs"]) >= MOST_PENDING:

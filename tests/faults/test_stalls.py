@@ -17,7 +17,8 @@ from tests.bench_command import RunningCommand, assert_every_epoch_once, bench_c
 
 pytestmark = pytest.mark.timeout(400)
 
-EPOCHS = 4
+EPOCHS = 60
+"""More than are trained by the time that the first ones are read in the tables."""
 STUDY = f"""
 name: tiny
 title: A small training that hangs once
