@@ -185,6 +185,8 @@ class Search:
             if jobs := self._missing(stage()):
                 for job in jobs:
                     self.plan(job)
+                # A trial whose checkpoints are there and whose row is not counts as lost.
+                self.store.flush()
                 return jobs
         return []
 
@@ -194,6 +196,7 @@ class Search:
         if candidate is None:
             return None
         self.plan(candidate.final)
+        self.store.flush()
         return candidate.final
 
     def _searching(self) -> list[PlannedJob]:
