@@ -67,6 +67,13 @@ def recorded_epochs(storage: Storage) -> dict[str, int]:
     return dict(found["max"].where(found["nunique"] == found["max"], 0))
 
 
+def last_events(storage: Storage) -> dict[str, Row]:
+    """Return the latest event of each trial."""
+    columns = ("trial_id", "time", "event", "attempt", "detail")
+    rows = read_each_once(storage, "events", columns=columns).select(columns).sort_by("time")
+    return {row["trial_id"]: row for row in rows.to_pylist()}
+
+
 def kept_beside(checkpoints: Path) -> tuple[list[Row], Row]:
     """Return the records of all epochs that lie beside a trial's checkpoints, and the facts that it
     told of itself; nothing where that cannot be read."""

@@ -8,7 +8,12 @@ from typing import Any
 from rich.console import Console
 
 from resray.files import whole_file
-from resray.results.recovery import put_damaged_aside, recorded_epochs, remove_remains
+from resray.results.recovery import (
+    last_events,
+    put_damaged_aside,
+    recorded_epochs,
+    remove_remains,
+)
 from resray.results.store import ResultStore
 from resray.run.plan import checkpoint_folder
 from resray.run.recorder import Recorder
@@ -17,6 +22,8 @@ from resray.run.wording import say
 from resray.study.load import study_text
 
 Row = dict[str, Any]
+
+ENDS = ("completed", "stopped", "failed")
 
 
 def put_right(store: ResultStore, console: Console) -> None:
@@ -31,12 +38,14 @@ def put_right(store: ResultStore, console: Console) -> None:
         say(console, line)
     store.reload()
     recorder, recorded, lost = Recorder(store), recorded_epochs(store.storage), []
+    events = last_events(store.storage)
     for row in store.trials():
-        trial_id, status = row["trial_id"], row["status"]
+        trial_id = row["trial_id"]
+        changes = untold(row, events.get(trial_id))
+        status = changes.get("status", row["status"])
         wanted = max(row["epochs_done"] or 0, status == "completed")
-        changes: Row = {}
         if status == "running":
-            changes = {"status": "interrupted", "reason": "an earlier command was killed"}
+            changes |= {"status": "interrupted", "reason": "an earlier command was killed"}
         if recorded.get(trial_id, 0) != wanted:
             there = recorder.whole_epochs(trial_id)
             changes |= recorder.summary(trial_id) if there >= wanted else {"epochs_done": there}
@@ -50,6 +59,19 @@ def put_right(store: ResultStore, console: Console) -> None:
     if lost:
         names = ", ".join(lost[:3]) + (" ..." if lost[3:] else "")
         say(console, f"{counted(len(lost), 'trial')} lost epochs for good, to be trained: {names}")
+
+
+def untold(row: Row, event: Row | None) -> Row:
+    """Return what a trial's last event tells and its row does not: a kill came between the two."""
+    if event is None:
+        return {}
+    changes: Row = {}
+    if event["attempt"] > (row["attempts"] or 0):
+        changes = {"attempts": event["attempt"], "started": row.get("started") or event["time"]}
+    if event["event"] in ENDS and row["status"] in ("pending", "running"):
+        detail = "error_message" if event["event"] == "failed" else "reason"
+        changes |= {"status": event["event"], "ended": event["time"], detail: event["detail"]}
+    return changes
 
 
 def forget(store: ResultStore, trial_ids: Collection[str]) -> None:
