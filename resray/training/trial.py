@@ -194,6 +194,9 @@ def prepare_trainer(job: Job, recipe: Recipe, context: Context) -> tuple[Trainer
         checkpoints.clear_remains()
         if trainer.remark is not None:
             checkpoints.put_damaged_aside()
+        elif trainer.finished:
+            # A kill may have come before it was removed.
+            checkpoints.previous.unlink(missing_ok=True)
     if not trainer.finished:
         trainer.prepare()
     if context.rank == 0:
