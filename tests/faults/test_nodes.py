@@ -95,17 +95,17 @@ def test_slots_stay_where_they_are_fixed() -> None:
     assert Slots(on_gpu, Shares(gpus=1), address="there").available() == 1
 
 
-def trains_on(command: RunningCommand, node: RayNode) -> int:
-    """Return how many of the node's processes have trained a trial."""
+def trains_on(command: RunningCommand, node: RayNode) -> bool:
+    """Return whether one of the node's processes has begun a trial."""
     events = command.table("events")
     pids = set(events["pid"].dropna()) if len(events) else set()
-    return sum(node.runs(int(pid)) for pid in pids)
+    return any(node.runs(int(pid)) for pid in pids)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_node_joins_late_and_another_is_killed(tmp_path: Path) -> None:
-    options = ("--max-failures", "0", "--seeds", "0,1,2")
+def test_nodes_join_late_and_one_is_killed(tmp_path: Path) -> None:
+    options = ("--max-failures", "0", "--seeds", "0,1,2", "--epochs", "25")
     (tmp_path / "nodes").mkdir()
     with (
         ray_cluster(tmp_path / "nodes") as cluster,
@@ -115,10 +115,10 @@ def test_a_node_joins_late_and_another_is_killed(tmp_path: Path) -> None:
     ):
         command.wait_for_epoch(1)
         assert "1 trial at a time" in command.output
-        with cluster.node("short-lived") as first, cluster.node("late") as second:
-            command.wait_until(lambda: bool(trains_on(command, first)), seconds=300)
-            command.wait_until(lambda: bool(trains_on(command, second)), seconds=300)
-            first.kill()
+        with cluster.node("late") as one, cluster.node("later") as other:
+            late = (one, other)
+            command.wait_until(lambda: any(trains_on(command, node) for node in late), seconds=300)
+            next(node for node in late if trains_on(command, node)).kill()
             assert command.finish(600) == 0, command.output
     events = command.table("events")
     assert "preempted" in set(events["event"])
@@ -126,5 +126,5 @@ def test_a_node_joins_late_and_another_is_killed(tmp_path: Path) -> None:
     assert "its node has left the cluster" in set(events["detail"])
     assert set(command.table("trials")["status"]) == {"completed"}
     epochs = command.table("epochs").groupby("trial_id")["epoch"].apply(sorted)
-    assert all(each == [1, 2, 3, 4, 5, 6] for each in epochs)
+    assert all(each == list(range(1, 26)) for each in epochs)
     assert len(epochs) == 6
