@@ -282,7 +282,9 @@ def test_bench_refuses_a_place_that_cannot_be_written(resray: Resray, tmp_path: 
 
 def test_bench_refuses_results_of_a_newer_resray(resray: Resray, tmp_path: Path) -> None:
     folder = tmp_path / "results" / "mine"
-    ResultStore(folder).put_trial({"trial_id": "a"})
+    store = ResultStore(folder)
+    store.put_trial({"trial_id": "a"})
+    store.flush()
     newer = {b"resray_schema_version": b"99"}
     change_files(folder, "trials", lambda rows: rows.replace_schema_metadata(newer))
     assert_refused(resray("report", "results/mine"), 2, "schema version 99 is newer")

@@ -91,7 +91,9 @@ def test_what_is_read_in_dictionaries_is_what_was_written(tmp_path: Path) -> Non
 
 
 def test_files_of_an_older_version_have_no_settings(tmp_path: Path) -> None:
-    ResultStore(tmp_path).put_epochs("a", [{"trial_id": "a", "epoch": 1, "settings": "{}"}])
+    store = ResultStore(tmp_path)
+    store.put_epochs("a", [{"trial_id": "a", "epoch": 1, "settings": "{}"}])
+    store.flush()
     older = {"resray_schema_version": "1"}
     change_files(
         tmp_path,

@@ -224,7 +224,9 @@ def test_ensembles_over_seeds(results: Path) -> None:
 def test_ensembles_are_of_one_code(results: Path) -> None:
     """One seed of a recipe was trained anew after a change of its code, or by a newer resray."""
     changed = {"trial_id": identity(results, "narrow", 1), "implementation": "2"}
-    ResultStore(results).put_trial(changed)
+    store = ResultStore(results)
+    store.put_trial(changed)
+    store.flush()
     assert run(results, "ensemble").results == ()
 
 
@@ -332,6 +334,7 @@ def test_foreign_files_as_cifars_and_of_odd_names(results: Path, tmp_path: Path)
 def test_other_data_are_refused(results: Path) -> None:
     store = ResultStore(results)
     store.put_trial({"trial_id": identity(results, "wide"), "dataset_checksum": "0" * 64})
+    store.flush()
     with pytest.raises(DataError, match=r"that wide was trained on \(0{12}\); give its own"):
         run(results, "test", select=("wide",))
 

@@ -204,6 +204,7 @@ def row_of(made: Planner, machine: Machine, **columns: Any) -> None:
             **columns,
         }
     )
+    made.store.flush()
 
 
 @pytest.mark.parametrize(
@@ -248,6 +249,7 @@ def test_dry_run_of_a_search_tells_it_too(resray: Resray, tmp_path: Path) -> Non
         "world_size": 4,
     }
     search.store.put_trial(completed)
+    search.store.flush()
     answer = resray("tune", str(tmp_path / "small.yaml"), "--dry-run")
     assert "--workers-per-trial 4 counts as done" in answer.out
 
