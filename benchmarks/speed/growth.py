@@ -75,11 +75,13 @@ def study(points: int) -> dict[str, Any]:
     }
 
 
-def planner_of(points: int, folder: Path, **settings: Any) -> SearchPlanner:
+def planner_of(
+    points: int, folder: Path, workers: int = SIDE_BY_SIDE, **settings: Any
+) -> SearchPlanner:
     """Return the planner of a search of so many points."""
     file = folder / "growth.yaml"
     file.write_text(yaml.safe_dump(study(points)))
-    shares = Shares(gpus=0, workers=SIDE_BY_SIDE, cpus_per_trial=1)
+    shares = Shares(gpus=0, workers=workers, cpus_per_trial=1)
     options = SearchOptions(settings=settings)
     return SearchPlanner(Request(str(file), shares=shares, out=folder, search=options))
 
@@ -202,7 +204,7 @@ def through_ray(trials: int) -> None:
     """Compare a search through Ray with plain Ray Tune on the same trials, two workers each."""
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        planner = planner_of(trials, folder, scheduler="none")
+        planner = planner_of(trials, folder, workers=2, scheduler="none")
         allocation = planner.allocation(Machine(2, 0))
         search = Search(planner, allocation, Console(file=io.StringIO()))
         planner.results.mkdir(parents=True)
@@ -234,7 +236,7 @@ def finished(trials: int) -> None:
     """Write a search of so many trials that has ended, and time the command that finds so."""
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        planner = planner_of(trials, folder, scheduler="none")
+        planner = planner_of(trials, folder, workers=2, scheduler="none")
         planner.results.mkdir(parents=True)
         allocation = planner.allocation(Machine(2, 0))
         search = Search(planner, allocation, Console(quiet=True))
