@@ -16,6 +16,8 @@ VERSION_KEY = b"resray_schema_version"
 UTC = pa.timestamp("us", tz="UTC")
 
 STATUSES = ("pending", "running", "completed", "stopped", "interrupted", "failed")
+ENDED = ("completed", "stopped", "failed")
+"""Those of which no command trains on by itself."""
 
 _TRIALS: dict[str, tuple[pa.DataType, str]] = {
     "trial_id": (pa.string(), "hash of everything that determines the trial's result"),

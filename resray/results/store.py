@@ -132,9 +132,6 @@ class ResultStore:
 
     def put_epochs(self, trial_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add epoch rows; a row of an epoch that is there already takes its place."""
-        self._add_epochs(trial_id, rows)
-
-    def _add_epochs(self, trial_id: str, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
             self._add("epochs", {"recorded": now(), **row})
             if trial_id in self._epochs:
@@ -150,7 +147,7 @@ class ResultStore:
         held = self._held.get(trial_id, {})
         ready = [held.pop(epoch) for epoch in [*takewhile(lambda each: each <= up_to, held)]]
         if ready:
-            self._add_epochs(trial_id, [each.row for each in ready])
+            self.put_epochs(trial_id, [each.row for each in ready])
             self.put_trial({"trial_id": trial_id, **ready[-1].columns})
 
     def drop_held(self, trial_id: str) -> bool:

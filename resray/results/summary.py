@@ -18,7 +18,6 @@ LAST = "last epoch"
 HOLDING = ("seconds_compiling", "seconds_training", "seconds_evaluating", "seconds_saving")
 """What an epoch, or a trial, holds its device for."""
 
-
 TOTALS = ("images", "seconds_training", "seconds_evaluating", "seconds_compiling", "seconds_saving",
           "energy_joules")  # fmt: skip
 """Columns of an epoch that are added up over a trial."""

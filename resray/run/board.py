@@ -75,8 +75,8 @@ class Board:
         """Follow a trial, whose row is in the store, as bench, search, confirmation or audit.
 
         At any time, and again when it takes a new part: a stopped trial of the search that is
-        trained on for the audit, the next leg of one that went on. A trial that ended in an earlier
-        command counts with what its row says.
+        trained on for the audit, the next part of one that went on. A trial that ended in an
+        earlier command counts with what its row says.
         """
         with self._lock:
             view.role, view.row = role, self._row_of(view.job.trial_id)

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from resray.errors import DataError, InputError, ResrayError, RunInterrupted, StorageError
 from resray.files import home_folder, storage_errors, whole_file
+from resray.results.schema import ENDED
 from resray.run.request import Request
 from resray.run.resources import Machine, allocate, local_machine
 from resray.run.signals import interruptible, raise_if_interrupted
@@ -66,8 +67,7 @@ class Outcome:
     @property
     def unfinished(self) -> int:
         """How many trials were cut off or never started."""
-        ended = ("completed", "stopped", "failed")
-        return sum(row["status"] not in ended for row in self.rows)
+        return sum(row["status"] not in ENDED for row in self.rows)
 
     @property
     def exit_code(self) -> int:

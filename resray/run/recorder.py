@@ -1,4 +1,4 @@
-"""What the trials say, written to the result store: the driver's ear and only pen. No Ray here."""
+"""What the trials say, written to the result store: the driver alone writes. No Ray here."""
 
 import json
 from collections.abc import Iterator, Mapping

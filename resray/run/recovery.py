@@ -14,6 +14,7 @@ from resray.results.recovery import (
     recorded_epochs,
     remove_remains,
 )
+from resray.results.schema import ENDED
 from resray.results.store import ResultStore
 from resray.run.plan import checkpoint_folder
 from resray.run.recorder import Recorder
@@ -22,8 +23,6 @@ from resray.run.wording import say
 from resray.study.load import study_text
 
 Row = dict[str, Any]
-
-ENDS = ("completed", "stopped", "failed")
 
 
 def put_right(store: ResultStore, console: Console) -> None:
@@ -68,7 +67,7 @@ def untold(row: Row, event: Row | None) -> Row:
     changes: Row = {}
     if event["attempt"] > (row["attempts"] or 0):
         changes = {"attempts": event["attempt"], "started": row.get("started") or event["time"]}
-    if event["event"] in ENDS and row["status"] in ("pending", "running"):
+    if event["event"] in ENDED and row["status"] in ("pending", "running"):
         detail = "error_message" if event["event"] == "failed" else "reason"
         changes |= {"status": event["event"], "ended": event["time"], detail: event["detail"]}
     return changes

@@ -161,7 +161,7 @@ class Judge:
         its end is not stopped.
         """
         stored = [row for row in epochs if self._was_judged(row)]
-        for _, record in in_order_of_arrival(stored, decided):
+        for record in in_order_of_arrival(stored, decided):
             row = rows[record["trial_id"]]
             self.after_epoch(row, record, may_stop=row["status"] != "completed")
         for row in rows.values():
@@ -258,8 +258,8 @@ class Judge:
 
 def in_order_of_arrival(
     epochs: Iterable[Row], decided: Mapping[tuple[str, int], datetime]
-) -> list[tuple[datetime, Row]]:
-    """Return epoch rows, and when each arrived: when it was decided on, else when it was recorded.
+) -> list[Row]:
+    """Return epoch rows as they arrived: when they were decided on, else when they were recorded.
 
     Clocks of several machines differ, but no epoch of a trial arrives before an earlier one.
     """
@@ -270,4 +270,4 @@ def in_order_of_arrival(
         moment = decided.get((trial_id, row["epoch"]), row["recorded"])
         latest[trial_id] = max(moment, latest.get(trial_id, moment))
         timed.append((latest[trial_id], row))
-    return sorted(timed, key=lambda each: each[0])
+    return [row for _, row in sorted(timed, key=lambda each: each[0])]

@@ -7,13 +7,13 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from typing import Any
 
+from resray.results.schema import ENDED
 from resray.results.summary import seconds_of
 from resray.run.remaining import Remaining
 from resray.run.views import Point, Rank, SearchView, TrialView
 from resray.search.best import rank
 from resray.search.decisions import Decision
 
-ENDED = ("completed", "stopped", "failed")
 LATEST = 40
 """Of so many trials is known that they ended last."""
 
@@ -39,7 +39,7 @@ class Totals:
         before, search = self.views.get(view.job.trial_id), self._search
         self.views[view.job.trial_id] = view
         if search is not None and (view.role != "search" or not search.settings.rescaled):
-            # A leg up to a rung is not all that may come.
+            # What is trained up to a rung is not all that may come.
             view.epochs = view.full_epochs
         self._take_in_decisions(view)
         if before is None:
