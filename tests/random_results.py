@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from resray.results.schema import STATUSES, table_schema
+from resray.results.rows import STATUSES
+from resray.results.schema import table_schema
 from tests.report_builder import START, epochs_of, evaluation, trial, write_results
 
 Row = dict[str, Any]

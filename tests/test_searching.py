@@ -360,6 +360,7 @@ def test_what_a_bench_has_trained_confirms_and_stays_the_benchs(tmp_path: Path) 
     (confirmed,) = search.table("trials").query("role == 'confirmation'")["trial_id"]
     store = ResultStore(search.folder / "results" / "small")
     store.put_trial({"trial_id": confirmed, "role": "bench", "space": None, "point": None})
+    store.flush()
     search.started.clear()
     ran = search.run(scheduler="none", confirm=2)
     assert ran.exhausted

@@ -7,6 +7,10 @@ from pydantic import ValidationError
 
 from resray.study.recipe_spec import Recipe
 
+STATUSES = ("pending", "running", "completed", "stopped", "interrupted", "failed")
+ENDED = ("completed", "stopped", "failed")
+"""The statuses of which no command trains on by itself."""
+
 
 def own_code_of(row: Mapping[str, Any]) -> str | None:
     """Return the hash of one's own code with which a trials row says it was trained, if any."""

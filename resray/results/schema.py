@@ -9,15 +9,12 @@ from functools import cache
 import pyarrow as pa
 
 from resray.results.folders import TABLE_NAMES
+from resray.results.rows import STATUSES
 
 VERSION = 5
 VERSION_KEY = b"resray_schema_version"
 
 UTC = pa.timestamp("us", tz="UTC")
-
-STATUSES = ("pending", "running", "completed", "stopped", "interrupted", "failed")
-ENDED = ("completed", "stopped", "failed")
-"""Those of which no command trains on by itself."""
 
 _TRIALS: dict[str, tuple[pa.DataType, str]] = {
     "trial_id": (pa.string(), "hash of everything that determines the trial's result"),

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from resray.errors import DataError, InputError, ResrayError, RunInterrupted, StorageError
 from resray.files import home_folder, storage_errors, whole_file
-from resray.results.schema import ENDED
+from resray.results.rows import ENDED
 from resray.run.request import Request
 from resray.run.resources import Machine, allocate, local_machine
 from resray.run.signals import interruptible, raise_if_interrupted

@@ -14,7 +14,7 @@ from resray.results.recovery import (
     recorded_epochs,
     remove_remains,
 )
-from resray.results.schema import ENDED
+from resray.results.rows import ENDED
 from resray.results.store import ResultStore
 from resray.run.plan import checkpoint_folder
 from resray.run.recorder import Recorder

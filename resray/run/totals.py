@@ -7,7 +7,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from typing import Any
 
-from resray.results.schema import ENDED
+from resray.results.rows import ENDED
 from resray.results.summary import seconds_of
 from resray.run.remaining import Remaining
 from resray.run.views import Point, Rank, SearchView, TrialView
