@@ -54,7 +54,7 @@ def results_folder(out: Path, study_name: str) -> Path:
 
 def checkpoint_folder(results: Path, identity: str) -> Path:
     """Return where a trial of the study at ``results`` keeps its checkpoints."""
-    return results.resolve() / "checkpoints" / identity
+    return results.absolute() / "checkpoints" / identity
 
 
 class Resolver:

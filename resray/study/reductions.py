@@ -30,6 +30,8 @@ def reductions(
     recipe is named too, and what did not. Then what else differs where these layers touch it:
     ``batch_size 32 in place of 128`` by ``--quick``, and ``changed: optimizer.lr=0.5`` by hand.
     """
+    if run == own and stop_after is None:
+        return ()
     found = list(_epochs(own, run, stop_after))
     if run.model.name != own.model.name:
         found.append(f"{run.model.name} in place of {own.model.name}")

@@ -122,14 +122,16 @@ def _of_points(document: Mapping[Any, Any], name: str, space: Space) -> list[Mis
 
 
 def _of_point(layers: list[Layer], name: str, point: str) -> Iterator[Mistake]:
-    start = [layer for layer in layers if layer.path[0] != "search"]
-    # The trial's recipe, or the base's, is reported as such.
-    known = [mistake for mistake in mistakes_in(Recipe, merge(start)) if not mistake.missing]
     recipe = merge(layers)
     mistakes = [*mistakes_in(Recipe, recipe), *only_as_run(recipe)]
     if not mistakes and section(recipe, "data").get("validation_images") == 0:
         place = ("data", "validation_images")
         mistakes = [Mistake(place, "0 leaves a search nothing to select by")]
+    if not mistakes:
+        return
+    start = [layer for layer in layers if layer.path[0] != "search"]
+    # The trial's recipe, or the base's, is reported as such.
+    known = [mistake for mistake in mistakes_in(Recipe, merge(start)) if not mistake.missing]
     for mistake in mistakes:
         if mistake not in known:
             layer = layer_at_fault(layers, mistake.path)
