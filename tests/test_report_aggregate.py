@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from resray.analysis.statistics import Summary, summarise
 from resray.errors import InputError
 from resray.report.aggregate import Results, load_results
 from resray.report.answer import answer
 from resray.report.comparison import Comparison, comparisons, signed_difference
 from resray.report.payload import packed
-from resray.report.statistics import Summary, summarise
 from resray.report.tables import table, text_cell
 from resray.report.text import count, duration, plotly_text, spread, tag
 from resray.report.verdicts import verdicts

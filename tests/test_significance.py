@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from resray.analysis.statistics import Interval, Summary, mean_interval, summarise, t_quantile
 from resray.report.significance import Difference, Values, differences, holm
-from resray.report.statistics import Interval, Summary, mean_interval, summarise, t_quantile
 from resray.report.text import between, chance, estimate
 
 # Student's own data of 1908: hours of sleep gained by ten patients with two drugs.

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.report.margins import HELD_FUNCTIONS, margins
-from resray.report.statistics import (
+from resray.analysis.statistics import (
     Interval,
     percentile_interval,
     resampled_means,
 )
+from resray.report.margins import HELD_FUNCTIONS, margins
 from resray.report.verdicts import Outcome
 from resray.study.claims import Value, check_statement
 from tests.report_builder import RECIPE, START, epochs_of, evaluation, trial

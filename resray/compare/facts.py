@@ -3,11 +3,11 @@
 import math
 from typing import Any
 
+from resray.analysis.statistics import Interval, Summary, mean_interval
 from resray.compare.conditions import Check
 from resray.compare.run import Comparison
 from resray.report.compared import Compared
 from resray.report.differing import by_difference
-from resray.report.statistics import Interval, Summary, mean_interval
 
 Facts = dict[str, Any]
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from resray.analysis.statistics import Summary, summarise
 from resray.errors import InputError, unknown
 from resray.report.aggregate import Group, Results
 from resray.report.alike import incomparable
 from resray.report.metrics import OF_DEVICE, uneven_epochs, value_of, values_of
 from resray.report.pairs import Matching, Pair, match
 from resray.report.significance import SAME, Difference, Values, differences, uncorrected
-from resray.report.statistics import Summary, summarise
 from resray.study.metrics import COUNTED, TRIAL_METRICS
 
 LOSS = "train_loss"

@@ -3,10 +3,10 @@
 import math
 from dataclasses import dataclass
 
+from resray.analysis.statistics import Summary
 from resray.report.compared import Compared, Folders
 from resray.report.metrics import COUNTED
 from resray.report.significance import LEVEL
-from resray.report.statistics import Summary
 from resray.report.text import Valued, between, chance, estimate, fixed, listed, signed
 
 MEBIBYTE = 2**20

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from resray.analysis.statistics import summarise
 from resray.errors import InputError, unknown
 from resray.report.aggregate import Group, Results
 from resray.report.alike import Condition, condition_of, obstacles
 from resray.report.answer import comparable
 from resray.report.metrics import values_of
 from resray.report.significance import LEVEL, Difference, Values, differences
-from resray.report.statistics import summarise
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import Html, Valued, between, chance, estimate, join, signed, tag
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from resray.analysis.statistics import Summary
 from resray.hints import command
 from resray.models.table import runs_own_code
 from resray.report import plot
@@ -16,7 +17,6 @@ from resray.report.evaluations import (
     first_checkpoints,
 )
 from resray.report.sections import marks
-from resray.report.statistics import Summary
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, fixed, join, listed, plotly_text, signed, spread, tag
 

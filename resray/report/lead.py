@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from resray.analysis.statistics import Interval
 from resray.report.aggregate import Group, Results
 from resray.report.alike import condition_of, obstacles
 from resray.report.metrics import values_of
 from resray.report.significance import REAL, SAME, Difference, differences
-from resray.report.statistics import Interval
 from resray.report.text import between, chance, listed, signed
 
 NAMED = 3

@@ -14,7 +14,7 @@ from itertools import chain
 
 import numpy as np
 
-from resray.report.statistics import TAILS, Interval, Moments
+from resray.analysis.statistics import TAILS, Interval, Moments
 
 LEVEL = 0.05
 """A difference is real where the corrected p value is below."""

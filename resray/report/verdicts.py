@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from resray.analysis.statistics import Interval, percentile_interval, resampled_means
 from resray.report.aggregate import Group, Results
 from resray.report.margins import HELD_FUNCTIONS, margins, sides
 from resray.report.matching import NotJudgedError, NotMatchedError, Reference, matched, reference
@@ -21,7 +22,6 @@ from resray.report.metrics import (
     uneven_epochs,
     values_of,
 )
-from resray.report.statistics import Interval, percentile_interval, resampled_means
 from resray.report.text import listed
 from resray.study.claims import Statement, Value, check_statement
 from resray.study.spec import Claim
