@@ -50,6 +50,7 @@ class Untested(StrEnum):
     ONE_SEED = "one seed"
     SAME = "the same values"
     TOO_LARGE = "values too large"
+    APART = "no seed has all of the values"
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,9 @@ def estimate(terms: Terms, constant: float = 0.0, *, paired: bool = False) -> Es
         return Estimate(value, counts, found.method, untested=Untested.ONE_SEED)
     if found.error > ROUNDING * size or crossed:
         return found
-    same = Untested.SAME if abs(value) <= ROUNDING * size else None
-    return Estimate(value, found.seeds, Method.EXACT, untested=same)
+    if abs(value) <= ROUNDING * size:
+        return Estimate(0.0, found.seeds, Method.EXACT, untested=Untested.SAME)
+    return Estimate(value, found.seeds, Method.EXACT)
 
 
 def have_images(samples: Sequence[Sample]) -> bool:

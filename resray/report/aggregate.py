@@ -155,6 +155,11 @@ class Results:
         """The tested trials, then those of a search."""
         return self.trials + self.search.trials
 
+    @property
+    def paired(self) -> bool:
+        """Whether the study declares that seeds pair."""
+        return self.study is not None and self.study.pairing == "seed"
+
     def with_status(self, *statuses: str) -> list[Row]:
         """Return the trials in one of these states."""
         return [row for row in self.trials if row["status"] in statuses]

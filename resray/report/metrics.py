@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from resray.analysis.contrasts import Sample
 from resray.analysis.statistics import Summary, summarise
 from resray.report.aggregate import Group, Results, Row, members_of
 from resray.report.reductions import changes_network
@@ -42,6 +43,11 @@ def values_of(
     else:
         values = {row["seed"]: value_of(results, row, metric, epoch) for row in group.finished}
     return {seed: value for seed, value in values.items() if value is not None}
+
+
+def sample_of(results: Results, group: Group, metric: str, epoch: int | None = None) -> Sample:
+    """Return what `values_of` does as a sample that contrasts are made of."""
+    return Sample(values_of(results, group, metric, epoch))
 
 
 def summary_of(
