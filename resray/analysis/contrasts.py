@@ -298,5 +298,11 @@ def contrasts(estimates: Iterable[Estimate], correction: Correction = PLANNED) -
 
 
 def difference(first: Sample, second: Sample, *, paired: bool = False) -> Estimate:
-    """Return by how much the second sample's mean lies above the first's."""
+    """Return by how much the second sample's mean lies above the first's.
+
+    Values that are the same, seed by seed, are one training repeated, and are not tested.
+    """
+    if len(first.values) > 1 and first.values == second.values:
+        counts = (len(second.values), len(first.values))
+        return Estimate(0.0, counts, Method.EXACT, untested=Untested.SAME)
     return estimate([(1.0, second), (-1.0, first)], paired=paired)
