@@ -8,6 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from resray.report.aggregate import Group, Results
+from resray.report.claim_values import figures_of, spreads
 from resray.report.margins import HELD_FUNCTIONS, margins, sides
 from resray.report.matching import NotJudgedError, NotMatchedError, Reference, matched, reference
 from resray.report.metrics import (
@@ -19,7 +20,6 @@ from resray.report.metrics import (
     limits,
     stopped_early,
     uneven_epochs,
-    values_of,
 )
 from resray.report.statistics import Interval, percentile_interval, resampled_means
 from resray.report.text import listed
@@ -114,9 +114,6 @@ def verdict(results: Results, claim: Claim) -> Verdict:
 
 def judge(results: Results, statement: Statement) -> Judgement:
     """Return what the results say about one comparison."""
-    if later := [value for value in statement.values if not_judged_yet(value)]:
-        why = f"{listed(map(str, later))}: not judged yet"
-        return Judgement(statement.text, Outcome.NOT_JUDGED, why)
     groups: Mapping[Reference, Group] = {}
     try:
         references = list(dict.fromkeys(map(reference, statement.values)))
@@ -130,11 +127,6 @@ def judge(results: Results, statement: Statement) -> Judgement:
     except NotJudgedError as error:
         labels = tuple(group.label for group in groups.values())
         return Judgement(statement.text, Outcome.NOT_JUDGED, str(error), groups=labels)
-
-
-def not_judged_yet(value: Value) -> bool:
-    """Whether claims can say it, but nothing here works it out."""
-    return value.std or value.share is not None or value.metric == "clean_train_accuracy"
 
 
 def check_devices(statement: Statement, groups: Mapping[Reference, Group]) -> None:
@@ -162,25 +154,21 @@ def check_files(results: Results, statement: Statement, groups: Mapping[Referenc
         raise NotJudgedError(f"different foreign files: {listed(files.values())}")
 
 
-def sample(results: Results, group: Group, value: Value) -> dict[int | None, float]:
-    """Return a value's figures by seed. Raises NotJudgedError if there is none."""
-    figures = values_of(results, group, value.metric, value.epoch)
-    if not figures:
-        raise NotJudgedError(f"{value} was not measured")
-    return figures
-
-
 def measured(
     results: Results, statement: Statement, groups: Mapping[Reference, Group]
 ) -> Judgement:
     """Return the judgement on values that may be compared."""
-    samples = {value: sample(results, groups[reference(value)], value)
+    samples = {value: figures_of(results, groups[reference(value)], value)
                for value in statement.values}  # fmt: skip
-    varying = {value: figures for value, figures in samples.items() if value.metric not in COUNTED}
+    spread = {value: figures for value, figures in samples.items() if value.std}
+    varying = {value: figures for value, figures in samples.items()
+               if value.metric not in COUNTED and value not in spread}  # fmt: skip
     clusters = clustered(varying)
-    seeds = min((figures.shape[1] for _, figures in clusters), default=None)
+    sizes = [figures.shape[1] for _, figures in clusters] + [*map(len, spread.values())]
+    seeds = min(sizes, default=None)
     draws = {value: np.array([next(iter(figures.values()))]) for value, figures in samples.items()}
-    draws |= drawn(clusters, resample=seeds is not None and seeds > 1)
+    resample = seeds is not None and seeds > 1
+    draws |= drawn(clusters, resample=resample) | spreads(spread, resample=resample)
     left, right = (float(side[0]) for side in sides(statement, draws))
     each = margins(statement, draws)
     if not np.isfinite(each[0]):
