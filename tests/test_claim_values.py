@@ -137,8 +137,10 @@ def along(rows: Rows, courses: Mapping[str, Sequence[Sequence[float]]]) -> list[
 def test_epochs_to_a_share_of_the_highest_value(tmp_path: Path) -> None:
     """Of 80 and of 90: a is at 72 and at 81 in epochs 2 and 3, b in 4 and 4."""
     rows = pair([80.0, 90.0], [80.0, 80.0])
-    courses = {"a": [[60, 72, 80, 79], [60, 80, 81, 90]],
-               "b": [[20, NAN, 71.9, 80], [70, NAN, 60, 80]]}  # fmt: skip
+    courses: dict[str, list[list[float]]] = {
+        "a": [[60, 72, 80, 79], [60, 80, 81, 90]],
+        "b": [[20, NAN, 71.9, 80], [70, NAN, 60, 80]],
+    }
     check = "epochs_to(0.9, test_accuracy[a]) < epochs_to(0.9, test_accuracy[b])"
     (judgement,) = found(tmp_path, check, rows, epochs=along(rows, courses)).judgements
     assert (judgement.left, judgement.right) == (2.5, 4.0)
