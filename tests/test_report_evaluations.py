@@ -90,6 +90,22 @@ def test_values_are_means_over_trials(tmp_path: Path) -> None:
     assert one.corruption("blur") == Summary(65.5, spread, 2)
 
 
+def test_clean_train_and_calibration_stand_beside_test(tmp_path: Path) -> None:
+    assert "Clean train" not in evaluations_section(results_of(tmp_path / "older", all_kinds(0)))
+    rows = [
+        *all_kinds(0),
+        value("train", 99.25, images=45_000),
+        value("calibration", -0.4, metric="calibration_error_debiased"),
+        value("calibration", 0.1234, metric="brier_score"),
+    ]
+    results = results_of(tmp_path / "newer", rows)
+    (one,) = evaluated(results)
+    assert one.images == [10_000], "of test"
+    html = evaluations_section(results)
+    for text in ("Clean train,", "99.25", "(+9.25)", "Debiased,", "-0.40", "Brier score", "0.1234"):
+        assert text in html
+
+
 def test_newest_of_repeated_evaluations_counts(tmp_path: Path) -> None:
     later = value("test", 91.0, evaluated=START + timedelta(hours=1))
     (one,) = evaluated(results_of(tmp_path, [later, value("test", 50.0)]))

@@ -201,7 +201,6 @@ def test_accuracy_is_judged_on_a_shared_machine(tmp_path: Path) -> None:
          "b (variant long) was not run"),
         ("test_accuracy[a, epoch=19] > 5", CLEAR, "not judged",
          "test_accuracy[a, epoch=19] was not measured"),
-        ("tta_accuracy[a] > 5", CLEAR, "not judged", "tta_accuracy[a] was not measured"),
         ("peak_memory_bytes[a] > 5", CLEAR, "not judged", "peak_memory_bytes[a] was not measured"),
         (BETTER, [*runs("a", [90]), *runs("b", [91], recipe=recipe(selection="test"))],
          "not judged", OTHER_SELECTION),

@@ -46,6 +46,8 @@ def margin(
     """
     try:
         tree = margin_tree(statement)
+        if any(value.std for value in samples):
+            raise NotLinearError
     except NotLinearError:
         figures = {value: sample.values for value, sample in samples.items()}
         found = resampled_interval(statement, figures, numbers)

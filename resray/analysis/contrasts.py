@@ -112,6 +112,11 @@ class Sample:
         figures = list(self.values.values())
         return float(np.var(figures, ddof=1)) if len(figures) > 1 else float("nan")
 
+    @property
+    def deviation(self) -> float:
+        """Sample standard deviation over seeds; NaN of one."""
+        return self.variance**0.5
+
 
 Terms = Sequence[tuple[float, Sample]]
 """A linear combination of means."""

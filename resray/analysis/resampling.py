@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from statistics import NormalDist
 
 import numpy as np
+from scipy.special import chdtri
 
 from resray.analysis.statistics import TAILS, Interval, t_quantile
 from resray.study.claims import Expression, Statement, Value
@@ -83,20 +84,36 @@ def resampled_interval(
     samples: Mapping[Value, Mapping[int | None, float]],
     numbers: Mapping[Value, float],
 ) -> Interval | None:
-    """Return the 95 % bootstrap interval over seeds of a statement's margin; None of one seed.
+    """Return the 95 % interval over seeds of a statement's margin; None of one seed.
 
-    All values that have the same seeds are drawn together; else those of each trial.
+    By bootstrap: all values that have the same seeds are drawn together; else those of each trial.
+    A standard deviation is drawn from its distribution for normal values (`spread_draws`).
     """
-    clusters = _clustered(samples)
-    if min(figures.shape[1] for _, figures in clusters) < 2:
+    if min(map(len, samples.values())) < 2:
         return None
     # Seeded, so that the same results always give the same report.
     generator = np.random.default_rng(0)
     draws = {value: np.array([number]) for value, number in numbers.items()}
-    for values, figures in clusters:
+    drawn = {value: figures for value, figures in samples.items() if not value.std}
+    for values, figures in _clustered(drawn):
         draws |= dict(zip(values, resampled_means(figures, generator), strict=True))
+    for value in samples.keys() - drawn.keys():
+        draws[value] = spread_draws(np.array([*samples[value].values()]), generator)
     kept = margins(statement, draws, HELD_FUNCTIONS)
     return percentile_interval(margins(statement, draws), kept)
+
+
+def spread_draws(figures: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return the standard deviation of the figures, then `RESAMPLES` that the true one may be.
+
+    Their percentiles are the interval by the chi-square distribution: for normally distributed
+    values, (n - 1) times the sample variance over the true one has n - 1 degrees of freedom
+    (Helmert, 1876), independently of their mean.
+    """
+    degrees = len(figures) - 1
+    steps = (np.arange(RESAMPLES) + 0.5) / RESAMPLES
+    factors = generator.permutation(np.sqrt(degrees / chdtri(degrees, steps)))
+    return figures.std(ddof=1) * np.concatenate([[1.0], factors])
 
 
 def _clustered(

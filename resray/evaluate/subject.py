@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from resray.data.dataset import Images
+from resray.data.dataset import Dataset, Images
 from resray.data.foreign import ForeignImages, numbers_that_mislead, read_foreign
 from resray.data.sources import open_dataset
-from resray.data.splits import balanced_order, take
+from resray.data.splits import tested_images, trained_images
 from resray.errors import DataError
 from resray.evaluate.asked import Evaluation, checkpoint_path
 from resray.results.rows import own_code_of
@@ -20,7 +20,7 @@ from resray.training.restore import load_network
 
 
 class TestSets:
-    """Test images of trials and foreign images, each opened once."""
+    """Test and training images of trials, and foreign images, each opened once."""
 
     def __init__(self, asked: Evaluation) -> None:
         self.asked = asked
@@ -33,6 +33,20 @@ class TestSets:
 
         Raises DataError if the dataset is not the one that the trial was trained on.
         """
+        return tested_images(self._dataset(spec, row), spec, self._limit(spec.limit_eval))
+
+    def train(self, spec: Data, row: Row) -> Images:
+        """Return the images that a trial was trained on, at its size, or ``--limit`` of them.
+
+        Raises DataError if the dataset is not the one that the trial was trained on.
+        """
+        dataset, limit = self._dataset(spec, row), self._limit(spec.limit_train)
+        return trained_images(dataset, spec, limit, row["seed"])
+
+    def _limit(self, own: int | None) -> int | None:
+        return min((each for each in (own, self.asked.limit) if each is not None), default=None)
+
+    def _dataset(self, spec: Data, row: Row) -> Dataset:
         own = row.get("data_dir") if spec.name == "folder" else None
         dataset = self.open(spec, self.asked.data_dir or (own and Path(own)))
         if dataset.checksum != row["dataset_checksum"]:
@@ -41,9 +55,7 @@ class TestSets:
                 f"{row['name']} was trained on ({str(row['dataset_checksum'])[:12]}); give its own "
                 "with --data-dir"
             )
-        limits = [limit for limit in (spec.limit_eval, self.asked.limit) if limit is not None]
-        order = balanced_order(dataset.test.labels, spec.split_seed)
-        return take(dataset.test, order, min(limits, default=None), spec.image_size)
+        return dataset
 
     def _read(self, names: tuple[str, ...], size: int) -> ForeignImages:
         """Return the images of ``--input`` at a network's size.
@@ -92,6 +104,11 @@ class Subject:
     def test(self) -> Images:
         """The test images."""
         return self.sets.test(self.recipe.data, self.row)
+
+    @property
+    def train(self) -> Images:
+        """The training images: not kept, as they are many and each trial may have its own."""
+        return self.sets.train(self.recipe.data, self.row)
 
     @cached_property
     def foreign(self) -> ForeignImages:

@@ -221,7 +221,10 @@ def gathered(
 
 
 def figure_of(figures: Sequence[Published], value: Value) -> Published | None:
-    """Return the first figure of a value; one of a training's end is not that of an epoch."""
+    """Return the first figure of a value; one of a training's end is not that of an epoch, and none
+    is of a spread over seeds or of epochs to a share."""
+    if value.std or value.share is not None:
+        return None
     wanted = (value.metric, value.trial, value.epoch)
     for figure in figures:
         of_variant = value.variant is None or figure.variant in (None, value.variant)

@@ -58,7 +58,7 @@ class Evaluated:
     @property
     def images(self) -> list[int]:
         """How many test images the values are of."""
-        return self.images_of(one for one in self.values if one.kind != "foreign")
+        return self.images_of(one for one in self.values if one.kind not in ("foreign", "train"))
 
     @staticmethod
     def images_of(values: Iterable[Value]) -> list[int]:

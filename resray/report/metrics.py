@@ -189,6 +189,7 @@ def _finite(value: float | None) -> float | None:
 EVALUATED = {
     "corruption_accuracy": ("corruptions", "mean"),
     "tta_accuracy": ("tta", "10 views"),
+    "clean_train_accuracy": ("train", None),
     "hidden_accuracy": ("foreign", None),
     "ensemble_accuracy": ("ensemble", None),
 }
@@ -207,11 +208,12 @@ class Stored:
 
     @property
     def reduction(self) -> str | None:
-        """That fewer images were evaluated than the trials were tested on, in words."""
-        images, tested = self.row["images"], self.trials[0]["test_images"]
-        if self.row["kind"] == "foreign" or pd.isna(images) or not tested or images >= tested:
+        """That fewer images were evaluated than the trials were tested, or trained, on."""
+        column = "train_images" if self.row["kind"] == "train" else "test_images"
+        images, whole = self.row["images"], self.trials[0][column]
+        if self.row["kind"] == "foreign" or pd.isna(images) or not whole or images >= whole:
             return None
-        return f"evaluated on {int(images):,} of {tested:,} images"
+        return f"evaluated on {int(images):,} of {whole:,} images"
 
     @property
     def foreign_file(self) -> tuple[str, str]:

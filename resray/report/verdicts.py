@@ -8,10 +8,11 @@ from enum import StrEnum
 import numpy as np
 
 from resray.analysis.claims import Margin, margin
-from resray.analysis.contrasts import Method, Sample, Untested
+from resray.analysis.contrasts import Method, Untested
 from resray.analysis.resampling import sides
 from resray.analysis.statistics import Interval
 from resray.report.aggregate import Group, Results
+from resray.report.claim_values import sample_of_value
 from resray.report.matching import NotJudgedError, NotMatchedError, Reference, matched, reference
 from resray.report.metrics import (
     COUNTED,
@@ -20,12 +21,11 @@ from resray.report.metrics import (
     foreign_files,
     largest_ensemble,
     limits,
-    sample_of,
     stopped_early,
     uneven_epochs,
 )
 from resray.report.text import listed
-from resray.study.claims import Statement, Value, check_statement
+from resray.study.claims import Statement, check_statement
 from resray.study.spec import Claim
 
 
@@ -117,9 +117,6 @@ def verdict(results: Results, claim: Claim) -> Verdict:
 
 def judge(results: Results, statement: Statement, checks: int = 1) -> Judgement:
     """Return what the results say about one comparison, of so many that a claim has."""
-    if later := [value for value in statement.values if not_judged_yet(value)]:
-        why = f"{listed(map(str, later))}: not judged yet"
-        return Judgement(statement.text, Outcome.NOT_JUDGED, why)
     groups: Mapping[Reference, Group] = {}
     try:
         references = list(dict.fromkeys(map(reference, statement.values)))
@@ -133,11 +130,6 @@ def judge(results: Results, statement: Statement, checks: int = 1) -> Judgement:
     except NotJudgedError as error:
         labels = tuple(group.label for group in groups.values())
         return Judgement(statement.text, Outcome.NOT_JUDGED, str(error), groups=labels)
-
-
-def not_judged_yet(value: Value) -> bool:
-    """Whether claims can say it, but nothing here works it out."""
-    return value.std or value.share is not None or value.metric == "clean_train_accuracy"
 
 
 def check_devices(statement: Statement, groups: Mapping[Reference, Group]) -> None:
@@ -165,22 +157,15 @@ def check_files(results: Results, statement: Statement, groups: Mapping[Referenc
         raise NotJudgedError(f"different foreign files: {listed(files.values())}")
 
 
-def sample(results: Results, group: Group, value: Value) -> Sample:
-    """Return a value's figures by seed. Raises NotJudgedError if there is none."""
-    found = sample_of(results, group, value.metric, value.epoch)
-    if not found.values:
-        raise NotJudgedError(f"{value} was not measured")
-    return found
-
-
 def measured(
     results: Results, statement: Statement, groups: Mapping[Reference, Group], checks: int
 ) -> Judgement:
     """Return the judgement on values that may be compared, of one of so many ``checks``."""
-    samples = {value: sample(results, groups[reference(value)], value)
+    samples = {value: sample_of_value(results, groups[reference(value)], value)
                for value in statement.values}  # fmt: skip
-    means = {value: np.array([found.mean]) for value, found in samples.items()}
-    left, right = (float(side[0]) for side in sides(statement, means))
+    points = {value: np.array([found.deviation if value.std else found.mean])
+              for value, found in samples.items()}  # fmt: skip
+    left, right = (float(side[0]) for side in sides(statement, points))
     gap = left - right if statement.operator.startswith(">") else right - left
     if not np.isfinite(gap):
         raise NotJudgedError(f"the comparison divides by zero ({left:g} against {right:g})")
