@@ -8,7 +8,8 @@ from tests.golden.report_inputs import INPUTS
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_the_report_says_what_the_golden_one_says(name: str) -> None:
-    assert differences(stored(name), frozen(name)) == []
+    found = differences(stored(name), frozen(name))
+    assert not found, "\n".join(found)
 
 
 def test_each_section_and_figure_is_in_some_golden_report() -> None:
