@@ -59,7 +59,10 @@ def frozen(name: str) -> Document:
                   for part in SECTIONS if part.id in sections}  # fmt: skip
         kept = {section: parts for section, parts in found.items() if parts}
         text = json.dumps(kept, ensure_ascii=False).replace("\u00a0", " ")
-    return dict(json.loads(text.replace(folder, "FOLDER")))
+    # Where the samples lie is said too, in commands to type.
+    for place in (folder, str(Path(__file__).parents[2])):
+        text = text.replace(place, "FOLDER")
+    return dict(json.loads(text))
 
 
 def section_parts(part: Section, results: Results, figures: Mapping[str, Figure]) -> Parts:
