@@ -241,7 +241,7 @@ def test_trial_of_several_variants_is_ranked_in_each(tmp_path: Path) -> None:
     larger = recipe(batch_size=64)
     rows = [trial("a", recipe=recipe()), trial("b", recipe=larger, variant="large")]
     results = load_results(write_results(tmp_path / "r", rows, study=study))
-    assert "highest test accuracy of 2 configurations" in " ".join(answer(results))
+    assert "highest measured test accuracy of 2 configurations" in " ".join(answer(results))
 
 
 def test_report_imports_neither_torch_nor_ray() -> None:
