@@ -368,6 +368,19 @@ def test_what_a_bench_has_trained_confirms_and_stays_the_benchs(tmp_path: Path) 
     assert search.table("trials")["role"].value_counts()["confirmation"] == 1
 
 
+def test_a_confirmation_whose_row_was_lost_is_not_trained_again(tmp_path: Path) -> None:
+    search = InlineSearch(tmp_path, "{optimizer.lr: {grid: [0.02, 0.000001]}}")
+    search.run(scheduler="none", confirm=1)
+    before = search.table("trials").query("role == 'confirmation'")
+    for path in (search.folder / "results" / "small" / "trials").iterdir():
+        path.unlink()
+    search.started.clear()
+    assert search.run(scheduler="none", confirm=1).exhausted
+    assert search.started == []
+    after = search.table("trials").query("role == 'confirmation'")
+    assert list(after["test_accuracy"]) == list(before["test_accuracy"])
+
+
 @pytest.mark.parametrize("rung_schedule", ["full", "rescaled"])
 def test_halving_ends_when_rows_of_trials_at_a_rung_were_lost(
     tmp_path: Path, rung_schedule: str

@@ -182,12 +182,14 @@ class Search:
     def next_jobs(self) -> list[PlannedJob]:
         """Return what the search lacks, then its winner's confirmations, then the audit."""
         for stage in (self._searching, self._confirming, self._auditing):
-            if jobs := self._missing(stage()):
+            while jobs := self._missing(stage()):
                 for job in jobs:
                     self.plan(job)
                 # A trial whose checkpoints are there and whose row is not counts as lost.
                 self.store.flush()
-                return jobs
+                # A row that was lost is made again, its end included.
+                if left := self._missing(jobs):
+                    return left
         return []
 
     def propose(self) -> PlannedJob | None:
