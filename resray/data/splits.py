@@ -51,7 +51,6 @@ def prepare(dataset: Dataset, spec: Data) -> Splits:
             f"has {available:,} training images (choose 0 to {available - 1:,})"
         )
     order = balanced_order(dataset.train.labels, spec.split_seed)
-    test_order = balanced_order(dataset.test.labels, spec.split_seed)
     validation_order, train_order = order[:held_out], order[held_out:]
     validation = dataset.train
     if dataset.validation is not None:
@@ -62,12 +61,17 @@ def prepare(dataset: Dataset, spec: Data) -> Splits:
     return Splits(
         train=train,
         validation=take(validation, validation_order, spec.limit_eval, spec.image_size),
-        test=take(dataset.test, test_order, spec.limit_eval, spec.image_size),
+        test=resize(limited_test(dataset, spec), spec.image_size),
         class_names=dataset.class_names,
         mean=mean,
         std=std,
         image_size=train.images.shape[-1],
     )
+
+
+def limited_test(dataset: Dataset, spec: Data) -> Images:
+    """Return the test images that ``spec`` takes, in the dataset's own order and size."""
+    return take(dataset.test, balanced_order(dataset.test.labels, spec.split_seed), spec.limit_eval)
 
 
 def held_out_images(dataset: Dataset, spec: Data) -> int:
@@ -115,8 +119,9 @@ def balanced_order(labels: torch.Tensor, seed: int) -> torch.Tensor:
     return by_class[torch.argsort(fraction, stable=True)]
 
 
-def take(images: Images, order: torch.Tensor, limit: int | None, size: int | None) -> Images:
-    """Return the first ``limit`` images of ``order`` (all if None), in the dataset's own order."""
+def take(images: Images, order: torch.Tensor, limit: int | None, size: int | None = None) -> Images:
+    """Return the first ``limit`` images of ``order`` (all if None), in the dataset's own order and
+    at ``size`` pixels."""
     return resize(images.select(order[:limit].sort().values), size)
 
 
