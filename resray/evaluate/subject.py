@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from resray.data.dataset import Images
+from resray.data.dataset import Dataset, Images
 from resray.data.foreign import ForeignImages, numbers_that_mislead, read_foreign
 from resray.data.sources import open_dataset
 from resray.data.splits import balanced_order, take
@@ -16,6 +16,7 @@ from resray.results.rows import own_code_of
 from resray.results.store import Row
 from resray.study.data_spec import Data
 from resray.training.prediction import Predictor
+from resray.training.predictions import packed, prediction_columns
 from resray.training.restore import load_network
 
 
@@ -28,11 +29,8 @@ class TestSets:
         self.open = cache(open_dataset)
         self.foreign = cache(self._read)
 
-    def test(self, spec: Data, row: Row) -> Images:
-        """Return the test images that a trial was tested on, at its size, or ``--limit`` of them.
-
-        Raises DataError if the dataset is not the one that the trial was trained on.
-        """
+    def dataset(self, spec: Data, row: Row) -> Dataset:
+        """Return a trial's dataset; DataError if it is not the one that it was trained on."""
         own = row.get("data_dir") if spec.name == "folder" else None
         dataset = self.open(spec, self.asked.data_dir or (own and Path(own)))
         if dataset.checksum != row["dataset_checksum"]:
@@ -41,6 +39,14 @@ class TestSets:
                 f"{row['name']} was trained on ({str(row['dataset_checksum'])[:12]}); give its own "
                 "with --data-dir"
             )
+        return dataset
+
+    def test(self, spec: Data, row: Row) -> Images:
+        """Return the test images that a trial was tested on, at its size, or ``--limit`` of them.
+
+        Raises DataError if the dataset is not the one that the trial was trained on.
+        """
+        dataset = self.dataset(spec, row)
         limits = [limit for limit in (spec.limit_eval, self.asked.limit) if limit is not None]
         order = balanced_order(dataset.test.labels, spec.split_seed)
         return take(dataset.test, order, min(limits, default=None), spec.image_size)
@@ -92,6 +98,14 @@ class Subject:
     def test(self) -> Images:
         """The test images."""
         return self.sets.test(self.recipe.data, self.row)
+
+    def predictions(self, device: str) -> Row:
+        """Return its row of the predictions table."""
+        identity = {key: self.row[key] for key in ("trial_id", "study", "name", "seed")}
+        predicted = packed(self.probabilities.argmax(1), len(self.class_names))
+        dataset = self.sets.dataset(self.recipe.data, self.row)
+        columns = prediction_columns(predicted, self.epoch, dataset, self.recipe.data)
+        return {**identity, **columns, "device": device}
 
     @cached_property
     def foreign(self) -> ForeignImages:
