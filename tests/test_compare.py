@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from resray.analysis.contrasts import Method, all_shown, contrasts
 from resray.errors import InputError
 from resray.report.aggregate import load_results
 from resray.report.compared import Compared, Folders, compare, matched
@@ -38,10 +39,10 @@ def only(found: list[Compared]) -> Compared:
 
 
 def one_of(tmp_path: Path, metric: str = "test_accuracy", **changes: Any) -> Compared:
-    """Return a comparison of three seeds with three that were half a point better and changed."""
+    """Return a comparison of three seeds with three that were two points better and changed."""
     first = folder(tmp_path / "a", seeds_of("resnet18", *around(90, 0, 0, 0)))
-    second = folder(tmp_path / "b", seeds_of("resnet18", *around(90.5, *A_LITTLE), **changes))
-    return only(compare(of(first, second), metric))
+    second = folder(tmp_path / "b", seeds_of("resnet18", *around(92, *A_LITTLE), **changes))
+    return only(compare(of(first, second), [metric])[metric])
 
 
 # --- what belongs together ----------------------------------------------------------------------
@@ -121,10 +122,10 @@ def test_recipes_of_an_older_version_with_fewer_keys_do_not_differ(tmp_path: Pat
 def test_a_difference_is_the_other_folder_minus_the_first(tmp_path: Path) -> None:
     one = one_of(tmp_path)
     assert one.difference is not None
-    assert one.difference.value == pytest.approx(0.5)
-    assert one.difference.paired
-    assert (one.verdict, one.why) == ("real", None)
-    assert one.percent == pytest.approx(100 * 0.5 / 90.0666667)
+    assert one.difference.value == pytest.approx(2)
+    assert one.difference.estimate.method == Method.WELCH
+    assert (one.verdict, one.why) == ("shown", None)
+    assert one.percent == pytest.approx(100 * 2 / 90.0666667)
 
 
 @pytest.mark.parametrize(
@@ -148,16 +149,16 @@ def test_accuracies_are_judged_where_data_length_and_reductions_agree(
 ) -> None:
     one = one_of(tmp_path, **changes)
     assert one.why == why
-    assert (one.verdict == "real") == (why is None)
+    assert (one.verdict == "shown") == (why is None)
     if one.difference and why:
-        assert one.difference.value == pytest.approx(0.5), "shown, not judged"
-        assert (one.difference.p, one.difference.corrected) == (None, None)
+        assert one.difference.value == pytest.approx(2), "given, not judged"
+        assert (one.difference.p, one.difference.interval) == (None, None)
 
 
 def test_one_seed_is_no_judgement(tmp_path: Path) -> None:
     paths = [folder(tmp_path / name, seeds_of("resnet18", 90 + place))
              for place, name in enumerate("ab")]  # fmt: skip
-    one = only(compare(of(*paths), "test_accuracy"))
+    one = only(compare(of(*paths), ["test_accuracy"])["test_accuracy"])
     assert (one.verdict, one.why) == ("cannot be judged", "one seed")
     assert one.difference is not None
     assert one.difference.value == 1
@@ -165,14 +166,14 @@ def test_one_seed_is_no_judgement(tmp_path: Path) -> None:
 
 def test_bitwise_repetition_is_equality(tmp_path: Path) -> None:
     paths = [folder(tmp_path / name, seeds_of("resnet18", 90, 91)) for name in "ab"]
-    one = only(compare(of(*paths), "test_accuracy"))
+    one = only(compare(of(*paths), ["test_accuracy"])["test_accuracy"])
     assert (one.verdict, one.why) == ("equal", None)
 
 
 @pytest.mark.parametrize(
     ("changes", "verdict", "why"),
     [
-        ({}, "real", None),
+        ({}, "shown", None),
         ({"device": "NVIDIA A100"}, "cannot be judged", "other device"),
         ({"exclusive": False}, "cannot be judged", "shared machine"),
     ],
@@ -184,7 +185,7 @@ def test_times_are_judged_on_one_device_that_was_not_shared(
     faster = [row | {"trial_id": row["trial_id"]} for row in after]
     paths = [folder(tmp_path / "a", before, epochs=taking(before, 10.0)),
              folder(tmp_path / "b", faster, epochs=taking(faster, 8.0))]  # fmt: skip
-    one = only(compare(of(*paths), "seconds_per_epoch"))
+    one = only(compare(of(*paths), ["seconds_per_epoch"])["seconds_per_epoch"])
     assert (one.verdict, one.why) == (verdict, why)
     assert words(one).percent == "−20.0\xa0%"
 
@@ -194,7 +195,7 @@ def test_uneven_epochs_are_told_beside_a_time(tmp_path: Path) -> None:
     epochs = taking(rows, 10.0)
     epochs[5]["seconds_training"] = 100.0
     paths = [folder(tmp_path / "a", rows), folder(tmp_path / "b", rows, epochs=epochs)]
-    one = only(compare(of(*paths), "seconds_per_epoch"))
+    one = only(compare(of(*paths), ["seconds_per_epoch"])["seconds_per_epoch"])
     assert one.why is not None
     assert re.fullmatch("b: its epochs took 10.s to 1.min 40.s: was .* busy\\?", one.why)
 
@@ -204,9 +205,10 @@ def test_network_sizes_are_exact_with_one_seed_and_reduced(tmp_path: Path) -> No
     second = folder(
         tmp_path / "b", seeds_of("resnet18", 60, parameters=10, reductions='["2 of 20 epochs"]')
     )
-    assert only(compare(of(first, second), "parameters")).verdict == "differs"
-    assert only(compare(of(first, second), "multiply_adds")).verdict == "equal"
-    assert only(compare(of(first, second), "test_accuracy")).verdict == "cannot be judged"
+    assert only(compare(of(first, second), ["parameters"])["parameters"]).verdict == "differs"
+    assert only(compare(of(first, second), ["multiply_adds"])["multiply_adds"]).verdict == "equal"
+    accuracy = only(compare(of(first, second), ["test_accuracy"])["test_accuracy"])
+    assert accuracy.verdict == "cannot be judged"
 
 
 def test_training_losses_are_compared_at_the_end_and_of_one_kind(tmp_path: Path) -> None:
@@ -215,7 +217,7 @@ def test_training_losses_are_compared_at_the_end_and_of_one_kind(tmp_path: Path)
     first, second, third = (
         folder(tmp_path / "a", rows), folder(tmp_path / "b", rows), folder(tmp_path / "c", smooth)
     )  # fmt: skip
-    same, other = compare(of(first, second, third), "train_loss")
+    same, other = compare(of(first, second, third), ["train_loss"])["train_loss"]
     assert same.first is not None
     assert same.first.mean == pytest.approx(0.0585, abs=1e-4), "of the 20th epoch"
     assert same.verdict == "equal"
@@ -236,7 +238,7 @@ def test_evaluations_of_fewer_images_are_not_judged(tmp_path: Path) -> None:
         ])
         for name, images in (("a", 10_000), ("b", 500))
     ]  # fmt: skip
-    one = only(compare(of(*paths), "tta_accuracy"))
+    one = only(compare(of(*paths), ["tta_accuracy"])["tta_accuracy"])
     assert one.why == "not the same images: evaluated on 500 of 10,000 images"
 
 
@@ -246,26 +248,24 @@ def test_a_metric_that_was_not_measured_says_where(tmp_path: Path) -> None:
     assert words(one).second == "1,024\xa0±\xa00 (n\xa0=\xa03)", "MiB"
 
 
-def test_holm_counts_the_configurations_of_two_folders_and_no_third(tmp_path: Path) -> None:
+def test_intervals_hold_for_all_that_is_compared_together(tmp_path: Path) -> None:
     def rows(shift: float, *own: float) -> list[dict[str, Any]]:
         names = ("resnet18", "resnet34")
         return [row for name in names for row in seeds_of(name, *around(90 + shift, *own))]
 
     paths = [folder(tmp_path / "a", rows(0, 0, 0, 0)), folder(tmp_path / "b", rows(0.5, *A_LITTLE)),
              folder(tmp_path / "c", rows(0.25, *A_LITTLE))]  # fmt: skip
-    found = compare(of(*paths), "test_accuracy")
+    folders = of(*paths)
+    found = compare(folders, ["test_accuracy", "parameters"])["test_accuracy"]
     assert [(one.pair.label, one.name) for one in found] == [
         ("resnet18", "b"), ("resnet18", "c"), ("resnet34", "b"), ("resnet34", "c"),
     ]  # fmt: skip
-    tests = [one.difference for one in found]
-    assert all(one and one.p and one.corrected for one in tests)
-    ratios = {
-        name: max(round(one.difference.corrected / one.difference.p, 6) for one in found
-                  if one.name == name and one.difference
-                  and one.difference.p and one.difference.corrected)
-        for name in ("b", "c")
-    }  # fmt: skip
-    assert ratios == {"b": 2, "c": 2}
+    for one in found:
+        assert one.difference is not None
+        (alone,) = contrasts([one.difference.estimate])
+        (together,) = contrasts([one.difference.estimate], all_shown(4))
+        assert together == one.difference
+        assert together.p == pytest.approx(1 - (1 - (alone.p or 0)) ** 4)
 
 
 # --- words --------------------------------------------------------------------------------------
@@ -303,6 +303,6 @@ def test_report_of_several_folders_tells_what_differs_and_by_how_much(tmp_path: 
     ]
     assert section.text is not None
     assert "Only in b, so not compared with a: resnet50." in section.text
-    assert "real" in section.text
+    assert "shown" in section.text
     assert "<script>" not in section
     assert "different studies" in section.text

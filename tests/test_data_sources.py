@@ -444,6 +444,22 @@ def test_limits_are_balanced_and_nested() -> None:
     assert limited(10_000, 10_000) == whole
 
 
+def test_a_trials_own_seed_draws_what_it_trains_and_selects_on() -> None:
+    options = {"validation_images": 100, "limit_train": 300, "limit_eval": 50}
+    own = made(Data, name="folder", split_seed="trial", **options)
+    fixed = made(Data, name="folder", split_seed=5, **options)
+
+    def parts(spec: Data, seed: int) -> list[set[int]]:
+        splits = prepare(numbered(1000, 200), spec, seed)
+        return [identities(part) for part in (splits.train, splits.validation, splits.test)]
+
+    first, again, other = (parts(own, seed) for seed in (5, 5, 6))
+    assert first == again
+    assert all(a != b for a, b in zip(first[:2], other[:2], strict=True))
+    assert first[:2] == parts(fixed, 6)[:2], "as the same seed, given for all trials"
+    assert first[2] == other[2] == parts(made(Data, name="folder", **options), 7)[2]
+
+
 def test_unequal_classes_keep_their_shares() -> None:
     labels = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
     order = balanced_order(labels, 0)

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -26,9 +27,15 @@ from resray.results.lock import writer_lock
 from resray.results.store import ResultStore, read_table
 from resray.training.prediction import Predictor, ensemble, view_of
 from resray.training.restore import Restored, load_network
-from resray.training.scores import calibration, class_accuracies, scores
+from resray.training.scores import (
+    brier_score,
+    calibration,
+    class_accuracies,
+    debiased_calibration_error,
+    scores,
+)
 from tests.table_files import drop_trial
-from tests.trained_study import TRIALS, tiny_recipe, train_study
+from tests.trained_study import TRIALS, tiny_recipe, train_study, train_trial
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +99,35 @@ def test_the_test_set_gives_what_training_recorded(results: Path) -> None:
     assert mean == pytest.approx(whole["accuracy"]["wide", 0])
 
 
+def test_the_training_images_as_they_are(results: Path) -> None:
+    shown = run(results, "train", select=("wide",)).results
+    assert [(one.kind, one.images, one.new) for one in shown] == [("train", 300, True)]
+    data = tiny_recipe().data
+    images = prepare(open_dataset(data), data).train
+    expected = scores(predictor(results, "wide").probabilities(images.images), images.labels)
+    assert table(results, kind="train").set_index("metric")["value"].to_dict() == expected
+    assert not run(results, "train", select=("wide",)).results[0].new
+    limited = run(results, "train", select=("narrow",), seeds=(1,), limit=40).results[0]
+    assert limited.images == 40
+
+
+def test_each_trials_own_split_is_evaluated(results: Path) -> None:
+    data = {**tiny_recipe().data.model_dump(exclude_none=True), "split_seed": "trial"}
+    recipe = tiny_recipe(data=data, optimizer={"lr": 0.2})
+    for seed in (3, 4):
+        train_trial(results, "own", recipe, seed)
+        images = prepare(open_dataset(recipe.data), recipe.data, seed).train
+        run(results, "train", "test", select=("own",), seeds=(seed,))
+        network = predictor(results, "own", seed)
+        expected = scores(network.probabilities(images.images), images.labels)
+        rows = table(results, kind="train").query("seed == @seed").set_index("metric")
+        assert rows["value"].to_dict() == expected
+        tested = table(results, kind="test", metric="accuracy").query("seed == @seed")
+        recorded = read_table(results, "epochs").query("name == 'own' and seed == @seed")
+        whole = tested[tested["class"].isna()]["value"].item()
+        assert whole == recorded["test_accuracy"].item(), "tested on the same images as ever"
+
+
 def cells(results: Path, name: str) -> pd.DataFrame:
     """The stored confusion matrix, true classes by predicted ones."""
     found = table(results, kind="test", metric="count", name=name)
@@ -142,7 +178,8 @@ def test_rows_say_what_was_evaluated_on_what(results: Path) -> None:
     rows = table(results)
     trial = ResultStore(results).trial(identity(results, "wide"))
     assert trial is not None
-    assert set(rows["metric"]) == {"calibration_error", "confidence"}
+    metrics = {"calibration_error", "calibration_error_debiased", "brier_score", "confidence"}
+    assert set(rows["metric"]) == metrics
     row = rows.iloc[0]
     assert (row["study"], row["name"], row["seed"], row["epoch"]) == ("tiny", "wide", 0, 1)
     assert row["checkpoint"] == "best.pt@1"
@@ -372,7 +409,7 @@ def test_results_without_checkpoints_and_no_results(results: Path, tmp_path: Pat
 
 
 def test_the_printed_table(results: Path) -> None:
-    console = Console(file=io.StringIO(), width=120)
+    console = Console(file=io.StringIO(), width=200)
     run_evaluation(Evaluation(results, ("test", "calibration"), ("wide",)), console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     rows = table(results, kind="test", metric="accuracy")
@@ -380,6 +417,22 @@ def test_the_printed_table(results: Path) -> None:
     assert "wide, seed 0" in text
     assert f"accuracy {value:.2f} %, loss " in text
     assert "calibration error" in text
+    brier = table(results, metric="brier_score")["value"].item()
+    assert f"brier score {brier:.4f} " in text
+    assert f"brier score {brier:.4f} %" not in text
+
+
+def test_what_an_older_version_measured_of_calibration_is_completed(results: Path) -> None:
+    run(results, "calibration", select=("wide",))
+    store, one = ResultStore(results), identity(results, "wide")
+    rows = store.evaluations(one)
+    drop_trial(results, "evaluations", one)
+    older = [row for row in rows if row["metric"] in ("calibration_error", "confidence")]
+    store.put_evaluations(one, older)
+    assert run(results, "calibration", select=("wide",)).results[0].new
+    found = table(results).set_index("metric")["value"].to_dict()
+    assert found == {row["metric"]: row["value"] for row in rows}
+    assert not run(results, "calibration", select=("wide",)).results[0].new
 
 
 def test_calibration_error_by_hand() -> None:
@@ -400,6 +453,57 @@ def test_bins_are_closed_above() -> None:
     probabilities = torch.stack([surest, 1 - surest], dim=1)
     found = calibration(probabilities, torch.tensor([0, 1]))
     assert found["calibration_error"] == pytest.approx(100 * (0.4 + 0.6001) / 2)
+
+
+def by_brute_force(probabilities: np.ndarray, labels: np.ndarray, bins: int) -> tuple[float, float]:
+    """The square of the debiased error, and the Brier score, image by image."""
+    images = sorted(
+        (float(row.max()), float(row.argmax() == label))
+        for row, label in zip(probabilities, labels, strict=True)
+    )
+    square, begin = 0.0, 0
+    for place in range(bins):
+        size = len(images) // bins + (place < len(images) % bins)
+        own = images[begin : begin + size]
+        residuals = [right - sure for sure, right in own]
+        mean = sum(residuals) / size
+        variance = sum((each - mean) ** 2 for each in residuals) / (size - 1)
+        square += size / len(images) * (mean**2 - variance / size)
+        begin += size
+    distance = 0.0
+    for row, label in zip(probabilities, labels, strict=True):
+        for klass, probability in enumerate(row):
+            distance += (probability - (klass == label)) ** 2
+    return square, distance / len(images)
+
+
+@pytest.mark.parametrize(("images", "bins"), [(200, 15), (31, 15), (9, 4), (2, 1), (400, 1)])
+def test_debiased_error_and_brier_score_by_brute_force(images: int, bins: int) -> None:
+    generator = torch.Generator().manual_seed(images)
+    logits = 3 * torch.randn(images, 5, generator=generator, dtype=torch.float64)
+    probabilities = logits.softmax(1)
+    labels = torch.randint(5, (images,), generator=generator)
+    square, brier = by_brute_force(probabilities.numpy(), labels.numpy(), bins)
+    error = debiased_calibration_error(probabilities, labels, bins)
+    assert error is not None
+    assert math.copysign((error / 100) ** 2, error) == pytest.approx(square)
+    assert brier_score(probabilities, labels) == pytest.approx(brier)
+
+
+def test_debiased_error_of_few_images() -> None:
+    probabilities = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]], dtype=torch.float64)
+    labels = torch.tensor([0, 0, 1])
+    assert debiased_calibration_error(probabilities[:1], labels[:1]) is None
+    pooled = debiased_calibration_error(probabilities, labels, bins=1)
+    assert debiased_calibration_error(probabilities, labels) == pooled, "never one image to a bin"
+
+
+def test_brier_scores_by_hand() -> None:
+    labels = torch.tensor([0, 1])
+    sure = torch.eye(4, dtype=torch.float64)[:2]
+    assert brier_score(sure, labels) == 0.0
+    assert brier_score(sure.flip(0), labels) == 2.0
+    assert brier_score(torch.full((2, 4), 0.25, dtype=torch.float64), labels) == 0.75
 
 
 def test_scores_by_hand() -> None:

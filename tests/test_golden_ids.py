@@ -28,6 +28,8 @@ SEQUENCE = {
     ("changes", "before", "stays"),
     [
         ({}, "475a0b8161b87c7b", True),
+        ({"data": {"name": "cifar10", "split_seed": 0}}, "475a0b8161b87c7b", True),
+        ({"data": {"name": "cifar10", "split_seed": "trial"}}, "475a0b8161b87c7b", False),
         ({"precision": "bf16"}, "05d3678fa3283a1a", True),
         ({"schedule": {"warmup_epochs": 2, "warmup_start": 0.1}}, "c39eca9df9f6bab8", True),
         ({"schedule": {"warmup_epochs": 2}}, "6ad05e55f394af12", False),

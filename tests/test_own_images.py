@@ -121,6 +121,14 @@ def test_class_folders_alone_are_split_by_seed(tmp_path: Path) -> None:
     assert len(every.unique(dim=0)) == 90
 
 
+def test_images_held_out_for_test_are_the_same_for_every_trial(tmp_path: Path) -> None:
+    images(tmp_path, "a", "b", "c", count=30)
+    spec = made(Data, name="folder", validation_images=None, split_seed="trial")
+    first, second = (prepare(open_dataset(spec, tmp_path), spec, seed) for seed in (1, 2))
+    assert torch.equal(first.test.images, second.test.images)
+    assert not torch.equal(first.validation.images, second.validation.images)
+
+
 def test_each_class_is_tested_and_validated_however_few_there_are(tmp_path: Path) -> None:
     images(tmp_path, "a", "b", "c", count=3)
     splits = opened(tmp_path)

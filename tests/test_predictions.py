@@ -56,7 +56,7 @@ def test_a_trial_tells_what_its_chosen_epoch_predicted(tmp_path: Path) -> None:
     predicted, labels = (
         np.frombuffer(base64.b64decode(found[key]), np.uint8) for key in ("predicted", "labels")
     )
-    test = limited_test(open_dataset(RECIPE.data), RECIPE.data)
+    test = limited_test(open_dataset(RECIPE.data), RECIPE.data, None)
     assert labels.tolist() == test.labels.tolist()
     assert found["test_checksum"] == checksum(test)
     assert (found["epoch"], found["images"]) == (BEST, len(test))
@@ -218,7 +218,7 @@ def test_the_most_missed_images_are_drawn(results: Path) -> None:
     assert pictures["image"].tolist() == order[:MOST]
     assert pictures["missed"].tolist() == missed[order[:MOST]].tolist()
     spec = trained_study.tiny_recipe().data
-    test = limited_test(open_dataset(spec), spec)
+    test = limited_test(open_dataset(spec), spec, None)
     first = pictures.iloc[0]
     drawn = decode_png(torch.frombuffer(bytearray(first["png"]), dtype=torch.uint8))
     assert torch.equal(drawn, test.images[first["image"]])

@@ -18,7 +18,7 @@ from resray.errors import InputError
 from resray.files import whole_file
 from resray.results.recovery import epoch_rows, kept_beside
 from resray.results.schema import TABLES
-from resray.results.store import ResultStore, read_table
+from resray.results.store import ResultStore, now, read_table
 from resray.results.summary import seconds_of
 from resray.run.recorder import Recorder, planned_row
 from resray.run.recovery import put_right
@@ -207,6 +207,20 @@ def test_what_a_lost_row_had_cost_counts_in_a_budget(results: Path, trained: Sha
     assert row is not None
     held = sum(map(seconds_of, recorder.store.epochs(identity)))
     assert row["gpu_hours"] == pytest.approx(2 * held / 3600)
+
+
+def test_a_lost_row_has_begun_as_often_as_its_events_tell(results: Path) -> None:
+    store = ResultStore(results)
+    identity = store.trials()[0]["trial_id"]
+    event = {"trial_id": identity, "event": "resumed", "attempt": 3, "time": now()}
+    store.put_event(event)
+    store.flush()
+    for path in (results / "trials").iterdir():
+        path.unlink()
+    _, recorder = begin(results)
+    attempts = {row["trial_id"]: row["attempts"] for row in recorder.store.trials()}
+    assert attempts.pop(identity) == 3
+    assert set(attempts.values()) == {1}
 
 
 def test_a_killed_process_leaves_nothing_that_the_next_one_keeps(tmp_path: Path) -> None:

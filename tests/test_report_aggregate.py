@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from resray.analysis.statistics import Summary, summarise
 from resray.errors import InputError
 from resray.report.aggregate import Results, load_results
 from resray.report.answer import answer
 from resray.report.comparison import Comparison, comparisons, signed_difference
 from resray.report.payload import packed
-from resray.report.statistics import Summary, summarise
 from resray.report.tables import table, text_cell
 from resray.report.text import count, duration, plotly_text, spread, tag
 from resray.report.verdicts import verdicts
@@ -241,7 +241,7 @@ def test_trial_of_several_variants_is_ranked_in_each(tmp_path: Path) -> None:
     larger = recipe(batch_size=64)
     rows = [trial("a", recipe=recipe()), trial("b", recipe=larger, variant="large")]
     results = load_results(write_results(tmp_path / "r", rows, study=study))
-    assert "highest test accuracy of 2 configurations" in " ".join(answer(results))
+    assert "highest measured test accuracy of 2 configurations" in " ".join(answer(results))
 
 
 def test_report_imports_neither_torch_nor_ray() -> None:

@@ -91,7 +91,7 @@ def test_they_are_labelled_and_ranked_apart(results: Results, tmp_path: Path) ->
     on_test = [f"{name}-as-run · selected on test, as run" for name in "ab"]
     assert labels == ["a", "b", *on_test]
     text = " ".join(answer(results))
-    assert text.startswith("a, b share the highest test accuracy of 2 configurations")
+    assert text.startswith("a, b share the highest measured test accuracy of 2 configurations")
     assert f"Not ranked, as data, length or variant differ: {', '.join(on_test)}" in text
     assert any("the epoch that is best on test" in line for line in warnings(results))
     exported = export_table(results.folder, tmp_path / "means.csv", table="means")
@@ -168,7 +168,7 @@ def test_the_last_epoch_as_run_is_a_selection_of_its_own(unheld: Results) -> Non
     assert [label for label in kinds if LAST_EPOCH in label] == [
         f"a-last-as-run · {LAST_EPOCH}", f"b-last-as-run · {LAST_EPOCH}"]  # fmt: skip
     text = " ".join(answer(unheld))
-    assert text.startswith("b has the highest test accuracy of 2 configurations")
+    assert text.startswith("b has the highest measured test accuracy of 2 configurations")
     assert any("with the last epoch, as no validation split" in line for line in warnings(unheld))
     shown = differences_section(unheld, "a").tables[0]
     assert isinstance(shown, Table)

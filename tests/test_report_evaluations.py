@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from resray.analysis.statistics import Summary
 from resray.report.aggregate import Results, load_results
 from resray.report.evaluations import ensembles, evaluated
 from resray.report.evaluations_section import evaluations_figure, evaluations_section
 from resray.report.page import render
-from resray.report.statistics import Summary
 from resray.results.schema import table_schema
 from tests.page_reader import packed_in
 from tests.report_builder import START, trial, write_results
@@ -88,6 +88,22 @@ def test_values_are_means_over_trials(tmp_path: Path) -> None:
     assert one.summary("tta", "10 views") == Summary(92.0, spread, 2)
     assert one.summary("calibration", metric="calibration_error") == Summary(4.0, spread, 2)
     assert one.corruption("blur") == Summary(65.5, spread, 2)
+
+
+def test_clean_train_and_calibration_stand_beside_test(tmp_path: Path) -> None:
+    assert "Clean train" not in evaluations_section(results_of(tmp_path / "older", all_kinds(0)))
+    rows = [
+        *all_kinds(0),
+        value("train", 99.25, images=45_000),
+        value("calibration", -0.4, metric="calibration_error_debiased"),
+        value("calibration", 0.1234, metric="brier_score"),
+    ]
+    results = results_of(tmp_path / "newer", rows)
+    (one,) = evaluated(results)
+    assert one.images == [10_000], "of test"
+    html = evaluations_section(results)
+    for text in ("Clean train,", "99.25", "(+9.25)", "Debiased,", "-0.40", "Brier score", "0.1234"):
+        assert text in html
 
 
 def test_newest_of_repeated_evaluations_counts(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_searchs_trials_are_in_no_group_and_no_mean(asha: Results) -> None:
         "resnet18": 2,
         "resnet34-adam-0.01 · confirmed": 3,
     }
-    assert "resnet18 has the highest test accuracy of 2 configurations" in answer(asha)[0]
+    assert "resnet18 has the highest measured test accuracy of 2 configurations" in answer(asha)[0]
 
 
 def test_a_confirmation_is_no_trial_of_the_study_to_a_claim(tmp_path: Path) -> None:

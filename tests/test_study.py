@@ -137,6 +137,11 @@ MISTAKES = {
         "  channels_last: perhaps\n  epochs: 20",
         "6: recipe.channels_last: 'perhaps' must be 'auto' or true or false",
     ),
+    "split seed": (
+        "  data: cifar10",
+        "  data: {name: cifar10, split_seed: trail}",
+        "5: recipe.data.split_seed: 'trail' must be 'trial' or a whole number",
+    ),
 }
 
 

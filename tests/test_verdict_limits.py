@@ -65,14 +65,13 @@ def test_weight_of_a_test_image_is_not_told_of_a_size(tmp_path: Path) -> None:
     assert "test images" not in found(tmp_path, "validation_accuracy[a] > 5", rows).why
 
 
-@pytest.mark.parametrize(("operator", "outcome"), [("<=", Outcome.TOWARDS), ("<", Outcome.AGAINST)])
-def test_sides_that_differ_by_rounding_are_equal(
-    tmp_path: Path, operator: str, outcome: Outcome
-) -> None:
+@pytest.mark.parametrize("operator", ["<=", "<"])
+def test_sides_that_differ_by_rounding_are_equal(tmp_path: Path, operator: str) -> None:
     check = f"validation_accuracy[a] {operator} validation_accuracy[b]"
     claim: dict[str, Any] = {"id": "x", "text": "alike", "check": check}
     study = write_study(tmp_path / "written.yaml", claim)
-    rows = [trial("a", validation_accuracy=0.1 + 0.2), trial("b", validation_accuracy=0.3)]
+    rows = [trial(name, seed, validation_accuracy=value) for seed in (0, 1)
+            for name, value in (("a", 0.1 + 0.2), ("b", 0.3))]  # fmt: skip
     html = claims_section(load_results(write_results(tmp_path, rows, epochs=[], study=study)))
     assert "both sides are equal" in html
-    assert outcome.value in html
+    assert Outcome.UNDECIDED.value in html

@@ -14,7 +14,7 @@ from tests.report_builder import RECIPE, trial, write_results
 Rows = list[dict[str, Any]]
 
 
-def write_study(path: Path, *claims: dict[str, Any]) -> Path:
+def write_study(path: Path, *claims: dict[str, Any], **changes: Any) -> Path:
     study = {
         "name": "two",
         "title": "Two networks",
@@ -26,14 +26,18 @@ def write_study(path: Path, *claims: dict[str, Any]) -> Path:
             "only-b": {"description": "b with more", "trials": {"b": {"batch_size": 64}}},
         },
         "claims": list(claims),
+        **changes,
     }
     path.write_text(yaml.safe_dump(study), encoding="utf-8")
     return path
 
 
-def found(folder: Path, check: str | list[str], rows: Rows, **tables: Any) -> Verdict:
+def found(
+    folder: Path, check: str | list[str], rows: Rows, pairing: str = "none", **tables: Any
+) -> Verdict:
     """Return the verdict on one claim, by results that are written and read again."""
-    study = write_study(folder / "written.yaml", {"id": "x", "text": "says x", "check": check})
+    claim: dict[str, Any] = {"id": "x", "text": "says x", "check": check}
+    study = write_study(folder / "written.yaml", claim, pairing=pairing)
     tables = {"epochs": [], **tables}
     (only,) = verdicts(load_results(write_results(folder, rows, study=study, **tables)))
     return only

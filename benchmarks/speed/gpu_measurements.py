@@ -58,7 +58,7 @@ class Setup:
 
     def images(self, recipe: Recipe) -> tuple[Dataset, Splits]:
         """Return a recipe's images, which stay opened for the next measurement."""
-        return LAST.get(recipe.data, self.data_dir, checksum="")
+        return LAST.get(recipe.data, self.data_dir, checksum="", trial_seed=0)
 
     def trainer(self, recipe: Recipe, splits: Splits | None = None) -> Trainer:
         """Return a recipe's trainer on the device, with seed 0."""

@@ -4,6 +4,8 @@ Torch and Ray are imported inside the commands that need them, so that `resray -
 once.
 """
 
+import atexit
+import signal
 import sys
 from typing import Annotated
 
@@ -58,3 +60,6 @@ def main() -> None:
                 # Of a KeyboardInterrupt that no command explains, typer says nothing.
                 print("resray: interrupted", file=sys.stderr)
             raise
+        finally:
+            # All is said and stored; Python's own end takes a second, in which Ctrl-C would kill.
+            atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)

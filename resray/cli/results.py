@@ -42,7 +42,8 @@ def evaluate(
         list[str] | None,
         option(
             "--kind",
-            "test, tta, ensemble, corruptions, calibration, foreign or all (default); repeatable.",
+            "test, train, tta, ensemble, corruptions, calibration, foreign or all (default); "
+            "repeatable.",
         ),
     ] = None,
     select: SelectOption = None,
@@ -55,7 +56,7 @@ def evaluate(
     ] = None,
     order: OrderOption = None,
     ensemble: Annotated[bool, option("--ensemble", "One ensemble of all selected trials.")] = False,
-    limit: Annotated[int | None, option("--limit", "Only N test images, class-balanced.")] = None,
+    limit: Annotated[int | None, option("--limit", "Only N images, class-balanced.")] = None,
     batch_size: BatchSizeOption = 500,
     trust: TrustOption = False,
     force: Annotated[

@@ -9,7 +9,7 @@ from operator import ge, gt, le, lt
 from resray.errors import InputError, unknown
 from resray.report.compared import DIFFERS, METRICS, NOT_JUDGED, Compared, Lost
 from resray.report.compared_words import is_accuracy
-from resray.report.significance import REAL
+from resray.report.contrast_words import NETWORKS, SURE
 from resray.report.text import listed
 
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
@@ -32,7 +32,7 @@ class Condition:
     relative: bool
     """In percent of the first folder's mean, not in the metric's own unit."""
     only_real: bool
-    """Whether only differences count that are real."""
+    """Whether only differences count that are shown, or exact."""
 
     def __str__(self) -> str:
         percent = "%" if self.relative else ""
@@ -42,13 +42,13 @@ class Condition:
         """Whether a comparison says if the condition holds of it."""
         if one.difference is None or one.obstacle or self.value(one) is None:
             return False
-        return not self.only_real or one.verdict != NOT_JUDGED
+        return not self.only_real or one.verdict not in (NOT_JUDGED, NETWORKS)
 
     def holds(self, one: Compared) -> bool:
         """Whether the condition holds of a comparison on which it can be checked."""
         value = self.value(one)
         beyond = value is not None and OPERATORS[self.operator](value, self.limit)
-        return beyond and (not self.only_real or one.verdict in (REAL, DIFFERS))
+        return beyond and (not self.only_real or one.verdict in (*SURE, DIFFERS))
 
     def value(self, one: Compared) -> float | None:
         """Return what is held against the limit, None where that is no finite number."""

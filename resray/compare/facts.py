@@ -3,11 +3,12 @@
 import math
 from typing import Any
 
+from resray.analysis.contrasts import Method
+from resray.analysis.statistics import Interval, Summary, mean_interval
 from resray.compare.conditions import Check
 from resray.compare.run import Comparison
 from resray.report.compared import Compared
 from resray.report.differing import by_difference
-from resray.report.statistics import Interval, Summary, mean_interval
 
 Facts = dict[str, Any]
 
@@ -39,7 +40,7 @@ def comparison_facts(found: Comparison) -> Facts:
 
 def compared_facts(one: Compared) -> Facts:
     difference = one.difference
-    paired = difference.paired if difference else False
+    found = difference.estimate if difference and difference.interval else None
     return {
         "metric": one.metric,
         "configuration": one.pair.label,
@@ -49,11 +50,10 @@ def compared_facts(one: Compared) -> Facts:
         "difference": finite(difference.value) if difference else None,
         "percent": finite(one.percent),
         "interval": interval_facts(difference.interval if difference else None),
-        "method": None if not difference or difference.untested else
-                  "paired t" if paired else "Welch's t",
-        "pairs": difference.seeds[0] if difference and paired else None,
+        "method": found.method if found else None,
+        "pairs": found.seeds[0] if found and found.method == Method.PAIRED else None,
         "p": difference.p if difference else None,
-        "p_holm": difference.corrected if difference else None,
+        "detectable": finite(difference.detectable) if difference else None,
         "verdict": one.verdict,
         "why": one.why,
     }  # fmt: skip

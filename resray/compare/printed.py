@@ -80,7 +80,7 @@ def metric_table(metric: str, rows: Sequence[Compared], folders: Folders, wide: 
     several = len(folders.matchings) > 1
     other = "the other" if several else next(iter(folders.matchings))
     interval = in_lines("95\u00a0% interval", wide)
-    columns = ["name", folders.first, other, "difference", interval, "is it real?"]
+    columns = ["name", folders.first, other, "difference", interval, "is it shown?"]
     table = ruled(title(metric), *columns, numbers=(1, 2, 3, 4))
     table.columns[0].min_width = min(max(len(one.pair.label) for one in rows), LABEL)
     for one in rows:
@@ -98,11 +98,11 @@ def in_lines(text: str, wide: bool) -> str:
 
 
 def judged(one: Compared, cells: Words) -> str:
-    """Return ``real (p = 0.012, 3 pairs)`` or ``cannot be judged: other device``."""
-    if one.difference is None or one.difference.corrected is None or one.verdict == NOT_JUDGED:
+    """Return ``shown (p = 0.012, 3 and 3 seeds)`` or ``cannot be judged: other device``."""
+    if one.difference is None or one.difference.p is None or one.verdict == NOT_JUDGED:
         return f"{one.verdict}: {one.why}" if one.why else one.verdict
     p = cells.p.replace("\u00a0", " ")
-    tested = f"p {p if p.startswith('<') else f'= {p}'}, {cells.seeds}"
+    tested = f"p {p if p.startswith('<') else f'= {p}'}, {cells.seeds}, {cells.method}"
     return f"{one.verdict} ({tested}){f'; {one.why}' if one.why else ''}"
 
 
@@ -123,7 +123,7 @@ def print_checks(checks: Sequence[Check], folders: Folders, console: Console) ->
 
 
 def violation(one: Compared, folders: Folders) -> str:
-    """Return ``resnet18: −0.68 (90.07 in a, 89.39 in b), real``."""
+    """Return ``resnet18: −0.68 (90.07 in a, 89.39 in b), shown``."""
     cells = words(one)
     percent = f", {cells.percent}" if cells.percent else ""
     text = f"{one.pair.label}: {cells.difference}{percent} ({cells.first} in {folders.first}, "

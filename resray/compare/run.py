@@ -49,7 +49,7 @@ def run_comparison(
     folders = open_folders(paths, names, select)
     typed = [*metrics, *(condition.metric for condition in conditions)]
     wanted = dict.fromkeys([*(() if metrics else USUAL), *typed])
-    found = {metric: compare(folders, metric) for metric in wanted}
+    found = compare(folders, list(wanted))
     tables = {
         metric: rows
         for metric, rows in found.items()

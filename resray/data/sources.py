@@ -49,7 +49,7 @@ def open_dataset(spec: Data, data_dir: Path | None = None, *, download: bool = T
     train, test = decoded.train, decoded.test
     how = [reader.kind, *decoded.formats]
     if not len(test):
-        train, test = hold_out_test(train, spec.split_seed)
+        train, test = hold_out_test(train, spec.test_seed)
         how.append("split by resray")
     source, names = f"{TITLES[spec.name]} ({', '.join(how)})", decoded.class_names
     _check_classes(spec.name, train, names, data_dir or default_folder())

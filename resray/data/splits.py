@@ -34,12 +34,12 @@ class Splits:
     image_size: int
 
 
-def prepare(dataset: Dataset, spec: Data) -> Splits:
+def prepare(dataset: Dataset, spec: Data, trial_seed: int = 0) -> Splits:
     """Hold validation out of train, take the limited subsets, and resize.
 
     Selections are class-balanced (proportional to the classes where these are unequal), depend on
-    ``spec.split_seed`` alone, and a smaller limit's images are among a larger one's. A limit above
-    what there is takes all.
+    ``spec.split_seed`` alone (where that is ``trial``, on ``trial_seed``, but for those of test),
+    and a smaller limit's images are among a larger one's. A limit above what there is takes all.
 
     Raises:
         DataError: validation leaves nothing to train on, or std is not positive.
@@ -50,18 +50,12 @@ def prepare(dataset: Dataset, spec: Data) -> Splits:
             f"data.validation_images: {held_out:,} leaves nothing to train on; {dataset.source} "
             f"has {available:,} training images (choose 0 to {available - 1:,})"
         )
-    order = balanced_order(dataset.train.labels, spec.split_seed)
-    validation_order, train_order = order[:held_out], order[held_out:]
-    validation = dataset.train
-    if dataset.validation is not None:
-        validation = dataset.validation
-        validation_order = balanced_order(validation.labels, spec.split_seed)
-    train = take(dataset.train, train_order, spec.limit_train, spec.image_size)
+    train = trained_images(dataset, spec, spec.limit_train, trial_seed)
     mean, std = statistics(train, spec)
     return Splits(
         train=train,
-        validation=take(validation, validation_order, spec.limit_eval, spec.image_size),
-        test=resize(limited_test(dataset, spec), spec.image_size),
+        validation=_validation_images(dataset, spec, trial_seed),
+        test=tested_images(dataset, spec, spec.limit_eval),
         class_names=dataset.class_names,
         mean=mean,
         std=std,
@@ -69,9 +63,30 @@ def prepare(dataset: Dataset, spec: Data) -> Splits:
     )
 
 
-def limited_test(dataset: Dataset, spec: Data) -> Images:
-    """Return the test images that ``spec`` takes, in the dataset's own order and size."""
-    return take(dataset.test, balanced_order(dataset.test.labels, spec.split_seed), spec.limit_eval)
+def trained_images(dataset: Dataset, spec: Data, limit: int | None, trial_seed: int) -> Images:
+    """Return the images that a trial trains on, or the first ``limit`` of them in their
+    class-balanced order."""
+    order = balanced_order(dataset.train.labels, spec.train_seed(trial_seed))
+    return take(dataset.train, order[held_out_images(dataset, spec) :], limit, spec.image_size)
+
+
+def _validation_images(dataset: Dataset, spec: Data, trial_seed: int) -> Images:
+    images, held_out = dataset.train, held_out_images(dataset, spec)
+    if dataset.validation is not None:
+        images, held_out = dataset.validation, len(dataset.validation)
+    order = balanced_order(images.labels, spec.train_seed(trial_seed))[:held_out]
+    return take(images, order, spec.limit_eval, spec.image_size)
+
+
+def tested_images(dataset: Dataset, spec: Data, limit: int | None) -> Images:
+    """Return the images that every trial of ``spec`` is tested on, or the first ``limit`` of them
+    in their class-balanced order."""
+    return resize(limited_test(dataset, spec, limit), spec.image_size)
+
+
+def limited_test(dataset: Dataset, spec: Data, limit: int | None) -> Images:
+    """Return the same as `tested_images`, before they are resized."""
+    return take(dataset.test, balanced_order(dataset.test.labels, spec.test_seed), limit)
 
 
 def held_out_images(dataset: Dataset, spec: Data) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "test": "accuracy and loss on the test set, also by class, and the confusion matrix",
+    "train": "accuracy and loss on the training images as they are, without augmentation",
     "tta": "test-time augmentation: the mean over 5 and 10 views of each test image",
     "ensemble": "the mean over the seeds of a trial",
     "corruptions": "six kinds of corrupted test images at five severities, and their mean",
@@ -45,7 +46,8 @@ class Evaluation:
     ensemble: bool = False
     """Average all selected trials, not only the seeds of each."""
     limit: int | None = None
-    """Only this many test images, class-balanced; null takes those that the trial was tested on."""
+    """Only this many test images (of training images for ``train``), class-balanced; null takes
+    those that the trial was tested, or trained, on."""
     batch_size: int = 500
     trusted: bool = False
     """Build networks by calling the function that a checkpoint names."""

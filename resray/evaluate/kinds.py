@@ -14,9 +14,11 @@ from resray.evaluate.ledger import Counts, Ledger, Values
 from resray.evaluate.subject import Subject
 from resray.results.store import Row
 from resray.training.scores import (
+    brier_score,
     calibration,
     class_accuracies,
     confusion,
+    debiased_calibration_error,
     mean_confidence,
     scores,
 )
@@ -37,6 +39,16 @@ def evaluate_test(subject: Subject, ledger: Ledger) -> None:
 
     ledger.once("test", None, len(test), measure)
     ledger.count_once("test", len(test), count)
+
+
+def evaluate_train(subject: Subject, ledger: Ledger) -> None:
+    """Accuracy and loss on the training images as they are, without augmentation."""
+    train = subject.train
+
+    def measure() -> Values:
+        return scores(subject.predictor.probabilities(train.images), train.labels)
+
+    ledger.once("train", None, len(train), measure)
 
 
 def evaluate_views(subject: Subject, ledger: Ledger) -> None:
@@ -87,11 +99,18 @@ def evaluate_corruptions(subject: Subject, ledger: Ledger) -> None:
 
 
 def evaluate_calibration(subject: Subject, ledger: Ledger) -> None:
-    """Expected calibration error and mean confidence on the test set."""
+    """Calibration error, as it is and less its bias, mean confidence and Brier score, on test."""
     test = subject.test
-    ledger.once(
-        "calibration", None, len(test), lambda: calibration(subject.probabilities, test.labels)
-    )
+
+    def measure() -> Values:
+        debiased = debiased_calibration_error(subject.probabilities, test.labels)
+        return {
+            **calibration(subject.probabilities, test.labels),
+            **({} if debiased is None else {"calibration_error_debiased": debiased}),
+            "brier_score": brier_score(subject.probabilities, test.labels),
+        }
+
+    ledger.once("calibration", None, len(test), measure, needs="brier_score")
 
 
 def evaluate_foreign(subject: Subject, ledger: Ledger) -> None:
@@ -109,6 +128,7 @@ def evaluate_foreign(subject: Subject, ledger: Ledger) -> None:
 
 OF_ONE: dict[str, Callable[[Subject, Ledger], None]] = {
     "test": evaluate_test,
+    "train": evaluate_train,
     "tta": evaluate_views,
     "corruptions": evaluate_corruptions,
     "calibration": evaluate_calibration,

@@ -55,15 +55,19 @@ class Ledger:
         measure: Callable[[], Values],
         *,
         checksum: str | None = None,
+        needs: str | None = None,
         show: bool = True,
     ) -> Values:
         """Return what is known, or else measure it and write it down.
 
         Known is what was measured on this checkpoint and these data, with as many images or more.
-        ``checksum`` is that of the data, by default the trial's dataset.
+        ``checksum`` is that of the data, by default the trial's dataset. Where the metric ``needs``
+        is not among what is known, an older version has measured it, and it is measured anew.
         """
         checksum = checksum or self.identity["dataset_checksum"]
         known = self._known(kind, condition, images, checksum)
+        if known and needs and needs not in known[0]:
+            known = None
         if not known:
             self.say(condition or kind)
         values = known[0] if known else measure()

@@ -97,6 +97,7 @@ def print_results(
 def values_text(shown: "Shown") -> str:
     """Return a result's values with their units."""
     return ", ".join(
-        f"{metric.replace('_', ' ')} " + (f"{value:.4f}" if metric == "loss" else f"{value:.2f} %")
+        f"{metric.replace('_', ' ')} "
+        + (f"{value:.4f}" if metric in ("loss", "brier_score") else f"{value:.2f} %")
         for metric, value in shown.values.items()
     )

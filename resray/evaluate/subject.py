@@ -9,7 +9,7 @@ import torch
 from resray.data.dataset import Dataset, Images
 from resray.data.foreign import ForeignImages, numbers_that_mislead, read_foreign
 from resray.data.sources import open_dataset
-from resray.data.splits import balanced_order, take
+from resray.data.splits import tested_images, trained_images
 from resray.errors import DataError
 from resray.evaluate.asked import Evaluation, checkpoint_path
 from resray.results.rows import own_code_of
@@ -21,13 +21,31 @@ from resray.training.restore import load_network
 
 
 class TestSets:
-    """Test images of trials and foreign images, each opened once."""
+    """Test and training images of trials, and foreign images, each opened once."""
 
     def __init__(self, asked: Evaluation) -> None:
         self.asked = asked
         self.warnings: set[str] = set()
         self.open = cache(open_dataset)
         self.foreign = cache(self._read)
+
+    def test(self, spec: Data, row: Row) -> Images:
+        """Return the test images that a trial was tested on, at its size, or ``--limit`` of them.
+
+        Raises DataError if the dataset is not the one that the trial was trained on.
+        """
+        return tested_images(self.dataset(spec, row), spec, self._limit(spec.limit_eval))
+
+    def train(self, spec: Data, row: Row) -> Images:
+        """Return the images that a trial was trained on, at its size, or ``--limit`` of them.
+
+        Raises DataError if the dataset is not the one that the trial was trained on.
+        """
+        dataset, limit = self.dataset(spec, row), self._limit(spec.limit_train)
+        return trained_images(dataset, spec, limit, row["seed"])
+
+    def _limit(self, own: int | None) -> int | None:
+        return min((each for each in (own, self.asked.limit) if each is not None), default=None)
 
     def dataset(self, spec: Data, row: Row) -> Dataset:
         """Return a trial's dataset; DataError if it is not the one that it was trained on."""
@@ -40,16 +58,6 @@ class TestSets:
                 "with --data-dir"
             )
         return dataset
-
-    def test(self, spec: Data, row: Row) -> Images:
-        """Return the test images that a trial was tested on, at its size, or ``--limit`` of them.
-
-        Raises DataError if the dataset is not the one that the trial was trained on.
-        """
-        dataset = self.dataset(spec, row)
-        limits = [limit for limit in (spec.limit_eval, self.asked.limit) if limit is not None]
-        order = balanced_order(dataset.test.labels, spec.split_seed)
-        return take(dataset.test, order, min(limits, default=None), spec.image_size)
 
     def _read(self, names: tuple[str, ...], size: int) -> ForeignImages:
         """Return the images of ``--input`` at a network's size.
@@ -106,6 +114,11 @@ class Subject:
         dataset = self.sets.dataset(self.recipe.data, self.row)
         columns = prediction_columns(predicted, self.epoch, dataset, self.recipe.data)
         return {**identity, **columns, "device": device}
+
+    @property
+    def train(self) -> Images:
+        """The training images: not kept, as they are many and each trial may have its own."""
+        return self.sets.train(self.recipe.data, self.row)
 
     @cached_property
     def foreign(self) -> ForeignImages:

@@ -31,7 +31,8 @@ def keep_thumbnails(
         of_these = [rows[each] for each in predictions["trial_id"] if each in rows]
         recipe = recorded_recipe(of_these[0]) if of_these else None
         if recipe is not None:
-            images = limited_test(dataset_of(recipe.data, of_these[0]), recipe.data)
+            data = recipe.data
+            images = limited_test(dataset_of(data, of_these[0]), data, data.limit_eval)
             put_thumbnails(store.storage, most_missed(images, predictions), str(checksum))
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from resray.analysis.statistics import Summary
 from resray.report.aggregate import Group, Results, Row, distinguish
 from resray.report.metrics import summary_of
-from resray.report.statistics import Summary
 from resray.study.entries import FULL, PLAIN, Step, ablation_steps
 from resray.study.layers import flatten
 from resray.study.spec import Ablate

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from resray.analysis.statistics import Summary, summarise
 from resray.report import plot
 from resray.report.ablation import Ablation, MeasuredStep, ablations
 from resray.report.aggregate import Results, name_of
 from resray.report.metrics import values_of
 from resray.report.record import setting
 from resray.report.sections import marks
-from resray.report.statistics import Summary, summarise
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import MISSING, Html, fixed, join, listed, plotly_text, signed, spread, tag
 from resray.study.entries import FULL, PLAIN

@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from resray.analysis.statistics import Summary, summarise
 from resray.report.epoch_table import EpochRows, EpochTable
 from resray.report.reductions import is_stand_in
 from resray.report.search_record import Row, SearchRecord, measured, plain_rows, read_search
-from resray.report.statistics import Summary, summarise
 from resray.report.study_file import Variants, equal_variants, normalised, read_study
 from resray.results.store import read_rows
 from resray.results.summary import LAST, TEST, VALIDATION, chosen_by, parsed_json
@@ -154,6 +154,11 @@ class Results:
     def all_trials(self) -> tuple[Row, ...]:
         """The tested trials, then those of a search."""
         return self.trials + self.search.trials
+
+    @property
+    def paired(self) -> bool:
+        """Whether the study declares that seeds pair."""
+        return self.study is not None and self.study.pairing == "seed"
 
     def with_status(self, *statuses: str) -> list[Row]:
         """Return the trials in one of these states."""

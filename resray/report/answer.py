@@ -116,7 +116,7 @@ def ranking(results: Results, ranked: Sequence[Group]) -> list[str]:
     devices = listed(device for group in ranked for device in group.distinct("device"))
     have = "has" if len(level) == 1 else "share"
     sentences = [
-        f"{listed(group.label for group in level)} {have} the highest test accuracy of "
+        f"{listed(group.label for group in level)} {have} the highest measured test accuracy of "
         f"{len(ranked)} configurations, {measured(best)}; {last.label} has the lowest, "
         f"{measured(last)}. Device: {devices}."
     ]

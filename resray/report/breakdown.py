@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from resray.analysis.statistics import Moments
 from resray.report.aggregate import Results, Row
-from resray.report.statistics import Moments
 
 PARTS = ("training", "warming up", "evaluating", "saving", "starting", "other")
 

@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from resray.analysis.statistics import Summary, summarise
 from resray.report.aggregate import Group, Results
 from resray.report.evaluations import REPEATED, checkpoint_name
-from resray.report.statistics import Summary, summarise
 
 MOST = 12
 """Configurations whose matrices are shown: the most accurate ones."""

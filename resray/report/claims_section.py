@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from resray.analysis.resampling import sides
 from resray.report.aggregate import Results
-from resray.report.margins import sides
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import MISSING, Html, count, join, plural, tag
 from resray.report.verdicts import Judgement, Outcome, Verdict, judged_folder, verdicts
@@ -26,10 +26,11 @@ SYMBOLS = {
     Outcome.NOT_TESTABLE: "–",
 }
 METHOD = (
-    "A claim is supported or contradicted where the 95 % bootstrap interval over seeds of the "
-    "margin, by which its comparison holds, lies on one side of zero. One seed, or reduced runs, "
-    "never do more than point somewhere. Times are judged only between trials that had one same "
-    "device to themselves among resray's trials; whether other programs used it is not known."
+    "A claim is supported or contradicted where the 95 % interval of the margin, by which its "
+    "comparison holds, lies on one side of zero; the method stands behind the interval. One seed "
+    "decides nothing, and reduced runs never do more than point somewhere. Times are judged only "
+    "between trials that had one same device to themselves among resray's trials; whether other "
+    "programs used it is not known."
 )
 
 
@@ -142,10 +143,10 @@ def margin_text(found: Judgement) -> str:
 
 
 def interval_text(found: Judgement) -> str:
-    """Return the margin's interval, where seeds give it a width."""
-    if not found.interval or math.isclose(found.interval.low, found.interval.high):
+    """Return the margin's interval with its method: ``0.4 to 2.1 (Welch's t)``."""
+    if not found.interval or not np.isfinite([found.interval.low, found.interval.high]).all():
         return ""
-    return f"{number(found.interval.low)} to {number(found.interval.high)}"
+    return f"{number(found.interval.low)} to {number(found.interval.high)} ({found.method})"
 
 
 def claims_table(results: Results, found: Sequence[Verdict]) -> Table:
@@ -220,7 +221,10 @@ def gathered(
 
 
 def figure_of(figures: Sequence[Published], value: Value) -> Published | None:
-    """Return the first figure of a value; one of a training's end is not that of an epoch."""
+    """Return the first figure of a value; one of a training's end is not that of an epoch, and none
+    is of a spread over seeds or of epochs to a share."""
+    if value.std or value.share is not None:
+        return None
     wanted = (value.metric, value.trial, value.epoch)
     for figure in figures:
         of_variant = value.variant is None or figure.variant in (None, value.variant)

@@ -1,17 +1,26 @@
-"""A metric of each configuration in two or more results folders: how it differs, is that real."""
+"""A metric of each configuration in two or more results folders: how it differs, and how surely."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from resray.analysis.contrasts import (
+    Contrast,
+    Method,
+    Sample,
+    Untested,
+    all_shown,
+    contrasts,
+    difference,
+)
+from resray.analysis.statistics import Summary, summarise
 from resray.errors import InputError, unknown
 from resray.report.aggregate import Group, Results
 from resray.report.alike import incomparable
-from resray.report.metrics import OF_DEVICE, uneven_epochs, value_of, values_of
+from resray.report.contrast_words import verdict, why
+from resray.report.metrics import OF_DEVICE, sample_of, uneven_epochs, value_of
 from resray.report.pairs import Matching, Pair, match
-from resray.report.significance import SAME, Difference, Values, differences, uncorrected
-from resray.report.statistics import Summary, summarise
 from resray.study.metrics import COUNTED, TRIAL_METRICS
 
 LOSS = "train_loss"
@@ -37,6 +46,11 @@ class Folders:
     @property
     def first(self) -> str:
         return next(iter(self.sources))
+
+    @property
+    def paired(self) -> bool:
+        """Whether seeds pair, by all of the folders' studies."""
+        return all(results.paired for results in self.sources.values())
 
     @property
     def pairs(self) -> list[tuple[str, Pair]]:
@@ -68,7 +82,7 @@ class Compared:
     metric: str
     first: Summary | None
     second: Summary | None
-    difference: Difference | None
+    difference: Contrast | None
     """Second minus first; None if one of them has no value."""
     obstacle: str | None
     """Why the two cannot be compared."""
@@ -77,21 +91,22 @@ class Compared:
 
     @property
     def verdict(self) -> str:
-        """``real`` or ``not shown``; ``equal`` where all values are; ``differs`` of a network's
+        """As `contrast_words.verdict`; ``equal`` where all values are; ``differs`` of a network's
         size, which no seed changes; or `NOT_JUDGED`."""
         if self.difference is None or self.obstacle:
             return NOT_JUDGED
         if self.metric in COUNTED:
             return DIFFERS if self.difference.value else EQUAL
-        if self.difference.untested == SAME:
+        if self.difference.estimate.untested == Untested.SAME:
             return EQUAL
-        return NOT_JUDGED if self.difference.untested else self.difference.verdict
+        return NOT_JUDGED if self.difference.interval is None else verdict(self.difference)
 
     @property
     def why(self) -> str | None:
         """Why it cannot be judged, or what to bear in mind."""
-        untested = self.difference and self.verdict == NOT_JUDGED and self.difference.untested
-        return self.obstacle or untested or self.remark
+        known = self.difference and self.metric not in COUNTED and self.verdict != EQUAL
+        told = why(self.difference) if self.difference and known else None
+        return self.obstacle or told or self.remark
 
     @property
     def percent(self) -> float | None:
@@ -132,38 +147,42 @@ def is_selected(groups: Sequence[Group], patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatchcase(text, each) for each in patterns for text in texts)
 
 
-def compare(folders: Folders, metric: str) -> list[Compared]:
-    """Return a metric of each pair of configurations.
+def compare(folders: Folders, metrics: Sequence[str]) -> dict[str, list[Compared]]:
+    """Return each metric of every pair of configurations.
 
-    Of those that can be compared, p values are corrected over the pairs of two folders: what a
-    third one holds changes nothing.
+    Intervals and p values hold for everything that is returned together: identical folders look
+    different in one of twenty comparisons, however many metrics and configurations they show.
     """
-    pairs = folders.pairs
-    values = [values_of_pair(folders, name, pair, metric) for name, pair in pairs]
-    why = [
-        unmeasured(folders, name, pair, both) or obstacle(folders, name, pair, metric)
-        for (name, pair), both in zip(pairs, values, strict=True)
-    ]
-    found: dict[int, Difference] = {}
-    for other in folders.matchings:
-        alike = [place for place, (name, _) in enumerate(pairs)
-                 if name == other and why[place] is None]  # fmt: skip
-        found |= zip(alike, differences([values[place] for place in alike]), strict=True)
-    found |= {place: shown(both) for place, both in enumerate(values)
-              if place not in found and all(both)}  # fmt: skip
-    return [
-        Compared(
+    found = [one for metric in metrics for one in _uncorrected(folders, metric)]
+    tested = [one.difference.estimate for one in found
+              if one.difference and not one.obstacle and one.metric not in COUNTED]  # fmt: skip
+    unsure = sum(not each.untested and each.method != Method.EXACT for each in tested)
+    judged = iter(contrasts(tested, all_shown(unsure)))
+    tables: dict[str, list[Compared]] = {metric: [] for metric in metrics}
+    for one in found:
+        if one.difference and not one.obstacle and one.metric not in COUNTED:
+            one = replace(one, difference=next(judged))
+        tables[one.metric].append(one)
+    return tables
+
+
+def _uncorrected(folders: Folders, metric: str) -> Iterator[Compared]:
+    """Yield a metric of each pair, the difference without an interval."""
+    for name, pair in folders.pairs:
+        both = samples_of_pair(folders, name, pair, metric)
+        first, second = both
+        known = bool(first.values and second.values)
+        gap = difference(first, second, paired=folders.paired) if known else None
+        yield Compared(
             pair,
             name,
             metric,
-            first=summarise(values[place][0].values()),
-            second=summarise(values[place][1].values()),
-            difference=found.get(place),
-            obstacle=why[place],
+            first=summarise(first.values.values()),
+            second=summarise(second.values.values()),
+            difference=Contrast(gap) if gap else None,
+            obstacle=unmeasured(folders, name, pair, both) or obstacle(folders, name, pair, metric),
             remark=remark(folders, name, pair, metric),
         )
-        for place, (name, pair) in enumerate(pairs)
-    ]
 
 
 def lost(folders: Folders, metric: str) -> list[Lost]:
@@ -173,8 +192,8 @@ def lost(folders: Folders, metric: str) -> list[Lost]:
     for name, matching in folders.matchings.items():
         partners = [(pair.first, pair.second) for pair in matching.pairs]
         for group, other in [*partners, *((group, None) for group in matching.only_first)]:
-            if measured_values(first, group, metric) and not (
-                other and measured_values(folders.sources[name], other, metric)
+            if measured_sample(first, group, metric).values and not (
+                other and measured_sample(folders.sources[name], other, metric).values
             ):
                 found.append(Lost(group.label, name, fate(other) if other else "not there"))
     return found
@@ -188,49 +207,43 @@ def fate(group: Group) -> str:
     return ", ".join(f"{number} {status}" for status, number in counts.items())
 
 
-def shown(pair: tuple[Values, Values]) -> Difference:
-    """Return the difference of a pair that does not compare: without a p value."""
-    (found,) = uncorrected([pair])
-    return replace(found, p=None)
-
-
 def sides(folders: Folders, name: str, pair: Pair) -> list[tuple[str, Results, Group]]:
     """Return the two folders of a pair, with their names and its groups."""
     return [(folders.first, folders.sources[folders.first], pair.first),
             (name, folders.sources[name], pair.second)]  # fmt: skip
 
 
-def values_of_pair(folders: Folders, name: str, pair: Pair, metric: str) -> tuple[Values, Values]:
+def samples_of_pair(folders: Folders, name: str, pair: Pair, metric: str) -> tuple[Sample, Sample]:
     """Return a metric's values by seed in the first folder and in another."""
-    first, second = (measured_values(results, group, metric)
+    first, second = (measured_sample(results, group, metric)
                      for _, results, group in sides(folders, name, pair))  # fmt: skip
     return first, second
 
 
-def measured_values(results: Results, group: Group, metric: str) -> Values:
-    return last_losses(results, group) if metric == LOSS else values_of(results, group, metric)
+def measured_sample(results: Results, group: Group, metric: str) -> Sample:
+    return last_losses(results, group) if metric == LOSS else sample_of(results, group, metric)
 
 
-def last_losses(results: Results, group: Group) -> Values:
+def last_losses(results: Results, group: Group) -> Sample:
     """Return each seed's training loss in the last epoch that it recorded."""
     losses = {
         row["seed"]: value_of(results, row, LOSS, row["epochs_done"])
         for row in group.finished
         if row["epochs_done"]
     }
-    return {seed: loss for seed, loss in losses.items() if loss is not None}
+    return Sample({seed: loss for seed, loss in losses.items() if loss is not None})
 
 
 def unmeasured(
-    folders: Folders, name: str, pair: Pair, values: tuple[Values, Values]
+    folders: Folders, name: str, pair: Pair, samples: tuple[Sample, Sample]
 ) -> str | None:
     """Return in which folder a metric has no value, and why."""
     missing = [
         f"none finished ({fate(group)}) in {called}"
         if not group.finished
         else f"not measured in {called}"
-        for (called, _, group), known in zip(sides(folders, name, pair), values, strict=True)
-        if not known
+        for (called, _, group), known in zip(sides(folders, name, pair), samples, strict=True)
+        if not known.values
     ]
     return "; ".join(missing) or None
 

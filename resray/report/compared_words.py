@@ -3,19 +3,17 @@
 import math
 from dataclasses import dataclass
 
+from resray.analysis.statistics import Summary
 from resray.report.compared import Compared, Folders
+from resray.report.contrast_words import HOW, seeds
 from resray.report.metrics import COUNTED
-from resray.report.significance import LEVEL
-from resray.report.statistics import Summary
 from resray.report.text import Valued, between, chance, estimate, fixed, listed, signed
 
 MEBIBYTE = 2**20
 METHOD = (
-    "Differences (of accuracies in points) are the other folder's mean minus the first one's, "
-    "within pairs of one seed where both have two seeds or more in common (Student 1908), else "
-    "between the means (Welch 1947). Intervals are of 95 %, behind a mean half of one; p is raised "
-    f"for the comparisons of one metric and two folders (Holm 1979); below {LEVEL} a difference is "
-    "called real."
+    "Differences (of accuracies in points) are the other folder's mean minus the first one's. "
+    f"Behind a mean stands half its 95 % interval. {HOW} Intervals and p values hold for all "
+    "comparisons that are shown together (Sidak 1967)."
 )
 
 
@@ -29,8 +27,9 @@ class Words:
     percent: Valued | None
     interval: Valued
     seeds: str | None
+    method: str | None
     p: Valued
-    """After Holm."""
+    """Of all comparisons together."""
 
 
 def words(one: Compared) -> Words:
@@ -42,8 +41,9 @@ def words(one: Compared) -> Words:
         signed(found and found.value / size, digits),
         percent(one),
         between(found.interval.over(size) if found and found.interval else None, digits),
-        found.samples if found and not found.untested else None,
-        chance(found.corrected if found else None),
+        seeds(found) if found and found.interval else None,
+        found.estimate.method if found and found.interval else None,
+        chance(found.p if found else None),
     )
 
 

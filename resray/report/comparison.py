@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from resray.analysis.statistics import Summary
 from resray.report.aggregate import Group, Results
 from resray.report.metrics import (
     COUNTED,
@@ -13,7 +14,6 @@ from resray.report.metrics import (
     stopped_early,
     summary_of,
 )
-from resray.report.statistics import Summary
 from resray.report.text import MISSING, count, duration, fixed, listed, with_interval
 from resray.study.spec import Published
 

@@ -1,29 +1,28 @@
-"""Every configuration's test accuracy against a baseline: how far above it, and is that real."""
+"""Every configuration's test accuracy against a baseline: how far above it, and how surely."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
+from resray.analysis.contrasts import POWER, Contrast, Sample, contrasts, difference, with_one
+from resray.analysis.statistics import summarise
 from resray.errors import InputError, unknown
 from resray.report.aggregate import Group, Results
 from resray.report.alike import Condition, condition_of, obstacles
 from resray.report.answer import comparable
-from resray.report.metrics import values_of
-from resray.report.significance import LEVEL, Difference, Values, differences
-from resray.report.statistics import summarise
+from resray.report.contrast_words import HOW, seeds, verdict, why
+from resray.report.metrics import sample_of
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
-from resray.report.text import Html, Valued, between, chance, estimate, join, signed, tag
+from resray.report.text import Html, Valued, between, chance, estimate, fixed, join, signed, tag
 
 METRIC = "test_accuracy"
 BASELINE = "baseline"
 MOST_ROWS = 1000
 """Of the tables of all baselines together: half a kilobyte each stands in the page."""
 METHOD = (
-    "Behind a mean stands half its 95 % interval (Student 1908). Where two configurations share "
-    "two seeds or more, the differences within pairs of one seed are tested (Student's t), "
-    "elsewhere the two means (Welch 1947). The p values are two-sided; the second is raised for "
-    f"the number of comparisons in the table (Holm 1979), and where it is below {LEVEL}, the "
-    "difference is called real. “Not shown” does not say that there is none. Intervals are those "
-    "of one comparison alone. What was trained on other data, for another length or reduced "
+    f"Behind a mean stands half its 95 % interval (Student 1908). {HOW} Intervals and p values "
+    "hold for all rows of the table together, whichever configuration is chosen as baseline (Games "
+    "and Howell 1976, Sidak 1967). What was trained on other data, for another length or reduced "
     "otherwise than the baseline is not tested."
 )
 
@@ -33,7 +32,7 @@ class Measured:
     """A group with its test accuracies, and what it must share to be compared."""
 
     group: Group
-    values: Values
+    sample: Sample
     mean: Valued
     condition: Condition
 
@@ -49,12 +48,15 @@ def differences_section(results: Results, baseline: str | None = None) -> Html:
     groups = [measure(results, group) for group in results.groups]
     source = next(iter(results.sources), None)
     chosen = named(groups, baseline, source) if groups and baseline is not None else None
-    measured = [one for one in groups if one.values]
+    measured = [one for one in groups if one.sample.values]
     if len(measured) < 2:
         return Html()
-    first = chosen if chosen and chosen.values else default_baseline(measured)
+    first = chosen if chosen and chosen.sample.values else default_baseline(measured)
     offered = candidates(measured, first, len(groups))
-    tables = [baseline_table(groups, one, place) for place, one in enumerate(offered, 1)]
+    tables = [
+        baseline_table(groups, one, place, paired=results.paired)
+        for place, one in enumerate(offered, 1)
+    ]
     return join(
         [
             tag("p", METHOD),
@@ -68,8 +70,9 @@ def differences_section(results: Results, baseline: str | None = None) -> Html:
 
 
 def measure(results: Results, group: Group) -> Measured:
-    values = values_of(results, group, METRIC)
-    return Measured(group, values, estimate(summarise(values.values())), condition_of(group))
+    sample = sample_of(results, group, METRIC)
+    mean = estimate(summarise(sample.values.values()))
+    return Measured(group, sample, mean, condition_of(group))
 
 
 def named(groups: Sequence[Measured], baseline: str, source: str | None = None) -> Measured:
@@ -89,7 +92,7 @@ def default_baseline(measured: Sequence[Measured]) -> Measured:
     or more, if there is one."""
     alike = {group.label for group in comparable([one.group for one in measured])}
     found = [one for one in measured if one.group.label in alike]
-    return next((one for one in found if len(one.values) > 1), found[0])
+    return next((one for one in found if len(one.sample.values) > 1), found[0])
 
 
 def candidates(measured: Sequence[Measured], chosen: Measured, rows: int) -> list[Measured]:
@@ -107,40 +110,52 @@ def chooser(offered: Sequence[Measured]) -> Html:
     return tag("p", tag("label", "Baseline", for_="baseline"), " ", select)
 
 
-def baseline_table(groups: Sequence[Measured], baseline: Measured, place: int) -> Table:
-    caption = (
-        f"Test accuracy against {baseline.group.label}: differences paired by seed (Student's t) "
-        "or between means (Welch's t), corrected for their number (Holm)"
+def baseline_table(
+    groups: Sequence[Measured], baseline: Measured, place: int, *, paired: bool
+) -> Table:
+    against = [obstacle(one, baseline) for one in groups]
+    tested = [place for place, text in enumerate(against) if text is None]
+    estimates = [difference(baseline.sample, groups[place].sample, paired=paired)
+                 for place in tested]  # fmt: skip
+    judged = contrasts(estimates, with_one(len(tested) + 1))
+    found = dict(zip(tested, judged, strict=True))
+    rows = (row(one, found.get(place), against[place]) for place, one in enumerate(groups))
+    return table(caption(baseline, judged), rows, id=f"differences-to-{place}")
+
+
+def caption(baseline: Measured, judged: Sequence[Contrast]) -> str:
+    """Return what a table holds, and how large a difference it could have shown."""
+    text = f"Test accuracy against {baseline.group.label}"
+    least = [found.detectable for found in judged if found.detectable]
+    if not least:
+        return text
+    return (
+        f"{text}; a true difference of {fixed(median(least))} points would be shown in "
+        f"{POWER:.0%} of such studies"
     )
-    why = [obstacle(one, baseline) for one in groups]
-    tested = [place for place, text in enumerate(why) if text is None]
-    pairs = [(baseline.values, groups[place].values) for place in tested]
-    found = dict(zip(tested, differences(pairs), strict=True))
-    rows = (row(one, found.get(place), why[place]) for place, one in enumerate(groups))
-    return table(caption, rows, id=f"differences-to-{place}")
 
 
 def obstacle(one: Measured, baseline: Measured) -> str | None:
     """Return why a group is not compared with the baseline, None if it is."""
     if one is baseline:
         return BASELINE
-    if not one.values:
+    if not one.sample.values:
         return "not measured" if one.group.finished else "none finished"
     return "; ".join(obstacles(baseline.condition, one.condition)) or None
 
 
-def row(one: Measured, found: Difference | None, obstacle: str | None) -> list[Cell]:
+def row(one: Measured, found: Contrast | None, obstacle: str | None) -> list[Cell]:
     """Return a group beside the baseline; ``obstacle`` is why the two are not compared."""
-    why = found.untested if found else obstacle if obstacle != BASELINE else None
-    effect = found.verdict if found else "not compared" if why else BASELINE
+    reason = why(found) if found else obstacle if obstacle != BASELINE else None
+    effect = verdict(found) if found else "not compared" if reason else BASELINE
     return [
         text_cell("Configuration", one.group.label),
         number_cell("Test accuracy, %", one.mean),
         number_cell("Difference, points", found and signed(found.value)),
         number_cell("95 % interval", found and between(found.interval)),
-        text_cell("Seeds", found and found.samples, optional=True),
+        text_cell("Seeds", found and seeds(found), optional=True),
+        text_cell("Method", found and found.interval and found.estimate.method, optional=True),
         number_cell("p", found and chance(found.p)),
-        number_cell("p (Holm)", found and chance(found.corrected)),
         text_cell("Effect", effect, facet=True),
-        text_cell("Why", why, optional=True),
+        text_cell("Why", reason, optional=True),
     ]

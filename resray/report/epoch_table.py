@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from resray.report.statistics import LARGEST
+from resray.analysis.statistics import LARGEST
 
 KEPT = 4
 """Questions whose answers are kept."""

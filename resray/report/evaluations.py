@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from resray.analysis.statistics import Summary, summarise
 from resray.report.aggregate import Group, Results, reductions_of
-from resray.report.statistics import Summary, summarise
 from resray.results.summary import parsed_json
 
 REPEATED = ["trial_id", "checkpoint", "kind", "condition", "class", "metric", "dataset_checksum"]
@@ -58,7 +58,7 @@ class Evaluated:
     @property
     def images(self) -> list[int]:
         """How many test images the values are of."""
-        return self.images_of(one for one in self.values if one.kind != "foreign")
+        return self.images_of(one for one in self.values if one.kind not in ("foreign", "train"))
 
     @staticmethod
     def images_of(values: Iterable[Value]) -> list[int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from resray.analysis.statistics import Summary
 from resray.hints import command
 from resray.models.table import runs_own_code
 from resray.report import plot
@@ -16,7 +17,6 @@ from resray.report.evaluations import (
     first_checkpoints,
 )
 from resray.report.sections import marks
-from resray.report.statistics import Summary
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, fixed, join, listed, plotly_text, signed, spread, tag
 
@@ -69,7 +69,7 @@ def at_epochs(one: Evaluated) -> str:
 
 
 def views_table(found: Sequence[Evaluated]) -> Html:
-    """Test accuracy with one and with several views, under corruptions, and calibration."""
+    """Accuracy on test, with several views, under corruptions and on train, and calibration."""
     if not found:
         return Html()
     views = list(dict.fromkeys(text for one in found for text in one.conditions("tta")))
@@ -78,9 +78,24 @@ def views_table(found: Sequence[Evaluated]) -> Html:
         f"Stored checkpoints on {amounts(images)} test images: means over trials, ± sample "
         "standard deviation where n is 2 or more; in brackets the difference, in points, to the "
         "test accuracy of the same checkpoints. Corrupted: mean over all kinds and severities"
+        f"{''.join(text for key, text in EXPLAINED.items() if measured(found, *key))}"
     )
     rows = (views_row(one, views, with_images=len(images) > 1) for one in found)
     return table(caption, rows, id="views")
+
+
+EXPLAINED = {
+    ("train", "accuracy"): ". Clean train: the training images without augmentation",
+    ("calibration", "calibration_error_debiased"): ". Calibration error: the mean distance of "
+    "accuracy from confidence, which few images enlarge; debiased: its root mean square less what "
+    "they add, on average 0 for a calibrated network and at times below",
+}
+"""What the caption says of columns that are not always there, by kind and metric."""
+
+
+def measured(found: Sequence[Evaluated], kind: str, metric: str) -> bool:
+    """Return whether a metric of a kind was evaluated for any configuration."""
+    return any(one.summary(kind, metric=metric) for one in found)
 
 
 def amounts(counts: Sequence[int]) -> str:
@@ -90,7 +105,11 @@ def amounts(counts: Sequence[int]) -> str:
 def views_row(one: Evaluated, views: Sequence[str], with_images: bool) -> list[Cell]:
     test = one.summary("test")
     corrupted = shown(one.summary("corruptions", MEAN), test)
-    calibration = shown(one.summary("calibration", metric="calibration_error"))
+
+    def calibration(metric: str, digits: int = 2) -> str | None:
+        summary = one.summary("calibration", metric=metric)
+        return spread(summary, digits) if summary else None
+
     return [
         text_cell("Configuration", one.label),
         text_cell("Checkpoint", at_epochs(one)),
@@ -100,7 +119,10 @@ def views_row(one: Evaluated, views: Sequence[str], with_images: bool) -> list[C
         *(number_cell(f"{view}, %", shown(one.summary("tta", view), test), optional=True)
           for view in views),
         number_cell("Corrupted, %", corrupted, optional=True),
-        number_cell("Calibration error, %", calibration, optional=True),
+        number_cell("Clean train, %", shown(one.summary("train"), test), optional=True),
+        number_cell("Calibration error, %", calibration("calibration_error"), optional=True),
+        number_cell("Debiased, %", calibration("calibration_error_debiased"), optional=True),
+        number_cell("Brier score", calibration("brier_score", 4), optional=True),
         note(one),
     ]  # fmt: skip
 

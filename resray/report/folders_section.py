@@ -1,5 +1,7 @@
 """The section of a report of several folders: what they are, what differs, and by how much."""
 
+from collections.abc import Sequence
+
 from resray.report.aggregate import Results, distinct
 from resray.report.compared import Compared, Folders, compare, matched
 from resray.report.compared_words import METHOD, notes, title, words
@@ -25,7 +27,7 @@ def folders_section(results: Results) -> Html:
             *(tag("p", text) for text in notes(folders)),
             differing_table(folders),
             tag("p", METHOD),
-            *(metric_table(folders, metric) for metric in SHOWN),
+            *(metric_table(folders, *each) for each in compare(folders, SHOWN).items()),
         ]
     )
 
@@ -68,9 +70,8 @@ def differing_table(folders: Folders) -> Html:
     return table(caption, rows, id="folders-differing")
 
 
-def metric_table(folders: Folders, metric: str) -> Html:
+def metric_table(folders: Folders, metric: str, found: Sequence[Compared]) -> Html:
     """One metric of all shared configurations; nothing if it was measured in none."""
-    found = compare(folders, metric)
     if not any(one.difference for one in found):
         return Html()
     rows = (metric_row(one, folders.first) for one in found)
@@ -89,7 +90,8 @@ def metric_row(one: Compared, first: str) -> list[Cell]:
         number_cell("Relative", cells.percent, optional=True),
         number_cell("95 % interval", cells.interval),
         text_cell("Seeds", cells.seeds, optional=True),
-        number_cell("p (Holm)", cells.p),
-        text_cell("Is it real", one.verdict, facet=True),
+        text_cell("Method", cells.method, optional=True),
+        number_cell("p", cells.p),
+        text_cell("Effect", one.verdict, facet=True),
         text_cell("Why", one.why, optional=True),
     ]

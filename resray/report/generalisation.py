@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from resray.analysis.statistics import Summary, summarise
 from resray.report import plot
 from resray.report.aggregate import Results, as_labelled
 from resray.report.curve_traces import MARKED
 from resray.report.epoch_lines import kept_points, most_points
 from resray.report.evaluations import MEAN, Evaluated, evaluated, first_checkpoints
 from resray.report.sections import marks
-from resray.report.statistics import Summary, summarise
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, fixed, plotly_text, signed, spread, tag
 from resray.report.train_test import EPOCHS, Splits, splits_of

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from resray.analysis.contrasts import Contrast, contrasts, difference, with_one
+from resray.analysis.statistics import Interval
 from resray.report.aggregate import Group, Results
 from resray.report.alike import condition_of, obstacles
-from resray.report.metrics import values_of
-from resray.report.significance import REAL, SAME, Difference, differences
-from resray.report.statistics import Interval
-from resray.report.text import between, chance, listed, signed
+from resray.report.contrast_words import NOT_SHOWN, SURE, seeds, verdict
+from resray.report.metrics import sample_of
+from resray.report.text import between, listed, signed
 
 NAMED = 3
 """So many of the others are called by name."""
@@ -21,16 +22,20 @@ class Lead:
 
     best: Group
     others: tuple[Group, ...]
-    differences: dict[str, Difference]
+    differences: dict[str, Contrast]
     """How far each of the others lies above the best, by its label; without those that are not
     compared."""
 
     @classmethod
     def of(cls, results: Results, best: Group, others: Sequence[Group]) -> "Lead":
-        condition, values = condition_of(best), values_of(results, best, "test_accuracy")
+        condition, own = condition_of(best), sample_of(results, best, "test_accuracy")
         compared = [group for group in others if not any(obstacles(condition, condition_of(group)))]
-        pairs = [(values, values_of(results, group, "test_accuracy")) for group in compared]
-        found = zip((group.label for group in compared), differences(pairs), strict=True)
+        estimates = [
+            difference(own, sample_of(results, group, "test_accuracy"), paired=results.paired)
+            for group in compared
+        ]
+        judged = contrasts(estimates, with_one(len(compared) + 1))
+        found = zip((group.label for group in compared), judged, strict=True)
         return cls(best, tuple(others), dict(found))
 
     def next(self, group: Group, it: str) -> str:
@@ -40,11 +45,10 @@ class Lead:
             return f"The next, {group.label}, was tested on other images, so is not compared."
         by = f"The next, {group.label}, differs from {it} by {signed(found.value)} points"
         if found.interval is None:
-            return f"{by} (not tested: {found.untested})."
-        n = f"{found.samples} by seed" if found.paired else f"{found.samples} seeds"
+            return f"{by} (not tested: {found.estimate.untested})."
         return (
-            f"{by} (95\u00a0% interval {between(found.interval)}, p {chance(found.corrected)} "
-            f"after Holm, {n}): {'real' if found.verdict == REAL else 'not shown to be real'}."
+            f"{by} (95\u00a0% interval {between(found.interval)}, {found.estimate.method}, "
+            f"{seeds(found)} seeds): {verdict(found)}."
         )
 
     def gain(self, group: Group) -> str | None:
@@ -57,22 +61,20 @@ class Lead:
         if found.interval is None:
             return points
         interval = Interval(-found.interval.high, -found.interval.low)
-        return f"{points} (95\u00a0% interval {between(interval)}, {found.verdict})"
+        return f"{points} (95\u00a0% interval {between(interval)}, {verdict(found)})"
 
     @cached_property
     def level(self) -> list[str]:
-        """The labels of what is not shown to differ from the best."""
-        return [label for label, found in self.differences.items()
-                if found.verdict == "not shown" or found.untested == SAME]  # fmt: skip
+        """The labels of what is not separated from the best."""
+        return [label for label, found in self.differences.items() if verdict(found) == NOT_SHOWN]
 
     def apart(self, it: str) -> str:
         """Return how many of the others can, and cannot, be told from the best."""
         many = len(self.others)
-        real = sum(found.verdict == REAL for found in self.differences.values())
-        untested = many - real - len(self.level)
+        apart = sum(verdict(found) in SURE for found in self.differences.values())
+        untested = many - apart - len(self.level)
         rest = f" Not tested: {untested:,}." if untested else ""
         if not self.level:
-            return f"Shown to differ from {it}: {real:,} of {many:,} others.{rest}"
+            return f"Separated from {it}: {apart:,} of {many:,} others.{rest}"
         names = listed(self.level, most=NAMED)
-        shown = f"{len(self.level):,} of {many:,} others ({names})"
-        return f"Not shown to differ from {it}: {shown}.{rest}"
+        return f"Not separated from {it}: {len(self.level):,} of {many:,} others ({names}).{rest}"

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from resray.analysis.contrasts import Sample
+from resray.analysis.statistics import Summary, summarise
 from resray.report.aggregate import Group, Results, Row, members_of
 from resray.report.reductions import changes_network
-from resray.report.statistics import Summary, summarise
 from resray.report.text import duration, listed, plural
 from resray.study.metrics import COUNTED, EPOCH_METRICS
 
@@ -42,6 +43,11 @@ def values_of(
     else:
         values = {row["seed"]: value_of(results, row, metric, epoch) for row in group.finished}
     return {seed: value for seed, value in values.items() if value is not None}
+
+
+def sample_of(results: Results, group: Group, metric: str, epoch: int | None = None) -> Sample:
+    """Return what `values_of` does as a sample that contrasts are made of."""
+    return Sample(values_of(results, group, metric, epoch))
 
 
 def summary_of(
@@ -183,6 +189,7 @@ def _finite(value: float | None) -> float | None:
 EVALUATED = {
     "corruption_accuracy": ("corruptions", "mean"),
     "tta_accuracy": ("tta", "10 views"),
+    "clean_train_accuracy": ("train", None),
     "hidden_accuracy": ("foreign", None),
     "ensemble_accuracy": ("ensemble", None),
 }
@@ -201,11 +208,12 @@ class Stored:
 
     @property
     def reduction(self) -> str | None:
-        """That fewer images were evaluated than the trials were tested on, in words."""
-        images, tested = self.row["images"], self.trials[0]["test_images"]
-        if self.row["kind"] == "foreign" or pd.isna(images) or not tested or images >= tested:
+        """That fewer images were evaluated than the trials were tested, or trained, on."""
+        column = "train_images" if self.row["kind"] == "train" else "test_images"
+        images, whole = self.row["images"], self.trials[0][column]
+        if self.row["kind"] == "foreign" or pd.isna(images) or not whole or images >= whole:
             return None
-        return f"evaluated on {int(images):,} of {tested:,} images"
+        return f"evaluated on {int(images):,} of {whole:,} images"
 
     @property
     def foreign_file(self) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resray.analysis.statistics import Summary, mean_interval
 from resray.report import plot
 from resray.report.aggregate import Results, as_labelled
 from resray.report.comparison import (
@@ -14,7 +15,6 @@ from resray.report.comparison import (
     published_amount,
     signed_difference,
 )
-from resray.report.statistics import Summary, mean_interval
 from resray.report.text import plotly_text
 
 LONGEST = 30

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from resray.analysis.statistics import Summary, summarise
 from resray.report import plot
 from resray.report.aggregate import Results
 from resray.report.evaluations import MEAN, Evaluated, ensembles, evaluated, first_checkpoints
-from resray.report.statistics import Summary, summarise
 from resray.report.text import listed, plotly_text, signed, spread
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon")

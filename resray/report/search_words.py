@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from resray.analysis.statistics import summarise
 from resray.report.aggregate import Results, reductions_of
 from resray.report.reductions import reduces
 from resray.report.search import COMPLETED, STATES, UNFINISHED, Search
 from resray.report.search_cost import DECIDED, Spent, audit_epochs, audit_of, spent_on
-from resray.report.statistics import summarise
 from resray.report.text import fixed, listed, plural, spread
 from resray.search.audit import Audit
 from resray.search.expected import expected_best

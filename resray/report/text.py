@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 
-from resray.report.statistics import Interval, Summary, mean_interval
+from resray.analysis.statistics import Interval, Summary, mean_interval
 
 MISSING = "–"
 

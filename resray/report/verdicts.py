@@ -1,14 +1,18 @@
 """Judges a study's claims on what was measured; docs/claims.md says how and why."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
+from resray.analysis.claims import Margin, margin
+from resray.analysis.contrasts import Method, Untested
+from resray.analysis.resampling import sides
+from resray.analysis.statistics import Interval
 from resray.report.aggregate import Group, Results
-from resray.report.margins import HELD_FUNCTIONS, margins, sides
+from resray.report.claim_values import sample_of_value
 from resray.report.matching import NotJudgedError, NotMatchedError, Reference, matched, reference
 from resray.report.metrics import (
     COUNTED,
@@ -19,15 +23,10 @@ from resray.report.metrics import (
     limits,
     stopped_early,
     uneven_epochs,
-    values_of,
 )
-from resray.report.statistics import Interval, percentile_interval, resampled_means
 from resray.report.text import listed
-from resray.study.claims import Statement, Value, check_statement
+from resray.study.claims import Statement, check_statement
 from resray.study.spec import Claim
-
-Samples = Mapping[Value, Mapping[int | None, float]]
-"""Each value's figures by seed; of an ensemble, one figure without a seed."""
 
 
 class Outcome(StrEnum):
@@ -67,7 +66,10 @@ class Judgement:
     margin: float | None = None
     """By how much the comparison holds; negative where it does not."""
     interval: Interval | None = None
-    """95 % bootstrap interval of the margin."""
+    """95 % interval of the margin. Of a claim of several comparisons, its upper end is that of one
+    among so many, since a claim is contradicted by any."""
+    method: str | None = None
+    """By which the interval was worked out."""
     seeds: int | None = None
     """Of the value with the fewest; None where seeds make no difference."""
     groups: tuple[str, ...] = ()
@@ -106,17 +108,15 @@ def judged_folder(results: Results) -> str | None:
 def verdict(results: Results, claim: Claim) -> Verdict:
     if claim.untested is not None:
         return Verdict(claim, Outcome.NOT_TESTABLE, claim.untested)
-    judgements = tuple(judge(results, check_statement(text)) for text in claim.check)
+    statements = [check_statement(text) for text in claim.check]
+    judgements = tuple(judge(results, each, len(statements)) for each in statements)
     outcome = min((each.outcome for each in judgements), key=WORST_FIRST.index)
     reasons = [each.why for each in judgements if each.outcome == outcome]
     return Verdict(claim, outcome, "; ".join(dict.fromkeys(reasons)), judgements)
 
 
-def judge(results: Results, statement: Statement) -> Judgement:
-    """Return what the results say about one comparison."""
-    if later := [value for value in statement.values if not_judged_yet(value)]:
-        why = f"{listed(map(str, later))}: not judged yet"
-        return Judgement(statement.text, Outcome.NOT_JUDGED, why)
+def judge(results: Results, statement: Statement, checks: int = 1) -> Judgement:
+    """Return what the results say about one comparison, of so many that a claim has."""
     groups: Mapping[Reference, Group] = {}
     try:
         references = list(dict.fromkeys(map(reference, statement.values)))
@@ -124,17 +124,12 @@ def judge(results: Results, statement: Statement) -> Judgement:
         groups = matched(results, references, counted=counted)
         check_devices(statement, groups)
         check_files(results, statement, groups)
-        return measured(results, statement, groups)
+        return measured(results, statement, groups, checks)
     except NotMatchedError as error:
         return Judgement(statement.text, Outcome.NOT_TESTED, str(error))
     except NotJudgedError as error:
         labels = tuple(group.label for group in groups.values())
         return Judgement(statement.text, Outcome.NOT_JUDGED, str(error), groups=labels)
-
-
-def not_judged_yet(value: Value) -> bool:
-    """Whether claims can say it, but nothing here works it out."""
-    return value.std or value.share is not None or value.metric == "clean_train_accuracy"
 
 
 def check_devices(statement: Statement, groups: Mapping[Reference, Group]) -> None:
@@ -162,41 +157,42 @@ def check_files(results: Results, statement: Statement, groups: Mapping[Referenc
         raise NotJudgedError(f"different foreign files: {listed(files.values())}")
 
 
-def sample(results: Results, group: Group, value: Value) -> dict[int | None, float]:
-    """Return a value's figures by seed. Raises NotJudgedError if there is none."""
-    figures = values_of(results, group, value.metric, value.epoch)
-    if not figures:
-        raise NotJudgedError(f"{value} was not measured")
-    return figures
-
-
 def measured(
-    results: Results, statement: Statement, groups: Mapping[Reference, Group]
+    results: Results, statement: Statement, groups: Mapping[Reference, Group], checks: int
 ) -> Judgement:
-    """Return the judgement on values that may be compared."""
-    samples = {value: sample(results, groups[reference(value)], value)
+    """Return the judgement on values that may be compared, of one of so many ``checks``."""
+    samples = {value: sample_of_value(results, groups[reference(value)], value)
                for value in statement.values}  # fmt: skip
-    varying = {value: figures for value, figures in samples.items() if value.metric not in COUNTED}
-    clusters = clustered(varying)
-    seeds = min((figures.shape[1] for _, figures in clusters), default=None)
-    draws = {value: np.array([next(iter(figures.values()))]) for value, figures in samples.items()}
-    draws |= drawn(clusters, resample=seeds is not None and seeds > 1)
-    left, right = (float(side[0]) for side in sides(statement, draws))
-    each = margins(statement, draws)
-    if not np.isfinite(each[0]):
+    points = {value: np.array([found.deviation if value.std else found.mean])
+              for value, found in samples.items()}  # fmt: skip
+    left, right = (float(side[0]) for side in sides(statement, points))
+    gap = left - right if statement.operator.startswith(">") else right - left
+    if not np.isfinite(gap):
         raise NotJudgedError(f"the comparison divides by zero ({left:g} against {right:g})")
-    held = margins(statement, draws, HELD_FUNCTIONS)
-    interval = percentile_interval(each, held) if len(each) > 1 else None
+    varying = {value: found for value, found in samples.items() if value.metric not in COUNTED}
+    numbers = {value: found.mean for value, found in samples.items() if value not in varying}
+    paired = results.paired
+    found = margin(statement, varying, numbers, paired=paired, checks=checks) if varying else None
+    if found and found.untested == Untested.APART:
+        raise NotJudgedError(f"no seed has all of {listed(varying)}")
     cut = "; ".join(limited_by(results, statement, groups))
     single = single_figure(results, statement, groups)
     # Means of the same figures may differ in their last digit.
     holds = statement.holds(left, left if math.isclose(left, right) else right)
-    outcome, why = decide(holds, interval, seeds, cut, single)
-    if seeds is not None:
+    outcome, why = decide(holds, found, cut, single)
+    if found:
         why = "; ".join([why, *remarks(results, statement, groups)])
-    labels = tuple(dict.fromkeys(group.label for group in groups.values()))
     return Judgement(
-        statement.text, outcome, why, left, right, float(each[0]), interval, seeds, labels
+        statement.text,
+        outcome,
+        why,
+        left,
+        right,
+        gap,
+        found.interval if found else None,
+        found.method if found and found.interval else None,
+        min((len(found.values) for found in varying.values()), default=None),
+        tuple(dict.fromkeys(group.label for group in groups.values())),
     )
 
 
@@ -209,40 +205,6 @@ def single_figure(results: Results, statement: Statement, groups: Mapping[Refere
     ]
     sizes = [len(ensemble.trials) for ensemble in found if ensemble]
     return f"one ensemble of {listed(sizes)} members" if sizes else "one seed"
-
-
-def clustered(samples: Samples) -> list[tuple[list[Value], np.ndarray]]:
-    """Return values whose seeds are drawn together, each with figures (values, seeds).
-
-    All together where all have the same seeds, so that what a seed does to all of them cancels out;
-    else those of each trial, and its ensemble's by itself. Raises NotJudgedError if values of a
-    trial have no seed in common.
-    """
-    paired = len({frozenset(figures) for figures in samples.values()}) == 1
-    together: dict[tuple[Reference, bool] | None, list[Value]] = {}
-    for value, figures in samples.items():
-        own = None if paired else (reference(value), None in figures)
-        together.setdefault(own, []).append(value)
-    found = []
-    for values in together.values():
-        common = [seed for seed in samples[values[0]] if all(seed in samples[v] for v in values)]
-        if not common:
-            raise NotJudgedError(f"no seed has all of {listed(values)}")
-        found.append((values, np.array([[samples[v][s] for s in common] for v in values])))
-    return found
-
-
-def drawn(
-    clusters: Sequence[tuple[list[Value], np.ndarray]], resample: bool
-) -> dict[Value, np.ndarray]:
-    """Return each value's mean over seeds and, if asked, its bootstrap draws after it."""
-    # Seeded, so that the same results always give the same report.
-    generator = np.random.default_rng(0)
-    draws: dict[Value, np.ndarray] = {}
-    for values, figures in clusters:
-        means = resampled_means(figures, generator) if resample else figures.mean(1, keepdims=True)
-        draws |= dict(zip(values, means, strict=True))
-    return draws
 
 
 def limited_by(
@@ -262,30 +224,29 @@ def limited_by(
         yield f"foreign file {listed(files.values())}, not known to be the hidden test set"
 
 
-def decide(
-    holds: bool, interval: Interval | None, seeds: int | None, cut: str, single: str
-) -> tuple[Outcome, str]:
+def decide(holds: bool, found: Margin | None, cut: str, single: str) -> tuple[Outcome, str]:
     """Return the outcome of a comparison, and why it is no other.
 
-    ``seeds`` is None for what is counted; ``interval`` for a single figure, which ``single`` names;
-    ``cut`` says what keeps it from a firm outcome, if anything does.
+    ``found`` is None for what is counted; ``single`` names what a comparison without an interval
+    rests on; ``cut`` says what keeps it from a firm outcome, if anything does.
     """
     direction = Outcome.TOWARDS if holds else Outcome.AGAINST
-    if seeds is None:
+    if found is None:
         firm = Outcome.SUPPORTED if holds else Outcome.CONTRADICTED
         return (direction, cut) if cut else (firm, "counted, so seeds make no difference")
+    interval = found.interval
     if interval is None:
-        return direction, "; ".join(filter(None, (single, cut)))
-    if not np.isfinite([interval.low, interval.high]).all():
+        why = single if found.untested == Untested.ONE_SEED else str(found.untested)
+        return Outcome.UNDECIDED, "; ".join(filter(None, (why, cut)))
+    if not np.isfinite([interval.low, interval.high]).any():
         return Outcome.UNDECIDED, "the comparison divides by what may be zero"
-    if math.isclose(interval.low, interval.high):
-        same = f"all {seeds} seeds gave the same margin, so their spread is unknown"
-        return direction, "; ".join(filter(None, (same, cut)))
     if interval.low <= 0 <= interval.high:
         return Outcome.UNDECIDED, "; ".join(filter(None, ("the 95 % interval holds zero", cut)))
-    if cut:
-        return direction, cut
     firm = Outcome.SUPPORTED if interval.low > 0 else Outcome.CONTRADICTED
+    if cut:
+        return Outcome.TOWARDS if interval.low > 0 else Outcome.AGAINST, cut
+    if found.method == Method.EXACT:
+        return firm, "no seed changes any of the values"
     return firm, "the whole 95 % interval is on one side of zero"
 
 

@@ -181,7 +181,7 @@ _EVALUATIONS: dict[str, tuple[pa.DataType, str]] = {
     "members": (pa.string(), "JSON list of the trial ids that an ensemble averages, else null"),
     "checkpoint": (pa.string(), "file of the checkpoint, e.g. best.pt, and its epoch: best.pt@87"),
     "epoch": (pa.int64(), "epoch of the checkpoint, null for an ensemble"),
-    "kind": (pa.string(), "test, tta, ensemble, corruptions, calibration or foreign"),
+    "kind": (pa.string(), "test, train, tta, ensemble, corruptions, calibration or foreign"),
     "condition": (
         pa.string(),
         "what distinguishes values of one kind: 10 views; blur 3; mean; a file's name; of a "
@@ -190,7 +190,8 @@ _EVALUATIONS: dict[str, tuple[pa.DataType, str]] = {
     "class": (pa.string(), "the (true) class that the value is of, null for all classes"),
     "metric": (
         pa.string(),
-        "accuracy (%), loss (nats), calibration_error (%), confidence (%), count (images)",
+        "accuracy (%), loss (nats), calibration_error (%), calibration_error_debiased (%), "
+        "brier_score (0 to 2), confidence (%), count (images)",
     ),
     "value": (pa.float64(), "the value"),
     "images": (pa.int64(), "images behind the value"),

@@ -181,7 +181,10 @@ class Resolver:
             raise InputError(f"{trial.name}: {error}") from error
 
     def _size(self, recipe: Recipe) -> Size:
-        """Return what a recipe's epoch is made of, reckoned once for each model and data."""
+        """Return what a recipe's epoch is made of, reckoned once for each model and data.
+
+        Splits that are drawn by the trial's seed are of one size whatever the seed.
+        """
         key = recipe.model.model_dump_json() + recipe.data.model_dump_json()
         if key not in self._sizes:
             splits = prepare(self.dataset(recipe.data), recipe.data)

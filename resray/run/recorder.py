@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
 from resray.errors import StorageError
-from resray.results.recovery import kept_beside
+from resray.results.recovery import kept_beside, last_events
 from resray.results.store import ResultStore, now
 from resray.results.summary import Summary, seconds_of, selection_of, summary_of, utilisation
 from resray.study.expand import PlannedTrial
@@ -101,7 +102,13 @@ class Recorder:
             "exclusive": None if ending else False,
         }
         facts.pop("pid", None)
-        self.store.put_trial({"trial_id": trial_id, "attempts": 1, **facts, **known})
+        attempts = self._events_before.get(trial_id, {"attempt": 1})["attempt"]
+        self.store.put_trial({"trial_id": trial_id, "attempts": attempts, **facts, **known})
+
+    @cached_property
+    def _events_before(self) -> dict[str, Row]:
+        """The latest event of each trial as the tables had it when the first lost row was made."""
+        return last_events(self.store.storage)
 
     def whole_epochs(self, trial_id: str) -> int:
         """Return how many epochs of a trial there are, from 1 on, with what lies beside it."""

@@ -25,12 +25,23 @@ class Images(Named):
     validation_images: Size | None = 5000
     """Held out of train, class-balanced, for selection. Null, as beside ``folder`` if nothing else
     is said: the images in its val/ or validation/ beside test/, or else a tenth."""
-    split_seed: Annotated[int, Field(ge=-(2**63), lt=2**64), NUMBER] = 0
+    split_seed: Literal["trial"] | Annotated[int, Field(ge=-(2**63), lt=2**64), NUMBER] = 0
+    """Draws validation and limited subsets. ``trial``: each trial's own seed draws what it trains
+    and selects on, and 0 what it is tested on, so that all trials are tested on the same images."""
     limit_train: Count | None = None
     limit_eval: Count | None = None
     mean: ChannelValues | None = None
     std: ChannelScales | None = None
     """Normalisation of pixel values in [0, 1]; null takes the dataset's usual figures."""
+
+    @property
+    def test_seed(self) -> int:
+        """The seed that draws the test images, where not all or not a part of their own are."""
+        return 0 if self.split_seed == "trial" else self.split_seed
+
+    def train_seed(self, trial_seed: int) -> int:
+        """Return the seed that draws the images for training and validation of a trial."""
+        return trial_seed if self.split_seed == "trial" else self.split_seed
 
     def mistakes(self) -> Iterator[Mistake]:
         if self.validation_images is None and self.name != "folder":

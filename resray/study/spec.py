@@ -182,6 +182,9 @@ class Study(Strict):
     """Accuracy in percent to which the time is given, and which curves show."""
     sources: dict[Name, Source] = {}
     seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
+    pairing: Literal["none", "seed"] = "none"
+    """Whether configurations are compared within seeds (of `seed`), as what a seed does to one it
+    does to all, or by their means. Where seeds do not go together, pairs show less."""
     quick: Quick = Quick()
     search: Search | None = None
     """What `resray tune` searches."""

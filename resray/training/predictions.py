@@ -52,7 +52,7 @@ def gathered_in_order(
 def prediction_columns(predicted: torch.Tensor, epoch: int, dataset: Dataset, spec: Data) -> Row:
     """Return columns of the predictions table: what was ``predicted``, `packed`, of the test images
     that ``spec`` takes of a dataset, and what is needed to judge that."""
-    test = limited_test(dataset, spec)
+    test = limited_test(dataset, spec, spec.limit_eval)
     return {
         "kind": "test",
         "epoch": epoch,

@@ -1,6 +1,9 @@
 """What probabilities are worth: accuracy, loss, confusion and calibration."""
 
+import math
+
 import torch
+from torch.nn import functional
 
 BINS = 15
 
@@ -66,3 +69,41 @@ def calibration(
         "calibration_error": 100 * error.item(),
         "confidence": mean_confidence(probabilities),
     }
+
+
+def debiased_calibration_error(
+    probabilities: torch.Tensor, labels: torch.Tensor, bins: int = BINS
+) -> float | None:
+    """Return the root mean square calibration error less its bias, in percent; None for one image.
+
+    Images fall into ``bins`` groups of like confidence and equal size (to within an image; fewer
+    groups where each would have a single image). The square of a group's mean residual (1 or 0 for
+    right or wrong, minus the confidence) is on average too large by the variance of that mean,
+    which is subtracted. The square is then as often too small as too large, and may be negative:
+    the root keeps its sign, so that a perfectly calibrated network has about 0 on average.
+
+    Source: Kumar, Liang & Ma, "Verified Uncertainty Calibration" (2019), after Bröcker, "Estimating
+    Reliability and Resolution of Probability Forecasts" (2012). They take the variance of the
+    labels, which is that of the residuals where a group has one confidence.
+    """
+    count = len(labels)
+    if count < 2:
+        return None
+    confidence, predicted = probabilities.double().max(1)
+    residuals = (predicted == labels).double() - confidence
+    ordered = residuals[confidence.argsort(stable=True)]
+    square = sum(
+        len(group) / count * (group.mean() ** 2 - group.var() / len(group)).item()
+        for group in ordered.tensor_split(min(bins, count // 2))
+    )
+    return 100 * math.copysign(math.sqrt(abs(square)), square)
+
+
+def brier_score(probabilities: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the mean over images of the squared distance, summed over classes, from right.
+
+    0 is best; a network that gives each of k classes 1/k has 1 - 1/k, and 2 is worst. Source:
+    Brier, "Verification of Forecasts Expressed in Terms of Probability" (1950).
+    """
+    right = functional.one_hot(labels, probabilities.shape[1])
+    return (probabilities.double() - right).square().sum(1).mean().item()

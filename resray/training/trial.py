@@ -271,7 +271,7 @@ def versions() -> dict[str, str]:
 def open_checked(job: Job, recipe: Recipe) -> tuple[Dataset, Splits]:
     """Open the job's data; raise DataError if it is not what the study was started with."""
     data_dir = Path(job.data_dir) if job.data_dir else None
-    dataset, splits = LAST.get(recipe.data, data_dir, job.dataset_checksum)
+    dataset, splits = LAST.get(recipe.data, data_dir, job.dataset_checksum, job.seed)
     if dataset.checksum != job.dataset_checksum:
         raise DataError(
             f"{dataset.source} on {socket.gethostname()}: checksum {dataset.checksum[:12]} is not "

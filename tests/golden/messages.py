@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from resray.errors import InputError
 from resray.search import plan
 from resray.search.points import Point
-from resray.study import claims, expand, load, overrides
+from resray.study import claims, expand, load, mistakes, overrides
 from resray.study.recipe_spec import Recipe
 from resray.study.spec import Study
 
@@ -84,12 +84,22 @@ def stored() -> list[Case]:
 class Recorder:
     """Gathers, while tests run, the calls that end in a refusal, as cases."""
 
-    def __init__(self) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.cases: dict[str, Case] = {}
+        self._patch = patch
         self._inside = False
 
-    def watch(self, place: Any, name: str, case_of: Callable[..., Case | None]) -> None:
-        """Let refused calls of a function be gathered; ``case_of`` takes its arguments."""
+    def watch(
+        self,
+        place: Any,
+        name: str,
+        case_of: Callable[..., Case | None],
+        refuses: Callable[[Any], bool] = lambda answer: False,
+    ) -> None:
+        """Let refused calls of a function be gathered; ``case_of`` takes its arguments.
+
+        Refused are those that raise, and those whose answer ``refuses`` says so.
+        """
         real = getattr(place, name)
 
         @wraps(real)
@@ -98,14 +108,17 @@ class Recorder:
                 return real(*arguments, **named)
             self._inside = True
             try:
-                return real(*arguments, **named)
+                answer = real(*arguments, **named)
+                if refuses(answer):
+                    self.add(case_of(*arguments, **named))
+                return answer
             except (InputError, ValidationError, ValueError):
                 self.add(case_of(*arguments, **named))
                 raise
             finally:
                 self._inside = False
 
-        setattr(place, name, watched)
+        self._patch.setattr(place, name, watched)
 
     def add(self, case: Case | None) -> None:
         """Keep a case under the first test that tried it."""
@@ -154,6 +167,10 @@ def recipe_case(content: Any) -> Case:
     return {"text": as_text({**SMALL, "recipe": content, "trials": [{"name": "a"}]})}
 
 
+def mistakes_case(kind: Any, content: Any) -> Case | None:
+    return recipe_case(content) if kind is Recipe else None
+
+
 def claim_case(check: str) -> Case:
     trials, claim = [{"name": "a"}, {"name": "b"}], {"id": "a", "text": "t", "check": check}
     return {"text": as_text({**SMALL, "recipe": RECIPE, "trials": trials, "claims": [claim]})}
@@ -175,17 +192,23 @@ def point_case(study: Study, point: Point, options: expand.Options, seed: int) -
 
 def record() -> list[Case]:
     """Run the tests that try what is wrong, and return the cases that they tried."""
-    recorder = Recorder()
-    recorder.watch(load, "load_study", study_case)
-    recorder.watch(expand, "expand", lambda study, asked: {**of(study), "options": typed(asked)})
-    recorder.watch(overrides, "model_from", lambda name, sets: {"model": name, "set": [*sets]})
-    recorder.watch(plan, "search_settings", settings_case)
-    recorder.watch(plan, "plan_search", search_case)
-    recorder.watch(plan, "plan_point", point_case)
-    recorder.watch(Recipe, "model_validate", recipe_case)
-    recorder.watch(claims, "check_statement", claim_case)
-    files = [f"tests/{name}.py" for name in TRIED_BY]
-    pytest.main(["-n", "0", "-q", "-p", "no:cacheprovider", *files])
+    # What is said of the cases is asked for after the tests, unwatched.
+    with pytest.MonkeyPatch.context() as patch:
+        recorder = Recorder(patch)
+        recorder.watch(load, "load_study", study_case)
+        recorder.watch(
+            expand, "expand", lambda study, asked: {**of(study), "options": typed(asked)}
+        )
+        recorder.watch(overrides, "model_from", lambda name, sets: {"model": name, "set": [*sets]})
+        recorder.watch(plan, "search_of", lambda study: settings_case(study, {}, quick=False))
+        recorder.watch(plan, "search_settings", settings_case)
+        recorder.watch(plan, "plan_search", search_case)
+        recorder.watch(plan, "plan_point", point_case)
+        recorder.watch(Recipe, "model_validate", recipe_case)
+        recorder.watch(mistakes, "mistakes_in", mistakes_case, refuses=bool)
+        recorder.watch(claims, "check_statement", claim_case)
+        files = [f"tests/{name}.py" for name in TRIED_BY]
+        pytest.main(["-n", "0", "-q", "-p", "no:cacheprovider", *files])
     return list(recorder.cases.values())
 
 

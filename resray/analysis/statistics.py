@@ -4,11 +4,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import NormalDist, fmean
+from statistics import fmean
 
 import numpy as np
 
-RESAMPLES = 10_000
 TAILS = (0.025, 0.975)
 """Of a 95 % interval."""
 LARGEST = 1e150
@@ -113,39 +112,3 @@ def t_quantile(degrees: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, TAILS[1]))
-
-
-def resampled_means(values: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Return means of bootstrap samples of seeds, spread as widely as so few seeds call for.
-
-    ``values`` is (metrics, seeds), at least two seeds; each of `RESAMPLES` samples draws as many
-    seeds with replacement, the same ones for all metrics. Returns (metrics, 1 + `RESAMPLES`), whose
-    first column is the mean of the values themselves.
-    """
-    seeds = values.shape[1]
-    drawn = generator.integers(seeds, size=(RESAMPLES, seeds))
-    mean = values.mean(axis=1, keepdims=True)
-    means = values[:, drawn].mean(axis=2)
-    return np.hstack([mean, mean + widening(seeds) * (means - mean)])
-
-
-def widening(seeds: int) -> float:
-    """Return by how much the bootstrap's spread of a mean over so few seeds falls short.
-
-    The bootstrap's variance is (n - 1) / n of the unbiased one, and its tails are a normal
-    distribution's where Student's t with n - 1 degrees of freedom is called for: Hesterberg, "What
-    Teachers Should Know About the Bootstrap" (2015). He moves the percentiles outwards, which with
-    three seeds ends at the smallest and the largest value; here the spread itself is widened. The
-    coverage that both reach is in docs/claims.md.
-    """
-    return math.sqrt(seeds / (seeds - 1)) * t_quantile(seeds - 1) / NormalDist().inv_cdf(TAILS[1])
-
-
-def percentile_interval(*draws: np.ndarray) -> Interval:
-    """Return the smallest interval that holds the 95 % percentile interval of each of the draws.
-
-    Draws that are not finite make its ends so.
-    """
-    with np.errstate(invalid="ignore"):
-        ends = [np.quantile(each, TAILS) for each in draws]
-    return Interval(float(min(low for low, _ in ends)), float(max(high for _, high in ends)))

@@ -1,0 +1,1 @@
+"""Numbers from results: what may be compared, what differs, and how surely."""

@@ -1,0 +1,116 @@
+"""How surely a claim's comparison holds: the interval of its margin."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from resray.analysis.contrasts import LEVEL, Estimate, Method, Sample, Untested, estimate
+from resray.analysis.margins import (
+    Linear,
+    NotLinearError,
+    Ratio,
+    Tree,
+    among,
+    interval,
+    leaves,
+    margin_tree,
+)
+from resray.analysis.resampling import resampled_interval
+from resray.analysis.statistics import Interval
+from resray.study.claims import Statement, Value
+
+BOOTSTRAP = "bootstrap"
+Samples = Mapping[Value, Sample]
+Numbers = Mapping[Value, float]
+"""Values that no seed changes."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Between what the margin of a comparison lies, by one method."""
+
+    interval: Interval | None
+    method: str
+    untested: Untested | None = None
+
+
+def margin(
+    statement: Statement, samples: Samples, numbers: Numbers, *, paired: bool, checks: int = 1
+) -> Margin:
+    """Return the interval of a statement's margin, which is above zero where the statement holds.
+
+    It is one of ``checks`` of a claim that must all hold: that it does not is shown at the level of
+    one among so many, that it does at its own. ``paired`` as in `contrasts.estimate`.
+    """
+    try:
+        tree = margin_tree(statement)
+        if any(value.std for value in samples):
+            raise NotLinearError
+    except NotLinearError:
+        figures = {value: sample.values for value, sample in samples.items()}
+        found = resampled_interval(statement, figures, numbers)
+        return Margin(found, BOOTSTRAP, None if found else Untested.ONE_SEED)
+    parts = [_combined(ratio.above, samples, numbers, paired=paired) for ratio in leaves(tree)]
+    # The same values on both sides are a margin of zero.
+    reasons = {each.untested for each in parts} - {None, Untested.SAME}
+    untested = next((each for each in Untested if each in reasons), None)
+    # A single network says nothing about a recipe.
+    if any(each.method == Method.NETWORKS for each in parts):
+        untested = Untested.ONE_SEED
+    method = next((each.method for each in parts if each.method != Method.EXACT), Method.EXACT)
+    if untested:
+        return Margin(None, method, untested)
+    ends = _interval(tree, samples, numbers, paired=paired, checks=checks)
+    return Margin(Interval(*ends), method)
+
+
+def _interval(
+    tree: Tree, samples: Samples, numbers: Numbers, *, paired: bool, checks: int
+) -> tuple[float, float]:
+    def ends(ratio: Ratio, level: float) -> tuple[float, float]:
+        above = _combined(ratio.above, samples, numbers, paired=paired)
+        low, high = _ends(above, level)
+        if not ratio.below.coefficients:
+            return low, high
+        below = _combined(ratio.below, samples, numbers, paired=paired)
+        divisor = _ends(below, LEVEL)
+        if below.untested or divisor[0] <= 0 <= divisor[1]:
+            return -np.inf, np.inf
+        first, second = sorted((low / below.value, high / below.value))
+        return first, second
+
+    return interval(tree, ends, LEVEL, among(LEVEL, checks))
+
+
+def _ends(found: Estimate, level: float) -> tuple[float, float]:
+    half = float(stdtrit(found.degrees, 1 - level / 2)) * found.error
+    return found.value - half, found.value + half
+
+
+def _combined(linear: Linear, samples: Samples, numbers: Numbers, *, paired: bool) -> Estimate:
+    """Return the estimate of a linear combination: of one trial's values within their seeds."""
+    constant, trials = linear.constant, dict[tuple[str, str | None, bool], list[Value]]()
+    for value, factor in linear.coefficients.items():
+        if value in numbers:
+            constant += factor * numbers[value]
+        else:
+            has_seeds = None not in samples[value].values
+            trials.setdefault((value.trial, value.variant, has_seeds), []).append(value)
+    terms = []
+    for values in trials.values():
+        factors = [linear.coefficients[value] for value in values]
+        if len(values) == 1:
+            terms.append((factors[0], samples[values[0]]))
+            continue
+        common = [seed for seed in samples[values[0]].values
+                  if all(seed in samples[value].values for value in values)]  # fmt: skip
+        if not common:
+            return Estimate(float("nan"), (0,), Method.WELCH, untested=Untested.APART)
+        within = {
+            seed: sum(f * samples[v].values[seed] for f, v in zip(factors, values, strict=True))
+            for seed in common
+        }
+        terms.append((1.0, Sample(within)))
+    return estimate(terms, constant, paired=paired)

@@ -1,0 +1,68 @@
+"""What the values of a claim are, seed by seed: a metric, or the epochs to a share of it."""
+
+import numpy as np
+import pandas as pd
+
+from resray.analysis.contrasts import Sample
+from resray.hints import command
+from resray.models.table import runs_own_code
+from resray.report.aggregate import Group, Results, Row
+from resray.report.matching import NotJudgedError
+from resray.report.metrics import EVALUATED, sample_of
+from resray.study.claims import Value
+
+PROPORTIONAL = {
+    "seconds_per_epoch": "seconds_training",
+    "iterations_per_second": "images_per_second",
+}
+"""The columns of the epochs table that these metrics are, but for a factor that a share is blind
+to."""
+
+
+def sample_of_value(results: Results, group: Group, value: Value) -> Sample:
+    """Return a value's figures by seed; of ``std``, those that it is the spread of.
+
+    Raises NotJudgedError, which says what is missing and, where a command gives it, which one.
+    """
+    if value.share is not None:
+        sample = Sample(epochs_to(results, group, value.metric, value.share))
+    else:
+        sample = sample_of(results, group, value.metric, value.epoch)
+    if not sample.values:
+        raise NotJudgedError(f"{value} was not measured{advice(results, group, value)}")
+    if value.std and len(sample.values) < 2:
+        raise NotJudgedError(
+            f"{value} needs two seeds or more, {group.label} has one; `resray bench` with --seeds "
+            "0,1,2 gives them"
+        )
+    return sample
+
+
+def advice(results: Results, group: Group, value: Value) -> str:
+    """Return which command measures a value; nothing where `resray evaluate` does not."""
+    if value.metric not in EVALUATED:
+        return ""
+    (row, *_), (kind, _) = group.finished, EVALUATED[value.metric]
+    given = ("--input", "FILE") if kind == "foreign" else ()
+    own_code = runs_own_code(row["model"] or "")
+    words = ("evaluate", results.folder, "--kind", kind, *given)
+    return f"; `{command(*words, data_dir=row['data_dir'], trust=own_code)}` measures it"
+
+
+def epochs_to(results: Results, group: Group, metric: str, share: float) -> dict[int | None, float]:
+    """Return for each seed the first epoch with ``share`` of the metric's highest value of any."""
+    courses = {row["seed"]: course(results, row, metric) for row in group.finished}
+    return {
+        seed: float(values.index[values >= share * values.max()].min())
+        for seed, values in courses.items()
+        if len(values)
+    }
+
+
+def course(results: Results, row: Row, metric: str) -> pd.Series:
+    """Return a metric of a trial's epochs, by epoch, where it was measured and is finite."""
+    epochs = results.epochs.get(row["trial_id"])
+    if epochs is None:
+        return pd.Series(dtype=float)
+    values = epochs.set_index("epoch")[PROPORTIONAL.get(metric, metric)].astype(float)
+    return values[np.isfinite(values)]
