@@ -9,6 +9,7 @@ from rich.console import Console
 
 from resray.errors import InputError
 from resray.results.lock import writer_lock
+from resray.results.predictions import read_predictions, read_thumbnails
 from resray.run import command
 from resray.run.command import Outcome
 from resray.run.request import Request
@@ -63,6 +64,16 @@ def test_trials_run_side_by_side_and_fail_alone(tmp_path: Path) -> None:
     assert not epochs.duplicated(["trial_id", "epoch"]).any()
     assert sorted(epochs[epochs["name"] == "plain"]["epoch"]) == [1, 2]
     assert "plain (seed 0): epoch 2/2" in said
+    predictions = read_predictions(tmp_path / "results/three").set_index("name")
+    assert set(predictions.index) == {"plain", "smooth"}
+    for name in ("plain", "smooth"):
+        row, trial = predictions.loc[name], trials.loc[name]
+        right = (row["predicted"] == row["labels"]).sum()
+        assert 100 * right / row["images"] == trial["test_accuracy"]
+        assert row["epoch"] == trial["best_epoch"]
+    pictures = read_thumbnails(tmp_path / "results/three")
+    assert (pictures["networks"] == 2).all()
+    assert pictures["missed"].is_monotonic_decreasing
     page = outcome.report.read_text()
     assert "wild" in page
     assert "training loss is" in page

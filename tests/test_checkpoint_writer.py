@@ -45,9 +45,10 @@ def found(path: Path) -> Checkpoint:
 def same(one: Checkpoint, other: Checkpoint) -> bool:
     """Return whether two checkpoints hold the same, but for what a clock said."""
     rest = [
-        {key: value for key, value in each.items() if key not in ("model", "ema", "records")}
+        {key: value.tolist() if key == "predicted" else value for key, value in each.items()
+         if key not in ("model", "ema", "records")}
         for each in (one, other)
-    ]
+    ]  # fmt: skip
     weights = all(
         torch.equal(one[name][key], other[name][key])
         for name in ("model", "ema")

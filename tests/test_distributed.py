@@ -2,14 +2,16 @@
 
 import json
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from resray.results.predictions import class_indices
 from resray.study.recipe_spec import Recipe
-from tests.distributed_worker import train_epoch
+from tests.distributed_worker import gather_indices, train_epoch
 
 # Every rank is a process of its own, but torch is imported once for all.
 RANKS = multiprocessing.get_context("forkserver")
@@ -44,10 +46,10 @@ def recipe(
     )
 
 
-def train(folder: Path, chosen: Recipe, world_size: int) -> list[dict[str, Any]]:
-    """Train an epoch on ``world_size`` ranks and return each rank's record."""
+def run_ranks(target: Callable[..., None], *given: Any, world_size: int, folder: Path) -> None:
+    """Run a function of `tests.distributed_worker` on so many ranks, to its end."""
     ranks = [
-        RANKS.Process(target=train_epoch, args=(chosen, rank, world_size, folder))
+        RANKS.Process(target=target, args=(*given, rank, world_size, folder))
         for rank in range(world_size)
     ]
     try:
@@ -59,6 +61,11 @@ def train(folder: Path, chosen: Recipe, world_size: int) -> list[dict[str, Any]]
     finally:
         for rank in ranks:
             rank.kill()
+
+
+def train(folder: Path, chosen: Recipe, world_size: int) -> list[dict[str, Any]]:
+    """Train an epoch on ``world_size`` ranks and return each rank's record."""
+    run_ranks(train_epoch, chosen, world_size=world_size, folder=folder)
     files = [folder / f"record-{world_size}-{rank}.json" for rank in range(world_size)]
     return [json.loads(file.read_text()) for file in files]
 
@@ -97,6 +104,21 @@ def test_two_ranks_equal_one(
     one, two = tensors(tmp_path, "gradients", 1, 0), tensors(tmp_path, "gradients", 2, 0)
     for name in one:
         torch.testing.assert_close(two[name], one[name], rtol=2e-3, atol=2e-5)
+    predicted = [tensors(tmp_path, "predicted", ranks, rank)["predicted"].tolist()
+                 for ranks, rank in ((1, 0), (2, 0), (2, 1))]  # fmt: skip
+    assert predicted[0]
+    assert predicted[0] == predicted[1] == predicted[2]
+
+
+@pytest.mark.parametrize(("images", "classes"), [(7, 10), (1, 10), (6, 300)])
+def test_predictions_of_two_ranks_come_in_the_images_order(
+    tmp_path: Path, images: int, classes: int
+) -> None:
+    run_ranks(gather_indices, images, classes, world_size=2, folder=tmp_path)
+    for rank in (0, 1):
+        content = bytes(torch.load(tmp_path / f"gathered-{rank}.pt").numpy())
+        found = class_indices(content, images, [""] * classes)
+        assert found.tolist() == [classes - 1 - image for image in range(images)]
 
 
 def test_augmented_images_are_the_same_however_many_ranks(tmp_path: Path) -> None:

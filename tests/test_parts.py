@@ -22,6 +22,7 @@ ORDER = {
     "events": ["trial_id", "time"],
     "decisions": ["trial_id", "rung"],
     "evaluations": ["trial_id", "class"],
+    "predictions": ["trial_id"],
 }
 
 
@@ -36,6 +37,7 @@ def fill(store: ResultStore, ids: list[str] = IDS, status: str = "completed") ->
         store.put_epochs(trial_id, [row(trial_id, epoch=epoch) for epoch in (1, 2)])
         store.put_event(row(trial_id, event="started"))
         store.put_decision(row(trial_id, rung=1, epoch=2))
+        store.put_predictions(row(trial_id, kind="test", predicted=bytes.fromhex(trial_id)))
         store.put_evaluations(trial_id, [row(trial_id, kind="test", **{"class": "cat"})])
 
 

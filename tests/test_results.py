@@ -110,6 +110,7 @@ def test_rows_survive_the_store_and_every_column_is_there(tmp_path: Path) -> Non
     store.put_evaluations("a", [evaluation("best.pt@1", value=50.0)])
     store.put_decision({"trial_id": "a", "rung": 1, "stopped": False})
     store.put_decision({"trial_id": "a", "rung": 2, "stopped": True})
+    store.put_predictions({"trial_id": "a", "kind": "test", "predicted": b"\x00\x03"})
     store.flush()
     opened = ResultStore(tmp_path)
     row = opened.trial("a")

@@ -9,6 +9,7 @@ import torch
 from resray.data.sources import open_dataset
 from resray.data.splits import prepare
 from resray.results.store import ResultStore
+from resray.results.summary import summarise
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import trial_id
 from resray.training.context import LocalContext
@@ -66,8 +67,8 @@ def train_trial(folder: Path, name: str, recipe: Recipe, seed: int) -> str:
     test = len(prepare(open_dataset(recipe.data), recipe.data).test)
     row = {**fixed, "dataset_checksum": checksum, "test_images": test, "status": "completed"}
     store = ResultStore(folder)
-    store.put_trial(row)
     records = [message["record"] for message in context.messages if message["kind"] == "epoch"]
+    store.put_trial({**row, **summarise(records), "recipe": recipe.model_dump_json()})
     times = [datetime.fromisoformat(record["recorded"]) for record in records]
     store.put_epochs(identity, [{**fixed, **record, "recorded": time}
                                 for record, time in zip(records, times, strict=True)])  # fmt: skip

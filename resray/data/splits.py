@@ -81,8 +81,12 @@ def _validation_images(dataset: Dataset, spec: Data, trial_seed: int) -> Images:
 def tested_images(dataset: Dataset, spec: Data, limit: int | None) -> Images:
     """Return the images that every trial of ``spec`` is tested on, or the first ``limit`` of them
     in their class-balanced order."""
-    order = balanced_order(dataset.test.labels, spec.test_seed)
-    return take(dataset.test, order, limit, spec.image_size)
+    return resize(limited_test(dataset, spec, limit), spec.image_size)
+
+
+def limited_test(dataset: Dataset, spec: Data, limit: int | None) -> Images:
+    """Return the same as `tested_images`, before they are resized."""
+    return take(dataset.test, balanced_order(dataset.test.labels, spec.test_seed), limit)
 
 
 def held_out_images(dataset: Dataset, spec: Data) -> int:
@@ -130,8 +134,9 @@ def balanced_order(labels: torch.Tensor, seed: int) -> torch.Tensor:
     return by_class[torch.argsort(fraction, stable=True)]
 
 
-def take(images: Images, order: torch.Tensor, limit: int | None, size: int | None) -> Images:
-    """Return the first ``limit`` images of ``order`` (all if None), in the dataset's own order."""
+def take(images: Images, order: torch.Tensor, limit: int | None, size: int | None = None) -> Images:
+    """Return the first ``limit`` images of ``order`` (all if None), in the dataset's own order and
+    at ``size`` pixels."""
     return resize(images.select(order[:limit].sort().values), size)
 
 

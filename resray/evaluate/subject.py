@@ -16,6 +16,7 @@ from resray.results.rows import own_code_of
 from resray.results.store import Row
 from resray.study.data_spec import Data
 from resray.training.prediction import Predictor
+from resray.training.predictions import packed, prediction_columns
 from resray.training.restore import load_network
 
 
@@ -33,20 +34,21 @@ class TestSets:
 
         Raises DataError if the dataset is not the one that the trial was trained on.
         """
-        return tested_images(self._dataset(spec, row), spec, self._limit(spec.limit_eval))
+        return tested_images(self.dataset(spec, row), spec, self._limit(spec.limit_eval))
 
     def train(self, spec: Data, row: Row) -> Images:
         """Return the images that a trial was trained on, at its size, or ``--limit`` of them.
 
         Raises DataError if the dataset is not the one that the trial was trained on.
         """
-        dataset, limit = self._dataset(spec, row), self._limit(spec.limit_train)
+        dataset, limit = self.dataset(spec, row), self._limit(spec.limit_train)
         return trained_images(dataset, spec, limit, row["seed"])
 
     def _limit(self, own: int | None) -> int | None:
         return min((each for each in (own, self.asked.limit) if each is not None), default=None)
 
-    def _dataset(self, spec: Data, row: Row) -> Dataset:
+    def dataset(self, spec: Data, row: Row) -> Dataset:
+        """Return a trial's dataset; DataError if it is not the one that it was trained on."""
         own = row.get("data_dir") if spec.name == "folder" else None
         dataset = self.open(spec, self.asked.data_dir or (own and Path(own)))
         if dataset.checksum != row["dataset_checksum"]:
@@ -104,6 +106,14 @@ class Subject:
     def test(self) -> Images:
         """The test images."""
         return self.sets.test(self.recipe.data, self.row)
+
+    def predictions(self, device: str) -> Row:
+        """Return its row of the predictions table."""
+        identity = {key: self.row[key] for key in ("trial_id", "study", "name", "seed")}
+        predicted = packed(self.probabilities.argmax(1), len(self.class_names))
+        dataset = self.sets.dataset(self.recipe.data, self.row)
+        columns = prediction_columns(predicted, self.epoch, dataset, self.recipe.data)
+        return {**identity, **columns, "device": device}
 
     @property
     def train(self) -> Images:

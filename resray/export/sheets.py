@@ -123,7 +123,8 @@ def is_number(text: str) -> bool:
 def stored_sheets(results: Results) -> Iterator[Sheet]:
     """Yield the Parquet tables of the results' folders, of the trials that the results hold."""
     known = {row["trial_id"] for row in results.all_trials}
-    for name in TABLES:
+    # What networks predicted is bytes, of which no sheet can make anything.
+    for name in (each for each in TABLES if each != "predictions"):
         caption = f"The stored table {name}, all its columns (docs/schema.md)"
         yield frame_sheet(f"stored-{name}", caption, partial(stored, results, name, known))
 

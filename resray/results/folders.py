@@ -12,7 +12,7 @@ from resray.files import user_path
 from resray.hints import command
 from resray.study.load import load_study, study_files
 
-TABLE_NAMES = ("trials", "epochs", "events", "evaluations", "decisions")
+TABLE_NAMES = ("trials", "epochs", "events", "evaluations", "decisions", "predictions")
 """The folders of the tables in a study's results folder."""
 
 

@@ -40,7 +40,8 @@ def put_damaged_aside(storage: Storage) -> Iterator[str]:
         storage.delete(key)
         yield (
             f"{storage}/{key}: damaged, moved to {storage}/{aside}; rows and epochs come back from "
-            "the checkpoints, events, decisions and evaluations do not"
+            "the checkpoints, predictions by `resray evaluate`; events, decisions and evaluations "
+            "do not"
         )
 
 

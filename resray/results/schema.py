@@ -11,7 +11,7 @@ import pyarrow as pa
 from resray.results.folders import TABLE_NAMES
 from resray.results.rows import STATUSES
 
-VERSION = 5
+VERSION = 6
 VERSION_KEY = b"resray_schema_version"
 
 UTC = pa.timestamp("us", tz="UTC")
@@ -222,7 +222,32 @@ _DECISIONS: dict[str, tuple[pa.DataType, str]] = {
     "decided": (UTC, "when"),
 }
 
-TABLES = dict(zip(TABLE_NAMES, (_TRIALS, _EPOCHS, _EVENTS, _EVALUATIONS, _DECISIONS), strict=True))
+_PREDICTIONS: dict[str, tuple[pa.DataType, str]] = {
+    "trial_id": (pa.string(), "the trial"),
+    "study": (pa.string(), "the study's name"),
+    "name": (pa.string(), "the trial's name"),
+    "seed": (pa.int64(), "the trial's seed"),
+    "kind": (pa.string(), "images predicted: test"),
+    "epoch": (pa.int64(), "epoch whose network predicted: best_epoch of trials at that moment"),
+    "images": (pa.int64(), "images predicted"),
+    "predicted": (
+        pa.binary(),
+        "class predicted of each image, in the dataset's order: one byte each up to 256 classes, "
+        "else an unsigned little-endian integer of 2 (up to 32,768 classes) or 4 bytes",
+    ),
+    "labels": (pa.binary(), "true class of each image, in the same form"),
+    "class_names": (pa.string(), "JSON list of the classes' names, by which 0 is the first"),
+    "test_checksum": (
+        pa.string(),
+        "SHA-256 over the images, before a recipe resizes them, and labels: equal where two rows "
+        "are of the same images in the same order",
+    ),
+    "device": (pa.string(), "device that predicted"),
+    "recorded": (UTC, "when the row was made"),
+}
+
+_COLUMNS = (_TRIALS, _EPOCHS, _EVENTS, _EVALUATIONS, _DECISIONS, _PREDICTIONS)
+TABLES = dict(zip(TABLE_NAMES, _COLUMNS, strict=True))
 
 
 @cache

@@ -188,6 +188,17 @@ class ResultStore:
             self._add("evaluations", {"evaluated": now(), **row})
         self.flush()
 
+    def predicted_epochs(self) -> dict[str, int]:
+        """Return the epoch of which test predictions are stored, of each trial that has some."""
+        self.flush()
+        columns = ("trial_id", "kind", "epoch")
+        rows = read_each_once(self.storage, "predictions", columns=columns).to_pylist()
+        return {row["trial_id"]: row["epoch"] for row in rows if row["kind"] == "test"}
+
+    def put_predictions(self, row: Mapping[str, Any]) -> None:
+        """Add what a trial's network predicted, in place of what is there of that kind."""
+        self._add("predictions", {"recorded": now(), **row})
+
     def forget(self, trial_ids: Collection[str]) -> None:
         """Remove everything that the tables hold of some trials (``--force``).
 

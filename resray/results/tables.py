@@ -33,6 +33,7 @@ ROW_KEYS = {
     "events": ("trial_id", "time", "event", "attempt"),
     "decisions": ("trial_id", "decided", "search", "rung", "epoch"),
     "evaluations": ("trial_id", *EVALUATION_KEY),
+    "predictions": ("trial_id", "kind"),
 }
 """The columns of each table in which no two rows agree."""
 WRITTEN = {
@@ -41,9 +42,12 @@ WRITTEN = {
     "events": "time",
     "decisions": "decided",
     "evaluations": "evaluated",
+    "predictions": "recorded",
 }
 """The column of each that tells when a row was written."""
-IN_PARTS = ("epochs", "events", "decisions", "evaluations")
+IN_PARTS = ("epochs", "predictions", "events", "decisions", "evaluations")
+"""The tables that are parts, in the order in which rows are written: an event may tell of an end,
+of which nothing else is to come."""
 
 MOST_PARTS = 200
 """Parts that a command adds to a table before it merges the small ones."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from resray.evaluate.thumbnails import keep_thumbnails
 from resray.results.lock import writer_lock
 from resray.run.apart import kept_apart
 from resray.run.bench import Bench
@@ -49,6 +50,8 @@ def execute(
                 source = source_of(planner, allocation, console)
             complete = run_source(source, allocation, whole, console)
         planner.store.compact()
+        trials = [source.recorder.row(each) for each in source.recorder.planned]
+        keep_thumbnails(planner.store, trials, lambda spec, row: planner.dataset(spec))
     return source, complete
 
 

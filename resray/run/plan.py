@@ -67,7 +67,7 @@ class Resolver:
         self.store = store
         self._given_data = request.data_dir
         self._checkpoint_seconds = request.checkpoint_seconds
-        self._dataset = cache(
+        self.dataset = cache(
             lambda spec: open_dataset(spec, self.data_dir(spec), download=download)
         )
         self._sizes: dict[str, Size] = {}
@@ -90,7 +90,7 @@ class Resolver:
             trial_id,
             trial.recipe,
             trial.seed,
-            dataset_checksum=self._dataset(trial.recipe.data).checksum,
+            dataset_checksum=self.dataset(trial.recipe.data).checksum,
             world_size=world_size,
             tested=tested,
             rung_of=rung_of,
@@ -121,7 +121,7 @@ class Resolver:
         ``anew``: others add up to other numbers. Raises InputError if it cannot be trained so.
         """
         recipe = trial.recipe
-        size, dataset = self._size(recipe), self._dataset(recipe.data)
+        size, dataset = self._size(recipe), self.dataset(recipe.data)
         data_dir = self.data_dir(recipe.data)
         self._check(trial, size, allocation)
         trial = replace(trial, reductions=(*trial.reductions, *dataset.reductions))
@@ -187,7 +187,7 @@ class Resolver:
         """
         key = recipe.model.model_dump_json() + recipe.data.model_dump_json()
         if key not in self._sizes:
-            splits = prepare(self._dataset(recipe.data), recipe.data)
+            splits = prepare(self.dataset(recipe.data), recipe.data)
             with torch.device("meta"):
                 network = build_model(recipe.model, len(splits.class_names))
             side = splits.image_size
@@ -217,6 +217,7 @@ class Planner:
         self.store = ResultStore(self.results)
         self.shares = replace(request.shares, exclusive=self.study.exclusive)
         self._resolver = Resolver(self.study, self.store, request, download=download)
+        self.dataset = self._resolver.dataset
 
     def allocation(self, machine: Machine) -> Allocation:
         """Return what each trial gets.

@@ -1,6 +1,7 @@
 """What the trials say, written to the result store: the driver alone writes. No Ray here."""
 
 import json
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -293,6 +294,17 @@ class Recorder:
         self.store.write_held(trial_id)
         columns = ("status", "reason", "error_class", "error_message", "traceback")
         self._end(trial_id, {key: message.get(key) for key in columns})
+        self._keep_predictions(trial_id, message.get("predictions"))
+
+    def _keep_predictions(self, trial_id: str, told: Mapping[str, Any] | None) -> None:
+        """Store what the chosen epoch predicted; another one, after a damaged checkpoint, may be
+        the best that the trial itself knows of."""
+        row = self.row(trial_id)
+        if told is None or told["epoch"] != row["best_epoch"]:
+            return
+        identity = {key: row[key] for key in ("trial_id", "study", "name", "seed")}
+        content = {key: b64decode(told[key]) for key in ("predicted", "labels")}
+        self.store.put_predictions({**identity, **told, **content, "device": row.get("device")})
 
     def _end(self, trial_id: str, outcome: Row) -> None:
         self.running.pop(trial_id, None)

@@ -33,6 +33,7 @@ class SearchPlanner:
         self.shares = replace(request.shares, most_ranks=1)
         self.began = time.monotonic()
         self._resolver = Resolver(self.study, self.store, request, download=download)
+        self.dataset = self._resolver.dataset
 
     @property
     def points(self) -> int:

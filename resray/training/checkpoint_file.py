@@ -42,6 +42,7 @@ class Content(BaseModel):
     records: list[dict[str, str | int | float | None]]
     model: Weights
     ema: Weights = {}
+    predicted: torch.Tensor | None = None
     own_code: str | None = None
 
     @field_validator("records")

@@ -28,8 +28,9 @@ KEEP_NONE = CheckpointPolicy()
 MOVE_IT = "put a copy in its place, or move it elsewhere to train this trial from the start"
 """What to do with a last checkpoint that does not serve."""
 
-TO_GO_ON = ("optimizer", "scaler")
-"""Keys that only the checkpoint of an unfinished training needs."""
+IN_LAST_ALONE = ("optimizer", "scaler", "predicted")
+"""Keys that no checkpoint but the last one needs: what going on takes, and what to tell at the
+end."""
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint, keep: Path | None = None) -> None:
@@ -183,7 +184,7 @@ class CheckpointFolder:
         """Write what the epoch of ``checkpoint`` leaves, and ``last`` at the end.
 
         Before it ``best``, that of the best epoch where it is newer than what was written of it,
-        and the one of the epoch if the policy keeps it, both without what only going on needs.
+        and the one of the epoch if the policy keeps it, both without what the last one alone needs.
         """
         if best is not None:
             self.save_best(best)
@@ -200,7 +201,7 @@ class CheckpointFolder:
         write_checkpoint(self.best, self._to_keep(checkpoint))
 
     def _to_keep(self, checkpoint: Checkpoint) -> Checkpoint:
-        kept = {key: value for key, value in checkpoint.items() if key not in TO_GO_ON}
+        kept = {key: value for key, value in checkpoint.items() if key not in IN_LAST_ALONE}
         return {**kept, "own_code": self.own_code}
 
     def save_metrics(self, records: Sequence[dict[str, Any]], selection: str) -> None:

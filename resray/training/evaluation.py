@@ -80,10 +80,12 @@ def evaluate(
     device: torch.device,
     precision: str,
     world_size: int = 1,
+    predicted: list[torch.Tensor] | None = None,
 ) -> tuple[float | None, float | None]:
     """Return mean cross-entropy (nats) and accuracy (percent) of ``model`` in eval mode.
 
-    ``batches`` yields this rank's share; with several ranks the result is that of all shares.
+    ``batches`` yields this rank's share; with several ranks the result is that of all shares. To
+    ``predicted`` each batch's predicted classes (int64, on the device) are added.
     The model is left in the mode it was in.
     """
     was_training = model.training
@@ -97,8 +99,11 @@ def evaluate(
             logits = model(images)
         logits = logits.float()
         loss_sum = functional.cross_entropy(logits, labels, reduction="sum")
-        tally.add(loss_sum, (logits.argmax(dim=1) == labels).sum())
+        classes = logits.argmax(dim=1)
+        tally.add(loss_sum, (classes == labels).sum())
         tally.images += len(labels)
+        if predicted is not None:
+            predicted.append(classes)
     model.train(was_training)
     loss, accuracy, _ = tally.result(world_size)
     return loss, accuracy
@@ -112,10 +117,12 @@ def evaluate_splits(
     *,
     epoch: int,
     batches: int | None = None,
+    predicted: list[torch.Tensor] | None = None,
 ) -> Record:
     """Return loss and accuracy of each split, None for one that is left alone, and the seconds.
 
-    ``batches`` looks at so many of each, to warm up. Raises DivergedError if a loss is not finite.
+    ``batches`` looks at so many of each, to warm up; to ``predicted`` the classes predicted of this
+    rank's share of test are added. Raises DivergedError if a loss is not finite.
     """
     started = time.perf_counter()
     if context.world_size > 1:
@@ -133,6 +140,7 @@ def evaluate_splits(
                     device=context.device,
                     precision=precision,
                     world_size=context.world_size,
+                    predicted=predicted if split == "test" else None,
                 )
         if batches is None:
             require_finite(split, loss, epoch)

@@ -31,6 +31,7 @@ from resray.training.epoch import TrainingEpoch
 from resray.training.evaluation import NOT_EVALUATED, Record, evaluate_splits
 from resray.training.loaders import eval_loader_of, train_loader_of
 from resray.training.parts import Parts, build_parts
+from resray.training.predictions import gathered_in_order
 from resray.training.profiling.regions import region
 from resray.training.reuse import REUSABLE, ReusableStep
 from resray.training.schedules import plateau_factor
@@ -78,6 +79,9 @@ class Trainer:
             self._writer = CheckpointWriter(checkpoints, recipe.selection)
         self.evaluate_at = evaluate_at
         self.records: list[Record] = []
+        self.predicted: torch.Tensor | None = None
+        """What the best epoch so far predicted of test, as `packed` gives it; None where that epoch
+        was not tested, or by an older resray."""
         self.remark: str | None = None
         """What is to be told of how the training begins or goes on."""
         self.step = step or choose_step(
@@ -160,6 +164,7 @@ class Trainer:
         if not own or checkpoint["seed"] != self.seed:
             raise DataError(f"{path}: belongs to another recipe or seed; {MOVE_IT}")
         self.records = checkpoint["records"]
+        self.predicted = checkpoint.get("predicted")
         if self.records:
             # The end's was written before its time was known, which the metrics beside it have.
             last = self.records[-1]
@@ -218,7 +223,11 @@ class Trainer:
         before = energy_counter(self.context.device)
         record = {"epoch": epoch, **self._epoch(epoch).run()}
         is_evaluated = evaluates(self.recipe, epoch, self.evaluate_at)
-        record |= self._evaluate(epoch) if is_evaluated else NOT_EVALUATED
+        predicted: list[torch.Tensor] = []
+        record |= self._evaluate(epoch, predicted=predicted) if is_evaluated else NOT_EVALUATED
+        if is_best_so_far(self.recipe, [*self.records, record]):
+            tested = record["test_accuracy"] is not None
+            self.predicted = self._of_all_ranks(predicted) if tested else None
         record["seconds_compiling"], self.seconds_compiling = self.seconds_compiling, 0.0
         record["energy_joules"] = self._energy_since(before)
         record["peak_memory_bytes"] = peak_memory(self.context.device)
@@ -248,12 +257,25 @@ class Trainer:
             plateau=plateau,
         )
 
-    def _evaluate(self, epoch: int, batches: int | None = None) -> Record:
-        """Return what is measured on the splits, or on so many batches of each."""
+    def _evaluate(
+        self, epoch: int, batches: int | None = None, predicted: list[torch.Tensor] | None = None
+    ) -> Record:
+        """Return what is measured on the splits, or on so many batches of each; to ``predicted``
+        this rank's predictions of test are added."""
         loaders = {"validation": self.validation_loader, "test": self.test_loader}
         return evaluate_splits(
-            loaders, self.parts, self.recipe, self.context, epoch=epoch, batches=batches
+            loaders,
+            self.parts,
+            self.recipe,
+            self.context,
+            epoch=epoch,
+            batches=batches,
+            predicted=predicted,
         )
+
+    def _of_all_ranks(self, predicted: list[torch.Tensor]) -> torch.Tensor:
+        images, classes = len(self.splits.test), len(self.splits.class_names)
+        return gathered_in_order(predicted, images, classes, self.context)
 
     def save(self, *, is_end: bool) -> None:
         """Copy the state of the last finished epoch and, if it is due, begin to write it; at the
@@ -295,7 +317,9 @@ class Trainer:
 
     def _state(self) -> Checkpoint:
         # Nothing goes on from the schedule's end, and momentum doubles the file.
-        return {**self.parts.weights(), **({} if self.finished else self.parts.progress())}
+        progress = {} if self.finished else self.parts.progress()
+        predicted = {} if self.predicted is None else {"predicted": self.predicted}
+        return {**self.parts.weights(), **progress, **predicted}
 
     def _checkpoint(self, state: Checkpoint) -> Checkpoint:
         return {

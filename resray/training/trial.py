@@ -5,12 +5,15 @@ Messages to the context, in this order:
     {"kind": "started", "epoch": k, "facts": {...}, "records": [...], "remark": ...}  k are done
     {"kind": "epoch", "epoch": k, "record": {...}, "saved": j}  a checkpoint covers 1 to j
     {"kind": "finished", "epoch": k, "status": ..., "reason": ..., "error_class": ..., ...}
+
+The last one holds ``predictions`` (of test, by the chosen epoch) where the trial came to its end.
 """
 
 import os
 import platform
 import socket
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -30,6 +33,7 @@ from resray.errors import DataError, DivergedError, ResrayError, StorageError
 from resray.files import write_json
 from resray.models.count import count_multiply_adds, count_parameters
 from resray.models.own_code import code_hash
+from resray.results.summary import best_epoch
 from resray.study.recipe_spec import Recipe
 from resray.study.spec import CheckpointPolicy
 from resray.training.attempts import PassingError, TrainingError, can_differ, keep_traceback, told
@@ -50,6 +54,7 @@ from resray.training.device import (
 )
 from resray.training.fit import Trainer, fit
 from resray.training.matrix_rate import matrix_rate
+from resray.training.predictions import prediction_columns
 from resray.training.stopping import ending_of
 
 T = TypeVar("T")
@@ -118,6 +123,7 @@ def run_trial(job: Job, context: Context) -> None:
                     context.report(epoch_message(record, trainer.saved))
             ending = ending_of(trainer.recipe, trainer.records, job.stop_after)
             assert ending is not None, "fit went on to one of its ends"
+            ending["predictions"] = predictions_of(trainer, dataset)
     except ResrayError as error:
         # Only the rank that writes hears of a disk; all others are told.
         if context.world_size > 1 and isinstance(error, StorageError):
@@ -221,6 +227,18 @@ def starting(job: Job, trainer: Trainer, dataset: Dataset, started: float) -> di
 def epoch_message(record: dict[str, Any], saved: int) -> dict[str, Any]:
     """Return the message of an epoch's end; a checkpoint covers the epochs up to ``saved``."""
     return {"kind": "epoch", "epoch": record["epoch"], "record": record, "saved": saved}
+
+
+def predictions_of(trainer: Trainer, dataset: Dataset) -> dict[str, Any] | None:
+    """Return what the chosen epoch predicted of test as columns of the predictions table, bytes in
+    base64; None on ranks that nobody hears, and where that is not known."""
+    predicted, recipe = trainer.predicted, trainer.recipe
+    best = best_epoch(trainer.records, recipe.selection)
+    if trainer.context.rank > 0 or predicted is None or best is None:
+        return None
+    columns = prediction_columns(predicted, best["epoch"], dataset, recipe.data)
+    return {key: b64encode(value).decode() if isinstance(value, bytes) else value
+            for key, value in columns.items()}  # fmt: skip
 
 
 def config_of(job: Job, recipe: Recipe, splits: Splits) -> dict[str, Any]:

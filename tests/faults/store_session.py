@@ -29,6 +29,7 @@ KEYS = {
     "events": ["trial_id", "event"],
     "decisions": ["trial_id", "rung"],
     "evaluations": ["trial_id", "kind"],
+    "predictions": ["trial_id", "kind"],
 }
 TIMES = ["updated", "recorded", "time", "decided", "evaluated"]
 KILLED = 9
@@ -88,6 +89,7 @@ class Session:
         for trial_id in "ab":
             self.store.put_evaluations(trial_id, [{"trial_id": trial_id, "kind": "test"}])
             self.put_since["evaluations"].add((trial_id, "test"))
+            self.add("predictions", trial_id, "test", self.store.put_predictions)
             self.flush()
         for rows in self.safe.values():
             rows -= {key for key in rows if key[0] == "a"}
