@@ -147,6 +147,7 @@ def write_results(
     epochs: list[dict[str, Any]] | None = None,
     events: list[dict[str, Any]] | None = None,
     evaluations: list[dict[str, Any]] | None = None,
+    predictions: list[dict[str, Any]] | None = None,
     study: Path | None = None,
 ) -> Path:
     """Write a results folder: one file per trial, epochs made up unless they are given."""
@@ -154,6 +155,8 @@ def write_results(
     tables = {"trials": trials, "epochs": made, "events": events or []}
     if evaluations is not None:
         tables["evaluations"] = evaluations
+    if predictions is not None:
+        tables["predictions"] = predictions
     for table, rows in tables.items():
         (folder / table).mkdir(parents=True, exist_ok=True)
         for number, trial_id in enumerate(dict.fromkeys(row["trial_id"] for row in rows)):

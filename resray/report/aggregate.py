@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from resray.analysis.answers import Answers, read_answers
 from resray.analysis.statistics import Summary, summarise
 from resray.report.epoch_table import EpochRows, EpochTable
 from resray.report.reductions import is_stand_in
@@ -137,6 +138,8 @@ class Results:
     the hash that stands for an ensemble's members."""
     search: SearchRecord
     """The trials of a search, which are in none of the above."""
+    answers: Mapping[str, Answers] = field(default_factory=dict)
+    """What is stored of which test images each trial gets right, by trial id."""
     price_per_gpu_hour: float | None = None
     """What a GPU costs in an hour, in any currency, where the reader wants costs as money."""
     baseline: str | None = None
@@ -204,6 +207,7 @@ def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Result
         groups=tuple(group_trials(trials, equal_variants(study) if study else {})),
         evaluations=read_evaluations(folder, known),
         search=read_search(folder, searched, epochs, events),
+        answers=read_answers(folder, known),
     )
 
 

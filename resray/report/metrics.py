@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from resray.analysis.answers import shares_of
 from resray.analysis.contrasts import Sample
 from resray.analysis.statistics import Summary, summarise
 from resray.report.aggregate import Group, Results, Row, members_of
@@ -46,8 +47,13 @@ def values_of(
 
 
 def sample_of(results: Results, group: Group, metric: str, epoch: int | None = None) -> Sample:
-    """Return what `values_of` does as a sample that contrasts are made of."""
-    return Sample(values_of(results, group, metric, epoch))
+    """Return what `values_of` does as a sample that contrasts are made of: test accuracies with
+    what is stored of their answers by image."""
+    values = values_of(results, group, metric, epoch)
+    if metric != "test_accuracy" or epoch is not None:
+        return Sample(values)
+    rows = [row for row in group.finished if row["seed"] in values]
+    return Sample(values, shares_of(rows, results.answers))
 
 
 def summary_of(

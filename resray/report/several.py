@@ -52,6 +52,8 @@ def combined(parts: Mapping[str, Results]) -> Results:
         evaluations={key: table for name, part in parts.items()
                      for key, table in evaluations_of_source(name, part)},
         search=newest_search(parts, epochs),
+        answers={joined_id(name, key): each for name, part in parts.items()
+                 for key, each in part.answers.items()},
         sources=dict(parts),
     )  # fmt: skip
 
