@@ -52,8 +52,28 @@ def show(
     brief: Annotated[
         bool, option("--brief", "Only the question, the variants and the trials: at once.")
     ] = False,
+    detect: Annotated[
+        float | None,
+        option("--detect", "Say how many seeds a difference of so many points takes."),
+    ] = None,
+    spread: Annotated[
+        float | None,
+        option("--spread", "Standard deviation over seeds for --detect (default: that of --out)."),
+    ] = None,
+    out: shared.OutOption = Path(),
 ) -> None:
     """Show a study: its trials, how recipes differ, what was published, and what it will cost."""
+    for name, value in (("--detect", detect), ("--spread", spread)):
+        if value is not None and not 0 < value <= 100:
+            raise InputError(f"{name}: {value:g} must be above 0 and at most 100 points")
+    if detect is not None:
+        from resray.cli.show.detect import print_detectable
+
+        options = shared.study_options(context)
+        print_detectable(study, options, detect, spread, out, Console())
+        return
+    if spread is not None:
+        raise InputError("--spread: is for --detect; give both, or leave it out")
     from resray.cli.show.study import print_study
 
     print_study(study, shared.study_options(context), Console(), brief=brief)
