@@ -27,13 +27,14 @@ IMPORTED_ROOMS = {
     "search": {"study", "results", "training"},  # of training a type, nothing that runs
     "training": {"study", "models", "data", "results"},
     "evaluate": {"study", "models", "data", "results", "training"},
-    "report": {"study", "models", "results", "search"},
-    "compare": {"results", "report"},
+    "analysis": {"study", "results"},
+    "report": {"study", "models", "results", "search", "analysis"},
+    "compare": {"results", "report", "analysis"},
     "export": {"study", "models", "results", "training", "report"},
     "run": {"study", "models", "data", "results", "search", "training", "evaluate", "report",
             "export"},
     "cli": {"study", "models", "results", "search", "evaluate", "report", "compare", "export",
-            "run"},
+            "run", "analysis"},
 }  # fmt: skip
 """All rooms, and the others that each may import."""
 IMPORT_ALL = """

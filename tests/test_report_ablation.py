@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from resray.report.ablation import Ablation, ablations
-from resray.report.ablation_section import ablation_section, time_to
+from resray.report.ablation_section import ablation_section, interaction, time_to
 from resray.report.aggregate import Results, load_results
 from resray.report.page import render
 from resray.study.expand import Options, expand
@@ -61,9 +61,10 @@ def step(name: str, seed: int = 0, **changes: Any) -> dict[str, Any]:
     return trial(name, seed, 2, **own) | changes
 
 
-def epochs(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a step's two epochs: 30 points below its accuracy, then at it."""
-    own = {"seconds_training": SECONDS[row["name"]]}
+def epochs(row: dict[str, Any], noise: float = 0.0) -> list[dict[str, Any]]:
+    """Return a step's two epochs: 30 points below its accuracy, then at it; a later seed is by its
+    ``noise`` slower."""
+    own = {"seconds_training": SECONDS[row["name"]] * (1 + noise * row["seed"])}
     accuracies = (row["test_accuracy"] - 30, row["test_accuracy"])
     return [
         epoch | own | {"test_accuracy": accuracy}
@@ -71,10 +72,10 @@ def epochs(row: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def results_of(folder: Path, rows: list[dict[str, Any]]) -> Results:
+def results_of(folder: Path, rows: list[dict[str, Any]], noise: float = 0.0) -> Results:
     study = folder / "speed.yaml"
     study.write_text(STUDY, encoding="utf-8")
-    made = [epoch for row in rows if row["epochs_done"] for epoch in epochs(row)]
+    made = [epoch for row in rows if row["epochs_done"] for epoch in epochs(row, noise)]
     return load_results(write_results(folder / "r", rows, epochs=made, study=study))
 
 
@@ -87,7 +88,8 @@ def test_factors_of_a_chain_multiply_to_the_whole(tmp_path: Path) -> None:
     assert [one.label for one in chain.steps] == ["plain", "plain+batch", "full-amp", "full"]
     assert [chain.factor(place) for place in range(4)] == [None, 2.0, 2.0, 1.5]
     assert chain.product == chain.whole == 6.0
-    assert [chain.gain(place) for place in range(4)] == [None, -2.0, 3.0, -11.0]
+    assert {place: gain.value for place, gain in chain.gains.items()} == {1: -2.0, 2: 3.0, 3: -11.0}
+    assert not any(gain.shown for gain in chain.gains.values()), "one seed"
 
 
 def test_steps_that_a_variant_leaves_unchanged_belong_to_its_chain_too(tmp_path: Path) -> None:
@@ -120,14 +122,32 @@ def test_section_says_the_product_and_what_the_interaction_means(tmp_path: Path)
     html = ablation_section(results_of(tmp_path, [step(name) for name in SECONDS]))
     assert "The steps&#x27; factors multiply to it: 2.00 × 2.00 × 1.50 = 6.00." in html
     assert "Product of the single factors: 2.00 × 1.50 × 1.20 = 3.60." in html
-    assert "1.67: all together bring more" in html
-    assert "1.07: all together bring more than the single factors multiply to; the changes " \
-           "partly replace each other" in html  # fmt: skip
+    assert "(whole divided by product): 1.67: that the changes act together" in html, "one seed"
     assert "a factor of 6.00" in html
     assert html.count("+ batch") == html.count("− batch") + 1 == 2
     assert "+ amp (full)" in html
     assert html.count("batch_size=256") == 3
     assert "One seed each" in html
+
+
+@pytest.mark.parametrize(
+    ("noise", "add", "remove"),
+    [(0.001, "bring more than the single factors multiply to; the changes help each other",
+      "bring more than the single factors multiply to; the changes partly replace each other"),
+     (1.0, "otherwise than alone is not shown", "otherwise than alone is not shown")],
+)  # fmt: skip
+def test_an_interaction_is_told_where_its_interval_shows_it(
+    tmp_path: Path, noise: float, add: str, remove: str
+) -> None:
+    rows = [step(name, seed) for name in SECONDS for seed in range(3)]
+    made = {one.form: one for one in ablations(results_of(tmp_path, rows, noise))}
+    for form, says in (("add", add), ("remove", remove)):
+        assert says in interaction(made[form])
+        interval, value = made[form].interaction_interval, made[form].interaction
+        assert interval is not None
+        assert value is not None
+        assert interval.low <= value <= interval.high
+        assert f"{interval.low:.2f} to {interval.high:.2f})" in interaction(made[form])
 
 
 def test_time_to_an_accuracy_is_that_of_the_first_epoch_to_reach_it(tmp_path: Path) -> None:

@@ -4,14 +4,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from math import isfinite, prod
+from math import exp, isfinite, log, prod
 from typing import Any
 
 import pandas as pd
 
-from resray.analysis.statistics import Summary
+from resray.analysis.contrasts import Contrast, Sample, all_shown, contrasts, difference, estimate
+from resray.analysis.statistics import Interval, Summary, summarise
 from resray.report.aggregate import Group, Results, Row, distinguish
-from resray.report.metrics import summary_of
+from resray.report.metrics import sample_of
 from resray.study.entries import FULL, PLAIN, Step, ablation_steps
 from resray.study.layers import flatten
 from resray.study.spec import Ablate
@@ -32,6 +33,10 @@ class MeasuredStep:
     """The finished trials; None if there are none."""
     seconds: Summary | None
     """Seconds of training per epoch, as claims have it."""
+    log_seconds: Sample | None
+    """Their natural logarithms by seed: factors are differences of these."""
+    accuracies: Sample | None
+    """Test accuracies by seed."""
     epochs: tuple[pd.DataFrame, ...]
     """The finished trials' epochs."""
 
@@ -84,11 +89,6 @@ class Ablation:
         slower = self.form == "remove"
         return self._ratio(after, before) if slower else self._ratio(before, after)
 
-    def gain(self, place: int) -> float | None:
-        """Return a step's test accuracy minus that of its reference, in points."""
-        before, after = self.reference(place).accuracy, self.steps[place].accuracy
-        return after.mean - before.mean if place and before and after else None
-
     @property
     def singles(self) -> list[float | None]:
         """The factors of the single changes, in order."""
@@ -113,6 +113,37 @@ class Ablation:
         whole, product = self.whole, self.product
         return whole / product if whole and product else None
 
+    @cached_property
+    def gains(self) -> dict[int, Contrast]:
+        """Each step's test accuracy minus that of its reference, in points, by place, with the
+        interval that it has among all of them."""
+        found = {
+            place: difference(before, step.accuracies)
+            for place, step in enumerate(self.steps)
+            if place and (before := self.reference(place).accuracies) and step.accuracies
+        }
+        judged = contrasts(found.values(), all_shown(len(found)))
+        return dict(zip(found, judged, strict=True))
+
+    @cached_property
+    def interaction_interval(self) -> Interval | None:
+        """The 95 % interval of the interaction, None where seeds give it none: of logarithms, it
+        is a linear contrast of the steps."""
+        logs = {step.step.name: step.log_seconds for step in self.steps}
+        singles = [step.log_seconds for step in self.steps if step.step.change]
+        plain, full = logs[PLAIN], logs[FULL]
+        if self.obstacle or plain is None or full is None or not all(singles):
+            return None
+        sign = -1.0 if self.form == "remove" else 1.0
+        own = full if self.form == "remove" else plain
+        terms = [(1.0, plain), (-1.0, full)]
+        for single in singles:
+            assert single is not None
+            terms += [(-sign, own), (sign, single)]
+        (found,) = contrasts([estimate(merged(terms))])
+        ends = found.interval
+        return Interval(exp(ends.low), exp(ends.high)) if ends else None
+
     @property
     def common_accuracy(self) -> float | None:
         """The highest test accuracy, in percent, that every trial reached at some epoch."""
@@ -123,6 +154,15 @@ class Ablation:
         if self.obstacle or above is None or below is None or below.mean == 0:
             return None
         return above.mean / below.mean
+
+
+def merged(terms: Sequence[tuple[float, Sample]]) -> list[tuple[float, Sample]]:
+    """Return a linear combination in which each sample stands once."""
+    factors: dict[int, tuple[float, Sample]] = {}
+    for factor, sample in terms:
+        before = factors.get(id(sample), (0.0, sample))[0]
+        factors[id(sample)] = before + factor, sample
+    return [(factor, sample) for factor, sample in factors.values() if factor]
 
 
 def ablations(results: Results) -> list[Ablation]:
@@ -149,11 +189,19 @@ def measure(
 ) -> Iterator[MeasuredStep]:
     for step in steps:
         group = groups.get(step.name)
-        seconds = summary_of(results, group, "seconds_per_epoch") if group else None
+        seconds = sample_of(results, group, "seconds_per_epoch") if group else Sample({})
+        logs = {seed: log(value) for seed, value in seconds.values.items() if value > 0}
+        accuracies = sample_of(results, group, "test_accuracy") if group else Sample({})
         rows = group.finished if group else ()
         epochs = (results.epochs.get(row["trial_id"]) for row in rows)
-        known = tuple(table for table in epochs if table is not None)
-        yield MeasuredStep(step, group, seconds, known)
+        yield MeasuredStep(
+            step,
+            group,
+            summarise(seconds.values.values()),
+            Sample(logs) if logs else None,
+            accuracies if accuracies.values else None,
+            tuple(table for table in epochs if table is not None),
+        )
 
 
 def alike(groups: Sequence[Group], ablate: Ablate) -> list[tuple[str, dict[str, Group]]]:

@@ -11,7 +11,18 @@ from resray.report.metrics import values_of
 from resray.report.record import setting
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import MISSING, Html, fixed, join, listed, plotly_text, signed, spread, tag
+from resray.report.text import (
+    MISSING,
+    Html,
+    between,
+    fixed,
+    join,
+    listed,
+    plotly_text,
+    signed,
+    spread,
+    tag,
+)
 from resray.study.entries import FULL, PLAIN
 from resray.study.layers import flatten
 
@@ -26,7 +37,8 @@ FACTORS = {
     "remove": "Times slower than full",
 }
 READING = (
-    "Means over finished trials, ± sample standard deviation where n is 2 or more. Seconds are "
+    "Means over finished trials, ± sample standard deviation where n is 2 or more; intervals of "
+    "gains hold for all steps of a form together (Welch 1947, Sidak 1967). Seconds are "
     "those of training steps, per epoch without the first epoch of each start where there are "
     "others. Test accuracy is that of the epoch with the highest validation accuracy; the time to "
     "an accuracy ends with the first epoch whose test accuracy reaches it."
@@ -70,7 +82,7 @@ def step_row(
     changes: Mapping[str, Mapping[str, Any]],
     targets: Sequence[float],
 ) -> list[Cell]:
-    measured = ablation.steps[place]
+    measured, gain = ablation.steps[place], ablation.gains.get(place)
     shared = " (shared)" if ablation.obstacle and measured.seconds else ""
     return [
         text_cell("Step", step_label(ablation, place)),
@@ -79,7 +91,8 @@ def step_row(
         number_cell("Seconds per epoch", seconds_text(measured.seconds) + shared),
         number_cell(FACTORS[ablation.form], fixed(ablation.factor(place))),
         number_cell("Test accuracy, %", tag("strong", spread(measured.accuracy))),
-        number_cell(f"Points against {AGAINST[ablation.form]}", signed(ablation.gain(place))),
+        number_cell(f"Points against {AGAINST[ablation.form]}", gain and signed(gain.value)),
+        number_cell("95 % interval", gain and between(gain.interval)),
         *(number_cell(f"Seconds to {fixed(target)}\u00a0%", time_to(measured, target, shared))
           for target in targets),
         text_cell("Note", note(ablation, place), optional=True),
@@ -172,11 +185,12 @@ def interaction(ablation: Ablation) -> str:
 
     Where changes help each other, each alone brings less, and each taken away costs more.
     """
-    value = ablation.interaction
+    value, interval = ablation.interaction, ablation.interaction_interval
     assert value is not None
-    start = f"Interaction (whole divided by product): {fixed(value)}"
-    if fixed(value) == "1.00":
-        return f"{start}: the changes act independently of each other."
+    ends = f" (95 % interval {fixed(interval.low)} to {fixed(interval.high)})" if interval else ""
+    start = f"Interaction (whole divided by product): {fixed(value)}{ends}"
+    if interval is None or interval.low <= 1 <= interval.high:
+        return f"{start}: that the changes act together otherwise than alone is not shown."
     more = "more" if value > 1 else "less"
     helps = (value > 1) == (ablation.form == "add")
     meaning = "the changes help each other" if helps else "the changes partly replace each other"
