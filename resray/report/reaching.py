@@ -21,10 +21,11 @@ NEAR = 0.9
 
 @dataclass(frozen=True)
 class Reached:
-    """What groups needed for one threshold: over their trials that reached it, as far as known."""
+    """What groups needed for one threshold, as far as known."""
 
-    mean: np.ndarray
-    """(groups,); NaN where nothing is known."""
+    median: np.ndarray
+    """(groups,) over all their trials, of which one that never reached it needs infinitely much:
+    infinite where half of them or more did not. NaN where nothing is known."""
     low: np.ndarray
     high: np.ndarray
     count: np.ndarray
@@ -121,10 +122,20 @@ class Reaching:
         low, high = np.full(size, np.inf), np.full(size, -np.inf)
         np.minimum.at(low, own, values)
         np.maximum.at(high, own, values)
-        total = np.bincount(own, values, size)
-        with np.errstate(invalid="ignore"):
-            mean = np.where(behind > 0, total / np.maximum(behind, 1), np.nan)
-        return Reached(mean, low, high, count, behind)
+        return Reached(self._medians(needed), low, high, count, behind)
+
+    def _medians(self, needed: np.ndarray) -> np.ndarray:
+        """Return the median over each group's trials of which it is known what they needed."""
+        known = ~np.isnan(needed)
+        owners, values = self.owners[known], needed[known]
+        ordered = values[np.lexsort((values, owners))]
+        sizes = np.bincount(owners, minlength=len(self.groups))
+        starts = np.cumsum(sizes) - sizes
+        some = sizes > 0
+        found = np.full(len(sizes), np.nan)
+        middle = [ordered[(starts + half)[some]] for half in ((sizes - 1) // 2, sizes // 2)]
+        found[some] = (middle[0] + middle[1]) / 2
+        return found
 
     @cached_property
     def timed(self) -> list[bool]:

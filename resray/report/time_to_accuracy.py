@@ -65,7 +65,7 @@ def time_to_accuracy_figure(results: Results) -> plot.Figure | None:
     traces = [
         line(reaching, place, look[group.label], thresholds, found, shown)
         for place, group in enumerate(reaching.groups)
-        if any(reached.count[place] for reached in found[EPOCHS])
+        if any(np.isfinite(reached.median[place]) for reached in found[EPOCHS])
     ]
     drawn = {trace["legendgroup"] for trace in traces}
     attained = [value for value in thresholds if (reaching.best >= value).any()]
@@ -95,9 +95,10 @@ def line(
     reaching: Reaching, place: int, series: plot.Series, thresholds: Sequence[float],
     found: dict[str, list[Reached]], shown: dict[str, Measure],
 ) -> plot.Trace:  # fmt: skip
-    """Return one configuration's means over the seeds that got there, from lowest to highest."""
+    """Return one configuration's medians over its seeds, from lowest to highest of those that got
+    there, where most did."""
     counts = [int(reached.count[place]) for reached in found[EPOCHS]]
-    kept = [n for n, count in enumerate(counts) if count]
+    kept = [n for n, reached in enumerate(found[EPOCHS]) if np.isfinite(reached.median[place])]
     whole = int(reaching.trials[place])
     open_ones = [series.symbol + ("" if counts[n] == whole else "-open") for n in kept]
 
@@ -105,13 +106,13 @@ def line(
         scaled = [getattr(found[along][n], which)[place] / shown[along].divisor for n in kept]
         return [float(f"{value:.5g}") for value in scaled]
 
-    means = {along: values(along, "mean") for along in shown}
+    medians = {along: values(along, "median") for along in shown}
     spans = {
         along: {
             "type": "data",
             "symmetric": False,
-            "array": differences(values(along, "high"), means[along]),
-            "arrayminus": differences(means[along], values(along, "low")),
+            "array": differences(values(along, "high"), medians[along]),
+            "arrayminus": differences(medians[along], values(along, "low")),
             "visible": any(counts[n] > 1 for n in kept),
             "color": series.colour,
             "thickness": 1.5,
@@ -126,7 +127,7 @@ def line(
         mode="lines+markers",
         meta={"x": [thresholds[n] for n in kept]},
         x=[thresholds[n] + aside(place, len(reaching.groups), thresholds) for n in kept],
-        y=plot.Choice("along", means),
+        y=plot.Choice("along", medians),
         error_y=plot.Choice("along", spans),
         line={"color": series.colour, "width": 2,
               "dash": plot.Choice("along", {along: series.dash if solid or along != TIME else "dash"
@@ -167,9 +168,9 @@ def caption(reaching: Reaching, thresholds: Sequence[float]) -> str:
     )
     text = (
         "Down is faster. Training until the validation accuracy first reaches a threshold, at the "
-        f"end of an epoch; {test}. Means over the finished trials that got there, bars from the "
-        "fastest to the slowest; open symbols: not all of them did, so the mean leaves out the "
-        "slowest. "
+        f"end of an epoch; {test}. Medians over the finished trials, of which one that never gets "
+        "there takes for ever: no point where half of them did not. Bars from the fastest to the "
+        "slowest that did; open symbols: not all of them did. "
     )
     if (target := reaching.target) is not None:
         never = "" if (reaching.best >= target).any() else "; no trial reached it"
@@ -195,8 +196,8 @@ def reaching_table(results: Results, along: str) -> Table:
         return Table()
     text = (
         f"{'Training time' if along == TIME else 'Epochs'} until the accuracy on "
-        f"{reaching.watched} first reaches a threshold: mean over the finished trials that got "
-        "there, and how many did"
+        f"{reaching.watched} first reaches a threshold: median over the finished trials, of "
+        "which one that never gets there takes for ever, and how many got there"
     )
     found = [
         (
@@ -206,7 +207,7 @@ def reaching_table(results: Results, along: str) -> Table:
         for value, needed in zip(thresholds, reaching.needed(along, thresholds).T, strict=True)
     ]  # fmt: skip
     if any((reached.known < reached.count).any() for _, reached in found):
-        text += "; the mean is over those of which it is known"
+        text += "; the median is over those of which it is known"
     rows = [
         [
             text_cell("Configuration", group.label),
@@ -221,14 +222,14 @@ def reaching_table(results: Results, along: str) -> Table:
 
 
 def cell(reached: Reached, place: int, trials: int, along: str) -> Valued | None:
-    """Return ``12 min 3 s (3 of 3)``, or ``12 min 3 s (3 of 3, known of 2)``; None where no trial
-    got there."""
+    """Return ``12 min 3 s (3 of 3)``, or ``12 min 3 s (3 of 3, known of 2)``; a dash for the time
+    where half of the trials or more did not get there, None where none did."""
     count, known = int(reached.count[place]), int(reached.known[place])
     if not count:
         return None
     there = f"({count} of {trials}{'' if known == count else f', known of {known}'})"
-    if not known:
+    median = float(reached.median[place])
+    if not known or not np.isfinite(median):
         return Valued(f"{MISSING} {there}", None)
-    mean = float(reached.mean[place])
-    amount = duration(mean) if along == TIME else f"{mean:.3g}"
-    return Valued(f"{amount} {there}", mean)
+    amount = duration(median) if along == TIME else f"{median:.3g}"
+    return Valued(f"{amount} {there}", median)
