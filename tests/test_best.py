@@ -280,7 +280,7 @@ def test_best_prints_the_winner_and_writes_a_study_file(resray: Resray, tmp_path
         "trial: narrow; optimizer.lr: 0.2",
         "of the 1 of 2 points that scheduler asha let train in full; test was not looked at",
         "61.50 % (seed 0)",
-        "test 92.00 ± 1.00 %",
+        "test 92.00 ± 2.48 %",
         "n = 3, fresh seeds 1, 2, 3",
         "Recipe where it differs from trial narrow",
     ):

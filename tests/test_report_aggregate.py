@@ -17,7 +17,7 @@ from resray.report.answer import answer
 from resray.report.comparison import Comparison, comparisons, signed_difference
 from resray.report.payload import packed
 from resray.report.tables import table, text_cell
-from resray.report.text import count, duration, plotly_text, spread, tag
+from resray.report.text import count, duration, plotly_text, tag, with_interval
 from resray.report.verdicts import verdicts
 from resray.study.recipe_spec import Recipe
 from tests.page_reader import packed_in
@@ -198,9 +198,9 @@ def test_numbers_as_text() -> None:
     assert duration(4.24) == "4.2\xa0s"
     assert duration(750) == "12\xa0min 30\xa0s"
     assert duration(13140) == "3\xa0h 39\xa0min"
-    assert spread(Summary(93.123, None, 1)) == "93.12"
-    assert spread(Summary(93.123, 0.155, 3)) == "93.12\xa0±\xa00.15"
-    assert spread(None) == "–"
+    assert with_interval(Summary(93.123, None, 1)) == "93.12"
+    assert with_interval(Summary(93.123, 0.155, 3)) == "93.12\xa0±\xa00.39"
+    assert with_interval(None) == "–"
 
 
 def test_text_is_harmless_in_each_language() -> None:

@@ -254,8 +254,8 @@ def test_superclasses_count_the_class_and_the_superclass(tmp_path: Path) -> None
     ]  # fmt: skip
     told = {str(row[0]): tuple(map(plain_text, row[1:])) for row in superclasses.rows}
     # Of the first trial's 20 fish 14 were right, and 5 more fish all the same; of the second all.
-    assert told["fish"] == ("85.00\u00a0±\u00a021.21", "97.50\u00a0±\u00a03.54")
-    assert told["non-insect invertebrates"] == ("75.00\u00a0±\u00a035.36",) * 2
+    assert told["fish"] == ("85.00\u00a0±\u00a0190.59", "97.50\u00a0±\u00a031.77")
+    assert told["non-insect invertebrates"] == ("75.00\u00a0±\u00a0317.66",) * 2
     assert told["trees"] == ("–", "–")
 
 

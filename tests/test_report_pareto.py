@@ -87,7 +87,7 @@ def test_points_are_means_with_their_spread(tmp_path: Path) -> None:
     _, points = traces(four(tmp_path), cost="multiply-adds")
     assert points["x"] == [10, 20, 30, 40]
     assert points["y"] == [80.5, 79.5, 85.5, 90.5]
-    assert points["error_y"]["array"] == pytest.approx([0.5**0.5] * 4)
+    assert points["error_y"]["array"] == pytest.approx([12.7062047 / 2] * 4)
     assert points["error_y"]["visible"]
     assert not points["error_x"]["visible"]
     assert points["customdata"][0] == "80.50\u00a0±\u00a00.71 % (n = 2)"

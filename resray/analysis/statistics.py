@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from statistics import fmean
 
 import numpy as np
@@ -22,6 +22,13 @@ class Summary:
     deviation: float | None
     """None where n is below 2: one value has no spread, which is not a spread of 0."""
     n: int
+
+    @property
+    def half(self) -> float | None:
+        """Half of the mean's 95 % interval (`mean_interval`); None of one value."""
+        if self.deviation is None:
+            return None
+        return t_quantile(self.n - 1) * self.deviation / math.sqrt(self.n)
 
     def over(self, divisor: float) -> "Summary":
         deviation = None if self.deviation is None else self.deviation / divisor
@@ -72,6 +79,14 @@ class Moments:
         return np.sqrt(self.variance)
 
     @cached_property
+    def half(self) -> np.ndarray:
+        """Half of each mean's 95 % interval (`mean_interval`); NaN of fewer than two values."""
+        from scipy.special import stdtrit
+
+        degrees = np.where(self.n > 1, self.n - 1.0, np.nan)
+        return np.asarray(stdtrit(degrees, TAILS[1]) * self.deviation / np.sqrt(self.n))
+
+    @cached_property
     def summaries(self) -> list[Summary | None]:
         """The summary of each group."""
         return [
@@ -100,12 +115,12 @@ def mean_interval(summary: Summary) -> Interval | None:
     the standard error ("The Probable Error of a Mean", 1908). It holds for values that are normally
     distributed around the mean and drawn independently, as seeds are.
     """
-    if summary.deviation is None:
+    if (half := summary.half) is None:
         return None
-    half = t_quantile(summary.n - 1) * summary.deviation / math.sqrt(summary.n)
     return Interval(summary.mean - half, summary.mean + half)
 
 
+@cache
 def t_quantile(degrees: float) -> float:
     """Return the 97.5 % quantile of Student's t with so many degrees of freedom."""
     # A quarter of a second to import, which not every report needs.

@@ -65,9 +65,9 @@ def confirmation(winner: Winner) -> str:
     if test is None:
         return "not confirmed yet: no fresh seed of it is trained and tested"
     validation = confirmed(winner, "validation_accuracy")
-    beside = f"; validation {mean_and_spread(validation)}" if validation else ""
+    beside = f"; validation {mean_and_half(validation)}" if validation else ""
     seeds = ", ".join(str(row["seed"]) for row in winner.confirmations)
-    return f"test {mean_and_spread(test)}{beside} (n = {test.n}, fresh seeds {seeds})"
+    return f"test {mean_and_half(test)}{beside} (n = {test.n}, fresh seeds {seeds})"
 
 
 def confirmed(winner: Winner, column: str) -> Summary | None:
@@ -75,10 +75,10 @@ def confirmed(winner: Winner, column: str) -> Summary | None:
     return summarise(row[column] for row in winner.confirmations)
 
 
-def mean_and_spread(summary: Summary) -> str:
-    """Return ``93.10 ± 0.20 %``: the mean and the sample standard deviation, where n allows it."""
-    spread = "" if summary.deviation is None else f" ± {summary.deviation:.2f}"
-    return f"{summary.mean:.2f}{spread} %"
+def mean_and_half(summary: Summary) -> str:
+    """Return ``93.10 ± 0.50 %``: the mean and half its 95 % interval, where n allows it."""
+    half = "" if summary.half is None else f" ± {summary.half:.2f}"
+    return f"{summary.mean:.2f}{half} %"
 
 
 def winner_facts(winner: Winner, study_file: Path) -> dict[str, Any]:

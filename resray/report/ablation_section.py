@@ -20,8 +20,8 @@ from resray.report.text import (
     listed,
     plotly_text,
     signed,
-    spread,
     tag,
+    with_interval,
 )
 from resray.study.entries import FULL, PLAIN
 from resray.study.layers import flatten
@@ -37,7 +37,7 @@ FACTORS = {
     "remove": "Times slower than full",
 }
 READING = (
-    "Means over finished trials, ± sample standard deviation where n is 2 or more; intervals of "
+    "Means over finished trials, ± half the 95 % interval where n is 2 or more; intervals of "
     "gains hold for all steps of a form together (Welch 1947, Sidak 1967). Seconds are "
     "those of training steps, per epoch without the first epoch of each start where there are "
     "others. Test accuracy is that of the epoch with the highest validation accuracy; the time to "
@@ -90,7 +90,7 @@ def step_row(
         number_cell("n", len(measured.group.finished) if measured.group else 0),
         number_cell("Seconds per epoch", seconds_text(measured.seconds) + shared),
         number_cell(FACTORS[ablation.form], fixed(ablation.factor(place))),
-        number_cell("Test accuracy, %", tag("strong", spread(measured.accuracy))),
+        number_cell("Test accuracy, %", tag("strong", with_interval(measured.accuracy))),
         number_cell(f"Points against {AGAINST[ablation.form]}", gain and signed(gain.value)),
         number_cell("95 % interval", gain and between(gain.interval)),
         *(number_cell(f"Seconds to {fixed(target)}\u00a0%", time_to(measured, target, shared))
@@ -133,7 +133,7 @@ def switched(ablation: Ablation, place: int, changes: Mapping[str, Mapping[str, 
 def seconds_text(summary: Summary | None) -> str:
     """Return seconds with three digits or so that mean something."""
     small = summary is not None and summary.mean < 10
-    return spread(summary, 2 if small else 1)
+    return with_interval(summary, 2 if small else 1)
 
 
 def time_to(measured: MeasuredStep, accuracy: float, mark: str = "") -> str:
@@ -257,14 +257,14 @@ def accuracy_trace(
 ) -> plot.Trace:
     series = [look[step.label] for step in steps]
     summaries = [step.accuracy for step in steps]
-    deviations = [summary and summary.deviation for summary in summaries]
+    halves = [summary and summary.half for summary in summaries]
     return {
         "type": "scatter",
         "mode": "markers+text",
         "x": [summary and summary.mean for summary in summaries],
         "y": list(labels),
-        "error_x": {"type": "data", "array": deviations, "color": "@muted", "thickness": 1.5,
-                    "visible": any(deviations)},
+        "error_x": {"type": "data", "array": halves, "color": "@muted", "thickness": 1.5,
+                    "visible": any(halves)},
         "marker": {"color": [one.colour for one in series], "size": 11},
         "text": [fixed(summary.mean, 1) if summary else MISSING for summary in summaries],
         "textposition": "top center",

@@ -19,7 +19,7 @@ from resray.report.by_class import (
 from resray.report.sections import marks
 from resray.report.superclasses import SUPERCLASS, by_superclass
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, fixed, join, listed, plotly_text, spread, tag
+from resray.report.text import Html, fixed, join, listed, plotly_text, tag, with_interval
 
 ROWS = 20
 """With more classes than these, each is a place on the horizontal axis and no row of its own."""
@@ -44,13 +44,13 @@ def classes_table(found: Sequence[ByClass]) -> Html:
          text_cell("Superclass", SUPERCLASS.get(name) if cifar100 else None, optional=True,
                    facet=True),
          *(number_cell(f"{one.group.label}, % (n = {one.n})",
-                       spread(summaries[one.group.label].get(name))) for one in shown)]
+                       with_interval(summaries[one.group.label].get(name))) for one in shown)]
         for name in hardest
     )  # fmt: skip
     few = len(found) > len(shown)
     caption = (
-        f"Test accuracy by class, hardest first ({checkpoints(shown)}): means over trials, ± sample"
-        " standard deviation where n is 2 or more"
+        f"Test accuracy by class, hardest first ({checkpoints(shown)}): means over trials, ± half"
+        " the 95 % interval where n is 2 or more"
         + (f"; of {len(found)} configurations the {len(shown)} most accurate" if few else "")
         + marked(shown)
     )
@@ -64,14 +64,14 @@ def superclasses_table(found: Sequence[Confusion]) -> Html:
     rows = [
         [text_cell("Superclass", name),
          *(number_cell(f"{one.group.label}: {what}, % (n = {one.n})",
-                       spread(one.summaries[one.classes.index(name)]))
+                       with_interval(one.summaries[one.classes.index(name)]))
            for pair in pairs for what, one in zip(("class", "superclass"), pair, strict=True))]
         for name in hardest_first(classes)
     ]  # fmt: skip
     caption = (
         "Test accuracy by superclass, the one whose classes are hardest first: how often the class "
         "was right, and how often the superclass of the class predicted (the coarse label; "
-        f"{checkpoints(classes)}): means over trials, ± sample standard deviation where n is 2 or "
+        f"{checkpoints(classes)}): means over trials, ± half the 95 % interval where n is 2 or "
         f"more{marked(classes)}"
     )
     return table(caption, rows, id="superclasses")
@@ -142,7 +142,7 @@ def column_layout(names: Sequence[str]) -> plot.Layout:
 def distances(one: ByClass, order: Sequence[str]) -> tuple[list[float], list[float]]:
     """Return how far the highest and the lowest trial of each class are from the mean, 0 if none.
 
-    Standard deviations would leave the range of 0 to 100 %.
+    Standard halves would leave the range of 0 to 100 %.
     """
     values = dict(zip(one.classes, one.accuracies.T, strict=True))
     means = {name: summary.mean for name, summary in zip(one.classes, one.summaries, strict=True)
@@ -173,7 +173,7 @@ def class_trace(
         **({"error_x": bars} if upright else {}),
         marker={"color": series.colour, "symbol": series.symbol, "size": 9 if upright else 6},
         customdata=[
-            f"<b>{plotly_text(one.group.label)}</b><br>{name}: {spread(summary)} %"
+            f"<b>{plotly_text(one.group.label)}</b><br>{name}: {with_interval(summary)} %"
             f" (n = {summary.n if summary else 0})"
             for name, summary in zip(rows, known, strict=True)
         ],
@@ -199,7 +199,7 @@ def confused_table(found: Sequence[Confusion]) -> Html:
     rows = (row for one in found for row in confused_rows(one, most, facet=len(found) > 1))
     caption = (
         f"The {most} most confused pairs of classes of each configuration: share of the true "
-        "class's test images, mean over trials, ± sample standard deviation where n is 2 or more; "
+        "class's test images, mean over trials, ± half the 95 % interval where n is 2 or more; "
         "images: their mean number in a trial"
     )
     return table(caption, rows, id="confused")
@@ -212,7 +212,9 @@ def confused_rows(one: Confusion, most: int, facet: bool) -> list[list[Cell]]:
             text_cell("Configuration", one.group.label, facet=facet),
             text_cell("True class", one.classes[label], facet=True),
             text_cell("Taken for", one.classes[taken], facet=True),
-            number_cell("Of the class, %", tag("strong", spread(one.share(label, taken), 1))),
+            number_cell(
+                "Of the class, %", tag("strong", with_interval(one.share(label, taken), 1))
+            ),
             number_cell("Images", fixed(float(one.counts[:, label, taken].mean()), 1)),
             number_cell("n", one.n),
             text_cell("Note", note, optional=True),

@@ -18,7 +18,7 @@ from resray.report.evaluations import (
 )
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, fixed, join, listed, plotly_text, signed, spread, tag
+from resray.report.text import Html, fixed, join, listed, plotly_text, signed, tag, with_interval
 
 
 def evaluations_section(results: Results) -> Html:
@@ -56,7 +56,7 @@ def shown(summary: Summary | None, test: Summary | None = None) -> str | None:
     """Return ``91.30 ± 0.71 (+0.80)``: a value, and its mean's difference to the test accuracy."""
     if summary is None:
         return None
-    return spread(summary) + (f" ({signed(summary.mean - test.mean)})" if test else "")
+    return with_interval(summary) + (f" ({signed(summary.mean - test.mean)})" if test else "")
 
 
 def title_of(kind: str) -> str:
@@ -75,8 +75,8 @@ def views_table(found: Sequence[Evaluated]) -> Html:
     views = list(dict.fromkeys(text for one in found for text in one.conditions("tta")))
     images = sorted({count for one in found for count in one.images})
     caption = (
-        f"Stored checkpoints on {amounts(images)} test images: means over trials, ± sample "
-        "standard deviation where n is 2 or more; in brackets the difference, in points, to the "
+        f"Stored checkpoints on {amounts(images)} test images: means over trials, ± half "
+        "the 95 % interval where n is 2 or more; in brackets the difference, in points, to the "
         "test accuracy of the same checkpoints. Corrupted: mean over all kinds and severities"
         f"{''.join(text for key, text in EXPLAINED.items() if measured(found, *key))}"
     )
@@ -108,14 +108,14 @@ def views_row(one: Evaluated, views: Sequence[str], with_images: bool) -> list[C
 
     def calibration(metric: str, digits: int = 2) -> str | None:
         summary = one.summary("calibration", metric=metric)
-        return spread(summary, digits) if summary else None
+        return with_interval(summary, digits) if summary else None
 
     return [
         text_cell("Configuration", one.label),
         text_cell("Checkpoint", at_epochs(one)),
         number_cell("n", one.n),
         number_cell("Images", amounts(one.images) if with_images else None, optional=True),
-        number_cell("Test, %", tag("strong", spread(test))),
+        number_cell("Test, %", tag("strong", with_interval(test))),
         *(number_cell(f"{view}, %", shown(one.summary("tta", view), test), optional=True)
           for view in views),
         number_cell("Corrupted, %", corrupted, optional=True),
@@ -221,7 +221,7 @@ def evaluations_figure(results: Results) -> plot.Figure | None:
         for kind, own in lines.items()
     ]
     names = listed({one.checkpoint: None for one in found})
-    caption = f"Means over trials at the checkpoint {names}; bars: standard deviation over seeds."
+    caption = f"Means over trials at the checkpoint {names}; bars: half the 95 % interval."
     series = [look[one.label] for one in found]
     caption += plot.dashed_note(series)
     return plot.Figure("evaluations", "Corruptions", caption, series, panels)
@@ -247,15 +247,15 @@ def severity_line(one: Evaluated, kind: str, series: plot.Series) -> plot.Trace:
                  for severity in severities}  # fmt: skip
     known = {0: one.summary("test"), **summaries}
     points = {severity: summary for severity, summary in known.items() if summary}
-    deviations = [summary.deviation for summary in points.values()]
+    halves = [summary.half for summary in points.values()]
     return plot.trace_of(
         series,
         type="scatter",
         mode="lines+markers",
         x=list(points),
         y=[summary.mean for summary in points.values()],
-        error_y={"type": "data", "array": deviations, "color": series.colour, "thickness": 1.2,
-                 "width": 3, "visible": any(deviations)},
+        error_y={"type": "data", "array": halves, "color": series.colour, "thickness": 1.2,
+                 "width": 3, "visible": any(halves)},
         line={"color": series.colour, "width": 2, "dash": series.dash},
         marker={"color": series.colour, "size": 7, "symbol": series.symbol},
         hovertemplate=f"<b>{plotly_text(one.label)}</b><br>{plotly_text(kind)} %{{x}}: "

@@ -15,7 +15,7 @@ from resray.report.epoch_lines import kept_points, most_points
 from resray.report.evaluations import MEAN, Evaluated, evaluated, first_checkpoints
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, fixed, plotly_text, signed, spread, tag
+from resray.report.text import Html, fixed, plotly_text, signed, tag, with_interval
 from resray.report.train_test import EPOCHS, Splits, splits_of
 
 SYMBOLS = {"train": "circle-open", "validation": "diamond-open", "test": "circle"}
@@ -55,9 +55,9 @@ def gap_rows(found: Splits, corrupted: dict[str, Evaluated]) -> list[list[Cell]]
         [
             text_cell("Configuration", group.label),
             number_cell("n", len(rows)),
-            number_cell("Train, %", spread(train)),
-            number_cell("Validation, %", spread(validation)),
-            number_cell("Test, %", tag("strong", spread(test))),
+            number_cell("Train, %", with_interval(train)),
+            number_cell("Validation, %", with_interval(validation)),
+            number_cell("Test, %", tag("strong", with_interval(test))),
             number_cell("Gap, points", signed_spread(gap)),
             *corruption_cells(corrupted.get(group.label)),
             text_cell("Note", marks(group, timed=False), optional=True),
@@ -71,9 +71,9 @@ def gap_rows(found: Splits, corrupted: dict[str, Evaluated]) -> list[list[Cell]]
 def signed_spread(summary: Summary | None) -> Html:
     """Return ``+12.30 ± 0.40``."""
     mean = signed(summary.mean) if summary else fixed(None)
-    if summary is None or summary.deviation is None:
+    if summary is None or summary.half is None:
         return tag("span", mean)
-    written = tag("span", mean, f"\u00a0±\u00a0{fixed(summary.deviation)}")
+    written = tag("span", mean, f"\u00a0±\u00a0{fixed(summary.half)}")
     written.value = summary.mean
     return written
 
@@ -87,7 +87,7 @@ def corruption_cells(one: Evaluated | None) -> list[Cell]:
     mean = summarise(corrupted.values())
     points = signed_spread(drop) if drop else None
     return [
-        number_cell("Corrupted, %", spread(mean) if mean else None, optional=True),
+        number_cell("Corrupted, %", with_interval(mean) if mean else None, optional=True),
         number_cell("Corrupted minus test, points", points, optional=True),
     ]
 
@@ -104,7 +104,7 @@ def generalisation_figure(results: Results) -> plot.Figure | None:
     look = plot.all_series(results.groups)
     caption = (
         "Left, a row per configuration: filled circle test, open diamond validation, open circle "
-        "train; bars: standard deviation over seeds. Right: the gap after each epoch, mean over "
+        "train; bars: half the 95 % interval. Right: the gap after each epoch, mean over "
         "seeds; zero is no gap. Training images are augmented and seen while the network is still "
         "learning, with dropout and the like switched on, so train may be worse than test and the "
         "gap negative. Finished trials only."
@@ -149,7 +149,7 @@ def ends_panel(
         "mode": "lines+markers",
         "y": [plotly_text(series.label) for series in looks],
         "x": choice("means"),
-        "error_x": {"type": "data", "array": choice("deviations"), "color": "@muted",
+        "error_x": {"type": "data", "array": choice("halves"), "color": "@muted",
                     "thickness": 1, "width": 4},
         "line": {"color": "@axis", "width": 1.5},
         "marker": {"color": colours, "size": 10, "line": {"width": 2, "color": colours},
@@ -171,19 +171,19 @@ class Ends:
         splits = [found.summaries(found.chosen(found.along(split, quantity), epoch))
                   for split in SYMBOLS]  # fmt: skip
         self.means: list[float | None] = []
-        self.deviations: list[float | None] = []
+        self.halves: list[float | None] = []
         self.hover: list[str] = []
         gaps = found.summaries(found.chosen(found.gap_along(quantity), epoch))
         for gap, *row in zip(gaps, *splits, strict=True):
             self.means += [*(one and one.mean for one in row), None]
-            self.deviations += [*(one and one.deviation for one in row), None]
+            self.halves += [*(one and one.half for one in row), None]
             self.hover += [hover(split, one, quantity, gap)
                            for split, one in zip(SYMBOLS, row, strict=True)]  # fmt: skip
             self.hover.append("")
 
 
 def hover(split: str, summary: Summary | None, quantity: str, gap: Summary | None) -> str:
-    value = f"{spread(summary)} {UNITS[quantity]} (n = {summary.n if summary else 0})"
+    value = f"{with_interval(summary)} {UNITS[quantity]} (n = {summary.n if summary else 0})"
     return f"{split}: {value}" + (f"<br>gap: {signed_spread(gap).text}" if split == "test" else "")
 
 

@@ -20,7 +20,6 @@ from resray.report.text import (
     plural,
     shortened,
     signed,
-    spread,
     with_interval,
 )
 
@@ -167,7 +166,7 @@ class Scatter:
 
     def amounts(self, quality: Moments) -> list[str]:
         own = (quality.summaries[place] for place in self.places.tolist())
-        return [f"{spread(one)} % (n = {one.n})" if one else "" for one in own]
+        return [f"{with_interval(one)} % (n = {one.n})" if one else "" for one in own]
 
     def opacities(self, cost: Cost, quality: Moments) -> list[float]:
         members = set(front(cost.measured.mean, quality.mean, cost.candidates).tolist())
@@ -176,9 +175,9 @@ class Scatter:
         return [1.0 if place in members or is_open(cost, group) else 0.5 for place, group in own]
 
     def error_bars(self, quantity: Moments) -> plot.Layout:
-        deviations = quantity.deviation[self.places]
-        return {"type": "data", "array": deviations.tolist(), "color": "@muted", "thickness": 1,
-                "width": 3, "visible": bool(np.nansum(deviations) > 0)}  # fmt: skip
+        halves = quantity.half[self.places]
+        return {"type": "data", "array": halves.tolist(), "color": "@muted", "thickness": 1,
+                "width": 3, "visible": bool(np.nansum(halves) > 0)}  # fmt: skip
 
     # --- room ---
 
@@ -192,7 +191,7 @@ class Scatter:
 
     def span(self, quantity: Moments) -> tuple[float, float]:
         """Return the lowest and the highest point, error bars included."""
-        mean, bar = quantity.mean[self.places], np.nan_to_num(quantity.deviation[self.places])
+        mean, bar = quantity.mean[self.places], np.nan_to_num(quantity.half[self.places])
         known = np.isfinite(mean)
         ends = (mean - bar)[known], (mean + bar)[known]
         return (float(ends[0].min()), float(ends[1].max())) if known.any() else (0.0, 1.0)
@@ -234,8 +233,10 @@ def caption(scatter: Scatter) -> Iterator[str]:
            "accurate; whatever is hidden, it is that of all.")  # fmt: skip
     tested = scatter.qualities[TESTED]
     if (tested.n > 1).any():
-        yield ("Bars, and ± beside a point: standard deviation over seeds; points within each "
-               "other's bars are not told apart.")  # fmt: skip
+        yield (
+            "Bars, and ± beside a point: half of a mean's 95 % interval. The front joins what was "
+            "measured best; whether two points differ is in the table of differences."
+        )
     else:
         yield "One seed each, so no spread: near points are not told apart."
     if any(cost.exclusive for cost in scatter.costs.values()):

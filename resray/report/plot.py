@@ -12,7 +12,7 @@ from typing import Any
 
 from resray.analysis.statistics import Summary, summarise
 from resray.report.aggregate import Group, Results, Row
-from resray.report.text import fixed, plotly_text, spread
+from resray.report.text import fixed, plotly_text, with_interval
 
 BAR_BASE = 90
 """Pixels of a plot of bars that are not its rows: the axis and its title."""
@@ -285,11 +285,11 @@ def bars(
     """Return one horizontal bar per group: the mean over its finished trials."""
     summaries = [summarise(values(group)) for group in groups]
     hover = [
-        f"<b>{plotly_text(group.label)}</b><br>{what}: {spread(summary)} "
+        f"<b>{plotly_text(group.label)}</b><br>{what}: {with_interval(summary)} "
         f"(n = {summary.n if summary else 0})" + ("" if group.exclusive else f"<br>{SHARED}")
         for group, summary in zip(groups, summaries, strict=True)
     ]
-    deviations = [summary and summary.deviation for summary in summaries]
+    halves = [summary and summary.half for summary in summaries]
     colours = [look[group.label].colour for group in groups]
     alone = [group.exclusive for group in groups]
     return {
@@ -299,8 +299,8 @@ def bars(
               for group in groups],
         "x": [summary and summary.mean for summary in summaries],
         "meta": {"keys": [look[group.label].key for group in groups]},
-        "error_x": {"type": "data", "array": deviations, "color": "@ink", "thickness": 1.2,
-                    "visible": spread_bars and any(deviations)},
+        "error_x": {"type": "data", "array": halves, "color": "@ink", "thickness": 1.2,
+                    "visible": spread_bars and any(halves)},
         "marker": {
             "color": ["@clear" if not own else c for c, own in zip(colours, alone, strict=True)],
             "line": {"color": colours, "width": 1.5},

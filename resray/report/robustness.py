@@ -7,7 +7,7 @@ from resray.analysis.statistics import Summary, summarise
 from resray.report import plot
 from resray.report.aggregate import Results
 from resray.report.evaluations import MEAN, Evaluated, ensembles, evaluated, first_checkpoints
-from resray.report.text import listed, plotly_text, signed, spread
+from resray.report.text import listed, plotly_text, signed, with_interval
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon")
 ENSEMBLE = "ensemble over seeds"
@@ -35,7 +35,7 @@ def robustness_figure(results: Results) -> plot.Figure | None:
     shown = {*corrupted, *(label for own in gains.values() for label in own)}
     series = [entry for label, entry in look.items() if label in shown]
     names = listed(one.checkpoint for one in found)
-    caption += f"Checkpoint {names}; means over trials, bars: standard deviation over seeds."
+    caption += f"Checkpoint {names}; means over trials, bars: half the 95 % interval."
     return plot.Figure("robustness", "Robustness, views and ensembles", caption, series, panels)
 
 
@@ -93,9 +93,9 @@ def scatter_point(series: plot.Series, pairs: Pairs) -> plot.Trace:
     assert test is not None
     assert after is not None
     text = (
-        f"<b>{plotly_text(series.label)}</b><br>uncorrupted: {spread(test)} %<br>"
-        f"corrupted: {spread(after)} %<br>change: {spread(differences(pairs))} points "
-        f"(n = {test.n})"
+        f"<b>{plotly_text(series.label)}</b><br>uncorrupted: {with_interval(test)} %<br>"
+        f"corrupted: {with_interval(after)} %<br>"
+        f"change: {with_interval(differences(pairs))} points (n = {test.n})"
     )
     return plot.trace_of(
         series,
@@ -113,8 +113,8 @@ def scatter_point(series: plot.Series, pairs: Pairs) -> plot.Trace:
 
 
 def bar(summary: Summary, colour: str) -> dict[str, Any]:
-    return {"type": "data", "array": [summary.deviation], "color": colour, "thickness": 1.2,
-            "width": 3, "visible": summary.deviation is not None}  # fmt: skip
+    return {"type": "data", "array": [summary.half], "color": colour, "thickness": 1.2,
+            "width": 3, "visible": summary.half is not None}  # fmt: skip
 
 
 def loss_panel(corrupted: Mapping[str, Pairs], look: Mapping[str, plot.Series]) -> plot.Panel:
@@ -152,11 +152,11 @@ def row_trace(
         "mode": "markers",
         "y": [plotly_text(label) for label in summaries],
         "x": [summary and summary.mean for summary in values],
-        "error_x": {"type": "data", "array": [summary and summary.deviation for summary in values],
+        "error_x": {"type": "data", "array": [summary and summary.half for summary in values],
                     "color": "@muted", "thickness": 1.2, "width": 3},
         "marker": {"color": colours, "symbol": symbol, "size": 10},
         "customdata": [
-            f"<b>{plotly_text(label)}</b><br>{what}: {spread(summary)} {unit} "
+            f"<b>{plotly_text(label)}</b><br>{what}: {with_interval(summary)} {unit} "
             f"(n = {summary.n if summary else 0})"
             for label, summary in summaries.items()
         ],

@@ -9,7 +9,7 @@ from resray.report import plot
 from resray.report.aggregate import Group, Results
 from resray.report.breakdown import numbers
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
-from resray.report.text import Valued, fixed, plotly_text, spread
+from resray.report.text import Valued, fixed, plotly_text, with_interval
 from resray.report.throughput import rate, timed_groups
 
 IDEAL = plot.Series("scaling-ideal", "ideal", "@muted", "circle")
@@ -152,7 +152,7 @@ def batch_figure(results: Results) -> plot.Figure | None:
     )
 
 
-SPREAD_CAPTION = "Means over finished trials; bars: standard deviation over seeds. "
+SPREAD_CAPTION = "Means over finished trials; bars: half the 95 % interval. "
 WORKERS_CAPTION = SPREAD_CAPTION + (
     "A worker is one process with a device, or CPU cores, of its own. Dotted: each worker adds as "
     "much as the first; efficiency is the throughput in percent of that. "
@@ -217,15 +217,16 @@ def line(
         mode="lines+markers",
         x=[family.places[place] for place, _ in points],
         y=[summary.mean for _, summary in points],
-        error_y={"type": "data", "array": [summary.deviation for _, summary in points],
+        error_y={"type": "data", "array": [summary.half for _, summary in points],
                  "color": look.colour, "thickness": 1.5, "width": 4,
-                 "visible": any(summary.deviation for _, summary in points)},
+                 "visible": any(summary.half for _, summary in points)},
         line={"color": look.colour, "width": 2, "dash": "solid" if family.compared else "dash"},
         marker={"color": look.colour, "size": 9,
                 "symbol": look.symbol + ("" if family.compared else "-open")},
         customdata=[
-            f"<b>{plotly_text(family.groups[place].label)}</b><br>{spread(summary, digits)} {unit} "
-            f"(n = {summary.n})" for place, summary in points
+            f"<b>{plotly_text(family.groups[place].label)}</b><br>"
+            f"{with_interval(summary, digits)} {unit} (n = {summary.n})"
+            for place, summary in points
         ],
         hovertemplate="%{customdata}<extra></extra>",
         cliponaxis=False,
@@ -253,7 +254,7 @@ def scaling_table(results: Results) -> Table:
     """Return throughput and efficiency by workers; nothing if no number of workers was varied."""
     found = strong_scaling(results) + weak_scaling(results)
     rows = (row_of(family, place) for family in found for place in range(len(family.groups)))
-    text = "Throughput by workers of a trial, ± sample standard deviation where n is 2 or more"
+    text = "Throughput by workers of a trial, ± half the 95 % interval where n is 2 or more"
     return table(text, rows, id="scaling")
 
 
@@ -262,7 +263,7 @@ def row_of(family: Family, place: int) -> list[Cell]:
     first = family.rates[0].mean
     times: Valued = fixed(measured.mean / first if first and family.compared else None)
     batch = group.summary(BATCH)
-    efficiency = spread(family.efficiencies[place] if family.compared else None, 1)
+    efficiency = with_interval(family.efficiencies[place] if family.compared else None, 1)
     mark = None if family.compared else "shared machine or several devices: not compared"
     return [
         text_cell("Configuration", family.label),

@@ -8,7 +8,7 @@ from resray.report.aggregate import Results, reductions_of
 from resray.report.reductions import reduces
 from resray.report.search import COMPLETED, STATES, UNFINISHED, Search
 from resray.report.search_cost import DECIDED, Spent, audit_epochs, audit_of, spent_on
-from resray.report.text import fixed, listed, plural, spread
+from resray.report.text import fixed, listed, plural, with_interval
 from resray.search.audit import Audit
 from resray.search.expected import expected_best
 
@@ -74,7 +74,9 @@ def confirmation_words(search: Search) -> str:
     rest = len(search.confirmations) - len(completed)
     benched = sum(row["role"] == "bench" for row in completed)
     seeds += f" ({benched} of them by resray bench)" if benched else ""
-    text = f"Confirmed with {seeds}: test {spread(tested)}\u00a0% (n\u00a0=\u00a0{tested.n})."
+    text = (
+        f"Confirmed with {seeds}: test {with_interval(tested)}\u00a0% (n\u00a0=\u00a0{tested.n})."
+    )
     return text + (f" {rest} of {len(search.confirmations)} did not finish." if rest else "")
 
 
@@ -97,8 +99,8 @@ def optimism(search: Search) -> str | None:
     elif above > 0:
         side = f"{fixed(above)} points above that, as the highest of many tends to be"
     return (
-        f"On validation the fresh seeds reach {spread(own)}\u00a0% (n\u00a0=\u00a0{own.n}): the "
-        f"search's {fixed(search.won.accuracy)}\u00a0% was {side}."
+        f"On validation the fresh seeds reach {with_interval(own)}\u00a0% "
+        f"(n\u00a0=\u00a0{own.n}): the search's {fixed(search.won.accuracy)}\u00a0% was {side}."
     )
 
 

@@ -11,7 +11,7 @@ from resray.report.reductions import reduces
 from resray.report.search import search_of
 from resray.report.search_words import outcome
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, count, duration, join, listed, spread, tag, with_interval
+from resray.report.text import Html, count, duration, join, listed, tag, with_interval
 from resray.report.utilisation import percents
 
 SYMBOL_PATHS = {
@@ -112,7 +112,7 @@ def about(results: Results) -> Html:
 def means_table(groups: Sequence[Group]) -> Html:
     caption = (
         "Means over finished trials; accuracies ± half of the mean's 95 % interval over seeds "
-        "(Student's t), images/s and utilisation ± standard deviation, where n is 2 or more. Test "
+        "(Student's t), images/s and utilisation too, where n is 2 or more. Test "
         "accuracy is that of the epoch with the highest validation accuracy"
         f"{as_labelled(groups)}"
     )
@@ -140,7 +140,7 @@ def means_row(group: Group, device: str | None, mark: str | None) -> list[Cell]:
         number_cell("Parameters", count(parameters.mean) if parameters else None),
         number_cell("Multiply-adds", count(operations.mean) if operations else None),
         number_cell("Training time", duration(seconds.mean) if seconds else None),
-        number_cell("Images/s", spread(rate, 0 if rate and rate.mean >= 100 else 1)),
+        number_cell("Images/s", with_interval(rate, 0 if rate and rate.mean >= 100 else 1)),
         number_cell("Utilisation, %", percents(group), optional=True),
         text_cell("Device", device, optional=True),
         text_cell("Mark", mark, optional=True),

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 
-from resray.analysis.statistics import Interval, Summary, mean_interval
+from resray.analysis.statistics import Interval, Summary
 
 MISSING = "–"
 
@@ -142,21 +142,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60:,}\u00a0h {minutes % 60}\u00a0min"
 
 
-def spread(summary: Summary | None, digits: int = 2) -> Valued:
-    """Return ``93.12 ± 0.15``: mean and, from two values on, sample standard deviation."""
-    return with_half(summary, summary.deviation if summary else None, digits)
-
-
 def with_interval(summary: Summary | None, digits: int = 2) -> Valued:
     """Return ``93.12 ± 0.37``: mean and, from two values on, half its 95 % interval."""
-    interval = mean_interval(summary) if summary else None
-    half = interval.high - summary.mean if summary and interval else None
-    return with_half(summary, half, digits)
-
-
-def with_half(summary: Summary | None, half: float | None, digits: int) -> Valued:
     if summary is None:
         return Valued(MISSING, None)
+    half = summary.half
     after = "" if half is None else f"\u00a0±\u00a0{fixed(half, digits)}"
     return Valued(f"{fixed(summary.mean, digits)}{after}", summary.mean)
 

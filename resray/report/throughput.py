@@ -10,7 +10,7 @@ from resray.report.aggregate import Group, Results, Row
 from resray.report.breakdown import PARTS, breakdown, means_of
 from resray.report.sections import marks
 from resray.report.tables import Table, number_cell, table, text_cell
-from resray.report.text import fixed, listed, plotly_text, spread
+from resray.report.text import fixed, listed, plotly_text, with_interval
 from resray.report.utilisation import percents
 
 SECONDS, SHARE = "seconds per epoch", "share of the time"
@@ -142,7 +142,7 @@ def time_table(results: Results) -> Table:
         for group, start, end in zip(groups, ends, ends[1:], strict=False)
     ]
     text = (
-        "Time and throughput of finished trials, ± sample standard deviation where n is 2 or "
+        "Time and throughput of finished trials, ± half the 95 % interval where n is 2 or "
         "more; training without the first epoch of each start where there are others"
     )
     return table(text, cells, id="time")
@@ -151,9 +151,9 @@ def time_table(results: Results) -> Table:
 def seconds(summary: Summary | None) -> str:
     """Return seconds with three digits or so that mean something."""
     if summary is None or summary.mean >= 10:
-        return spread(summary, 1)
-    return spread(summary, 2 if summary.mean >= 1 else 3)
+        return with_interval(summary, 1)
+    return with_interval(summary, 2 if summary.mean >= 1 else 3)
 
 
 def rate(summary: Summary | None) -> str:
-    return spread(summary, 0 if summary and summary.mean >= 100 else 1)
+    return with_interval(summary, 0 if summary and summary.mean >= 100 else 1)

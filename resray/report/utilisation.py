@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from resray.analysis.statistics import Summary, summarise
 from resray.report import plot
 from resray.report.aggregate import Group, Results
-from resray.report.text import Valued, count, listed, plotly_text, spread
+from resray.report.text import Valued, count, listed, plotly_text, with_interval
 
 TICKS = [step * 10.0**power for power in range(5, 13) for step in (1, 2, 5)]
 CAPTION = (
     "The share of the device's matrix rate that training reaches: six floating-point operations "
     "for each multiply-add of a forward pass (two each; a backward pass as many as two forward "
     "passes), times images per second, over what the trial's devices reach multiplying matrices in "
-    "the same precision. Means over finished trials; bars: standard deviation over seeds. "
+    "the same precision. Means over finished trials; bars: half the 95 % interval. "
 )
 
 
@@ -25,7 +25,7 @@ def utilisation_of(group: Group) -> Summary | None:
 def percents(group: Group) -> Valued | None:
     """Return the same in words, None where it is not known."""
     summary = utilisation_of(group)
-    return spread(summary, 1) if summary else None
+    return with_interval(summary, 1) if summary else None
 
 
 def utilisation_figure(results: Results) -> plot.Figure | None:
@@ -52,15 +52,15 @@ def utilisation_figure(results: Results) -> plot.Figure | None:
 def points(groups: Sequence[Group], series: Sequence[plot.Series]) -> plot.Trace:
     used = [summary for group in groups if (summary := utilisation_of(group))]
     sizes = [summary for group in groups if (summary := group.summary("multiply_adds"))]
-    deviations = [summary.deviation for summary in used]
+    halves = [summary.half for summary in used]
     return {
         "type": "scatter",
         "mode": "markers",
         "meta": {"keys": [one.key for one in series]},
         "x": [size.mean for size in sizes],
         "y": [summary.mean for summary in used],
-        "error_y": {"type": "data", "array": deviations, "color": "@muted", "thickness": 1,
-                    "width": 3, "visible": any(deviations)},
+        "error_y": {"type": "data", "array": halves, "color": "@muted", "thickness": 1,
+                    "width": 3, "visible": any(halves)},
         "marker": {
             "color": [one.colour for one in series],
             "symbol": [one.symbol + ("" if group.exclusive else "-open")
@@ -79,7 +79,7 @@ def hover(group: Group, used: Summary, size: Summary) -> str:
     facts = (group.distinct(column) for column in ("device", "precision", "step"))
     where = plotly_text(", ".join(listed(values) for values in facts if values))
     return (
-        f"<b>{plotly_text(group.label)}</b><br>{spread(used, 1)} % (n = {used.n})<br>"
+        f"<b>{plotly_text(group.label)}</b><br>{with_interval(used, 1)} % (n = {used.n})<br>"
         f"{count(size.mean)} multiply-adds<br>{where}"
         + ("" if group.exclusive else f"<br>{plot.SHARED}")
     )
