@@ -90,7 +90,7 @@ def test_points_are_means_with_their_spread(tmp_path: Path) -> None:
     assert points["error_y"]["array"] == pytest.approx([12.7062047 / 2] * 4)
     assert points["error_y"]["visible"]
     assert not points["error_x"]["visible"]
-    assert points["customdata"][0] == "80.50\u00a0±\u00a00.71 % (n = 2)"
+    assert points["customdata"][0] == "80.50\u00a0±\u00a06.35 % (n = 2)"
 
 
 def test_front_is_stepped_and_what_it_dominates_is_paler(tmp_path: Path) -> None:
