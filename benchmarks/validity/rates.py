@@ -527,12 +527,17 @@ def page(rates: Sequence[Rate], studies: int) -> str:
 
 Made by `uv run python benchmarks/validity/rates.py --write`, which says what is simulated:
 {studies:,} studies a line (a quarter of them where claims are resampled), behind each rate its
-Monte Carlo standard error. n: seeds of a configuration; k: configurations. Errors: normal; skewed
-(chi-squared with {models.SKEWED} degrees of freedom); unequal (the first configuration with
-{models.WIDE:g} times the spread of the others); rounded (to {models.STEP:g} spreads, as on few
-images); images (seeds and {models.IMAGES:,} test images both drawn, two seeds of a recipe disagree
-on {models.DISAGREE:g} % of the images, two equal recipes differ on these images by
-{models.INTERACTION:g} points however many seeds they have, runs by the run sd besides).
+Monte Carlo standard error. A rate is ABOVE its goal, or BELOW the power that is wanted, where it is
+beyond by more than {ROOM} of them. n: seeds of a configuration; k: configurations.
+
+Errors: normal; unequal (the first configuration has {models.WIDE:g} times the spread of the
+others); skewed (chi-squared with {models.SKEWED} degrees of freedom, its long tail are bad seeds:
+the best of many was spared them, so that its spread is too small as well); rounded (to
+{models.STEP:g} spreads, as on few images: two seeds may agree by chance, and seem to have no
+spread); images ({models.IMAGES:,} test images and the seeds both drawn: two seeds of a recipe
+disagree on {models.DISAGREE:g} % of the images, two equal recipes differ on these images by
+{models.INTERACTION:g} points, standard deviation, however many seeds they have, and runs differ by
+the run sd, in points, besides).
 
 {HEAD}
 {rows}
