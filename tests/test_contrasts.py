@@ -56,11 +56,13 @@ def test_seeds_pair_only_where_declared_and_equal() -> None:
 
 
 def test_a_difference_that_no_seed_changes_is_exact_and_shown() -> None:
-    first, second = Sample({0: 10.0, 1: 10.0}), Sample({0: 20.0, 1: 20.0})
+    first, second = Sample(dict.fromkeys(range(3), 10.0)), Sample(dict.fromkeys(range(3), 20.0))
     (found,) = contrasts([difference(first, second)])
     assert (found.interval, found.p) == (Interval(10, 10), 0)
     assert found.shown
     assert found.estimate.method == Method.EXACT
+    two = Sample({0: 20.0, 1: 20.0})
+    assert difference(first, two).untested == Untested.NO_SPREAD
     same = difference(first, first)
     assert same.untested == Untested.SAME
 

@@ -67,7 +67,7 @@ def test_seeds_pair_only_where_the_study_says_so(tmp_path: Path) -> None:
 
 
 def test_what_no_seed_changes_is_exact(tmp_path: Path) -> None:
-    verdict = found(tmp_path, BETTER, pair([90.2, 90.2], [80.2, 80.2]))
+    verdict = found(tmp_path, BETTER, pair([90.2] * 3, [80.2] * 3))
     assert verdict.outcome == Outcome.SUPPORTED
     assert verdict.why == "no seed changes any of the values"
 

@@ -21,9 +21,10 @@ MOST_ROWS = 1000
 """Of the tables of all baselines together: half a kilobyte each stands in the page."""
 METHOD = (
     f"Behind a mean stands half its 95 % interval (Student 1908). {HOW} Intervals and p values "
-    "hold for all rows of the table together, whichever configuration is chosen as baseline (Games "
-    "and Howell 1976, Sidak 1967). What was trained on other data, for another length or reduced "
-    "otherwise than the baseline is not tested."
+    "hold for all rows of a table together, against the best or a baseline chosen before (Games "
+    "and Howell 1976, Sidak 1967); who looks through all baselines meets chance more often. What "
+    "was trained on other data, for another length or reduced otherwise than the baseline is not "
+    "tested."
 )
 
 
