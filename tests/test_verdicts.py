@@ -34,6 +34,8 @@ NAN = float("nan")
         ("abs(test_accuracy[a] - test_accuracy[b]) > 1", [90.1, 91, 92], [70, 71.1, 72],
          "supported"),
         ("test_accuracy[a] / test_accuracy[b] < 0.95", [60, 62, 61], [90, 91, 92], "supported"),
+        ("max(test_accuracy[a], test_accuracy[b]) - min(test_accuracy[a], test_accuracy[b]) < 9",
+         [90, 91, 92], [90.5, 91, 92.1], "supported"),
         ("test_accuracy[a] / test_accuracy[b] < 0.95", [9.9, 10.1, 10], [10, 13, 11], "undecided"),
         ("max(test_accuracy[a], 95) > test_accuracy[b]", [90, 91, 92], [60, 62, 61], "supported"),
     ],
