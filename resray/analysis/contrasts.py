@@ -169,7 +169,7 @@ def estimate(terms: Terms, constant: float = 0.0, *, paired: bool = False) -> Es
     if abs(value) <= ROUNDING * size:
         return Estimate(0.0, found.seeds, Method.EXACT, untested=Untested.SAME)
     # On few images two seeds may have one accuracy by chance.
-    few = Untested.NO_SPREAD if min(counts) < 3 else None
+    few = Untested.NO_SPREAD if min(counts, default=3) < 3 else None
     return Estimate(value, found.seeds, Method.EXACT, untested=few)
 
 
