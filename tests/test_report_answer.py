@@ -155,11 +155,11 @@ def test_published_hardware_is_named_beside_ours(tmp_path: Path) -> None:
 def test_what_all_rows_would_say_is_said_once(tmp_path: Path) -> None:
     reduced: dict[str, Any] = {"reductions": '["2,000 training images"]'}
     alike = [trial(name, **reduced) for name in ("resnet18", "resnet34")]
-    table = means_table(load(tmp_path / "alike", *alike).groups)
+    table = means_table(load(tmp_path / "alike", *alike).groups, {})
     assert ". All: reduced run" in table
     assert "NVIDIA H200" not in table
     other = load(tmp_path / "other", *alike, trial("resnet50", device="NVIDIA A100"))
-    table = means_table(other.groups)
+    table = means_table(other.groups, {})
     assert "All:" not in table
     assert table.count(">reduced run<") == 2
     assert table.count("NVIDIA H200") == 2

@@ -194,10 +194,10 @@ def test_a_stated_trial_without_validation_stays_as_it_is() -> None:
 
 def test_captions_say_what_chose_the_epoch(unheld: Results) -> None:
     exception = "(of as-run trials, the one that their label says)"
-    assert exception in str(means_table(unheld.groups))
+    assert exception in str(means_table(unheld.groups, {}))
     assert exception in str(generalisation_section(unheld))
     stated = [group for group in unheld.groups if group.selection == "validation"]
-    assert exception not in str(means_table(stated))
+    assert exception not in str(means_table(stated, {}))
 
 
 def test_time_to_accuracy_is_that_of_what_was_watched(unheld: Results) -> None:

@@ -201,7 +201,7 @@ def test_stopping_early_is_told(tmp_path: Path, figure: dict[str, Any], note: st
     figure = {"value": 71.2, "epochs": 100, **figure}
     (item,) = compared(tmp_path, figure, [row])
     assert item.notes == note
-    assert "stopped early at epoch 31 of 100" in means_table(load_results(tmp_path).groups)
+    assert "stopped early at epoch 31 of 100" in means_table(load_results(tmp_path).groups, {})
 
 
 def test_evaluation_of_fewer_images_is_not_compared(tmp_path: Path) -> None:

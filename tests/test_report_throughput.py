@@ -169,7 +169,7 @@ def test_utilisation_is_drawn_over_what_a_network_costs(tmp_path: Path) -> None:
 def test_older_results_have_no_utilisation(tmp_path: Path) -> None:
     results = load_results(write_results(tmp_path, [timed(utilisation=None)]))
     assert utilisation_figure(results) is None
-    for made in (time_table(results), means_table(results.groups), trials_table(results)):
+    for made in (time_table(results), means_table(results.groups, {}), trials_table(results)):
         assert "Utilisation" not in made
 
 

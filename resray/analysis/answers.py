@@ -24,6 +24,15 @@ class Answers:
     """(images,) of bool."""
 
 
+@dataclass(frozen=True)
+class Networks:
+    """What the networks of one configuration got right of the same images."""
+
+    test_set: str
+    right: np.ndarray
+    """(networks, images) of bool."""
+
+
 def read_answers(folder: Path, known: Collection[str]) -> dict[str, Answers]:
     """Return those of each known trial of a results folder that has any. Raises InputError as
     `read_predictions` does."""
@@ -39,19 +48,28 @@ def read_answers(folder: Path, known: Collection[str]) -> dict[str, Answers]:
     }
 
 
-def shares_of(
+def networks_of(
     rows: Sequence[Mapping[str, Any]], answers: Mapping[str, Answers]
-) -> ImageShares | None:
+) -> Networks | None:
     """Return what the networks of some trials got right of the same images; None unless that is
     known of each, by the epoch whose test accuracy its row has."""
     found = [answers.get(row["trial_id"]) for row in rows]
     known = [each for each, row in zip(found, rows, strict=True) if each and is_of(each, row)]
     if not rows or len(known) < len(rows) or len({each.test_set for each in known}) > 1:
         return None
-    return ImageShares.of(known[0].test_set, np.stack([each.right for each in known]))
+    return Networks(known[0].test_set, np.stack([each.right for each in known]))
+
+
+def shares_of(
+    rows: Sequence[Mapping[str, Any]], answers: Mapping[str, Answers]
+) -> ImageShares | None:
+    """Return the shares by image of what `networks_of` returns."""
+    networks = networks_of(rows, answers)
+    return ImageShares.of(networks.test_set, networks.right) if networks else None
 
 
 def is_of(answers: Answers, row: Mapping[str, Any]) -> bool:
     """Whether answers are those behind a trial's test accuracy."""
     accuracy, mean = row["test_accuracy"], 100 * float(answers.right.mean())
-    return answers.epoch == row["best_epoch"] and isclose(accuracy, mean, abs_tol=1e-6)
+    known = accuracy is not None and answers.epoch == row["best_epoch"]
+    return known and isclose(accuracy, mean, abs_tol=1e-6)

@@ -16,6 +16,7 @@ from resray.report.epoch_table import EpochRows, EpochTable
 from resray.report.reductions import is_stand_in
 from resray.report.search_record import Row, SearchRecord, measured, plain_rows, read_search
 from resray.report.study_file import Variants, equal_variants, normalised, read_study
+from resray.results.predictions import read_thumbnails
 from resray.results.store import read_rows
 from resray.results.summary import LAST, TEST, VALIDATION, chosen_by, parsed_json
 from resray.study.entries import AS_RUN
@@ -140,6 +141,8 @@ class Results:
     """The trials of a search, which are in none of the above."""
     answers: Mapping[str, Answers] = field(default_factory=dict)
     """What is stored of which test images each trial gets right, by trial id."""
+    thumbnails: tuple[Mapping[Hashable, Any], ...] = ()
+    """Pictures of the test images that most networks miss (`read_thumbnails`)."""
     price_per_gpu_hour: float | None = None
     """What a GPU costs in an hour, in any currency, where the reader wants costs as money."""
     baseline: str | None = None
@@ -208,6 +211,7 @@ def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Result
         evaluations=read_evaluations(folder, known),
         search=read_search(folder, searched, epochs, events),
         answers=read_answers(folder, known),
+        thumbnails=tuple(read_thumbnails(folder).to_dict("records")),
     )
 
 

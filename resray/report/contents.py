@@ -14,6 +14,7 @@ from resray.report.evaluations_section import evaluations_figure, evaluations_se
 from resray.report.folders_section import folders_section
 from resray.report.generalisation import generalisation_figure, generalisation_section
 from resray.report.gradients import gradient_figure
+from resray.report.images_section import images_section
 from resray.report.pareto import cost_figure, front_section
 from resray.report.phases import phases_figure, phases_section
 from resray.report.plot import Figure
@@ -85,6 +86,7 @@ SECTIONS = (
             figures_first=True),
     Section("classes", "Classes", "Class by class", classes_section,
             {"classes": classes_figure, "confusion": confusion_figure}, figures_first=True),
+    Section("images", "Images", "Image by image", images_section),
     Section("phases", "Phases", "Schedule and phases", phases_section, {"phases": phases_figure}),
     Section("gradients", "Gradients", "Gradient norms", None, {"gradients": gradient_figure},
             missing="No gradient norm has been recorded."),

@@ -1,7 +1,9 @@
 """The sections that argue: the answer, published figures, and the figures' frames."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from resray.analysis.answers import Answers
+from resray.analysis.images import half_interval
 from resray.report import answer, comparison
 from resray.report.aggregate import Group, Results, Row, as_labelled, distinct
 from resray.report.claims_section import glance
@@ -11,7 +13,7 @@ from resray.report.reductions import reduces
 from resray.report.search import search_of
 from resray.report.search_words import outcome
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, count, duration, join, listed, tag, with_interval
+from resray.report.text import Html, count, duration, fixed, join, listed, tag, with_interval
 from resray.report.utilisation import percents
 
 SYMBOL_PATHS = {
@@ -94,7 +96,7 @@ def answer_section(results: Results) -> Html:
     return join(
         [
             tag("div", words, glance(results), class_="answer"),
-            means_table(results.groups) if results.groups else "",
+            means_table(results.groups, results.answers) if results.groups else "",
             facts_section(results),
             about(results),
         ]
@@ -109,12 +111,19 @@ def about(results: Results) -> Html:
     return tag("details", tag("summary", "About this study"), text)
 
 
-def means_table(groups: Sequence[Group]) -> Html:
+OF_IMAGES = (
+    "± by images: half of a test accuracy's 95 % interval, were the same networks tested on other "
+    "images. "
+)
+
+
+def means_table(groups: Sequence[Group], answers: Mapping[str, Answers]) -> Html:
+    of_images = [half_interval(group.finished, answers) for group in groups]
     caption = (
         "Means over finished trials; accuracies ± half of the mean's 95 % interval over seeds "
-        "(Student's t), images/s and utilisation too, where n is 2 or more. Test "
-        "accuracy is that of the epoch with the highest validation accuracy"
-        f"{as_labelled(groups)}"
+        "(Student's t), images/s and utilisation too, where n is 2 or more. "
+        f"{OF_IMAGES if any(of_images) else ''}Test accuracy is that of the epoch with the highest "
+        f"validation accuracy{as_labelled(groups)}"
     )
     devices = [listed(group.distinct("device")) for group in groups]
     # The facts below the table name one that all share.
@@ -123,11 +132,13 @@ def means_table(groups: Sequence[Group]) -> Html:
     if len(groups) > 1 and len(set(marked)) == 1 and marked[0]:
         caption += f". All: {marked[0]}"
         marked = [None] * len(groups)
-    rows = [means_row(*row) for row in zip(groups, told, marked, strict=True)]
+    rows = [means_row(*row) for row in zip(groups, of_images, told, marked, strict=True)]
     return table(caption, rows, id="means")
 
 
-def means_row(group: Group, device: str | None, mark: str | None) -> list[Cell]:
+def means_row(
+    group: Group, of_images: float | None, device: str | None, mark: str | None
+) -> list[Cell]:
     seconds, rate = group.summary("seconds_training"), group.summary("images_per_second")
     parameters, operations = group.summary("parameters"), group.summary("multiply_adds")
     return [
@@ -136,6 +147,7 @@ def means_row(group: Group, device: str | None, mark: str | None) -> list[Cell]:
         number_cell(
             "Test accuracy, %", tag("strong", with_interval(group.summary("test_accuracy")))
         ),
+        number_cell("± by images", of_images and fixed(of_images), optional=True),
         number_cell("Validation accuracy, %", with_interval(group.summary("validation_accuracy"))),
         number_cell("Parameters", count(parameters.mean) if parameters else None),
         number_cell("Multiply-adds", count(operations.mean) if operations else None),

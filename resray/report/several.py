@@ -54,6 +54,7 @@ def combined(parts: Mapping[str, Results]) -> Results:
         search=newest_search(parts, epochs),
         answers={joined_id(name, key): each for name, part in parts.items()
                  for key, each in part.answers.items()},
+        thumbnails=tuple(row for part in parts.values() for row in part.thumbnails),
         sources=dict(parts),
     )  # fmt: skip
 

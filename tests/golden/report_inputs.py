@@ -4,16 +4,21 @@ Together they show every section, every table and every figure of a report.
 """
 
 import json
+from base64 import b64decode
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from resray.report import contents
 from resray.report.aggregate import Results, load_results
 from resray.report.several import load_several
 from resray.report.superclasses import SUPERCLASS
+from resray.results.predictions import put_thumbnails
+from resray.results.storage import LocalFolder
 from tests.folders_case import folder
 from tests.report_builder import RECIPE, START, epochs_of, evaluation, trial, write_results
 from tests.search_builder import GRID, SearchBuilder, shuffled
@@ -30,6 +35,11 @@ ACCURACIES = {
 """Of each seed of the made-up study's trials."""
 CLASSES = list(SUPERCLASS)[:25]
 """Of five superclasses."""
+TEST_SET = "ab" * 32
+PIXEL = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+"""A PNG."""
 
 Row = dict[str, Any]
 Rows = list[Row]
@@ -56,8 +66,10 @@ def made(path: Path) -> Results:
         epochs=[epoch | phase(epoch) for row in trials for epoch in epochs_of(row)],
         events=list(events(trials)),
         evaluations=[value for row in shown for value in evaluations(row)],
+        predictions=[predictions(row) for row in shown],
         study=STUDY,
     )
+    put_thumbnails(LocalFolder(results), list(pictures(shown)), TEST_SET)
     return replace(load_results(results), price_per_gpu_hour=2.5)
 
 
@@ -200,3 +212,33 @@ def evaluations(row: Row) -> Iterator[Row]:
             for taken, count in counts.items()
             if count
         )
+
+
+def answers_of(row: Row) -> np.ndarray:
+    """Return which of the test images a trial gets right: by accuracy, of early ones only some."""
+    images = np.arange(row["test_images"])
+    wrong = round(len(images) * (100 - row["test_accuracy"]) / 100)
+    return (images + 100 * row["seed"]) % len(images) >= wrong
+
+
+def predictions(row: Row) -> Row:
+    right = answers_of(row)
+    labels = (np.arange(len(right)) % len(CLASSES)).astype(np.uint8)
+    predicted = np.where(right, labels, (labels + 1) % len(CLASSES)).astype(np.uint8)
+    return {
+        **{key: row[key] for key in ("trial_id", "study", "name", "seed")},
+        "kind": "test",
+        "epoch": row["best_epoch"],
+        "images": len(right),
+        "predicted": predicted.tobytes(),
+        "labels": labels.tobytes(),
+        "class_names": json.dumps(CLASSES),
+        "test_checksum": TEST_SET,
+    }
+
+
+def pictures(rows: Rows) -> Iterator[Row]:
+    """Yield pictures of some of the images that networks miss, all of one pixel."""
+    for image in (3, 500, 950, 1100, 9999):
+        yield {"test_checksum": TEST_SET, "image": image, "label": CLASSES[image % len(CLASSES)],
+               "missed": 1, "networks": len(rows), "png": PIXEL}  # fmt: skip
