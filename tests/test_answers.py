@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from resray.analysis.aggregate import load_results
 from resray.analysis.contrasts import Method, difference
-from resray.report.aggregate import load_results
 from resray.report.compared import compare, matched
 from resray.report.differences import differences_section
 from resray.report.metrics import sample_of

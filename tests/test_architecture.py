@@ -27,10 +27,10 @@ IMPORTED_ROOMS = {
     "search": {"study", "results", "training"},  # of training a type, nothing that runs
     "training": {"study", "models", "data", "results"},
     "evaluate": {"study", "models", "data", "results", "training"},
-    "analysis": {"study", "results"},
+    "analysis": {"study", "results", "search"},
     "report": {"study", "models", "results", "search", "analysis"},
     "compare": {"results", "report", "analysis"},
-    "export": {"study", "models", "results", "training", "report"},
+    "export": {"study", "models", "results", "training", "report", "analysis"},
     "run": {"study", "models", "data", "results", "search", "training", "evaluate", "report",
             "export"},
     "cli": {"study", "models", "results", "search", "evaluate", "report", "compare", "export",

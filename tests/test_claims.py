@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from resray.report.study_file import equal_variants
+from resray.analysis.study_file import equal_variants
 from resray.study.claims import DEEPEST, Operation, Statement, Value, check_statement
 from resray.study.load import load_study, study_files
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from resray.report.aggregate import REPEATED_TEXTS, load_results
-from resray.report.epoch_table import EpochRows, EpochTable
+from resray.analysis.aggregate import REPEATED_TEXTS, load_results
+from resray.analysis.epoch_table import EpochRows, EpochTable
 from resray.results.schema import table_schema
 from resray.results.store import ResultStore, read_rows
 from tests.report_builder import epochs_of, trial, write_results

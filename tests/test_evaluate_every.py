@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from rich.console import Console
 
-from resray.report.aggregate import load_results
+from resray.analysis.aggregate import load_results
 from resray.report.contents import all_figures
 from resray.results.schema import TABLES
 from resray.results.summary import chosen_by, summarise

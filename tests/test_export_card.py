@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from resray.analysis.aggregate import load_results
 from resray.export.card import cautions, measurement, protocol, published, seeds_cell
 from resray.export.facts import Facts
-from resray.report.aggregate import load_results
 from tests.report_builder import trial, write_results
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
+from resray.analysis.aggregate import Results, load_results
 from resray.analysis.contrasts import ImageShares
 from resray.analysis.images import Agreement, agreement, agreement_within, half_interval, misses
-from resray.report.aggregate import Results, load_results
+from resray.analysis.several import load_several
 from resray.report.images_section import images_section
 from resray.report.page import render
-from resray.report.several import load_several
 from resray.report.tables import Table
 from resray.results.predictions import put_thumbnails
 from resray.results.storage import LocalFolder

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from resray.analysis.aggregate import Results, load_results
 from resray.report.ablation import Ablation, ablations
 from resray.report.ablation_section import ablation_section, interaction, time_to
-from resray.report.aggregate import Results, load_results
 from resray.report.page import render
 from resray.study.expand import Options, expand
 from resray.study.load import load_study, study_files

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from resray.analysis.aggregate import Results, load_results
 from resray.analysis.statistics import Summary, summarise
 from resray.errors import InputError
-from resray.report.aggregate import Results, load_results
 from resray.report.answer import answer
 from resray.report.comparison import Comparison, comparisons, signed_difference
 from resray.report.payload import packed

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from resray.report.aggregate import Results, load_results
+from resray.analysis.aggregate import Results, load_results
 from resray.report.answer import answer, banners, warnings
 from resray.report.differences import differences_section
 from resray.report.sections import means_table

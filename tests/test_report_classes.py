@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from resray.report.aggregate import Results, load_results
-from resray.report.by_class import MOST, class_accuracies, confusions
+from resray.analysis.aggregate import Results, load_results
+from resray.analysis.by_class import MOST, class_accuracies, confusions
+from resray.analysis.superclasses import CIFAR100, SUPERCLASS
 from resray.report.classes_section import (
     classes_figure,
     classes_section,
@@ -16,7 +17,6 @@ from resray.report.classes_section import (
     most_confused,
 )
 from resray.report.page import render
-from resray.report.superclasses import CIFAR100, SUPERCLASS
 from resray.report.tables import Table
 from resray.report.text import plain_text
 from tests.page_reader import figures_of, panels_of

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.report.aggregate import Results, load_results
+from resray.analysis.aggregate import Results, load_results
+from resray.analysis.epoch_lines import FEWEST, WIDTH, kept_points, most_points, outline
 from resray.report.contents import all_figures
 from resray.report.curves import curve_figure
-from resray.report.epoch_lines import FEWEST, WIDTH, kept_points, most_points, outline
 from resray.report.gradients import gradient_figure
 from resray.report.page import render
 from resray.report.plot import Figure, Panel, Trace

@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from resray.analysis.aggregate import Results, load_results
+from resray.analysis.evaluations import ensembles, evaluated
 from resray.analysis.statistics import Summary
-from resray.report.aggregate import Results, load_results
-from resray.report.evaluations import ensembles, evaluated
 from resray.report.evaluations_section import evaluations_figure, evaluations_section
 from resray.report.page import render
 from resray.results.schema import table_schema

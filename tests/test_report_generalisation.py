@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.report.aggregate import Results, load_results
+from resray.analysis.aggregate import Results, load_results
 from resray.report.generalisation import (
     generalisation_figure,
     generalisation_section,

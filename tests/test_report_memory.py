@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from resray.analysis.aggregate import load_results
 from resray.errors import InputError
 from resray.report import write_report
-from resray.report.aggregate import load_results
 from resray.report.contents import all_figures
 from resray.report.plot import Choice, outline
 from tests.report_builder import trial, write_results

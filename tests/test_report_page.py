@@ -8,9 +8,9 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
+from resray.analysis.aggregate import load_results
 from resray.errors import InputError
 from resray.report import write_report
-from resray.report.aggregate import load_results
 from resray.report.contents import all_figures
 from resray.report.sections import SYMBOL_PATHS
 from resray.results.schema import TABLES

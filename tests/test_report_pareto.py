@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.report.aggregate import Results, load_results
+from resray.analysis.aggregate import Results, load_results
 from resray.report.costs import front
 from resray.report.label_places import LETTER, WIDTH, boxes, label_places, overlap
 from resray.report.page import render

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from resray.report.aggregate import Results, load_results
+from resray.analysis.aggregate import Results, load_results
 from resray.report.page import render
 from resray.report.phases import in_words, phases_figure, phases_section, setting_name
 from tests.report_builder import epochs_of, trial, write_results

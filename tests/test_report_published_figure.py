@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resray.report.aggregate import load_results
+from resray.analysis.aggregate import load_results
 from resray.report.page import render
 from resray.report.plot import Figure, Panel
 from resray.report.published_figure import published_figure

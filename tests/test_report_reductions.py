@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from resray.report.aggregate import Results, load_results
+from resray.analysis.aggregate import Results, load_results
+from resray.analysis.reductions import changes_network, is_length, setting_of, without_old
 from resray.report.answer import answer
-from resray.report.reductions import changes_network, is_length, setting_of, without_old
 from resray.report.verdicts import Outcome
 from resray.study.expand import Options, expand
 from resray.study.load import load_study

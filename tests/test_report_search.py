@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from resray.report.aggregate import Results, load_results
+from resray.analysis.aggregate import Results, load_results
 from resray.report.answer import answer, banners
 from resray.report.matching import NotMatchedError, finished
 from resray.report.page import render

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resray.report.aggregate import load_results
+from resray.analysis.aggregate import load_results
 from resray.report.payload import figure_payload
 from resray.report.search import search_of
 from resray.report.search_axes import ABSENT, SpaceAxis, axes_of

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from resray.analysis.aggregate import load_results
+from resray.analysis.evaluations import ensembles, evaluated
+from resray.analysis.several import load_several
 from resray.errors import InputError
-from resray.report.aggregate import load_results
 from resray.report.claims_section import claims_section
-from resray.report.evaluations import ensembles, evaluated
 from resray.report.folders_section import folders_section
 from resray.report.matching import NotMatchedError, matched
 from resray.report.metrics import values_of
 from resray.report.page import render
-from resray.report.several import load_several
 from resray.report.verdicts import judged_folder, verdicts
 from resray.results.folders import short_names
 from resray.study.search_spec import SearchSettings

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.report.aggregate import load_results
-from resray.report.breakdown import PARTS, breakdown, means_of
+from resray.analysis.aggregate import load_results
+from resray.analysis.breakdown import PARTS, breakdown, means_of
 from resray.report.payload import figure_payload
 from resray.report.plot import Figure, Panel
 from resray.report.record import trials_table

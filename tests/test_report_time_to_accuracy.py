@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.report.aggregate import Results, load_results
+from resray.analysis.aggregate import Results, load_results
 from resray.report.payload import figure_payload
 from resray.report.reaching import EPOCHS, TIME, Reaching, round_numbers, thresholds_of
 from resray.report.time_to_accuracy import (

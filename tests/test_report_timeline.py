@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from resray.report.aggregate import load_results
+from resray.analysis.aggregate import load_results
 from resray.report.lanes import Stretch, Timeline, in_time, lanes, utilisation, without_pauses
 from resray.report.payload import figure_payload
 from resray.report.plot import Figure

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from resray.report.aggregate import load_results
+from resray.analysis.aggregate import load_results
 from resray.report.answer import warnings
 from resray.report.claims_section import claims_section
 from resray.report.verdicts import Outcome

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resray.report.aggregate import load_results
+from resray.analysis.aggregate import load_results
 from resray.report.alike import OTHER_SELECTION
 from resray.report.claims_section import claims_section
 from resray.report.verdicts import Outcome

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from resray.report.aggregate import load_results
+from resray.analysis.aggregate import load_results
 from resray.report.verdicts import Verdict, verdicts
 from tests.report_builder import RECIPE, trial, write_results
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from resray.report.aggregate import load_results
+from resray.analysis.aggregate import load_results
 
 MEASURED = ("test_accuracy", "validation_accuracy", "train_accuracy", "test_loss",
             "validation_loss", "train_loss")  # fmt: skip

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from resray.analysis.aggregate import reductions_of
+from resray.analysis.search_record import plain_rows
 from resray.analysis.statistics import Summary, summarise
 from resray.cli.studies import readable
-from resray.report.aggregate import reductions_of
-from resray.report.search_record import plain_rows
 from resray.report.text import MISSING
 from resray.results.store import read_rows
 from resray.search.winner import Winner

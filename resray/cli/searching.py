@@ -257,7 +257,7 @@ def search_facts(search: "Search") -> dict[str, Any]:
 
 def reported(outcome: "Outcome") -> "Search | None":
     """Return the search as its report has it."""
-    from resray.report.aggregate import load_results
+    from resray.analysis.aggregate import load_results
     from resray.report.search import search_of
 
     return search_of(load_results(outcome.results, [row["trial_id"] for row in outcome.rows]))

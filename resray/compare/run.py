@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from resray.analysis.aggregate import load_results
 from resray.compare.conditions import Check, Condition, check, exit_code
 from resray.errors import InputError, unknown
-from resray.report.aggregate import load_results
 from resray.report.compared import METRICS, USUAL, Compared, Folders, compare, lost, matched
 from resray.report.text import listed
 from resray.results.folders import called_names, check_different

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from resray.analysis.aggregate import AS_LABELLED, name_of
 from resray.export.facts import Facts
 from resray.export.loading import CARD, CHECKPOINTS, CONFIG, CURVES, METRICS, WEIGHTS
 from resray.export.markdown import Markdown, bullets, fenced, table, text
 from resray.models.table import runs_own_code
-from resray.report.aggregate import AS_LABELLED, name_of
 from resray.report.comparison import amount, published_amount, signed_difference
 from resray.report.metrics import is_short
 from resray.report.text import duration, estimate, fixed, plural

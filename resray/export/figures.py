@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from resray.analysis.aggregate import Results
 from resray.errors import InputError, unknown
 from resray.export.compose import composed
 from resray.export.drawing import chosen_views, drawn_panels, hidden_series, series_in
@@ -21,7 +22,6 @@ from resray.export.formats import (
 from resray.export.heading import Heading
 from resray.export.images import IMAGE_FORMATS, draw_images
 from resray.export.sheets import load
-from resray.report.aggregate import Results
 from resray.report.contents import SECTIONS, all_figures
 from resray.report.palette import THEMES
 from resray.report.plot import Figure

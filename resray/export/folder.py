@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from resray.analysis.aggregate import Results, Row, load_results
 from resray.errors import DataError, InputError, ResrayError, StorageError, not_known, one_line
 from resray.export.card import model_card
 from resray.export.curves import draw_curves
@@ -24,7 +25,6 @@ from resray.export.loading import (
     require_hub_extra,
 )
 from resray.files import storage_errors, write_json
-from resray.report.aggregate import Results, Row, load_results
 from resray.results.rows import own_code_of
 
 if TYPE_CHECKING:

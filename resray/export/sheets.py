@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from resray.analysis.aggregate import Results, load_results
+from resray.analysis.several import load_several
 from resray.errors import InputError, unknown
-from resray.report.aggregate import Results, load_results
 from resray.report.contents import SECTIONS, content
-from resray.report.several import load_several
 from resray.report.tables import Table
 from resray.report.text import MISSING, plain_text, value_of
 from resray.results.schema import TABLES

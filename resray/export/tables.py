@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from resray.analysis.aggregate import Results, Row, reductions_of
 from resray.errors import InputError, unknown
 from resray.export.formats import (
     TABLE_FORMATS,
@@ -22,7 +23,6 @@ from resray.export.sheets import (
     report_tables,
     stored_sheets,
 )
-from resray.report.aggregate import Results, Row, reductions_of
 
 COLUMNS = {
     "model": None,

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from resray.analysis.aggregate import Results, name_of
 from resray.analysis.statistics import Summary, summarise
 from resray.report import plot
 from resray.report.ablation import Ablation, MeasuredStep, ablations
-from resray.report.aggregate import Results, name_of
 from resray.report.metrics import values_of
 from resray.report.record import setting
 from resray.report.sections import marks

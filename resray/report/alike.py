@@ -3,9 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from resray.report.aggregate import Group, Results
+from resray.analysis.aggregate import Group, Results
+from resray.analysis.reductions import (
+    follows_length,
+    is_length,
+    is_stand_in,
+    setting_of,
+    without_old,
+)
 from resray.report.metrics import OF_DEVICE, foreign_files, limits
-from resray.report.reductions import follows_length, is_length, is_stand_in, setting_of, without_old
 from resray.report.text import listed
 from resray.study.metrics import COUNTED
 from resray.study.unions import in_use

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from resray.report.aggregate import Group, Results, distinct, reductions_of
+from resray.analysis.aggregate import Group, Results, distinct, reductions_of
+from resray.analysis.reductions import follows_length, is_length, is_stand_in, reduces, without_old
 from resray.report.comparison import OTHER_DEVICE, comparisons
 from resray.report.lead import Lead
 from resray.report.metrics import few_test_images
-from resray.report.reductions import follows_length, is_length, is_stand_in, reduces, without_old
 from resray.report.text import count, fixed, join, listed, plural, tag, with_interval
 from resray.results.summary import LAST, TEST, VALIDATION
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from resray.analysis.aggregate import Group, Results, Row
 from resray.analysis.contrasts import Sample
 from resray.hints import command
 from resray.models.table import runs_own_code
-from resray.report.aggregate import Group, Results, Row
 from resray.report.matching import NotJudgedError
 from resray.report.metrics import EVALUATED, sample_of
 from resray.study.claims import Value

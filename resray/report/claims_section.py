@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from resray.analysis.aggregate import Results
 from resray.analysis.resampling import sides
-from resray.report.aggregate import Results
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import MISSING, Html, count, join, plural, tag
 from resray.report.verdicts import Judgement, Outcome, Verdict, judged_folder, verdicts

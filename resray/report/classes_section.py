@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from resray.report import plot
-from resray.report.aggregate import Results
-from resray.report.by_class import (
+from resray.analysis.aggregate import Results
+from resray.analysis.by_class import (
     MOST,
     ByClass,
     Confusion,
@@ -16,8 +15,9 @@ from resray.report.by_class import (
     class_accuracies,
     confusions,
 )
+from resray.analysis.superclasses import SUPERCLASS, by_superclass
+from resray.report import plot
 from resray.report.sections import marks
-from resray.report.superclasses import SUPERCLASS, by_superclass
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, fixed, join, listed, plotly_text, tag, with_interval
 

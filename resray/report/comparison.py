@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from resray.analysis.aggregate import Group, Results
 from resray.analysis.statistics import Summary
-from resray.report.aggregate import Group, Results
 from resray.report.metrics import (
     COUNTED,
     OF_DEVICE,

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from resray.analysis.aggregate import Results
 from resray.report import record, search_section, sections
 from resray.report.ablation_section import ablation_figure, ablation_section
-from resray.report.aggregate import Results
 from resray.report.claims_section import claims_section
 from resray.report.classes_section import classes_figure, classes_section, confusion_figure
 from resray.report.curves import curve_figure

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from resray.analysis.aggregate import Group, Results, Row
+from resray.analysis.evaluations import MEAN, evaluated
 from resray.analysis.statistics import Moments
-from resray.report.aggregate import Group, Results, Row
 from resray.report.answer import comparable
-from resray.report.evaluations import MEAN, evaluated
 from resray.report.plot import time_unit
 from resray.report.text import Valued, count, duration
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from resray.analysis.aggregate import Results
+from resray.analysis.epoch_lines import LineSet, mean_lines, most_points, trial_lines
 from resray.report import plot
-from resray.report.aggregate import Results
 from resray.report.curve_traces import Drawing, Quantities, choice
-from resray.report.epoch_lines import LineSet, mean_lines, most_points, trial_lines
 from resray.report.text import plural
 
 UNITS = {"accuracy": "%", "error": "%", "loss": "nats"}

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from resray.analysis.aggregate import Group, Results
 from resray.analysis.contrasts import POWER, Contrast, Sample, contrasts, difference, with_one
 from resray.analysis.statistics import summarise
 from resray.errors import InputError, unknown
-from resray.report.aggregate import Group, Results
 from resray.report.alike import Condition, condition_of, obstacles
 from resray.report.answer import comparable
 from resray.report.contrast_words import HOW, seeds, verdict, why

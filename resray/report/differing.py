@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from resray.report.aggregate import Group, Row, distinct
-from resray.report.pairs import Pair
+from resray.analysis.aggregate import Group, Row, distinct
+from resray.analysis.pairs import Pair
 from resray.report.text import MISSING, listed
 from resray.study.recipes import written
 from resray.study.unions import in_use

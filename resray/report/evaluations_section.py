@@ -2,12 +2,8 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.statistics import Summary
-from resray.hints import command
-from resray.models.table import runs_own_code
-from resray.report import plot
-from resray.report.aggregate import Results
-from resray.report.evaluations import (
+from resray.analysis.aggregate import Results
+from resray.analysis.evaluations import (
     MEAN,
     Evaluated,
     corruption_kinds,
@@ -16,6 +12,10 @@ from resray.report.evaluations import (
     evaluated,
     first_checkpoints,
 )
+from resray.analysis.statistics import Summary
+from resray.hints import command
+from resray.models.table import runs_own_code
+from resray.report import plot
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, fixed, join, listed, plotly_text, signed, tag, with_interval

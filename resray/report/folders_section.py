@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from resray.report.aggregate import Results, distinct
+from resray.analysis.aggregate import Results, distinct
 from resray.report.compared import Compared, Folders, compare, matched
 from resray.report.compared_words import METHOD, notes, title, words
 from resray.report.differing import by_difference, told, where

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from resray.analysis.aggregate import Results
+from resray.analysis.epoch_lines import LineSet, Spread, mean_lines, most_points
 from resray.report import plot
-from resray.report.aggregate import Results
 from resray.report.curve_traces import Drawing
-from resray.report.epoch_lines import LineSet, Spread, mean_lines, most_points
 
 COLUMNS = {stage: f"gradient_norm_{stage}_stage" for stage in ("first", "last")}
 BUDGET = 250_000

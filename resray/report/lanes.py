@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from resray.report.aggregate import Row
+from resray.analysis.aggregate import Row
 from resray.report.plot import Figure, Panel, Series, Trace, layout, time_unit, trace_of
 from resray.report.text import duration, plotly_text, plural
 

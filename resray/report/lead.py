@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from resray.analysis.aggregate import Group, Results
 from resray.analysis.contrasts import Contrast, contrasts, difference, with_one
 from resray.analysis.statistics import Interval
-from resray.report.aggregate import Group, Results
 from resray.report.alike import condition_of, obstacles
 from resray.report.contrast_words import NOT_SHOWN, SURE, seeds, verdict
 from resray.report.metrics import sample_of

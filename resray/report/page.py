@@ -12,9 +12,9 @@ from string import Template
 from typing import Any
 
 import resray
+from resray.analysis.aggregate import Results, load_results
 from resray.files import output_file
 from resray.report import sections
-from resray.report.aggregate import Results, load_results
 from resray.report.contents import SECTIONS, Section, content, made_figures
 from resray.report.payload import figure_payload, packed
 from resray.report.plot import MANY, Figure, all_series, drawn_at_first, outline
@@ -51,7 +51,7 @@ def write_report(
         if isinstance(folders, Path):
             results = load_results(folders, trial_ids)
         else:
-            from resray.report.several import load_several
+            from resray.analysis.several import load_several
 
             results = load_several(folders, names)
         chosen = replace(results, price_per_gpu_hour=price_per_gpu_hour, baseline=baseline)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from resray.analysis.aggregate import Group, Results
 from resray.analysis.statistics import Moments
 from resray.report import plot
-from resray.report.aggregate import Group, Results
 from resray.report.costs import TESTED, Cost, costs_of, front, qualities_of
 from resray.report.curve_traces import choice
 from resray.report.label_places import LONGEST, label_places

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from resray.analysis.aggregate import Group, Results, Row
 from resray.analysis.statistics import Summary, summarise
-from resray.report.aggregate import Group, Results, Row
 from resray.report.text import fixed, plotly_text, with_interval
 
 BAR_BASE = 90

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resray.analysis.aggregate import Results, as_labelled
 from resray.analysis.statistics import Summary, mean_interval
 from resray.report import plot
-from resray.report.aggregate import Results, as_labelled
 from resray.report.comparison import (
     Comparison,
     amount,

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from resray.report.aggregate import Group, Results
-from resray.report.breakdown import finite, numbers
+from resray.analysis.aggregate import Group, Results
+from resray.analysis.breakdown import finite, numbers
 from resray.report.curves import TRAINED
 from resray.results.summary import TEST, VALIDATION
 

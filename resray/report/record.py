@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from resray.report.aggregate import Results, Row, distinct, reductions_of
+from resray.analysis.aggregate import Results, Row, distinct, reductions_of
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, Valued, duration, fixed, join, listed, plural, tag
 from resray.study.layers import flatten

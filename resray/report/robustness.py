@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from resray.analysis.aggregate import Results
+from resray.analysis.evaluations import MEAN, Evaluated, ensembles, evaluated, first_checkpoints
 from resray.analysis.statistics import Summary, summarise
 from resray.report import plot
-from resray.report.aggregate import Results
-from resray.report.evaluations import MEAN, Evaluated, ensembles, evaluated, first_checkpoints
 from resray.report.text import listed, plotly_text, signed, with_interval
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon")

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resray.analysis.aggregate import Group, Results
+from resray.analysis.breakdown import numbers
 from resray.analysis.statistics import Summary, summarise
 from resray.report import plot
-from resray.report.aggregate import Group, Results
-from resray.report.breakdown import numbers
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import Valued, fixed, plotly_text, with_interval
 from resray.report.throughput import rate, timed_groups

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from resray.report.aggregate import Results, Row, distinct
+from resray.analysis.aggregate import Results, Row, distinct
 from resray.report.lanes import BEGINS
 from resray.report.search_axes import SpaceAxis, axes_of, point_text, short_names
 from resray.results.summary import parsed_json

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from resray.analysis.aggregate import Results, Row
 from resray.report import plot
-from resray.report.aggregate import Results, Row
 from resray.report.search import COMPLETED, Search, SearchPoint, search_of
 from resray.report.search_cost import own_epochs
 from resray.report.search_plot import AUDITED, WINNER, hover, look_of, looks, with_begun

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from resray.report.aggregate import Results
+from resray.analysis.aggregate import Results
 from resray.report.plot import Figure, Layout, Panel, Series, Trace, between, layout, trace_of
 from resray.report.search import COMPLETED, Search, SearchPoint, search_of
 from resray.report.search_axes import ABSENT, SpaceAxis, short_text

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from resray.analysis.aggregate import Results, Row, distinct
 from resray.report import search_words as words
-from resray.report.aggregate import Results, Row, distinct
 from resray.report.record import failed_item
 from resray.report.search import (
     DIVERGED,

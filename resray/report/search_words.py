@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from resray.analysis.aggregate import Results, reductions_of
+from resray.analysis.reductions import reduces
 from resray.analysis.statistics import summarise
-from resray.report.aggregate import Results, reductions_of
-from resray.report.reductions import reduces
 from resray.report.search import COMPLETED, STATES, UNFINISHED, Search
 from resray.report.search_cost import DECIDED, Spent, audit_epochs, audit_of, spent_on
 from resray.report.text import fixed, listed, plural, with_interval

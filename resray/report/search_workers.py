@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from resray.report.aggregate import Results, distinct
+from resray.analysis.aggregate import Results, distinct
 from resray.report.lanes import Stretch, Timeline, by_trial, in_time, of_trial
 from resray.report.plot import Figure, Series
 from resray.report.search import Search, SearchPoint, search_of

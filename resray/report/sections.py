@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+from resray.analysis.aggregate import Group, Results, Row, as_labelled, distinct
 from resray.analysis.answers import Answers
 from resray.analysis.images import half_interval
+from resray.analysis.reductions import reduces
 from resray.report import answer, comparison
-from resray.report.aggregate import Group, Results, Row, as_labelled, distinct
 from resray.report.claims_section import glance
 from resray.report.metrics import stopped_early
 from resray.report.plot import MANY, SHARED, Figure, Series, Switch
-from resray.report.reductions import reduces
 from resray.report.search import search_of
 from resray.report.search_words import outcome
 from resray.report.tables import Cell, number_cell, table, text_cell

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from resray.analysis.aggregate import Group, Results, Row
+from resray.analysis.breakdown import PARTS, breakdown, means_of
 from resray.analysis.statistics import Summary, summarise
 from resray.report import plot
-from resray.report.aggregate import Group, Results, Row
-from resray.report.breakdown import PARTS, breakdown, means_of
 from resray.report.sections import marks
 from resray.report.tables import Table, number_cell, table, text_cell
 from resray.report.text import fixed, listed, plotly_text, with_interval

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from resray.analysis.aggregate import Group, Results
 from resray.report import plot
-from resray.report.aggregate import Group, Results
 from resray.report.reaching import COMPUTE, EPOCHS, IMAGES, TIME, Reached, Reaching
 from resray.report.sections import marks
 from resray.report.tables import Table, number_cell, table, text_cell

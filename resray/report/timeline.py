@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from resray.report.aggregate import Results, Row
+from resray.analysis.aggregate import Results, Row
 from resray.report.lanes import (
     CUT_OFF,
     Lane,

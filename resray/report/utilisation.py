@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from resray.analysis.aggregate import Group, Results
 from resray.analysis.statistics import Summary, summarise
 from resray.report import plot
-from resray.report.aggregate import Group, Results
 from resray.report.text import Valued, count, listed, plotly_text, with_interval
 
 TICKS = [step * 10.0**power for power in range(5, 13) for step in (1, 2, 5)]

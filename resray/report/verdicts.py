@@ -7,11 +7,11 @@ from enum import StrEnum
 
 import numpy as np
 
+from resray.analysis.aggregate import Group, Results
 from resray.analysis.claims import Margin, margin
 from resray.analysis.contrasts import Method, Untested
 from resray.analysis.resampling import sides
 from resray.analysis.statistics import Interval
-from resray.report.aggregate import Group, Results
 from resray.report.claim_values import sample_of_value
 from resray.report.matching import NotJudgedError, NotMatchedError, Reference, matched, reference
 from resray.report.metrics import (

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from resray.analysis.aggregate import load_results
 from resray.export import latex, markdown
 from resray.export.formats import written_sheet
 from resray.export.sheets import report_sheet, report_tables
 from resray.report import write_report
-from resray.report.aggregate import load_results
 from resray.report.record import trials_section
 from resray.report.tables import Table
 from resray.report.text import plain_text, value_of

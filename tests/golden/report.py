@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from resray.analysis.aggregate import Results
 from resray.export.figure_data import as_read, axis_title, errors, kind_of
-from resray.report.aggregate import Results
 from resray.report.contents import SECTIONS, Section, all_figures, content
 from resray.report.payload import finite
 from resray.report.plot import Figure, Panel, Trace, all_series, outline

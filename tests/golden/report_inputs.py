@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from resray.analysis.aggregate import Results, load_results
+from resray.analysis.several import load_several
+from resray.analysis.superclasses import SUPERCLASS
 from resray.report import contents
-from resray.report.aggregate import Results, load_results
-from resray.report.several import load_several
-from resray.report.superclasses import SUPERCLASS
 from resray.results.predictions import put_thumbnails
 from resray.results.storage import LocalFolder
 from tests.folders_case import folder

@@ -7,10 +7,10 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from resray.analysis.aggregate import load_results
 from resray.analysis.contrasts import PLANNED, POWER, with_one
 from resray.analysis.planning import MOST_SEEDS, detectable, seeds_for
 from resray.cli.show.layout import heading, ruled_table
-from resray.report.aggregate import load_results
 from resray.report.text import plural
 from resray.results.folders import holds_results
 from resray.study.expand import Options, expand

@@ -5,8 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
+from resray.analysis.aggregate import Group, Results, Row
 from resray.analysis.statistics import Moments, Summary
-from resray.report.aggregate import Group, Results, Row
 
 EPOCHS = ("selected", "last")
 """Which epoch of each trial is looked at."""

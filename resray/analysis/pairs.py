@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resray.report.aggregate import Group
+from resray.analysis.aggregate import Group
 from resray.study.unions import in_use
 
 Key = tuple[object, ...]

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from resray.analysis.answers import Answers, read_answers
+from resray.analysis.epoch_table import EpochRows, EpochTable
+from resray.analysis.reductions import is_stand_in
+from resray.analysis.search_record import Row, SearchRecord, measured, plain_rows, read_search
 from resray.analysis.statistics import Summary, summarise
-from resray.report.epoch_table import EpochRows, EpochTable
-from resray.report.reductions import is_stand_in
-from resray.report.search_record import Row, SearchRecord, measured, plain_rows, read_search
-from resray.report.study_file import Variants, equal_variants, normalised, read_study
+from resray.analysis.study_file import Variants, equal_variants, normalised, read_study
 from resray.results.predictions import read_thumbnails
 from resray.results.store import read_rows
 from resray.results.summary import LAST, TEST, VALIDATION, chosen_by, parsed_json

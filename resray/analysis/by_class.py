@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from resray.analysis.aggregate import Group, Results
+from resray.analysis.evaluations import REPEATED, checkpoint_name
 from resray.analysis.statistics import Summary, summarise
-from resray.report.aggregate import Group, Results
-from resray.report.evaluations import REPEATED, checkpoint_name
 
 MOST = 12
 """Configurations whose matrices are shown: the most accurate ones."""

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from resray.report.aggregate import Group, Results, Row
+from resray.analysis.aggregate import Group, Results, Row
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Features from Tiny Images" (2009).
 
 import numpy as np
 
-from resray.report.by_class import ByClass, Confusion
+from resray.analysis.by_class import ByClass, Confusion
 
 CIFAR100 = {
     "aquatic mammals": "beaver dolphin otter seal whale",

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from resray.analysis.aggregate import Results, Row
 from resray.analysis.statistics import Moments
-from resray.report.aggregate import Results, Row
 
 PARTS = ("training", "warming up", "evaluating", "saving", "starting", "other")
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from resray.analysis.aggregate import Group, Results, reductions_of
 from resray.analysis.statistics import Summary, summarise
-from resray.report.aggregate import Group, Results, reductions_of
 from resray.results.summary import parsed_json
 
 REPEATED = ["trial_id", "checkpoint", "kind", "condition", "class", "metric", "dataset_checksum"]

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from resray.analysis.epoch_table import EpochTable
 from resray.analysis.statistics import LARGEST
-from resray.report.epoch_table import EpochTable
 from resray.results.store import read_rows
 from resray.search.best import of_latest
 

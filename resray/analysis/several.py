@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from resray.report.aggregate import Results, Row, group_trials, load_results
-from resray.report.epoch_table import EpochTable, joined, joined_id
-from resray.report.search_record import SearchRecord
-from resray.report.study_file import equal_variants
+from resray.analysis.aggregate import Results, Row, group_trials, load_results
+from resray.analysis.epoch_table import EpochTable, joined, joined_id
+from resray.analysis.search_record import SearchRecord
+from resray.analysis.study_file import equal_variants
 from resray.results.folders import called_names, check_different
 from resray.results.summary import parsed_json
 from resray.study.spec import Study
