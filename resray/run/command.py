@@ -19,7 +19,7 @@ from resray.files import home_folder, storage_errors, whole_file
 from resray.results.rows import ENDED
 from resray.run.request import Request
 from resray.run.resources import Machine, allocate, local_machine
-from resray.run.signals import interruptible, raise_if_interrupted
+from resray.run.signals import interruptible, raise_if_interrupted, signals_waiting
 from resray.search.best import winner
 from resray.search.budget import Spending
 
@@ -101,8 +101,9 @@ def run(request: Request, console: Console) -> Outcome:
 
 def planner_of(request: Request, *, download: bool = True) -> "Planner | SearchPlanner":
     """Return what resolves a request against data, results and machine."""
-    from resray.run.plan import Planner
-    from resray.run.search_plan import SearchPlanner
+    with signals_waiting():
+        from resray.run.plan import Planner
+        from resray.run.search_plan import SearchPlanner
 
     planner = Planner if request.search is None else SearchPlanner
     return planner(request, download=download)
@@ -161,8 +162,9 @@ def run_missing(
 ) -> "tuple[Bench | Search, bool]":
     """Return what was run and whether it was all; where a disk refuses to go on, write the report
     of what there is, if it has room."""
-    from resray.report.page import write_report
-    from resray.run.execution import execute
+    with signals_waiting():
+        from resray.report.page import write_report
+        from resray.run.execution import execute
 
     try:
         return execute(planner, machine, console)

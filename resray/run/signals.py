@@ -36,6 +36,19 @@ def keep_signals() -> None:
     _State.kept = True
 
 
+@contextmanager
+def signals_waiting() -> Iterator[None]:
+    """Let signals wait while modules are imported: raised within one that is compiled, they may be
+    swallowed."""
+    kept, _State.kept = _State.kept, True
+    try:
+        yield
+    finally:
+        _State.kept = kept
+    if not kept:
+        raise_if_interrupted()
+
+
 def _ask(number: int, frame: Any) -> None:
     _State.asked += 1
     if not _State.kept or _State.asked > PATIENCE:

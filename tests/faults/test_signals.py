@@ -1,11 +1,14 @@
 """Ctrl-C and SIGTERM at any moment: exit code 130, one line, and a report of what was recorded."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from resray.run.signals import interruptible, signals_waiting
 from tests.bench_command import bench_command, tune_command
 from tests.faults.interrupting import POINTS
 from tests.report_builder import trial, write_results
@@ -21,6 +24,18 @@ EVERYWHERE = [
     for point in POINTS
     for name in ("SIGINT", "SIGTERM")
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_until_what_is_imported_is_there(number: signal.Signals) -> None:
+    """A compiled module that it met would swallow it."""
+    imported = False
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        with signals_waiting():
+            os.kill(os.getpid(), number)
+            imported = True
+        pytest.fail("went on")
+    assert imported
 
 
 @pytest.mark.parametrize(("point", "name"), EVERYWHERE)
