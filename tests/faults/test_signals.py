@@ -29,12 +29,17 @@ EVERYWHERE = [
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_until_what_is_imported_is_there(number: signal.Signals) -> None:
     """A compiled module that it met would swallow it."""
-    imported = False
-    with pytest.raises(KeyboardInterrupt), interruptible():
-        with signals_waiting():
-            os.kill(os.getpid(), number)
-            imported = True
-        pytest.fail("went on")
+    imported = []
+
+    def import_something() -> None:
+        with interruptible():
+            with signals_waiting():
+                os.kill(os.getpid(), number)
+                imported.append(True)
+            pytest.fail("went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        import_something()
     assert imported
 
 
