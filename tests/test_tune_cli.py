@@ -228,7 +228,7 @@ def test_what_came_of_a_search_is_told(tmp_path: Path, capsys: pytest.CaptureFix
         "ended by time budget of 30 min",
         "Best:    trial: narrow, optimizer.lr: 0.2",
         "         validation accuracy 61.50 %",
-        "Confirmed with 3 fresh seeds: test 92.00 ± 1.00 % (n = 3).",
+        "Confirmed with 3 fresh seeds: test 92.00 ± 2.48 % (n = 3).",
     ]
     assert lines[4].startswith("On all 2 points the search spent ")
     assert lines[5:] == [
@@ -246,7 +246,7 @@ def test_an_unfinished_confirmation_is_in_no_mean(
     change(outcome.results, "confirmation-3", status="stopped", reason="time budget of 1 min")
     print_tuned(outcome)
     told = capsys.readouterr().out
-    assert "Confirmed with 2 fresh seeds: test 91.50 ± 0.71 % (n = 2). 1 of 3 did not fin" in told
+    assert "Confirmed with 2 fresh seeds: test 91.50 ± 6.35 % (n = 2). 1 of 3 did not fin" in told
     assert "3 confirmations: 2 completed, 1 stopped." in told
 
 
