@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from resray.analysis.aggregate import Group, Results
-from resray.analysis.contrasts import Contrast, contrasts, difference, with_one
+from resray.analysis.contrasts import Contrast, Method, contrasts, difference, with_one
 from resray.analysis.statistics import Interval
 from resray.report.alike import condition_of, obstacles
 from resray.report.contrast_words import NOT_SHOWN, SURE, seeds, verdict
@@ -61,7 +61,8 @@ class Lead:
         if found.interval is None:
             return points
         interval = Interval(-found.interval.high, -found.interval.low)
-        return f"{points} (95\u00a0% interval {between(interval)}, {verdict(found)})"
+        of = " of these two networks" if found.estimate.method == Method.NETWORKS else ""
+        return f"{points} (95\u00a0% interval{of} {between(interval)}, {verdict(found)})"
 
     @cached_property
     def level(self) -> list[str]:
