@@ -1,5 +1,8 @@
 """Claims about clean training images, about spreads over seeds, and about epochs to a share."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -181,3 +184,42 @@ def test_a_published_mean_is_neither_a_spread_nor_epochs(check: str) -> None:
     figure = Published.model_validate({**fields, "device": "d", "source": "s"})
     assert published_sides([figure], check_statement(check)) is None
     assert published_sides([figure], check_statement("test_accuracy[a] > 1")) is not None
+
+
+# --- what is no linear combination ----------------------------------------------------------------
+
+PRODUCT = "test_accuracy[a] * validation_accuracy[a] > 100"
+
+
+def test_a_product_of_values_without_a_common_seed_is_not_judged(tmp_path: Path) -> None:
+    rows = runs("a", [90.0, 91.0, 92.0, 93.0])
+    for row in rows:
+        row["test_accuracy" if row["seed"] < 2 else "validation_accuracy"] = None
+    verdict = found(tmp_path, PRODUCT, rows)
+    assert verdict.outcome == Outcome.NOT_JUDGED
+    assert verdict.why.startswith("no seed has all of ")
+
+
+def test_a_product_of_values_with_one_common_seed_is_of_one_seed(tmp_path: Path) -> None:
+    rows = runs("a", [90.0, 91.0, 92.0])
+    rows[0]["test_accuracy"] = rows[2]["validation_accuracy"] = None
+    verdict = found(tmp_path, PRODUCT, rows)
+    assert (verdict.outcome, verdict.why) == (Outcome.UNDECIDED, "one seed")
+
+
+def test_two_spreads_are_drawn_alike_in_every_process(tmp_path: Path) -> None:
+    """Whatever the order in which Python would hash them."""
+    check = "std(test_accuracy[a]) < std(test_accuracy[b])"
+    write = "import sys; from pathlib import Path; from tests.test_claim_values import *\n"
+    write += "folder = Path(sys.argv[1]); rows = pair([1, 2, 4], [1, 5, 9])\n"
+    write += f"print(found(folder, {check!r}, rows).judgements[0].interval)"
+    said = set()
+    for seed in ("1", "2", "3"):
+        folder = tmp_path / seed
+        folder.mkdir()
+        done = subprocess.run(
+            [sys.executable, "-c", write, folder], env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        said.add(done.stdout)
+    assert len(said) == 1

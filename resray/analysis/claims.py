@@ -6,18 +6,25 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from resray.analysis.contrasts import LEVEL, Estimate, Method, Sample, Untested, estimate
+from resray.analysis.contrasts import (
+    LEVEL,
+    Estimate,
+    Method,
+    Sample,
+    Untested,
+    among,
+    estimate,
+)
 from resray.analysis.margins import (
     Linear,
     NotLinearError,
     Ratio,
     Tree,
-    among,
     interval,
     leaves,
     margin_tree,
 )
-from resray.analysis.resampling import resampled_interval
+from resray.analysis.resampling import clustered, resampled_interval
 from resray.analysis.statistics import Interval
 from resray.study.claims import Statement, Value
 
@@ -50,8 +57,11 @@ def margin(
             raise NotLinearError
     except NotLinearError:
         figures = {value: sample.values for value, sample in samples.items()}
-        found = resampled_interval(statement, figures, numbers)
-        return Margin(found, BOOTSTRAP, None if found else Untested.ONE_SEED)
+        clusters = clustered(figures)
+        fewest = min(drawn.shape[1] for _, drawn in clusters)
+        if fewest < 2:
+            return Margin(None, BOOTSTRAP, Untested.ONE_SEED if fewest else Untested.APART)
+        return Margin(resampled_interval(statement, clusters, numbers), BOOTSTRAP)
     parts = [_combined(ratio.above, samples, numbers, paired=paired) for ratio in leaves(tree)]
     # The same values on both sides are a margin of zero.
     reasons = {each.untested for each in parts} - {None, Untested.SAME}

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import gammaln, nctdtrinc, stdtr, stdtrit
 
 from resray.analysis import studentized_range
-from resray.analysis.statistics import Interval
+from resray.analysis.statistics import LARGEST, Interval
 
 LEVEL = 0.05
 """How often something is called shown where there is nothing."""
@@ -28,8 +28,6 @@ POWER = 0.8
 """How often the smallest detectable difference is found."""
 ROUNDING = 1e-9
 """A spread below this share of the values comes from rounding, not from seeds."""
-LARGEST = 1e150
-"""Beyond, a square is no finite number."""
 MOST_DEGREES = 1e6
 
 
@@ -235,6 +233,11 @@ def _crossed(terms: Terms, value: float, counts: tuple[int, ...]) -> Estimate:
     return Estimate(value, counts, Method.CROSSED, error, planned, degrees_among=among)
 
 
+def among(level: float, tests: int) -> float:
+    """Return the level at which one of so many is judged, so that any errs as often (Sidak)."""
+    return float(1 - (1 - level) ** (1 / tests))
+
+
 @dataclass(frozen=True)
 class Correction:
     """What a contrast is corrected for: p values and intervals together, so that they agree."""
@@ -259,7 +262,7 @@ class Correction:
 
     def critical(self, degrees: np.ndarray) -> np.ndarray:
         """Return how many standard errors a contrast must exceed, and its interval reaches."""
-        found = stdtrit(degrees, 1 - (1 - (1 - LEVEL) ** (1 / self.tests)) / 2)
+        found = stdtrit(degrees, 1 - among(LEVEL, self.tests) / 2)
         if self.groups > 2:
             ranged = studentized_range.critical(LEVEL, self.groups, degrees) / np.sqrt(2)
             found = np.maximum(found, ranged)

@@ -12,6 +12,7 @@ such as the product of two metrics, has no margins here and is resampled
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from resray.analysis.contrasts import among
 from resray.study.claims import Expression, Statement, Value
 
 
@@ -37,12 +38,6 @@ class Linear:
 
     def times(self, factor: float) -> "Linear":
         return Linear(0.0, {}).plus(self, factor)
-
-    def of(self, values: Mapping[Value, float]) -> float:
-        """Return what it comes to."""
-        return self.constant + sum(
-            factor * values[value] for value, factor in self.coefficients.items()
-        )
 
 
 ONE = Linear(1.0, {})
@@ -185,11 +180,6 @@ def interval(node: Tree, ends: Ends, low: float, high: float | None = None) -> t
     ]
     choose = max if node.largest else min
     return choose(one for one, _ in found), choose(other for _, other in found)
-
-
-def among(level: float, several: int) -> float:
-    """Return the level at which one of several parts is judged, so that any errs as often."""
-    return float(1 - (1 - level) ** (1 / several))
 
 
 def leaves(node: Tree) -> list[Ratio]:

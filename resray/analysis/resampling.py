@@ -1,7 +1,7 @@
 """Works out a claim's comparison, and resamples seeds where it is not linear in its values."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -13,6 +13,7 @@ from resray.study.claims import Expression, Statement, Value
 RESAMPLES = 10_000
 Draws = Mapping[Value, np.ndarray]
 """Each value's draws; in first place the measured one."""
+Clusters = Sequence[tuple[Sequence[Value], np.ndarray]]
 Function = Callable[[list[np.ndarray]], np.ndarray]
 
 FUNCTIONS: dict[str, Function] = {
@@ -80,25 +81,22 @@ ARITHMETIC: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 
 def resampled_interval(
-    statement: Statement,
-    samples: Mapping[Value, Mapping[int | None, float]],
-    numbers: Mapping[Value, float],
-) -> Interval | None:
-    """Return the 95 % interval over seeds of a statement's margin; None of one seed.
+    statement: Statement, clusters: Clusters, numbers: Mapping[Value, float]
+) -> Interval:
+    """Return the 95 % interval over seeds, two or more, of a statement's margin.
 
-    By bootstrap: all values that have the same seeds are drawn together; else those of each trial.
-    A standard deviation is drawn from its distribution for normal values (`spread_draws`).
+    By bootstrap: each of the ``clusters`` that `clustered` gives is drawn by itself. A standard
+    deviation is drawn from its distribution for normal values (`spread_draws`).
     """
-    if min(map(len, samples.values())) < 2:
-        return None
     # Seeded, so that the same results always give the same report.
     generator = np.random.default_rng(0)
     draws = {value: np.array([number]) for value, number in numbers.items()}
-    drawn = {value: figures for value, figures in samples.items() if not value.std}
-    for values, figures in _clustered(drawn):
-        draws |= dict(zip(values, resampled_means(figures, generator), strict=True))
-    for value in samples.keys() - drawn.keys():
-        draws[value] = spread_draws(np.array([*samples[value].values()]), generator)
+    for values, figures in clusters:
+        means = resampled_means(figures, generator)
+        draws |= {
+            value: spread_draws(own, generator) if value.std else mean
+            for value, own, mean in zip(values, figures, means, strict=True)
+        }
     kept = margins(statement, draws, HELD_FUNCTIONS)
     return percentile_interval(margins(statement, draws), kept)
 
@@ -116,16 +114,16 @@ def spread_draws(figures: np.ndarray, generator: np.random.Generator) -> np.ndar
     return figures.std(ddof=1) * np.concatenate([[1.0], factors])
 
 
-def _clustered(
-    samples: Mapping[Value, Mapping[int | None, float]],
-) -> list[tuple[list[Value], np.ndarray]]:
-    """Return values whose seeds are drawn together, each with figures (values, seeds)."""
-    alike = len({frozenset(figures) for figures in samples.values()}) == 1
+def clustered(samples: Mapping[Value, Mapping[int | None, float]]) -> Clusters:
+    """Return values whose seeds are drawn together, with their figures (values, common seeds): all
+    that have the same seeds; else those of each trial, and each standard deviation by itself."""
+    means = [figures for value, figures in samples.items() if not value.std]
+    alike = len({frozenset(figures) for figures in means}) == 1
     together: dict[object, list[Value]] = {}
     for value, figures in samples.items():
-        own = None if alike else (value.trial, value.variant, None in figures)
-        together.setdefault(own, []).append(value)
-    found = []
+        trial = None if alike else (value.trial, value.variant, None in figures)
+        together.setdefault(value if value.std else trial, []).append(value)
+    found: list[tuple[list[Value], np.ndarray]] = []
     for values in together.values():
         common = [seed for seed in samples[values[0]] if all(seed in samples[v] for v in values)]
         found.append((values, np.array([[samples[v][s] for s in common] for v in values])))

@@ -7,6 +7,7 @@ from functools import cache, cached_property
 from statistics import fmean
 
 import numpy as np
+from scipy.special import stdtrit
 
 TAILS = (0.025, 0.975)
 """Of a 95 % interval."""
@@ -81,8 +82,6 @@ class Moments:
     @cached_property
     def half(self) -> np.ndarray:
         """Half of each mean's 95 % interval (`mean_interval`); NaN of fewer than two values."""
-        from scipy.special import stdtrit
-
         degrees = np.where(self.n > 1, self.n - 1.0, np.nan)
         return np.asarray(stdtrit(degrees, TAILS[1]) * self.deviation / np.sqrt(self.n))
 
@@ -123,7 +122,4 @@ def mean_interval(summary: Summary) -> Interval | None:
 @cache
 def t_quantile(degrees: float) -> float:
     """Return the 97.5 % quantile of Student's t with so many degrees of freedom."""
-    # A quarter of a second to import, which not every report needs.
-    from scipy.special import stdtrit
-
     return float(stdtrit(degrees, TAILS[1]))

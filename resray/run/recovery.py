@@ -40,7 +40,7 @@ def put_right(store: ResultStore, console: Console) -> None:
     events = last_events(store.storage)
     for row in store.trials():
         trial_id = row["trial_id"]
-        changes = untold(row, events.get(trial_id))
+        changes = changes_of_event(row, events.get(trial_id))
         status = changes.get("status", row["status"])
         wanted = max(row["epochs_done"] or 0, status == "completed")
         if status == "running":
@@ -60,7 +60,7 @@ def put_right(store: ResultStore, console: Console) -> None:
         say(console, f"{counted(len(lost), 'trial')} lost epochs for good, to be trained: {names}")
 
 
-def untold(row: Row, event: Row | None) -> Row:
+def changes_of_event(row: Row, event: Row | None) -> Row:
     """Return what a trial's last event tells and its row does not: a kill came between the two."""
     if event is None:
         return {}
