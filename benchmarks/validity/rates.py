@@ -201,28 +201,40 @@ def rounding(size: Size) -> Iterator[Rate]:
                        "rounded", hits, size.studies, STATED)  # fmt: skip
 
 
+def any_shown(
+    size: Size,
+    case: str,
+    what: str,
+    configurations: int,
+    pairs: Sequence[tuple[int, int]],
+    correction: Correction,
+    *,
+    drawn: int | None = None,
+    errors: Sequence[str] = (),
+) -> Iterator[Rate]:
+    """Yield how often any of these pairs of equal configurations is shown; ``drawn`` is how many
+    are, where it is not so many, ``errors`` their distributions, of none given all."""
+    every = in_all(pairs, size.studies)
+    for name in errors or size.errors:
+        for n in size.seeds:
+            rng, shape = generator(case, name, n), (size.studies, drawn or configurations, n)
+            found = shown_of(DISTRIBUTIONS[name](rng, shape), every, correction)
+            hits = int(found.any(axis=1).sum())
+            yield Rate(what, n, configurations, name, hits, size.studies, STATED, CALLED)
+
+
 def baseline(size: Size) -> Iterator[Rate]:
     """Among equal configurations, one is called different from a fixed baseline."""
-    for errors in size.errors:
-        for n in size.seeds:
-            rng = generator("baseline", errors, n)
-            values = DISTRIBUTIONS[errors](rng, (size.studies, 10, n))
-            pairs = in_all([(0, other) for other in range(1, 10)], size.studies)
-            hits = int(shown_of(values, pairs, with_one(10)).any(axis=1).sum())
-            yield Rate("baseline: any shown of pairs with a fixed one", n, 10, errors, hits,
-                       size.studies, STATED, CALLED)  # fmt: skip
+    what, pairs = "baseline: any shown of pairs with a fixed one", [(0, at) for at in range(1, 10)]
+    yield from any_shown(size, "baseline", what, 10, pairs, with_one(10))
 
 
 def all_pairs(size: Size) -> Iterator[Rate]:
     """Among equal configurations, any two are called different."""
-    pairs = in_all(list(combinations(range(10), 2)), size.studies)
-    for errors in size.errors:
-        for n in size.seeds:
-            rng = generator("pairs", errors, n)
-            values = DISTRIBUTIONS[errors](rng, (size.studies, 10, n))
-            hits = int(shown_of(values, pairs, all_shown(45)).any(axis=1).sum())
-            yield Rate("pairs: any shown in a table of all pairs", n, 10, errors, hits,
-                       size.studies, STATED, CALLED)  # fmt: skip
+    every = list(combinations(range(10), 2))
+    what = "pairs: any shown in a table of all pairs"
+    yield from any_shown(size, "pairs", what, 10, every, all_shown(45))
+    pairs = in_all(every, size.studies)
     for n in () if size.is_quick else size.seeds:
         values = models.normal(generator("baselines", n), (size.studies, 10, n))
         hits = int(shown_of(values, pairs, with_one(10)).any(axis=1).sum())
@@ -232,16 +244,10 @@ def all_pairs(size: Size) -> Iterator[Rate]:
 
 def compared(size: Size) -> Iterator[Rate]:
     """Of identical folders, five configurations differ in any of seven metrics."""
-    pairs = in_all([(2 * at, 2 * at + 1) for at in range(35)], size.studies)
-    for errors in size.errors:
-        if errors == "unequal":
-            continue
-        for n in size.seeds:
-            rng = generator("compare", errors, n)
-            values = DISTRIBUTIONS[errors](rng, (size.studies, 70, n))
-            hits = int(shown_of(values, pairs, all_shown(35)).any(axis=1).sum())
-            yield Rate("compare: any shown of 7 metrics, 5 configurations", n, 5, errors, hits,
-                       size.studies, STATED, CALLED)  # fmt: skip
+    what = "compare: any shown of 7 metrics, 5 configurations"
+    pairs = [(2 * at, 2 * at + 1) for at in range(35)]
+    errors = [name for name in size.errors if name != "unequal"]
+    yield from any_shown(size, "compare", what, 5, pairs, all_shown(35), drawn=70, errors=errors)
 
 
 def power(size: Size) -> Iterator[Rate]:

@@ -134,13 +134,11 @@ class Ablation:
         plain, full = logs[PLAIN], logs[FULL]
         if self.obstacle or plain is None or full is None or not all(singles):
             return None
-        sign = -1.0 if self.form == "remove" else 1.0
-        own = full if self.form == "remove" else plain
-        terms = [(1.0, plain), (-1.0, full)]
-        for single in singles:
-            assert single is not None
-            terms += [(-sign, own), (sign, single)]
-        (found,) = contrasts([estimate(merged(terms))])
+        # Each single factor is divided by its reference: plain, of remove full.
+        removes, number = self.form == "remove", float(len(singles))
+        of_plain, of_full = (1.0, number - 1) if removes else (1 - number, -1.0)
+        steps = [(-1.0 if removes else 1.0, single) for single in singles if single]
+        (found,) = contrasts([estimate([(of_plain, plain), (of_full, full), *steps])])
         ends = found.interval
         return Interval(exp(ends.low), exp(ends.high)) if ends else None
 
@@ -154,15 +152,6 @@ class Ablation:
         if self.obstacle or above is None or below is None or below.mean == 0:
             return None
         return above.mean / below.mean
-
-
-def merged(terms: Sequence[tuple[float, Sample]]) -> list[tuple[float, Sample]]:
-    """Return a linear combination in which each sample stands once."""
-    factors: dict[int, tuple[float, Sample]] = {}
-    for factor, sample in terms:
-        before = factors.get(id(sample), (0.0, sample))[0]
-        factors[id(sample)] = before + factor, sample
-    return [(factor, sample) for factor, sample in factors.values() if factor]
 
 
 def ablations(results: Results) -> list[Ablation]:

@@ -154,16 +154,17 @@ def compare(folders: Folders, metrics: Sequence[str]) -> dict[str, list[Compared
     different in one of twenty comparisons, however many metrics and configurations they show.
     """
     found = [one for metric in metrics for one in _uncorrected(folders, metric)]
-    tested = [one.difference.estimate for one in found
-              if one.difference and not one.obstacle and one.metric not in COUNTED]  # fmt: skip
-    unsure = sum(not each.untested and each.method != Method.EXACT for each in tested)
-    judged = iter(contrasts(tested, all_shown(unsure)))
-    tables: dict[str, list[Compared]] = {metric: [] for metric in metrics}
-    for one in found:
-        if one.difference and not one.obstacle and one.metric not in COUNTED:
-            one = replace(one, difference=next(judged))
-        tables[one.metric].append(one)
-    return tables
+    estimates = {
+        place: one.difference.estimate
+        for place, one in enumerate(found)
+        if one.difference and not one.obstacle and one.metric not in COUNTED
+    }
+    unsure = [each for each in estimates.values()
+              if not each.untested and each.method != Method.EXACT]  # fmt: skip
+    judged = contrasts(estimates.values(), all_shown(len(unsure)))
+    for place, contrast in zip(estimates, judged, strict=True):
+        found[place] = replace(found[place], difference=contrast)
+    return {metric: [one for one in found if one.metric == metric] for metric in metrics}
 
 
 def _uncorrected(folders: Folders, metric: str) -> Iterator[Compared]:
