@@ -150,8 +150,8 @@ def widening(seeds: int) -> float:
     The bootstrap's variance is (n - 1) / n of the unbiased one, and its tails are a normal
     distribution's where Student's t with n - 1 degrees of freedom is called for: Hesterberg, "What
     Teachers Should Know About the Bootstrap" (2015). He moves the percentiles outwards, which with
-    three seeds ends at the smallest and the largest value; here the spread itself is widened. The
-    coverage that both reach is in docs/claims.md.
+    three seeds ends at the smallest and the largest value; here the spread itself is widened.
+    docs/claims.md says what that covers.
     """
     return math.sqrt(seeds / (seeds - 1)) * t_quantile(seeds - 1) / NormalDist().inv_cdf(TAILS[1])
 

@@ -105,8 +105,8 @@ class Compared:
     def why(self) -> str | None:
         """Why it cannot be judged, or what to bear in mind."""
         known = self.difference and self.metric not in COUNTED and self.verdict != EQUAL
-        told = why(self.difference) if self.difference and known else None
-        return self.obstacle or told or self.remark
+        reason = why(self.difference) if self.difference and known else None
+        return self.obstacle or reason or self.remark
 
     @property
     def percent(self) -> float | None:

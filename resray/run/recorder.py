@@ -296,15 +296,15 @@ class Recorder:
         self._end(trial_id, {key: message.get(key) for key in columns})
         self._keep_predictions(trial_id, message.get("predictions"))
 
-    def _keep_predictions(self, trial_id: str, told: Mapping[str, Any] | None) -> None:
+    def _keep_predictions(self, trial_id: str, columns: Mapping[str, Any] | None) -> None:
         """Store what the chosen epoch predicted; another one, after a damaged checkpoint, may be
         the best that the trial itself knows of."""
         row = self.row(trial_id)
-        if told is None or told["epoch"] != row["best_epoch"]:
+        if columns is None or columns["epoch"] != row["best_epoch"]:
             return
         identity = {key: row[key] for key in ("trial_id", "study", "name", "seed")}
-        content = {key: b64decode(told[key]) for key in ("predicted", "labels")}
-        self.store.put_predictions({**identity, **told, **content, "device": row.get("device")})
+        content = {key: b64decode(columns[key]) for key in ("predicted", "labels")}
+        self.store.put_predictions({**identity, **columns, **content, "device": row.get("device")})
 
     def _end(self, trial_id: str, outcome: Row) -> None:
         self.running.pop(trial_id, None)
