@@ -89,3 +89,12 @@ def test_two_single_networks_differ_as_networks_alone(tmp_path: Path) -> None:
     assert isinstance(table, Table)
     (row,) = (row for row in table.rows if Method.NETWORKS in row)
     assert "these two networks differ" in row
+
+
+def test_what_could_have_been_shown_is_said_of_recipes_not_of_two_networks(tmp_path: Path) -> None:
+    for seeds, said in ((3, True), (1, False)):
+        rows, predictions = answered(seeds)
+        folder = write_results(tmp_path / str(seeds), rows, epochs=[], predictions=predictions)
+        table = differences_section(load_results(folder)).tables[0]
+        assert isinstance(table, Table)
+        assert ("a true difference of" in table.caption) == said

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from statistics import median
 
 from resray.analysis.aggregate import Group, Results
-from resray.analysis.contrasts import POWER, Contrast, Sample, contrasts, difference, with_one
+from resray.analysis.contrasts import (
+    POWER,
+    Contrast,
+    Method,
+    Sample,
+    contrasts,
+    difference,
+    with_one,
+)
 from resray.analysis.statistics import summarise
 from resray.errors import InputError, unknown
 from resray.report.alike import Condition, condition_of, obstacles
@@ -127,7 +135,8 @@ def baseline_table(
 def caption(baseline: Measured, judged: Sequence[Contrast]) -> str:
     """Return what a table holds, and how large a difference it could have shown."""
     text = f"Test accuracy against {baseline.group.label}"
-    least = [found.detectable for found in judged if found.detectable]
+    of_recipes = [each for each in judged if each.estimate.method != Method.NETWORKS]
+    least = [each.detectable for each in of_recipes if each.detectable]
     if not least:
         return text
     return (
