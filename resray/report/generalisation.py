@@ -40,8 +40,9 @@ def gap_table(results: Results, found: Splits) -> Html:
     corrupted = {one.label: one for one in first_checkpoints(evaluated(results))}
     caption = (
         f"At the epoch that validation selects{as_labelled(found.groups)}: means over finished "
-        "trials, ± half the 95 % interval where n is 2 or more. Train: augmented images, while training. Gap: train minus "
-        "test. Corrupted: mean over all corruptions, minus test on the images of that evaluation"
+        "trials, ± half the 95 % interval where n is 2 or more. Train: augmented images, while "
+        "training. Gap: train minus test. Corrupted: mean over all corruptions, minus test on the "
+        "images of that evaluation"
     )
     return table(caption, gap_rows(found, corrupted), id="gap")
 
