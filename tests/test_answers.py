@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from resray.analysis.aggregate import load_results
+from resray.analysis.compare import compare, matched
 from resray.analysis.contrasts import Method, difference
-from resray.report.compared import compare, matched
+from resray.analysis.metrics import sample_of
 from resray.report.differences import differences_section
-from resray.report.metrics import sample_of
 from resray.report.tables import Table
 from tests.report_builder import trial, write_results
 from tests.verdict_case import BETTER, Rows, found

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from resray.analysis.aggregate import load_results
+from resray.analysis.compare import Compared, Folders, compare, matched
+from resray.analysis.compare_words import title, words
 from resray.analysis.contrasts import Method, all_shown, contrasts
+from resray.analysis.differing import Differing, by_difference, where
 from resray.analysis.several import load_several
 from resray.errors import InputError
-from resray.report.compared import Compared, Folders, compare, matched
-from resray.report.compared_words import title, words
-from resray.report.differing import Differing, by_difference, where
 from resray.report.folders_section import folders_section
 from tests.folders_case import around, folder, seeds_of, taking
 from tests.report_builder import RECIPE, evaluation, trial, write_results

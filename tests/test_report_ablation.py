@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from resray.analysis.ablation import Ablation, ablations
 from resray.analysis.aggregate import Results, load_results
-from resray.report.ablation import Ablation, ablations
 from resray.report.ablation_section import ablation_section, interaction, time_to
 from resray.report.page import render
 from resray.study.expand import Options, expand

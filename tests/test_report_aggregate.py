@@ -11,14 +11,15 @@ import pytest
 import yaml
 
 from resray.analysis.aggregate import Results, load_results
+from resray.analysis.published import Comparison, comparisons, signed_difference
 from resray.analysis.statistics import Summary, summarise
+from resray.analysis.verdicts import verdicts
+from resray.analysis.words import count, duration, with_interval
 from resray.errors import InputError
 from resray.report.answer import answer
-from resray.report.comparison import Comparison, comparisons, signed_difference
 from resray.report.payload import packed
 from resray.report.tables import table, text_cell
-from resray.report.text import count, duration, plotly_text, tag, with_interval
-from resray.report.verdicts import verdicts
+from resray.report.text import plotly_text, tag
 from resray.study.recipe_spec import Recipe
 from tests.page_reader import packed_in
 from tests.report_builder import RECIPE, START, trial, write_results

@@ -8,18 +8,18 @@ import pytest
 import yaml
 
 from resray.analysis.aggregate import Results, load_results, selection
+from resray.analysis.alike import OTHER_SELECTION
+from resray.analysis.conditions import run_comparison
+from resray.analysis.reaching import Reaching
 from resray.analysis.study_file import equal_variants, read_study
-from resray.compare.run import run_comparison
+from resray.analysis.verdicts import verdicts
 from resray.export.tables import export_table
-from resray.report.alike import OTHER_SELECTION
 from resray.report.answer import answer, warnings
 from resray.report.differences import differences_section
 from resray.report.generalisation import generalisation_section
-from resray.report.reaching import Reaching
 from resray.report.sections import means_table
 from resray.report.tables import Table
 from resray.report.time_to_accuracy import reaching_table
-from resray.report.verdicts import verdicts
 from resray.study.expand import Options, expand
 from resray.study.load import load_study
 from resray.study.spec import Study

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from resray.analysis.aggregate import Results, load_results
+from resray.analysis.alike import OTHER_SELECTION
 from resray.errors import InputError
-from resray.report.alike import OTHER_SELECTION
 from resray.report.differences import MOST_ROWS, differences_section
 from resray.report.tables import Table
 from resray.report.text import Html

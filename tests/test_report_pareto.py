@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from resray.analysis.aggregate import Results, load_results
-from resray.report.costs import front
+from resray.analysis.costs import front
 from resray.report.label_places import LETTER, WIDTH, boxes, label_places, overlap
 from resray.report.page import render
 from resray.report.pareto import CLOUD_FROM, cost_figure, front_section

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from resray.analysis.aggregate import load_results
+from resray.analysis.published import Comparison, comparisons, signed_difference
 from resray.analysis.study_file import read_study
 from resray.report.answer import answer
 from resray.report.claims_section import published_sides
-from resray.report.comparison import Comparison, comparisons, signed_difference
 from resray.report.sections import means_table, published_section
 from resray.study.claims import check_statement
 from tests.report_builder import epochs_of, evaluation, trial, write_results

@@ -8,8 +8,8 @@ import pytest
 
 from resray.analysis.aggregate import Results, load_results
 from resray.analysis.reductions import changes_network, is_length, setting_of, without_old
+from resray.analysis.verdicts import Outcome
 from resray.report.answer import answer
-from resray.report.verdicts import Outcome
 from resray.study.expand import Options, expand
 from resray.study.load import load_study
 from tests.report_builder import trial, write_results

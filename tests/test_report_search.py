@@ -11,11 +11,11 @@ import plotly.graph_objects as go
 import pytest
 
 from resray.analysis.aggregate import Results, load_results
+from resray.analysis.matching import NotMatchedError, finished
+from resray.analysis.search import Search, search_of
+from resray.analysis.search_cost import audit_of, spent_on
 from resray.report.answer import answer, banners
-from resray.report.matching import NotMatchedError, finished
 from resray.report.page import render
-from resray.report.search import Search, search_of
-from resray.report.search_cost import audit_of, spent_on
 from resray.report.search_course import steps_of
 from resray.report.search_section import points_section, search_section
 from resray.report.search_words import (

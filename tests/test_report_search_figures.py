@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from resray.analysis.aggregate import load_results
+from resray.analysis.search import search_of
+from resray.analysis.search_axes import ABSENT, SpaceAxis, axes_of
+from resray.analysis.search_cost import spent_on
 from resray.report.payload import figure_payload
-from resray.report.search import search_of
-from resray.report.search_axes import ABSENT, SpaceAxis, axes_of
-from resray.report.search_cost import spent_on
 from resray.report.search_course import best_figure, rungs_figure
 from resray.report.search_figures import aside, axes_figure, parallel_figure, places_on
 from resray.report.search_plot import SHADES, shade, with_begun

@@ -7,14 +7,14 @@ import pytest
 
 from resray.analysis.aggregate import load_results
 from resray.analysis.evaluations import ensembles, evaluated
+from resray.analysis.matching import NotMatchedError, matched
+from resray.analysis.metrics import values_of
 from resray.analysis.several import load_several
+from resray.analysis.verdicts import judged_folder, verdicts
 from resray.errors import InputError
 from resray.report.claims_section import claims_section
 from resray.report.folders_section import folders_section
-from resray.report.matching import NotMatchedError, matched
-from resray.report.metrics import values_of
 from resray.report.page import render
-from resray.report.verdicts import judged_folder, verdicts
 from resray.results.folders import short_names
 from resray.study.search_spec import SearchSettings
 from tests.folders_case import folder, seeds_of

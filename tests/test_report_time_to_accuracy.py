@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from resray.analysis.aggregate import Results, load_results
+from resray.analysis.reaching import EPOCHS, TIME, Reaching, round_numbers, thresholds_of
 from resray.report.payload import figure_payload
-from resray.report.reaching import EPOCHS, TIME, Reaching, round_numbers, thresholds_of
 from resray.report.time_to_accuracy import (
     reaching_table,
     time_to_accuracy_figure,

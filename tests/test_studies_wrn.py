@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from resray.analysis.aggregate import load_results
-from resray.report.comparison import comparisons
+from resray.analysis.published import comparisons
 from resray.study.load import load_study, study_files
 from resray.study.phases import recipe_at
 from resray.study.recipe_spec import Recipe

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from resray.analysis.aggregate import load_results
+from resray.analysis.verdicts import Outcome
 from resray.report.answer import warnings
 from resray.report.claims_section import claims_section
-from resray.report.verdicts import Outcome
 from tests.report_builder import epochs_of, evaluation, trial, write_results
 from tests.verdict_case import BETTER, CLEAR, Rows, found, pair, write_study
 

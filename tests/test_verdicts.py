@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from resray.analysis.aggregate import load_results
-from resray.report.alike import OTHER_SELECTION
+from resray.analysis.alike import OTHER_SELECTION
+from resray.analysis.verdicts import Outcome
 from resray.report.claims_section import claims_section
-from resray.report.verdicts import Outcome
 from tests.report_builder import epochs_of, trial, write_results
 from tests.verdict_case import BETTER, CLEAR, Rows, found, pair, recipe, runs, write_study
 

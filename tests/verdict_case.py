@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from resray.analysis.aggregate import load_results
-from resray.report.verdicts import Verdict, verdicts
+from resray.analysis.verdicts import Verdict, verdicts
 from tests.report_builder import RECIPE, trial, write_results
 
 Rows = list[dict[str, Any]]

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from resray.analysis.aggregate import Group, Results, Row, members_of, reductions_of
-from resray.report.comparison import Comparison, comparisons
+from resray.analysis.published import Comparison, comparisons
 from resray.results.store import read_table
 
 IDENTITY = ("trial_id", "study", "name", "seed")

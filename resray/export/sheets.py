@@ -11,10 +11,11 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from resray.analysis.aggregate import Results, load_results
 from resray.analysis.several import load_several
+from resray.analysis.words import MISSING
 from resray.errors import InputError, unknown
 from resray.report.contents import SECTIONS, content
 from resray.report.tables import Table
-from resray.report.text import MISSING, plain_text, value_of
+from resray.report.text import plain_text, value_of
 from resray.results.schema import TABLES
 from resray.results.store import read_table
 from resray.results.summary import parsed_json

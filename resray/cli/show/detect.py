@@ -10,8 +10,8 @@ from rich.text import Text
 from resray.analysis.aggregate import load_results
 from resray.analysis.contrasts import PLANNED, POWER, with_one
 from resray.analysis.planning import MOST_SEEDS, detectable, seeds_for
+from resray.analysis.words import plural
 from resray.cli.show.layout import heading, ruled_table
-from resray.report.text import plural
 from resray.results.folders import holds_results
 from resray.study.expand import Options, expand
 from resray.study.load import load_study

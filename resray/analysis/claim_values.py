@@ -5,10 +5,10 @@ import pandas as pd
 
 from resray.analysis.aggregate import Group, Results, Row
 from resray.analysis.contrasts import Sample
+from resray.analysis.matching import NotJudgedError
+from resray.analysis.metrics import EVALUATED, sample_of
 from resray.hints import command
 from resray.models.table import runs_own_code
-from resray.report.matching import NotJudgedError
-from resray.report.metrics import EVALUATED, sample_of
 from resray.study.claims import Value
 
 PROPORTIONAL = {

@@ -7,14 +7,15 @@ from functools import cached_property
 from typing import Any
 
 from resray.analysis.aggregate import Results, Row, distinct
-from resray.report.lanes import BEGINS
-from resray.report.search_axes import SpaceAxis, axes_of, point_text, short_names
+from resray.analysis.search_axes import SpaceAxis, axes_of, point_text, short_names
 from resray.results.summary import parsed_json
 from resray.search.audit import audit_began
 from resray.search.best import better_audited, confirmations_of, in_full, ranked, winner
 from resray.search.best import points_of as trainings_of_points
 from resray.study.search_spec import Search as StudySearch
 
+BEGINS = ("started", "resumed")
+"""Events with which a trial takes its place."""
 COMPLETED, STOPPED, ENDED = "completed", "stopped", "ended"
 FAILED, DIVERGED, UNFINISHED = "failed", "diverged", "unfinished"
 STATES = {

@@ -11,8 +11,8 @@ import pandas as pd
 
 from resray.analysis.aggregate import Group, Results, Row, distinguish
 from resray.analysis.contrasts import Contrast, Sample, all_shown, contrasts, difference, estimate
+from resray.analysis.metrics import sample_of
 from resray.analysis.statistics import Interval, Summary, summarise
-from resray.report.metrics import sample_of
 from resray.study.entries import FULL, PLAIN, Step, ablation_steps
 from resray.study.layers import flatten
 from resray.study.spec import Ablate

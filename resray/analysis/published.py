@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from resray.analysis.aggregate import Group, Results
-from resray.analysis.statistics import Summary
-from resray.report.metrics import (
+from resray.analysis.metrics import (
     COUNTED,
     OF_DEVICE,
     foreign_files,
@@ -14,7 +13,8 @@ from resray.report.metrics import (
     stopped_early,
     summary_of,
 )
-from resray.report.text import MISSING, count, duration, fixed, listed, with_interval
+from resray.analysis.statistics import Summary
+from resray.analysis.words import MISSING, count, duration, fixed, listed, with_interval
 from resray.study.spec import Published
 
 MAKERS = {"nvidia", "tesla", "geforce"}
