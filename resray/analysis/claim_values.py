@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from resray.analysis.aggregate import Group, Results, Row
+from resray.analysis.aggregate import Group, Row
 from resray.analysis.contrasts import Sample
 from resray.analysis.matching import NotJudgedError
 from resray.analysis.metrics import EVALUATED, sample_of
+from resray.analysis.results import Results
 from resray.hints import command
 from resray.models.table import runs_own_code
 from resray.study.claims import Value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resray.analysis.aggregate import Results
+from resray.analysis.results import Results
 from resray.analysis.words import plural
 from resray.errors import InputError, unknown
 from resray.export.compose import composed

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from resray.analysis.ablation import Ablation, MeasuredStep, ablations
-from resray.analysis.aggregate import Results, name_of
+from resray.analysis.aggregate import name_of
 from resray.analysis.metrics import values_of
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import MISSING, between, fixed, listed, signed, with_interval
 from resray.report import plot

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resray.analysis.aggregate import Results
 from resray.analysis.resampling import sides
+from resray.analysis.results import Results
 from resray.analysis.verdicts import Judgement, Outcome, Verdict, judged_folder, verdicts
 from resray.analysis.words import MISSING, count, plural
 from resray.report.tables import Cell, Table, number_cell, table, text_cell

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from resray.analysis.aggregate import Results
 from resray.analysis.by_class import (
     MOST,
     ByClass,
@@ -15,6 +14,7 @@ from resray.analysis.by_class import (
     class_accuracies,
     confusions,
 )
+from resray.analysis.results import Results
 from resray.analysis.superclasses import SUPERCLASS, by_superclass
 from resray.analysis.words import fixed, listed, with_interval
 from resray.report import plot

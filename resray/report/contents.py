@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from resray.analysis.aggregate import Results
 from resray.analysis.reaching import EPOCHS, TIME
+from resray.analysis.results import Results
 from resray.report import record, search_section, sections
 from resray.report.ablation_section import ablation_figure, ablation_section
 from resray.report.claims_section import claims_section

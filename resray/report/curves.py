@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resray.analysis.aggregate import Results
 from resray.analysis.epoch_lines import LineSet, mean_lines, most_points, trial_lines
 from resray.analysis.reaching import TRAINED
+from resray.analysis.results import Results
 from resray.analysis.words import plural, time_unit
 from resray.report import plot
 from resray.report.curve_traces import Drawing, Quantities, choice

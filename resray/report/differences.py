@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
 from resray.analysis.alike import Condition, comparable, condition_of, obstacles
 from resray.analysis.contrast_words import HOW, seeds, verdict, why
 from resray.analysis.contrasts import (
@@ -17,6 +17,7 @@ from resray.analysis.contrasts import (
     with_one,
 )
 from resray.analysis.metrics import sample_of
+from resray.analysis.results import Results
 from resray.analysis.statistics import summarise
 from resray.analysis.words import Valued, between, chance, estimate, fixed, signed
 from resray.errors import InputError, unknown

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.aggregate import Results
 from resray.analysis.evaluations import (
     MEAN,
     Evaluated,
@@ -12,6 +11,7 @@ from resray.analysis.evaluations import (
     evaluated,
     first_checkpoints,
 )
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary
 from resray.analysis.words import fixed, listed, signed, with_interval
 from resray.hints import command

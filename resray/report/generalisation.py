@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from resray.analysis.aggregate import Results, as_labelled
+from resray.analysis.aggregate import as_labelled
 from resray.analysis.epoch_lines import kept_points, most_points
 from resray.analysis.evaluations import MEAN, Evaluated, evaluated, first_checkpoints
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.train_test import EPOCHS, Splits, splits_of
 from resray.analysis.words import fixed, signed, with_interval

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
 from resray.analysis.costs import TESTED, Cost, costs_of, front, qualities_of
+from resray.analysis.results import Results
 from resray.analysis.statistics import Moments
 from resray.analysis.words import fixed, plural, shortened, signed, with_interval
 from resray.report import plot

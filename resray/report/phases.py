@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
+from resray.analysis.results import Results
 from resray.analysis.words import listed
 from resray.report import plot
 from resray.report.tables import table, text_cell

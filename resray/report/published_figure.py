@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resray.analysis.aggregate import Results, as_labelled
+from resray.analysis.aggregate import as_labelled
 from resray.analysis.published import (
     Comparison,
     amount,
@@ -13,6 +13,7 @@ from resray.analysis.published import (
     published_amount,
     signed_difference,
 )
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, mean_interval
 from resray.analysis.words import time_unit
 from resray.report import plot

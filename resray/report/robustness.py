@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from resray.analysis.aggregate import Results
 from resray.analysis.evaluations import MEAN, Evaluated, ensembles, evaluated, first_checkpoints
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import listed, signed, with_interval
 from resray.report import plot

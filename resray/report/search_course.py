@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from resray.analysis.aggregate import Results, Row
+from resray.analysis.aggregate import Row
+from resray.analysis.results import Results
 from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
 from resray.analysis.search_cost import own_epochs
 from resray.analysis.words import count, duration, fixed, time_unit

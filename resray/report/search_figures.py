@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from resray.analysis.aggregate import Results
+from resray.analysis.results import Results
 from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
 from resray.analysis.search_axes import ABSENT, SpaceAxis, short_text
 from resray.analysis.words import fixed

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from resray.analysis.aggregate import Results, reductions_of
+from resray.analysis.aggregate import reductions_of
 from resray.analysis.reductions import reduces
+from resray.analysis.results import Results
 from resray.analysis.search import COMPLETED, STATES, UNFINISHED, Search
 from resray.analysis.search_cost import DECIDED, Spent, audit_epochs, audit_of, spent_on
 from resray.analysis.statistics import summarise

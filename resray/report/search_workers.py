@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from resray.analysis.aggregate import Results, distinct
+from resray.analysis.aggregate import distinct
+from resray.analysis.results import Results
 from resray.analysis.search import Search, SearchPoint, search_of
 from resray.analysis.search_cost import own_epochs
 from resray.analysis.words import duration

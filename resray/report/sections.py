@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from resray.analysis import published as comparison
-from resray.analysis.aggregate import Group, Results, Row, as_labelled, distinct
+from resray.analysis.aggregate import Group, Row, as_labelled, distinct
 from resray.analysis.answers import Answers
 from resray.analysis.images import half_interval
 from resray.analysis.metrics import stopped_early
 from resray.analysis.reductions import reduces
+from resray.analysis.results import Results
 from resray.analysis.search import search_of
 from resray.analysis.words import count, duration, fixed, listed, with_interval
 from resray.report import answer

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results, Row
+from resray.analysis.aggregate import Group, Row
 from resray.analysis.breakdown import PARTS, breakdown, means_of
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import fixed, listed, with_interval
 from resray.report import plot

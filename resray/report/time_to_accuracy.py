@@ -6,8 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
 from resray.analysis.reaching import COMPUTE, EPOCHS, IMAGES, TIME, Reached, Reaching
+from resray.analysis.results import Results
 from resray.analysis.words import MISSING, Valued, duration, fixed, time_unit
 from resray.report import plot
 from resray.report.sections import marks

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from resray.analysis.aggregate import Results, Row
+from resray.analysis.aggregate import Row
+from resray.analysis.results import Results
 from resray.analysis.words import duration, plural
 from resray.report.lanes import (
     CUT_OFF,
