@@ -11,13 +11,13 @@ from resray.analysis.reductions import reduces
 from resray.analysis.results import Results
 from resray.analysis.search import search_of
 from resray.analysis.words import count, duration, fixed, listed, with_interval
+from resray.figures.plot import MANY, SHARED, Figure, Series, Switch
+from resray.figures.utilisation import percents
 from resray.report import answer
 from resray.report.claims_section import glance
-from resray.report.plot import MANY, SHARED, Figure, Series, Switch
 from resray.report.search_words import outcome
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
-from resray.report.utilisation import percents
 
 SYMBOL_PATHS = {
     "circle": "M6 1.2a4.8 4.8 0 1 0 .001 0z",
