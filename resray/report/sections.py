@@ -7,7 +7,6 @@ from resray.analysis.aggregate import Group, Row, as_labelled, distinct
 from resray.analysis.answers import Answers
 from resray.analysis.images import half_interval
 from resray.analysis.metrics import stopped_early
-from resray.analysis.reductions import reduces
 from resray.analysis.results import Results
 from resray.analysis.search import search_of
 from resray.analysis.words import count, duration, fixed, listed, with_interval
@@ -266,14 +265,6 @@ def figure_section(figure: Figure, note: str) -> Html:
         id=f"figure-{figure.id}",
         data_figure=figure.id,
     )
-
-
-def reduced_note(results: Results) -> str:
-    """Return the words that mark reduced runs in a figure, if there are any."""
-    reduced = [group.label for group in results.groups if reduces(group.reductions)]
-    if reduced and len(reduced) == len(results.groups):
-        return "Reduced runs. "
-    return f"Reduced runs: {listed(reduced, most=8)}. " if reduced else ""
 
 
 def switch(choice: Switch) -> Html:
