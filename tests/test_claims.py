@@ -89,7 +89,7 @@ def test_lines_may_be_broken(style: str) -> None:
         ("test_accuracy[a, variant=] < 5", "[a, variant=]: only"),
         ("test_accuracy[a, epoch=1, epoch=2] < 5", "stand beside a trial, each once"),
         ("train_loss[a] < 5", "needs an epoch, such as train_loss[a, epoch=5]"),
-        ("best_epoch[a, epoch=5] < 5", "has no value by epoch; only train_loss"),
+        ("best_epoch[a, epoch=5] < 5", "has no value by epoch; only test_accuracy"),
         ("test_accuracy < 5", "'test_accuracy' is neither a number nor"),
         ("test_accuracy[a] ** 2 < 5", "'test_accuracy[a] ** 2' is neither"),
         ("test_accuracy[a] < True", "'True' is neither"),

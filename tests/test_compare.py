@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from resray.analysis.compare import Compared, Folders, compare, matched
-from resray.analysis.compare_words import title, words
+from resray.analysis.compare_words import words
 from resray.analysis.contrasts import Method, all_shown, contrasts
 from resray.analysis.differing import Differing, by_difference, where
 from resray.analysis.results import Results
 from resray.errors import InputError
 from resray.report.folders_section import folders_section
+from resray.study.metrics import METRICS
 from tests.folders_case import around, folder, seeds_of, taking
 from tests.report_builder import RECIPE, evaluation, trial, write_results
 
@@ -244,7 +245,7 @@ def test_evaluations_of_fewer_images_are_not_judged(tmp_path: Path) -> None:
 def test_a_metric_that_was_not_measured_says_where(tmp_path: Path) -> None:
     one = one_of(tmp_path, "peak_memory_bytes", peak_memory_bytes=2**30)
     assert one.why == "not measured in a"
-    assert words(one).second == "1,024\xa0±\xa00 (n\xa0=\xa03)", "MiB"
+    assert words(one).second == "1.000\xa0±\xa00.000 (n\xa0=\xa03)", "GiB"
 
 
 def test_intervals_hold_for_all_that_is_compared_together(tmp_path: Path) -> None:
@@ -273,14 +274,14 @@ def test_intervals_hold_for_all_that_is_compared_together(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("metric", "shown"),
     [
-        ("test_accuracy", "Test accuracy, %"),
-        ("peak_memory_bytes", "Peak memory, MiB"),
-        ("gpu_hours", "GPU hours"),
-        ("seconds_per_epoch", "Seconds per epoch"),
+        ("test_accuracy", "Test accuracy, % (higher is better)"),
+        ("peak_memory_bytes", "Peak memory, GiB (lower is better)"),
+        ("gpu_hours", "GPU-hours (lower is better)"),
+        ("seconds_per_epoch", "Time of an epoch, s (lower is better)"),
     ],
 )
 def test_metrics_have_their_units(metric: str, shown: str) -> None:
-    assert title(metric) == shown
+    assert METRICS[metric].heading == shown
 
 
 def test_report_of_several_folders_tells_what_differs_and_by_how_much(tmp_path: Path) -> None:
@@ -297,8 +298,8 @@ def test_report_of_several_folders_tells_what_differs_and_by_how_much(tmp_path: 
     assert captions == [
         "The results folders",
         "What differs between the folders, of configurations that they share",
-        "Test accuracy, %, in each folder",
-        "Seconds per epoch, in each folder",
+        "Test accuracy, % (higher is better), in each folder",
+        "Time of an epoch, s (lower is better), in each folder",
     ]
     assert section.text is not None
     assert "Only in b, so not compared with a: resnet50." in section.text

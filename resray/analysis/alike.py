@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from resray.analysis.aggregate import Group
-from resray.analysis.metrics import OF_DEVICE, foreign_files, limits
+from resray.analysis.metrics import foreign_files, limits
 from resray.analysis.reductions import (
     follows_length,
     is_length,
@@ -15,7 +15,7 @@ from resray.analysis.reductions import (
 from resray.analysis.results import Results
 from resray.analysis.words import listed
 from resray.results.summary import VALIDATION
-from resray.study.metrics import COUNTED
+from resray.study.metrics import METRICS
 from resray.study.unions import in_use
 
 OTHER_SELECTION = "not comparable: one is as run, selected on test or at its last epoch"
@@ -127,12 +127,12 @@ def incomparable(
 ) -> Iterator[str]:
     """Yield why a metric of two groups cannot be compared; nothing stands against it of a network's
     size, which is exact."""
-    if metric in COUNTED:
+    if METRICS[metric].counted:
         return
     yield from obstacles(condition_of(one), condition_of(other))
     if stand_ins(one) != stand_ins(other):
         yield f"another model stands in: {listed([*stand_ins(one), *stand_ins(other)])}"
-    if metric in OF_DEVICE:
+    if METRICS[metric].of_device:
         yield from of_device(one, other)
     elif metric == "validation_accuracy":
         if one.distinct("validation_images") != other.distinct("validation_images"):

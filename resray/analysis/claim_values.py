@@ -5,11 +5,12 @@ import numpy as np
 from resray.analysis.aggregate import Group
 from resray.analysis.contrasts import Sample
 from resray.analysis.matching import NotJudgedError
-from resray.analysis.metrics import EVALUATED, sample_of
+from resray.analysis.metrics import sample_of
 from resray.analysis.results import Results
 from resray.hints import command
 from resray.models.table import runs_own_code
 from resray.study.claims import Value
+from resray.study.metrics import METRICS
 
 PROPORTIONAL = {
     "seconds_per_epoch": "seconds_training",
@@ -40,9 +41,10 @@ def sample_of_value(results: Results, group: Group, value: Value) -> Sample:
 
 def advice(results: Results, group: Group, value: Value) -> str:
     """Return which command measures a value; nothing where `resray evaluate` does not."""
-    if value.metric not in EVALUATED:
+    evaluation = METRICS[value.metric].evaluation
+    if evaluation is None:
         return ""
-    (row, *_), (kind, _) = group.finished, EVALUATED[value.metric]
+    row, kind = group.finished[0], evaluation[0]
     given = ("--input", "FILE") if kind == "foreign" else ()
     own_code = runs_own_code(row["model"] or "")
     words = ("evaluate", results.folder, "--kind", kind, *given)

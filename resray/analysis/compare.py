@@ -17,19 +17,16 @@ from resray.analysis.contrasts import (
     contrasts,
     difference,
 )
-from resray.analysis.metrics import OF_DEVICE, sample_of, uneven_epochs, value_of
+from resray.analysis.metrics import sample_of, uneven_epochs, value_of
 from resray.analysis.pairs import Matching, Pair, match
 from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 from resray.errors import InputError, unknown
-from resray.study.metrics import COUNTED, TRIAL_METRICS
+from resray.study.metrics import METRICS, TRIAL_METRICS
 
 LOSS = "train_loss"
-METRICS = {
-    **TRIAL_METRICS,
-    LOSS: "mean loss (nats) over the last epoch's images, while training",
-}
-"""What folders can be compared by."""
+COMPARABLE = (*TRIAL_METRICS, LOSS)
+"""What folders can be compared by; the loss is that of the last epoch."""
 USUAL = ("test_accuracy", "validation_accuracy", LOSS, "seconds_per_epoch", "images_per_second",
          "peak_memory_bytes", "parameters")  # fmt: skip
 """What they are compared by unless others are asked for."""
@@ -96,7 +93,7 @@ class Compared:
         size, which no seed changes; or `NOT_JUDGED`."""
         if self.difference is None or self.obstacle:
             return NOT_JUDGED
-        if self.metric in COUNTED:
+        if METRICS[self.metric].counted:
             return DIFFERS if self.difference.value else EQUAL
         if self.difference.estimate.untested == Untested.SAME:
             return EQUAL
@@ -105,7 +102,7 @@ class Compared:
     @property
     def why(self) -> str | None:
         """Why it cannot be judged, or what to bear in mind."""
-        known = self.difference and self.metric not in COUNTED and self.verdict != EQUAL
+        known = self.difference and not METRICS[self.metric].counted and self.verdict != EQUAL
         reason = why(self.difference) if self.difference and known else None
         return self.obstacle or reason or self.remark
 
@@ -158,7 +155,7 @@ def compare(folders: Folders, metrics: Sequence[str]) -> dict[str, list[Compared
     estimates = {
         place: one.difference.estimate
         for place, one in enumerate(found)
-        if one.difference and not one.obstacle and one.metric not in COUNTED
+        if one.difference and not one.obstacle and not METRICS[one.metric].counted
     }
     unsure = [each for each in estimates.values()
               if not each.untested and each.method != Method.EXACT]  # fmt: skip
@@ -259,7 +256,7 @@ def obstacle(folders: Folders, name: str, pair: Pair, metric: str) -> str | None
 def remark(folders: Folders, name: str, pair: Pair, metric: str) -> str | None:
     """Return what makes a time doubtful: in which folder the epochs of a training took different
     times."""
-    if metric not in OF_DEVICE or metric == "peak_memory_bytes":
+    if METRICS[metric].kind != "time":
         return None
     found = [f"{called}: {text}" for called, results, group in sides(folders, name, pair)
              if (text := uneven_epochs(results, group))]  # fmt: skip

@@ -1,15 +1,13 @@
 """Compared metrics in words: the same in the report and in the terminal."""
 
-import math
 from dataclasses import dataclass
 
 from resray.analysis.compare import Compared, Folders
 from resray.analysis.contrast_words import HOW, seeds
-from resray.analysis.metrics import COUNTED
 from resray.analysis.statistics import Summary
 from resray.analysis.words import Valued, between, chance, estimate, fixed, listed, signed
+from resray.study.metrics import METRICS, Metric
 
-MEBIBYTE = 2**20
 METHOD = (
     "Differences (of accuracies in points) are the other folder's mean minus the first one's. "
     f"Behind a mean stands half its 95 % interval. {HOW} Intervals and p values hold for all "
@@ -33,11 +31,11 @@ class Words:
 
 
 def words(one: Compared) -> Words:
-    digits, size = digits_of(one.metric, one.first or one.second), scale(one.metric)
-    found = one.difference
+    metric, found, shown = METRICS[one.metric], one.difference, one.first or one.second
+    digits, size = metric.places(shown.mean if shown else 0.0), metric.scale
     return Words(
-        mean(one.metric, one.first and one.first.over(size), digits),
-        mean(one.metric, one.second and one.second.over(size), digits),
+        mean(metric, one.first, digits),
+        mean(metric, one.second, digits),
         signed(found and found.value / size, digits),
         percent(one),
         between(found.interval.over(size) if found and found.interval else None, digits),
@@ -47,45 +45,18 @@ def words(one: Compared) -> Words:
     )
 
 
-def mean(metric: str, summary: Summary | None, digits: int) -> Valued:
+def mean(metric: Metric, summary: Summary | None, digits: int) -> Valued:
     """Return ``90.07 ± 0.63 (n = 3)``; of a network's size, which no seed changes, the number."""
-    if metric in COUNTED:
+    if metric.counted:
         return fixed(summary and summary.mean, digits)
-    return estimate(summary, digits)
-
-
-def title(metric: str) -> str:
-    """Return ``Test accuracy, %``: a metric with its unit."""
-    name = metric.removesuffix("_bytes").replace("_", " ").capitalize().replace("Gpu", "GPU")
-    unit = "%" if is_accuracy(metric) else "MiB" if metric.endswith("_bytes") else ""
-    return f"{name}, {unit}" if unit else name
+    return estimate(summary and summary.over(metric.scale), digits)
 
 
 def percent(one: Compared) -> Valued | None:
     """Return the relative difference as ``−3.1 %``; None of accuracies, whose own unit that is."""
-    if one.percent is None or is_accuracy(one.metric):
+    if one.percent is None or METRICS[one.metric].in_points:
         return None
     return Valued(f"{signed(one.percent, 1)}\u00a0%", one.percent)
-
-
-def is_accuracy(metric: str) -> bool:
-    return "accuracy" in metric
-
-
-def scale(metric: str) -> float:
-    """Return by what a metric is divided before it is shown."""
-    return MEBIBYTE if metric.endswith("_bytes") else 1
-
-
-def digits_of(metric: str, summary: Summary | None) -> int:
-    """Return how many digits after the point show four in all, three of what is below 1."""
-    if is_accuracy(metric) or summary is None:
-        return 2
-    size = abs(summary.mean / scale(metric))
-    if metric in COUNTED or not size or not math.isfinite(size):
-        return 0
-    before = math.floor(math.log10(size))
-    return min(max(3 - before if size >= 1 else 2 - before, 0), 8)
 
 
 def notes(folders: Folders) -> list[str]:

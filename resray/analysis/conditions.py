@@ -8,8 +8,8 @@ from operator import ge, gt, le, lt
 from pathlib import Path
 
 from resray.analysis.compare import (
+    COMPARABLE,
     DIFFERS,
-    METRICS,
     NOT_JUDGED,
     USUAL,
     Compared,
@@ -19,12 +19,12 @@ from resray.analysis.compare import (
     lost,
     matched,
 )
-from resray.analysis.compare_words import is_accuracy
 from resray.analysis.contrast_words import NETWORKS, SURE
 from resray.analysis.results import Results
 from resray.analysis.words import listed
 from resray.errors import InputError, unknown
 from resray.results.folders import called_names, check_different
+from resray.study.metrics import METRICS
 
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 EXAMPLES = "write such as 'test_accuracy < -0.5' or 'images_per_second < -10%'"
@@ -81,9 +81,9 @@ def read_condition(text: str, only_real: bool = False) -> Condition:
     if found is None:
         raise InputError(f"{option} {text!r}: is no condition; {EXAMPLES}")
     metric, operator, number, percent = found.groups()
-    if metric not in METRICS:
-        raise InputError(unknown(f"{option} {text!r}", metric, METRICS))
-    if percent and is_accuracy(metric):
+    if metric not in COMPARABLE:
+        raise InputError(unknown(f"{option} {text!r}", metric, COMPARABLE))
+    if percent and METRICS[metric].in_points:
         raise InputError(f"{option} {text!r}: accuracies differ by points; leave out the %")
     if not math.isfinite(float(number)):
         raise InputError(f"{option} {text!r}: {number} is too large a number")
@@ -179,8 +179,8 @@ def run_comparison(
         alone = listed(map(str, paths))
         raise InputError(f"compare: name two results folders or more; there is only {alone}")
     for metric in metrics:
-        if metric not in METRICS:
-            raise InputError(unknown("--metric", metric, METRICS))
+        if metric not in COMPARABLE:
+            raise InputError(unknown("--metric", metric, COMPARABLE))
     folders = open_folders(paths, names, select)
     typed = [*metrics, *(condition.metric for condition in conditions)]
     wanted = dict.fromkeys([*(() if metrics else USUAL), *typed])

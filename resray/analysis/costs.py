@@ -12,9 +12,9 @@ from resray.analysis.evaluations import MEAN, evaluated
 from resray.analysis.results import Results
 from resray.analysis.statistics import Moments
 from resray.analysis.words import Valued, count, duration, time_unit
+from resray.study.metrics import METRICS
 
 TESTED = "test accuracy"
-GIB = 2**30
 KWH = 3.6e6
 """Joules in a kilowatt-hour."""
 
@@ -84,7 +84,7 @@ def costs_of(results: Results) -> dict[str, Cost]:
         return Cost(values, axis, words, candidates & (values.n > 0), candidates is alone, unit)
 
     divisor, unit = time_unit([row["seconds_training"] or 0.0 for row in results.trials])
-    price = results.price_per_gpu_hour
+    price, memory = results.price_per_gpu_hour, METRICS["peak_memory_bytes"]
     found = {
         "training time": cost("seconds_training", f"{unit} of training", 1 / divisor,
                               lambda value: duration(value * divisor)),
@@ -94,7 +94,8 @@ def costs_of(results: Results) -> dict[str, Cost]:
         "multiply-adds": cost("multiply_adds", "multiply-adds per image", words=count,
                               candidates=alike),
         "parameters": cost("parameters", "parameters", words=count, candidates=alike),
-        "peak memory": cost("peak_memory_bytes", "GiB", 1 / GIB, candidates=one_device),
+        memory.title: cost("peak_memory_bytes", memory.unit, 1 / memory.scale,
+                           candidates=one_device),
     }  # fmt: skip
     known = {name: one for name, one in found.items() if np.nansum(one.measured.mean) > 0}
     return dict(sorted(known.items(), key=lambda item: item[1].candidates.sum() < 2))

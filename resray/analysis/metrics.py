@@ -13,18 +13,7 @@ from resray.analysis.reductions import changes_network
 from resray.analysis.results import Results, members_of
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import duration, listed, plural
-from resray.study.metrics import COUNTED, EPOCH_METRICS
-
-OF_DEVICE = (
-    "seconds_training",
-    "seconds_per_epoch",
-    "images_per_second",
-    "iterations_per_second",
-    "peak_memory_bytes",
-    "gpu_hours",
-)
-"""Say as much about the device as about the recipe: compared only between trials that had one same
-device to themselves."""
+from resray.study.metrics import EPOCH_METRICS, METRICS
 
 UNEVEN = 1.5
 """By this factor epochs of one training differ only if something else kept the machine busy."""
@@ -68,7 +57,7 @@ def value_of(results: Results, row: Row, metric: str, epoch: int | None = None) 
     """Return one trial's value of a metric, None if it was not measured or is not finite."""
     if epoch is not None:
         return _finite(_of_epoch(row, results.epochs.get(row["trial_id"]), metric, epoch))
-    if metric in EVALUATED:
+    if METRICS[metric].evaluation:
         stored = stored_value(results, row, metric)
         return _finite(stored.row["value"]) if stored else None
     if metric == "iterations_per_second":
@@ -128,11 +117,11 @@ def limits(
     An epoch's value does not depend on where the training was stopped afterwards, nor a network's
     size on how it was trained. An evaluation may be of fewer images than the trial was tested on.
     """
-    if metric in COUNTED:
+    if METRICS[metric].counted:
         return tuple(text for text in group.reductions if changes_network(text, metric))
     stopped = "stopped after "
     found = [text for text in group.reductions if epoch is None or not text.startswith(stopped)]
-    if metric in EVALUATED:
+    if METRICS[metric].evaluation:
         values = stored_values(results, group, metric)
         found += [stored.reduction for stored in values if stored.reduction]
     early = group.partial and epoch is None
@@ -193,15 +182,6 @@ def _finite(value: float | None) -> float | None:
 
 # --- stored evaluations behind a metric's value ---------------------------------------------------
 
-EVALUATED = {
-    "corruption_accuracy": ("corruptions", "mean"),
-    "tta_accuracy": ("tta", "10 views"),
-    "clean_train_accuracy": ("train", None),
-    "hidden_accuracy": ("foreign", None),
-    "ensemble_accuracy": ("ensemble", None),
-}
-"""Kind and condition of the rows of the evaluations table; None takes any condition."""
-
 EPOCH_OF = {"best.pt": "best_epoch", "last.pt": "epochs_done"}
 """The column with the epoch that a trial's checkpoint of this name is of."""
 
@@ -234,12 +214,13 @@ class Stored:
 
 
 def stored_value(results: Results, row: Row, metric: str) -> Stored | None:
-    """Return the newest value of one trial for one of `EVALUATED`, None if there is none."""
-    return newest(results.evaluations[row["trial_id"]], *EVALUATED[metric], (row,))
+    """Return the newest evaluation of one trial that gives a metric, None if there is none."""
+    evaluation = METRICS[metric].evaluation
+    return evaluation and newest(results.evaluations[row["trial_id"]], *evaluation, (row,))
 
 
 def stored_values(results: Results, group: Group, metric: str) -> list[Stored]:
-    """Return what a metric of `EVALUATED` rests on, over a group's finished trials."""
+    """Return the evaluations that a metric rests on, over a group's finished trials."""
     if metric == "ensemble_accuracy":
         found = [largest_ensemble(results, group)]
     else:
@@ -260,7 +241,7 @@ def ensembles_of(results: Results, group: Group) -> Iterator[Stored]:
         members = members_of(key, table) if len(table) else []
         if len(members) > 1 and finished.keys() >= set(members):
             trials = tuple(finished[member] for member in members)
-            if found := newest(table, *EVALUATED["ensemble_accuracy"], trials):
+            if found := newest(table, "ensemble", None, trials):
                 yield found
 
 

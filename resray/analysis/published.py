@@ -5,17 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from resray.analysis.aggregate import Group
-from resray.analysis.metrics import (
-    COUNTED,
-    OF_DEVICE,
-    foreign_files,
-    limits,
-    stopped_early,
-    summary_of,
-)
+from resray.analysis.metrics import foreign_files, limits, stopped_early, summary_of
 from resray.analysis.results import Results, once
 from resray.analysis.statistics import Summary
 from resray.analysis.words import MISSING, count, duration, fixed, listed, with_interval
+from resray.study.metrics import METRICS
 from resray.study.spec import Published
 
 MAKERS = {"nvidia", "tesla", "geforce"}
@@ -92,7 +86,7 @@ def obstacles_of(results: Results, figure: Published, group: Group) -> Iterator[
     """Yield what makes a comparison meaningless."""
     if figure.not_comparable:
         yield f"not comparable ({figure.not_comparable})"
-    if figure.metric in OF_DEVICE:
+    if METRICS[figure.metric].of_device:
         devices = [str(device) for device in group.distinct("device")]
         if not devices or not all(same_device(figure.device, device) for device in devices):
             yield OTHER_DEVICE
@@ -106,7 +100,7 @@ def obstacles_of(results: Results, figure: Published, group: Group) -> Iterator[
     reduced = limits(results, group, figure.metric, figure.epoch)
     if reduced == ("ended early",):
         yield "ended early, not comparable"
-    elif reduced and figure.metric in COUNTED:
+    elif reduced and METRICS[figure.metric].counted:
         yield f"{'; '.join(reduced)}, not comparable"
     elif reduced:
         yield "reduced run, not comparable"
@@ -126,7 +120,7 @@ def words(device: str) -> set[str]:
 
 def remarks(figure: Published, group: Group) -> Iterator[str]:
     """Yield the differences that leave a comparison possible."""
-    if figure.metric in COUNTED:
+    if METRICS[figure.metric].counted:
         return
     if group.confirms:
         yield "recipe found by a search"
@@ -154,18 +148,17 @@ def amount(metric: str, summary: Summary | None) -> str:
     """Return a metric's mean in its unit, where it has one with half its 95 % interval."""
     if summary is None:
         return MISSING
-    if metric in (*COUNTED, "peak_memory_bytes"):
+    own = METRICS[metric]
+    if own.counted:
         return count(summary.mean)
-    if metric.startswith("seconds"):
+    if own.unit == "s":
         return duration(summary.mean)
-    unit = "\u00a0%" if "accuracy" in metric else ""
-    return with_interval(summary) + unit
+    unit = f"\u00a0{own.unit}" if own.unit else ""
+    return with_interval(summary.over(own.scale), own.places(summary.mean)) + unit
 
 
 def published_amount(figure: Published) -> str:
     """Return a published value in its unit."""
-    if figure.unit and not figure.metric.startswith("seconds"):
-        return f"{fixed(figure.value)} {figure.unit}"
     return amount(figure.metric, Summary(figure.value, None, 1))
 
 
@@ -174,7 +167,7 @@ def signed_difference(comparison: Comparison) -> str:
     difference, published = comparison.difference, comparison.published
     if difference is None:
         return MISSING
-    if "accuracy" in published.metric:
+    if METRICS[published.metric].in_points:
         return f"{difference:+.2f}\u00a0points".replace("-", "−")
     if published.value == 0:
         return fixed(difference)

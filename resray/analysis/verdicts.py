@@ -13,8 +13,6 @@ from resray.analysis.claims import Margin, margin
 from resray.analysis.contrasts import Method, Untested
 from resray.analysis.matching import NotJudgedError, NotMatchedError, Reference, matched, reference
 from resray.analysis.metrics import (
-    COUNTED,
-    OF_DEVICE,
     few_test_images,
     foreign_files,
     largest_ensemble,
@@ -27,6 +25,7 @@ from resray.analysis.results import Results, once
 from resray.analysis.statistics import Interval
 from resray.analysis.words import listed
 from resray.study.claims import Statement, check_statement
+from resray.study.metrics import METRICS
 from resray.study.spec import Claim
 
 
@@ -122,7 +121,7 @@ def judge(results: Results, statement: Statement, checks: int = 1) -> Judgement:
     groups: Mapping[Reference, Group] = {}
     try:
         references = list(dict.fromkeys(map(reference, statement.values)))
-        counted = all(value.metric in COUNTED for value in statement.values)
+        counted = all(METRICS[value.metric].counted for value in statement.values)
         groups = matched(results, references, counted=counted)
         check_devices(statement, groups)
         check_files(results, statement, groups)
@@ -136,7 +135,7 @@ def judge(results: Results, statement: Statement, checks: int = 1) -> Judgement:
 
 def check_devices(statement: Statement, groups: Mapping[Reference, Group]) -> None:
     """Raise NotJudgedError if times would be compared that were not measured alike."""
-    if not any(value.metric in OF_DEVICE for value in statement.values):
+    if not any(METRICS[value.metric].of_device for value in statement.values):
         return
     devices = dict.fromkeys(name for group in groups.values() for name in group.distinct("device"))
     if len(devices) > 1:
@@ -171,7 +170,9 @@ def measured(
     gap = left - right if statement.operator.startswith(">") else right - left
     if not np.isfinite(gap):
         raise NotJudgedError(f"the comparison divides by zero ({left:g} against {right:g})")
-    varying = {value: found for value, found in samples.items() if value.metric not in COUNTED}
+    varying = {
+        value: found for value, found in samples.items() if not METRICS[value.metric].counted
+    }
     numbers = {value: found.mean for value, found in samples.items() if value not in varying}
     paired = results.paired
     found = margin(statement, varying, numbers, paired=paired, checks=checks) if varying else None
@@ -255,7 +256,6 @@ def decide(holds: bool, found: Margin | None, cut: str, single: str) -> tuple[Ou
 # --- what to bear in mind -------------------------------------------------------------------------
 
 OF_TEST = ("test_accuracy", "tta_accuracy", "ensemble_accuracy")
-TIMES = tuple(metric for metric in OF_DEVICE if metric != "peak_memory_bytes")
 
 
 def remarks(
@@ -267,12 +267,12 @@ def remarks(
            for source in group.distinct("data_source")):  # fmt: skip
         yield "JPEG images"
     whole = [reference(value) for value in statement.values
-             if value.epoch is None and value.metric not in COUNTED]  # fmt: skip
+             if value.epoch is None and not METRICS[value.metric].counted]  # fmt: skip
     for wanted in dict.fromkeys(whole):
         if early := stopped_early(groups[wanted]):
             yield f"{groups[wanted].label} {early}"
     yield from few_images(statement, groups)
-    timed = [reference(value) for value in statement.values if value.metric in TIMES]
+    timed = [reference(value) for value in statement.values if METRICS[value.metric].kind == "time"]
     for wanted in dict.fromkeys(timed):
         if uneven := uneven_epochs(results, groups[wanted]):
             yield f"{groups[wanted].label}: {uneven}"

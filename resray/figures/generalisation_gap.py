@@ -17,13 +17,14 @@ from resray.figures import plot
 from resray.figures.curve_traces import MARKED
 from resray.figures.drawn import Readable, drawn
 from resray.figures.plot import plotly_text
+from resray.study.metrics import METRICS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as PlotlyFigure
 
 SYMBOLS = {"train": "circle-open", "validation": "diamond-open", "test": "circle"}
 """What stands for each set of images."""
-UNITS = {"accuracy": "%", "loss": "nats"}
+UNITS = {quantity: METRICS[f"test_{quantity}"].unit for quantity in ("accuracy", "loss")}
 DIFFERENCES = {
     "accuracy": "Training accuracy minus test accuracy (points)",
     "loss": "Test loss minus training loss (nats)",

@@ -19,19 +19,13 @@ from resray.analysis.words import time_unit
 from resray.figures import plot
 from resray.figures.drawn import Readable, drawn
 from resray.figures.plot import plotly_text
+from resray.study.metrics import METRICS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as PlotlyFigure
 
 LONGEST = 30
 """Letters of a row's second line: on a phone, names and points share the width."""
-NAMES = {
-    "seconds_training": "training time",
-    "seconds_per_epoch": "time of an epoch",
-    "peak_memory_bytes": "peak memory",
-    "gpu_hours": "GPU-hours",
-}
-"""Of metrics whose own name is that of a unit."""
 
 
 def published_against_measured(
@@ -70,7 +64,7 @@ def by_metric(found: Sequence[Comparison]) -> dict[str, list[Comparison]]:
     """Return the comparisons by metric, those of single epochs apart; test accuracy comes first."""
     groups: dict[str, list[Comparison]] = {}
     for item in sorted(found, key=order):
-        name = name_of(item.published.metric)
+        name = METRICS[item.published.metric].title
         epochs = "" if item.published.epoch is None else " by epoch"
         groups.setdefault(name if "epoch" in name else name + epochs, []).append(item)
     return groups
@@ -81,26 +75,20 @@ def order(item: Comparison) -> tuple[bool, bool]:
     return figure.metric != "test_accuracy", figure.epoch is not None
 
 
-def name_of(metric: str) -> str:
-    return NAMES.get(metric, metric.replace("_", " "))
-
-
 def metric_panel(items: Sequence[Comparison], look: Mapping[str, plot.Series]) -> plot.Panel:
     """Return the rows of one metric."""
-    metric = items[0].published.metric
+    metric = METRICS[items[0].published.metric]
     divisor, unit = unit_of(items)
     reasons = {reason(item) for item in items if item.measured}
     shared = reasons.pop() if len(reasons) == 1 else None
     names = row_names(items, known=shared)
     rows = Rows(items, names, look, divisor)
-    name = name_of(metric)
-    plain = metric.startswith("seconds") or "accuracy" in metric
-    title = f"{name} ({unit})" if unit else name
+    title = f"{metric.title} ({unit})" if unit else metric.title
     axes = plot.bar_layout(
         title,
         len(items),
         row=46 if any("<br>" in name for name in names) else 34,
-        xaxis={} if plain else {"tickformat": "~s"},
+        xaxis={} if unit else {"tickformat": "~s"},
     )
     title = title[0].upper() + title[1:]
     return plot.Panel(
@@ -110,13 +98,11 @@ def metric_panel(items: Sequence[Comparison], look: Mapping[str, plot.Series]) -
 
 def unit_of(items: Sequence[Comparison]) -> tuple[float, str]:
     """Return by what a metric's values are divided to be drawn, and their unit then."""
-    metric = items[0].published.metric
-    if metric.startswith("seconds"):
+    metric = METRICS[items[0].published.metric]
+    if metric.unit == "s":
         ours = [item.measured.mean for item in items if item.measured]
         return time_unit([*(item.published.value for item in items), *ours])
-    if "accuracy" in metric:
-        return 1.0, "%"
-    return 1.0, {"peak_memory_bytes": "bytes"}.get(metric, "nats" if "loss" in metric else "")
+    return metric.scale, metric.unit
 
 
 def reason(item: Comparison) -> str | None:

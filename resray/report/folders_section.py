@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from resray.analysis.aggregate import distinct
 from resray.analysis.compare import Compared, Folders, compare, matched
-from resray.analysis.compare_words import METHOD, notes, title, words
+from resray.analysis.compare_words import METHOD, notes, words
 from resray.analysis.differing import by_difference, told, where
 from resray.analysis.results import Results
 from resray.report.sections import states
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
+from resray.study.metrics import METRICS
 
 SHOWN = ("test_accuracy", "seconds_per_epoch")
 """What the report compares folders by; `resray compare` takes any metric."""
@@ -77,7 +78,7 @@ def metric_table(folders: Folders, metric: str, found: Sequence[Compared]) -> Ht
         return Html()
     rows = (metric_row(one, folders.first) for one in found)
     id = f"folders-{metric.replace('_', '-')}"
-    return table(f"{title(metric)}, in each folder", rows, id=id)
+    return table(f"{METRICS[metric].heading}, in each folder", rows, id=id)
 
 
 def metric_row(one: Compared, first: str) -> list[Cell]:

@@ -17,6 +17,7 @@ from resray.report.claims_section import chips
 from resray.report.search_words import outcome
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
+from resray.study.metrics import METRICS
 
 SYMBOL_PATHS = {
     "circle": "M6 1.2a4.8 4.8 0 1 0 .001 0z",
@@ -215,11 +216,11 @@ def published_table(items: Sequence[comparison.Comparison], id: str) -> Html:
     protocols = {item.published.protocol for item in items}
     shared = f": {figure.protocol}" if len(protocols) == 1 else ""
     device = "" if figure.device == "any" else f" (device: {figure.device})"
-    name = figure.metric.replace("_", " ").capitalize()
+    title = METRICS[figure.metric].title
     rows = [published_row(item, with_protocol=not shared) for item in items]
     several = any("±" in comparison.amount(figure.metric, item.measured) for item in items)
     behind = "; ± half of a mean's 95 % interval over seeds (Student's t)" if several else ""
-    caption = f"{name} from {figure.source}{device}{shared}{behind}"
+    caption = f"{title[0].upper()}{title[1:]} from {figure.source}{device}{shared}{behind}"
     return table(caption, rows, id=id)
 
 
