@@ -39,7 +39,7 @@ SAVE_MENU = tag(
     "details",
     tag("summary", "Save"),
     tag("div", *(tag("button", name, type="button", data_save=form) for form, name in
-                 {"png": "Picture (PNG)", "svg": "Drawing (SVG)", "csv": "Data (CSV)"}.items())),
+                 {"png": "Picture (PNG)", "svg": "Drawing (SVG)"}.items())),
     class_="menu",
 )  # fmt: skip
 

@@ -49,7 +49,7 @@ def sort_and_filter(page: Page) -> None:
 
 
 def open_the_menu(page: Page) -> None:
-    page.locator("summary", has_text="Views").click()
+    page.locator("summary", has_text="View").click()
 
 
 def open_the_dialog(page: Page) -> None:

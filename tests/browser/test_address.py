@@ -1,11 +1,11 @@
-"""The page's address holds what was chosen: deep links, back and forward, sections, saved views."""
+"""The page's address holds what was chosen: deep links, back and forward, sections."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.chromium import Page, Visitor, come_to, expect, settle, table_rows
+from tests.chromium import Page, Visitor, expect, settle, table_rows
 
 
 def choose_much(page: Page) -> None:
@@ -50,7 +50,7 @@ def test_an_address_brings_back_everything_that_was_chosen(
     assert all(chosen[part] != first[part] for part in first)
     fragment = page.url[page.url.index("#") :]
     assert state_of(visitor.open(study_page, fragment)) == chosen
-    page.locator("summary", has_text="Views").click()
+    page.locator("summary", has_text="View").click()
     page.locator("#reset").click()
     expect(page.locator("#table-trials output")).to_have_text("13 rows")
     assert state_of(page) == first
@@ -61,7 +61,7 @@ def test_the_link_to_a_view_is_copied(visitor: Visitor, study_page: Path) -> Non
         study_page, until="ready", permissions=["clipboard-read", "clipboard-write"]
     )
     page.locator("[data-figure='curves'] [data-option='loss']").click()
-    page.locator("summary", has_text="Views").click()
+    page.locator("summary", has_text="View").click()
     page.locator("#copy-link").click()
     expect(page.locator("#status")).to_have_text("The link to this view copied.")
     link = page.evaluate("() => navigator.clipboard.readText()")
@@ -107,40 +107,6 @@ def test_every_link_of_the_navigation_shows_its_section(page: Page) -> None:
 def test_a_link_opens_at_its_section(visitor: Visitor, study_page: Path) -> None:
     page = visitor.open(study_page, "#timeline")
     expect(page.locator("#timeline-heading")).to_be_in_viewport()
-
-
-def test_a_saved_view_survives_a_reload(visitor: Visitor, study_page: Path) -> None:
-    page = visitor.open(study_page)
-    save_view(page, "as it was")
-    choose_much(page)
-    chosen = state_of(page)
-    save_view(page, "<b>losses</b> & more")
-    page.goto(study_page.as_uri())
-    page.reload()
-    come_to(page, "drawn")
-    open_view(page, "<b>losses</b> & more")
-    expect(page.locator("#table-trials output")).to_have_text("11 of 13 rows")
-    assert state_of(page) == chosen
-    open_view(page, "as it was")
-    expect(page.locator("#table-trials output")).to_have_text("13 rows")
-    assert state_of(page)["pressed"] != chosen["pressed"]
-    page.locator("summary", has_text="Views").click()
-    page.get_by_label("Delete the view as it was").click()
-    expect(page.locator("#saved a")).to_have_text(["<b>losses</b> & more"])
-
-
-def save_view(page: Page, name: str) -> None:
-    page.locator("summary", has_text="Views").click()
-    page.locator("#view-name").fill(name)
-    page.locator("#save-view button").click()
-    expect(page.locator("#status")).to_have_text(f"View “{name}” saved in this browser.")
-    page.keyboard.press("Escape")
-
-
-def open_view(page: Page, name: str) -> None:
-    page.locator("summary", has_text="Views").click()
-    page.locator("#saved a", has_text=name).click()
-    expect(page.locator("#saved")).to_be_hidden()
 
 
 def test_differences_are_shown_to_the_chosen_baseline(page: Page) -> None:

@@ -1,6 +1,5 @@
 """Figures in the browser: drawn under every option, hidden, isolated, on log axes, saved."""
 
-import csv
 import itertools
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
@@ -10,10 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from resray.report import write_report
 from tests.chromium import Page, Visitor, expect, settle
 from tests.page_reader import figures_of, panels_of
-from tests.report_builder import trial, write_results
 
 MARKS = ".trace, .point, .hm, image, .crisp"
 
@@ -156,48 +153,8 @@ def test_a_figure_is_saved_as_a_drawing(page: Page) -> None:
     assert sum(node.get("class") == "main-svg" for node in root.iter()) >= 2
 
 
-def test_the_numbers_of_a_figure_are_saved(page: Page, study_page: Path) -> None:
-    with saved(page, "cost", "csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    payload = figures_of(study_page.read_text(encoding="utf-8"))["cost"]
-    expected = [
-        (panel["title"], x, y)
-        for panel in panels_of(payload) for trace in panel["data"]
-        if not trace.get("meta", {}).get("helper")
-        for x, y in zip(trace["x"], trace["y"], strict=True)
-    ]  # fmt: skip
-    assert expected
-    number = lambda text: float(text) if text else None  # noqa: E731
-    assert [(row["panel"], number(row["x"]), number(row["y"])) for row in rows] == expected
-    assert {"resnet18", "resnet152"} <= {row["series"] for row in rows}
-
-
-def test_what_is_hidden_is_not_among_the_numbers(page: Page) -> None:
-    series(page, "time", "part-training").click()
-    series(page, "generalisation", "s0").click()
-    settle(page)
-    with saved(page, "generalisation", "csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    # The rows of bars and the like are named by their configuration: both columns must agree.
-    named = [row for row in rows if row["y"].startswith("resnet")]
-    assert named
-    assert all(row["y"].startswith(row["series"]) for row in named)
-    assert "resnet18" not in {row["series"] for row in rows}
-
-
 def test_a_figure_is_saved_before_it_is_drawn(visitor: Visitor, study_page: Path) -> None:
     page = visitor.open(study_page, until="ready", accept_downloads=True)
     last = page.locator("[data-figure]").last.get_attribute("data-figure")
     assert last
-    with saved(page, last, "csv").open(encoding="utf-8", newline="") as file:
-        assert list(csv.DictReader(file))
-
-
-def test_labels_are_saved_as_they_are(visitor: Visitor, tmp_path: Path) -> None:
-    rows = [trial(name, trial_id=name) for name in ("a<b>c &lt; d", "resnet18")]
-    write_results(tmp_path / "results", rows)
-    page = visitor.open(
-        write_report(tmp_path / "results", tmp_path / "page.html"), accept_downloads=True
-    )
-    with saved(page, "cost", "csv").open(encoding="utf-8", newline="") as file:
-        assert {row["series"] for row in csv.DictReader(file)} == {"a<b>c &lt; d", "resnet18"}
+    assert ElementTree.parse(saved(page, last, "svg")).getroot().tag.endswith("svg")

@@ -74,7 +74,7 @@ def test_wide_tables_are_moved_with_the_keyboard(visitor: Visitor, study_page: P
 
 
 def test_menus_open_with_keys_and_close_with_escape(page: Page) -> None:
-    menu = page.locator("details.menu", has_text="Views").first
+    menu = page.locator("details.menu", has_text="View").first
     summary = menu.locator("summary")
     for key in ("Enter", "Space"):
         summary.focus()

@@ -1,20 +1,5 @@
 // --- tables as text -----------------------------------------------------------------------------
 
-/** What is not itself in LaTeX, by character; resray/export/latex.py has the same. */
-const LATEX = {
-  "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "$": "\\$", "&": "\\&", "#": "\\#",
-  "%": "\\%", "_": "\\_", "^": "\\textasciicircum{}", "~": "\\textasciitilde{}",
-  "<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}", '"': "''", "`": "{`}",
-  "\u00a0": "~", "\u202f": "~", "–": "--", "—": "---", "…": "\\ldots{}",
-  "«": "$\\ll$", "»": "$\\gg$", "‘": "`", "’": "'", "“": "``", "”": "\'\'",
-  "·": "$\\cdot$", "±": "$\\pm$", "−": "$-$", "×": "$\\times$", "≤": "$\\le$", "≥": "$\\ge$",
-  "≈": "$\\approx$", "→": "$\\to$", "←": "$\\leftarrow$", "↑": "$\\uparrow$",
-  "↓": "$\\downarrow$", "∞": "$\\infty$", "Δ": "$\\Delta$", "α": "$\\alpha$", "β": "$\\beta$",
-  "γ": "$\\gamma$", "ε": "$\\epsilon$", "λ": "$\\lambda$", "μ": "$\\mu$", "µ": "$\\mu$",
-  "σ": "$\\sigma$", "°": "$^\\circ$", "²": "$^2$", "³": "$^3$", "√": "$\\surd$",
-  "≠": "$\\neq$",
-};
-
 const AS_SHOWN = " (as shown)";
 
 /**
@@ -55,56 +40,13 @@ function csvText(text) {
   return /[",\n\r]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }
 
-function latexText(text) {
-  const line = [...text.replace(/[ \t\r\n\f\v]+/g, " ").replace(/^ | $/g, "")];
-  // Of two of these LaTeX makes one sign.
-  return line.map((letter, place) => latexLetter(letter) +
-    ("-',".includes(letter) && line[place + 1] === letter ? "{}" : "")).join("");
+/** Return rows of a table as comma-separated values. */
+function csv(table, rows) {
+  const columns = csvColumns(table, rows);
+  const lines = ["", ...rows].map((_, line) => columns.map((cells) => csvOf(cells[line])).join(","));
+  return [...lines, ""].join("\r\n");
 }
 
-/** Return a letter as pdfLaTeX has it: one that it lacks as its plain counterpart, or as "?". */
-function latexLetter(letter) {
-  if (letter in LATEX) return LATEX[letter];
-  if (/^[ -~\u00a1-\u00ff\u0100-\u017f]$/.test(letter)) return letter;
-  const plain = [...letter.normalize("NFKD")].filter((one) => one >= " " && one <= "~");
-  return plain.map((one) => LATEX[one] ?? one).join("") || "?";
+function csvOf(value) {
+  return typeof value === "string" ? csvText(value) : String(value ?? "");
 }
-
-/** Return a row; one that begins with a bracket or a star is no option of the row before. */
-function latexRow(cells) {
-  const text = `${cells.map(latexText).join(" & ")} \\\\`;
-  return /^[[*]/.test(text) ? `{}${text}` : text;
-}
-
-function markdownText(text) {
-  const html = text.replace(/\s+/g, " ").trim()
-    .replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  return html.replace(/[\\`*_{}[\]|~$]|:(?=\/\/)/g, "\\$&");
-}
-
-/** The forms that a table is copied in: each takes the table and the numbers of its rows. */
-const FORMS = {
-  CSV(table, rows) {
-    const columns = csvColumns(table, rows);
-    const lines = ["", ...rows].map((_, line) =>
-      columns.map((cells) => csvOf(cells[line])).join(","));
-    return [...lines, ""].join("\r\n");
-  },
-
-  Markdown(table, rows) {
-    const line = (cells) => `| ${cells.map(markdownText).join(" | ")} |`;
-    const rule = table.headings.map((heading) =>
-      (heading.classList.contains("number") ? "---:" : "---"));
-    return [line(table.titles), `| ${rule.join(" | ")} |`,
-      ...rows.map((row) => line(table.texts[row])), ""].join("\n");
-  },
-
-  LaTeX(table, rows) {
-    const columns = table.headings.map((heading) =>
-      (heading.classList.contains("number") ? "r" : "l")).join("");
-    return ["% needs \\usepackage{booktabs}", "\\begin{table}", "\\centering",
-      `\\caption{${latexText(table.caption)}}`, `\\begin{tabular}{${columns}}`, "\\toprule",
-      latexRow(table.titles), "\\midrule", ...rows.map((row) => latexRow(table.texts[row])),
-      "\\bottomrule", "\\end{tabular}", "\\end{table}", ""].join("\n");
-  },
-};

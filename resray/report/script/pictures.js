@@ -2,11 +2,10 @@
 
 const [PANEL_WIDTH, GAP, HEADING] = [640, 24, 34];
 
-/** Save a figure as it is shown: as a picture, or the numbers that it is drawn from. */
+/** Save a figure as it is shown: as a picture. */
 async function savePicture(figure, format) {
   const name = `${page.name}-${figure.id}`;
   if (!figure.element.dataset.drawn) await due(figure, true);
-  if (format === "csv") return save(`${name}.csv`, numbersOf(figure), "text/csv");
   const svg = await pictureOf(figure);
   if (format === "svg") return save(`${name}.svg`, svg, "image/svg+xml");
   save(`${name}.png`, await bitmapOf(svg), "image/png");
@@ -62,40 +61,5 @@ function bitmapOf(svg) {
     };
     image.onerror = () => reject(new Error("the picture could not be drawn"));
     image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
-  });
-}
-
-/** Return the points of a figure as comma-separated values, a line each. */
-function numbersOf(figure) {
-  const lines = [["panel", "series", "point", "x", "y", "value"]];
-  for (const panel of figure.panels.filter((panel) => !panel.hidden)) {
-    const title = panel.querySelector("h3").textContent;
-    const own = panel.querySelector(".plot").data.filter((trace) => !trace.meta?.helper);
-    for (const trace of own) lines.push(...pointsOf(trace, title));
-  }
-  return lines.map((line) => line.map(csvOf).join(",")).join("\r\n") + "\r\n";
-}
-
-function csvOf(value) {
-  return typeof value === "string" ? csvText(value) : String(value ?? "");
-}
-
-/** Return a value as Plotly shows it: text without its marks and entities. */
-function plain(value) {
-  return typeof value === "string" && /[<&]/.test(value)
-    ? new DOMParser().parseFromString(value, "text/html").body.textContent : value;
-}
-
-function pointsOf(trace, title) {
-  if (trace.z)
-    return trace.z.flatMap((row, y) => row.map((value, x) =>
-      [title, plain(trace.name), "", plain(trace.x?.[x] ?? x), plain(trace.y?.[y] ?? y),
-        plain(value)]));
-  const count = Math.max(trace.x?.length ?? 0, trace.y?.length ?? 0);
-  return Array.from({ length: count }, (_, place) => {
-    const key = trace.meta?.keys?.[place] ?? trace.legendgroup;
-    const x = (trace.meta?.x ?? trace.x)?.[place];
-    const series = key ? labelOf(key) : plain(trace.name);
-    return [title, series, place + 1, plain(x), plain(trace.y?.[place])];
   });
 }

@@ -91,21 +91,16 @@ class TableView {
   }
 
   copyMenu() {
-    const menu = make("details", { className: "menu" }, make("summary", { textContent: "Copy" }));
-    const items = make("div");
-    for (const [name, form] of Object.entries(FORMS)) {
-      const button = make("button", { type: "button", textContent: name });
-      button.addEventListener("click", async () => {
-        copy(form(this, await this.chosen()), `The table as ${name}`);
-      });
-      items.append(button);
-    }
-    const file = make("button", { type: "button", textContent: "Download CSV" });
-    file.addEventListener("click", async () => {
-      save(`${page.name}-${this.id}.csv`, FORMS.CSV(this, await this.chosen()), "text/csv");
+    const menu = make("details", { className: "menu" }, make("summary", { textContent: "CSV" }));
+    const copied = async () => copy(csv(this, await this.chosen()), "The table as CSV");
+    const saved = async () =>
+      save(`${page.name}-${this.id}.csv`, csv(this, await this.chosen()), "text/csv");
+    const items = Object.entries({ Copy: copied, Download: saved }).map(([textContent, use]) => {
+      const button = make("button", { type: "button", textContent });
+      button.addEventListener("click", use);
+      return button;
     });
-    items.append(file);
-    menu.append(items);
+    menu.append(make("div", {}, ...items));
     return menu;
   }
 

@@ -1,36 +1,4 @@
-// --- saved views and downloads ------------------------------------------------------------------
-
-const VIEWS = `resray-views-${page.name}`;
-const savedViews = () => JSON.parse(stored(VIEWS) ?? "{}");
-
-/** List the saved views; each brings back what was chosen when it was saved. */
-function listViews() {
-  const list = document.getElementById("saved");
-  list.replaceChildren(...Object.entries(savedViews()).map(([name, hash]) => {
-    // With a question mark also where nothing was chosen: it is a view, not a link to a section.
-    const href = `#${hash.includes("?") ? hash : `${hash}?`}`;
-    const open = make("a", { href, textContent: name });
-    const remove = make("button", { type: "button", textContent: "×",
-      ariaLabel: `Delete the view ${name}` });
-    remove.addEventListener("click", () => {
-      const { [name]: _, ...others } = savedViews();
-      store(VIEWS, JSON.stringify(others));
-      listViews();
-    });
-    return make("li", {}, open, remove);
-  }));
-}
-
-function saveView(event) {
-  event.preventDefault();
-  const field = document.getElementById("view-name");
-  const [section] = splitOnce(location.hash.replace(/^#/, ""), "?");
-  const name = field.value.trim() || new Date().toLocaleString();
-  store(VIEWS, JSON.stringify({ ...savedViews(), [name]: written(section) }));
-  field.value = "";
-  listViews();
-  say(`View “${name}” saved in this browser.`);
-}
+// --- the address and downloads -----------------------------------------------------------------
 
 /** Close a menu, and leave the keyboard where it was opened. */
 function close(menu) {
@@ -47,7 +15,7 @@ const DOWNLOADS = {
   "trials-csv": async () => {
     const table = tables.get("trials");
     await table.load();
-    save(`${page.name}-trials.csv`, FORMS.CSV(table, [...table.rows.keys()]), "text/csv");
+    save(`${page.name}-trials.csv`, csv(table, [...table.rows.keys()]), "text/csv");
   },
   study: async () => save(`${page.name}.yaml`, await unpacked("study"), "application/yaml"),
   system: async () => {
@@ -62,7 +30,6 @@ document.getElementById("copy-link").addEventListener("click", () => {
   copy(location.href, "The link to this view");
 });
 document.getElementById("reset").addEventListener("click", resetView);
-document.getElementById("save-view").addEventListener("submit", saveView);
 for (const button of document.querySelectorAll("[data-download]"))
   button.addEventListener("click", () => DOWNLOADS[button.dataset.download]());
 // A menu closes when one of its entries or something else is pressed, and with Escape.
@@ -77,4 +44,3 @@ document.addEventListener("keydown", ({ key }) => {
   const menu = key === "Escape" && document.querySelector("details.menu[open]");
   if (menu) close(menu);
 });
-listViews();
