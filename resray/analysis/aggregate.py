@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from resray.analysis.answers import Answers, read_answers
+from resray.analysis.answers import Answers, is_known, read_answers
 from resray.analysis.epoch_table import EpochRows, EpochTable
 from resray.analysis.reductions import is_stand_in
 from resray.analysis.search_record import Row, SearchRecord, measured, plain_rows, read_search
@@ -178,6 +178,19 @@ class Results:
         differing = [key for key in keys if len({repr(settings.get(key)) for settings in used}) > 1]
         common = {key: used[0].get(key) for key in keys if key not in differing}
         return common, differing
+
+    @cached_property
+    def without_images(self) -> list[str]:
+        """The configurations that are compared without their images, since it is not stored what
+        each network predicts, as ``resnet18 (2 of 3)``; none where it is of no network at all."""
+        known = [
+            [row for row in group.finished if is_known(row, self.answers)] for group in self.groups
+        ]
+        return [
+            f"{group.label} ({len(rows)} of {len(group.finished)})"
+            for group, rows in zip(self.groups, known, strict=True)
+            if any(known) and len(rows) < len(group.finished)
+        ]
 
     @cached_property
     def labels(self) -> dict[str, str]:

@@ -8,15 +8,7 @@ from fnmatch import fnmatchcase
 from resray.analysis.aggregate import Group, Results
 from resray.analysis.alike import incomparable
 from resray.analysis.contrast_words import verdict, why
-from resray.analysis.contrasts import (
-    Contrast,
-    Method,
-    Sample,
-    Untested,
-    all_shown,
-    contrasts,
-    difference,
-)
+from resray.analysis.contrasts import Contrast, Sample, Untested, difference, together
 from resray.analysis.metrics import OF_DEVICE, sample_of, uneven_epochs, value_of
 from resray.analysis.pairs import Matching, Pair, match
 from resray.analysis.statistics import Summary, summarise
@@ -159,10 +151,7 @@ def compare(folders: Folders, metrics: Sequence[str]) -> dict[str, list[Compared
         for place, one in enumerate(found)
         if one.difference and not one.obstacle and one.metric not in COUNTED
     }
-    unsure = [each for each in estimates.values()
-              if not each.untested and each.method != Method.EXACT]  # fmt: skip
-    judged = contrasts(estimates.values(), all_shown(len(unsure)))
-    for place, contrast in zip(estimates, judged, strict=True):
+    for place, contrast in zip(estimates, together(estimates.values()), strict=True):
         found[place] = replace(found[place], difference=contrast)
     return {metric: [one for one in found if one.metric == metric] for metric in metrics}
 

@@ -1,10 +1,11 @@
 """Compared metrics in words: the same in the report and in the terminal."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resray.analysis.compare import Compared, Folders
-from resray.analysis.contrast_words import HOW, seeds
+from resray.analysis.contrast_words import HOW, seeds, with_detectable
 from resray.analysis.metrics import COUNTED
 from resray.analysis.statistics import Summary
 from resray.analysis.words import Valued, between, chance, estimate, fixed, listed, signed
@@ -59,6 +60,17 @@ def title(metric: str) -> str:
     name = metric.removesuffix("_bytes").replace("_", " ").capitalize().replace("Gpu", "GPU")
     unit = "%" if is_accuracy(metric) else "MiB" if metric.endswith("_bytes") else ""
     return f"{name}, {unit}" if unit else name
+
+
+def caption(text: str, found: Sequence[Compared]) -> str:
+    """Return a metric's caption with how large a difference its table could have shown."""
+    metric, first = found[0].metric, next((one.first for one in found if one.first), None)
+    digits = digits_of(metric, first)
+    unit = " points" if is_accuracy(metric) else " MiB" if metric.endswith("_bytes") else ""
+    judged = [one.difference for one in found]
+    return with_detectable(
+        text, judged, lambda least: f"{fixed(least / scale(metric), digits)}{unit}"
+    )
 
 
 def percent(one: Compared) -> Valued | None:

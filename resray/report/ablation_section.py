@@ -5,10 +5,13 @@ from typing import Any
 
 from resray.analysis.ablation import Ablation, MeasuredStep, ablations
 from resray.analysis.aggregate import Results, name_of
+from resray.analysis.contrast_words import with_detectable
+from resray.analysis.declared import Declared, declared
 from resray.analysis.metrics import values_of
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import MISSING, between, fixed, listed, signed, with_interval
 from resray.report import plot
+from resray.report.claims_section import BY_CLAIM, claims_cell
 from resray.report.record import setting
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
@@ -38,31 +41,33 @@ AGAINST = {"chain": "the step before", "add": "plain", "remove": "full"}
 
 def ablation_section(results: Results) -> Html:
     """A table for each form of the ablation, with the product of its factors; nothing if none."""
-    made = enumerate(ablations(results), 1)
-    parts = [form_part(results, ablation, place) for place, ablation in made]
-    return join([tag("p", READING), *parts]) if parts else Html()
+    claims, made = declared(results), enumerate(ablations(results), 1)
+    parts = [form_part(results, ablation, place, claims) for place, ablation in made]
+    reading = tag("p", READING, BY_CLAIM if claims else "")
+    return join([reading, *parts]) if parts else Html()
 
 
-def form_part(results: Results, ablation: Ablation, place: int) -> Html:
+def form_part(results: Results, ablation: Ablation, place: int, claims: Declared) -> Html:
     title = TITLES[ablation.form] + (f" ({ablation.condition})" if ablation.condition else "")
     sentences = [*products(ablation), *cautions(ablation)]
     return join(
         [
             tag("h3", title),
             tag("p", " ".join(sentences)),
-            form_table(results, ablation, f"ablation-{place}"),
+            form_table(results, ablation, f"ablation-{place}", claims),
         ]
     )
 
 
-def form_table(results: Results, ablation: Ablation, id: str) -> Html:
+def form_table(results: Results, ablation: Ablation, id: str, claims: Declared) -> Html:
     study = results.study
     assert study is not None
     assert study.ablate is not None
     changes = study.ablate.changes
     targets = [study.target_accuracy, ablation.common_accuracy]
     wanted = list(dict.fromkeys(target for target in targets if target is not None))
-    rows = (step_row(ablation, place, changes, wanted) for place in range(len(ablation.steps)))
+    rows = (step_row(ablation, place, changes, wanted, claims)
+            for place in range(len(ablation.steps)))  # fmt: skip
     return table(caption(ablation), rows, id=id)
 
 
@@ -71,6 +76,7 @@ def step_row(
     place: int,
     changes: Mapping[str, Mapping[str, Any]],
     targets: Sequence[float],
+    claims: Declared,
 ) -> list[Cell]:
     measured, gain = ablation.steps[place], ablation.gains.get(place)
     shared = " (shared)" if ablation.obstacle and measured.seconds else ""
@@ -86,6 +92,7 @@ def step_row(
         *(number_cell(f"Seconds to {fixed(target)}\u00a0%", time_to(measured, target, shared))
           for target in targets),
         text_cell("Note", note(ablation, place), optional=True),
+        claims_cell(claims if gain else {}, measured.group, ablation.reference(place).group),
     ]  # fmt: skip
 
 
@@ -138,7 +145,7 @@ def time_to(measured: MeasuredStep, accuracy: float, mark: str = "") -> str:
 
 def caption(ablation: Ablation) -> str:
     """Return the form, the accuracy that all reached, and what was reduced."""
-    parts = [ablation.form.capitalize()]
+    parts = [with_detectable(ablation.form.capitalize(), ablation.gains.values())]
     if (common := ablation.common_accuracy) is not None:
         parts.append(f"{fixed(common)}\u00a0% is the highest test accuracy that every trial here "
                      "reached at some epoch")  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from resray.analysis.aggregate import Results, distinct
 from resray.analysis.compare import Compared, Folders, compare, matched
-from resray.analysis.compare_words import METHOD, notes, title, words
+from resray.analysis.compare_words import METHOD, caption, notes, title, words
 from resray.analysis.differing import by_difference, told, where
 from resray.report.sections import states
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
@@ -76,7 +76,7 @@ def metric_table(folders: Folders, metric: str, found: Sequence[Compared]) -> Ht
         return Html()
     rows = (metric_row(one, folders.first) for one in found)
     id = f"folders-{metric.replace('_', '-')}"
-    return table(f"{title(metric)}, in each folder", rows, id=id)
+    return table(caption(f"{title(metric)}, in each folder", found), rows, id=id)
 
 
 def metric_row(one: Compared, first: str) -> list[Cell]:
