@@ -128,7 +128,7 @@ def test_each_configuration_can_be_chosen_as_the_baseline(tmp_path: Path) -> Non
         assert f'<div data-baseline="{other}" hidden="">' in section
         assert f'<option value="{other}">{other}</option>' in section
     assert [made.id for made in section.tables if isinstance(made, Table)] == [
-        "differences-to-1", "differences-to-2", "differences-to-3", "pairs",
+        "differences-to-1", "differences-to-2", "differences-to-3",
     ]  # fmt: skip
     assert first_table(section)["b"]["Effect"] == "baseline"
     assert all(f"{name} 19" in section for name in ("Student", "Howell", "Sidak")), "cited"
