@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.aggregate import load_results
 from resray.analysis.declared import declared, is_difference
-from resray.analysis.several import load_several
+from resray.analysis.results import Results
 from resray.study.claims import check_statement
 from tests.report_builder import write_results
 from tests.verdict_case import BETTER, pair, write_study
@@ -47,6 +46,6 @@ def test_configurations_of_several_folders_are_those_that_are_judged(tmp_path: P
         write_results(tmp_path / name, pair([93, 94], [90, 91]), epochs=[], study=study)
         for name in ("one", "two")
     ]
-    assert set(declared(load_results(folders[0]))) == {frozenset("ab")}
+    assert set(declared(Results.of(folders[0]))) == {frozenset("ab")}
     both = {f"{name} · source=one" for name in "ab"}
-    assert declared(load_several(folders)) == {frozenset(both): ["x", "x"]}
+    assert declared(Results.of(folders)) == {frozenset(both): ["x", "x"]}

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.analysis.aggregate import Results, load_results
 from resray.analysis.costs import front
-from resray.report.label_places import LETTER, WIDTH, boxes, label_places, overlap
+from resray.analysis.results import Results
+from resray.figures.accuracy_against_cost import CLOUD_FROM, cost_figure
+from resray.figures.label_places import LETTER, WIDTH, boxes, label_places, overlap
+from resray.figures.plot import Figure, Trace
+from resray.report.front_section import front_section
 from resray.report.page import render
-from resray.report.pareto import CLOUD_FROM, cost_figure, front_section
-from resray.report.plot import Figure, Trace
 from resray.report.tables import Table
 from tests.report_builder import evaluation, trial, write_results
 
@@ -21,7 +22,7 @@ EVERY = np.array([True, True, True, True])
 
 
 def results_of(folder: Path, *rows: dict[str, Any], **tables: Any) -> Results:
-    return load_results(write_results(folder, list(rows), epochs=[], **tables))
+    return Results.of(write_results(folder, list(rows), epochs=[], **tables))
 
 
 def four(folder: Path, **changes: Any) -> Results:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
 from resray.analysis.metrics import OF_DEVICE, foreign_files, limits
 from resray.analysis.reductions import (
     follows_length,
@@ -12,6 +12,7 @@ from resray.analysis.reductions import (
     setting_of,
     without_old,
 )
+from resray.analysis.results import Results
 from resray.analysis.words import listed
 from resray.results.summary import VALIDATION
 from resray.study.metrics import COUNTED

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
 from resray.analysis.alike import incomparable
 from resray.analysis.contrast_words import verdict, why
 from resray.analysis.contrasts import Contrast, Sample, Untested, difference, together
 from resray.analysis.metrics import OF_DEVICE, sample_of, uneven_epochs, value_of
 from resray.analysis.pairs import Matching, Pair, match
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 from resray.errors import InputError, unknown
 from resray.study.metrics import COUNTED, TRIAL_METRICS

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results, Row
+from resray.analysis.aggregate import Group, Row
 from resray.analysis.alike import comparable
 from resray.analysis.evaluations import MEAN, evaluated
+from resray.analysis.results import Results
 from resray.analysis.statistics import Moments
 from resray.analysis.words import Valued, count, duration, time_unit
 

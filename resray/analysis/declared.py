@@ -2,19 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-from resray.analysis.aggregate import Results
-from resray.analysis.epoch_table import joined_id
 from resray.analysis.margins import ONE, NotLinearError, leaves, margin_tree
 from resray.analysis.matching import NotJudgedError, NotMatchedError, matched, reference
+from resray.analysis.results import Results, joined_id, once
 from resray.analysis.verdicts import judged_folder
 from resray.study.claims import Statement, Value, check_statement
 
-Declared = Mapping[frozenset[str], Sequence[str]]
-"""Ids of the claims on the difference of two configurations, by the labels of these."""
 
-
-def declared(results: Results) -> Declared:
-    """Return which claims are judged, each by itself, on a difference of two test accuracies."""
+@once
+def declared(results: Results) -> Mapping[frozenset[str], Sequence[str]]:
+    """Return the ids of the claims that are judged, each by itself, on the difference of two test
+    accuracies, by the labels of the two configurations."""
     name = judged_folder(results)
     judged = results.sources[name] if name else results
     found: dict[frozenset[str], list[str]] = {}

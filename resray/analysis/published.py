@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
 from resray.analysis.metrics import (
     COUNTED,
     OF_DEVICE,
@@ -13,6 +13,7 @@ from resray.analysis.metrics import (
     stopped_early,
     summary_of,
 )
+from resray.analysis.results import Results, once
 from resray.analysis.statistics import Summary
 from resray.analysis.words import MISSING, count, duration, fixed, listed, with_interval
 from resray.study.spec import Published
@@ -49,6 +50,7 @@ class Comparison:
         return "; ".join(self.obstacles or self.remarks) or None
 
 
+@once
 def comparisons(results: Results) -> list[Comparison]:
     """Return each published figure of the study beside each group that it belongs to."""
     if results.study is None:

@@ -7,8 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
 from resray.analysis.breakdown import finite, numbers
+from resray.analysis.results import Results
 from resray.results.summary import TEST, VALIDATION
 
 TRAINED = 3

@@ -6,7 +6,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from resray.analysis.aggregate import Results, Row, distinct
+from resray.analysis.aggregate import Row, distinct
+from resray.analysis.results import Results, once
 from resray.analysis.search_axes import SpaceAxis, axes_of, point_text, short_names
 from resray.results.summary import parsed_json
 from resray.search.audit import audit_began
@@ -193,6 +194,7 @@ def decisions_at(points: Iterable[SearchPoint], rung: int | None) -> list[Row]:
     return [row for point in points for row in point.decisions if row["rung"] == rung]
 
 
+@once
 def search_of(results: Results) -> Search | None:
     """Return the search that the results hold, None if there is none."""
     record = results.search

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
 from resray.analysis.claim_values import sample_of_value
 from resray.analysis.claims import Margin, margin
 from resray.analysis.contrasts import Method, Untested
@@ -23,6 +23,7 @@ from resray.analysis.metrics import (
     uneven_epochs,
 )
 from resray.analysis.resampling import sides
+from resray.analysis.results import Results, once
 from resray.analysis.statistics import Interval
 from resray.analysis.words import listed
 from resray.study.claims import Statement, check_statement
@@ -88,6 +89,7 @@ class Verdict:
     judgements: tuple[Judgement, ...] = ()
 
 
+@once
 def verdicts(results: Results) -> list[Verdict]:
     """Return the verdict on each claim of the study, in its order.
 

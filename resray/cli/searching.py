@@ -257,10 +257,12 @@ def search_facts(search: "Search") -> dict[str, Any]:
 
 def reported(outcome: "Outcome") -> "Search | None":
     """Return the search as its report has it."""
-    from resray.analysis.aggregate import load_results
+    from resray.analysis.results import Results
     from resray.analysis.search import search_of
 
-    return search_of(load_results(outcome.results, [row["trial_id"] for row in outcome.rows]))
+    return search_of(
+        Results.of(outcome.results, trial_ids=[row["trial_id"] for row in outcome.rows])
+    )
 
 
 def print_tuned(outcome: "Outcome") -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.aggregate import Group, Results, distinct, reductions_of
+from resray.analysis.aggregate import Group, distinct, reductions_of
 from resray.analysis.alike import comparable
 from resray.analysis.images import half_interval
 from resray.analysis.lead import Lead
 from resray.analysis.metrics import few_test_images
 from resray.analysis.published import OTHER_DEVICE, comparisons
 from resray.analysis.reductions import reduces
+from resray.analysis.results import Results
 from resray.analysis.words import count, fixed, listed, plural, with_interval
 from resray.report.text import join, tag
 from resray.results.summary import LAST, TEST

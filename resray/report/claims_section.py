@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
 from resray.analysis.contrast_words import OFTEN
-from resray.analysis.declared import Declared
+from resray.analysis.declared import declared
 from resray.analysis.resampling import sides
+from resray.analysis.results import Results
 from resray.analysis.verdicts import Judgement, Outcome, Verdict, judged_folder, verdicts
 from resray.analysis.words import MISSING, count, plural
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
@@ -80,9 +81,10 @@ BY_CLAIM = (
 )
 
 
-def claims_cell(claims: Declared, *groups: Group | None) -> Cell:
+def claims_cell(results: Results, *groups: Group | None) -> Cell:
     """Return the claims on the difference of two configurations, with links."""
-    ids = dict.fromkeys(claims.get(frozenset(group.label for group in groups if group), ()))
+    labels = (group.label for group in groups if group)
+    ids = dict.fromkeys(declared(results).get(frozenset(labels), ()))
     links = [part for id in ids for part in (", ", tag("a", id, href=f"#claim-{slug(id)}"))]
     return text_cell("Claim", join(links[1:]) if links else None, optional=True)
 

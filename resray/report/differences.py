@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
 from resray.analysis.alike import Condition, comparable, condition_of, obstacles
 from resray.analysis.contrast_words import HOW, seeds, verdict, why, with_detectable
 from resray.analysis.contrasts import Contrast, Sample, contrasts, difference, together, with_one
-from resray.analysis.declared import Declared, declared
+from resray.analysis.declared import declared
 from resray.analysis.metrics import sample_of
+from resray.analysis.results import Results
 from resray.analysis.statistics import summarise
 from resray.analysis.words import Valued, between, chance, estimate, signed
 from resray.errors import InputError, unknown
@@ -59,20 +60,16 @@ def differences_section(results: Results, baseline: str | None = None) -> Html:
         return Html()
     first = chosen if chosen and chosen.sample.values else default_baseline(measured)
     offered = candidates(measured, first, len(groups))
-    claims = declared(results)
-    tables = [
-        baseline_table(groups, one, place, claims, paired=results.paired)
-        for place, one in enumerate(offered, 1)
-    ]
+    tables = [baseline_table(results, groups, one, place) for place, one in enumerate(offered, 1)]
     return join(
         [
-            tag("p", METHOD, BY_CLAIM if claims else ""),
+            tag("p", METHOD, BY_CLAIM if declared(results) else ""),
             chooser(offered, len(measured)) if len(offered) > 1 else "",
             *(
                 tag("div", made, data_baseline=one.group.label, hidden="" if place else None)
                 for place, (made, one) in enumerate(zip(tables, offered, strict=True))
             ),
-            pairs_part(measured, claims, paired=results.paired),
+            pairs_part(results, measured),
         ]
     )
 
@@ -120,16 +117,16 @@ def chooser(offered: Sequence[Measured], many: int) -> Html:
 
 
 def baseline_table(
-    groups: Sequence[Measured], baseline: Measured, place: int, claims: Declared, *, paired: bool
+    results: Results, groups: Sequence[Measured], baseline: Measured, place: int
 ) -> Table:
     against = [obstacle(one, baseline) for one in groups]
     tested = [place for place, text in enumerate(against) if text is None]
-    estimates = [difference(baseline.sample, groups[place].sample, paired=paired)
+    estimates = [difference(baseline.sample, groups[place].sample, paired=results.paired)
                  for place in tested]  # fmt: skip
     judged = contrasts(estimates, with_one(len(tested) + 1))
     found = dict(zip(tested, judged, strict=True))
     rows = (
-        row(one, found.get(place), against[place], claims_cell(claims, one.group, baseline.group))
+        row(one, found.get(place), against[place], claims_cell(results, one.group, baseline.group))
         for place, one in enumerate(groups)
     )
     caption = with_detectable(f"Test accuracy against {baseline.group.label}", judged)
@@ -170,17 +167,18 @@ def row(
 # --- every pair ---------------------------------------------------------------------------------
 
 
-def pairs_part(measured: Sequence[Measured], claims: Declared, *, paired: bool) -> Html:
+def pairs_part(results: Results, measured: Sequence[Measured]) -> Html:
     """Return every two configurations that may be compared, corrected for all, in a closed table;
     nothing where that is one pair or no pair can be tested."""
     if len(measured) > MOST_PAIRED:
         return tag("p", f"Every pair is tested of at most {MOST_PAIRED} configurations.")
     pairs = [pair for pair in combinations(measured, 2)
              if not any(obstacles(*(each.condition for each in pair)))]  # fmt: skip
-    judged = together(difference(one.sample, other.sample, paired=paired) for one, other in pairs)
+    judged = together(difference(one.sample, other.sample, paired=results.paired)
+                      for one, other in pairs)  # fmt: skip
     if len(pairs) < 2 or not any(each.interval for each in judged):
         return Html()
-    rows = (row(other, found, None, claims_cell(claims, one.group, other.group), one.group.label)
+    rows = (row(other, found, None, claims_cell(results, one.group, other.group), one.group.label)
             for (one, other), found in zip(pairs, judged, strict=True))  # fmt: skip
     caption = "Test accuracy, every pair; intervals and p values hold for all of them (Sidak 1967)"
     made = table(with_detectable(caption, judged), rows, id="pairs")

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.aggregate import Results, Row, distinct, reductions_of
+from resray.analysis.aggregate import Row, distinct, reductions_of
 from resray.analysis.images import half_interval
+from resray.analysis.results import Results
 from resray.analysis.words import Valued, duration, fixed, listed, plural
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, join, tag

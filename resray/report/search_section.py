@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.aggregate import Results, Row, distinct
+from resray.analysis.aggregate import Row, distinct
+from resray.analysis.results import Results
 from resray.analysis.search import (
     DIVERGED,
     FAILED,

@@ -1,0 +1,251 @@
+"""Settings that change over a training: learning rate, momentum, and whatever its phases switch."""
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain, groupby, repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from resray.analysis.aggregate import Group
+from resray.analysis.results import Results
+from resray.analysis.words import listed
+from resray.figures import plot
+from resray.figures.drawn import Readable, drawn
+from resray.figures.plot import plotly_text
+from resray.results.summary import parsed_json
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
+
+Values = tuple[float | None, ...]
+"""A setting's value in each recorded epoch; None: off, or not recorded."""
+Course = dict[str, Values]
+"""The settings of a training, each with its values."""
+NAMES = {
+    "learning_rate": "Learning rate",
+    "momentum": "Momentum (Adam: beta1)",
+    "mixing.mixup_alpha": "MixUp: alpha",
+    "mixing.cutmix_alpha": "CutMix: alpha",
+    "mixing.cutmix_chance": "CutMix: chance where both are on",
+}
+"""What settings are called whose key says it badly."""
+UNITS = {"size": "pixels", "shear": "degrees", "crop_padding": "pixels"}
+
+
+def in_order(
+    epochs: Sequence[int], rates: Sequence[float], momenta: Sequence[float], texts: Sequence[object]
+) -> Course:
+    """Return every setting that a trial's epochs recorded, with its values from epoch 1 on."""
+    places = {epoch: place for place, epoch in enumerate(epochs)}
+    every = [places.get(epoch) for epoch in range(1, max(epochs, default=0) + 1)]
+    found = {
+        name: tuple(None if place is None else number(values[place]) for place in every)
+        for name, values in (("learning_rate", rates), ("momentum", momenta))
+    }
+    told = groupby(None if place is None else texts[place] for place in every)
+    # Of thousands of epochs few differ from the one before.
+    runs = [(numbers_in_force(text), len(list(equal))) for text, equal in told]
+    for key in dict.fromkeys(key for setting, _ in runs for key in setting):
+        parts = (repeat(setting.get(key), length) for setting, length in runs)
+        found[key] = tuple(chain.from_iterable(parts))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def numbers_in_force(text: Any) -> dict[str, float | None]:
+    """Return an epoch's recorded settings that are numbers; pairs are limits.
+
+    An augmentation that is off has a probability of 0 and no other setting.
+    """
+    found: dict[str, float | None] = {}
+    for key, value in parsed_json(text if isinstance(text, str) else None, {}).items():
+        if value is None and key.startswith("augmentation."):
+            found[f"{key}.probability"] = 0.0
+        elif isinstance(value, list):
+            limits = zip(("lowest", "highest"), value, strict=False)
+            found |= {f"{key}.{limit}": number(part) for limit, part in limits}
+        else:
+            found[key] = number(value)
+    return found
+
+
+def number(value: Any) -> float | None:
+    usable = isinstance(value, int | float) and math.isfinite(value)
+    return float(value) if usable else None
+
+
+def changes(key: str, values: Values) -> bool:
+    """Return whether a setting changes; that an augmentation is off, its probability says."""
+    different = set(values)
+    return len(different - {None} if key.startswith("augmentation.") else different) > 1
+
+
+def all_courses(results: Results) -> list[tuple[Group, list[Course]]]:
+    """Return the different courses of each group's settings, longest first.
+
+    Seeds mostly share one; a trial that ended early repeats the beginning of another. Of trials
+    that recorded the same, whatever their group, one is read.
+    """
+    records = Records(results)
+    found = []
+    for group in results.groups:
+        own = [row["trial_id"] for row in group.trials if row["trial_id"] in records.places]
+        different = {records.content(trial_id): trial_id for trial_id in own}
+        courses = [records.course(trial_id) for trial_id in different.values()]
+        found.append((group, without_beginnings(courses)))
+    return found
+
+
+class Records:
+    """What the trials' epochs recorded of their settings; equal records are read once."""
+
+    def __init__(self, results: Results) -> None:
+        ids = list(results.epochs)
+        self.places = {trial_id: place for place, trial_id in enumerate(ids)}
+        self._epochs = results.epochs.numbers
+        self._recorded = np.isfinite(results.epochs.arrays("epoch", ids))
+        self._rates = results.epochs.arrays("learning_rate", ids)
+        self._momenta = results.epochs.arrays("momentum", ids)
+        self._codes, self._texts = results.epochs.codes("settings", ids)
+        self._courses: dict[bytes, Course] = {}
+
+    def content(self, trial_id: str) -> bytes:
+        """Return what is equal for trials that recorded the same."""
+        place = self.places[trial_id]
+        columns = (self._recorded, self._rates, self._momenta, self._codes)
+        return b"".join(column[place].tobytes() for column in columns)
+
+    def course(self, trial_id: str) -> Course:
+        content = self.content(trial_id)
+        if content not in self._courses:
+            place = self.places[trial_id]
+            kept = self._recorded[place] & (self._epochs > 0)
+            rates, momenta = (
+                column[place][kept].tolist() for column in (self._rates, self._momenta)
+            )
+            texts = [self._texts[code] if code >= 0 else None for code in self._codes[place][kept]]
+            epochs = self._epochs[kept].tolist()
+            self._courses[content] = in_order(epochs, rates, momenta, texts)
+        return self._courses[content]
+
+
+def without_beginnings(courses: Sequence[Course]) -> list[Course]:
+    """Return the courses, longest first, without those that are the beginning of another."""
+    kept: list[Course] = []
+    for course in sorted(courses, key=lambda course: -len(course["learning_rate"])):
+        if not any(begins_with(longer, course) for longer in kept):
+            kept.append(course)
+    return kept
+
+
+def begins_with(longer: Course, course: Course) -> bool:
+    return all(longer.get(key, ())[: len(values)] == values for key, values in course.items())
+
+
+def setting_name(key: str) -> str:
+    """Return a setting's name for people: ``Cutout: size (pixels)``."""
+    if key in NAMES:
+        return NAMES[key]
+    _, *parts = key.split(".") if "." in key else ("", key)
+    unit = f" ({UNITS[parts[-1]]})" if parts[-1] in UNITS else ""
+    words = ": ".join(part.replace("_", " ") for part in parts)
+    return words[:1].upper() + words[1:] + unit
+
+
+def phases(results: Readable, theme: str = "light") -> "PlotlyFigure":
+    """The settings that change during a training, over its epochs.
+
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(phases_figure, results, theme)
+
+
+def phases_figure(results: Results) -> plot.Figure | None:
+    """One panel for each setting that changes in some trial: its value over the epochs."""
+    found = [(group, course) for group, own in all_courses(results) for course in own]
+    keys = dict.fromkeys(key for _, course in found for key, values in course.items()
+                         if changes(key, values))  # fmt: skip
+    if not keys:
+        return None
+    look = plot.all_series(results.groups)
+    axis = plot.epoch_axis(results)
+    panels = [
+        plot.Panel(
+            setting_name(key),
+            list(
+                step_lines(key, found, look) if len(look) <= plot.MANY else shared_lines(key, found)
+            ),
+            plot.layout("epoch", 210, xaxis=axis, yaxis={"rangemode": "tozero", "nticks": 4}),
+        )
+        for key in keys
+    ]
+    drawn = {group.label for group, _ in found}
+    few = len(look) <= plot.MANY
+    series = [one for label, one in look.items() if label in drawn] if few else []
+    coinciding = ("Where lines coincide, those beneath are wider." if few else
+                  "One line for all configurations that share a course.")  # fmt: skip
+    caption = (
+        "Values as recorded in each epoch; learning rate and momentum are those of its last step. "
+        f"A line ends where the setting is off or the training ended. {coinciding}"
+        f"{plot.dashed_note(series)}"
+    )
+    return plot.Figure("phases", "Schedule and phases", caption, series, panels)
+
+
+def step_lines(
+    key: str, found: Sequence[tuple[Group, Course]], look: dict[str, plot.Series]
+) -> Iterator[plot.Trace]:
+    """Yield a line for each group, wider where later ones would hide it."""
+    lines = [(group, course[key]) for group, course in found if any_number(course.get(key, ()))]
+    for place, (group, values) in enumerate(lines):
+        above = min(sum(meet(values, other) for _, other in lines[place + 1 :]), 4)
+        series = look[group.label]
+        yield plot.trace_of(
+            series,
+            type="scatter",
+            mode="lines+markers" if len(values) <= 12 else "lines",
+            x=list(range(1, len(values) + 1)),
+            y=list(values),
+            line={"color": series.colour, "width": 2 + 2 * above, "shape": "hvh",
+                  "dash": series.dash},
+            marker={"color": series.colour, "size": 6 + 2 * above,
+                    "symbol": series.symbol},
+            hovertemplate=f"<b>{plotly_text(group.label)}</b><br>{plotly_text(setting_name(key))}: "
+                          "%{y:.4~g}<br>epoch: %{x}<extra></extra>",
+            cliponaxis=False,
+        )  # fmt: skip
+
+
+def shared_lines(key: str, found: Sequence[tuple[Group, Course]]) -> Iterator[plot.Trace]:
+    """Yield a line for each different course of a setting, with the groups that share it."""
+    sharing: dict[Values, list[str]] = {}
+    for group, course in found:
+        if any_number(course.get(key, ())):
+            sharing.setdefault(course[key], []).append(group.label)
+    for place, (values, labels) in enumerate(sharing.items()):
+        yield {
+            "type": "scatter",
+            "mode": "lines",
+            "x": plot.Curve(float(epoch) for epoch in range(1, len(values) + 1)),
+            "y": plot.Curve(values),
+            "line": {"color": f"@series-{place % plot.COLOURS}", "width": 2, "shape": "hvh",
+                     "dash": plot.dash_of(place)},
+            "hovertemplate": f"<b>{plotly_text(listed(labels, most=6))}</b>"
+                             f"<br>{plotly_text(setting_name(key))}: %{{y:.4~g}}"
+                             "<br>epoch: %{x}<extra></extra>",
+            "showlegend": False,
+            "cliponaxis": False,
+        }  # fmt: skip
+
+
+def any_number(values: Values) -> bool:
+    return any(value is not None for value in values)
+
+
+def meet(values: Values, others: Values) -> bool:
+    """Return whether two lines coincide somewhere."""
+    return any(value is not None and value == other
+               for value, other in zip(values, others, strict=False))  # fmt: skip
