@@ -10,7 +10,9 @@ from resray.analysis.compare import compare, matched
 from resray.analysis.contrasts import Method, difference
 from resray.analysis.metrics import sample_of
 from resray.analysis.results import Results
+from resray.report.answer import warnings
 from resray.report.differences import differences_section
+from resray.report.images_section import images_section
 from resray.report.tables import Table
 from tests.report_builder import trial, write_results
 from tests.verdict_case import BETTER, Rows, found
@@ -98,3 +100,22 @@ def test_what_could_have_been_shown_is_said_of_recipes_not_of_two_networks(tmp_p
         table = differences_section(Results.of(folder)).tables[0]
         assert isinstance(table, Table)
         assert ("a true difference of" in table.caption) == said
+
+
+def test_configurations_that_are_compared_without_images_are_named(tmp_path: Path) -> None:
+    rows, predictions = answered()
+    whole, part, none = (
+        Results.of(write_results(tmp_path / name, rows, epochs=[], predictions=stored))
+        for name, stored in (("whole", predictions), ("part", predictions[1:]), ("none", []))
+    )
+    said = "not every network's predictions are stored"
+    assert (whole.without_images, none.without_images) == ([], [])
+    assert part.without_images == ["a (2 of 3)"]
+    assert f"{said} (`resray evaluate --kind test` adds them): a (2 of 3)." in " ".join(
+        warnings(part)
+    )
+    assert f"Left out, as {said}: a (2 of 3)." in str(images_section(part).text)
+    assert said not in " ".join(
+        [*warnings(whole), *warnings(none), str(images_section(whole).text)]
+    )
+    assert images_section(none) == ""

@@ -1,6 +1,7 @@
 """`resray compare` and `resray report` as typed: what they print, refuse, and how they end."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,8 @@ def test_comparison_is_readable(
     for whole in ("resnet18", "90.07 ± 0.63", "−0.90", "NVIDIA A100", "Welch (1947)"):
         assert whole in answer.out.replace("\n", " "), whole
     assert "Only in before, so not compared with worse: resnet50." in one_line(answer)
+    could_show = r"a true difference of \S+ points \(median of the rows\) would be shown in 80.%"
+    assert re.search(f"Test accuracy, %; {could_show} of such studies", one_line(answer))
     assert "Train loss" not in answer.out
     if width == "160":
         (row,) = (line for line in lines if line.startswith("resnet18 "))

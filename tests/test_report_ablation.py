@@ -10,6 +10,7 @@ from resray.analysis.ablation import Ablation, ablations
 from resray.analysis.results import Results
 from resray.report.ablation_section import ablation_section, interaction, time_to
 from resray.report.page import render
+from resray.report.tables import Table
 from resray.study.expand import Options, expand
 from resray.study.load import load_study, study_files
 from tests.report_builder import RECIPE, epochs_of, trial, write_results
@@ -247,3 +248,38 @@ def test_a_change_of_optimizer_may_change_all_of_its_settings(tmp_path: Path) ->
     (chain,) = [one for one in ablations(results) if one.form == "chain"]
     assert [each.step.name for each in chain.steps] == [one.name for one in planned]
     assert chain.product == pytest.approx(1.0)
+
+
+def test_a_step_that_a_claim_declared_is_marked_and_the_form_says_what_it_could_show(
+    tmp_path: Path,
+) -> None:
+    noise = (0.1, -0.2, 0.3)
+    rows = [
+        step(name, seed, test_accuracy=ACCURACY.get(name, 57.0) + noise[seed])
+        for name in SECONDS
+        for seed in range(3)
+    ]
+    claims = """
+claims:
+  - {id: batch, text: it costs, check: "test_accuracy[plain+batch] < test_accuracy[plain]"}
+  - {id: whole, text: all cost, check: "test_accuracy[full] < test_accuracy[plain]"}
+"""
+    study = tmp_path / "claimed.yaml"
+    study.write_text(STUDY + claims, encoding="utf-8")
+    made = [epoch for row in rows for epoch in epochs(row)]
+    section = ablation_section(
+        Results.of(write_results(tmp_path / "r", rows, epochs=made, study=study))
+    )
+    marks = {
+        table.id: {row[0]: str(row[-1]) for row in table.rows if row[-1]}
+        for table in section.tables
+        if isinstance(table, Table) and table.columns[-1].title == "Claim"
+    }
+    batch, whole = (f'<a href="#claim-{id}">{id}</a>' for id in ("batch", "whole"))
+    assert marks == {
+        "ablation-1": {"+ batch": batch},
+        "ablation-2": {"+ batch": batch, "full": whole},
+        "ablation-3": {"plain": whole},
+    }
+    assert section.count("points (median of the rows) would be shown in 80\xa0% of") == 6
+    assert section.count("Where a row names a claim") == 1

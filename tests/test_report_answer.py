@@ -44,7 +44,7 @@ def test_small_differences_in_cost_are_given_with_two_digits(tmp_path: Path) -> 
 def test_answer_with_seeds_gives_the_spread(tmp_path: Path) -> None:
     rows = [trial(name, seed) for name in ("resnet18", "resnet50") for seed in range(3)]
     text = " ".join(answer(load(tmp_path, *rows)))
-    assert "n\xa0=\xa03" in text
+    assert "(n\xa0=\xa03, ±\xa00." in text
     assert "half of its 95 % interval over seeds" in text
     assert "trained once" not in text
 

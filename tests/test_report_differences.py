@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 
 from resray.analysis.alike import OTHER_SELECTION
+from resray.analysis.contrasts import all_shown, contrasts, difference
+from resray.analysis.metrics import sample_of
 from resray.analysis.results import Results
+from resray.analysis.words import between
 from resray.errors import InputError
-from resray.report.differences import MOST_ROWS, differences_section
+from resray.report.differences import MOST_PAIRED, MOST_ROWS, differences_section
 from resray.report.tables import Table
 from resray.report.text import Html
 from tests.report_builder import RECIPE, trial, write_results
+from tests.verdict_case import write_study
 
 Rows = list[dict[str, Any]]
 AS_RUN = json.dumps({**RECIPE, "model": {"name": "resnet50"}, "epochs": 20, "selection": "test"})
@@ -37,7 +41,10 @@ def load(folder: Path, *rows: Rows) -> Results:
 
 def first_table(section: Html) -> dict[object, dict[str, object]]:
     """Return the rows of the table that is shown at first, by configuration and column."""
-    shown = section.tables[0]
+    return rows_of(section.tables[0])
+
+
+def rows_of(shown: Html) -> dict[object, dict[str, object]]:
     assert isinstance(shown, Table)
     titles = [column.title.replace("\xa0", " ") for column in shown.columns]
     return {row[0]: dict(zip(titles, row, strict=True)) for row in shown.rows}
@@ -131,7 +138,9 @@ def test_baselines_that_would_make_the_page_long_are_left_out(tmp_path: Path) ->
     number = 60
     results = load(tmp_path, *(seeds_of(f"net{place:02}", 90, 91) for place in range(number)))
     section = differences_section(results)
-    assert len(section.tables) == MOST_ROWS // number
+    assert len(section.tables) == MOST_ROWS // number, "nor is every pair there"
+    assert f" {number - MOST_ROWS // number} more by --baseline" in section
+    assert f"at most {MOST_PAIRED} configurations" in section
 
 
 def test_unknown_baseline_is_refused(tmp_path: Path) -> None:
@@ -166,3 +175,64 @@ def test_reduced_runs_are_no_baseline_of_whole_ones(tmp_path: Path) -> None:
 def test_nothing_to_compare_is_no_section(tmp_path: Path, rows: Rows) -> None:
     assert differences_section(load(tmp_path, rows)) == ""
     assert differences_section(load(tmp_path, rows), "resnet18") == ""
+
+
+# --- every pair ---------------------------------------------------------------------------------
+
+
+def test_every_pair_is_corrected_for_all_that_may_come_out(tmp_path: Path) -> None:
+    results = load(
+        tmp_path,
+        seeds_of("a", *near(90, 0, 0, 0)),
+        seeds_of("b", *near(91.2, 0.01, 0, -0.01)),
+        seeds_of("c", *near(90.1, 0.3, -0.4, 0.2)),
+        seeds_of("d", 91.0),
+        seeds_of("e", *near(60, 0, 0, 0), test_images=500),
+    )
+    section = differences_section(results)
+    pairs = section.tables[-1]
+    assert isinstance(pairs, Table)
+    assert "<details><summary>Every pair: 6 differences</summary>" in section
+    assert [row[:2] for row in pairs.rows] == [
+        ("b", "a"), ("c", "a"), ("d", "a"), ("c", "b"), ("d", "b"), ("d", "c"),
+    ]  # fmt: skip
+    first, second = (sample_of(results, group, "test_accuracy") for group in results.groups[:2])
+    (expected,) = contrasts([difference(first, second)], all_shown(3))
+    titles = [column.title.replace("\xa0", " ") for column in pairs.columns]
+    shown = dict(zip(titles, pairs.rows[0], strict=True))
+    assert shown["95 % interval"] == between(expected.interval)
+    assert (shown["Difference, points"], shown["Effect"]) == ("+1.20", "shown")
+    assert pairs.rows[2][titles.index("Why")] == "one seed"
+    assert "(median of the rows) would be shown in 80\xa0% of such studies" in pairs.caption
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [seeds_of("a", 90, 91), seeds_of("b", 90, 92)],
+        [seeds_of("a", 90), seeds_of("b", 90), seeds_of("c", 91)],
+        [seeds_of("a", 90, 91), seeds_of("b", 9, 8), seeds_of("c", 9, 7, test_images=500)],
+    ],
+)
+def test_one_pair_or_none_to_test_is_no_table(tmp_path: Path, rows: list[Rows]) -> None:
+    assert "Every pair" not in differences_section(load(tmp_path, *rows))
+
+
+def test_a_declared_difference_is_marked_with_its_claim(tmp_path: Path) -> None:
+    """The claim's own interval is the narrower: it may be shown there and not here."""
+    claims = [
+        {"id": "<better>", "text": "b is", "check": "test_accuracy[b] > test_accuracy[a]"},
+        {"id": "close", "text": "not much", "check": "test_accuracy[b] - test_accuracy[a] < 3"},
+    ]
+    names = [{"name": "a"}, {"name": "b"}, {"name": "c"}]
+    study = write_study(tmp_path / "written.yaml", *claims, trials=names, variants={})
+    rows = [*seeds_of("a", 90, 91), *seeds_of("b", 91, 92), *seeds_of("c", 92, 93)]
+    results = Results.of(write_results(tmp_path, rows, epochs=[], study=study))
+    section = differences_section(results)
+    marked = {row: cells["Claim"] for row, cells in first_table(section).items()}
+    assert marked["a"] is marked["c"] is None
+    assert isinstance(marked["b"], Html)
+    assert marked["b"].text == "<better>, close"
+    assert '<a href="#claim--better-">&lt;better&gt;</a>' in marked["b"]
+    assert "Where a row names a claim" in section
+    assert rows_of(section.tables[-1])["b"]["Claim"] == marked["b"]

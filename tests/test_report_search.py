@@ -106,7 +106,7 @@ def test_a_search_alone_opens_and_says_what_is_known(tmp_path: Path) -> None:
     assert "--audit K" in text
     builder.confirm(2)
     (said, *_) = answer(Results.of(builder.written()))
-    assert re.match(r"The winner of the search, \S+, reaches a test accuracy of .*\(n.=.2\)", said)
+    assert re.match(r"The winner of the search, \S+, reaches a test accuracy of .*\(n.=.2, ±", said)
 
 
 def test_a_report_of_chosen_trials_leaves_the_search_out(asha: Results) -> None:

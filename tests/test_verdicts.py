@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from resray.analysis.alike import OTHER_SELECTION
+from resray.analysis.contrasts import contrasts, difference
+from resray.analysis.metrics import sample_of
 from resray.analysis.results import Results
 from resray.analysis.verdicts import Outcome
 from resray.report.claims_section import claims_section
@@ -50,6 +52,30 @@ def test_interval_over_seeds_decides(
     assert judgement.interval is not None
     assert judgement.margin is not None
     assert judgement.interval.low <= judgement.margin <= judgement.interval.high
+
+
+@pytest.mark.parametrize(
+    ("check", "factor"),
+    [
+        (BETTER, 1.0),
+        ("test_accuracy[a] - test_accuracy[b] < 5", 1.0),
+        ("2 * test_accuracy[a] > 2 * test_accuracy[b]", 2.0),
+        ("test_accuracy[a] / test_accuracy[b] < 0.95", None),
+        ("abs(test_accuracy[a] - test_accuracy[b]) < 5", None),
+        ("std(test_accuracy[a]) < 5", None),
+    ],
+)
+def test_a_comparison_says_which_margin_it_would_have_shown(
+    tmp_path: Path, check: str, factor: float | None
+) -> None:
+    (judgement,) = found(tmp_path, check, CLEAR).judgements
+    results = Results.of(tmp_path)
+    a, b = (sample_of(results, group, "test_accuracy") for group in results.groups)
+    (alone,) = contrasts([difference(b, a)])
+    expected = alone.detectable and factor and alone.detectable * factor
+    assert judgement.detectable == (expected and pytest.approx(expected))
+    section = claims_section(results)
+    assert ("Detectable in 80\xa0% of such studies" in section) == (factor is not None)
 
 
 def test_seeds_pair_only_where_the_study_says_so(tmp_path: Path) -> None:

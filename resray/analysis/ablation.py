@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from resray.analysis.aggregate import Group, Row, distinguish
-from resray.analysis.contrasts import Contrast, Sample, all_shown, contrasts, difference, estimate
+from resray.analysis.contrasts import Contrast, Sample, contrasts, difference, estimate, together
 from resray.analysis.metrics import sample_of
 from resray.analysis.results import Results, once
 from resray.analysis.statistics import Interval, Summary, summarise
@@ -123,8 +123,7 @@ class Ablation:
             for place, step in enumerate(self.steps)
             if place and (before := self.reference(place).accuracies) and step.accuracies
         }
-        judged = contrasts(found.values(), all_shown(len(found)))
-        return dict(zip(found, judged, strict=True))
+        return dict(zip(found, together(found.values()), strict=True))
 
     @cached_property
     def interaction_interval(self) -> Interval | None:

@@ -53,8 +53,7 @@ def networks_of(
 ) -> Networks | None:
     """Return what the networks of some trials got right of the same images; None unless that is
     known of each, by the epoch whose test accuracy its row has."""
-    found = [answers.get(row["trial_id"]) for row in rows]
-    known = [each for each, row in zip(found, rows, strict=True) if each and is_of(each, row)]
+    known = [answers[row["trial_id"]] for row in rows if is_known(row, answers)]
     if not rows or len(known) < len(rows) or len({each.test_set for each in known}) > 1:
         return None
     return Networks(known[0].test_set, np.stack([each.right for each in known]))
@@ -68,8 +67,9 @@ def shares_of(
     return ImageShares.of(networks.test_set, networks.right) if networks else None
 
 
-def is_of(answers: Answers, row: Mapping[str, Any]) -> bool:
-    """Whether answers are those behind a trial's test accuracy."""
-    accuracy, mean = row["test_accuracy"], 100 * float(answers.right.mean())
-    known = accuracy is not None and answers.epoch == row["best_epoch"]
-    return known and isclose(accuracy, mean, abs_tol=1e-6)
+def is_known(row: Mapping[str, Any], answers: Mapping[str, Answers]) -> bool:
+    """Whether it is stored what a trial's network got right, by the epoch of its test accuracy."""
+    own, accuracy = answers.get(row["trial_id"]), row["test_accuracy"]
+    if own is None or accuracy is None or own.epoch != row["best_epoch"]:
+        return False
+    return isclose(accuracy, 100 * float(own.right.mean()), abs_tol=1e-6)

@@ -13,9 +13,11 @@ from resray.analysis.contrasts import (
     Sample,
     Untested,
     among,
+    contrasts,
     estimate,
 )
 from resray.analysis.margins import (
+    ONE,
     Linear,
     NotLinearError,
     Ratio,
@@ -41,6 +43,8 @@ class Margin:
     interval: Interval | None
     method: str
     untested: Untested | None = None
+    detectable: float | None = None
+    """As `Contrast.detectable`, of the margin; None of what is no linear combination."""
 
 
 def margin(
@@ -73,7 +77,9 @@ def margin(
     if untested:
         return Margin(None, method, untested)
     ends = _interval(tree, samples, numbers, paired=paired, checks=checks)
-    return Margin(Interval(*ends), method)
+    is_linear = isinstance(tree, Ratio) and tree.below == ONE
+    least = contrasts(parts)[0].detectable if is_linear else None
+    return Margin(Interval(*ends), method, detectable=least)
 
 
 def _interval(

@@ -8,15 +8,7 @@ from fnmatch import fnmatchcase
 from resray.analysis.aggregate import Group
 from resray.analysis.alike import incomparable
 from resray.analysis.contrast_words import verdict, why
-from resray.analysis.contrasts import (
-    Contrast,
-    Method,
-    Sample,
-    Untested,
-    all_shown,
-    contrasts,
-    difference,
-)
+from resray.analysis.contrasts import Contrast, Sample, Untested, difference, together
 from resray.analysis.metrics import sample_of, uneven_epochs, value_of
 from resray.analysis.pairs import Matching, Pair, match
 from resray.analysis.results import Results
@@ -157,10 +149,7 @@ def compare(folders: Folders, metrics: Sequence[str]) -> dict[str, list[Compared
         for place, one in enumerate(found)
         if one.difference and not one.obstacle and not METRICS[one.metric].counted
     }
-    unsure = [each for each in estimates.values()
-              if not each.untested and each.method != Method.EXACT]  # fmt: skip
-    judged = contrasts(estimates.values(), all_shown(len(unsure)))
-    for place, contrast in zip(estimates, judged, strict=True):
+    for place, contrast in zip(estimates, together(estimates.values()), strict=True):
         found[place] = replace(found[place], difference=contrast)
     return {metric: [one for one in found if one.metric == metric] for metric in metrics}
 

@@ -1,9 +1,10 @@
 """Compared metrics in words: the same in the report and in the terminal."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resray.analysis.compare import Compared, Folders
-from resray.analysis.contrast_words import HOW, seeds
+from resray.analysis.contrast_words import HOW, seeds, with_detectable
 from resray.analysis.statistics import Summary
 from resray.analysis.words import Valued, between, chance, estimate, fixed, listed, signed
 from resray.study.metrics import METRICS, Metric
@@ -50,6 +51,18 @@ def mean(metric: Metric, summary: Summary | None, digits: int) -> Valued:
     if metric.counted:
         return fixed(summary and summary.mean, digits)
     return estimate(summary and summary.over(metric.scale), digits)
+
+
+def caption(text: str, found: Sequence[Compared]) -> str:
+    """Return a metric's caption with how large a difference its table could have shown."""
+    metric = METRICS[found[0].metric]
+    first = next((one.first for one in found if one.first), None)
+    digits = metric.places(first.mean if first else 0.0)
+    unit = " points" if metric.in_points else f" {metric.unit}" if metric.unit else ""
+    judged = [one.difference for one in found]
+    return with_detectable(
+        text, judged, lambda least: f"{fixed(least / metric.scale, digits)}{unit}"
+    )
 
 
 def percent(one: Compared) -> Valued | None:

@@ -1,6 +1,10 @@
 """Contrasts in words: the same in sentences, tables and the terminal."""
 
-from resray.analysis.contrasts import LEVEL, Contrast, Method, Untested
+from collections.abc import Callable, Iterable
+from statistics import median
+
+from resray.analysis.contrasts import LEVEL, POWER, Contrast, Method, Untested
+from resray.analysis.words import fixed
 
 SHOWN, NOT_SHOWN, EXACT, NOT_TESTED = "shown", "not shown", "differs exactly", "not tested"
 NETWORKS = "these two networks differ"
@@ -14,6 +18,8 @@ HOW = (
     "interval leaves zero out. “Not shown” does not say that there is none."
 )
 
+OFTEN = f"{100 * POWER:.0f}\u00a0% of such studies"
+
 
 def verdict(found: Contrast) -> str:
     """Return whether a difference is shown, in the words above."""
@@ -24,6 +30,24 @@ def verdict(found: Contrast) -> str:
     if found.estimate.method == Method.NETWORKS and found.shown:
         return NETWORKS
     return SHOWN if found.shown else NOT_SHOWN
+
+
+def points(value: float) -> str:
+    return f"{fixed(value)} points"
+
+
+def with_detectable(
+    caption: str, judged: Iterable[Contrast | None], form: Callable[[float], str] = points
+) -> str:
+    """Return a table's caption with how large a difference of recipes it could have shown, the
+    median of its rows, written by ``form``."""
+    recipes = [each for each in judged if each and each.estimate.method != Method.NETWORKS]
+    least = [each.detectable for each in recipes if each.detectable]
+    if not least:
+        return caption
+    rows = " (median of the rows)" if len(least) > 1 else ""
+    found = f"{form(median(least))}{rows}"
+    return f"{caption}; a true difference of {found} would be shown in {OFTEN}"
 
 
 def seeds(found: Contrast) -> str:

@@ -330,6 +330,13 @@ def contrasts(estimates: Iterable[Estimate], correction: Correction = PLANNED) -
     return [Contrast(each) if each.untested else next(judged) for each in found]
 
 
+def together(estimates: Iterable[Estimate]) -> list[Contrast]:
+    """Return `contrasts` corrected for all of them that may come out by chance."""
+    found = list(estimates)
+    unsure = sum(not each.untested and each.method != Method.EXACT for each in found)
+    return contrasts(found, all_shown(unsure))
+
+
 def _detectable(reach: np.ndarray, degrees: np.ndarray) -> np.ndarray:
     """Return how many of its estimated standard errors a true difference has that is shown in
     `POWER` of studies: t is noncentral, and an estimated error on average too small."""

@@ -1,7 +1,7 @@
 """How many seeds a difference takes, before anything is trained."""
 
 import numpy as np
-from scipy.special import nctdtr
+from scipy.special import nctdtr, nctdtrinc
 
 from resray.analysis.contrasts import POWER, Correction
 
@@ -40,11 +40,6 @@ def seeds_for(difference: float, deviation: float, correction: Correction) -> in
 
 def detectable(deviation: float, seeds: int, correction: Correction) -> float:
     """Return the smallest difference that so many seeds show in `POWER` of studies."""
-    low, high = 0.0, deviation
-    while chance_of_showing(high, deviation, seeds, correction) < POWER:
-        low, high = high, 2 * high
-    for _ in range(40):
-        middle = (low + high) / 2
-        enough = chance_of_showing(middle, deviation, seeds, correction) >= POWER
-        low, high = (low, middle) if enough else (middle, high)
-    return high
+    degrees = 2.0 * seeds - 2
+    reach = float(correction.critical(np.array([degrees]))[0])
+    return float(nctdtrinc(degrees, 1 - POWER, reach)) * deviation * np.sqrt(2 / seeds)

@@ -74,6 +74,8 @@ class Judgement:
     """Of the value with the fewest; None where seeds make no difference."""
     groups: tuple[str, ...] = ()
     """Labels of the configurations that were compared."""
+    detectable: float | None = None
+    """As `Margin.detectable`."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ def measured(
         found.method if found and found.interval else None,
         min((len(found.values) for found in varying.values()), default=None),
         tuple(dict.fromkeys(group.label for group in groups.values())),
+        found.detectable if found else None,
     )
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resray.analysis.compare import NOT_JUDGED, Compared, Folders
-from resray.analysis.compare_words import METHOD, Words, notes, words
+from resray.analysis.compare_words import METHOD, Words, caption, notes, words
 from resray.analysis.conditions import Check, Comparison
 from resray.analysis.differing import by_difference, where
 from resray.analysis.words import plural
@@ -81,7 +81,7 @@ def metric_table(metric: str, rows: Sequence[Compared], folders: Folders, wide: 
     other = "the other" if several else next(iter(folders.matchings))
     interval = in_lines("95\u00a0% interval", wide)
     columns = ["name", folders.first, other, "difference", interval, "is it shown?"]
-    table = ruled(METRICS[metric].heading, *columns, numbers=(1, 2, 3, 4))
+    table = ruled(caption(METRICS[metric].heading, rows), *columns, numbers=(1, 2, 3, 4))
     table.columns[0].min_width = min(max(len(one.pair.label) for one in rows), LABEL)
     for one in rows:
         cells = words(one)

@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from resray.analysis.ablation import Ablation, MeasuredStep, ablations
+from resray.analysis.contrast_words import with_detectable
+from resray.analysis.declared import declared
 from resray.analysis.results import Results
 from resray.analysis.statistics import summarise
 from resray.analysis.words import between, fixed, listed, signed, with_interval
 from resray.figures.ablation import seconds_text, step_label
+from resray.report.claims_section import BY_CLAIM, claims_cell
 from resray.report.record import setting
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
@@ -39,7 +42,8 @@ def ablation_section(results: Results) -> Html:
     """A table for each form of the ablation, with the product of its factors; nothing if none."""
     made = enumerate(ablations(results), 1)
     parts = [form_part(results, ablation, place) for place, ablation in made]
-    return join([tag("p", READING), *parts]) if parts else Html()
+    reading = tag("p", READING, BY_CLAIM if declared(results) else "")
+    return join([reading, *parts]) if parts else Html()
 
 
 def form_part(results: Results, ablation: Ablation, place: int) -> Html:
@@ -61,17 +65,20 @@ def form_table(results: Results, ablation: Ablation, id: str) -> Html:
     changes = study.ablate.changes
     targets = [study.target_accuracy, ablation.common_accuracy]
     wanted = list(dict.fromkeys(target for target in targets if target is not None))
-    rows = (step_row(ablation, place, changes, wanted) for place in range(len(ablation.steps)))
+    rows = (step_row(results, ablation, place, changes, wanted)
+            for place in range(len(ablation.steps)))  # fmt: skip
     return table(caption(ablation), rows, id=id)
 
 
 def step_row(
+    results: Results,
     ablation: Ablation,
     place: int,
     changes: Mapping[str, Mapping[str, Any]],
     targets: Sequence[float],
 ) -> list[Cell]:
     measured, gain = ablation.steps[place], ablation.gains.get(place)
+    compared = (measured.group, ablation.reference(place).group) if gain else ()
     shared = " (shared)" if ablation.obstacle and measured.seconds else ""
     return [
         text_cell("Step", step_label(ablation, place)),
@@ -85,6 +92,7 @@ def step_row(
         *(number_cell(f"Seconds to {fixed(target)}\u00a0%", time_to(measured, target, shared))
           for target in targets),
         text_cell("Note", note(ablation, place), optional=True),
+        claims_cell(results, *compared),
     ]  # fmt: skip
 
 
@@ -120,7 +128,7 @@ def time_to(measured: MeasuredStep, accuracy: float, mark: str = "") -> str:
 
 def caption(ablation: Ablation) -> str:
     """Return the form, the accuracy that all reached, and what was reduced."""
-    parts = [ablation.form.capitalize()]
+    parts = [with_detectable(ablation.form.capitalize(), ablation.gains.values())]
     if (common := ablation.common_accuracy) is not None:
         parts.append(f"{fixed(common)}\u00a0% is the highest test accuracy that every trial here "
                      "reached at some epoch")  # fmt: skip

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from resray.analysis.aggregate import Group, distinct, reductions_of
 from resray.analysis.alike import comparable
+from resray.analysis.images import half_interval
 from resray.analysis.lead import Lead
 from resray.analysis.metrics import few_test_images
 from resray.analysis.published import OTHER_DEVICE, comparisons
@@ -29,7 +30,7 @@ def answer(results: Results) -> list[str]:
     if not groups:
         return [no_answer(results)]
     ranked = sorted(comparable(groups), key=accuracy_of, reverse=True)
-    sentences = [single(ranked[0])] if len(ranked) == 1 else ranking(results, ranked)
+    sentences = [single(results, ranked[0])] if len(ranked) == 1 else ranking(results, ranked)
     if ranked[0].reductions:
         kind = "reduced" if reduces(ranked[0].reductions) else "changed"
         sentences.append(f"These are {kind} runs, so this does not answer the study's question.")
@@ -59,22 +60,26 @@ def accuracy_of(group: Group) -> float:
     return summary.mean
 
 
-def measured(group: Group) -> str:
-    """Return ``93.12 ± 0.37 % (n = 3)``: mean, half of its 95 % interval, seeds."""
+def measured(results: Results, group: Group) -> str:
+    """Return ``93.12 ± 0.37 % (n = 3, ± 0.46 by images)``: mean, half of its 95 % interval, seeds,
+    and that half were the same networks tested on other images."""
     summary = group.summary("test_accuracy")
     assert summary is not None
-    return f"{with_interval(summary)}\u00a0% (n\u00a0=\u00a0{summary.n})"
+    half = half_interval(group.finished, results.answers)
+    by_images = f", ±\u00a0{fixed(half)} by images" if half else ""
+    return f"{with_interval(summary)}\u00a0% (n\u00a0=\u00a0{summary.n}{by_images})"
 
 
-def single(group: Group) -> str:
+def single(results: Results, group: Group) -> str:
+    reached = measured(results, group)
     alone = "" if len(group.finished) > 1 else " It was trained once, so no spread can be given."
     if group.confirms:
         return (
-            f"The winner of the search, {group.name}, reaches a test accuracy of {measured(group)} "
+            f"The winner of the search, {group.name}, reaches a test accuracy of {reached} "
             f"with seeds that the search did not use, on {listed(group.distinct('device'))}.{alone}"
         )
     return (
-        f"{group.label} reaches a test accuracy of {measured(group)} on "
+        f"{group.label} reaches a test accuracy of {reached} on "
         f"{listed(group.distinct('device'))}; there is nothing to compare it with.{alone}"
     )
 
@@ -87,8 +92,8 @@ def ranking(results: Results, ranked: Sequence[Group]) -> list[str]:
     have = "has" if len(level) == 1 else "share"
     sentences = [
         f"{listed(group.label for group in level)} {have} the highest measured test accuracy of "
-        f"{len(ranked)} configurations, {measured(best)}; {last.label} has the lowest, "
-        f"{measured(last)}. Device: {devices}."
+        f"{len(ranked)} configurations, {measured(results, best)}; {last.label} has the lowest, "
+        f"{measured(results, last)}. Device: {devices}."
     ]
     lead = Lead.of(results, best, [group for group in ranked if group is not best])
     it = "it" if len(level) == 1 else best.label
@@ -228,6 +233,9 @@ def warnings(results: Results) -> list[str]:
                      "these times are shown but not compared.")  # fmt: skip
     if len(devices := distinct(finished, "device")) > 1:
         found.append(f"Several devices ({listed(devices)}): compare times only within one.")
+    if missing := results.without_images:
+        found.append("Compared without images, as not every network's predictions are stored ("
+                     f"`resray evaluate --kind test` adds them): {listed(missing)}.")  # fmt: skip
     if any(row["test_accuracy"] is None for row in finished):
         found.append("Finished trials without a test accuracy at an epoch that was selected "
                      "are in no mean of it.")  # fmt: skip

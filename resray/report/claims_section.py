@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from resray.analysis.aggregate import Group
+from resray.analysis.contrast_words import OFTEN
+from resray.analysis.declared import declared
 from resray.analysis.resampling import sides
 from resray.analysis.results import Results
 from resray.analysis.verdicts import Judgement, Outcome, Verdict, judged_folder, verdicts
@@ -33,6 +36,7 @@ METHOD = (
     "between trials that had one same device to themselves among resray's trials; whether other "
     "programs used it is not known."
 )
+DETECTABLE = f"Detectable in {OFTEN}"
 
 
 def claims_section(results: Results) -> Html:
@@ -74,6 +78,20 @@ def chip(found: Verdict) -> Html:
         title=f"{found.claim.text}: {found.outcome}",
         aria_label=f"{found.claim.id}: {found.outcome}",
     )
+
+
+BY_CLAIM = (
+    " Where a row names a claim, the study declared that difference before: the claim judges it by "
+    "itself, at 95\u00a0% alone, so it may be shown there and not here."
+)
+
+
+def claims_cell(results: Results, *groups: Group | None) -> Cell:
+    """Return the claims on the difference of two configurations, with links."""
+    labels = (group.label for group in groups if group)
+    ids = dict.fromkeys(declared(results).get(frozenset(labels), ()))
+    links = [part for id in ids for part in (", ", tag("a", id, href=f"#claim-{slug(id)}"))]
+    return text_cell("Claim", join(links[1:]) if links else None, optional=True)
 
 
 def slug(id: str) -> str:
@@ -133,6 +151,7 @@ def check_item(results: Results, found: Judgement, with_outcome: bool) -> Html:
         "Measured": both(found.left, found.right),
         "Margin": margin_text(found),
         "95 % interval": interval_text(found),
+        DETECTABLE: number(found.detectable) if found.detectable else "",
         "n": "" if found.seeds is None else plural(found.seeds, "seed"),
         "On": ", ".join(found.groups) if found.margin is not None else "",
     }
@@ -191,10 +210,12 @@ def claim_rows(results: Results, found: Verdict) -> Iterator[list[Cell]]:
             text_cell("Measured", both(each.left, each.right) or None, optional=True),
             text_cell("Margin", margin_text(each) or None, optional=True),
             text_cell("95 % interval of the margin", interval_text(each) or None, optional=True),
+            number_cell(DETECTABLE, number(each.detectable) if each.detectable else None,
+                        optional=True),
             number_cell("n", each.seeds, optional=True),
             text_cell("Verdict", each.outcome.value, facet=True),
             text_cell("Why", each.why),
-        ]
+        ]  # fmt: skip
 
 
 def number(value: float) -> str:

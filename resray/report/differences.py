@@ -1,26 +1,20 @@
-"""Every configuration's test accuracy against a baseline: how far above it, and how surely."""
+"""Test accuracies against a baseline, and of every pair: how far above, and how surely."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from itertools import combinations
 
 from resray.analysis.aggregate import Group
 from resray.analysis.alike import Condition, comparable, condition_of, obstacles
-from resray.analysis.contrast_words import HOW, seeds, verdict, why
-from resray.analysis.contrasts import (
-    POWER,
-    Contrast,
-    Method,
-    Sample,
-    contrasts,
-    difference,
-    with_one,
-)
+from resray.analysis.contrast_words import HOW, seeds, verdict, why, with_detectable
+from resray.analysis.contrasts import Contrast, Sample, contrasts, difference, together, with_one
+from resray.analysis.declared import declared
 from resray.analysis.metrics import sample_of
 from resray.analysis.results import Results
 from resray.analysis.statistics import summarise
-from resray.analysis.words import Valued, between, chance, estimate, fixed, signed
+from resray.analysis.words import Valued, between, chance, estimate, signed
 from resray.errors import InputError, unknown
+from resray.report.claims_section import BY_CLAIM, claims_cell
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
 
@@ -28,6 +22,8 @@ METRIC = "test_accuracy"
 BASELINE = "baseline"
 MOST_ROWS = 1000
 """Of the tables of all baselines together: half a kilobyte each stands in the page."""
+MOST_PAIRED = 50
+"""Configurations of which every pair is tested: of more the correction leaves little to show."""
 METHOD = (
     f"Behind a mean stands half its 95 % interval (Student 1908). {HOW} Intervals and p values "
     "hold for all rows of a table together, against the best or a baseline chosen before (Games "
@@ -48,7 +44,8 @@ class Measured:
 
 
 def differences_section(results: Results, baseline: str | None = None) -> Html:
-    """Return a table of differences to a baseline, and hidden ones to the others to choose from.
+    """Return a table of differences to a baseline, hidden ones to the others to choose from, and a
+    closed one of every pair.
 
     The baseline is a group's label, or a name that one group has (of several folders: in the first
     one); of none given, or while it has no
@@ -63,18 +60,16 @@ def differences_section(results: Results, baseline: str | None = None) -> Html:
         return Html()
     first = chosen if chosen and chosen.sample.values else default_baseline(measured)
     offered = candidates(measured, first, len(groups))
-    tables = [
-        baseline_table(groups, one, place, paired=results.paired)
-        for place, one in enumerate(offered, 1)
-    ]
+    tables = [baseline_table(results, groups, one, place) for place, one in enumerate(offered, 1)]
     return join(
         [
-            tag("p", METHOD),
-            chooser(offered) if len(offered) > 1 else "",
+            tag("p", METHOD, BY_CLAIM if declared(results) else ""),
+            chooser(offered, len(measured)) if len(offered) > 1 else "",
             *(
                 tag("div", made, data_baseline=one.group.label, hidden="" if place else None)
                 for place, (made, one) in enumerate(zip(tables, offered, strict=True))
             ),
+            pairs_part(results, measured),
         ]
     )
 
@@ -112,38 +107,30 @@ def candidates(measured: Sequence[Measured], chosen: Measured, rows: int) -> lis
     return [chosen, *others[: max(MOST_ROWS // rows - 1, 0)]]
 
 
-def chooser(offered: Sequence[Measured]) -> Html:
-    """Return what the reader chooses the baseline by."""
+def chooser(offered: Sequence[Measured], many: int) -> Html:
+    """Return what the reader chooses the baseline by, of so many that there are."""
     labels = [one.group.label for one in offered]
     options = (tag("option", label, value=label) for label in labels)
     select = tag("select", *options, id="baseline", data_baselines="")
-    return tag("p", tag("label", "Baseline", for_="baseline"), " ", select)
+    rest = f" {many - len(offered):,} more by --baseline" if many > len(offered) else ""
+    return tag("p", tag("label", "Baseline", for_="baseline"), " ", select, rest)
 
 
 def baseline_table(
-    groups: Sequence[Measured], baseline: Measured, place: int, *, paired: bool
+    results: Results, groups: Sequence[Measured], baseline: Measured, place: int
 ) -> Table:
     against = [obstacle(one, baseline) for one in groups]
     tested = [place for place, text in enumerate(against) if text is None]
-    estimates = [difference(baseline.sample, groups[place].sample, paired=paired)
+    estimates = [difference(baseline.sample, groups[place].sample, paired=results.paired)
                  for place in tested]  # fmt: skip
     judged = contrasts(estimates, with_one(len(tested) + 1))
     found = dict(zip(tested, judged, strict=True))
-    rows = (row(one, found.get(place), against[place]) for place, one in enumerate(groups))
-    return table(caption(baseline, judged), rows, id=f"differences-to-{place}")
-
-
-def caption(baseline: Measured, judged: Sequence[Contrast]) -> str:
-    """Return what a table holds, and how large a difference it could have shown."""
-    text = f"Test accuracy against {baseline.group.label}"
-    of_recipes = [each for each in judged if each.estimate.method != Method.NETWORKS]
-    least = [each.detectable for each in of_recipes if each.detectable]
-    if not least:
-        return text
-    return (
-        f"{text}; a true difference of {fixed(median(least))} points would be shown in "
-        f"{POWER:.0%} of such studies"
+    rows = (
+        row(one, found.get(place), against[place], claims_cell(results, one.group, baseline.group))
+        for place, one in enumerate(groups)
     )
+    caption = with_detectable(f"Test accuracy against {baseline.group.label}", judged)
+    return table(caption, rows, id=f"differences-to-{place}")
 
 
 def obstacle(one: Measured, baseline: Measured) -> str | None:
@@ -155,12 +142,16 @@ def obstacle(one: Measured, baseline: Measured) -> str | None:
     return "; ".join(obstacles(baseline.condition, one.condition)) or None
 
 
-def row(one: Measured, found: Contrast | None, obstacle: str | None) -> list[Cell]:
-    """Return a group beside the baseline; ``obstacle`` is why the two are not compared."""
+def row(
+    one: Measured, found: Contrast | None, obstacle: str | None, claim: Cell, against: str = ""
+) -> list[Cell]:
+    """Return a group beside the baseline or another, which is named ``against``; ``obstacle`` is
+    why the two are not compared, ``claim`` what declared their difference."""
     reason = why(found) if found else obstacle if obstacle != BASELINE else None
     effect = verdict(found) if found else "not compared" if reason else BASELINE
     return [
         text_cell("Configuration", one.group.label),
+        text_cell("Against", against or None, optional=True),
         number_cell("Test accuracy, %", one.mean),
         number_cell("Difference, points", found and signed(found.value)),
         number_cell("95 % interval", found and between(found.interval)),
@@ -169,4 +160,26 @@ def row(one: Measured, found: Contrast | None, obstacle: str | None) -> list[Cel
         number_cell("p", found and chance(found.p)),
         text_cell("Effect", effect, facet=True),
         text_cell("Why", reason, optional=True),
+        claim,
     ]
+
+
+# --- every pair ---------------------------------------------------------------------------------
+
+
+def pairs_part(results: Results, measured: Sequence[Measured]) -> Html:
+    """Return every two configurations that may be compared, corrected for all, in a closed table;
+    nothing where that is one pair or no pair can be tested."""
+    if len(measured) > MOST_PAIRED:
+        return tag("p", f"Every pair is tested of at most {MOST_PAIRED} configurations.")
+    pairs = [pair for pair in combinations(measured, 2)
+             if not any(obstacles(*(each.condition for each in pair)))]  # fmt: skip
+    judged = together(difference(one.sample, other.sample, paired=results.paired)
+                      for one, other in pairs)  # fmt: skip
+    if len(pairs) < 2 or not any(each.interval for each in judged):
+        return Html()
+    rows = (row(other, found, None, claims_cell(results, one.group, other.group), one.group.label)
+            for (one, other), found in zip(pairs, judged, strict=True))  # fmt: skip
+    caption = "Test accuracy, every pair; intervals and p values hold for all of them (Sidak 1967)"
+    made = table(with_detectable(caption, judged), rows, id="pairs")
+    return tag("details", tag("summary", f"Every pair: {len(pairs):,} differences"), made)

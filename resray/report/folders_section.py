@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from resray.analysis.aggregate import distinct
 from resray.analysis.compare import Compared, Folders, compare, matched
-from resray.analysis.compare_words import METHOD, notes, words
+from resray.analysis.compare_words import METHOD, caption, notes, words
 from resray.analysis.differing import by_difference, told, where
 from resray.analysis.results import Results
 from resray.report.sections import states
@@ -78,7 +78,7 @@ def metric_table(folders: Folders, metric: str, found: Sequence[Compared]) -> Ht
         return Html()
     rows = (metric_row(one, folders.first) for one in found)
     id = f"folders-{metric.replace('_', '-')}"
-    return table(f"{METRICS[metric].heading}, in each folder", rows, id=id)
+    return table(caption(f"{METRICS[metric].heading}, in each folder", found), rows, id=id)
 
 
 def metric_row(one: Compared, first: str) -> list[Cell]:

@@ -44,9 +44,14 @@ def images_section(results: Results) -> Html:
     """What is known of each configuration, of each two, and of the images; nothing where no
     predictions are stored."""
     found = list(tested(results))
+    if not found:
+        return Html()
+    missing = results.without_images
     sets = list(dict.fromkeys(one.networks.test_set for one in found))
     of_sets = [[one for one in found if one.networks.test_set == each] for each in sets]
     return join([
+        tag("p", f"Left out, as not every network's predictions are stored: {listed(missing)}.")
+        if missing else "",
         configurations_table(found),
         agreement_table(found),
         *(missed_images(own, results.thumbnails, PICTURES // len(sets)) for own in of_sets),
@@ -91,7 +96,9 @@ def alike(found: Agreement | None) -> Valued | None:
 
 def agreement_table(found: Sequence[Tested]) -> Html:
     """Every configuration beside every other; nothing of one, and of more than `MOST`."""
-    if not 2 <= len(found) <= MOST:
+    if len(found) > MOST:
+        return tag("p", f"More than {MOST} configurations are not set beside each other.")
+    if len(found) < 2:
         return Html()
     caption = (
         "Agreement of two networks, one of each configuration: test images, in %, that both get "

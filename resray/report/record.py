@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from resray.analysis.aggregate import Row, distinct, reductions_of
+from resray.analysis.images import half_interval
 from resray.analysis.results import Results
 from resray.analysis.words import Valued, duration, fixed, listed, plural
 from resray.report.tables import Cell, number_cell, table, text_cell
@@ -35,6 +36,10 @@ def trials_section(results: Results) -> Html:
 
 def trials_table(results: Results) -> Html:
     caption = "All trials; best epoch on test selects on test and is the published protocol"
+    halves = [half for row in results.trials if (half := half_interval([row], {}))]
+    if halves:
+        ends = dict.fromkeys([fixed(min(halves)), fixed(max(halves))])
+        caption += f"; ± by images of a test accuracy: {' to '.join(ends)}"
     rows = (trial_cells(results, row) for row in results.trials)
     return table(caption, rows, id="trials")
 
