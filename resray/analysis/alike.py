@@ -5,17 +5,11 @@ from dataclasses import dataclass
 
 from resray.analysis.aggregate import Group
 from resray.analysis.metrics import OF_DEVICE, foreign_files, limits
-from resray.analysis.reductions import (
-    follows_length,
-    is_length,
-    is_stand_in,
-    setting_of,
-    without_old,
-)
 from resray.analysis.results import Results
 from resray.analysis.words import listed
 from resray.results.summary import VALIDATION
 from resray.study.metrics import COUNTED
+from resray.study.reduction import Reduction
 from resray.study.unions import in_use
 
 OTHER_SELECTION = "not comparable: one is as run, selected on test or at its last epoch"
@@ -34,37 +28,39 @@ class Condition:
     stop_after: int | None
     length: int | None
     """Epochs, where these are not the study's."""
-    reduced: frozenset[str]
-    """The other reductions, in words."""
+    reduced: frozenset[Reduction]
+    """The other reductions."""
 
 
 def condition_of(group: Group) -> Condition:
     """Return a group's condition; a stand-in for the study's model is the group's own affair."""
-    model = str(group.trials[0]["model"])
-    texts = group.reductions
     return Condition(
         checksums=tuple(map(str, group.distinct("dataset_checksum"))),
         test_images=tuple(group.distinct("test_images")),
         selection=group.selection,
         stop_after=group.settings.get("stop_after"),
-        length=group.settings.get("epochs") if any(map(is_length, texts)) else None,
+        length=group.settings.get("epochs") if other_length(group) else None,
         reduced=frozenset(
-            without_old(text)
-            for text in texts
-            if not (of_recipe(text) or of_length(text) or is_stand_in(text, model))
+            each.asked
+            for each in group.reductions
+            if not (of_recipe(each) or of_length(each) or each.kind == "model")
         ),
     )
 
 
-def of_length(text: str) -> bool:
-    """Return whether a reduction's text is about how long a training was."""
-    return is_length(text) or follows_length(text) or text.startswith("stopped after ")
+def other_length(group: Group) -> bool:
+    """Return whether another number of epochs was planned than the study's."""
+    return any(each.of_length for each in group.reductions)
 
 
-def of_recipe(text: str) -> bool:
-    """Return whether a reduction's text says what ``--set`` changed, other than the data."""
-    key = setting_of(text)
-    return key is not None and key.partition(".")[0] != "data"
+def of_length(reduction: Reduction) -> bool:
+    """Return whether a reduction is about how long a training was."""
+    return reduction.of_length or reduction.follows_length or reduction.kind == "stopped"
+
+
+def of_recipe(reduction: Reduction) -> bool:
+    """Return whether a reduction is what ``--set`` changed, other than the data."""
+    return reduction.setting is not None and reduction.setting.partition(".")[0] != "data"
 
 
 def obstacles(first: Condition, second: Condition) -> Iterator[str]:
@@ -78,7 +74,7 @@ def obstacles(first: Condition, second: Condition) -> Iterator[str]:
     if (first.length, first.stop_after) != (second.length, second.stop_after):
         yield "other length"
     if reduced := first.reduced ^ second.reduced:
-        yield f"reduced otherwise: {listed(sorted(reduced))}"
+        yield f"reduced otherwise: {listed(sorted(map(str, reduced)))}"
 
 
 def comparable(groups: Sequence[Group]) -> list[Group]:
@@ -104,22 +100,18 @@ def cuts(group: Group) -> list[object]:
     A stand-in, what a setting was before and what followed from another length are a trial's own:
     trials of one reduced command are ranked together.
     """
-    model = str(group.trials[0]["model"])
     kept: list[object] = [
-        without_old(text)
-        for text in group.reductions
-        if not (is_length(text) or follows_length(text) or is_stand_in(text, model))
+        each.asked
+        for each in group.reductions
+        if not (each.of_length or each.follows_length or each.kind == "model")
     ]
-    other_length = any(is_length(text) for text in group.reductions)
-    return [*kept, group.settings.get("epochs") if other_length else None]
+    return [*kept, group.settings.get("epochs") if other_length(group) else None]
 
 
 # --- a metric of one configuration in two folders -------------------------------------------------
 
 OF_LOSS = ("label_smoothing", "mixing", "augmentation", "phases")
 """Settings that give a training loss other targets or other images."""
-EVALUATED_ON = "evaluated on "
-"""Begins what `limits` says of an evaluation."""
 
 
 def incomparable(
@@ -143,9 +135,8 @@ def incomparable(
         yield from of_evaluation(first, one, second, other, metric)
 
 
-def stand_ins(group: Group) -> list[str]:
-    model = str(group.trials[0]["model"])
-    return [text for text in group.reductions if is_stand_in(text, model)]
+def stand_ins(group: Group) -> list[Reduction]:
+    return [each for each in group.reductions if each.kind == "model"]
 
 
 def of_device(one: Group, other: Group) -> Iterator[str]:
@@ -172,7 +163,7 @@ def of_evaluation(
 ) -> Iterator[str]:
     """Yield why what `resray evaluate` measured cannot be compared."""
     evaluated = [
-        [text for text in limits(results, group, metric) if text.startswith(EVALUATED_ON)]
+        [each for each in limits(results, group, metric) if each.kind == "evaluated"]
         for results, group in ((first, one), (second, other))
     ]
     if evaluated[0] != evaluated[1]:

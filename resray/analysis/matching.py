@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from resray.analysis.aggregate import Group
 from resray.analysis.alike import OTHER_SELECTION
-from resray.analysis.reductions import is_length, setting_of, without_old
 from resray.analysis.results import Results
 from resray.study.claims import Value
 from resray.study.entries import AS_RUN
@@ -140,9 +139,9 @@ def conditions_of(group: Group, asked: Reference) -> Iterator[Condition]:
     were all given one length.
     """
     lengths = [f"{group.settings.get('epochs')} epochs"]
-    if not any(is_length(text) for text in group.reductions):
+    if not any(each.of_length for each in group.reductions):
         lengths.append("as the study says")
-    changed = frozenset(without_old(text) for text in group.reductions if setting_of(text))
+    changed = frozenset(each.asked for each in group.reductions if each.setting)
     shared = (changed, *(group.settings.get(key) for key in ALIKE))
     for variant in group.variants if asked[1] is None else [None]:
         for length in lengths:

@@ -104,10 +104,10 @@ def obstacles_of(results: Results, figure: Published, group: Group) -> Iterator[
     if early and figure.metric in ("seconds_training", "gpu_hours"):
         yield f"{early}, not comparable"
     reduced = limits(results, group, figure.metric, figure.epoch)
-    if reduced == ("ended early",):
+    if [each.kind for each in reduced] == ["ended_early"]:
         yield "ended early, not comparable"
     elif reduced and figure.metric in COUNTED:
-        yield f"{'; '.join(reduced)}, not comparable"
+        yield f"{'; '.join(map(str, reduced))}, not comparable"
     elif reduced:
         yield "reduced run, not comparable"
 

@@ -27,6 +27,7 @@ from resray.analysis.results import Results, once
 from resray.analysis.statistics import Interval
 from resray.analysis.words import listed
 from resray.study.claims import Statement, check_statement
+from resray.study.reduction import Reduction
 from resray.study.spec import Claim
 
 
@@ -213,7 +214,7 @@ def limited_by(
     results: Results, statement: Statement, groups: Mapping[Reference, Group]
 ) -> Iterator[str]:
     """Yield, in words, what keeps the comparison from a firm outcome whatever its figures."""
-    reduced: list[str] = []
+    reduced: list[Reduction] = []
     files: dict[str, str] = {}
     for value in statement.values:
         group = groups[reference(value)]

@@ -48,8 +48,8 @@ class Facts:
 
     @property
     def reductions(self) -> list[str]:
-        """What was reduced against the study's recipe."""
-        return reductions_of(self.row)
+        """What was reduced against the study's recipe, in words."""
+        return [str(each) for each in reductions_of(self.row)]
 
     @property
     def comparisons(self) -> list[Comparison]:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from resray.analysis.aggregate import reductions_of
-from resray.analysis.reductions import reduces
 from resray.analysis.results import Results
 from resray.analysis.search import COMPLETED, STATES, UNFINISHED, Search
 from resray.analysis.search_cost import DECIDED, Spent, audit_epochs, audit_of, spent_on
@@ -12,6 +11,7 @@ from resray.analysis.statistics import summarise
 from resray.analysis.words import fixed, listed, plural, with_interval
 from resray.search.audit import Audit
 from resray.search.expected import expected_best
+from resray.study.reduction import reduces
 
 HIGHEST = (
     "It is the highest of many, so it tends to flatter: the same recipe with other seeds, or on "

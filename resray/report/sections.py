@@ -7,7 +7,6 @@ from resray.analysis.aggregate import Group, Row, as_labelled, distinct
 from resray.analysis.answers import Answers
 from resray.analysis.images import half_interval
 from resray.analysis.metrics import stopped_early
-from resray.analysis.reductions import reduces
 from resray.analysis.results import Results
 from resray.analysis.search import search_of
 from resray.analysis.words import count, duration, fixed, listed, with_interval
@@ -18,6 +17,7 @@ from resray.report.search_words import outcome
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
 from resray.report.utilisation import percents
+from resray.study.reduction import reduces
 
 SYMBOL_PATHS = {
     "circle": "M6 1.2a4.8 4.8 0 1 0 .001 0z",
