@@ -14,9 +14,9 @@ from resray.analysis.matching import NotMatchedError, finished
 from resray.analysis.results import Results
 from resray.analysis.search import Search, search_of
 from resray.analysis.search_cost import audit_of, spent_on
+from resray.figures.search_history import steps_of
 from resray.report.answer import answer, banners
 from resray.report.page import render
-from resray.report.search_course import steps_of
 from resray.report.search_section import points_section, search_section
 from resray.report.search_words import (
     audit_words,

@@ -6,7 +6,6 @@ from pathlib import Path
 from textwrap import shorten
 
 from resray.errors import InputError, unknown
-from resray.export.drawing import view_choices
 from resray.export.figures import AS_SHOWN, Look, caption_of, drawable_figures, write_figures
 from resray.export.formats import (
     ENDINGS,
@@ -20,6 +19,7 @@ from resray.export.formats import (
 from resray.export.markdown import bullets
 from resray.export.sheets import load
 from resray.export.tables import all_sheets
+from resray.figures.drawing import view_choices
 
 CONTENTS = "contents.md"
 WIDTH = 88

@@ -9,9 +9,6 @@ from typing import Any
 from resray.analysis.results import Results
 from resray.analysis.words import plural
 from resray.errors import InputError, unknown
-from resray.export.compose import composed
-from resray.export.drawing import chosen_views, drawn_panels, hidden_series, series_in
-from resray.export.figure_data import figure_frame
 from resray.export.formats import (
     FIGURE_FORMATS,
     as_csv,
@@ -20,12 +17,15 @@ from resray.export.formats import (
     plain,
     write_file,
 )
-from resray.export.heading import Heading
 from resray.export.images import IMAGE_FORMATS, draw_images
 from resray.export.sheets import load
+from resray.figures.compose import composed
+from resray.figures.drawing import chosen_views, drawn_panels, hidden_series, series_in
+from resray.figures.figure_data import figure_frame
+from resray.figures.heading import Heading
+from resray.figures.palette import THEMES
+from resray.figures.plot import Figure
 from resray.report.contents import SECTIONS, all_figures
-from resray.report.palette import THEMES
-from resray.report.plot import Figure
 
 
 @dataclass(frozen=True)

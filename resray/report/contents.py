@@ -5,32 +5,44 @@ from dataclasses import dataclass, field
 
 from resray.analysis.reaching import EPOCHS, TIME
 from resray.analysis.results import Results
+from resray.figures.ablation import ablation_figure
+from resray.figures.accuracy_against_cost import cost_figure
+from resray.figures.class_accuracy import classes_figure
+from resray.figures.confusion import confusion_figure
+from resray.figures.corruption_severity import evaluations_figure
+from resray.figures.generalisation_gap import generalisation_figure
+from resray.figures.gradient_norms import gradient_figure
+from resray.figures.learning_curves import curve_figure
+from resray.figures.parallel_coordinates import parallel_figure
+from resray.figures.phases import phases_figure
+from resray.figures.plot import Figure
+from resray.figures.published_against_measured import published_figure
+from resray.figures.robustness import robustness_figure
+from resray.figures.scaling import batch_figure, scaling_figure
+from resray.figures.search_curves import rungs_figure
+from resray.figures.search_history import best_figure
+from resray.figures.search_space import axes_figure
+from resray.figures.search_workers import workers_figure
+from resray.figures.time_per_epoch import time_figure
+from resray.figures.time_to_accuracy import time_to_accuracy_figure
+from resray.figures.timeline import timeline_figure
+from resray.figures.utilisation import utilisation_figure
 from resray.report import record, search_section, sections
-from resray.report.ablation_section import ablation_figure, ablation_section
+from resray.report.ablation_section import ablation_section
 from resray.report.claims_section import claims_section
-from resray.report.classes_section import classes_figure, classes_section, confusion_figure
-from resray.report.curves import curve_figure
+from resray.report.classes_section import classes_section
 from resray.report.differences import differences_section
-from resray.report.evaluations_section import evaluations_figure, evaluations_section
+from resray.report.evaluations_section import evaluations_section
 from resray.report.folders_section import folders_section
-from resray.report.generalisation import generalisation_figure, generalisation_section
-from resray.report.gradients import gradient_figure
+from resray.report.front_section import front_section
+from resray.report.generalisation_section import generalisation_section
 from resray.report.images_section import images_section
-from resray.report.pareto import cost_figure, front_section
-from resray.report.phases import phases_figure, phases_section
-from resray.report.plot import Figure
-from resray.report.published_figure import published_figure
-from resray.report.robustness import robustness_figure
-from resray.report.scaling import batch_figure, scaling_figure, scaling_table
-from resray.report.search_course import best_figure, rungs_figure
-from resray.report.search_figures import axes_figure, parallel_figure
+from resray.report.phases_section import phases_section
+from resray.report.reaching_section import reaching_table
+from resray.report.scaling_section import scaling_table
 from resray.report.search_words import reduced_note as reduced_search
-from resray.report.search_workers import workers_figure
 from resray.report.text import Html, join, tag
-from resray.report.throughput import time_figure, time_table
-from resray.report.time_to_accuracy import reaching_table, time_to_accuracy_figure
-from resray.report.timeline import timeline_figure
-from resray.report.utilisation import utilisation_figure
+from resray.report.time_section import time_table
 
 Makers = Mapping[str, Callable[[Results], Figure | None]]
 

@@ -10,13 +10,13 @@ from resray.analysis.metrics import stopped_early
 from resray.analysis.results import Results
 from resray.analysis.search import search_of
 from resray.analysis.words import count, duration, fixed, listed, with_interval
+from resray.figures.plot import MANY, SHARED, Figure, Series, Switch
+from resray.figures.utilisation import percents
 from resray.report import answer
 from resray.report.claims_section import glance
-from resray.report.plot import MANY, SHARED, Figure, Series, Switch
 from resray.report.search_words import outcome
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
-from resray.report.utilisation import percents
 from resray.study.reduction import reduces
 
 SYMBOL_PATHS = {

@@ -21,10 +21,10 @@ from typing import Any
 from zlib import crc32
 
 from resray.analysis.results import Results
-from resray.export.figure_data import as_read, axis_title, errors, kind_of
+from resray.figures.figure_data import as_read, axis_title, errors, kind_of
+from resray.figures.plot import Figure, Panel, Trace, all_series, outline
 from resray.report.contents import SECTIONS, Section, all_figures, content
 from resray.report.payload import finite
-from resray.report.plot import Figure, Panel, Trace, all_series, outline
 from resray.report.sections import banner_section
 from resray.report.tables import Table
 from resray.report.text import Html, plain_text

@@ -7,7 +7,7 @@ from datetime import timedelta
 from resray.analysis.aggregate import Row
 from resray.analysis.results import Results
 from resray.analysis.words import duration, plural
-from resray.report.lanes import (
+from resray.figures.lanes import (
     CUT_OFF,
     Lane,
     Stretch,
@@ -18,8 +18,7 @@ from resray.report.lanes import (
     of_trial,
     span_of,
 )
-from resray.report.plot import Figure, Series, Trace
-from resray.report.text import plotly_text
+from resray.figures.plot import Figure, Series, Trace, plotly_text
 
 FATES = (
     Series("fate-completed", "completed", "@series-0", "circle"),

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate, chain, groupby, repeat
+from itertools import chain, groupby, repeat
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,14 @@ import numpy as np
 from resray.analysis.aggregate import Group
 from resray.analysis.results import Results
 from resray.analysis.words import listed
-from resray.report import plot
-from resray.report.tables import table, text_cell
-from resray.report.text import Html, plotly_text
+from resray.figures import plot
+from resray.figures.plot import plotly_text
 from resray.results.summary import parsed_json
 
 Values = tuple[float | None, ...]
 """A setting's value in each recorded epoch; None: off, or not recorded."""
 Course = dict[str, Values]
 """The settings of a training, each with its values."""
-
 NAMES = {
     "learning_rate": "Learning rate",
     "momentum": "Momentum (Adam: beta1)",
@@ -29,11 +27,7 @@ NAMES = {
     "mixing.cutmix_chance": "CutMix: chance where both are on",
 }
 """What settings are called whose key says it badly."""
-
 UNITS = {"size": "pixels", "shear": "degrees", "crop_padding": "pixels"}
-
-
-# --- the records --------------------------------------------------------------------------------
 
 
 def in_order(
@@ -154,37 +148,6 @@ def setting_name(key: str) -> str:
     unit = f" ({UNITS[parts[-1]]})" if parts[-1] in UNITS else ""
     words = ": ".join(part.replace("_", " ") for part in parts)
     return words[:1].upper() + words[1:] + unit
-
-
-# --- the table ----------------------------------------------------------------------------------
-
-
-def phases_section(results: Results) -> Html:
-    """A table of the settings that change, with their values and epochs; nothing if none does."""
-    labels: dict[tuple[str, str], list[str]] = {}
-    for group, courses in all_courses(results):
-        for course in courses[:1]:
-            for key, values in course.items():
-                if key not in ("learning_rate", "momentum") and changes(key, values):
-                    labels.setdefault((setting_name(key), in_words(values)), []).append(group.label)
-    rows = (
-        [text_cell("Setting", name), text_cell("Value", text),
-         text_cell("Configuration", listed(who, most=12))]
-        for (name, text), who in labels.items()
-    )  # fmt: skip
-    return table("Settings that change by epoch, as recorded", rows, id="phases")
-
-
-def in_words(values: Values) -> str:
-    """Return ``0.3 to epoch 50, 0.2 to epoch 80, then 0.1``."""
-    runs = [(value, len(list(equal))) for value, equal in groupby(values)]
-    ends = accumulate(length for _, length in runs)
-    shown = ["off" if value is None else f"{value:g}" for value, _ in runs]
-    until = [f"{text} to epoch {end}" for text, end in zip(shown[:-1], ends, strict=False)]
-    return ", ".join([*until, f"then {shown[-1]}"])
-
-
-# --- the figure ---------------------------------------------------------------------------------
 
 
 def phases_figure(results: Results) -> plot.Figure | None:

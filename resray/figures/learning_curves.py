@@ -9,8 +9,8 @@ from resray.analysis.epoch_lines import LineSet, mean_lines, most_points, trial_
 from resray.analysis.reaching import TRAINED
 from resray.analysis.results import Results
 from resray.analysis.words import plural, time_unit
-from resray.report import plot
-from resray.report.curve_traces import Drawing, Quantities, choice
+from resray.figures import plot
+from resray.figures.curve_traces import Drawing, Quantities, choice
 
 UNITS = {"accuracy": "%", "error": "%", "loss": "nats"}
 SPLITS = ("validation", "test")

@@ -7,8 +7,8 @@ from resray.analysis.evaluations import MEAN, Evaluated, ensembles, evaluated, f
 from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import listed, signed, with_interval
-from resray.report import plot
-from resray.report.text import plotly_text
+from resray.figures import plot
+from resray.figures.plot import plotly_text
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon")
 ENSEMBLE = "ensemble over seeds"

@@ -6,8 +6,8 @@ from resray.analysis.aggregate import Group
 from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import Valued, count, listed, with_interval
-from resray.report import plot
-from resray.report.text import plotly_text
+from resray.figures import plot
+from resray.figures.plot import plotly_text
 
 TICKS = [step * 10.0**power for power in range(5, 13) for step in (1, 2, 5)]
 CAPTION = (

@@ -16,8 +16,8 @@ from resray.analysis.published import (
 from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, mean_interval
 from resray.analysis.words import time_unit
-from resray.report import plot
-from resray.report.text import plotly_text
+from resray.figures import plot
+from resray.figures.plot import plotly_text
 
 LONGEST = 30
 """Letters of a row's second line: on a phone, names and points share the width."""

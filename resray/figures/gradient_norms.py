@@ -4,8 +4,8 @@ import numpy as np
 
 from resray.analysis.epoch_lines import LineSet, Spread, mean_lines, most_points
 from resray.analysis.results import Results
-from resray.report import plot
-from resray.report.curve_traces import Drawing
+from resray.figures import plot
+from resray.figures.curve_traces import Drawing
 
 COLUMNS = {stage: f"gradient_norm_{stage}_stage" for stage in ("first", "last")}
 BUDGET = 250_000
