@@ -173,7 +173,11 @@ def test_bitwise_repetition_is_equality(tmp_path: Path) -> None:
     ("changes", "verdict", "why"),
     [
         ({}, "shown", None),
-        ({"device": "NVIDIA A100"}, "cannot be judged", "other device"),
+        (
+            {"device": "NVIDIA A100"},
+            "cannot be judged",
+            "different devices: NVIDIA H200, NVIDIA A100",
+        ),
         ({"exclusive": False}, "cannot be judged", "shared machine"),
     ],
 )

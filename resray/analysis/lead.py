@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from resray.analysis.aggregate import Group
-from resray.analysis.alike import condition_of, obstacles
+from resray.analysis.comparability import condition_of, obstacles
 from resray.analysis.contrast_words import NOT_SHOWN, SURE, seeds, verdict
 from resray.analysis.contrasts import Contrast, Method, contrasts, difference, with_one
 from resray.analysis.metrics import sample_of

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from resray.analysis.aggregate import Group, Row, reductions_of
-from resray.analysis.published import Comparison, comparisons
+from resray.analysis.published import Comparison, comparisons, in_words
 from resray.analysis.results import Results, members_of
 from resray.results.store import read_table
 
@@ -89,7 +89,7 @@ def metrics(facts: Facts) -> dict[str, Any]:
             {
                 **item.published.model_dump(mode="json"),
                 "measured": item.measured and asdict(item.measured),
-                "obstacles": list(item.obstacles),
+                "obstacles": list(map(in_words, item.obstacles)),
             }
             for item in facts.comparisons
         ],

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from resray.analysis.aggregate import Group, distinct, reductions_of
-from resray.analysis.alike import comparable
+from resray.analysis.comparability import Obstacle, comparable
 from resray.analysis.lead import Lead
 from resray.analysis.metrics import few_test_images
-from resray.analysis.published import OTHER_DEVICE, comparisons
+from resray.analysis.published import comparisons
 from resray.analysis.results import Results
 from resray.analysis.words import count, fixed, listed, plural, with_interval
 from resray.report.text import join, tag
@@ -187,7 +187,8 @@ def unfinished(results: Results) -> list[str]:
 def other_devices(results: Results) -> list[str]:
     """Return whose hardware published figures of time and memory are from, if it is not ours."""
     pairs = [(item.published.device, item.group.distinct("device"))
-             for item in comparisons(results) if item.group and OTHER_DEVICE in item.obstacles
+             for item in comparisons(results)
+             if item.group and Obstacle("other_device") in item.obstacles
              and item.published.device not in NO_DEVICE]  # fmt: skip
     if not pairs:
         return []

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from resray.analysis.aggregate import Group
-from resray.analysis.alike import Condition, comparable, condition_of, obstacles
+from resray.analysis.comparability import Condition, comparable, condition_of, obstacles
 from resray.analysis.contrast_words import HOW, seeds, verdict, why
 from resray.analysis.contrasts import (
     POWER,
@@ -152,7 +152,7 @@ def obstacle(one: Measured, baseline: Measured) -> str | None:
         return BASELINE
     if not one.sample.values:
         return "not measured" if one.group.finished else "none finished"
-    return "; ".join(obstacles(baseline.condition, one.condition)) or None
+    return "; ".join(map(str, obstacles(baseline.condition, one.condition))) or None
 
 
 def row(one: Measured, found: Contrast | None, obstacle: str | None) -> list[Cell]:

@@ -64,8 +64,8 @@ class Reduction:
 
     @property
     def follows_length(self) -> bool:
-        """Whether it followed from another number of epochs."""
-        return self.kind == "rescaled"
+        """Whether it is what another number of epochs changed, or left, in the recipe."""
+        return self.kind in ("rescaled", "not_rescaled")
 
     @property
     def setting(self) -> str | None:
