@@ -1,6 +1,7 @@
 """Accuracy class by class: which classes are hard, and for which configuration."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +12,11 @@ from resray.analysis.by_class import (
 from resray.analysis.results import Results
 from resray.analysis.words import listed, with_interval
 from resray.figures import plot
+from resray.figures.drawn import Readable, drawn
 from resray.figures.plot import plotly_text
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 ROWS = 20
 """With more classes than these, each is a place on the horizontal axis and no row of its own."""
@@ -30,6 +35,15 @@ def checkpoints(found: Sequence[ByClass]) -> str:
     """Return what was evaluated, on how many images."""
     images = listed(f"{count:,}" for count in sorted({one.images for one in found}))
     return f"{listed(one.checkpoint for one in found)}, {images} test images"
+
+
+def class_accuracy(results: Readable, theme: str = "light") -> "PlotlyFigure":
+    """Test accuracy of each class, the hardest first.
+
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(classes_figure, results, theme)
 
 
 def classes_figure(results: Results) -> plot.Figure | None:

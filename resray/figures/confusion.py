@@ -1,7 +1,7 @@
 """Accuracy class by class: which classes are hard, and for which configuration."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resray.analysis.by_class import (
     MOST,
@@ -10,13 +10,29 @@ from resray.analysis.by_class import (
 )
 from resray.analysis.results import Results
 from resray.figures import plot
+from resray.figures.drawn import Readable, drawn
 from resray.figures.plot import plotly_text
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 NAMED = 20
 """With more classes than these, cells bear no numbers and axes no names."""
 STEPS = [(step / 6) ** 2 for step in range(7)]
 """Where the shades stand on the scale from 0 to 1: evenly by square root, so that errors of a few
 percent differ beside a diagonal of ninety."""
+
+
+def confusion(
+    results: Readable, configuration: str | None = None, theme: str = "light"
+) -> "PlotlyFigure":
+    """Which class is taken for which, in percent of the true class.
+
+    ``configuration`` is the label of one (None: the first that there is). ``results`` are
+    results that were read, a folder of them or several; ``theme`` is light or dark. Raises
+    InputError for an option that there is not.
+    """
+    return drawn(confusion_figure, results, theme, view=configuration)
 
 
 def confusion_figure(results: Results) -> plot.Figure | None:

@@ -1,13 +1,18 @@
 """Figures of a searched space: parallel coordinates, and accuracy against each axis."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from resray.analysis.results import Results
 from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
 from resray.analysis.search_axes import ABSENT, SpaceAxis, short_text
 from resray.analysis.words import fixed
+from resray.figures.drawn import Readable, drawn
 from resray.figures.plot import Figure, Layout, Panel, Trace, between, layout, plotly_text
 from resray.figures.search_plot import SHADES, WINNER, hover, shade, with_begun
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 ROW = 72
 """Pixels between two axes of the parallel coordinates."""
@@ -30,6 +35,18 @@ def measured(points: Sequence[SearchPoint], value: Value) -> list[SearchPoint]:
     return [point for point in points if value(point) is not None]
 
 
+def parallel_coordinates(
+    results: Readable, points: str | None = None, theme: str = "light"
+) -> "PlotlyFigure":
+    """Each point of a search as a line through its values.
+
+    ``points`` are those trained in full, or all (None: the first that there is).
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(parallel_figure, results, theme, view=points)
+
+
 def parallel_figure(results: Results) -> Figure | None:
     """Each point as a line through its values on all axes, down to its accuracy."""
     search = search_of(results)
@@ -49,7 +66,9 @@ def parallel_figure(results: Results) -> Figure | None:
     )
     if any(not axis.everywhere for axis in search.axes):
         caption += " “–”: the axis does not apply."
-    return Figure("parallel", "Parallel coordinates", caption, [], **between("Points", views))
+    return Figure(
+        "parallel", "Parallel coordinates", caption, [], of_search=True, **between("Points", views)
+    )
 
 
 def parallel_panel(search: Search, points: Sequence[SearchPoint], value: Value) -> Panel:

@@ -97,6 +97,8 @@ class Figure:
     switches: tuple[Switch, ...] = ()
     scales: tuple[str, ...] = ()
     """Axes, of ``x`` and ``y``, that the reader may switch to a logarithmic scale."""
+    of_search: bool = False
+    """Whether it shows a search's trials, not those that are tested."""
 
     def chosen(self, options: Mapping[str, str] | None = None) -> list[Panel]:
         """Return the panels under some options, of switches left out under their first one."""

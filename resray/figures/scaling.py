@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resray.analysis.aggregate import Group
 from resray.analysis.breakdown import numbers
@@ -11,8 +11,12 @@ from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import with_interval
 from resray.figures import plot
+from resray.figures.drawn import Readable, drawn
 from resray.figures.plot import plotly_text
 from resray.figures.time_per_epoch import timed_groups
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 IDEAL = plot.Series("scaling-ideal", "ideal", "@muted", "circle")
 WORKERS, BATCH = "world_size", "batch_per_rank"
@@ -112,6 +116,16 @@ def weak_scaling(results: Results) -> list[Family]:
     return families(results, WEAK, WORKERS, (WORKERS, "batch_size"), (BATCH,))
 
 
+def scaling(results: Readable, kept: str | None = None, theme: str = "light") -> "PlotlyFigure":
+    """Throughput and efficiency over the workers of a trial.
+
+    ``kept`` is what stays the same as workers are added (None: the first that there is).
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(scaling_figure, results, theme, view=kept)
+
+
 def scaling_figure(results: Results) -> plot.Figure | None:
     """Images per second and efficiency over the workers of a trial."""
     kinds = {STRONG: strong_scaling(results), WEAK: weak_scaling(results)}
@@ -132,6 +146,15 @@ def scaling_figure(results: Results) -> plot.Figure | None:
         scales=("x", "y"),
         **plot.between("What is kept", views),
     )
+
+
+def batch_size(results: Readable, theme: str = "light") -> "PlotlyFigure":
+    """Throughput over the images that each worker takes at once.
+
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(batch_figure, results, theme)
 
 
 def batch_figure(results: Results) -> plot.Figure | None:

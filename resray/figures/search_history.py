@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -12,8 +12,12 @@ from resray.analysis.search import Search, SearchPoint, search_of
 from resray.analysis.search_cost import own_epochs
 from resray.analysis.words import count, duration, fixed, time_unit
 from resray.figures import plot
+from resray.figures.drawn import Readable, drawn
 from resray.figures.plot import plotly_text
 from resray.results import summary
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,18 @@ def records(results: Results, search: Search) -> Iterator[tuple[Any, ...]]:
                     yield time, point, row, *record
 
 
+def search_history(
+    results: Readable, along: str | None = None, theme: str = "light"
+) -> "PlotlyFigure":
+    """The best validation accuracy of a search so far.
+
+    ``along`` is by time or by compute (None: the first that there is). ``results`` are
+    results that were read, a folder of them or several; ``theme`` is light or dark. Raises
+    InputError for an option that there is not.
+    """
+    return drawn(best_figure, results, theme, view=along)
+
+
 def best_figure(results: Results) -> plot.Figure | None:
     """The highest validation accuracy so far over the time and the compute spent."""
     search = search_of(results)
@@ -75,7 +91,9 @@ def best_figure(results: Results) -> plot.Figure | None:
         "The highest validation accuracy of any epoch so far; each dot is an epoch that raised it. "
         "The audit is left out."
     )
-    return plot.Figure("best", "Best so far", caption, [], **plot.between("Along", views))
+    return plot.Figure(
+        "best", "Best so far", caption, [], of_search=True, **plot.between("Along", views)
+    )
 
 
 def best_panel(search: Search, steps: Sequence[Step], spent: Callable[[Step], float],

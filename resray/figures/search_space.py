@@ -1,10 +1,12 @@
 """Figures of a searched space: parallel coordinates, and accuracy against each axis."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from resray.analysis.results import Results
 from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
 from resray.analysis.search_axes import ABSENT, SpaceAxis
+from resray.figures.drawn import Readable, drawn
 from resray.figures.parallel_coordinates import final_accuracy, measured
 from resray.figures.plot import (
     Figure,
@@ -19,10 +21,25 @@ from resray.figures.plot import (
 )
 from resray.figures.search_plot import AUDITED, WINNER, hover, with_begun
 
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
+
 NEAR = 0.04
 """Points of one value whose accuracies are nearer than this share of their range would overlap."""
 STEP = 0.02
 """How far those are moved apart, where there is room."""
+
+
+def search_space(
+    results: Readable, points: str | None = None, theme: str = "light"
+) -> "PlotlyFigure":
+    """The accuracy of a search's points against each axis of its space.
+
+    ``points`` are all, or those trained in full (None: the first that there is).
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(axes_figure, results, theme, view=points)
 
 
 def axes_figure(results: Results) -> Figure | None:
@@ -45,7 +62,7 @@ def axes_figure(results: Results) -> Figure | None:
     )
     series = [kind for kind, points in kinds if points]
     title = "Accuracy against each axis"
-    return Figure("axes", title, caption, series, **between("Points", views))
+    return Figure("axes", title, caption, series, of_search=True, **between("Points", views))
 
 
 def axis_panels(

@@ -1,6 +1,7 @@
 """Where the time of an epoch goes, and how many images a second that makes."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +11,11 @@ from resray.analysis.results import Results
 from resray.analysis.statistics import Summary
 from resray.analysis.words import fixed, with_interval
 from resray.figures import plot
+from resray.figures.drawn import Readable, drawn
 from resray.figures.plot import plotly_text
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 SECONDS, SHARE = "seconds per epoch", "share of the time"
 LOOKS = {
@@ -33,6 +38,18 @@ def members(groups: Sequence[Group]) -> tuple[list[Row], np.ndarray]:
     rows = [row for group in groups for row in group.finished]
     lengths = [len(group.finished) for group in groups]
     return rows, np.repeat(np.arange(len(groups)), lengths)
+
+
+def time_per_epoch(
+    results: Readable, measure: str | None = None, theme: str = "light"
+) -> "PlotlyFigure":
+    """Where the time of an epoch goes, and images per second.
+
+    ``measure`` is one of the switch's: seconds or share (None: the first that there is).
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(time_figure, results, theme, measure=measure)
 
 
 def time_figure(results: Results) -> plot.Figure | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,8 +12,12 @@ from resray.analysis.reaching import COMPUTE, EPOCHS, IMAGES, TIME, Reached, Rea
 from resray.analysis.results import Results
 from resray.analysis.words import time_unit
 from resray.figures import plot
+from resray.figures.drawn import Readable, drawn
 from resray.figures.plot import plotly_text
 from resray.results.summary import VALIDATION
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 MOST = 6
 """Thresholds, beside the study's own target."""
@@ -47,6 +52,18 @@ def measures(reaching: Reaching, needed: dict[str, np.ndarray]) -> dict[str, Mea
     }  # fmt: skip
     order = [TIME, EPOCHS] if all(reaching.timed) else [EPOCHS, TIME]
     return {name: found[name] for name in [*order, IMAGES, COMPUTE] if name in needed}
+
+
+def time_to_accuracy(
+    results: Readable, along: str | None = None, theme: str = "light"
+) -> "PlotlyFigure":
+    """What each configuration needs to reach an accuracy on validation.
+
+    ``along`` is time, epoch, images or compute (None: the first that there is). ``results``
+    are results that were read, a folder of them or several; ``theme`` is light or dark.
+    Raises InputError for an option that there is not.
+    """
+    return drawn(time_to_accuracy_figure, results, theme, along=along)
 
 
 def time_to_accuracy_figure(results: Results) -> plot.Figure | None:

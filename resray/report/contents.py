@@ -10,6 +10,7 @@ from resray.figures.accuracy_against_cost import cost_figure
 from resray.figures.class_accuracy import classes_figure
 from resray.figures.confusion import confusion_figure
 from resray.figures.corruption_severity import evaluations_figure
+from resray.figures.drawn import reduced_note
 from resray.figures.generalisation_gap import generalisation_figure
 from resray.figures.gradient_norms import gradient_figure
 from resray.figures.learning_curves import curve_figure
@@ -40,7 +41,6 @@ from resray.report.images_section import images_section
 from resray.report.phases_section import phases_section
 from resray.report.reaching_section import reaching_table
 from resray.report.scaling_section import scaling_table
-from resray.report.search_words import reduced_note as reduced_search
 from resray.report.text import Html, join, tag
 from resray.report.time_section import time_table
 
@@ -61,8 +61,6 @@ class Section:
     """What makes the figures, by their ids: plain Plotly data that the page's script draws."""
     figures_first: bool = False
     """Whether the figures stand above the content, which then are tables of the same."""
-    note: Callable[[Results], str] = sections.reduced_note
-    """What must be known before the figures' captions."""
     missing: str = ""
     """What stands in place of figures that the results do not suffice for."""
 
@@ -73,10 +71,10 @@ SECTIONS = (
     Section("folders", "Folders", "The folders compared", folders_section),
     Section("search", "Search", "Search", search_section.search_section),
     Section("space", "Space", "The space that was searched", None,
-            {"parallel": parallel_figure, "axes": axes_figure}, note=reduced_search),
+            {"parallel": parallel_figure, "axes": axes_figure}),
     Section("course", "Course", "The course of the search", None,
             {"rungs": rungs_figure, "best": best_figure, "workers": workers_figure},
-            note=reduced_search),
+            ),
     Section("points", "Points", "All points of the search", search_section.points_section),
     Section("published", "Published", "Published and measured", sections.published_section,
             {"published": published_figure}, figures_first=True),
@@ -131,8 +129,7 @@ def content(part: Section, results: Results, figures: Mapping[str, Figure]) -> H
     text = part.content(results) if part.content else Html()
     drawn = [figures[name] for name in part.figures if name in figures]
     if drawn:
-        note = part.note(results)
-        made = [sections.figure_section(figure, note) for figure in drawn]
+        made = [sections.figure_section(figure, reduced_note(results, figure)) for figure in drawn]
         return join([*made, text] if part.figures_first else [text, *made])
     if part.missing and (results.trials or not results.search):
         return tag("p", part.missing, class_="missing")
