@@ -178,7 +178,7 @@ def test_bitwise_repetition_is_equality(tmp_path: Path) -> None:
             "cannot be judged",
             "different devices: NVIDIA H200, NVIDIA A100",
         ),
-        ({"exclusive": False}, "cannot be judged", "shared machine"),
+        ({"exclusive": False}, "cannot be judged", "shared machine: resnet18"),
     ],
 )
 def test_times_are_judged_on_one_device_that_was_not_shared(

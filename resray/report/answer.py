@@ -132,11 +132,10 @@ def against_cheapest(ranked: Sequence[Group], lead: Lead, it: str) -> str | None
         return f"{'It' if it == 'it' else it} is also the cheapest, with {least}."
     # What costs nothing has no multiple.
     times = means[best.label] / means[cheapest.label] if means[cheapest.label] else None
-    gain = lead.gain(cheapest)
-    if times is None or gain is None:
+    if times is None:
         return None
     return (
-        f"Against the cheapest, {cheapest.label} ({least}), {it} gains {gain} for "
+        f"Against the cheapest, {cheapest.label} ({least}), {it} gains {lead.gain(cheapest)} for "
         f"{fixed(times, 2 if times < 2 else 1)} times the multiply-adds."
     )
 
