@@ -141,7 +141,7 @@ def conditions_of(group: Group, asked: Reference, *, counted: bool) -> Iterator[
     own = replace(own, selection="") if counted else own
     shared = (changes_of(group), group.settings.get("source"), group.settings.get("world_size"))
     for variant in group.variants if asked[1] is None else [None]:
-        for length in {own.length, group.settings.get("epochs")}:
+        for length in dict.fromkeys((group.settings.get("epochs"), own.length)):
             yield (variant, replace(own, length=length), *shared)
 
 
