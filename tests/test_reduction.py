@@ -93,7 +93,17 @@ def test_what_is_no_list_says_nothing(text: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "item", [3, None, "2 of 20 epochs", {"kind": "unknown"}, {"kind": "images", "value": "x"}, {}]
+    "item",
+    [
+        3,
+        None,
+        "2 of 20 epochs",
+        {"kind": "unknown"},
+        {"kind": "images", "value": "x"},
+        {},
+        {"kind": "set", "value": [1], "key": "a"},
+        {"kind": "set", "value": 1, "key": 2},
+    ],
 )
 def test_items_that_nobody_wrote_are_told_as_they_are(item: object) -> None:
     assert list(map(str, from_json(json.dumps([item])))) == [str(item)]

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from string import Formatter
 from typing import Any
 
@@ -127,7 +128,7 @@ def migrated(text: str | None) -> str | None:
 def of_words(sentence: object) -> Reduction:
     """Return the reduction that is this in words."""
     for kind, words in WORDS.items():
-        if found := re.fullmatch(_pattern(words), str(sentence), re.DOTALL):
+        if found := _pattern(words).fullmatch(str(sentence)):
             numbers = {field for _, field, form, _ in Formatter().parse(words) if form}
             fields: dict[str, Any] = {
                 name: int(part.replace(",", "")) if name in numbers else part
@@ -137,8 +138,9 @@ def of_words(sentence: object) -> Reduction:
     raise AssertionError("`other` fits every sentence")
 
 
-def _pattern(words: str) -> str:
-    """Return the regular expression of what `WORDS` may say."""
+@cache
+def _pattern(words: str) -> re.Pattern[str]:
+    """Return what fits all that one of `WORDS` may say."""
     forms = {"d": r"\d+", ",": r"[\d,]+", "": ".*"}
     pattern = ""
     for literal, field, form, _ in Formatter().parse(words):
@@ -147,13 +149,14 @@ def _pattern(words: str) -> str:
             pattern += f"(?P={field})"
         elif field:
             pattern += f"(?P<{field}>{'[^ =]+' if field == 'key' else forms[form or '']})"
-    return pattern
+    return re.compile(pattern, re.DOTALL)
 
 
 def _read(item: object) -> Reduction:
     try:
         made = Reduction(**item)  # type: ignore[arg-type]
-        str(made)
-    except (TypeError, ValueError, LookupError):
+        # Each raises an error for fields that no reduction has.
+        _ = str(made), hash(made), (made.key or "").partition(".")
+    except (TypeError, ValueError, LookupError, AttributeError):
         return Reduction("other", str(item))
     return made
