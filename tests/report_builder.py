@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from resray.analysis.results import Results
 from resray.results.schema import table_schema
+from resray.study.reduction import migrated
 
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 SIZES = {
@@ -152,7 +153,11 @@ def write_results(
     predictions: list[dict[str, Any]] | None = None,
     study: Path | None = None,
 ) -> Path:
-    """Write a results folder: one file per trial, epochs made up unless they are given."""
+    """Write a results folder: one file per trial, epochs made up unless they are given.
+
+    Reductions are given in words.
+    """
+    trials = [row | {"reductions": migrated(row.get("reductions"))} for row in trials]
     made = epochs if epochs is not None else [e for row in trials for e in epochs_of(row)]
     tables = {"trials": trials, "epochs": made, "events": events or []}
     if evaluations is not None:

@@ -63,7 +63,7 @@ def test_a_trial_whose_memory_ran_out_completes_with_a_smaller_batch(tmp_path: P
     assert facts["batch_size"] < 256
     assert facts["batch_size"] * facts["accumulation"] == 256
     assert facts["note"].startswith(
-        f"out of memory: batch {facts['batch_size']} with accumulation {facts['accumulation']} "
+        f"batch {facts['batch_size']} with accumulation {facts['accumulation']} "
         "instead of 256 with 1"
     )
     assert finished["status"] == "completed"

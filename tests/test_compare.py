@@ -174,8 +174,12 @@ def test_bitwise_repetition_is_equality(tmp_path: Path) -> None:
     ("changes", "verdict", "why"),
     [
         ({}, "shown", None),
-        ({"device": "NVIDIA A100"}, "cannot be judged", "other device"),
-        ({"exclusive": False}, "cannot be judged", "shared machine"),
+        (
+            {"device": "NVIDIA A100"},
+            "cannot be judged",
+            "different devices: NVIDIA H200, NVIDIA A100",
+        ),
+        ({"exclusive": False}, "cannot be judged", "shared machine: resnet18"),
     ],
 )
 def test_times_are_judged_on_one_device_that_was_not_shared(
@@ -298,7 +302,8 @@ def test_report_of_several_folders_tells_what_differs_and_by_how_much(tmp_path: 
     assert captions == [
         "The results folders",
         "What differs between the folders, of configurations that they share",
-        "Test accuracy, % (higher is better), in each folder; a true difference of 0.82 points would be shown in "
+        "Test accuracy, % (higher is better), in each folder; a true difference of 0.82 "
+        "points would be shown in "
         "80\u00a0% of such studies",
         "Time of an epoch, s (lower is better), in each folder",
     ]

@@ -297,7 +297,13 @@ def test_an_epoch_that_a_kill_kept_from_the_tables_is_not_guessed(
 def test_an_unfinished_trial_is_exported_with_its_status(trained: Shared, tmp_path: Path) -> None:
     store = ResultStore(trained.results)
     identity = trained.trials["shared"]
-    store.put_trial({"trial_id": identity, "status": "interrupted", "reductions": '["2 `of` 9"]'})
+    store.put_trial(
+        {
+            "trial_id": identity,
+            "status": "interrupted",
+            "reductions": '[{"kind": "other", "value": "2 `of` 9"}]',
+        }
+    )
     store.flush()
     try:
         folder = export_folder(trained.results, tmp_path / "x", select=identity)

@@ -1,6 +1,5 @@
 """From what trials say to rows in the store: every epoch once, every end told."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,16 @@ from resray.results.store import ResultStore, read_table
 from resray.run.recorder import Recorder, planned_row
 from resray.study.expand import PlannedTrial
 from resray.study.recipe_spec import Recipe
+from resray.study.reduction import Reduction, from_json
 from resray.training.trial import Job
 from tests.table_files import drop_trial
 
 RECIPE = Recipe.model_validate({"model": "resnet18", "data": "cifar10", "epochs": 4})
+REDUCED = Reduction("fewer_epochs", 4, 9)
 
 
 def planned(trial_id: str, recipe: Recipe = RECIPE) -> dict[str, Any]:
-    trial = PlannedTrial("s", trial_id.upper(), "standard", 0, recipe, None, ("4 of 9 epochs",))
+    trial = PlannedTrial("s", trial_id.upper(), "standard", 0, recipe, None, (REDUCED,))
     job = Job(
         trial_id=trial_id,
         name=trial.name,
@@ -112,7 +113,7 @@ def test_utilisation_follows_the_speed_and_the_newest_rate(tmp_path: Path) -> No
 def test_a_trial_from_plan_to_end(tmp_path: Path) -> None:
     pen = recorder(tmp_path, "a")
     assert (row(pen)["status"], row(pen)["attempts"], row(pen)["epochs_done"]) == ("pending", 0, 0)
-    assert json.loads(row(pen)["reductions"]) == ["4 of 9 epochs"]
+    assert from_json(row(pen)["reductions"]) == [REDUCED]
     pen.message("a", started())
     assert row(pen)["status"] == "running"
     for epoch in (1, 2):

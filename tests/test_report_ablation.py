@@ -169,8 +169,11 @@ def test_time_over_seeds_is_no_mean_of_the_lucky_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"exclusive": False}, "Factors are not judged: shared machine."),
-        ({"device": "NVIDIA T4"}, "Factors are not judged: several devices."),
+        ({"exclusive": False}, "Factors are not judged (shared machine: full)."),
+        (
+            {"device": "NVIDIA T4"},
+            "Factors are not judged (different devices: NVIDIA H200, NVIDIA T4).",
+        ),
     ],
 )
 def test_times_that_cannot_be_compared_are_shown_without_factors(

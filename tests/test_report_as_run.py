@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from resray.analysis.aggregate import selection
-from resray.analysis.alike import OTHER_SELECTION
+from resray.analysis.comparability import WORDS
 from resray.analysis.conditions import run_comparison
 from resray.analysis.reaching import Reaching
 from resray.analysis.results import Results
@@ -101,7 +101,7 @@ def test_they_are_labelled_and_ranked_apart(results: Results, tmp_path: Path) ->
 
 def test_claims_over_both_are_not_judged(results: Results) -> None:
     mixed, alike = verdicts(results)
-    assert (mixed.outcome, mixed.why) == ("not judged", OTHER_SELECTION)
+    assert (mixed.outcome, mixed.why) == ("not judged", WORDS["selection"])
     assert alike.judgements[0].left == alike.judgements[0].right == pytest.approx(93.1)
 
 
@@ -175,14 +175,14 @@ def test_the_last_epoch_as_run_is_a_selection_of_its_own(unheld: Results) -> Non
     assert isinstance(shown, Table)
     (why,) = (place for place, column in enumerate(shown.columns) if column.title == "Why")
     assert {row[0]: row[why] for row in shown.rows}[f"a-last-as-run · {LAST_EPOCH}"] == (
-        OTHER_SELECTION
+        WORDS["selection"]
     )
 
 
 def test_only_what_is_counted_is_compared_across_selections(unheld: Results) -> None:
     found = {verdict.claim.id: verdict for verdict in verdicts(unheld)}
     for mixed in ("mixed", "kinds"):
-        assert (found[mixed].outcome, found[mixed].why) == ("not judged", OTHER_SELECTION)
+        assert (found[mixed].outcome, found[mixed].why) == ("not judged", WORDS["selection"])
     assert found["alike"].judgements[0].right == pytest.approx(92.1)
     assert found["counted"].outcome == "supported"
 

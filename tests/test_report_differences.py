@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.alike import OTHER_SELECTION
+from resray.analysis.comparability import WORDS
 from resray.analysis.contrasts import all_shown, contrasts, difference
 from resray.analysis.metrics import sample_of
 from resray.analysis.results import Results
@@ -86,7 +86,7 @@ def test_means_of_all_seeds_are_compared(tmp_path: Path) -> None:
         ({"dataset_checksum": "00"}, "other data"),
         ({"test_images": 500}, "other test images"),
         ({"status": "failed"}, "none finished"),
-        ({"recipe": AS_RUN}, OTHER_SELECTION),
+        ({"recipe": AS_RUN}, WORDS["selection"]),
     ],
 )
 def test_what_was_trained_otherwise_is_shown_and_not_compared(

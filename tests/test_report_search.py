@@ -33,6 +33,7 @@ from resray.report.search_words import (
 from resray.report.tables import LONG, number_cell, table, text_cell
 from resray.results.store import ResultStore
 from resray.search.expected import expected_best
+from resray.study.reduction import migrated
 from resray.study.search_spec import SearchSettings
 from tests.page_reader import figures_of, packed_in, panels_of
 from tests.report_builder import changed, trial
@@ -194,13 +195,13 @@ def on_two_devices(results: Results) -> Results:
 
 def test_a_longer_search_is_changed_and_not_reduced(tmp_path: Path) -> None:
     longer = '["60 epochs in place of 9", "schedule rescaled: warmup_epochs 6"]'
-    shorter = '["3 epochs in place of 9"]'
+    shorter = '["3 of 9 epochs"]'
     for reductions, heading, note in (
         (longer, "The search's recipes were changed", ""),
         (shorter, "The search is reduced", "Reduced runs. "),
     ):
         builder = SearchBuilder(tmp_path / heading)
-        builder.to_end(builder.plan(GRID[0], reductions=reductions))
+        builder.to_end(builder.plan(GRID[0], reductions=migrated(reductions)))
         results = Results.of(builder.written())
         assert [head for head, _ in banners(results) if "study" not in head] == [heading]
         figure = plot.Figure("any", "", "", [], [], of_search=True)

@@ -11,6 +11,7 @@ from resray.study.entries import AS_RUN
 from resray.study.expand import Options, expand
 from resray.study.layers import flatten
 from resray.study.load import load_study, study_files
+from resray.study.reduction import Reduction
 from resray.study.search_spec import SearchSettings
 from tests.search_study import AXES, CROPS, planned, study
 
@@ -36,7 +37,7 @@ def test_layers_win_in_order() -> None:
     assert recipe.optimizer.lr == 0.5, "an axis after the space's recipe"
     assert recipe.optimizer.momentum == 0.2, "a later axis after an earlier one"
     assert recipe.accumulation == 4, "--set"
-    assert trial.reductions == ("changed: accumulation=4",)
+    assert trial.reductions == (Reduction("set", "4", key="accumulation"),)
 
 
 def test_a_point_on_a_trial_alone_is_that_trial() -> None:

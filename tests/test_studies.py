@@ -288,4 +288,4 @@ def test_quick_names_its_stand_ins() -> None:
     trials = planned("wrn-cifar100", quick=True)
     models = {trial.recipe.model.name for name, trial in trials.items() if "resnet" not in name}
     assert models == {"wrn-16-2", "wrn-16-3", "wrn-22-2"}
-    assert "wrn-16-2 in place of wrn-28-10" in trials["session-04"].reductions
+    assert "wrn-16-2 in place of wrn-28-10" in map(str, trials["session-04"].reductions)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.alike import OTHER_SELECTION
+from resray.analysis.comparability import WORDS
 from resray.analysis.contrasts import contrasts, difference
 from resray.analysis.metrics import sample_of
 from resray.analysis.results import Results
@@ -231,7 +231,7 @@ def test_accuracy_is_judged_on_a_shared_machine(tmp_path: Path) -> None:
          "test_accuracy[a, epoch=19] was not measured"),
         ("peak_memory_bytes[a] > 5", CLEAR, "not judged", "peak_memory_bytes[a] was not measured"),
         (BETTER, [*runs("a", [90]), *runs("b", [91], recipe=recipe(selection="test"))],
-         "not judged", OTHER_SELECTION),
+         "not judged", WORDS["selection"]),
         (BETTER, pair([NAN], [NAN]), "not judged", "test_accuracy[a] was not measured"),
         ("test_accuracy[a] / test_accuracy[b] > 5", pair([90, 91, 92], [0, 0, 0]), "not judged",
          "divides by zero"),

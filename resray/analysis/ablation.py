@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from resray.analysis.aggregate import Group, Row, distinguish
+from resray.analysis.aggregate import Group, distinguish
+from resray.analysis.comparability import Obstacle, of_device
 from resray.analysis.contrasts import Contrast, Sample, contrasts, difference, estimate, together
 from resray.analysis.metrics import sample_of
 from resray.analysis.results import Results, once
@@ -20,9 +21,6 @@ from resray.study.spec import Ablate
 
 NamedSet = tuple[dict[str, Any], dict[str, Group]]
 """The settings that groups share, and the groups by name."""
-
-SHARED_TIMES = "not judged: shared machine"
-OTHER_DEVICES = "not judged: several devices"
 
 
 @dataclass(frozen=True)
@@ -69,14 +67,10 @@ class Ablation:
         return tuple(step for step in self.steps if step.group)
 
     @cached_property
-    def obstacle(self) -> str | None:
+    def obstacle(self) -> Obstacle | None:
         """Why the times of these steps must not be compared, or None if they may be."""
-        rows: list[Row] = [
-            row for step in self.finished if step.group for row in step.group.finished
-        ]
-        if any(row["exclusive"] is not True for row in rows):
-            return SHARED_TIMES
-        return OTHER_DEVICES if len({row["device"] for row in rows}) > 1 else None
+        groups = [step.group for step in self.finished if step.group]
+        return next(of_device(groups), None)
 
     def reference(self, place: int) -> MeasuredStep:
         """Return the step that another is held against."""

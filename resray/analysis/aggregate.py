@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from resray.analysis.reductions import is_stand_in
 from resray.analysis.search_record import Row
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.study_file import Variants
 from resray.results.summary import LAST, TEST, VALIDATION, chosen_by, parsed_json
 from resray.study.entries import AS_RUN
 from resray.study.layers import flatten
+from resray.study.reduction import Reduction, from_json
 from resray.study.unions import in_use
 
 Identity = tuple[Any, ...]
@@ -86,9 +86,9 @@ class Group:
         return completed or tuple(row for row in self.trials if stopped_as_asked(row))
 
     @cached_property
-    def reductions(self) -> tuple[str, ...]:
+    def reductions(self) -> tuple[Reduction, ...]:
         """What was reduced against the study's recipe, over all trials of the group."""
-        found = [text for row in self.trials for text in reductions_of(row)]
+        found = [each for row in self.trials for each in reductions_of(row)]
         return tuple(dict.fromkeys(found))
 
     @cached_property
@@ -148,7 +148,7 @@ def name_of(row: Row) -> str:
     """Return a trial's name, in brackets the model that stood in for the study's own, and whether
     it confirms a search or how its epoch was chosen, if as its author did."""
     model = str(row["model"])
-    stands_in = any(is_stand_in(text, model) for text in reductions_of(row))
+    stands_in = any(each.kind == "model" for each in reductions_of(row))
     name = f"{row['name']} ({model})" if stands_in else str(row["name"])
     if label := AS_LABELLED.get(selection(row)):
         return f"{name} · {label}"
@@ -211,9 +211,9 @@ def stopped_as_asked(row: Row) -> bool:
     return bool(row["status"] == "stopped" and asked)
 
 
-def reductions_of(row: Row) -> list[str]:
-    """Return what was reduced in a trial, in words."""
-    return [str(text) for text in parsed_json(row["reductions"], [])]
+def reductions_of(row: Row) -> list[Reduction]:
+    """Return what was reduced in a trial."""
+    return from_json(row["reductions"])
 
 
 def distinct(rows: Iterable[Row], column: str) -> list[Any]:

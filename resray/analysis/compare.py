@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from resray.analysis.aggregate import Group
-from resray.analysis.alike import incomparable
+from resray.analysis.comparability import incomparable
 from resray.analysis.contrast_words import verdict, why
 from resray.analysis.contrasts import Contrast, Sample, Untested, difference, together
 from resray.analysis.metrics import sample_of, uneven_epochs, value_of
@@ -239,7 +239,7 @@ def unmeasured(
 def obstacle(folders: Folders, name: str, pair: Pair, metric: str) -> str | None:
     """Return what keeps the two values from being compared."""
     (_, first, one), (_, second, other) = sides(folders, name, pair)
-    return "; ".join(incomparable(first, one, second, other, metric)) or None
+    return "; ".join(map(str, incomparable(first, one, second, other, metric))) or None
 
 
 def remark(folders: Folders, name: str, pair: Pair, metric: str) -> str | None:

@@ -1,13 +1,12 @@
 """What configurations cost and how good they are, over their seeds; which of them are the front."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from resray.analysis.aggregate import Group, Row
-from resray.analysis.alike import comparable
+from resray.analysis.comparability import comparable, on_one_device
 from resray.analysis.evaluations import MEAN, evaluated
 from resray.analysis.results import Results
 from resray.analysis.statistics import Moments
@@ -74,8 +73,8 @@ def qualities_of(results: Results) -> dict[str, Moments]:
 def costs_of(results: Results) -> dict[str, Cost]:
     """Return what some group is known to cost, by name; those in which several compare first."""
     alike = trained_alike(results.groups)
-    alone = alike & on_one_device(results.groups, exclusive=True)
-    one_device = alike & on_one_device(results.groups, exclusive=False)
+    alone = alike & np.array(on_one_device(results.groups, exclusive=True), bool)
+    one_device = alike & np.array(on_one_device(results.groups, exclusive=False), bool)
 
     def cost(column: str, axis: str, factor: float = 1.0, words: Words = significant,
              candidates: np.ndarray = alone) -> Cost:  # fmt: skip
@@ -107,19 +106,6 @@ def trained_alike(groups: Sequence[Group]) -> np.ndarray:
     tested = [group for group in groups if group.summary("test_accuracy")]
     alike = {group.label for group in comparable(tested)} if tested else set()
     return np.array([group.label in alike for group in groups], dtype=bool)
-
-
-def on_one_device(groups: Sequence[Group], exclusive: bool) -> np.ndarray:
-    """Return which groups ran on the device that most did, alone on it if it is to be so."""
-    devices = [
-        group.distinct("device")[0]
-        if group.finished and len(group.distinct("device")) == 1
-        and (group.exclusive or not exclusive) else None
-        for group in groups
-    ]  # fmt: skip
-    known = Counter(device for device in devices if device is not None)
-    most = known.most_common(1)[0][0] if known else ""
-    return np.array([device == most for device in devices], dtype=bool)
 
 
 def front(costs: np.ndarray, qualities: np.ndarray, candidates: np.ndarray) -> np.ndarray:

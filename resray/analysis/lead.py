@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from resray.analysis.aggregate import Group
-from resray.analysis.alike import condition_of, obstacles
 from resray.analysis.contrast_words import NOT_SHOWN, SURE, seeds, verdict
 from resray.analysis.contrasts import Contrast, Method, contrasts, difference, with_one
 from resray.analysis.metrics import sample_of
@@ -24,26 +23,23 @@ class Lead:
     best: Group
     others: tuple[Group, ...]
     differences: dict[str, Contrast]
-    """How far each of the others lies above the best, by its label; without those that are not
-    compared."""
+    """How far each of the others lies above the best, by its label."""
 
     @classmethod
     def of(cls, results: Results, best: Group, others: Sequence[Group]) -> "Lead":
-        condition, own = condition_of(best), sample_of(results, best, "test_accuracy")
-        compared = [group for group in others if not any(obstacles(condition, condition_of(group)))]
+        """Return how the best of `comparable` groups leads the others."""
+        own = sample_of(results, best, "test_accuracy")
         estimates = [
             difference(own, sample_of(results, group, "test_accuracy"), paired=results.paired)
-            for group in compared
+            for group in others
         ]
-        judged = contrasts(estimates, with_one(len(compared) + 1))
-        found = zip((group.label for group in compared), judged, strict=True)
+        judged = contrasts(estimates, with_one(len(others) + 1))
+        found = zip((group.label for group in others), judged, strict=True)
         return cls(best, tuple(others), dict(found))
 
     def next(self, group: Group, it: str) -> str:
         """Return how far the next best is from the best, which is called ``it``."""
-        found = self.differences.get(group.label)
-        if found is None:
-            return f"The next, {group.label}, was tested on other images, so is not compared."
+        found = self.differences[group.label]
         by = f"The next, {group.label}, differs from {it} by {signed(found.value)} points"
         if found.interval is None:
             return f"{by} (not tested: {found.estimate.untested})."
@@ -52,12 +48,9 @@ class Lead:
             f"{seeds(found)} seeds): {verdict(found)}."
         )
 
-    def gain(self, group: Group) -> str | None:
-        """Return by how much the best is better than another: ``2.10 points (...)``; None where the
-        two are not compared."""
-        found = self.differences.get(group.label)
-        if found is None:
-            return None
+    def gain(self, group: Group) -> str:
+        """Return by how much the best is better than another: ``2.10 points (...)``."""
+        found = self.differences[group.label]
         points = f"{signed(-found.value)} points"
         if found.interval is None:
             return points

@@ -1,10 +1,10 @@
 """Finds the groups of trials that a claim is tested on: all trained under one condition."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from resray.analysis.aggregate import Group
-from resray.analysis.alike import OTHER_SELECTION
-from resray.analysis.reductions import is_length, setting_of, without_old
+from resray.analysis.comparability import Obstacle, changes_of, condition_of
 from resray.analysis.results import Results
 from resray.study.claims import Value
 from resray.study.entries import AS_RUN
@@ -12,11 +12,6 @@ from resray.study.entries import AS_RUN
 Reference = tuple[str, str | None]
 """A trial's name, and its variant where the claim names one."""
 Condition = tuple[object, ...]
-
-ALIKE = ("source", "stop_after", "data.name", "data.checksum", "data.images", "data.limit_train",
-         "data.limit_eval", "data.image_size", "world_size")  # fmt: skip
-"""Settings that a study's trials share, so that differing ones come from different commands;
-of several folders in one report, all must come from one."""
 
 
 class NotMatchedError(Exception):
@@ -49,10 +44,10 @@ def matched(
     pools = {wanted: finished(results, asked[wanted]) for wanted in references}
     selections = [{group.selection for group in pool} for pool in pools.values()]
     if not (counted or set.intersection(*selections)):
-        raise NotJudgedError(OTHER_SELECTION)
+        raise NotJudgedError(str(Obstacle("selection")))
     complete = {
         condition: found
-        for condition, found in by_condition(pools, asked).items()
+        for condition, found in by_condition(pools, asked, counted=counted).items()
         if len(found) == len(pools)
     }
     if not complete:
@@ -96,13 +91,16 @@ def refuse_one_for_two(
 
 
 def by_condition(
-    pools: Mapping[Reference, Sequence[Group]], asked: Mapping[Reference, Reference]
+    pools: Mapping[Reference, Sequence[Group]],
+    asked: Mapping[Reference, Reference],
+    *,
+    counted: bool,
 ) -> dict[Condition, dict[Reference, Group]]:
     """Return for each condition the best group of each reference that has one."""
     found: dict[Condition, dict[Reference, Group]] = {}
     for wanted, groups in pools.items():
         for group in sorted(groups, key=rank):
-            for condition in conditions_of(group, asked[wanted]):
+            for condition in conditions_of(group, asked[wanted], counted=counted):
                 found.setdefault(condition, {})[wanted] = group
     return found
 
@@ -132,21 +130,19 @@ def variants(results: Results) -> list[str]:
     return list(dict.fromkeys([*named, *(group.variants[0] for group in results.groups)]))
 
 
-def conditions_of(group: Group, asked: Reference) -> Iterator[Condition]:
-    """Yield the conditions that a group goes with: variant, length, changes by ``--set``, and the
-    settings of `ALIKE`.
+def conditions_of(group: Group, asked: Reference, *, counted: bool) -> Iterator[Condition]:
+    """Yield the conditions that a group goes with: variant, what `condition_of` says, changes by
+    ``--set``, folder and number of ranks.
 
-    A claim's own variant goes with any. Trials may differ in length where the study says so, or
-    were all given one length.
+    A claim's own variant goes with any, what is ``counted`` with any choice of an epoch. Trials may
+    differ in length where the study says so, or were all given one length.
     """
-    lengths = [f"{group.settings.get('epochs')} epochs"]
-    if not any(is_length(text) for text in group.reductions):
-        lengths.append("as the study says")
-    changed = frozenset(without_old(text) for text in group.reductions if setting_of(text))
-    shared = (changed, *(group.settings.get(key) for key in ALIKE))
+    own = condition_of(group)
+    own = replace(own, selection="") if counted else own
+    shared = (changes_of(group), group.settings.get("source"), group.settings.get("world_size"))
     for variant in group.variants if asked[1] is None else [None]:
-        for length in lengths:
-            yield (variant, length, *shared)
+        for length in dict.fromkeys((group.settings.get("epochs"), own.length)):
+            yield (variant, replace(own, length=length), *shared)
 
 
 def rank(group: Group) -> tuple[bool, int, str]:

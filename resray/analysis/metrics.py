@@ -9,11 +9,11 @@ import pandas as pd
 from resray.analysis.aggregate import Group, Row
 from resray.analysis.answers import shares_of
 from resray.analysis.contrasts import Sample
-from resray.analysis.reductions import changes_network
 from resray.analysis.results import Results, members_of
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import duration, listed, plural
 from resray.study.metrics import EPOCH_METRICS, METRICS
+from resray.study.reduction import Reduction
 
 UNEVEN = 1.5
 """By this factor epochs of one training differ only if something else kept the machine busy."""
@@ -111,22 +111,21 @@ def gradient_ratio(epochs: pd.DataFrame) -> float | None:
 
 def limits(
     results: Results, group: Group, metric: str, epoch: int | None = None
-) -> tuple[str, ...]:
-    """Return what was reduced, in words, of that which shapes a metric's value.
+) -> tuple[Reduction, ...]:
+    """Return what was reduced of that which shapes a metric's value.
 
     An epoch's value does not depend on where the training was stopped afterwards, nor a network's
     size on how it was trained. An evaluation may be of fewer images than the trial was tested on.
     """
     if METRICS[metric].counted:
-        return tuple(text for text in group.reductions if changes_network(text, metric))
-    stopped = "stopped after "
-    found = [text for text in group.reductions if epoch is None or not text.startswith(stopped)]
+        return tuple(each for each in group.reductions if each.changes_network(metric))
+    found = [each for each in group.reductions if epoch is None or each.kind != "stopped"]
     if METRICS[metric].evaluation:
         values = stored_values(results, group, metric)
         found += [stored.reduction for stored in values if stored.reduction]
     early = group.partial and epoch is None
-    if early and not any(text.startswith(stopped) for text in group.reductions):
-        found.append("ended early")
+    if early and not any(each.kind == "stopped" for each in group.reductions):
+        found.append(Reduction("ended_early"))
     return tuple(dict.fromkeys(found))
 
 
@@ -194,13 +193,13 @@ class Stored:
     row: Row
 
     @property
-    def reduction(self) -> str | None:
+    def reduction(self) -> Reduction | None:
         """That fewer images were evaluated than the trials were tested, or trained, on."""
         column = "train_images" if self.row["kind"] == "train" else "test_images"
         images, whole = self.row["images"], self.trials[0][column]
         if self.row["kind"] == "foreign" or pd.isna(images) or not whole or images >= whole:
             return None
-        return f"evaluated on {int(images):,} of {whole:,} images"
+        return Reduction("evaluated", int(images), int(whole))
 
     @property
     def foreign_file(self) -> tuple[str, str]:

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from resray.analysis.aggregate import Group
+from resray.analysis.comparability import Obstacle
 from resray.analysis.metrics import foreign_files, limits, stopped_early, summary_of
 from resray.analysis.results import Results, once
 from resray.analysis.statistics import Summary
-from resray.analysis.words import MISSING, count, duration, fixed, listed, with_interval
+from resray.analysis.words import MISSING, count, duration, fixed, with_interval
 from resray.study.metrics import METRICS
 from resray.study.spec import Published
 
@@ -16,7 +17,6 @@ MAKERS = {"nvidia", "tesla", "geforce"}
 """Words that a device's name has or not, whoever writes it."""
 OTHER_MODELS = {"ti", "super", "laptop"}
 """Words that make another model of the same number."""
-OTHER_DEVICE = "not comparable (other device)"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Comparison:
     group: Group | None
     """None if no trial of that name was run."""
     measured: Summary | None
-    obstacles: tuple[str, ...]
+    obstacles: tuple[Obstacle, ...]
     """Why the two must not be compared; none means that a difference may be shown."""
     remarks: tuple[str, ...]
     """What to bear in mind where they may."""
@@ -41,7 +41,7 @@ class Comparison:
 
     @property
     def notes(self) -> str | None:
-        return "; ".join(self.obstacles or self.remarks) or None
+        return "; ".join([*map(in_words, self.obstacles)] or self.remarks) or None
 
 
 @once
@@ -70,9 +70,9 @@ def compare(results: Results, figure: Published, group: Group | None) -> Compari
     if group is None:
         several = results.study is not None and len(results.study.variant_names) > 1
         where = f" (variant {figure.variant})" if figure.variant and several else ""
-        return Comparison(figure, None, None, (f"not run{where}",), ())
+        return Comparison(figure, None, None, (Obstacle("not_run", (where,) if where else ()),), ())
     measured = summary_of(results, group, figure.metric, figure.epoch)
-    obstacles = ["not measured"] if measured is None else []
+    obstacles = [Obstacle("unmeasured")] if measured is None else []
     return Comparison(
         figure,
         group,
@@ -82,28 +82,37 @@ def compare(results: Results, figure: Published, group: Group | None) -> Compari
     )
 
 
-def obstacles_of(results: Results, figure: Published, group: Group) -> Iterator[str]:
+def obstacles_of(results: Results, figure: Published, group: Group) -> Iterator[Obstacle]:
     """Yield what makes a comparison meaningless."""
     if figure.not_comparable:
-        yield f"not comparable ({figure.not_comparable})"
+        yield Obstacle("published", (figure.not_comparable,))
     if METRICS[figure.metric].of_device:
         devices = [str(device) for device in group.distinct("device")]
         if not devices or not all(same_device(figure.device, device) for device in devices):
-            yield OTHER_DEVICE
+            yield Obstacle("other_device")
         elif not group.exclusive:
-            yield "not comparable (shared machine)"
+            yield Obstacle("shared")
     if figure.metric == "hidden_accuracy" and (files := foreign_files(results, group)):
-        yield f"foreign file {listed(files.values())}, not known to be the hidden test set"
+        yield Obstacle("hidden", tuple(files.values()))
     early = stopped_early(group) if figure.epochs and figure.epoch is None else None
     if early and figure.metric in ("seconds_training", "gpu_hours"):
-        yield f"{early}, not comparable"
+        yield Obstacle("early", (early,))
     reduced = limits(results, group, figure.metric, figure.epoch)
-    if reduced == ("ended early",):
-        yield "ended early, not comparable"
+    if [each.kind for each in reduced] == ["ended_early"]:
+        yield Obstacle("early", ("ended early",))
     elif reduced and METRICS[figure.metric].counted:
-        yield f"{'; '.join(reduced)}, not comparable"
+        yield Obstacle("counted", ("; ".join(map(str, reduced)),))
     elif reduced:
-        yield "reduced run, not comparable"
+        yield Obstacle("reduced_run")
+
+
+def in_words(obstacle: Obstacle) -> str:
+    """Return an obstacle with what follows from it, unless that is plain."""
+    if obstacle.kind in ("published", "other_device", "shared"):
+        return f"not comparable ({obstacle})"
+    if obstacle.kind in ("early", "counted", "reduced_run"):
+        return f"{obstacle}, not comparable"
+    return str(obstacle)
 
 
 def same_device(published: str, ours: str) -> bool:

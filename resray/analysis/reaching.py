@@ -9,6 +9,7 @@ import numpy as np
 
 from resray.analysis.aggregate import Group
 from resray.analysis.breakdown import finite, numbers
+from resray.analysis.comparability import on_one_device
 from resray.analysis.results import Results
 from resray.results.summary import TEST, VALIDATION
 
@@ -144,11 +145,7 @@ class Reaching:
     def timed(self) -> list[bool]:
         """Whether each group's times may be compared: those that had devices to themselves, of the
         kind that most of these groups ran on."""
-        devices = [group.distinct("device")[0] if group.exclusive else None
-                   for group in self.groups]  # fmt: skip
-        known = [device for device in devices if device is not None]
-        most = max(dict.fromkeys(known), key=known.count, default=None)
-        return [device is not None and device == most for device in devices]
+        return on_one_device(self.groups, exclusive=True)
 
 
 def thresholds_of(reaching: Reaching, most: int) -> list[float]:

@@ -10,6 +10,7 @@ import numpy as np
 from resray.analysis.aggregate import Group
 from resray.analysis.claim_values import sample_of_value
 from resray.analysis.claims import Margin, margin
+from resray.analysis.comparability import Obstacle, of_device, of_files
 from resray.analysis.contrasts import Method, Untested
 from resray.analysis.matching import NotJudgedError, NotMatchedError, Reference, matched, reference
 from resray.analysis.metrics import (
@@ -26,6 +27,7 @@ from resray.analysis.statistics import Interval
 from resray.analysis.words import listed
 from resray.study.claims import Statement, check_statement
 from resray.study.metrics import METRICS
+from resray.study.reduction import Reduction
 from resray.study.spec import Claim
 
 
@@ -139,15 +141,12 @@ def check_devices(statement: Statement, groups: Mapping[Reference, Group]) -> No
     """Raise NotJudgedError if times would be compared that were not measured alike."""
     if not any(METRICS[value.metric].of_device for value in statement.values):
         return
-    devices = dict.fromkeys(name for group in groups.values() for name in group.distinct("device"))
-    if len(devices) > 1:
-        raise NotJudgedError(f"different devices: {listed(devices)}")
-    shared = [group.label for group in groups.values() if not group.exclusive]
-    if shared:
-        alone = "with `exclusive: true` in the study file, or on CPU --workers 1, it does"
-        raise NotJudgedError(
-            f"shared machine: {listed(shared)} did not have it to itself ({alone})"
+    for obstacle in of_device([*groups.values()]):
+        alone = (
+            " did not have it to itself (with `exclusive: true` in the study file, or on CPU "
+            "--workers 1, it does)"
         )
+        raise NotJudgedError(f"{obstacle}{alone if obstacle.kind == 'shared' else ''}")
 
 
 def check_files(results: Results, statement: Statement, groups: Mapping[Reference, Group]) -> None:
@@ -156,8 +155,8 @@ def check_files(results: Results, statement: Statement, groups: Mapping[Referenc
     files: dict[str, str] = {}
     for value in hidden:
         files |= foreign_files(results, groups[reference(value)])
-    if len(files) > 1:
-        raise NotJudgedError(f"different foreign files: {listed(files.values())}")
+    for obstacle in of_files(files):
+        raise NotJudgedError(str(obstacle))
 
 
 def measured(
@@ -217,7 +216,7 @@ def limited_by(
     results: Results, statement: Statement, groups: Mapping[Reference, Group]
 ) -> Iterator[str]:
     """Yield, in words, what keeps the comparison from a firm outcome whatever its figures."""
-    reduced: list[str] = []
+    reduced: list[Reduction] = []
     files: dict[str, str] = {}
     for value in statement.values:
         group = groups[reference(value)]
@@ -227,7 +226,7 @@ def limited_by(
     if reduced:
         yield f"reduced run: {listed(reduced, most=8)}"
     if files:
-        yield f"foreign file {listed(files.values())}, not known to be the hidden test set"
+        yield str(Obstacle("hidden", tuple(files.values())))
 
 
 def decide(holds: bool, found: Margin | None, cut: str, single: str) -> tuple[Outcome, str]:

@@ -54,7 +54,7 @@ def facts_of(winner: Winner) -> Iterator[tuple[str, str]]:
         trained_on = f"was stopped early, and trained to the end it is {gained:.2f} points better"
         yield "audit", f"{audited['name']} {trained_on} on validation"
     if reduced := reductions_of(row):
-        yield "reduced", "; ".join(reduced)
+        yield "reduced", "; ".join(map(str, reduced))
     if winner.other_searches:
         yield "left out", f"{winner.other_searches} trials of other searches in this folder"
 
@@ -96,6 +96,6 @@ def winner_facts(winner: Winner, study_file: Path) -> dict[str, Any]:
         "test_accuracy": test and {"mean": test.mean, "deviation": test.deviation, "n": test.n},
         "confirmations": [readable(row) for row in winner.confirmations],
         "better_audited": winner.better_audited and readable(winner.better_audited),
-        "reductions": reductions_of(winner.row),
+        "reductions": [str(each) for each in reductions_of(winner.row)],
         "study_file": str(study_file),
     }

@@ -98,7 +98,7 @@ def in_lines(text: str, wide: bool) -> str:
 
 
 def judged(one: Compared, cells: Words) -> str:
-    """Return ``shown (p = 0.012, 3 and 3 seeds)`` or ``cannot be judged: other device``."""
+    """Return ``shown (p = 0.012, 3 and 3 seeds)`` or ``cannot be judged: other length``."""
     if one.difference is None or one.difference.p is None or one.verdict == NOT_JUDGED:
         return f"{one.verdict}: {one.why}" if one.why else one.verdict
     p = cells.p.replace("\u00a0", " ")

@@ -232,7 +232,7 @@ def doctor(
 if TYPE_CHECKING:
     from resray.run.command import Outcome
 
-WRITTEN_AS_JSON = ("recipe", "reductions", "search", "point")
+WRITTEN_AS_JSON = ("recipe", "search", "point")
 """Columns of trials whose text is JSON."""
 
 
@@ -249,11 +249,13 @@ def outcome_facts(outcome: "Outcome") -> dict[str, Any]:
 
 
 def readable(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of the trials table with what it holds as JSON taken apart."""
+    """Return a row of the trials table with what it holds as JSON taken apart, reductions in
+    words."""
     from resray.search.best import parsed_or_text
+    from resray.study.reduction import from_json
 
     parsed = {key: parsed_or_text(row[key]) for key in WRITTEN_AS_JSON if row.get(key)}
-    return {**row, **parsed}
+    return {**row, **parsed, "reductions": [str(each) for each in from_json(row["reductions"])]}
 
 
 def print_outcome(outcome: "Outcome", states: str | None = None) -> None:

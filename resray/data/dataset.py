@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from resray.data.table import CIFAR
+from resray.study.reduction import Reduction
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,18 @@ class Dataset:
     """Where the source has such a part of its own and the recipe takes it."""
 
     @property
-    def reductions(self) -> tuple[str, ...]:
-        """How many images there are, in words, where CIFAR has another number."""
+    def reductions(self) -> tuple[Reduction, ...]:
+        """How many images there are, where CIFAR has another number."""
         whole = CIFAR.get(self.name)
         if whole is None:
             return ()
-        parts = {"training": (self.train, whole.train), "test": (self.test, whole.test)}
+        parts = {
+            "training_images": (self.train, whole.train),
+            "test_images": (self.test, whole.test),
+        }
         return tuple(
-            f"{self.name} with {len(images):,} instead of {count:,} {part} images"
-            for part, (images, count) in parts.items()
+            Reduction(kind, len(images), count, self.name)
+            for kind, (images, count) in parts.items()
             if len(images) != count
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from resray.analysis.aggregate import Group, Row, reductions_of
-from resray.analysis.published import Comparison, comparisons
+from resray.analysis.published import Comparison, comparisons, in_words
 from resray.analysis.results import Results, members_of
 from resray.results.store import read_table
 
@@ -48,8 +48,8 @@ class Facts:
 
     @property
     def reductions(self) -> list[str]:
-        """What was reduced against the study's recipe."""
-        return reductions_of(self.row)
+        """What was reduced against the study's recipe, in words."""
+        return [str(each) for each in reductions_of(self.row)]
 
     @property
     def comparisons(self) -> list[Comparison]:
@@ -89,7 +89,7 @@ def metrics(facts: Facts) -> dict[str, Any]:
             {
                 **item.published.model_dump(mode="json"),
                 "measured": item.measured and asdict(item.measured),
-                "obstacles": list(item.obstacles),
+                "obstacles": list(map(in_words, item.obstacles)),
             }
             for item in facts.comparisons
         ],

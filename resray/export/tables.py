@@ -126,5 +126,5 @@ def epoch_table(results: Results) -> pd.DataFrame:
 def trial_columns(row: Row) -> dict[str, object]:
     """Return what is the same in all rows of a trial."""
     same = ("model", "seed", "variant", "status", "exclusive", "device", "source", "batch_size")
-    reduced = "; ".join(reductions_of(row))
+    reduced = "; ".join(map(str, reductions_of(row)))
     return {"trial": row["name"], "reduced": reduced} | {name: row[name] for name in same}

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resray.analysis.aggregate import reductions_of
-from resray.analysis.reductions import reduces
 from resray.analysis.results import Results
 from resray.analysis.words import listed, plural
 from resray.errors import InputError, unknown
@@ -16,6 +15,7 @@ from resray.figures.heading import Heading
 from resray.figures.palette import THEMES, coloured, palette
 from resray.figures.plot import COLOURS, Figure, layout
 from resray.files import plain
+from resray.study.reduction import reduces
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as PlotlyFigure

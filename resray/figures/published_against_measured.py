@@ -107,11 +107,7 @@ def unit_of(items: Sequence[Comparison]) -> tuple[float, str]:
 
 def reason(item: Comparison) -> str | None:
     """Return in a few words why a published figure and ours may not be compared."""
-    if not item.obstacles:
-        return None
-    first = item.obstacles[0].removesuffix(", not comparable")
-    inner = first.removeprefix("not comparable (")
-    return first if inner == first else inner.removesuffix(")")
+    return str(item.obstacles[0]) if item.obstacles else None
 
 
 def row_names(items: Sequence[Comparison], known: str | None) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from resray.analysis.aggregate import Group
 from resray.analysis.breakdown import numbers
+from resray.analysis.comparability import of_device
 from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import with_interval
@@ -38,8 +39,7 @@ class Family:
     @property
     def compared(self) -> bool:
         """Whether all trials had their devices, of one kind, to themselves."""
-        devices = {device for group in self.groups for device in group.distinct("device")}
-        return all(group.exclusive for group in self.groups) and len(devices) == 1
+        return not any(of_device(self.groups))
 
     @property
     def rates(self) -> list[Summary]:

@@ -141,7 +141,7 @@ def caption(ablation: Ablation) -> str:
 def products(ablation: Ablation) -> list[str]:
     """Return the product of the single factors beside the whole, in sentences."""
     if ablation.obstacle:
-        return [f"Factors are {ablation.obstacle}."]
+        return [f"Factors are not judged ({ablation.obstacle})."]
     whole, product = ablation.whole, ablation.product
     if whole is None or product is None:
         missing = listed((step.label for step in ablation.steps if not step.group), most=8)

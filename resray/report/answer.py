@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 from resray.analysis.aggregate import Group, distinct, reductions_of
-from resray.analysis.alike import comparable
+from resray.analysis.comparability import Obstacle, comparable
 from resray.analysis.images import half_interval
 from resray.analysis.lead import Lead
 from resray.analysis.metrics import few_test_images
-from resray.analysis.published import OTHER_DEVICE, comparisons
-from resray.analysis.reductions import reduces
+from resray.analysis.published import comparisons
 from resray.analysis.results import Results
 from resray.analysis.words import count, fixed, listed, plural, with_interval
 from resray.report.text import join, tag
 from resray.results.summary import LAST, TEST
+from resray.study.reduction import Reduction, reduces
 
 GOING_ON = ("running", "pending", "interrupted")
 NO_DEVICE = ("any", "unstated")
@@ -137,11 +137,10 @@ def against_cheapest(ranked: Sequence[Group], lead: Lead, it: str) -> str | None
         return f"{'It' if it == 'it' else it} is also the cheapest, with {least}."
     # What costs nothing has no multiple.
     times = means[best.label] / means[cheapest.label] if means[cheapest.label] else None
-    gain = lead.gain(cheapest)
-    if times is None or gain is None:
+    if times is None:
         return None
     return (
-        f"Against the cheapest, {cheapest.label} ({least}), {it} gains {gain} for "
+        f"Against the cheapest, {cheapest.label} ({least}), {it} gains {lead.gain(cheapest)} for "
         f"{fixed(times, 2 if times < 2 else 1)} times the multiply-adds."
     )
 
@@ -155,9 +154,9 @@ def banners(results: Results) -> list[tuple[str, list[str]]]:
         less = any(reduces(group.reductions) for group in reduced)
         kind = "reduced" if less else "changed"
         found.append((f"{share} {kind} runs", reduced_how(results.groups)))
-    if texts := [text for row in results.search.trials for text in reductions_of(row)]:
-        heading = "The search is reduced" if reduces(texts) else "The search's recipes were changed"
-        found.append((heading, [f"{listed(texts, most=8)}."]))
+    if how := [each for row in results.search.trials for each in reductions_of(row)]:
+        heading = "The search is reduced" if reduces(how) else "The search's recipes were changed"
+        found.append((heading, [f"{listed(how, most=8)}."]))
     if results.study is None:
         lines = [f"{results.folder.name}/study.yaml is missing: the question, the published "
                  "figures and the claims cannot be shown."]  # fmt: skip
@@ -167,10 +166,10 @@ def banners(results: Results) -> list[tuple[str, list[str]]]:
 
 def reduced_how(groups: Sequence[Group]) -> list[str]:
     """Return what was reduced: once if it is the same for all groups, else with their labels."""
-    labels: dict[tuple[str, ...], list[str]] = {}
+    labels: dict[tuple[Reduction, ...], list[str]] = {}
     for group in groups:
         labels.setdefault(group.reductions, []).append(group.label)
-    parts = {", ".join(what): listed(who, most=6) for what, who in labels.items() if what}
+    parts = {", ".join(map(str, what)): listed(who, most=6) for what, who in labels.items() if what}
     if len(labels) == 1:
         return [f"{what}." for what in parts]
     return [f"{who}: {what}." for what, who in parts.items()]
@@ -192,7 +191,8 @@ def unfinished(results: Results) -> list[str]:
 def other_devices(results: Results) -> list[str]:
     """Return whose hardware published figures of time and memory are from, if it is not ours."""
     pairs = [(item.published.device, item.group.distinct("device"))
-             for item in comparisons(results) if item.group and OTHER_DEVICE in item.obstacles
+             for item in comparisons(results)
+             if item.group and Obstacle("other_device") in item.obstacles
              and item.published.device not in NO_DEVICE]  # fmt: skip
     if not pairs:
         return []

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from resray.analysis.aggregate import Group
-from resray.analysis.alike import Condition, comparable, condition_of, obstacles
+from resray.analysis.comparability import Condition, comparable, condition_of, obstacles
 from resray.analysis.contrast_words import HOW, seeds, verdict, why, with_detectable
 from resray.analysis.contrasts import Contrast, Sample, contrasts, difference, together, with_one
 from resray.analysis.declared import declared
@@ -139,7 +139,7 @@ def obstacle(one: Measured, baseline: Measured) -> str | None:
         return BASELINE
     if not one.sample.values:
         return "not measured" if one.group.finished else "none finished"
-    return "; ".join(obstacles(baseline.condition, one.condition)) or None
+    return "; ".join(map(str, obstacles(baseline.condition, one.condition))) or None
 
 
 def row(

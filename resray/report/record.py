@@ -67,7 +67,7 @@ def trial_cells(results: Results, row: Row) -> list[Cell]:
         number_cell("Utilisation, %", used and fixed(100 * used, 1), optional=True),
         number_cell("Attempts", row["attempts"]),
         text_cell("Device", row["device"], facet=True),
-        text_cell("Reduced", "; ".join(reductions_of(row)) or None, optional=True),
+        text_cell("Reduced", "; ".join(map(str, reductions_of(row))) or None, optional=True),
     ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from resray.errors import InputError, one_line
 from resray.limits import require_size
 from resray.results.schema import UTC, VERSION, VERSION_KEY, table_schema
 from resray.results.storage import Storage
+from resray.study.reduction import migrated
 
 MARK = b"resray crc32"
 """Stands, before the checksum of all other bytes, between a file's pages and its footer.
@@ -52,7 +53,8 @@ def read_object(storage: Storage, key: str, schema: pa.Schema) -> pa.Table:
         with opened as file:
             require_size(file.metadata.num_rows * file.metadata.num_columns * 8, place)
             require_columns(file.schema_arrow, read_schema(table, coded), place)
-            rows = conform(file.read(columns=schema.names, use_threads=False), schema)
+            rows = file.read(columns=schema.names, use_threads=False)
+            rows = conform(of_this_version(rows, file.schema_arrow), schema)
             require_plain(rows, table)
             return rows
     except FileNotFoundError:
@@ -103,7 +105,7 @@ def footer_of(content: bytes) -> int:
 def require_columns(found: pa.Schema, schema: pa.Schema, place: str) -> None:
     """Raise InputError for a file of a newer resray, ValueError if its columns are not those of
     its version: all of this one's, none but these of an older one's."""
-    version = int((found.metadata or {}).get(VERSION_KEY, b"1"))
+    version = version_of(found)
     if version > VERSION:
         raise InputError(
             f"{place}: schema version {version} is newer than this resray reads (up to {VERSION}); "
@@ -114,6 +116,22 @@ def require_columns(found: pa.Schema, schema: pa.Schema, place: str) -> None:
     if strange := [name for name in found.names
                    if name not in schema.names or found.names.count(name) > 1]:  # fmt: skip
         raise ValueError(f"no column of this table, or there twice: {', '.join(sorted(strange))}")
+
+
+def version_of(found: pa.Schema) -> int:
+    """Return the version that a file is marked with."""
+    return int((found.metadata or {}).get(VERSION_KEY, b"1"))
+
+
+def of_this_version(rows: pa.Table, found: pa.Schema) -> pa.Table:
+    """Return a file's rows with what an older version wrote otherwise as this one does: up to
+    version 6 a trial's reductions were sentences."""
+    if version_of(found) > 6 or "reductions" not in rows.column_names:
+        return rows
+    texts = [migrated(text) for text in rows["reductions"].to_pylist()]
+    return rows.set_column(
+        rows.column_names.index("reductions"), "reductions", pa.array(texts, pa.string())
+    )
 
 
 def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:

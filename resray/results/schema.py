@@ -11,7 +11,7 @@ import pyarrow as pa
 from resray.results.folders import TABLE_NAMES
 from resray.results.rows import STATUSES
 
-VERSION = 6
+VERSION = 7
 VERSION_KEY = b"resray_schema_version"
 
 UTC = pa.timestamp("us", tz="UTC")
@@ -41,7 +41,10 @@ _TRIALS: dict[str, tuple[pa.DataType, str]] = {
         "what else determines the result: `2` where the first version computed otherwise, a hash "
         "of the source files of the recipe's own code; null for all others",
     ),
-    "reductions": (pa.string(), "what was reduced against the study's recipe, a JSON list"),
+    "reductions": (
+        pa.string(),
+        "what was reduced against the study's recipe: JSON objects",
+    ),
     "model": (pa.string(), "recipe: the model's name"),
     "dataset": (pa.string(), "recipe: the dataset's name"),
     "data_source": (pa.string(), "how the dataset was stored, e.g. Parquet folder (JPEG)"),

@@ -1,6 +1,5 @@
 """What the trials say, written to the result store: the driver alone writes. No Ray here."""
 
-import json
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ from resray.results.summary import Summary, seconds_of, selection_of, summary_of
 from resray.study.expand import PlannedTrial
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import implementation
-from resray.training.batch_note import REMARK
+from resray.study.reduction import Reduction, as_json, from_json
 from resray.training.stopping import ending_of
 from resray.training.trial import Job
 
@@ -35,7 +34,7 @@ def planned_row(trial: PlannedTrial, job: Job, origin: Row, **columns: Any) -> R
         "variant": trial.variant,
         "seed": trial.seed,
         "recipe": recipe.model_dump_json(),
-        "reductions": json.dumps(trial.reductions),
+        "reductions": as_json(trial.reductions),
         "model": recipe.model.name,
         "dataset": recipe.data.name,
         "dataset_checksum": job.dataset_checksum,
@@ -343,5 +342,8 @@ def noted(row: Row, note: str | None, epochs_done: int) -> Row:
     """
     if note is None and epochs_done:
         return {}
-    known = [text for text in json.loads(row["reductions"]) if not text.startswith(REMARK)]
-    return {"reductions": json.dumps(known if note is None else [*known, note])}
+    known = [each for each in from_json(row["reductions"]) if each.kind != "memory"]
+    if note is not None:
+        # Beside checkpoints of older versions stands the whole sentence.
+        known.append(Reduction("memory", note.removeprefix("out of memory: ")))
+    return {"reductions": as_json(known)}

@@ -21,6 +21,7 @@ from resray.study.overrides import (
 )
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import only_as_run, rescale
+from resray.study.reduction import Reduction
 from resray.study.reductions import reductions
 from resray.study.spec import Study
 
@@ -62,7 +63,7 @@ class PlannedTrial:
     seed: int
     recipe: Recipe
     stop_after: int | None
-    reductions: tuple[str, ...]
+    reductions: tuple[Reduction, ...]
     """What was reduced or changed against the study's own recipe, e.g. ``2 of 200 epochs``."""
 
 
@@ -83,8 +84,8 @@ def expand(study: Study, options: Options) -> list[PlannedTrial]:
 
 
 def all_reductions(trials: Sequence[PlannedTrial]) -> list[str]:
-    """Return what was reduced or changed in any of the trials, each once."""
-    return list(dict.fromkeys(text for trial in trials for text in trial.reductions))
+    """Return what was reduced or changed in any of the trials, in words, each once."""
+    return list(dict.fromkeys(str(each) for trial in trials for each in trial.reductions))
 
 
 def chosen_variant(study: Study, options: Options) -> str:

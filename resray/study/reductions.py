@@ -1,4 +1,4 @@
-"""What was reduced or changed in a trial against its study's own recipe, for people to read."""
+"""What was reduced or changed in a trial against its study's own recipe."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ from resray.study.overrides import overlap
 from resray.study.phases import boundaries, rescaled_epoch
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import rescale
+from resray.study.reduction import Reduction
 
 Path = tuple[str, ...]
 
@@ -22,11 +23,11 @@ def reductions(
     *,
     quick: Sequence[Layer] = (),
     by_hand: Sequence[Layer] = (),
-) -> tuple[str, ...]:
-    """Name the reductions of what was run against the study's own recipe.
+) -> tuple[Reduction, ...]:
+    """Return the reductions of what was run against the study's own recipe.
 
-    Fragments of a sentence such as ``2 of 200 epochs`` or ``2,000 training images``: epochs,
-    a stand-in for the model, data and image size. With other epochs, what moved with them in the
+    Such as ``2 of 200 epochs`` or ``2,000 training images``: epochs, a stand-in for the model, data
+    and image size. With other epochs, what moved with them in the
     recipe is named too, and what did not. Then what else differs where these layers touch it:
     ``batch_size 32 in place of 128`` by ``--quick``, and ``changed: optimizer.lr=0.5`` by hand.
     """
@@ -34,34 +35,34 @@ def reductions(
         return ()
     found = list(_epochs(own, run, stop_after))
     if run.model.name != own.model.name:
-        found.append(f"{run.model.name} in place of {own.model.name}")
+        found.append(Reduction("model", run.model.name, own.model.name))
     if _stands_in(own, run):
-        found.append(f"embedded images in place of {own.data.name}")
-    found += named_of_data(own, run).values()
+        found.append(Reduction("dataset", before=own.data.name))
+    found += named_of_data(own, run)
     if run.epochs != own.epochs:
         found += [*_moved_schedule(own, run), *_not_rescaled(own, run)]
     return (*found, *_changes(own, run, _paths(quick), _paths(by_hand)))
 
 
-def named_of_data(own: Recipe, run: Recipe) -> dict[str, str]:
-    """Return what was reduced of the images, in words, by its key in ``data``."""
+def named_of_data(own: Recipe, run: Recipe) -> list[Reduction]:
+    """Return what was reduced of the images; each kind is its key in ``data``."""
     before, now = without_idle_limits(own).data, without_idle_limits(run).data
     size = dataset_size(before)
     side = before.image_size or (size.side if size else None)
-    words = {
-        "images": (getattr(before, "images", None) or EMBEDDED.train, "{:,} embedded images"),
-        "limit_train": (before.limit_train, "{:,} training images"),
-        "limit_eval": (before.limit_eval, "{:,} images each for validation and test"),
-        "image_size": (side, "images of {0}x{0} pixels"),
+    whole = {
+        "images": getattr(before, "images", None) or EMBEDDED.train,
+        "limit_train": before.limit_train,
+        "limit_eval": before.limit_eval,
+        "image_size": side,
     }
-    found = {key: getattr(now, key, None) for key in words}
     if before.name != "embedded":
-        del found["images"]
-    return {
-        key: words[key][1].format(value)
+        del whole["images"]
+    found = {key: getattr(now, key, None) for key in whole}
+    return [
+        Reduction(key, value)
         for key, value in found.items()
-        if value is not None and (words[key][0] is None or value < words[key][0])
-    }
+        if value is not None and ((most := whole[key]) is None or value < most)
+    ]
 
 
 def without_idle_limits(recipe: Recipe) -> Recipe:
@@ -76,21 +77,21 @@ def without_idle_limits(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": data.model_copy(update=dict.fromkeys(idle))})
 
 
-def _epochs(own: Recipe, run: Recipe, stop_after: int | None) -> Iterator[str]:
-    if run.epochs < own.epochs:
-        yield f"{run.epochs} of {own.epochs} epochs"
-    if run.epochs > own.epochs:
-        yield f"{run.epochs} epochs in place of {own.epochs}"
+def _epochs(own: Recipe, run: Recipe, stop_after: int | None) -> Iterator[Reduction]:
+    if run.epochs != own.epochs:
+        kind = "fewer_epochs" if run.epochs < own.epochs else "more_epochs"
+        yield Reduction(kind, run.epochs, own.epochs)
     if run.epochs != own.epochs and own.phases and run.phases:
         before = boundaries(own.phases)
         after = [rescaled_epoch(epoch, own.epochs, run.epochs) for epoch in before]
         told = (", ".join(map(str, epochs)) for epochs in (before, after))
-        yield "phases rescaled: boundaries after epochs {} fall after {}".format(*told)
+        moved = "boundaries after epochs {} fall after {}".format(*told)
+        yield Reduction("rescaled", moved, key="phases")
     if stop_after is not None:
-        yield f"stopped after {stop_after} of {run.epochs} epochs"
+        yield Reduction("stopped", stop_after, run.epochs)
 
 
-def _moved_schedule(own: Recipe, run: Recipe) -> Iterator[str]:
+def _moved_schedule(own: Recipe, run: Recipe) -> Iterator[Reduction]:
     """Yield which of the schedule's epochs were rescaled, if any; others were set by hand."""
     before, now, scaled = (
         dict(_epochs_of(recipe.schedule)) for recipe in (own, run, rescale(own, run.epochs))
@@ -101,7 +102,7 @@ def _moved_schedule(own: Recipe, run: Recipe) -> Iterator[str]:
         if scaled.get(key, value) != value and now.get(key) == scaled[key]
     ]
     if moved:
-        yield f"schedule rescaled: {', '.join(moved)}"
+        yield Reduction("rescaled", ", ".join(moved), key="schedule")
 
 
 def _epochs_of(schedule: Schedule) -> Iterator[tuple[str, str]]:
@@ -117,25 +118,30 @@ def _epochs_of(schedule: Schedule) -> Iterator[tuple[str, str]]:
                 yield f"{whose}{key}", ", ".join(f"{each:.4g}" for each in several)
 
 
-def _not_rescaled(own: Recipe, run: Recipe) -> Iterator[str]:
+def _not_rescaled(own: Recipe, run: Recipe) -> Iterator[Reduction]:
     """Yield the recipe's numbers of epochs that stay what they are, however long it is."""
     stopping, schedule = run.early_stopping, run.schedule
     if stopping and stopping.patience and stopping == own.early_stopping:
-        yield f"not rescaled: early stopping's patience of {stopping.patience} epochs"
+        patience = f"early stopping's patience of {stopping.patience} epochs"
+        yield Reduction("not_rescaled", patience)
     if schedule.name == own.schedule.name == "plateau":
-        yield f"not rescaled: the plateau's patience of {schedule.patience} epochs"
+        yield Reduction("not_rescaled", f"the plateau's patience of {schedule.patience} epochs")
     parts = [part for part, _, _ in spans(schedule, run.epochs)]
     if any(getattr(part, "unit", "epochs") == "steps" for part in parts):
-        yield "not rescaled: the schedule counts steps"
+        yield Reduction("not_rescaled", "the schedule counts steps")
 
 
 def _changes(
     own: Recipe, run: Recipe, quick: Sequence[Path], by_hand: Sequence[Path]
-) -> Iterator[str]:
-    """Yield what differs at these paths and has no words of its own."""
+) -> Iterator[Reduction]:
+    """Yield what differs at these paths and is no other kind."""
     before, after = (without_idle_limits(each).model_dump(mode="json") for each in (own, run))
     stands_in, lost = _stands_in(own, run), own.phases.keys() - run.phases.keys()
-    named = {("epochs",), ("model", "name"), *(("data", key) for key in named_of_data(own, run))}
+    named = {
+        ("epochs",),
+        ("model", "name"),
+        *(("data", each.kind) for each in named_of_data(own, run)),
+    }
     if stands_in:
         named.add(("data", "name"))
     different = [
@@ -146,10 +152,10 @@ def _changes(
     ]
     for path in different:
         if not _lie_in(path, by_hand) and not (stands_in and path[0] == "data"):
-            yield f"{'.'.join(path)} {_at(after, path)} in place of {_at(before, path)}"
+            yield Reduction("quick", _at(after, path), _at(before, path), ".".join(path))
     for path in different:
         if path in by_hand:
-            yield f"changed: {'.'.join(path)}={_at(after, path)}"
+            yield Reduction("set", _at(after, path), key=".".join(path))
 
 
 def _lie_in(path: Path, others: Sequence[Path]) -> bool:

@@ -22,8 +22,6 @@ from resray.training.device import memory_in_use
 
 FILE = "batch.json"
 
-REMARK = "out of memory: "
-"""Begins what a trial's row says of its smaller batch."""
 KEYS = ("batch_size", "accumulation", "eval_batch_size")
 """What of a recipe the note replaces."""
 MORE = 1.1
@@ -147,6 +145,6 @@ def batch_remark(asked: Recipe, taken: Recipe) -> str | None:
         else ""
     )
     return (
-        f"{REMARK}batch {taken.batch_size} with accumulation {taken.accumulation} instead "
+        f"batch {taken.batch_size} with accumulation {taken.accumulation} instead "
         f"of {asked.batch_size} with {asked.accumulation}{effect}"
     )

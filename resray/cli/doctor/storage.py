@@ -31,7 +31,7 @@ def data_folder(data_dir: Path | None) -> Check:
         advice = "give the dataset's folder, or one that holds cifar10/ and cifar100/"
         return Check("missing", str(error), advice)
     texts = [f"{each.source}: {len(each.train):,} and {len(each.test):,} images" for each in found]
-    if reduced := [text for each in found for text in each.reductions]:
+    if reduced := [str(what) for each in found for what in each.reductions]:
         return Check("warning", f"{data_dir}: {'; '.join(reduced)}", "get the whole dataset")
     return Check("ok", f"{data_dir}: {'; '.join(texts)}")
 
