@@ -5,7 +5,7 @@
 
 Simulates studies whose truth is known (models.py) and judges them with the functions that judge
 measured ones. A rate is ABOVE its goal, or BELOW the power that is wanted, where it is beyond by
-more than two of its Monte Carlo standard errors: then the exit code is 1. An hour on one core;
+more than two of its Monte Carlo standard errors: then the exit code is 1. Some twenty minutes;
 ``--quick``, half a minute, takes one case of each verdict that has a goal. ``--write`` puts the
 table into RATES.md, which docs/claims.md quotes, and leaves there what ``--only`` does not name.
 """
@@ -74,8 +74,8 @@ def page(table: Sequence[str], studies: int) -> str:
 Made by `uv run python benchmarks/validity/rates.py --write`, which says what is simulated:
 {studies:,} studies a line (a quarter of them where claims are resampled or on images, and of
 `compare`), behind each rate its Monte Carlo standard error. A rate is ABOVE its goal, or BELOW the
-power that is wanted, where it is beyond by more than {ROOM} of them. n: seeds of a configuration (of
-an audit: points drawn); k: configurations (of a search: points).
+power that is wanted, where it is beyond by more than {ROOM} of them. n: seeds of a configuration
+(of an audit: points drawn); k: configurations (of a search: points).
 
 Errors: normal; unequal (the first configuration has {models.WIDE:g} times the spread of the
 others); skewed (chi-squared with {models.SKEWED} degrees of freedom, its long tail are bad seeds:
