@@ -25,7 +25,8 @@ from resray.study.spec import Study
 Row = dict[str, Any]
 Topic = TypeVar("Topic")
 
-TABLES = ("trials", "epochs", "events", "evaluations", "decisions")
+TABLES = ("trials", "events", "evaluations", "decisions")
+"""Those that are read beside the epochs."""
 REPEATED_TEXTS = ("trial_id", "study", "name", "settings")
 """Columns of the epochs with few different texts, a settings' text being longer than a row."""
 
@@ -42,6 +43,8 @@ class Results:
     """By what they are called."""
     tables: Mapping[str, pa.Table]
     """Of all folders, with the `source` that each row comes from, as they were when read."""
+    all_epochs: EpochTable
+    """Epoch rows of all trials by trial id, in order of epoch."""
     chosen: frozenset[str] | None = None
     """The trials that these results are restricted to; None: all."""
     price_per_gpu_hour: float | None = None
@@ -71,9 +74,11 @@ class Results:
             check_different(paths)
         called = called_names(paths, names)
         by_name = dict(zip(called, paths, strict=True))
+        # First, as Arrow gives back what reading them took only when more is read.
+        epochs = EpochTable(EpochRows(read_together(by_name, "epochs", REPEATED_TEXTS)))
         tables = {name: read_together(by_name, name) for name in TABLES}
         chosen = None if trial_ids is None else frozenset(trial_ids)
-        made = cls(by_name, tables, chosen, price_per_gpu_hour, baseline)
+        made = cls(by_name, tables, epochs, chosen, price_per_gpu_hour, baseline)
         # A study file that is none is told here, before anything is made of the rest.
         _ = made.study
         return made
@@ -151,17 +156,13 @@ class Results:
         return frozenset(row["trial_id"] for row in self.trials)
 
     @cached_property
-    def _all_epochs(self) -> EpochTable:
-        return EpochTable(EpochRows(self.tables["epochs"]))
-
-    @cached_property
     def _all_events(self) -> list[Row]:
         return plain_rows(self.tables["events"])
 
     @cached_property
     def epochs(self) -> EpochTable:
-        """Epoch rows of the tested trials by trial id, in order of epoch."""
-        return self._all_epochs.of(self._known)
+        """Those of the tested trials."""
+        return self.all_epochs.of(self._known)
 
     @cached_property
     def events(self) -> tuple[Row, ...]:
@@ -189,7 +190,7 @@ class Results:
         """The trials of the search that was worked on last, which are in none of the above."""
         searched = [row for row in self.all_trials if row["role"] == "search"]
         decisions = plain_rows(self.tables["decisions"])
-        return recorded(searched, self._all_epochs, self._all_events, decisions)
+        return recorded(searched, self.all_epochs, self._all_events, decisions)
 
     @cached_property
     def answers(self) -> Mapping[str, Answers]:
@@ -236,9 +237,9 @@ def once(topic: Callable[[Results], Topic]) -> Callable[[Results], Topic]:
     return known
 
 
-def read_together(folders: Mapping[str, Path], table: str) -> pa.Table:
-    """Return a table of one or more folders, with the source of each row."""
-    coded = REPEATED_TEXTS if table == "epochs" else ()
+def read_together(folders: Mapping[str, Path], table: str, coded: tuple[str, ...] = ()) -> pa.Table:
+    """Return a table of one or more folders, with the source of each row; ``coded`` as for
+    `read_rows`."""
     parts = {name: read_rows(path, table, coded) for name, path in folders.items()}
     if len(parts) > 1:
         return pa.concat_tables([of_source(name, rows) for name, rows in parts.items()])
