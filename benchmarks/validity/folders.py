@@ -16,6 +16,7 @@ from rating import CALLED, DISTRIBUTIONS, STATED, Rate, Size, generator
 from resray.analysis.compare import Folders, compare
 from resray.analysis.conditions import check, read_condition
 from resray.analysis.contrast_words import SURE
+from resray.analysis.epoch_table import EpochRows, EpochTable
 from resray.analysis.pairs import Matching, match
 from resray.analysis.reaching import EPOCHS, Reaching
 from resray.analysis.results import TABLES, Results
@@ -32,6 +33,8 @@ LONGEST, LAST_TO_REACH = 21, 13
 """Trials need 1 to 21 epochs with equal chance: the median is 11. Those that need more than 13 do
 not get there, as they have no more."""
 
+NO_EPOCHS: Mapping[str, np.ndarray] = {}
+
 
 def trial(name: str, seed: int, **measured: Any) -> dict[str, Any]:
     """Return the row of a completed trial."""
@@ -46,23 +49,23 @@ def trial(name: str, seed: int, **measured: Any) -> dict[str, Any]:
 
 
 def results_of(
-    trials: Sequence[dict[str, Any]], epochs: Mapping[str, np.ndarray] | None = None
+    trials: Sequence[dict[str, Any]], epochs: Mapping[str, np.ndarray] = NO_EPOCHS
 ) -> Results:
     """Return results with these trials, and these columns of their epochs."""
     tables = {name: table_schema(name).empty_table() for name in TABLES}
     tables["trials"] = pa.Table.from_pylist(list(trials), table_schema("trials"))
-    if epochs:
-        length = len(next(iter(epochs.values())))
-        tables["epochs"] = pa.table(
-            [epochs[one.name] if one.name in epochs else pa.nulls(length, one.type)
-             for one in table_schema("epochs")],
-            table_schema("epochs"),
-        )  # fmt: skip
-    return Results(
-        {"simulated": Path("simulated")},
-        {name: one.append_column("source", pa.nulls(len(one), pa.string()))
-         for name, one in tables.items()},
-    )  # fmt: skip
+    made = {
+        name: one.append_column("source", pa.nulls(len(one), pa.string()))
+        for name, one in tables.items()
+    }
+    return Results({"simulated": Path("simulated")}, made, EpochTable(EpochRows(table_of(epochs))))
+
+
+def table_of(epochs: Mapping[str, np.ndarray]) -> pa.Table:
+    """Return the columns of epochs with the others, of which nothing is known."""
+    schema, length = table_schema("epochs"), len(next(iter(epochs.values()), ()))
+    unknown = {one.name: pa.nulls(length, one.type) for one in schema}
+    return pa.table({**unknown, **epochs}, schema)
 
 
 # --- compare --------------------------------------------------------------------------------------
