@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from resray.analysis import studentized_range
+from resray.analysis.claims import margin
 from resray.analysis.contrasts import (
     LEVEL,
     PLANNED,
@@ -22,6 +23,7 @@ from resray.analysis.contrasts import (
     with_one,
 )
 from resray.analysis.statistics import Interval
+from resray.study.claims import check_statement
 
 A = Sample({0: 90.0, 1: 90.1, 2: 95.0, 3: 95.1, 4: 95.2})
 B = Sample({0: 91.0, 1: 91.2})
@@ -153,3 +155,19 @@ def test_a_combination_of_three_means() -> None:
     assert found.value == pytest.approx(A.mean - (A.mean + B.mean) / 2 - 1)
     parts = [A.variance / 5, B.variance / 8, A.variance / 20]
     assert found.error == pytest.approx(sum(parts) ** 0.5)
+
+
+def test_one_of_several_claims_on_images_counts_the_spread_of_seeds_whole() -> None:
+    rng = np.random.default_rng(0)
+    samples = [of_right(rng.random((2, 500)) < 0.9) for _ in range(2)]
+    statement = check_statement("test_accuracy[a] > test_accuracy[b]")
+    known = dict(zip(statement.values, samples, strict=True))
+    found = difference(samples[1], samples[0])
+    assert found.degrees_among is not None
+    assert found.degrees_among < found.degrees
+    interval = margin(statement, known, {}, paired=False, checks=4).interval
+    assert interval is not None
+    alone = found.value - stats.t.ppf(0.975, found.degrees) * found.error
+    level = 1 - 0.95 ** (1 / 4)
+    several = found.value + stats.t.ppf(1 - level / 2, found.degrees_among) * found.error
+    assert (interval.low, interval.high) == pytest.approx((alone, several))

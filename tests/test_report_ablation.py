@@ -1,6 +1,7 @@
 """An ablation's tables: factors and their product, the interaction, times to an accuracy."""
 
 import json
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from resray.analysis.ablation import Ablation, ablations
 from resray.analysis.results import Results
+from resray.analysis.statistics import t_quantile
 from resray.report.ablation_section import ablation_section, interaction, time_to
 from resray.report.page import render
 from resray.report.tables import Table
@@ -149,6 +151,17 @@ def test_an_interaction_is_told_where_its_interval_shows_it(
         assert value is not None
         assert interval.low <= value <= interval.high
         assert f"{interval.low:.2f} to {interval.high:.2f})" in interaction(made[form])
+
+
+def test_an_interaction_has_the_degrees_of_freedom_of_its_fewest_seeds(tmp_path: Path) -> None:
+    rows = [step(name, seed) for name in SECONDS for seed in range(3)]
+    (add,) = (one for one in ablations(results_of(tmp_path, rows, 0.01)) if one.form == "add")
+    weights = [1.0 - len(add.singles), *[1.0] * len(add.singles), -1.0]
+    parts = zip(weights, (one.log_seconds for one in add.steps), strict=True)
+    error = sum(weight**2 * own.variance / 3 for weight, own in parts if own) ** 0.5
+    interval = add.interaction_interval
+    assert interval is not None
+    assert log(interval.high / interval.low) == pytest.approx(2 * t_quantile(2) * error)
 
 
 def test_time_to_an_accuracy_is_that_of_the_first_epoch_to_reach_it(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """What each change of an ablation is worth: its steps, their factors, and the whole."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from math import exp, isfinite, log, prod
@@ -132,8 +132,11 @@ class Ablation:
         removes, number = self.form == "remove", float(len(singles))
         of_plain, of_full = (1.0, number - 1) if removes else (1 - number, -1.0)
         steps = [(-1.0 if removes else 1.0, single) for single in singles if single]
-        (found,) = contrasts([estimate([(of_plain, plain), (of_full, full), *steps])])
-        ends = found.interval
+        found = estimate([(of_plain, plain), (of_full, full), *steps])
+        # Where one step outweighs the others, Satterthwaite's degrees of freedom are too many for
+        # few seeds; those of the fewest seeds never are (Hajek, "Inequalities for the Generalized
+        # Student's Distribution and Their Applications", 1962).
+        ends = contrasts([replace(found, degrees=min(found.seeds) - 1.0)])[0].interval
         return Interval(exp(ends.low), exp(ends.high)) if ends else None
 
     @property

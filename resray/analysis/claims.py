@@ -101,7 +101,9 @@ def _interval(
 
 
 def _ends(found: Estimate, level: float) -> tuple[float, float]:
-    half = float(stdtrit(found.degrees, 1 - level / 2)) * found.error
+    alone = level == LEVEL
+    degrees = found.degrees if alone else found.degrees_among or found.degrees
+    half = float(stdtrit(degrees, 1 - level / 2)) * found.error
     return found.value - half, found.value + half
 
 
