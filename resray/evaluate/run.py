@@ -3,7 +3,9 @@
 What computes is imported once the options are known to be right: torch takes seconds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -15,6 +17,7 @@ from resray.errors import RunInterrupted
 from resray.evaluate.asked import (
     Evaluation,
     check_rest,
+    checkpoint_path,
     selected_trials,
     trial_label,
     wanted_kinds,
@@ -38,7 +41,8 @@ class Evaluated:
 
 
 def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
-    """Evaluate stored checkpoints, append to the evaluations table, and print the results.
+    """Evaluate stored checkpoints, append to the evaluations table, and print the results; of a
+    single checkpoint's file only print them.
 
     Raises InputError (or DataError) for options that are wrong, results that are not there, data
     that are not those of the training, and a folder that another resray is writing to. Trials of
@@ -46,6 +50,39 @@ def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
     """
     kinds = wanted_kinds(asked)
     check_rest(asked)
+    if not asked.results.is_file():
+        evaluated = evaluate_stored(asked, kinds, console)
+        advice = f"`{command('report', asked.results)}` shows them beside the results."
+        console.print(advice, markup=False, highlight=False, soft_wrap=True)
+        return evaluated
+    with TemporaryDirectory(prefix="resray-evaluate-") as folder:
+        return evaluate_stored(as_results(asked, Path(folder), console), kinds, console)
+
+
+def as_results(asked: Evaluation, folder: Path, console: Console) -> Evaluation:
+    """Return what is asked, of results in ``folder`` whose only trial has the checkpoint."""
+    from resray.data.sources import open_dataset
+    from resray.results.store import ResultStore
+    from resray.training.restore import load_network
+
+    restored, name = load_network(asked.results, trusted=asked.trusted), asked.results.name
+    if restored.note:
+        console.print(restored.note, markup=False, highlight=False, soft_wrap=True)
+    recipe, seed = restored.recipe.model_dump_json(), restored.checkpoint.get("seed")
+    checksum = open_dataset(restored.recipe.data, asked.data_dir).checksum
+    fixed = {"trial_id": name, "study": name, "name": name, "seed": seed}
+    store = ResultStore(folder)
+    store.put_trial({**fixed, "dataset_checksum": checksum, "recipe": recipe})
+    store.flush()
+    made = replace(asked, results=folder)
+    link = checkpoint_path(made, fixed)
+    link.parent.mkdir(parents=True)
+    link.symlink_to(asked.results.absolute())
+    return made
+
+
+def evaluate_stored(asked: Evaluation, kinds: "tuple[str, ...]", console: Console) -> Evaluated:
+    """Evaluate the checkpoints of a results folder; raise what `run_evaluation` raises."""
     from resray.results.lock import writer_lock
     from resray.results.store import ResultStore
 
@@ -87,8 +124,6 @@ def print_results(
         console.print("No trial has several seeds; --ensemble averages all selected trials.")
         return
     console.print(table)
-    advice = f"`{command('report', asked.results)}` shows them beside the results."
-    console.print(advice, markup=False, highlight=False, soft_wrap=True)
     if missing:
         labels = "; ".join(trial_label(row) for row in missing)
         console.print(f"Without {asked.checkpoint}.pt: {labels}", markup=False, highlight=False)
