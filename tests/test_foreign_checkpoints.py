@@ -1,5 +1,6 @@
 """Checkpoints of other repositories: made from their key names, read to the same logits."""
 
+import os
 import re
 import sys
 import tempfile
@@ -15,9 +16,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 from torch import nn
-from typer.testing import CliRunner
 
-from resray.cli import app
 from resray.data.sources import open_dataset
 from resray.errors import DataError
 from resray.models.build import build_own
@@ -25,6 +24,7 @@ from resray.study.model_spec import CustomModel, WideModel
 from resray.training.prediction import Predictor
 from resray.training.restore import Restored, load_network
 from resray.training.scores import scores
+from tests.command_line import Resray, assert_refused
 from tests.test_data_sources import image_folder
 from tests.trained_study import tiny_recipe, train_trial
 
@@ -56,7 +56,7 @@ def same_logits(restored: Restored, network: nn.Module) -> None:
         assert torch.equal(restored.network(IMAGES), network(IMAGES))
 
 
-# --- the repositories' names, written down from their sources --------------------------------------
+# --- the repositories' names, written down from their sources -------------------------------------
 
 
 def kuangliu(key: str) -> str:
@@ -191,7 +191,7 @@ def test_safetensors(tmp_path: Path) -> None:
         load_network(tmp_path / "model.safetensors")
 
 
-# --- whole modules ---------------------------------------------------------------------------------
+# --- whole modules --------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -270,8 +270,6 @@ def test_a_pickle_that_would_run_code_is_refused(
     theirs.touch = lambda path: Path(path).touch()  # type: ignore[attr-defined]
     theirs.touch.__module__, theirs.touch.__qualname__ = "theirs", "touch"
     monkeypatch.setitem(sys.modules, "theirs", theirs)
-    import os
-
     calls = {"posix.system": Runs(os.system, f"touch {marker}"),
              "__builtin__.eval": Runs(eval, f"open({str(marker)!r}, 'w')"),
              "__builtin__.bytearray": Runs(bytearray, 10**12),
@@ -285,7 +283,7 @@ def test_a_pickle_that_would_run_code_is_refused(
     assert not marker.exists()
 
 
-# --- what fits nothing -----------------------------------------------------------------------------
+# --- what fits nothing ----------------------------------------------------------------------------
 
 
 def changed(**values: Any) -> State:
@@ -297,7 +295,7 @@ def changed(**values: Any) -> State:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "another network": (
-        lambda: torchvision.models.squeezenet1_1(num_classes=10).state_dict(), "'features.0.weight' (no "
+        lambda: torchvision.models.squeezenet1_1().state_dict(), "'features.0.weight' (no "
     ),
     "a deep stem": (
         lambda: timm.create_model("resnet18d", num_classes=10).state_dict(), "'conv1.1.weight' (no"
@@ -355,7 +353,7 @@ def test_a_tensor_that_claims_more_than_it_holds(tmp_path: Path) -> None:
         load_network(tmp_path / "net.pth")
 
 
-# --- from the command line -------------------------------------------------------------------------
+# --- from the command line ------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -367,54 +365,56 @@ def two_classes(tmp_path: Path) -> Path:
     return tmp_path / "ckpt.pth"
 
 
-def test_predict_says_what_it_took_the_file_for(two_classes: Path, tmp_path: Path) -> None:
+def test_predict_says_what_it_took_the_file_for(
+    two_classes: Path, tmp_path: Path, resray: Resray
+) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), dtype=np.uint8)
     np.save(tmp_path / "images.npy", pixels)
-    output = tmp_path / "p.csv"
-    typed = ["predict", str(two_classes), str(tmp_path / "images.npy"), "--output", str(output)]
-    done = CliRunner().invoke(app, typed)
-    assert done.exit_code == 0, done.output
-    first, second = done.output.splitlines()
-    assert first == (
+    done = resray("predict", "ckpt.pth", "images.npy")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines() == [
         "ckpt.pth: resnet in the form of kuangliu/pytorch-cifar, 2 classes. Assumed: folder, 32 "
-        "pixels, mean (0.485, 0.456, 0.406), std (0.229, 0.224, 0.225)"
-    )
-    assert second.startswith("7 images predicted: ")
+        "pixels, mean (0.485, 0.456, 0.406), std (0.229, 0.224, 0.225)",
+        "7 images predicted: predictions.csv",
+    ]
     restored = load_network(two_classes)
     mean, std = (torch.tensor(each).view(3, 1, 1) for each in (restored.mean, restored.std))
     with torch.no_grad():
         logits = restored.network((torch.tensor(pixels).permute(0, 3, 1, 2) / 255 - mean) / std)
-    labels = [int(line.split(",")[1]) for line in output.read_text().splitlines()[1:]]
-    assert labels == logits.argmax(1).tolist()
+    rows = (tmp_path / "predictions.csv").read_text().splitlines()[1:]
+    assert [int(row.split(",")[1]) for row in rows] == logits.argmax(1).tolist()
 
 
 def test_evaluate_measures_a_file_and_keeps_nothing(
-    two_classes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    two_classes: Path, tmp_path: Path, resray: Resray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RESRAY_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "passing"))
     (tmp_path / "passing").mkdir()
-    data = ["--data-dir", str(image_folder(tmp_path / "data", sizes=(32, 32, 32)))]
-    typed = ["evaluate", str(two_classes), "--kind", "test", "--kind", "train", *data]
-    done = CliRunner().invoke(app, typed, env={"COLUMNS": "120"})
-    assert done.exit_code == 0, done.output
-    assert done.output.startswith("ckpt.pth: resnet in the form of kuangliu/pytorch-cifar, 2 class")
-    assert "resray report" not in done.output
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "passing"))
+    data = ("--data-dir", str(image_folder(tmp_path / "data", sizes=(32, 32, 32))))
+    done = resray("evaluate", "ckpt.pth", "--kind", "test", "--kind", "train", *data)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("ckpt.pth: resnet in the form of kuangliu/pytorch-cifar, 2 classes")
+    assert "resray report" not in done.out
     assert not list((tmp_path / "passing").iterdir())
-    dataset = open_dataset(load_network(two_classes).recipe.data, tmp_path / "data")
-    found = Predictor(load_network(two_classes), torch.device("cpu"))
-    expected = scores(found.probabilities(dataset.test.images), dataset.test.labels)
-    assert f"accuracy {expected['accuracy']:.2f} %, loss {expected['loss']:.4f}" in done.output
-    own = tmp_path / "net.pth"
-    torch.save({"features.0.weight": torch.zeros(1)}, own)
-    done = CliRunner().invoke(app, ["evaluate", str(own), *data])
-    assert done.exit_code == 2
-    assert f"{own}: the first key that does not fit is 'features.0.weight'" in done.output
+    restored = load_network(two_classes)
+    test = open_dataset(restored.recipe.data, tmp_path / "data").test
+    found = scores(Predictor(restored, torch.device("cpu")).probabilities(test.images), test.labels)
+    assert f"accuracy {found['accuracy']:.2f} %, loss {found['loss']:.4f}" in done.out
 
 
-def test_evaluate_measures_a_file_of_resrays_own(tmp_path: Path) -> None:
+def test_what_is_refused_is_one_line(resray: Resray, tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((2, 32, 32, 3), dtype=np.uint8))
+    torch.save({"features.0.weight": torch.zeros(1)}, "net.pth")
+    torch.save({"net": Runs(os.system, "touch marker")}, "evil.pth")
+    for file, says in (("net.pth", "first key that does not fit is 'features.0.weight'"),
+                       ("evil.pth", "the pickle wants 'posix.system', which is not")):  # fmt: skip
+        assert_refused(resray("evaluate", file), 2, rf"{file}: .*{says}")
+        assert_refused(resray("predict", file, "images.npy"), 2, rf"{file}: .*{says}")
+    assert not Path("marker").exists()
+
+
+def test_evaluate_measures_a_file_of_resrays_own(tmp_path: Path, resray: Resray) -> None:
     identity = train_trial(tmp_path / "tiny", "tiny", tiny_recipe(), 3)
-    typed = ["evaluate", str(tmp_path / "tiny" / "checkpoints" / identity / "best.pt")]
-    done = CliRunner().invoke(app, [*typed, "--kind", "test"], env={"COLUMNS": "120"})
-    assert done.exit_code == 0, done.output
-    assert re.search(r"best\.pt, seed 3 +│ best\.pt@1 +│ test +│ accuracy", done.output)
+    done = resray("evaluate", f"tiny/checkpoints/{identity}/best.pt", "--kind", "test")
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"best\.pt, seed 3 +│ best\.pt@1 +│ test +│ accuracy", done.out)

@@ -3,6 +3,7 @@
 What computes is imported once the options are known to be right: torch takes seconds.
 """
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,13 +51,20 @@ def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
     """
     kinds = wanted_kinds(asked)
     check_rest(asked)
-    if not asked.results.is_file():
+    if asked.results.is_file():
+        with TemporaryDirectory(prefix="resray-evaluate-") as folder:
+            return evaluate_stored(as_results(asked, Path(folder), console), kinds, console)
+    try:
         evaluated = evaluate_stored(asked, kinds, console)
+    except KeyboardInterrupt:
+        raise RunInterrupted(
+            f"interrupted. What was evaluated is safe in {asked.results}; the same command goes on "
+            "from there"
+        ) from None
+    if evaluated.results:
         advice = f"`{command('report', asked.results)}` shows them beside the results."
         console.print(advice, markup=False, highlight=False, soft_wrap=True)
-        return evaluated
-    with TemporaryDirectory(prefix="resray-evaluate-") as folder:
-        return evaluate_stored(as_results(asked, Path(folder), console), kinds, console)
+    return evaluated
 
 
 def as_results(asked: Evaluation, folder: Path, console: Console) -> Evaluation:
@@ -65,17 +73,21 @@ def as_results(asked: Evaluation, folder: Path, console: Console) -> Evaluation:
     from resray.results.store import ResultStore
     from resray.training.restore import load_network
 
-    restored, name = load_network(asked.results, trusted=asked.trusted), asked.results.name
+    restored = load_network(asked.results, trusted=asked.trusted)
     if restored.note:
         console.print(restored.note, markup=False, highlight=False, soft_wrap=True)
-    recipe, seed = restored.recipe.model_dump_json(), restored.checkpoint.get("seed")
-    checksum = open_dataset(restored.recipe.data, asked.data_dir).checksum
-    fixed = {"trial_id": name, "study": name, "name": name, "seed": seed}
-    store = ResultStore(folder)
-    store.put_trial({**fixed, "dataset_checksum": checksum, "recipe": recipe})
+    row: Row = {
+        "trial_id": "alone",
+        "study": "alone",
+        "name": os.fsencode(asked.results.name).decode(errors="backslashreplace"),
+        "seed": restored.checkpoint.get("seed"),
+        "dataset_checksum": open_dataset(restored.recipe.data, asked.data_dir).checksum,
+        "recipe": restored.recipe.model_dump_json(),
+    }
+    store, made = ResultStore(folder), replace(asked, results=folder)
+    store.put_trial(row)
     store.flush()
-    made = replace(asked, results=folder)
-    link = checkpoint_path(made, fixed)
+    link = checkpoint_path(made, row)
     link.parent.mkdir(parents=True)
     link.symlink_to(asked.results.absolute())
     return made
@@ -93,16 +105,10 @@ def evaluate_stored(asked: Evaluation, kinds: "tuple[str, ...]", console: Consol
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
-    try:
-        with writer_lock(asked.results), bar as progress:
-            evaluator = Evaluator(asked, kinds, store, progress)
-            results = evaluator.run(rows)
-            store.compact()
-    except KeyboardInterrupt:
-        raise RunInterrupted(
-            f"interrupted. What was evaluated is safe in {asked.results}; the same command goes on "
-            "from there"
-        ) from None
+    with writer_lock(asked.results), bar as progress:
+        evaluator = Evaluator(asked, kinds, store, progress)
+        results = evaluator.run(rows)
+        store.compact()
     missing = tuple(row for row in selected if row not in rows)
     print_results(results, missing, asked, console)
     for warning in evaluator.sets.warnings:
