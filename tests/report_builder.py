@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from resray.analysis.results import Results
 from resray.results.schema import table_schema
 
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -166,3 +168,10 @@ def write_results(
     if study is not None:
         (folder / "study.yaml").write_bytes(study.read_bytes())
     return folder
+
+
+def changed(results: Results, **parts: object) -> Results:
+    """Return results of which these parts are others than the tables say."""
+    made = replace(results)
+    made.__dict__.update(parts)
+    return made

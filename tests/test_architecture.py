@@ -17,7 +17,7 @@ from resray.study.load import load_study, study_files
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "resray"
-SHARED_MODULES = {"code", "cost", "cpus", "errors", "files", "hints", "limits", "memory"}
+SHARED_MODULES = {"code", "cpus", "errors", "files", "hints", "limits", "memory"}
 """What lies beside the rooms, for several of them."""
 IMPORTED_ROOMS = {
     "study": {"models", "data"},
@@ -27,14 +27,13 @@ IMPORTED_ROOMS = {
     "search": {"study", "results", "training"},  # of training a type, nothing that runs
     "training": {"study", "models", "data", "results"},
     "evaluate": {"study", "models", "data", "results", "training"},
-    "analysis": {"study", "results", "search"},
+    "analysis": {"study", "models", "results", "search"},
     "report": {"study", "models", "results", "search", "analysis"},
-    "compare": {"results", "report", "analysis"},
     "export": {"study", "models", "results", "training", "report", "analysis"},
     "run": {"study", "models", "data", "results", "search", "training", "evaluate", "report",
             "export"},
-    "cli": {"study", "models", "results", "search", "evaluate", "report", "compare", "export",
-            "run", "analysis"},
+    "cli": {"study", "models", "results", "search", "evaluate", "analysis", "report", "export",
+            "run"},
 }  # fmt: skip
 """All rooms, and the others that each may import."""
 IMPORT_ALL = """
@@ -80,12 +79,18 @@ def test_rooms_import_one_way(room: str) -> None:
 
 
 def test_rooms_of_tables_and_pages_import_neither_torch_nor_ray() -> None:
-    rooms = ("study", "search", "results", "report", "compare", "errors", "models.table")
+    rooms = ("study", "search", "results", "analysis", "report", "errors", "models.table")
     assert heavy_imports(*rooms) == []
 
 
+def test_numbers_know_nothing_of_pictures_or_pages() -> None:
+    known = {name[0] for path in (PACKAGE / "analysis").rglob("*.py") for name in imports(path)}
+    assert not known & {"plotly", "html", "jinja2"}
+    assert {"pandas", "scipy"} <= known
+
+
 def test_only_the_room_that_runs_knows_of_ray() -> None:
-    assert heavy_imports(*IMPORTED_ROOMS.keys() - {"run"}, "cost") == ["torch"]
+    assert heavy_imports(*IMPORTED_ROOMS.keys() - {"run"}, "run.cost") == ["torch"]
     users = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")
              if any(name[0] == "ray" for name in imports(path))}  # fmt: skip
     assert users == {"run"}

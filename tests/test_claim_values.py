@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 
 from resray.analysis.resampling import spread_draws
+from resray.analysis.verdicts import Outcome
 from resray.report.claims_section import published_sides
-from resray.report.verdicts import Outcome
 from resray.study.claims import check_statement
 from resray.study.spec import Published
 from tests.report_builder import evaluation, trial

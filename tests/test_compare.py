@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.aggregate import load_results
+from resray.analysis.compare import Compared, Folders, compare, matched
+from resray.analysis.compare_words import title, words
 from resray.analysis.contrasts import Method, all_shown, contrasts
-from resray.analysis.several import load_several
+from resray.analysis.differing import Differing, by_difference, where
+from resray.analysis.results import Results
 from resray.errors import InputError
-from resray.report.compared import Compared, Folders, compare, matched
-from resray.report.compared_words import title, words
-from resray.report.differing import Differing, by_difference, where
 from resray.report.folders_section import folders_section
 from tests.folders_case import around, folder, seeds_of, taking
 from tests.report_builder import RECIPE, evaluation, trial, write_results
@@ -30,7 +29,7 @@ def rate(value: float) -> str:
 
 
 def of(*paths: Path) -> Folders:
-    return matched({path.name: load_results(path) for path in paths})
+    return matched({path.name: Results.of(path) for path in paths})
 
 
 def only(found: list[Compared]) -> Compared:
@@ -80,7 +79,7 @@ def test_what_confirms_a_search_is_matched_with_its_like(tmp_path: Path) -> None
 
 def test_selected_configurations_are_compared_alone(tmp_path: Path) -> None:
     rows = [*seeds_of("resnet18", 90), *seeds_of("resnet34", 90), *seeds_of("wrn-16-4", 90)]
-    sources = {name: load_results(folder(tmp_path / name, rows)) for name in "ab"}
+    sources = {name: Results.of(folder(tmp_path / name, rows)) for name in "ab"}
     chosen = matched(sources, ["resnet*"])
     assert [pair.label for _, pair in chosen.pairs] == ["resnet18", "resnet34"]
     with pytest.raises(InputError, match="--select: 'vgg' is not known"):
@@ -293,7 +292,7 @@ def test_report_of_several_folders_tells_what_differs_and_by_how_much(tmp_path: 
         seeds_of("resnet50", 95),
         study=None,
     )
-    section = folders_section(load_several([first, second]))
+    section = folders_section(Results.of([first, second]))
     captions = [made.caption for made in section.tables]  # type: ignore[attr-defined]
     assert captions == [
         "The results folders",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resray.compare.conditions import Condition, read_condition
+from resray.analysis.conditions import Condition, read_condition
 from resray.errors import InputError
 from tests.command_line import Answer, Resray, assert_refused
 from tests.folders_case import around, folder, seeds_of, taking

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from resray.cost import estimate, image_counts, probe
+from resray.run.cost import estimate, image_counts, probe
 from resray.study.data_spec import Data
 from resray.study.expand import Options, PlannedTrial, expand
 from resray.study.load import load_study

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from resray.analysis.aggregate import REPEATED_TEXTS, load_results
+from resray.analysis.aggregate import REPEATED_TEXTS
 from resray.analysis.epoch_table import EpochRows, EpochTable
+from resray.analysis.results import Results
 from resray.results.schema import table_schema
 from resray.results.store import ResultStore, read_rows
 from tests.report_builder import epochs_of, trial, write_results
@@ -85,7 +86,7 @@ def test_what_is_read_in_dictionaries_is_what_was_written(tmp_path: Path) -> Non
     coded = read_rows(folder, "epochs", REPEATED_TEXTS).to_pandas()
     for column in plain.columns:
         assert coded[column].astype(object).equals(plain[column].astype(object)), column
-    results = load_results(folder)
+    results = Results.of(folder)
     one = results.epochs[rows[1]["trial_id"]]
     assert one["trial_id"].unique().tolist() == [rows[1]["trial_id"]]
 
@@ -110,5 +111,5 @@ def test_what_no_float_can_square_was_not_measured(tmp_path: Path) -> None:
     row = trial(epochs=2)
     first, second = epochs_of(row)
     epochs = [first | {"test_loss": 1e300}, second | {"test_loss": math.inf}]
-    found = load_results(write_results(tmp_path, [row], epochs=epochs)).epochs
+    found = Results.of(write_results(tmp_path, [row], epochs=epochs)).epochs
     assert str(found.arrays("test_loss", [row["trial_id"]])[0].tolist()) == "[nan, inf]"

@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from resray.analysis.aggregate import Results, load_results
 from resray.analysis.contrasts import ImageShares
 from resray.analysis.images import Agreement, agreement, agreement_within, half_interval, misses
-from resray.analysis.several import load_several
+from resray.analysis.results import Results
 from resray.report.images_section import images_section
 from resray.report.page import render
 from resray.report.tables import Table
 from resray.results.predictions import put_thumbnails
 from resray.results.storage import LocalFolder
 from tests.golden.report_inputs import PIXEL
-from tests.report_builder import trial, write_results
+from tests.report_builder import changed, trial, write_results
 from tests.test_answers import IMAGES, answered
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -91,7 +90,7 @@ def answered_results(path: Path, label: str = "cat", **changes: Any) -> Results:
     ]
     write_results(path, rows, epochs=[], predictions=predictions)
     put_thumbnails(LocalFolder(path), pictures, TEST_SET)
-    return load_results(path)
+    return Results.of(path)
 
 
 def tables(results: Results) -> dict[str, list[tuple[object, ...]]]:
@@ -135,7 +134,7 @@ def test_pictures_of_other_images_are_left_out(tmp_path: Path, changes: dict[str
 def test_two_folders_show_a_picture_once(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("one", "two")]
     alone = [images_section(answered_results(folder)).count("<img ") for folder in folders]
-    text = images_section(load_several(folders))
+    text = images_section(Results.of(folders))
     assert text.count("<img ") == alone[0] == alone[1]
     assert "by all 12 networks" in text
 
@@ -150,7 +149,7 @@ def test_names_of_classes_stay_text(tmp_path: Path) -> None:
 
 def test_without_predictions_there_is_no_section(tmp_path: Path) -> None:
     rows, _ = answered()
-    results = load_results(write_results(tmp_path, rows, epochs=[]))
+    results = Results.of(write_results(tmp_path, rows, epochs=[]))
     assert images_section(results) == ""
     assert "Image by image" not in render(results)
 
@@ -159,11 +158,11 @@ def test_many_configurations_and_other_test_sets(tmp_path: Path) -> None:
     results = answered_results(tmp_path)
     first, second = results.groups
     many = [replace(first, label=f"{place}") for place in range(13)]
-    assert set(tables(replace(results, groups=tuple(many)))) == {"images"}
-    assert set(tables(replace(results, groups=(first,)))) == {"images"}
+    assert set(tables(changed(results, groups=tuple(many)))) == {"images"}
+    assert set(tables(changed(results, groups=(first,)))) == {"images"}
     others = {row["trial_id"]: replace(results.answers[row["trial_id"]], test_set="other")
               for row in second.finished}  # fmt: skip
-    apart = replace(results, answers={**results.answers, **others})
+    apart = changed(results, answers={**results.answers, **others})
     assert [row[1 + place] for place, row in enumerate(tables(apart)["agreement"][::-1])] == [
         None,
         None,

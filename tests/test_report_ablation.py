@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.aggregate import Results, load_results
-from resray.report.ablation import Ablation, ablations
+from resray.analysis.ablation import Ablation, ablations
+from resray.analysis.results import Results
 from resray.report.ablation_section import ablation_section, interaction, time_to
 from resray.report.page import render
 from resray.study.expand import Options, expand
@@ -76,7 +76,7 @@ def results_of(folder: Path, rows: list[dict[str, Any]], noise: float = 0.0) -> 
     study = folder / "speed.yaml"
     study.write_text(STUDY, encoding="utf-8")
     made = [epoch for row in rows if row["epochs_done"] for epoch in epochs(row, noise)]
-    return load_results(write_results(folder / "r", rows, epochs=made, study=study))
+    return Results.of(write_results(folder / "r", rows, epochs=made, study=study))
 
 
 def forms(folder: Path, rows: list[dict[str, Any]]) -> dict[str, Ablation]:
@@ -219,7 +219,7 @@ def test_trials_that_are_no_step_are_none_of_its_business(tmp_path: Path) -> Non
     other = trial("another", epochs=2)
     study = tmp_path / "speed.yaml"
     made = [epoch for row in rows for epoch in epochs(row)] + epochs_of(other)
-    more = load_results(write_results(tmp_path / "m", [*rows, other], epochs=made, study=study))
+    more = Results.of(write_results(tmp_path / "m", [*rows, other], epochs=made, study=study))
     assert ablation_section(more) == before
 
 
@@ -227,7 +227,7 @@ def test_page_has_the_section_only_where_there_is_an_ablation(tmp_path: Path) ->
     page = render(results_of(tmp_path, [step(name) for name in SECONDS]))
     assert 'href="#ablation"' in page
     assert 'data-figure="ablation"' in page
-    other = render(load_results(write_results(tmp_path / "other", [trial()])))
+    other = render(Results.of(write_results(tmp_path / "other", [trial()])))
     assert 'id="ablation"' not in other
     assert 'href="#ablation"' not in other
 
@@ -243,7 +243,7 @@ def test_a_change_of_optimizer_may_change_all_of_its_settings(tmp_path: Path) ->
     ]
     made = [epoch | {"seconds_training": 4.0} for row in rows for epoch in epochs_of(row)]
     study = study_files()["resnet10-speed"]
-    results = load_results(write_results(tmp_path / "r", rows, epochs=made, study=study))
+    results = Results.of(write_results(tmp_path / "r", rows, epochs=made, study=study))
     (chain,) = [one for one in ablations(results) if one.form == "chain"]
     assert [each.step.name for each in chain.steps] == [one.name for one in planned]
     assert chain.product == pytest.approx(1.0)

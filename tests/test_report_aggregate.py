@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 import yaml
 
-from resray.analysis.aggregate import Results, load_results
+from resray.analysis.published import Comparison, comparisons, signed_difference
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
+from resray.analysis.verdicts import verdicts
+from resray.analysis.words import count, duration, with_interval
 from resray.errors import InputError
 from resray.report.answer import answer
-from resray.report.comparison import Comparison, comparisons, signed_difference
 from resray.report.payload import packed
 from resray.report.tables import table, text_cell
-from resray.report.text import count, duration, plotly_text, tag, with_interval
-from resray.report.verdicts import verdicts
+from resray.report.text import plotly_text, tag
 from resray.study.recipe_spec import Recipe
 from tests.page_reader import packed_in
 from tests.report_builder import RECIPE, START, trial, write_results
@@ -35,7 +36,7 @@ STUDY = Path(__file__).parent.parent / "benchmarks" / "depth-family.yaml"
 
 
 def load(folder: Path, *rows: dict[str, Any], study: bool = True) -> Results:
-    return load_results(write_results(folder, list(rows), study=STUDY if study else None))
+    return Results.of(write_results(folder, list(rows), study=STUDY if study else None))
 
 
 def recipe(**changes: object) -> str:
@@ -130,8 +131,8 @@ def test_settings_that_do_not_apply_are_no_part_of_the_recipe(tmp_path: Path) ->
 def test_chosen_trials_only_and_study_order(tmp_path: Path) -> None:
     write_results(tmp_path, [trial(name) for name in ("resnet50", "resnet18", "resnet34")],
                   study=STUDY)  # fmt: skip
-    assert [g.name for g in load_results(tmp_path).groups] == ["resnet18", "resnet34", "resnet50"]
-    chosen = load_results(tmp_path, ["resnet34-0-20"])
+    assert [g.name for g in Results.of(tmp_path).groups] == ["resnet18", "resnet34", "resnet50"]
+    chosen = Results.of(tmp_path, trial_ids=["resnet34-0-20"])
     assert [row["name"] for row in chosen.trials] == ["resnet34"]
     assert set(chosen.epochs) == {"resnet34-0-20"}
 
@@ -140,20 +141,20 @@ def test_identical_duplicates_of_epochs_count_once(tmp_path: Path) -> None:
     write_results(tmp_path, [trial()])
     first = next((tmp_path / "epochs").glob("*.parquet"))
     (tmp_path / "epochs" / "copy.parquet").write_bytes(first.read_bytes())
-    (rows,) = load_results(tmp_path).epochs.values()
+    (rows,) = Results.of(tmp_path).epochs.values()
     assert rows["epoch"].tolist() == list(range(1, 21))
 
 
 def test_folder_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no results here; expected"):
-        load_results(tmp_path)
+        Results.of(tmp_path)
 
 
 def test_damaged_study_file_is_named(tmp_path: Path) -> None:
     write_results(tmp_path, [trial()])
     (tmp_path / "study.yaml").write_text("name: [", encoding="utf-8")
     with pytest.raises(InputError, match=r"study\.yaml:1: not valid YAML"):
-        load_results(tmp_path)
+        Results.of(tmp_path)
 
 
 def published(results: Results, metric: str) -> Comparison:
@@ -230,7 +231,7 @@ def test_study_file_of_an_older_version_is_read_with_its_claims(tmp_path: Path) 
     write_results(tmp_path, [trial()])
     text = yaml.safe_dump(content | {"claims": claims})
     (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
-    found = verdicts(load_results(tmp_path))
+    found = verdicts(Results.of(tmp_path))
     assert [each.claim.id for each in found] == [claim["id"] for claim in claims]
     assert {each.why for each in found} == {"this study file states no check"}
 
@@ -240,7 +241,7 @@ def test_trial_of_several_variants_is_ranked_in_each(tmp_path: Path) -> None:
     study.write_text(TWO_VARIANTS, encoding="utf-8")
     larger = recipe(batch_size=64)
     rows = [trial("a", recipe=recipe()), trial("b", recipe=larger, variant="large")]
-    results = load_results(write_results(tmp_path / "r", rows, study=study))
+    results = Results.of(write_results(tmp_path / "r", rows, study=study))
     assert "highest measured test accuracy of 2 configurations" in " ".join(answer(results))
 
 
@@ -269,7 +270,7 @@ def test_stand_in_for_a_model_is_part_of_the_label(tmp_path: Path) -> None:
 
 def test_rows_are_plain_values(tmp_path: Path) -> None:
     rows = [trial(seed=0, stop_after=7, test_accuracy=math.nan), trial(seed=1, stop_after=None)]
-    first, second = load_results(write_results(tmp_path, rows)).trials
+    first, second = Results.of(write_results(tmp_path, rows)).trials
     assert first["test_accuracy"] is None, "what is no number was not measured"
     assert (first["stop_after"], second["stop_after"]) == (7, None)
     assert type(first["stop_after"]) is int, "beside a missing one, too"

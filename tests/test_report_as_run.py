@@ -7,19 +7,20 @@ import pandas as pd
 import pytest
 import yaml
 
-from resray.analysis.aggregate import Results, load_results, selection
+from resray.analysis.aggregate import selection
+from resray.analysis.alike import OTHER_SELECTION
+from resray.analysis.conditions import run_comparison
+from resray.analysis.reaching import Reaching
+from resray.analysis.results import Results
 from resray.analysis.study_file import equal_variants, read_study
-from resray.compare.run import run_comparison
+from resray.analysis.verdicts import verdicts
 from resray.export.tables import export_table
-from resray.report.alike import OTHER_SELECTION
 from resray.report.answer import answer, warnings
 from resray.report.differences import differences_section
 from resray.report.generalisation import generalisation_section
-from resray.report.reaching import Reaching
 from resray.report.sections import means_table
 from resray.report.tables import Table
 from resray.report.time_to_accuracy import reaching_table
-from resray.report.verdicts import verdicts
 from resray.study.expand import Options, expand
 from resray.study.load import load_study
 from resray.study.spec import Study
@@ -83,7 +84,7 @@ def both(folder: Path, study: Path, gain: float = 0.0) -> Path:
 
 @pytest.fixture
 def results(tmp_path: Path, study: Path) -> Results:
-    return load_results(both(tmp_path / "two", study))
+    return Results.of(both(tmp_path / "two", study))
 
 
 def test_they_are_labelled_and_ranked_apart(results: Results, tmp_path: Path) -> None:
@@ -156,7 +157,7 @@ def unheld(tmp_path: Path) -> Results:
             epochs += [epoch | {"test_accuracy": 20.0 * (place + 1),
                                 "validation_accuracy": 10.0 * (place + 1) if held_out else None}
                        for place, epoch in enumerate(epochs_of(row))]  # fmt: skip
-    return load_results(write_results(tmp_path / "made", rows, epochs=epochs, study=path))
+    return Results.of(write_results(tmp_path / "made", rows, epochs=epochs, study=path))
 
 
 LAST_EPOCH = "last epoch, as run"

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from resray.analysis.aggregate import Results, load_results
 from resray.analysis.by_class import MOST, class_accuracies, confusions
+from resray.analysis.results import Results
 from resray.analysis.superclasses import CIFAR100, SUPERCLASS
 from resray.report.classes_section import (
     classes_figure,
@@ -51,7 +51,7 @@ def rows_of(
 def results_of(
     folder: Path, trials: list[dict[str, Any]], evaluations: list[dict[str, Any]]
 ) -> Results:
-    return load_results(write_results(folder, trials, evaluations=evaluations))
+    return Results.of(write_results(folder, trials, evaluations=evaluations))
 
 
 def tables_of(results: Results) -> list[Table]:

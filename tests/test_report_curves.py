@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.analysis.aggregate import Results, load_results
 from resray.analysis.epoch_lines import FEWEST, WIDTH, kept_points, most_points, outline
+from resray.analysis.results import Results
 from resray.report.contents import all_figures
 from resray.report.curves import curve_figure
 from resray.report.gradients import gradient_figure
@@ -31,7 +31,7 @@ def with_values(row: dict[str, Any], **columns: list[float | None]) -> list[dict
 def results_of(folder: Path, *trials: tuple[dict[str, Any], list[dict[str, Any]]]) -> Results:
     rows = [row for row, _ in trials]
     epochs = [epoch for _, own in trials for epoch in own]
-    return load_results(write_results(folder, rows, epochs=epochs))
+    return Results.of(write_results(folder, rows, epochs=epochs))
 
 
 def drawn(results: Results, **options: str) -> list[Panel]:
@@ -271,7 +271,7 @@ def test_gradients_too_small_to_divide_by_are_left_out(tmp_path: Path) -> None:
     row = trial(epochs=2)
     first, second = epochs_of(row)
     epochs = [first | {"gradient_norm_last_stage": 1e-300}, second]
-    figure = gradient_figure(load_results(write_results(tmp_path, [row], epochs=epochs)))
+    figure = gradient_figure(Results.of(write_results(tmp_path, [row], epochs=epochs)))
     assert figure is not None
 
 
@@ -299,7 +299,7 @@ def test_few_lines_are_solid(tmp_path: Path) -> None:
 def test_the_target_of_the_study_stands_across_the_accuracies(tmp_path: Path) -> None:
     study = Path(__file__).parents[1] / "benchmarks" / "resnet10-speed.yaml"
     row = trial("plain", epochs=3)
-    results = load_results(write_results(tmp_path, [row], epochs=epochs_of(row), study=study))
+    results = Results.of(write_results(tmp_path, [row], epochs=epochs_of(row), study=study))
     for quantity, height in {"accuracy": 60, "error": 40, "loss": None}.items():
         for panel in drawn(results, quantity=quantity):
             (line,) = (trace for trace in panel.traces if trace.get("meta") == {"helper": True})

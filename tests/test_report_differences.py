@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.aggregate import Results, load_results
+from resray.analysis.alike import OTHER_SELECTION
+from resray.analysis.results import Results
 from resray.errors import InputError
-from resray.report.alike import OTHER_SELECTION
 from resray.report.differences import MOST_ROWS, differences_section
 from resray.report.tables import Table
 from resray.report.text import Html
@@ -32,7 +32,7 @@ def seeds_of(name: str, *accuracies: float, first: int = 0, **changes: Any) -> R
 
 
 def load(folder: Path, *rows: Rows) -> Results:
-    return load_results(write_results(folder, [row for some in rows for row in some], epochs=[]))
+    return Results.of(write_results(folder, [row for some in rows for row in some], epochs=[]))
 
 
 def first_table(section: Html) -> dict[object, dict[str, object]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.analysis.aggregate import Results, load_results
+from resray.analysis.results import Results
 from resray.report.generalisation import (
     generalisation_figure,
     generalisation_section,
@@ -36,7 +36,7 @@ def two_seeds(folder: Path) -> Results:
         *epochs(trials[0], train_accuracy=[30, 60, 90], test_accuracy=[40, 50, 60]),
         *epochs(trials[1], train_accuracy=[32, 62, 92], test_accuracy=[40, 50, 60]),
     ]
-    return load_results(write_results(folder, trials, epochs=rows))
+    return Results.of(write_results(folder, trials, epochs=rows))
 
 
 def points_of(results: Results, **chosen: str) -> dict[str, float | None]:
@@ -69,7 +69,7 @@ def test_gap_from_epoch_to_epoch_may_be_negative(tmp_path: Path) -> None:
 
 def test_mean_gap_ends_where_the_shortest_trial_does(tmp_path: Path) -> None:
     trials = [trial("a", 0, epochs=3), trial("a", 1, epochs=3, epochs_done=2)]
-    figure = generalisation_figure(load_results(write_results(tmp_path, trials)))
+    figure = generalisation_figure(Results.of(write_results(tmp_path, trials)))
     assert figure is not None
     (line,) = figure.chosen()[1].traces
     assert [math.isnan(value) for value in line["y"]] == [False, False, True]
@@ -89,7 +89,7 @@ def test_table_has_train_validation_test_gap_and_corruptions(tmp_path: Path) -> 
         for value in (evaluation(row, "test", 80.0),
                       evaluation(row, "corruptions", 60.0 + row["seed"], condition="mean"))
     ]  # fmt: skip
-    results = load_results(write_results(tmp_path, trials, epochs=rows, evaluations=values))
+    results = Results.of(write_results(tmp_path, trials, epochs=rows, evaluations=values))
     (table,) = generalisation_section(results).tables
     assert isinstance(table, Table)
     (cells,) = table.rows
@@ -101,11 +101,11 @@ def test_table_has_train_validation_test_gap_and_corruptions(tmp_path: Path) -> 
 
 def test_trials_that_did_not_finish_are_left_out(tmp_path: Path) -> None:
     trials = [trial("a", 0), trial("a", 1, status="stopped", epochs_done=3)]
-    figure = generalisation_figure(load_results(write_results(tmp_path, trials)))
+    figure = generalisation_figure(Results.of(write_results(tmp_path, trials)))
     assert figure is not None
     assert "(n = 1)" in figure.chosen()[0].traces[0]["customdata"][0]
     running = [trial("a", status="running")]
-    results = load_results(write_results(tmp_path / "running", running))
+    results = Results.of(write_results(tmp_path / "running", running))
     assert generalisation_figure(results) is None
     assert generalisation_section(results) == ""
 
@@ -136,7 +136,7 @@ def test_odd_epochs_leave_the_page_whole(tmp_path: Path) -> None:
         *epochs(trials[1], train_loss=[1.0, math.inf, math.nan]),
         *epochs_of(trials[2]),
     ]
-    results = load_results(write_results(tmp_path, trials, epochs=rows))
+    results = Results.of(write_results(tmp_path, trials, epochs=rows))
     page = render(results)
     assert "generalisation" in figures_of(page)
     assert "<script>," not in page
@@ -162,7 +162,7 @@ def evaluated(folder: Path) -> Results:
         | {"trial_id": "hash", "seed": None, "epoch": None, "checkpoint": "best.pt@20,20",
            "members": f'["{members[0]}", "{members[1]}"]'}
     )  # fmt: skip
-    return load_results(write_results(folder, trials, evaluations=values))
+    return Results.of(write_results(folder, trials, evaluations=values))
 
 
 def test_robustness_stands_beside_the_uncorrupted_accuracy(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_gains_are_to_the_same_checkpoints_without_views(tmp_path: Path) -> None
 def test_views_alone_make_a_figure_of_their_gain(tmp_path: Path) -> None:
     row = trial("a")
     values = [evaluation(row, "test", 80.0), evaluation(row, "tta", 81.5, condition="5 views")]
-    figure = robustness_figure(load_results(write_results(tmp_path, [row], evaluations=values)))
+    figure = robustness_figure(Results.of(write_results(tmp_path, [row], evaluations=values)))
     assert figure is not None
     (panel,) = figure.chosen()
     assert panel.traces[0]["x"] == [1.5]
@@ -201,6 +201,4 @@ def test_nothing_to_compare_makes_no_figure(tmp_path: Path) -> None:
         evaluation(row, "corruptions", 60.0, condition="mean"),
         evaluation(row, "tta", math.nan, condition="5 views"),
     ]
-    assert (
-        robustness_figure(load_results(write_results(tmp_path, [row], evaluations=values))) is None
-    )
+    assert robustness_figure(Results.of(write_results(tmp_path, [row], evaluations=values))) is None

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.analysis.aggregate import Results, load_results
-from resray.report.costs import front
+from resray.analysis.costs import front
+from resray.analysis.results import Results
 from resray.report.label_places import LETTER, WIDTH, boxes, label_places, overlap
 from resray.report.page import render
 from resray.report.pareto import CLOUD_FROM, cost_figure, front_section
@@ -21,7 +21,7 @@ EVERY = np.array([True, True, True, True])
 
 
 def results_of(folder: Path, *rows: dict[str, Any], **tables: Any) -> Results:
-    return load_results(write_results(folder, list(rows), epochs=[], **tables))
+    return Results.of(write_results(folder, list(rows), epochs=[], **tables))
 
 
 def four(folder: Path, **changes: Any) -> Results:

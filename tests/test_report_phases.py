@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from resray.analysis.aggregate import Results, load_results
+from resray.analysis.results import Results
 from resray.report.page import render
 from resray.report.phases import in_words, phases_figure, phases_section, setting_name
 from tests.report_builder import epochs_of, trial, write_results
@@ -34,7 +34,7 @@ def results_of(folder: Path, *rows: dict[str, Any], phased: bool = True) -> Resu
         for row in rows
         for epoch in epochs_of(row)
     ]
-    return load_results(write_results(folder, list(rows), epochs=epochs))
+    return Results.of(write_results(folder, list(rows), epochs=epochs))
 
 
 def panels(results: Results) -> dict[str, list[dict[str, Any]]]:
@@ -92,7 +92,7 @@ def test_records_that_cannot_be_read_draw_nothing(tmp_path: Path) -> None:
     row = trial(epochs=2)
     broken = [epoch | {"settings": text, "learning_rate": None}
               for epoch, text in zip(epochs_of(row), ("{", None), strict=True)]  # fmt: skip
-    results = load_results(write_results(tmp_path, [row], epochs=broken))
+    results = Results.of(write_results(tmp_path, [row], epochs=broken))
     assert phases_figure(results) is None
     page = render(results)
     assert 'id="phases"' not in page

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.aggregate import Results, load_results
 from resray.analysis.reductions import changes_network, is_length, setting_of, without_old
+from resray.analysis.results import Results
+from resray.analysis.verdicts import Outcome
 from resray.report.answer import answer
-from resray.report.verdicts import Outcome
 from resray.study.expand import Options, expand
 from resray.study.load import load_study
 from tests.report_builder import trial, write_results
@@ -105,7 +105,7 @@ def ranked(folder: Path, *reductions: list[str]) -> Results:
         trial(name, reductions=json.dumps(texts), model="resnet10")
         for name, texts in zip(("resnet18", "resnet50"), reductions, strict=True)
     ]
-    return load_results(write_results(folder, rows))
+    return Results.of(write_results(folder, rows))
 
 
 def test_trials_of_one_command_are_ranked_together(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from resray.analysis.aggregate import Results, load_results
+from resray.analysis.matching import NotMatchedError, finished
+from resray.analysis.results import Results
+from resray.analysis.search import Search, search_of
+from resray.analysis.search_cost import audit_of, spent_on
 from resray.report.answer import answer, banners
-from resray.report.matching import NotMatchedError, finished
 from resray.report.page import render
-from resray.report.search import Search, search_of
-from resray.report.search_cost import audit_of, spent_on
 from resray.report.search_course import steps_of
 from resray.report.search_section import points_section, search_section
 from resray.report.search_words import (
@@ -34,7 +34,7 @@ from resray.results.store import ResultStore
 from resray.search.expected import expected_best
 from resray.study.search_spec import SearchSettings
 from tests.page_reader import figures_of, packed_in, panels_of
-from tests.report_builder import trial
+from tests.report_builder import changed, trial
 from tests.search_builder import GRID, SearchBuilder, shuffled
 from tests.test_report_page import Outline
 
@@ -48,7 +48,7 @@ def asha(tmp_path_factory: pytest.TempPathFactory) -> Results:
     builder.confirm(3)
     for seed in (0, 1):
         builder.store.put_trial(trial("resnet18", seed, test_accuracy=90.0 + seed))
-    return load_results(builder.written())
+    return Results.of(builder.written())
 
 
 def found(results: Results) -> Search:
@@ -85,17 +85,17 @@ def test_a_confirmation_is_no_trial_of_the_study_to_a_claim(tmp_path: Path) -> N
     store.put_trial(trial("resnet18", role="confirmation", trial_id="c"))
     store.flush()
     with pytest.raises(NotMatchedError, match="resnet18 was not run"):
-        finished(load_results(tmp_path), ("resnet18", None))
+        finished(Results.of(tmp_path), ("resnet18", None))
     store.put_trial(trial("resnet18", trial_id="b"))
     store.flush()
-    (group,) = finished(load_results(tmp_path), ("resnet18", None))
+    (group,) = finished(Results.of(tmp_path), ("resnet18", None))
     assert group.label == "resnet18"
 
 
 def test_a_search_alone_opens_and_says_what_is_known(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(shuffled(GRID)[:6])
-    html = page_of(load_results(builder.written()))
+    html = page_of(Results.of(builder.written()))
     text = text_of(html)
     assert "has not been confirmed, and only that is tested" in text
     assert "Not confirmed with fresh seeds yet, so nothing is known of test." in text
@@ -104,12 +104,12 @@ def test_a_search_alone_opens_and_says_what_is_known(tmp_path: Path) -> None:
     assert figures_of(html).keys() == {"parallel", "axes", "rungs", "best", "workers"}
     assert "--audit K" in text
     builder.confirm(2)
-    (said, *_) = answer(load_results(builder.written()))
+    (said, *_) = answer(Results.of(builder.written()))
     assert re.match(r"The winner of the search, \S+, reaches a test accuracy of .*\(n.=.2\)", said)
 
 
 def test_a_report_of_chosen_trials_leaves_the_search_out(asha: Results) -> None:
-    results = load_results(asha.folder, [row["trial_id"] for row in asha.trials])
+    results = Results.of(asha.folder, trial_ids=[row["trial_id"] for row in asha.trials])
     assert not results.search
     assert search_section(results) == points_section(results) == ""
     assert "search" not in figures_of(page_of(results))
@@ -148,15 +148,15 @@ def test_confirmation_stands_apart_with_its_n_and_spread(asha: Results) -> None:
 def test_a_winner_that_fresh_seeds_exceed_flatters_nobody(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(GRID[:3])
-    assert "tends to flatter" in text_of(search_section(load_results(builder.written())))
+    assert "tends to flatter" in text_of(search_section(Results.of(builder.written())))
     builder.confirm(2, validation_accuracy=99.0)
-    text = text_of(search_section(load_results(builder.written())))
+    text = text_of(search_section(Results.of(builder.written())))
     assert re.search(r"points below that, so it does not flatter here\.", text)
     assert "tends to flatter" not in text
-    won = found(load_results(builder.written())).won
+    won = found(Results.of(builder.written())).won
     assert won is not None
     builder.confirm(2, validation_accuracy=won.accuracy)
-    assert "was the same, so" in str(optimism(found(load_results(builder.written()))))
+    assert "was the same, so" in str(optimism(found(Results.of(builder.written()))))
 
 
 def test_what_a_bench_trained_of_the_winner_confirms_it(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_what_a_bench_trained_of_the_winner_confirms_it(tmp_path: Path) -> None:
     builder.run(GRID[:2])
     builder.confirm(3)
     builder.store.put_trial({"trial_id": "c1", "role": "bench"})
-    said = confirmation_words(found(load_results(builder.written()))).replace("\xa0", " ")
+    said = confirmation_words(found(Results.of(builder.written()))).replace("\xa0", " ")
     assert said.startswith("Confirmed with 3 fresh seeds (1 of them by resray bench): test")
 
 
@@ -172,7 +172,7 @@ def test_unfinished_confirmations_are_counted(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(GRID[:2])
     builder.confirm(1, status="running")
-    assert "(1 begun, none finished)" in confirmation_words(found(load_results(builder.written())))
+    assert "(1 begun, none finished)" in confirmation_words(found(Results.of(builder.written())))
 
 
 def test_the_table_ranks_every_point_and_names_errors(asha: Results) -> None:
@@ -188,7 +188,7 @@ def test_the_table_ranks_every_point_and_names_errors(asha: Results) -> None:
 def on_two_devices(results: Results) -> Results:
     first, *rest = results.search.trials
     search = replace(results.search, trials=(first | {"device": "Other GPU"}, *rest))
-    return replace(results, search=search)
+    return changed(results, search=search)
 
 
 def test_a_longer_search_is_changed_and_not_reduced(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_longer_search_is_changed_and_not_reduced(tmp_path: Path) -> None:
     ):
         builder = SearchBuilder(tmp_path / heading)
         builder.to_end(builder.plan(GRID[0], reductions=reductions))
-        results = load_results(builder.written())
+        results = Results.of(builder.written())
         assert [head for head, _ in banners(results) if "study" not in head] == [heading]
         assert reduced_note(results) == note
 
@@ -244,20 +244,20 @@ def test_what_its_own_early_stopping_ended_was_not_saved(tmp_path: Path) -> None
     builder.run(GRID[:2])
     for row in builder.rows:
         builder.store.put_trial({"trial_id": row["trial_id"], "epochs_done": 3})
-    search = found(load_results(builder.written()))
+    search = found(Results.of(builder.written()))
     assert list(spent_on(search.points).shares) == [1.0, 1.0, pytest.approx(1.0)]
 
 
 def test_a_search_that_stops_nobody_says_what_fewer_points_would_have_found(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path, SearchSettings(scheduler="none"))
     builder.run(GRID[:5])
-    search = found(load_results(builder.written()))
+    search = found(Results.of(builder.written()))
     values = [row["validation_accuracy"] for row in builder.stored()]
     text = expected_words(search)
     assert text is not None
     assert f": {fmean(values):.2f}\xa0% of 1, " in text
     assert f", {expected_best(values, 4):.2f}\xa0% of 4 (Dodge" in text
-    assert text in str(search_section(load_results(builder.written())))
+    assert text in str(search_section(Results.of(builder.written())))
 
 
 def test_a_search_that_stops_some_does_not_know_what_fewer_would_have_found(asha: Results) -> None:
@@ -267,13 +267,13 @@ def test_a_search_that_stops_some_does_not_know_what_fewer_would_have_found(asha
 def test_writing_checkpoints_costs_too(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(GRID[:3])
-    before = load_results(builder.written())
+    before = Results.of(builder.written())
     for row in builder.rows:
         trial_id = row["trial_id"]
         saved = [epoch | {"seconds_saving": 2.0} for epoch in builder.store.epochs(trial_id)]
         builder.store.put_epochs(trial_id, saved)
         builder.store.put_trial({"trial_id": trial_id, "seconds_saving": 2.0 * len(saved)})
-    after = load_results(builder.written())
+    after = Results.of(builder.written())
     spent, more = (spent_on(found(each).points) for each in (before, after))
     assert spent.seconds is not None
     assert more.seconds == pytest.approx(spent.seconds + 2 * spent.epochs)
@@ -286,7 +286,7 @@ def test_unmeasured_cost_is_not_made_up(tmp_path: Path) -> None:
     builder.run(GRID[:3])
     unknown = {"multiply_adds": None, "seconds_training": None, "seconds_evaluating": None}
     builder.store.put_trial({"trial_id": "t001", **unknown})
-    spent = spent_on(found(load_results(builder.written())).points)
+    spent = spent_on(found(Results.of(builder.written())).points)
     assert spent.shares[0] is not None
     assert spent.shares[1:] == (None, None)
 
@@ -303,10 +303,10 @@ def test_an_audited_point_that_would_have_won_is_told_with_its_regret(tmp_path: 
     builder = SearchBuilder(tmp_path)
     builder.run(shuffled(GRID))
     builder.audit(2)
-    before = found(load_results(builder.written())).won
+    before = found(Results.of(builder.written())).won
     audited = next(row for row in builder.stored() if row["audited"])
     builder.store.put_trial({"trial_id": audited["trial_id"], "validation_accuracy": 80.0})
-    search = found(load_results(builder.written()))
+    search = found(Results.of(builder.written()))
     assert search.won is not None
     assert before is not None
     assert search.won.values == before.values
@@ -319,9 +319,9 @@ def test_the_bound_leaves_out_what_was_stopped_since_the_audit_began(tmp_path: P
     builder = SearchBuilder(tmp_path)
     builder.run(shuffled(GRID[:12]))
     builder.audit(2)
-    before = audit_of(found(load_results(builder.written())))
+    before = audit_of(found(Results.of(builder.written())))
     builder.run(GRID[12:])
-    search = found(load_results(builder.written()))
+    search = found(Results.of(builder.written()))
     sampled = audit_of(search).sampled(search.audit_began)
     assert sampled.stopped == before.stopped
     later = audit_of(search).stopped - before.stopped
@@ -331,7 +331,7 @@ def test_the_bound_leaves_out_what_was_stopped_since_the_audit_began(tmp_path: P
     assert sure.endswith(f"It says nothing of the {later} stopped later.")
     late = [row["trial_id"] for row in builder.stored() if row["status"] == "stopped"][-1]
     builder.go_on(late)
-    search = found(load_results(builder.written()))
+    search = found(Results.of(builder.written()))
     assert audit_of(search).sampled(search.audit_began) == sampled
     sure, _ = audit_words(search)
     assert sure.endswith(f"the {later} stopped later, 1 of which was audited too: none would have "
@@ -352,10 +352,10 @@ def test_an_audited_point_that_diverges_is_one_that_did_not_win(tmp_path: Path) 
     first, second = [row["trial_id"] for row in builder.stored() if row["audited"]]
     lost = {"status": "failed", "reason": "diverged"}
     builder.store.put_trial({"trial_id": first, **lost})
-    audit = audit_of(found(load_results(builder.written())))
+    audit = audit_of(found(Results.of(builder.written())))
     assert (audit.audited, audit.won, audit.diverged) == (2, 0, 1)
     builder.store.put_trial({"trial_id": second, **lost})
-    (sure,) = audit_words(found(load_results(builder.written())))
+    (sure,) = audit_words(found(Results.of(builder.written())))
     assert "none would have won. 2 of them diverged. With 95" in sure
 
 
@@ -365,7 +365,7 @@ def test_an_audited_point_that_diverges_is_one_that_did_not_win(tmp_path: Path) 
 def test_rescaled_rungs_are_one_point_of_several_trainings(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path, SearchSettings(rung_schedule="rescaled"))
     builder.run_rescaled(shuffled(GRID)[:9])
-    results = load_results(builder.written())
+    results = Results.of(builder.written())
     search = found(results)
     assert len(search.points) == 9 < len(results.search.trials)
     assert search.won is not None
@@ -378,7 +378,7 @@ def test_rescaled_rungs_are_one_point_of_several_trainings(tmp_path: Path) -> No
 def test_halving_judges_each_rung_together(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path, SearchSettings(scheduler="halving"))
     builder.halve(shuffled(GRID)[:9])
-    results = load_results(builder.written())
+    results = Results.of(builder.written())
     assert outcome(found(results)) == "9 points: 1 trained in full, 8 stopped by the scheduler."
     text = text_of(search_section(results))
     assert "The order of arrival decides nothing." in text
@@ -392,7 +392,7 @@ def test_a_changed_recipe_makes_other_points(tmp_path: Path) -> None:
     edited = json.dumps({**json.loads(builder.rows[0]["recipe"]), "batch_size": 16})
     trial_id = builder.plan(GRID[0], recipe=edited)
     builder.to_end(trial_id)
-    search = found(load_results(builder.written()))
+    search = found(Results.of(builder.written()))
     assert outcome(search) == "3 points: 3 trained in full."
     assert {len(point.rows) for point in search.points} == {1}
     assert search.others == 1
@@ -403,13 +403,13 @@ def test_a_trial_that_waits_at_a_rung_has_not_ended(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path, SearchSettings(scheduler="halving"))
     for point in GRID[:2]:
         builder.to_end(builder.plan(point), 1)
-    assert outcome(found(load_results(builder.written()))) == "2 points: 2 waiting or unfinished."
+    assert outcome(found(Results.of(builder.written()))) == "2 points: 2 waiting or unfinished."
 
 
 def test_median_stopping_has_one_row_for_every_epoch(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path, SearchSettings(scheduler="median", grace=2))
     builder.run(shuffled(GRID)[:9])
-    text = text_of(search_section(load_results(builder.written())))
+    text = text_of(search_section(Results.of(builder.written())))
     assert re.search(r"every epoch 2 to \d ", text)
     assert "median of the others' running means" in text
 
@@ -417,7 +417,7 @@ def test_median_stopping_has_one_row_for_every_epoch(tmp_path: Path) -> None:
 def test_an_ended_budget_and_waiting_points_are_no_savings(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(shuffled(GRID), budget=20)
-    search = found(load_results(builder.written()))
+    search = found(Results.of(builder.written()))
     assert outcome(search) == (
         "24 points: 1 stopped by the scheduler, 2 ended by a budget, 21 waiting or unfinished."
     )
@@ -433,7 +433,7 @@ def test_of_several_searches_the_last_one_counts(tmp_path: Path) -> None:
     other = {"search": '{"options":["epochs=9"],"scheduler":"none"}', "status": "completed"}
     for row in builder.stored()[:5]:
         builder.store.put_trial({"trial_id": row["trial_id"], "epochs_done": 9, **other})
-    results = load_results(builder.written())
+    results = Results.of(builder.written())
     assert outcome(found(results)) == "5 points: 5 trained in full."
     assert audit_words(found(results)) == []
     text = text_of(search_section(results))
@@ -453,7 +453,7 @@ def test_every_trace_is_valid_and_every_text_harmless(tmp_path: Path) -> None:
     ]
     builder = SearchBuilder(tmp_path, SearchSettings(scheduler="none"), space=hostile)
     builder.run(points)
-    html = page_of(load_results(builder.written()))
+    html = page_of(Results.of(builder.written()))
     assert hostile not in html
     assert hostile in Outline(html).text
     style = dict(re.findall(r"--([a-z0-9-]+): ([^;]+);", html))
@@ -478,7 +478,7 @@ def test_damaged_rows_still_make_a_page(tmp_path: Path, damage: dict[str, Any]) 
     builder.run(GRID[:3])
     for row in builder.rows:
         builder.store.put_trial({"trial_id": row["trial_id"], **damage})
-    text = text_of(page_of(load_results(builder.written())))
+    text = text_of(page_of(Results.of(builder.written())))
     assert "3 points" in text or "1 point:" in text
     assert not {"nan", "NaN", "None"} & set(re.findall(r"\w+", text))
 
@@ -493,4 +493,4 @@ def test_many_points_are_packed_behind_the_first(tmp_path: Path) -> None:
     assert len(packed["rows"]) == LONG + 20
     builder = SearchBuilder(tmp_path)
     builder.run(GRID[:12])
-    assert points_section(load_results(builder.written())).count("<tr>") == 1 + 12
+    assert points_section(Results.of(builder.written())).count("<tr>") == 1 + 12

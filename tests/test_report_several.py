@@ -5,16 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from resray.analysis.aggregate import load_results
 from resray.analysis.evaluations import ensembles, evaluated
-from resray.analysis.several import load_several
+from resray.analysis.matching import NotMatchedError, matched
+from resray.analysis.metrics import values_of
+from resray.analysis.results import Results
+from resray.analysis.verdicts import judged_folder, verdicts
 from resray.errors import InputError
 from resray.report.claims_section import claims_section
 from resray.report.folders_section import folders_section
-from resray.report.matching import NotMatchedError, matched
-from resray.report.metrics import values_of
 from resray.report.page import render
-from resray.report.verdicts import judged_folder, verdicts
 from resray.results.folders import short_names
 from resray.study.search_spec import SearchSettings
 from tests.folders_case import folder, seeds_of
@@ -41,14 +40,14 @@ def test_configurations_of_two_folders_stand_beside_each_other(tmp_path: Path) -
     rows = [*seeds_of("resnet34", 90, 91), *seeds_of("resnet18", 80, 81)]
     first = folder(tmp_path / "a" / "depth", rows)
     second = folder(tmp_path / "b" / "depth", rows, seeds_of("resnet50", 95))
-    results = load_several([first, second])
+    results = Results.of([first, second])
     assert [group.label for group in results.groups] == [
         "resnet18 · source=a", "resnet18 · source=b", "resnet34 · source=a", "resnet34 · source=b",
         "resnet50",
     ]  # fmt: skip
     assert [len(group.trials) for group in results.groups] == [2, 2, 2, 2, 1]
     assert list(results.sources) == ["a", "b"]
-    assert results.study == load_results(first).study
+    assert results.study == Results.of(first).study
 
 
 def test_the_same_trial_in_two_folders_keeps_its_own_epochs_and_events(tmp_path: Path) -> None:
@@ -61,7 +60,7 @@ def test_the_same_trial_in_two_folders_keeps_its_own_epochs_and_events(tmp_path:
         write_results(tmp_path / name, [row], epochs=[epoch], events=[event | {"event": name}])
         for name, row, epoch in (("a", one, epochs[0]), ("b", other, epochs[1]))
     ]
-    results = load_several(paths)
+    results = Results.of(paths)
     ids = [row["trial_id"] for row in results.trials]
     assert len(set(ids)) == 2
     assert [float(results.epochs[one]["train_loss"].iloc[0]) for one in ids] == [1.0, 2.0]
@@ -82,7 +81,7 @@ def test_evaluations_and_ensembles_stay_with_their_folder(tmp_path: Path) -> Non
         own.append(evaluation(rows[0], "ensemble", 93 + better, trial_id="both", members=members,
                               seed=None, checkpoint=checkpoint))  # fmt: skip
         paths.append(write_results(tmp_path / name, rows, evaluations=own))
-    results = load_several(paths)
+    results = Results.of(paths)
     first, second = results.groups
     assert list(values_of(results, first, "tta_accuracy").values()) == [92, 92]
     assert list(values_of(results, second, "tta_accuracy").values()) == [93, 93]
@@ -97,8 +96,8 @@ def test_of_two_searches_the_newest_is_shown(tmp_path: Path) -> None:
         builder.halve(points)
         builder.confirm(2)
         builder.written()
-    first, second = (load_results(tmp_path / name) for name in "ab")
-    results = load_several([tmp_path / "a", tmp_path / "b"])
+    first, second = (Results.of(tmp_path / name) for name in "ab")
+    results = Results.of([tmp_path / "a", tmp_path / "b"])
     assert len(results.search.trials) == len(second.search.trials)
     assert results.search.others == len(first.search.trials)
     known = {row["trial_id"] for row in results.search.trials}
@@ -112,32 +111,32 @@ def test_of_two_searches_the_newest_is_shown(tmp_path: Path) -> None:
 
 def test_names_can_be_given(tmp_path: Path) -> None:
     paths = [folder(tmp_path / name / "depth", seeds_of("resnet18", 90)) for name in "ab"]
-    results = load_several(paths, ["before", None])
+    results = Results.of(paths, ["before", None])
     assert [group.label for group in results.groups] == [
         "resnet18 · source=before", "resnet18 · source=b",
     ]  # fmt: skip
     with pytest.raises(InputError, match="another folder is called 'b', too"):
-        load_several(paths, ["b", None])
+        Results.of(paths, ["b", None])
 
 
 def test_one_folder_is_read_as_ever(tmp_path: Path) -> None:
     path = folder(tmp_path / "depth", seeds_of("resnet18", 90))
-    assert [row["trial_id"] for row in load_several([path], ["x"]).trials] == ["resnet18-0-20"]
-    assert folders_section(load_several([path])) == ""
+    assert [row["trial_id"] for row in Results.of([path], ["x"]).trials] == ["resnet18-0-20"]
+    assert folders_section(Results.of([path])) == ""
 
 
 def test_a_folder_is_named_once(tmp_path: Path) -> None:
     path = folder(tmp_path / "depth", seeds_of("resnet18", 90))
     (tmp_path / "link").symlink_to(path)
     with pytest.raises(InputError, match=r"link: named twice \(the same as "):
-        load_several([path, tmp_path / "link"])
+        Results.of([path, tmp_path / "link"])
 
 
 def test_a_claim_is_not_tested_across_folders(tmp_path: Path) -> None:
     first = folder(tmp_path / "a", seeds_of("resnet34", 90, 91))
     other = folder(tmp_path / "b", seeds_of("resnet18", 80, 81))
     with pytest.raises(NotMatchedError, match="no finished runs of resnet34, resnet18 share"):
-        matched(load_several([first, other]), [("resnet34", None), ("resnet18", None)])
+        matched(Results.of([first, other]), [("resnet34", None), ("resnet18", None)])
 
 
 def test_claims_are_judged_on_the_first_folder_with_a_study(tmp_path: Path) -> None:
@@ -147,8 +146,8 @@ def test_claims_are_judged_on_the_first_folder_with_a_study(tmp_path: Path) -> N
         folder(tmp_path / name, *(seeds_of(each, mean, mean + 0.1) for each in names))
         for name, mean in (("first", 90), ("other", 70))
     )
-    several = load_several([bare, first, other])
+    several = Results.of([bare, first, other])
     assert judged_folder(several) == "first"
-    assert verdicts(several) == verdicts(load_results(first))
+    assert verdicts(several) == verdicts(Results.of(first))
     assert "Judged on the folder first alone. " in claims_section(several)
-    assert "Judged on" not in claims_section(load_results(first))
+    assert "Judged on" not in claims_section(Results.of(first))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.analysis.aggregate import load_results
 from resray.analysis.breakdown import PARTS, breakdown, means_of
+from resray.analysis.results import Results
 from resray.report.payload import figure_payload
 from resray.report.plot import Figure, Panel
 from resray.report.record import trials_table
@@ -35,7 +35,7 @@ def epochs_with(row: dict[str, Any], seconds: list[float], attempts: list[int]) 
 
 
 def parts_of(folder: Path) -> dict[str, float]:
-    results = load_results(folder)
+    results = Results.of(folder)
     (parts,) = breakdown(results, results.trials).parts
     return dict(zip(PARTS, parts.tolist(), strict=True))
 
@@ -59,7 +59,7 @@ def test_writing_checkpoints_is_a_part(tmp_path: Path) -> None:
     folder = write_results(tmp_path, [row], epochs=epochs_with(row, [10, 10, 10, 10], [1, 1, 1, 1]))
     parts = parts_of(folder)
     assert (parts["saving"], parts["other"]) == pytest.approx((1.5, 0.5))
-    figure = time_figure(load_results(folder))
+    figure = time_figure(Results.of(folder))
     assert figure is not None
     assert "saving checkpoints" in [series.label for series in figure.series]
 
@@ -70,7 +70,7 @@ def test_each_start_warms_up_and_a_resumed_trial_has_no_other_time(tmp_path: Pat
     parts = parts_of(folder)
     assert (parts["training"], parts["warming up"]) == pytest.approx((8.0, 2.0))
     assert np.isnan(parts["other"])
-    results = load_results(folder)
+    results = Results.of(folder)
     found = breakdown(results, results.trials)
     assert (found.first[0], found.later[0]) == (12.0, 8.0)
 
@@ -104,7 +104,7 @@ def bars_in(panel: Panel) -> dict[str, list[float]]:
 def test_the_figure_stacks_the_parts_as_seconds_or_as_shares(tmp_path: Path) -> None:
     rows = [timed(), timed("resnet34", exclusive=False)]
     epochs = [each for row in rows for each in epochs_with(row, [16, 8, 8, 8], [1, 1, 1, 1])]
-    figure = time_figure(load_results(write_results(tmp_path, rows, epochs=epochs)))
+    figure = time_figure(Results.of(write_results(tmp_path, rows, epochs=epochs)))
     assert figure is not None
     seconds = bars_in(figure.chosen({"measure": SECONDS})[0])
     shares = bars_in(figure.chosen({"measure": SHARE})[0])
@@ -124,14 +124,14 @@ def test_the_table_gives_the_spread_and_the_first_epochs(tmp_path: Path) -> None
     rows = [timed(seed=0), timed(seed=1)]
     epochs = [*epochs_with(rows[0], [16, 8, 8, 8], [1, 1, 1, 1]),
               *epochs_with(rows[1], [18, 9, 9, 9], [1, 1, 1, 1])]  # fmt: skip
-    made = time_table(load_results(write_results(tmp_path, rows, epochs=epochs)))
+    made = time_table(Results.of(write_results(tmp_path, rows, epochs=epochs)))
     assert made is not None
     (row,) = made.rows
     assert row[:4] == ("resnet18", 2, "8.50\u00a0±\u00a06.35", "17.0\u00a0±\u00a012.7")
 
 
 def test_nothing_is_drawn_of_trials_without_a_speed(tmp_path: Path) -> None:
-    results = load_results(write_results(tmp_path, [timed(images_per_second=None)]))
+    results = Results.of(write_results(tmp_path, [timed(images_per_second=None)]))
     assert time_figure(results) is None
     assert time_table(results) == ""
     assert scaling_figure(results) is None
@@ -145,7 +145,7 @@ def test_utilisation_is_drawn_over_what_a_network_costs(tmp_path: Path) -> None:
     rows = [timed(seed=0, utilisation=0.3), timed(seed=1, utilisation=0.5),
             timed("resnet34", utilisation=0.6, exclusive=False),
             timed("resnet50", utilisation=None)]  # fmt: skip
-    results = load_results(write_results(tmp_path, rows))
+    results = Results.of(write_results(tmp_path, rows))
     figure = utilisation_figure(results)
     assert figure is not None
     assert [series.label for series in figure.series] == ["resnet18", "resnet34"]
@@ -167,7 +167,7 @@ def test_utilisation_is_drawn_over_what_a_network_costs(tmp_path: Path) -> None:
 
 
 def test_older_results_have_no_utilisation(tmp_path: Path) -> None:
-    results = load_results(write_results(tmp_path, [timed(utilisation=None)]))
+    results = Results.of(write_results(tmp_path, [timed(utilisation=None)]))
     assert utilisation_figure(results) is None
     for made in (time_table(results), means_table(results.groups, {}), trials_table(results)):
         assert "Utilisation" not in made
@@ -190,7 +190,7 @@ def ranked(workers: int, rate: float, *, batch: int = 128, seed: int = 0, **chan
 
 
 def scaling_of(folder: Path, rows: list[dict[str, Any]]) -> Figure:
-    figure = scaling_figure(load_results(write_results(folder, rows)))
+    figure = scaling_figure(Results.of(write_results(folder, rows)))
     assert figure is not None
     return figure
 
@@ -213,7 +213,7 @@ def test_strong_and_weak_scaling_are_told_apart(tmp_path: Path) -> None:
     drawn = {option: figure.chosen({"view": option})[0].traces[-1]["y"]
              for option in switch.options}  # fmt: skip
     assert list(drawn.values()) == [[1000.0, 1500.0], [1000.0, 1900.0]]
-    made = scaling_table(load_results(tmp_path))
+    made = scaling_table(Results.of(tmp_path))
     assert made is not None
     assert [row[7] for row in made.rows] == ["100.0", "75.0", "100.0", "95.0"]
 
@@ -225,7 +225,7 @@ def test_shared_machines_have_no_efficiency(tmp_path: Path) -> None:
     (measured,) = rates.traces
     assert measured["line"]["dash"] == "dash"
     assert "not compared" in figure.caption
-    made = scaling_table(load_results(tmp_path))
+    made = scaling_table(Results.of(tmp_path))
     assert made is not None
     assert [row[7] for row in made.rows] == ["–", "–"]
 
@@ -237,14 +237,14 @@ def test_other_devices_are_not_compared(tmp_path: Path) -> None:
 
 def test_configurations_that_differ_in_more_are_no_scaling(tmp_path: Path) -> None:
     rows = [ranked(1, 1000), timed("resnet34", world_size=2)]
-    results = load_results(write_results(tmp_path, rows))
+    results = Results.of(write_results(tmp_path, rows))
     assert scaling_figure(results) is None
     assert batch_figure(results) is None
 
 
 def test_throughput_is_drawn_over_the_batch_where_that_was_varied(tmp_path: Path) -> None:
     rows = [ranked(1, 1000, batch=64), ranked(1, 1800, batch=128)]
-    figure = batch_figure(load_results(write_results(tmp_path, rows)))
+    figure = batch_figure(Results.of(write_results(tmp_path, rows)))
     assert figure is not None
     (panel,) = figure.chosen()
     assert (panel.traces[0]["x"], panel.traces[0]["y"]) == ([64.0, 128.0], [1000.0, 1800.0])
@@ -253,7 +253,7 @@ def test_throughput_is_drawn_over_the_batch_where_that_was_varied(tmp_path: Path
 def test_names_are_text(tmp_path: Path) -> None:
     name = "<b>%{x}</b>"
     rows = [ranked(1, 1000, name=name), ranked(2, 1500, name=name)]
-    results = load_results(write_results(tmp_path, rows))
+    results = Results.of(write_results(tmp_path, rows))
     for figure in (scaling_figure(results), time_figure(results)):
         assert figure is not None
         hovers = [trace.get("customdata") for panel in figure.chosen() for trace in panel.traces]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.analysis.aggregate import Results, load_results
+from resray.analysis.reaching import EPOCHS, TIME, Reaching, round_numbers, thresholds_of
+from resray.analysis.results import Results
 from resray.report.payload import figure_payload
-from resray.report.reaching import EPOCHS, TIME, Reaching, round_numbers, thresholds_of
 from resray.report.time_to_accuracy import (
     reaching_table,
     time_to_accuracy_figure,
@@ -28,7 +28,7 @@ def written(folder: Path, curves: dict[tuple[str, int], Curve], **changes: Any) 
         rows.append(row)
         epochs += [epoch | {"validation_accuracy": value}
                    for epoch, value in zip(epochs_of(row), curve, strict=True)]  # fmt: skip
-    return load_results(write_results(folder, rows, epochs=epochs))
+    return Results.of(write_results(folder, rows, epochs=epochs))
 
 
 # --- thresholds ---------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ def test_test_accuracy_is_never_looked_at(tmp_path: Path) -> None:
     row = trial("a", epochs=3)
     epochs = [epoch | {"validation_accuracy": None, "test_accuracy": 99.0}
               for epoch in epochs_of(row)]  # fmt: skip
-    results = load_results(write_results(tmp_path, [row], epochs=epochs))
+    results = Results.of(write_results(tmp_path, [row], epochs=epochs))
     assert time_to_accuracy_figure(results) is None
     assert reaching_table(results, TIME) == ""
 
@@ -145,7 +145,7 @@ def test_what_is_not_known_was_reached_all_the_same(tmp_path: Path) -> None:
     epochs = [epoch | {"validation_accuracy": 30.0 * epoch["epoch"]}
               for row in rows for epoch in epochs_of(row)]  # fmt: skip
     epochs[0]["seconds_training"] = None
-    results = load_results(write_results(tmp_path, rows, epochs=epochs))
+    results = Results.of(write_results(tmp_path, rows, epochs=epochs))
     times, numbers = reaching_table(results, TIME), reaching_table(results, EPOCHS)
     assert times is not None
     assert numbers is not None
@@ -169,11 +169,11 @@ def test_the_target_of_the_study_is_a_threshold(tmp_path: Path) -> None:
     epochs = [epoch | {"validation_accuracy": 10.0 * epoch["epoch"]}
               for row in rows for epoch in epochs_of(row)]  # fmt: skip
     made = write_results(tmp_path, rows, epochs=epochs, study=study)
-    table = reaching_table(load_results(made), TIME)
+    table = reaching_table(Results.of(made), TIME)
     assert table is not None
     titles = [column.title for column in table.columns]
     assert "60\u00a0% (target)" in titles
-    figure = time_to_accuracy_figure(load_results(made))
+    figure = time_to_accuracy_figure(Results.of(made))
     assert figure is not None
     assert "no trial reached it" in figure.caption
     assert figure.chosen()[0].layout["xaxis"]["tickvals"][-1] == 40

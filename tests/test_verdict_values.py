@@ -17,7 +17,7 @@ from resray.analysis.resampling import (
 from resray.analysis.statistics import (
     Interval,
 )
-from resray.report.verdicts import Outcome
+from resray.analysis.verdicts import Outcome
 from resray.study.claims import Value, check_statement
 from tests.report_builder import RECIPE, START, epochs_of, evaluation, trial
 from tests.verdict_case import BETTER, CLEAR, Rows, found, pair, recipe, runs

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.aggregate import load_results
-from resray.report.alike import OTHER_SELECTION
+from resray.analysis.alike import OTHER_SELECTION
+from resray.analysis.results import Results
+from resray.analysis.verdicts import Outcome
 from resray.report.claims_section import claims_section
-from resray.report.verdicts import Outcome
 from tests.report_builder import epochs_of, trial, write_results
 from tests.verdict_case import BETTER, CLEAR, Rows, found, pair, recipe, runs, write_study
 
@@ -258,7 +258,7 @@ def test_section_shows_verdict_numbers_and_reason(tmp_path: Path) -> None:
         {"id": "z", "text": "unlikely", "untested": "needs <i>more</i>"},
     ]
     study = write_study(tmp_path / "written.yaml", *claims)
-    html = claims_section(load_results(write_results(tmp_path, CLEAR, epochs=[], study=study)))
+    html = claims_section(Results.of(write_results(tmp_path, CLEAR, epochs=[], study=study)))
     for text in (
         "3 claims: 1 supported, 1 not judged, 1 not testable here.",
         "a is &lt;b&gt;better&lt;/b&gt;",
@@ -275,4 +275,4 @@ def test_section_shows_verdict_numbers_and_reason(tmp_path: Path) -> None:
 
 
 def test_results_without_a_study_have_no_claims(tmp_path: Path) -> None:
-    assert "no claims" in claims_section(load_results(write_results(tmp_path, [trial()])))
+    assert "no claims" in claims_section(Results.of(write_results(tmp_path, [trial()])))

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from resray.analysis.aggregate import load_results
-from resray.report.verdicts import Verdict, verdicts
+from resray.analysis.results import Results
+from resray.analysis.verdicts import Verdict, verdicts
 from tests.report_builder import RECIPE, trial, write_results
 
 Rows = list[dict[str, Any]]
@@ -39,7 +39,7 @@ def found(
     claim: dict[str, Any] = {"id": "x", "text": "says x", "check": check}
     study = write_study(folder / "written.yaml", claim, pairing=pairing)
     tables = {"epochs": [], **tables}
-    (only,) = verdicts(load_results(write_results(folder, rows, study=study, **tables)))
+    (only,) = verdicts(Results.of(write_results(folder, rows, study=study, **tables)))
     return only
 
 

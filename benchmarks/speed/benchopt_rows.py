@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from resray.analysis.aggregate import load_results
+from resray.analysis.results import Results
 
 MEASURED = ("test_accuracy", "validation_accuracy", "train_accuracy", "test_loss",
             "validation_loss", "train_loss")  # fmt: skip
@@ -51,7 +51,7 @@ def page_of(folder: Path) -> Path:
 
 def rows(results: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """Return one row for each epoch of each trial, as benchopt's own runs leave them."""
-    loaded = load_results(results)
+    loaded = Results.of(results)
     frames = [frame.assign(solver_name=loaded.labels[trial_id],
                            time=frame["seconds_training"].cumsum())
               for trial_id, frame in loaded.epochs.items()]  # fmt: skip

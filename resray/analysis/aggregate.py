@@ -1,27 +1,17 @@
 """Reads a results folder and gathers the trials that may be averaged: they differ in seed only."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from resray.analysis.answers import Answers, read_answers
-from resray.analysis.epoch_table import EpochRows, EpochTable
 from resray.analysis.reductions import is_stand_in
-from resray.analysis.search_record import Row, SearchRecord, measured, plain_rows, read_search
+from resray.analysis.search_record import Row
 from resray.analysis.statistics import Summary, summarise
-from resray.analysis.study_file import Variants, equal_variants, normalised, read_study
-from resray.results.predictions import read_thumbnails
-from resray.results.store import read_rows
+from resray.analysis.study_file import Variants
 from resray.results.summary import LAST, TEST, VALIDATION, chosen_by, parsed_json
 from resray.study.entries import AS_RUN
 from resray.study.layers import flatten
-from resray.study.spec import Study
 from resray.study.unions import in_use
 
 Identity = tuple[Any, ...]
@@ -120,122 +110,6 @@ class Group:
     @cached_property
     def _summaries(self) -> dict[str, Summary | None]:
         return {}
-
-
-@dataclass(frozen=True)
-class Results:
-    """Everything that a report is made from."""
-
-    folder: Path
-    study: Study | None
-    trials: tuple[Row, ...]
-    """Those that are tested: bench and confirmation."""
-    epochs: EpochTable
-    """Epoch rows by trial id, in order of epoch."""
-    events: tuple[Row, ...]
-    groups: tuple[Group, ...]
-    evaluations: Mapping[str, pd.DataFrame]
-    """What `resray evaluate` measured, oldest first: for every trial id (empty if nothing), and for
-    the hash that stands for an ensemble's members."""
-    search: SearchRecord
-    """The trials of a search, which are in none of the above."""
-    answers: Mapping[str, Answers] = field(default_factory=dict)
-    """What is stored of which test images each trial gets right, by trial id."""
-    thumbnails: tuple[Mapping[Hashable, Any], ...] = ()
-    """Pictures of the test images that most networks miss (`read_thumbnails`)."""
-    price_per_gpu_hour: float | None = None
-    """What a GPU costs in an hour, in any currency, where the reader wants costs as money."""
-    baseline: str | None = None
-    """Label or name of the configuration that others are compared with, where the reader says."""
-    sources: Mapping[str, "Results"] = field(default_factory=dict)
-    """The results of each folder by its name, where these are of several folders."""
-
-    @property
-    def title(self) -> str:
-        if self.study:
-            return self.study.title
-        return str(self.all_trials[0]["study"]) if self.all_trials else self.folder.name
-
-    @property
-    def all_trials(self) -> tuple[Row, ...]:
-        """The tested trials, then those of a search."""
-        return self.trials + self.search.trials
-
-    @property
-    def paired(self) -> bool:
-        """Whether the study declares that seeds pair."""
-        return self.study is not None and self.study.pairing == "seed"
-
-    def with_status(self, *statuses: str) -> list[Row]:
-        """Return the trials in one of these states."""
-        return [row for row in self.trials if row["status"] in statuses]
-
-    @cached_property
-    def split_settings(self) -> tuple[dict[str, Any], list[str]]:
-        """The settings in use that all groups share, and the keys in which some differ."""
-        used = [group.used for group in self.groups]
-        keys = list(dict.fromkeys(key for settings in used for key in settings))
-        differing = [key for key in keys if len({repr(settings.get(key)) for settings in used}) > 1]
-        common = {key: used[0].get(key) for key in keys if key not in differing}
-        return common, differing
-
-    @cached_property
-    def labels(self) -> dict[str, str]:
-        """The label of each trial's group, by trial id."""
-        return {row["trial_id"]: group.label for group in self.groups for row in group.trials}
-
-
-def load_results(folder: Path, trial_ids: Sequence[str] | None = None) -> Results:
-    """Read a study's results folder; ``trial_ids`` restricts it to those trials.
-
-    Raises InputError if the folder holds no results or its study file is not one.
-    """
-    chosen = None if trial_ids is None else set(trial_ids)
-    study = read_study(folder / "study.yaml")
-    order = {name: place for place, name in enumerate(study.trial_names)} if study else {}
-    rows = _trial_rows(read_rows(folder, "trials"), chosen)
-    then = (*IDENTITY, "seed", "trial_id")
-    rows.sort(key=lambda row: (order.get(row["name"], len(order)), *(str(row[c]) for c in then)))
-    trials = [row for row in rows if row["role"] != "search"]
-    searched = [row for row in rows if row["role"] == "search"]
-    known = {row["trial_id"] for row in trials}
-    epochs = EpochTable(EpochRows(read_rows(folder, "epochs", REPEATED_TEXTS)))
-    events = plain_rows(read_rows(folder, "events"))
-    return Results(
-        folder=folder,
-        study=study,
-        trials=tuple(trials),
-        epochs=epochs.of(known),
-        events=tuple(row for row in events if row["trial_id"] in known),
-        groups=tuple(group_trials(trials, equal_variants(study) if study else {})),
-        evaluations=read_evaluations(folder, known),
-        search=read_search(folder, searched, epochs, events),
-        answers=read_answers(folder, known),
-        thumbnails=tuple(read_thumbnails(folder).to_dict("records")),
-    )
-
-
-def read_evaluations(folder: Path, known: set[str]) -> dict[str, pd.DataFrame]:
-    """Return the evaluations of each known trial that have a value, and of ensembles of nothing but
-    these."""
-    table = read_rows(folder, "evaluations")
-    values = measured(table["value"])
-    table = table.set_column(table.column_names.index("value"), "value", values)
-    rows = table.filter(pc.is_valid(values)).to_pandas()
-    rows = rows.sort_values("evaluated", kind="stable", na_position="first")
-    tables = {str(key): table for key, table in rows.groupby("trial_id")}
-    of_known = {
-        key: table for key, table in tables.items() if known.issuperset(members_of(key, table))
-    }
-    return dict.fromkeys(known, rows.iloc[:0]) | of_known
-
-
-def members_of(trial_id: str, table: pd.DataFrame) -> list[str]:
-    """Return the trials that a trial's or an ensemble's evaluations are of, in their order."""
-    text = table["members"].iloc[0]
-    if not isinstance(text, str):
-        return [trial_id]
-    return [str(member) for member in parsed_json(text, [])]
 
 
 def group_trials(trials: Sequence[Row], variants: Variants) -> Iterator[Group]:
@@ -345,11 +219,3 @@ def reductions_of(row: Row) -> list[str]:
 def distinct(rows: Iterable[Row], column: str) -> list[Any]:
     """Return the different values of a column, in order, without missing ones."""
     return list(dict.fromkeys(row[column] for row in rows if row[column] is not None))
-
-
-def _trial_rows(table: pa.Table, chosen: set[str] | None) -> list[Row]:
-    return [
-        row | {"recipe": normalised(row["recipe"]), "role": row["role"] or "bench", "source": None}
-        for row in plain_rows(table)
-        if chosen is None or row["trial_id"] in chosen
-    ]

@@ -1,6 +1,6 @@
 """What networks get right of the test images, from the stored predictions."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
@@ -33,8 +33,8 @@ class Networks:
     """(networks, images) of bool."""
 
 
-def read_answers(folder: Path, known: Collection[str]) -> dict[str, Answers]:
-    """Return those of each known trial of a results folder that has any. Raises InputError as
+def read_answers(folder: Path) -> dict[str, Answers]:
+    """Return those of each trial of a results folder that has any. Raises InputError as
     `read_predictions` does."""
     if not (folder / "predictions").is_dir():
         return {}
@@ -44,7 +44,7 @@ def read_answers(folder: Path, known: Collection[str]) -> dict[str, Answers]:
             row["test_checksum"], row["epoch"], row["predicted"] == row["labels"]
         )
         for row in rows
-        if row["kind"] == "test" and row["trial_id"] in known
+        if row["kind"] == "test"
     }
 
 

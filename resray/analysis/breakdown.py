@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resray.analysis.aggregate import Results, Row
+from resray.analysis.aggregate import Row
+from resray.analysis.results import Results
 from resray.analysis.statistics import Moments
 
 PARTS = ("training", "warming up", "evaluating", "saving", "starting", "other")

@@ -7,8 +7,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
 from resray.analysis.evaluations import REPEATED, checkpoint_name
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 
 MOST = 12

@@ -6,7 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results, Row
+from resray.analysis.aggregate import Group, Row
+from resray.analysis.results import Results
 
 
 @dataclass(frozen=True)

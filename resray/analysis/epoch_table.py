@@ -48,10 +48,6 @@ class EpochTable(Mapping[str, pd.DataFrame]):
         """Return the table of those of these trials that it holds."""
         return EpochTable(self._rows, self._places.keys() & set(trial_ids))
 
-    def renamed(self, name: str) -> pa.Table:
-        """Return the rows with the trial ids that `joined_id` gives."""
-        return self._rows.renamed(name)
-
     @cached_property
     def numbers(self) -> np.ndarray:
         """The numbers of all recorded epochs, ascending: mostly 1 to the longest trial's length.
@@ -141,13 +137,6 @@ class EpochRows:
         """All rows and columns."""
         return self._rows.to_pandas()
 
-    def renamed(self, name: str) -> pa.Table:
-        """Return the rows with the trial ids that `joined_id` gives."""
-        trial_ids = pc.binary_join_element_wise(name, self._rows["trial_id"].cast(pa.string()), "/")
-        return self._rows.set_column(
-            self._rows.column_names.index("trial_id"), "trial_id", trial_ids
-        )
-
     def numeric(self, column: str) -> np.ndarray:
         """Return a column of numbers as floats, NaN where one is missing or cannot be squared, 0
         where its square would be."""
@@ -188,14 +177,3 @@ def in_order(rows: pa.Table) -> pa.Table:
     chosen = order[~np.append(repeated, False)[: len(order)] & (ranks >= 0)]
     already = len(chosen) == len(rows) and bool((np.diff(chosen) == 1).all())
     return rows if already else rows.take(chosen)
-
-
-def joined(tables: Mapping[str, EpochTable]) -> EpochTable:
-    """Return several tables as one, with the trial ids that `joined_id` gives."""
-    rows = [table.renamed(name) for name, table in tables.items()]
-    return EpochTable(EpochRows(pa.concat_tables(rows)))
-
-
-def joined_id(name: str, trial_id: str) -> str:
-    """Return the id that a trial of one of several results has among those of all."""
-    return f"{name}/{trial_id}"

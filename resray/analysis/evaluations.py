@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from resray.analysis.aggregate import Group, Results, reductions_of
+from resray.analysis.aggregate import Group, reductions_of
+from resray.analysis.results import Results, once
 from resray.analysis.statistics import Summary, summarise
 from resray.results.summary import parsed_json
 
@@ -131,6 +132,7 @@ class Ensemble:
         return self.accuracy - alone.mean if alone else None
 
 
+@once
 def evaluated(results: Results) -> list[Evaluated]:
     """Return the evaluations of finished trials (of others only where a group has none)."""
     groups = {row["trial_id"]: group for group in results.groups

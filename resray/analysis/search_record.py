@@ -1,7 +1,7 @@
 """What the tables hold of a search, whose trials are compared with each other, never averaged."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 
 from resray.analysis.epoch_table import EpochTable
 from resray.analysis.statistics import LARGEST
-from resray.results.store import read_rows
 from resray.search.best import of_latest
 
 Row = dict[str, Any]
@@ -34,17 +33,18 @@ class SearchRecord:
         return bool(self.trials)
 
 
-def read_search(
-    folder: Path, trials: list[Row], epochs: EpochTable, events: list[Row]
+def recorded(
+    trials: Sequence[Row], epochs: EpochTable, events: Sequence[Row], decisions: Sequence[Row]
 ) -> SearchRecord:
-    """Return what the tables hold of a search's trials; reads their decisions in a folder.
+    """Return what the tables hold of the search that was worked on last.
 
-    ``epochs`` and ``events`` may hold other trials' too. Of several searches the newest is taken.
+    ``epochs``, ``events`` and ``decisions`` may hold other trials' too. What several folders hold
+    of a search is no one search: the folder that was worked on last counts.
     """
-    own = of_latest(trials)
+    newest = max(trials, key=lambda row: str(row["updated"] or ""), default=None)
+    own = of_latest(row for row in trials if newest and row["source"] == newest["source"])
     settings = {row["trial_id"]: row["search"] for row in own}
-    made = plain_rows(read_rows(folder, "decisions"))
-    made.sort(key=lambda row: (row["decided"] is None, row["decided"] or 0))
+    made = sorted(decisions, key=lambda row: (row["decided"] is None, row["decided"] or 0))
     return SearchRecord(
         trials=tuple(own),
         others=len(trials) - len(own),

@@ -5,7 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results, Row
+from resray.analysis.aggregate import Group, Row
+from resray.analysis.results import Results
 from resray.analysis.statistics import Moments, Summary
 
 EPOCHS = ("selected", "last")

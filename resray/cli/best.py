@@ -11,8 +11,8 @@ from rich.text import Text
 from resray.analysis.aggregate import reductions_of
 from resray.analysis.search_record import plain_rows
 from resray.analysis.statistics import Summary, summarise
+from resray.analysis.words import MISSING
 from resray.cli.studies import readable
-from resray.report.text import MISSING
 from resray.results.store import read_rows
 from resray.search.winner import Winner
 from resray.search.winner_file import changed_settings, start_of

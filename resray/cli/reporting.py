@@ -157,10 +157,9 @@ def compare(
     if output is not None:
         check_output(output)
     require_results(*paths)
-    from resray.compare.conditions import never_checked, read_condition
-    from resray.compare.facts import comparison_facts
-    from resray.compare.printed import print_comparison
-    from resray.compare.run import run_comparison
+    from resray.analysis.conditions import never_checked, read_condition, run_comparison
+    from resray.cli.compare_facts import comparison_facts
+    from resray.cli.compare_printed import print_comparison
 
     conditions = [read_condition(text) for text in fail_if or ()]
     conditions += [read_condition(text, only_real=True) for text in fail_if_real or ()]

@@ -18,7 +18,7 @@ from resray.hints import command
 from resray.models.table import runs_own_code
 
 if TYPE_CHECKING:
-    from resray.report.search import Search
+    from resray.analysis.search import Search
     from resray.run.command import Outcome
     from resray.run.request import Request
 
@@ -236,8 +236,8 @@ def tune_facts(outcome: "Outcome") -> dict[str, Any]:
 
 def search_facts(search: "Search") -> dict[str, Any]:
     """Return what became of a search's points, what they cost, and what its audit found."""
-    from resray.report.search import STATES
-    from resray.report.search_cost import DECIDED, audit_of, spent_on
+    from resray.analysis.search import STATES
+    from resray.analysis.search_cost import DECIDED, audit_of, spent_on
 
     audit = audit_of(search)
     sampled = audit.sampled(search.audit_began)
@@ -257,10 +257,12 @@ def search_facts(search: "Search") -> dict[str, Any]:
 
 def reported(outcome: "Outcome") -> "Search | None":
     """Return the search as its report has it."""
-    from resray.analysis.aggregate import load_results
-    from resray.report.search import search_of
+    from resray.analysis.results import Results
+    from resray.analysis.search import search_of
 
-    return search_of(load_results(outcome.results, [row["trial_id"] for row in outcome.rows]))
+    return search_of(
+        Results.of(outcome.results, trial_ids=[row["trial_id"] for row in outcome.rows])
+    )
 
 
 def print_tuned(outcome: "Outcome") -> None:
@@ -284,8 +286,8 @@ def print_tuned(outcome: "Outcome") -> None:
 
 def sentences(search: "Search") -> Iterator[str]:
     """Yield what the report says of the winner's confirmation, of the cost and of the audit."""
+    from resray.analysis.search_cost import audit_of
     from resray.report import search_words as words
-    from resray.report.search_cost import audit_of
 
     if search.won is not None:
         yield words.confirmation_words(search)

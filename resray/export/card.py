@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from resray.analysis.aggregate import AS_LABELLED, name_of
+from resray.analysis.metrics import is_short
+from resray.analysis.published import amount, published_amount, signed_difference
+from resray.analysis.words import duration, estimate, fixed, plural
 from resray.export.facts import Facts
 from resray.export.loading import CARD, CHECKPOINTS, CONFIG, CURVES, METRICS, WEIGHTS
 from resray.export.markdown import Markdown, bullets, fenced, table, text
 from resray.models.table import runs_own_code
-from resray.report.comparison import amount, published_amount, signed_difference
-from resray.report.metrics import is_short
-from resray.report.text import duration, estimate, fixed, plural
 from resray.results.summary import LAST, TEST
 from resray.study.layers import flatten
 from resray.study.model_spec import ResNetModel

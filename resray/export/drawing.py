@@ -6,7 +6,7 @@ What the page's script does for a reader (script/figures.js), for files.
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from resray.analysis.aggregate import Results
+from resray.analysis.results import Results
 from resray.errors import InputError, unknown
 from resray.report.plot import Figure, Layout, Panel, Trace, all_series, drawn_at_first
 

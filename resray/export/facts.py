@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from resray.analysis.aggregate import Group, Results, Row, members_of, reductions_of
-from resray.report.comparison import Comparison, comparisons
+from resray.analysis.aggregate import Group, Row, reductions_of
+from resray.analysis.published import Comparison, comparisons
+from resray.analysis.results import Results, members_of
 from resray.results.store import read_table
 
 IDENTITY = ("trial_id", "study", "name", "seed")

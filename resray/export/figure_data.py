@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from resray.analysis.aggregate import Results
+from resray.analysis.results import Results
 from resray.report.plot import Figure, Panel, Trace, all_series
 
 COLUMNS = ("panel", "axis", "series", "trace", "kind", "x", "y", "z", "error_x", "error_y", "text")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resray.analysis.aggregate import Results
+from resray.analysis.results import Results
+from resray.analysis.words import plural
 from resray.errors import InputError, unknown
 from resray.export.compose import composed
 from resray.export.drawing import chosen_views, drawn_panels, hidden_series, series_in
@@ -25,7 +26,6 @@ from resray.export.sheets import load
 from resray.report.contents import SECTIONS, all_figures
 from resray.report.palette import THEMES
 from resray.report.plot import Figure
-from resray.report.text import plural
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from resray.analysis.aggregate import Results, Row, load_results
+from resray.analysis.aggregate import Row
+from resray.analysis.results import Results
 from resray.errors import DataError, InputError, ResrayError, StorageError, not_known, one_line
 from resray.export.card import model_card
 from resray.export.curves import draw_curves
@@ -61,7 +62,7 @@ def export_folder(
     holds anything else, or the extra ``hub`` is not installed; DataError for a damaged checkpoint.
     """
     require_hub_extra()
-    loaded = load_results(results)
+    loaded = Results.of(results)
     row = find_trial(loaded, select, seed)
     chosen = find_checkpoint(loaded, row, checkpoint)
     # It imports torch, which takes seconds: mistakes are told before.

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from resray.report.text import MISSING
+from resray.analysis.words import MISSING
 
 # A line never begins with such text, so signs that count only there may stay.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]|~$]|:(?=//))")

@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from resray.analysis.aggregate import Results, load_results
-from resray.analysis.several import load_several
+from resray.analysis.results import Results
+from resray.analysis.words import MISSING
 from resray.errors import InputError, unknown
 from resray.report.contents import SECTIONS, content
 from resray.report.tables import Table
-from resray.report.text import MISSING, plain_text, value_of
+from resray.report.text import plain_text, value_of
 from resray.results.schema import TABLES
 from resray.results.store import read_table
 from resray.results.summary import parsed_json
@@ -172,14 +172,14 @@ def load(
 ) -> Results:
     """Read results folders, of a single one only the trials whose name one of ``select`` matches.
 
-    ``names`` are what to call each of several, as in `load_several`. Raises InputError if a folder
+    ``names`` are what to call each of several, as in `Results.of`. Raises InputError if a folder
     holds no results, or a name matches nothing.
     """
     if len(folders) > 1:
         if select:
             raise InputError("--select: only for the results of a single folder")
-        return load_several(folders, names)
-    return load_results(folders[0], selected_ids(folders[0], select))
+        return Results.of(folders, names)
+    return Results.of(folders[0], trial_ids=selected_ids(folders[0], select))
 
 
 def selected_ids(folder: Path, select: Sequence[str]) -> list[str] | None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from resray.analysis.aggregate import Results, Row, reductions_of
+from resray.analysis.aggregate import Row, reductions_of
+from resray.analysis.results import Results
 from resray.errors import InputError, unknown
 from resray.export.formats import (
     TABLE_FORMATS,

@@ -3,26 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from resray.analysis.aggregate import Results, name_of
+from resray.analysis.ablation import Ablation, MeasuredStep, ablations
+from resray.analysis.aggregate import name_of
+from resray.analysis.metrics import values_of
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
+from resray.analysis.words import MISSING, between, fixed, listed, signed, with_interval
 from resray.report import plot
-from resray.report.ablation import Ablation, MeasuredStep, ablations
-from resray.report.metrics import values_of
 from resray.report.record import setting
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import (
-    MISSING,
-    Html,
-    between,
-    fixed,
-    join,
-    listed,
-    plotly_text,
-    signed,
-    tag,
-    with_interval,
-)
+from resray.report.text import Html, join, plotly_text, tag
 from resray.study.entries import FULL, PLAIN
 from resray.study.layers import flatten
 

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.aggregate import Group, Results, distinct, reductions_of
-from resray.analysis.reductions import follows_length, is_length, is_stand_in, reduces, without_old
-from resray.report.comparison import OTHER_DEVICE, comparisons
-from resray.report.lead import Lead
-from resray.report.metrics import few_test_images
-from resray.report.text import count, fixed, join, listed, plural, tag, with_interval
-from resray.results.summary import LAST, TEST, VALIDATION
+from resray.analysis.aggregate import Group, distinct, reductions_of
+from resray.analysis.alike import comparable
+from resray.analysis.lead import Lead
+from resray.analysis.metrics import few_test_images
+from resray.analysis.published import OTHER_DEVICE, comparisons
+from resray.analysis.reductions import reduces
+from resray.analysis.results import Results
+from resray.analysis.words import count, fixed, listed, plural, with_interval
+from resray.report.text import join, tag
+from resray.results.summary import LAST, TEST
 
 GOING_ON = ("running", "pending", "interrupted")
 NO_DEVICE = ("any", "unstated")
@@ -48,39 +51,6 @@ def no_answer(results: Results) -> str:
         "No answer: the finished trials have no test accuracy at an epoch that was "
         "selected (was no validation split held out?)."
     )
-
-
-def comparable(groups: Sequence[Group]) -> list[Group]:
-    """Return the largest set of groups that were trained alike; unreduced ones come first, then
-    those that validation selects."""
-    alike: dict[tuple[object, ...], list[Group]] = {}
-    for group in groups:
-        shared = (group.settings.get(name) for name in ("stop_after", "data.checksum"))
-        key = (*cuts(group), *shared, group.selection)
-        for variant in group.variants:
-            alike.setdefault((variant, *key), []).append(group)
-
-    def preference(members: list[Group]) -> tuple[bool, bool, int]:
-        first = members[0]
-        return not first.reductions, first.selection == VALIDATION, len(members)
-
-    return max(alike.values(), key=preference)
-
-
-def cuts(group: Group) -> list[object]:
-    """Return what was reduced in a way that sets groups apart.
-
-    A stand-in, what a setting was before and what followed from another length are a trial's own:
-    trials of one reduced command are ranked together.
-    """
-    model = str(group.trials[0]["model"])
-    kept: list[object] = [
-        without_old(text)
-        for text in group.reductions
-        if not (is_length(text) or follows_length(text) or is_stand_in(text, model))
-    ]
-    other_length = any(is_length(text) for text in group.reductions)
-    return [*kept, group.settings.get("epochs") if other_length else None]
 
 
 def accuracy_of(group: Group) -> float:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resray.analysis.aggregate import Results
 from resray.analysis.resampling import sides
+from resray.analysis.results import Results
+from resray.analysis.verdicts import Judgement, Outcome, Verdict, judged_folder, verdicts
+from resray.analysis.words import MISSING, count, plural
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
-from resray.report.text import MISSING, Html, count, join, plural, tag
-from resray.report.verdicts import Judgement, Outcome, Verdict, judged_folder, verdicts
+from resray.report.text import Html, join, tag
 from resray.study.claims import Statement, Value, check_statement
 from resray.study.spec import Published
 

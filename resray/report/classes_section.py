@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from resray.analysis.aggregate import Results
 from resray.analysis.by_class import (
     MOST,
     ByClass,
@@ -15,11 +14,13 @@ from resray.analysis.by_class import (
     class_accuracies,
     confusions,
 )
+from resray.analysis.results import Results
 from resray.analysis.superclasses import SUPERCLASS, by_superclass
+from resray.analysis.words import fixed, listed, with_interval
 from resray.report import plot
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, fixed, join, listed, plotly_text, tag, with_interval
+from resray.report.text import Html, join, plotly_text, tag
 
 ROWS = 20
 """With more classes than these, each is a place on the horizontal axis and no row of its own."""

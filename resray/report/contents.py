@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from resray.analysis.aggregate import Results
+from resray.analysis.reaching import EPOCHS, TIME
+from resray.analysis.results import Results
 from resray.report import record, search_section, sections
 from resray.report.ablation_section import ablation_figure, ablation_section
 from resray.report.claims_section import claims_section
@@ -19,7 +20,6 @@ from resray.report.pareto import cost_figure, front_section
 from resray.report.phases import phases_figure, phases_section
 from resray.report.plot import Figure
 from resray.report.published_figure import published_figure
-from resray.report.reaching import EPOCHS, TIME
 from resray.report.robustness import robustness_figure
 from resray.report.scaling import batch_figure, scaling_figure, scaling_table
 from resray.report.search_course import best_figure, rungs_figure

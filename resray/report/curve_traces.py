@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from resray.analysis.aggregate import Results
 from resray.analysis.epoch_lines import Line, LineSet, Spread, outline
+from resray.analysis.results import Results
 from resray.report.plot import MANY, Choice, Curve, Series, Trace, all_series, trace_of, trial_label
 from resray.report.text import plotly_text
 from resray.results.summary import LAST

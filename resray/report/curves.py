@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resray.analysis.aggregate import Results
 from resray.analysis.epoch_lines import LineSet, mean_lines, most_points, trial_lines
+from resray.analysis.reaching import TRAINED
+from resray.analysis.results import Results
+from resray.analysis.words import plural, time_unit
 from resray.report import plot
 from resray.report.curve_traces import Drawing, Quantities, choice
-from resray.report.text import plural
 
 UNITS = {"accuracy": "%", "error": "%", "loss": "nats"}
 SPLITS = ("validation", "test")
@@ -25,10 +26,6 @@ LINE_NUMBERS = 3 * len(UNITS) + 4
 """Numbers that a point of a line adds to the figure: its heights and its places."""
 BAND_NUMBERS = 2 * (2 * len(UNITS) + 4)
 """And that of a band, which has two edges."""
-
-TRAINED = 3
-"""Multiply-adds of training on an image, in those of its forward pass: the backward pass costs
-about two more (Amodei and Hernandez, "AI and Compute", 2018)."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def numbers_per_point(lines: LineSet) -> int:
 def along_what(results: Results, lines: LineSet) -> dict[str, Along]:
     """Return what the lines can be drawn along, by its name."""
     seconds = lines.over_trials(np.cumsum(lines.column("seconds_training"), axis=1)).mean
-    divisor, unit = plot.time_unit(seconds[np.isfinite(seconds)].tolist())
+    divisor, unit = time_unit(seconds[np.isfinite(seconds)].tolist())
     images = lines.over_trials(np.cumsum(lines.column("images"), axis=1)).mean
     costs = [[line.rows[0]["multiply_adds"] or np.nan] for line in lines.lines]
     numbers = np.broadcast_to(lines.epochs.numbers.astype(float), seconds.shape)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
+from resray.analysis.alike import Condition, comparable, condition_of, obstacles
+from resray.analysis.contrast_words import HOW, seeds, verdict, why
 from resray.analysis.contrasts import (
     POWER,
     Contrast,
@@ -14,14 +16,13 @@ from resray.analysis.contrasts import (
     difference,
     with_one,
 )
+from resray.analysis.metrics import sample_of
+from resray.analysis.results import Results
 from resray.analysis.statistics import summarise
+from resray.analysis.words import Valued, between, chance, estimate, fixed, signed
 from resray.errors import InputError, unknown
-from resray.report.alike import Condition, condition_of, obstacles
-from resray.report.answer import comparable
-from resray.report.contrast_words import HOW, seeds, verdict, why
-from resray.report.metrics import sample_of
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
-from resray.report.text import Html, Valued, between, chance, estimate, fixed, join, signed, tag
+from resray.report.text import Html, join, tag
 
 METRIC = "test_accuracy"
 BASELINE = "baseline"

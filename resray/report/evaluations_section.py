@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.aggregate import Results
 from resray.analysis.evaluations import (
     MEAN,
     Evaluated,
@@ -12,13 +11,15 @@ from resray.analysis.evaluations import (
     evaluated,
     first_checkpoints,
 )
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary
+from resray.analysis.words import fixed, listed, signed, with_interval
 from resray.hints import command
 from resray.models.table import runs_own_code
 from resray.report import plot
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, fixed, join, listed, plotly_text, signed, tag, with_interval
+from resray.report.text import Html, join, plotly_text, tag
 
 
 def evaluations_section(results: Results) -> Html:

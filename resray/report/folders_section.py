@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.aggregate import Results, distinct
-from resray.report.compared import Compared, Folders, compare, matched
-from resray.report.compared_words import METHOD, notes, title, words
-from resray.report.differing import by_difference, told, where
+from resray.analysis.aggregate import distinct
+from resray.analysis.compare import Compared, Folders, compare, matched
+from resray.analysis.compare_words import METHOD, notes, title, words
+from resray.analysis.differing import by_difference, told, where
+from resray.analysis.results import Results
 from resray.report.sections import states
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import Html, join, tag

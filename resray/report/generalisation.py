@@ -7,16 +7,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from resray.analysis.aggregate import Results, as_labelled
+from resray.analysis.aggregate import as_labelled
 from resray.analysis.epoch_lines import kept_points, most_points
 from resray.analysis.evaluations import MEAN, Evaluated, evaluated, first_checkpoints
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.train_test import EPOCHS, Splits, splits_of
+from resray.analysis.words import fixed, signed, with_interval
 from resray.report import plot
 from resray.report.curve_traces import MARKED
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, fixed, plotly_text, signed, tag, with_interval
+from resray.report.text import Html, plotly_text, tag
 
 SYMBOLS = {"train": "circle-open", "validation": "diamond-open", "test": "circle"}
 """What stands for each set of images."""

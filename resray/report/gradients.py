@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from resray.analysis.aggregate import Results
 from resray.analysis.epoch_lines import LineSet, Spread, mean_lines, most_points
+from resray.analysis.results import Results
 from resray.report import plot
 from resray.report.curve_traces import Drawing
 

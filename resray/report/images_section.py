@@ -7,23 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results, distinct
+from resray.analysis.aggregate import Group, distinct
 from resray.analysis.answers import Networks, networks_of
 from resray.analysis.images import Agreement, agreement, agreement_within, half_interval, misses
+from resray.analysis.results import Results
+from resray.analysis.words import MISSING, Valued, fixed, listed, plural, shortened, with_interval
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import (
-    MISSING,
-    Html,
-    Valued,
-    fixed,
-    join,
-    listed,
-    plural,
-    shortened,
-    tag,
-    with_interval,
-)
+from resray.report.text import Html, join, tag
 
 Thumbnail = Mapping[Hashable, Any]
 """A row of `read_thumbnails`."""

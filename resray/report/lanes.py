@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 
 from resray.analysis.aggregate import Row
-from resray.report.plot import Figure, Panel, Series, Trace, layout, time_unit, trace_of
-from resray.report.text import duration, plotly_text, plural
+from resray.analysis.search import BEGINS
+from resray.analysis.words import duration, plural, time_unit
+from resray.report.plot import Figure, Panel, Series, Trace, layout, trace_of
+from resray.report.text import plotly_text
 
-BEGINS = ("started", "resumed")
 ENDS = ("completed", "stopped", "interrupted", "failed")
 """Events that are written when they happen; a death may be noticed by the next command only."""
 CUT_OFF = "cut off"

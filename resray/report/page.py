@@ -4,7 +4,6 @@ import gc
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +11,7 @@ from string import Template
 from typing import Any
 
 import resray
-from resray.analysis.aggregate import Results, load_results
+from resray.analysis.results import Results
 from resray.files import output_file
 from resray.report import sections
 from resray.report.contents import SECTIONS, Section, content, made_figures
@@ -48,14 +47,10 @@ def write_report(
     Raises InputError if a folder holds no results or no configuration is called ``baseline``.
     """
     with collection_paused():
-        if isinstance(folders, Path):
-            results = load_results(folders, trial_ids)
-        else:
-            from resray.analysis.several import load_several
-
-            results = load_several(folders, names)
-        chosen = replace(results, price_per_gpu_hour=price_per_gpu_hour, baseline=baseline)
-        page = render(chosen, live)
+        results = Results.of(
+            folders, names, trial_ids, baseline=baseline, price_per_gpu_hour=price_per_gpu_hour
+        )
+        page = render(results, live)
     with output_file(output) as file:
         # A lone surrogate, which only a hostile name holds, becomes a question mark.
         file.write(page.encode("utf-8", "replace"))

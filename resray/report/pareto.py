@@ -6,22 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
+from resray.analysis.costs import TESTED, Cost, costs_of, front, qualities_of
+from resray.analysis.results import Results
 from resray.analysis.statistics import Moments
+from resray.analysis.words import fixed, plural, shortened, signed, with_interval
 from resray.report import plot
-from resray.report.costs import TESTED, Cost, costs_of, front, qualities_of
 from resray.report.curve_traces import choice
 from resray.report.label_places import LONGEST, label_places
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import (
-    Html,
-    fixed,
-    plotly_text,
-    plural,
-    shortened,
-    signed,
-    with_interval,
-)
+from resray.report.text import Html, plotly_text
 
 HEIGHT, INNER = 420, 340
 """Pixels of the plot, and between its axes."""

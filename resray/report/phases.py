@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
+from resray.analysis.results import Results
+from resray.analysis.words import listed
 from resray.report import plot
 from resray.report.tables import table, text_cell
-from resray.report.text import Html, listed, plotly_text
+from resray.report.text import Html, plotly_text
 from resray.results.summary import parsed_json
 
 Values = tuple[float | None, ...]

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from resray.analysis.aggregate import Group, Results, Row
+from resray.analysis.aggregate import Group, Row
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
-from resray.report.text import fixed, plotly_text, with_interval
+from resray.analysis.words import fixed, with_interval
+from resray.report.text import plotly_text
 
 BAR_BASE = 90
 """Pixels of a plot of bars that are not its rows: the axis and its title."""
@@ -264,14 +266,6 @@ def trial_label(results: Results, row: Row) -> str:
     """Return a trial's label, seed and, unless it completed, its state."""
     state = "" if row["status"] == "completed" else f", {row['status']}"
     return f"{results.labels[row['trial_id']]} (seed {row['seed']}{state})"
-
-
-def time_unit(seconds: Sequence[float]) -> tuple[float, str]:
-    """Return the divisor and the name of the unit that suits the longest of these times."""
-    longest = max(seconds, default=0.0)
-    if longest >= 2 * 3600:
-        return 3600.0, "hours"
-    return (60.0, "minutes") if longest >= 120 else (1.0, "seconds")
 
 
 def bars(

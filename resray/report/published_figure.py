@@ -5,16 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resray.analysis.aggregate import Results, as_labelled
-from resray.analysis.statistics import Summary, mean_interval
-from resray.report import plot
-from resray.report.comparison import (
+from resray.analysis.aggregate import as_labelled
+from resray.analysis.published import (
     Comparison,
     amount,
     comparisons,
     published_amount,
     signed_difference,
 )
+from resray.analysis.results import Results
+from resray.analysis.statistics import Summary, mean_interval
+from resray.analysis.words import time_unit
+from resray.report import plot
 from resray.report.text import plotly_text
 
 LONGEST = 30
@@ -95,7 +97,7 @@ def unit_of(items: Sequence[Comparison]) -> tuple[float, str]:
     metric = items[0].published.metric
     if metric.startswith("seconds"):
         ours = [item.measured.mean for item in items if item.measured]
-        return plot.time_unit([*(item.published.value for item in items), *ours])
+        return time_unit([*(item.published.value for item in items), *ours])
     if "accuracy" in metric:
         return 1.0, "%"
     return 1.0, {"peak_memory_bytes": "bytes"}.get(metric, "nats" if "loss" in metric else "")

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.aggregate import Results, Row, distinct, reductions_of
+from resray.analysis.aggregate import Row, distinct, reductions_of
+from resray.analysis.results import Results
+from resray.analysis.words import Valued, duration, fixed, listed, plural
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, Valued, duration, fixed, join, listed, plural, tag
+from resray.report.text import Html, join, tag
 from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import written

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from resray.analysis.aggregate import Results
 from resray.analysis.evaluations import MEAN, Evaluated, ensembles, evaluated, first_checkpoints
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
+from resray.analysis.words import listed, signed, with_interval
 from resray.report import plot
-from resray.report.text import listed, plotly_text, signed, with_interval
+from resray.report.text import plotly_text
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon")
 ENSEMBLE = "ensemble over seeds"

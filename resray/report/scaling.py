@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
 from resray.analysis.breakdown import numbers
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
+from resray.analysis.words import Valued, fixed, with_interval
 from resray.report import plot
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
-from resray.report.text import Valued, fixed, plotly_text, with_interval
+from resray.report.text import plotly_text
 from resray.report.throughput import rate, timed_groups
 
 IDEAL = plot.Series("scaling-ideal", "ideal", "@muted", "circle")

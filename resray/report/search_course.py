@@ -7,12 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from resray.analysis.aggregate import Results, Row
+from resray.analysis.aggregate import Row
+from resray.analysis.results import Results
+from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
+from resray.analysis.search_cost import own_epochs
+from resray.analysis.words import count, duration, fixed, time_unit
 from resray.report import plot
-from resray.report.search import COMPLETED, Search, SearchPoint, search_of
-from resray.report.search_cost import own_epochs
 from resray.report.search_plot import AUDITED, WINNER, hover, look_of, looks, with_begun
-from resray.report.text import count, duration, fixed, plotly_text
+from resray.report.text import plotly_text
 from resray.results import summary
 
 CURVES = 200
@@ -192,7 +194,7 @@ def best_figure(results: Results) -> plot.Figure | None:
     steps = steps_of(results, search) if search else []
     if search is None or not steps:
         return None
-    divisor, unit = plot.time_unit([steps[-1].seconds])
+    divisor, unit = time_unit([steps[-1].seconds])
     views = {
         "by time": [best_panel(search, steps, lambda step: step.seconds / divisor,
                                f"{unit} of training, evaluating and saving, all workers")],

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from resray.analysis.aggregate import Results
+from resray.analysis.results import Results
+from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
+from resray.analysis.search_axes import ABSENT, SpaceAxis, short_text
+from resray.analysis.words import fixed
 from resray.report.plot import Figure, Layout, Panel, Series, Trace, between, layout, trace_of
-from resray.report.search import COMPLETED, Search, SearchPoint, search_of
-from resray.report.search_axes import ABSENT, SpaceAxis, short_text
 from resray.report.search_plot import AUDITED, SHADES, WINNER, hover, shade, with_begun
-from resray.report.text import fixed, plotly_text
+from resray.report.text import plotly_text
 
 ROW = 72
 """Pixels between two axes of the parallel coordinates."""

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from resray.report.plot import Series
-from resray.report.search import (
+from resray.analysis.search import (
     COMPLETED,
     DIVERGED,
     FAILED,
@@ -13,7 +12,9 @@ from resray.report.search import (
     Search,
     SearchPoint,
 )
-from resray.report.text import fixed, plotly_text
+from resray.analysis.words import fixed
+from resray.report.plot import Series
+from resray.report.text import plotly_text
 
 SHADES = 7
 """Steps of the style sheet's sequential scale, from ``--scale-0``, the lowest."""

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.aggregate import Results, Row, distinct
-from resray.report import search_words as words
-from resray.report.record import failed_item
-from resray.report.search import (
+from resray.analysis.aggregate import Row, distinct
+from resray.analysis.results import Results
+from resray.analysis.search import (
     DIVERGED,
     FAILED,
     STATES,
@@ -14,10 +13,13 @@ from resray.report.search import (
     decisions_at,
     search_of,
 )
-from resray.report.search_axes import value_text
-from resray.report.search_cost import Spent, by_state, seconds_of, spent_on
+from resray.analysis.search_axes import value_text
+from resray.analysis.search_cost import Spent, by_state, seconds_of, spent_on
+from resray.analysis.words import count, duration, fixed
+from resray.report import search_words as words
+from resray.report.record import failed_item
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
-from resray.report.text import Html, count, duration, fixed, join, tag
+from resray.report.text import Html, join, tag
 
 
 def search_section(results: Results) -> Html:

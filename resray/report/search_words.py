@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from resray.analysis.aggregate import Results, reductions_of
+from resray.analysis.aggregate import reductions_of
 from resray.analysis.reductions import reduces
+from resray.analysis.results import Results
+from resray.analysis.search import COMPLETED, STATES, UNFINISHED, Search
+from resray.analysis.search_cost import DECIDED, Spent, audit_epochs, audit_of, spent_on
 from resray.analysis.statistics import summarise
-from resray.report.search import COMPLETED, STATES, UNFINISHED, Search
-from resray.report.search_cost import DECIDED, Spent, audit_epochs, audit_of, spent_on
-from resray.report.text import fixed, listed, plural, with_interval
+from resray.analysis.words import fixed, listed, plural, with_interval
 from resray.search.audit import Audit
 from resray.search.expected import expected_best
 

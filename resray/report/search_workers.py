@@ -2,13 +2,15 @@
 
 import pandas as pd
 
-from resray.analysis.aggregate import Results, distinct
+from resray.analysis.aggregate import distinct
+from resray.analysis.results import Results
+from resray.analysis.search import Search, SearchPoint, search_of
+from resray.analysis.search_cost import own_epochs
+from resray.analysis.words import duration
 from resray.report.lanes import Stretch, Timeline, by_trial, in_time, of_trial
 from resray.report.plot import Figure, Series
-from resray.report.search import Search, SearchPoint, search_of
-from resray.report.search_cost import own_epochs
 from resray.report.search_plot import AUDITED, hover, look_of, looks
-from resray.report.text import duration, plotly_text
+from resray.report.text import plotly_text
 
 CONFIRMATION = Series("confirmation", "confirmation", "@series-3", "pentagon")
 

@@ -2,18 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 
-from resray.analysis.aggregate import Group, Results, Row, as_labelled, distinct
+from resray.analysis import published as comparison
+from resray.analysis.aggregate import Group, Row, as_labelled, distinct
 from resray.analysis.answers import Answers
 from resray.analysis.images import half_interval
+from resray.analysis.metrics import stopped_early
 from resray.analysis.reductions import reduces
-from resray.report import answer, comparison
+from resray.analysis.results import Results
+from resray.analysis.search import search_of
+from resray.analysis.words import count, duration, fixed, listed, with_interval
+from resray.report import answer
 from resray.report.claims_section import glance
-from resray.report.metrics import stopped_early
 from resray.report.plot import MANY, SHARED, Figure, Series, Switch
-from resray.report.search import search_of
 from resray.report.search_words import outcome
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, count, duration, fixed, join, listed, tag, with_interval
+from resray.report.text import Html, join, tag
 from resray.report.utilisation import percents
 
 SYMBOL_PATHS = {

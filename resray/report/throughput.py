@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results, Row
+from resray.analysis.aggregate import Group, Row
 from resray.analysis.breakdown import PARTS, breakdown, means_of
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
+from resray.analysis.words import fixed, listed, with_interval
 from resray.report import plot
 from resray.report.sections import marks
 from resray.report.tables import Table, number_cell, table, text_cell
-from resray.report.text import fixed, listed, plotly_text, with_interval
+from resray.report.text import plotly_text
 from resray.report.utilisation import percents
 
 SECONDS, SHARE = "seconds per epoch", "share of the time"

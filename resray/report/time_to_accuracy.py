@@ -6,12 +6,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
+from resray.analysis.reaching import COMPUTE, EPOCHS, IMAGES, TIME, Reached, Reaching
+from resray.analysis.results import Results
+from resray.analysis.words import MISSING, Valued, duration, fixed, time_unit
 from resray.report import plot
-from resray.report.reaching import COMPUTE, EPOCHS, IMAGES, TIME, Reached, Reaching
 from resray.report.sections import marks
 from resray.report.tables import Table, number_cell, table, text_cell
-from resray.report.text import MISSING, Valued, duration, fixed, plotly_text
+from resray.report.text import plotly_text
 from resray.results.summary import VALIDATION
 
 MOST = 6
@@ -35,7 +37,7 @@ class Measure:
 def measures(reaching: Reaching, needed: dict[str, np.ndarray]) -> dict[str, Measure]:
     """Return the measures that were recorded, first the one to show: time, if it is comparable."""
     seconds = needed.get(TIME, np.array([]))
-    divisor, unit = plot.time_unit(seconds[np.isfinite(seconds)].tolist())
+    divisor, unit = time_unit(seconds[np.isfinite(seconds)].tolist())
     until = f"until {reaching.watched} gets there"
     found = {
         TIME: Measure(divisor, f"{unit.capitalize()} of training {until}",

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from resray.analysis.aggregate import Results, Row
+from resray.analysis.aggregate import Row
+from resray.analysis.results import Results
+from resray.analysis.words import duration, plural
 from resray.report.lanes import (
     CUT_OFF,
     Lane,
@@ -17,7 +19,7 @@ from resray.report.lanes import (
     span_of,
 )
 from resray.report.plot import Figure, Series, Trace
-from resray.report.text import duration, plotly_text, plural
+from resray.report.text import plotly_text
 
 FATES = (
     Series("fate-completed", "completed", "@series-0", "circle"),

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
+from resray.analysis.words import Valued, count, listed, with_interval
 from resray.report import plot
-from resray.report.text import Valued, count, listed, plotly_text, with_interval
+from resray.report.text import plotly_text
 
 TICKS = [step * 10.0**power for power in range(5, 13) for step in (1, 2, 5)]
 CAPTION = (

@@ -7,8 +7,8 @@ from typing import Any
 from ray.exceptions import RayError
 from rich.console import Console
 
-from resray.cost import probe
 from resray.run.board import Board
+from resray.run.cost import probe
 from resray.run.estimate import compared_hours
 from resray.run.jobs import Message
 from resray.run.memory import in_a_task

@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from resray.cost import probe
 from resray.errors import InputError
 from resray.run.apart import kept_apart
+from resray.run.cost import probe
 from resray.run.estimate import compared_hours
 from resray.run.plan import Planner
 from resray.run.resources import Machine, counted

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from resray.cost import OPERATIONS_PER_MULTIPLY_ADD
+from resray.run.cost import OPERATIONS_PER_MULTIPLY_ADD
 from resray.run.plan import Planner
 from resray.run.resources import Allocation, Machine, allocate, counted
 from resray.search.jobs import PlannedJob
 from resray.study.recipe_spec import Recipe
 
 Speed = Callable[[Recipe], float]
-"""Returns the operations per second of one GPU at a recipe's batch size: `resray.cost.probe`."""
+"""Returns the operations per second of one GPU at a recipe's batch size, as `probe` does."""
 
 
 def compared_hours(

@@ -38,7 +38,7 @@ EPOCH_METRICS = {
 """One value for each epoch: named with one, e.g. ``test_accuracy[resnet50, epoch=5]``."""
 
 METRICS = tuple({**TRIAL_METRICS, **EPOCH_METRICS})
-"""`resray.report.metrics` works them out."""
+"""`resray.analysis.metrics` works them out."""
 
 COUNTED = ("parameters", "multiply_adds")
 """Follow from the network alone, so that one seed says all and a reduced run says it too."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from resray.analysis.aggregate import load_results
+from resray.analysis.results import Results
 from resray.export import latex, markdown
 from resray.export.formats import written_sheet
 from resray.export.sheets import report_sheet, report_tables
@@ -24,7 +24,7 @@ Texts = list[list[str]]
 
 def trials_table(page: Path) -> Table:
     """Return the table of trials as Python makes it from the results beside the page."""
-    table = trials_section(load_results(page.parent / "results")).tables[0]
+    table = trials_section(Results.of(page.parent / "results")).tables[0]
     assert isinstance(table, Table)
     return table
 
@@ -210,7 +210,7 @@ def test_a_table_is_copied_as_csv_in_full(many: Page, many_page: Path) -> None:
 
 
 def test_every_table_is_copied_as_it_is_exported(many: Page, many_page: Path) -> None:
-    tables = report_tables(load_results(many_page.parent / "results"))
+    tables = report_tables(Results.of(many_page.parent / "results"))
     shown = [name for name in tables if many.locator(f"#table-{name} summary").first.is_visible()]
     assert {"means", "trials", "environment"} <= set(shown)
     assert "Test accuracy, % (as shown)" in copied(many, "CSV", "means")
@@ -281,7 +281,7 @@ def test_nasty_names_are_copied_as_they_are_exported(visitor: Visitor, tmp_path:
         write_report(tmp_path / "results", tmp_path / "page.html"),
         permissions=["clipboard-read", "clipboard-write"],
     )
-    table = report_tables(load_results(tmp_path / "results"))["means"]
+    table = report_tables(Results.of(tmp_path / "results"))["means"]
     shown = report_sheet(table).shown()
     check_csv(copied(page, "CSV", "means"), table)
     assert copied(page, "Markdown", "means") == markdown.table(

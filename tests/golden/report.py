@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from resray.analysis.aggregate import Results
+from resray.analysis.results import Results
 from resray.export.figure_data import as_read, axis_title, errors, kind_of
 from resray.report.contents import SECTIONS, Section, all_figures, content
 from resray.report.payload import finite

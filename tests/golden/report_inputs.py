@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from resray.analysis.aggregate import Results, load_results
-from resray.analysis.several import load_several
+from resray.analysis.results import Results
 from resray.analysis.superclasses import SUPERCLASS
 from resray.report import contents
 from resray.results.predictions import put_thumbnails
@@ -53,7 +52,7 @@ def searched(path: Path) -> Results:
     builder.confirm(3)
     for seed, accuracy in enumerate((90.2, 91.1)):
         builder.store.put_trial(trial("resnet18", seed, test_accuracy=accuracy))
-    return load_results(builder.written())
+    return Results.of(builder.written())
 
 
 def made(path: Path) -> Results:
@@ -70,7 +69,7 @@ def made(path: Path) -> Results:
         study=STUDY,
     )
     put_thumbnails(LocalFolder(results), list(pictures(shown)), TEST_SET)
-    return replace(load_results(results), price_per_gpu_hour=2.5)
+    return replace(Results.of(results), price_per_gpu_hour=2.5)
 
 
 def compared(path: Path) -> Results:
@@ -86,7 +85,7 @@ def compared(path: Path) -> Results:
         }
         for row in finished()
     ]
-    return load_several([
+    return Results.of([
         folder(path / "before" / "made", finished(), study=STUDY),
         folder(path / "after" / "made", changed, study=STUDY),
     ])  # fmt: skip
@@ -99,9 +98,9 @@ SHORT = [name for name in SECTIONS if name not in LONG]
 OF_SEVERAL = ("answer", "claims", "folders", "published")
 """Sections that several folders make differ in kind from those of one."""
 INPUTS: dict[str, tuple[Callable[[Path], Results], Collection[str]]] = {
-    "basicblock-depth": (lambda _: load_results(SAMPLES / "basicblock-depth"), SECTIONS),
-    "depth-family": (lambda _: load_results(SAMPLES / "depth-family"), SHORT),
-    "resnet10-speed": (lambda _: load_results(SAMPLES / "resnet10-speed"), SHORT),
+    "basicblock-depth": (lambda _: Results.of(SAMPLES / "basicblock-depth"), SECTIONS),
+    "depth-family": (lambda _: Results.of(SAMPLES / "depth-family"), SHORT),
+    "resnet10-speed": (lambda _: Results.of(SAMPLES / "resnet10-speed"), SHORT),
     "made": (made, SHORT),
     "searched": (searched, SHORT),
     "compared": (compared, OF_SEVERAL),

@@ -11,7 +11,7 @@ from rich.text import Text
 from resray.cli.show.as_run import print_as_run
 from resray.cli.show.layout import count, heading, list_table, petaflop, rough, ruled_table
 from resray.cli.show.recipe import print_recipe, print_search
-from resray.cost import TrialCost, estimate, probe
+from resray.run.cost import TrialCost, estimate, probe
 from resray.study.entries import AS_RUN
 from resray.study.expand import Options, PlannedTrial, all_reductions, expand
 from resray.study.load import load_study

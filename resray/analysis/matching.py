@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
+from resray.analysis.alike import OTHER_SELECTION
 from resray.analysis.reductions import is_length, setting_of, without_old
-from resray.report.alike import OTHER_SELECTION
+from resray.analysis.results import Results
 from resray.study.claims import Value
 from resray.study.entries import AS_RUN
 

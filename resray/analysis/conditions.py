@@ -1,16 +1,30 @@
-"""Conditions under which a comparison of folders fails, for use in CI."""
+"""Compares results folders as a command asks for it, with conditions under which that fails."""
 
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import ge, gt, le, lt
+from pathlib import Path
 
+from resray.analysis.compare import (
+    DIFFERS,
+    METRICS,
+    NOT_JUDGED,
+    USUAL,
+    Compared,
+    Folders,
+    Lost,
+    compare,
+    lost,
+    matched,
+)
+from resray.analysis.compare_words import is_accuracy
+from resray.analysis.contrast_words import NETWORKS, SURE
+from resray.analysis.results import Results
+from resray.analysis.words import listed
 from resray.errors import InputError, unknown
-from resray.report.compared import DIFFERS, METRICS, NOT_JUDGED, Compared, Lost
-from resray.report.compared_words import is_accuracy
-from resray.report.contrast_words import NETWORKS, SURE
-from resray.report.text import listed
+from resray.results.folders import called_names, check_different
 
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 EXAMPLES = "write such as 'test_accuracy < -0.5' or 'images_per_second < -10%'"
@@ -131,3 +145,67 @@ def reasons(unchecked: Sequence[Compared]) -> str:
     for one in unchecked:
         labels.setdefault(one.why or one.verdict, []).append(one.pair.label)
     return "; ".join(f"{listed(who)}: {why}" for why, who in labels.items())
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of it."""
+
+    folders: Folders
+    tables: Mapping[str, Sequence[Compared]]
+    """By metric."""
+    checks: Sequence[Check]
+
+    @property
+    def exit_code(self) -> int:
+        return exit_code(self.checks)
+
+
+def run_comparison(
+    paths: Sequence[Path],
+    names: Sequence[str | None],
+    metrics: Sequence[str] = (),
+    select: Sequence[str] = (),
+    conditions: Sequence[Condition] = (),
+) -> Comparison:
+    """Match the folders' configurations, compare them by each metric and check the conditions.
+
+    ``names`` are what to call the folders, None: by the path. Without ``metrics`` they are compared
+    by `USUAL`, as far as these were measured. ``select`` are patterns of names or labels of
+    configurations. Raises InputError if there are fewer than two folders, one holds no results, a
+    metric is not known, a pattern matches nothing, or no configuration is in two folders.
+    """
+    if len(paths) < 2:
+        alone = listed(map(str, paths))
+        raise InputError(f"compare: name two results folders or more; there is only {alone}")
+    for metric in metrics:
+        if metric not in METRICS:
+            raise InputError(unknown("--metric", metric, METRICS))
+    folders = open_folders(paths, names, select)
+    typed = [*metrics, *(condition.metric for condition in conditions)]
+    wanted = dict.fromkeys([*(() if metrics else USUAL), *typed])
+    found = compare(folders, list(wanted))
+    tables = {
+        metric: rows
+        for metric, rows in found.items()
+        if metric in typed or any(one.difference for one in rows)
+    }
+    checks = [
+        check(condition, found[condition.metric], lost(folders, condition.metric))
+        for condition in conditions
+    ]
+    return Comparison(folders, tables, checks)
+
+
+def open_folders(
+    paths: Sequence[Path], names: Sequence[str | None], select: Sequence[str]
+) -> Folders:
+    check_different(paths)
+    called = called_names(paths, names)
+    sources = {name: Results.of(path) for name, path in zip(called, paths, strict=True)}
+    folders = matched(sources, select)
+    if not folders.pairs:
+        own = "; ".join(f"{name}: {listed(group.label for group in results.groups)}"
+                        for name, results in sources.items())  # fmt: skip
+        raise InputError(f"compare: no configuration is in {called[0]} and another folder ({own})")
+    return folders

@@ -3,12 +3,11 @@
 import math
 from typing import Any
 
+from resray.analysis.compare import Compared
+from resray.analysis.conditions import Check, Comparison
 from resray.analysis.contrasts import Method
+from resray.analysis.differing import by_difference
 from resray.analysis.statistics import Interval, Summary, mean_interval
-from resray.compare.conditions import Check
-from resray.compare.run import Comparison
-from resray.report.compared import Compared
-from resray.report.differing import by_difference
 
 Facts = dict[str, Any]
 

@@ -7,14 +7,12 @@ from enum import StrEnum
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
+from resray.analysis.claim_values import sample_of_value
 from resray.analysis.claims import Margin, margin
 from resray.analysis.contrasts import Method, Untested
-from resray.analysis.resampling import sides
-from resray.analysis.statistics import Interval
-from resray.report.claim_values import sample_of_value
-from resray.report.matching import NotJudgedError, NotMatchedError, Reference, matched, reference
-from resray.report.metrics import (
+from resray.analysis.matching import NotJudgedError, NotMatchedError, Reference, matched, reference
+from resray.analysis.metrics import (
     COUNTED,
     OF_DEVICE,
     few_test_images,
@@ -24,7 +22,10 @@ from resray.report.metrics import (
     stopped_early,
     uneven_epochs,
 )
-from resray.report.text import listed
+from resray.analysis.resampling import sides
+from resray.analysis.results import Results, once
+from resray.analysis.statistics import Interval
+from resray.analysis.words import listed
 from resray.study.claims import Statement, check_statement
 from resray.study.spec import Claim
 
@@ -86,6 +87,7 @@ class Verdict:
     judgements: tuple[Judgement, ...] = ()
 
 
+@once
 def verdicts(results: Results) -> list[Verdict]:
     """Return the verdict on each claim of the study, in its order.
 

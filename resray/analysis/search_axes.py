@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from resray.report.text import MISSING, shortened
+from resray.analysis.words import MISSING, shortened
 from resray.study.search_spec import Axis, Search
 
 DECADE = 10

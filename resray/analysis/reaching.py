@@ -7,11 +7,14 @@ from functools import cached_property
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
 from resray.analysis.breakdown import finite, numbers
-from resray.report.curves import TRAINED
+from resray.analysis.results import Results
 from resray.results.summary import TEST, VALIDATION
 
+TRAINED = 3
+"""Multiply-adds of training on an image, in those of its forward pass: the backward pass costs
+about two more (Amodei and Hernandez, "AI and Compute", 2018)."""
 EPOCHS, TIME, IMAGES, COMPUTE = "epoch", "time", "images", "compute"
 STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 """Between round accuracies, in points."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Results, Row
+from resray.analysis.aggregate import Group, Row
+from resray.analysis.alike import comparable
 from resray.analysis.evaluations import MEAN, evaluated
+from resray.analysis.results import Results
 from resray.analysis.statistics import Moments
-from resray.report.answer import comparable
-from resray.report.plot import time_unit
-from resray.report.text import Valued, count, duration
+from resray.analysis.words import Valued, count, duration, time_unit
 
 TESTED = "test accuracy"
 GIB = 2**30

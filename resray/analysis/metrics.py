@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from resray.analysis.aggregate import Group, Results, Row, members_of
+from resray.analysis.aggregate import Group, Row
 from resray.analysis.answers import shares_of
 from resray.analysis.contrasts import Sample
 from resray.analysis.reductions import changes_network
+from resray.analysis.results import Results, members_of
 from resray.analysis.statistics import Summary, summarise
-from resray.report.text import duration, listed, plural
+from resray.analysis.words import duration, listed, plural
 from resray.study.metrics import COUNTED, EPOCH_METRICS
 
 OF_DEVICE = (

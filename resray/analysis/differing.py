@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from resray.analysis.aggregate import Group, Row, distinct
 from resray.analysis.pairs import Pair
-from resray.report.text import MISSING, listed
+from resray.analysis.words import MISSING, listed
 from resray.study.recipes import written
 from resray.study.unions import in_use
 

@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass
 
+from resray.analysis.compare import Compared, Folders
+from resray.analysis.contrast_words import HOW, seeds
+from resray.analysis.metrics import COUNTED
 from resray.analysis.statistics import Summary
-from resray.report.compared import Compared, Folders
-from resray.report.contrast_words import HOW, seeds
-from resray.report.metrics import COUNTED
-from resray.report.text import Valued, between, chance, estimate, fixed, listed, signed
+from resray.analysis.words import Valued, between, chance, estimate, fixed, listed, signed
 
 MEBIBYTE = 2**20
 METHOD = (

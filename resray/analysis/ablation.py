@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from resray.analysis.aggregate import Group, Results, Row, distinguish
+from resray.analysis.aggregate import Group, Row, distinguish
 from resray.analysis.contrasts import Contrast, Sample, all_shown, contrasts, difference, estimate
+from resray.analysis.metrics import sample_of
+from resray.analysis.results import Results, once
 from resray.analysis.statistics import Interval, Summary, summarise
-from resray.report.metrics import sample_of
 from resray.study.entries import FULL, PLAIN, Step, ablation_steps
 from resray.study.layers import flatten
 from resray.study.spec import Ablate
@@ -154,6 +155,7 @@ class Ablation:
         return above.mean / below.mean
 
 
+@once
 def ablations(results: Results) -> list[Ablation]:
     """Return the study's ablations that have a result: one for each form and each set of trials
     that agree in everything but the changes."""

@@ -1,14 +1,14 @@
 """What the values of a claim are, seed by seed: a metric, or the epochs to a share of it."""
 
 import numpy as np
-import pandas as pd
 
-from resray.analysis.aggregate import Group, Results, Row
+from resray.analysis.aggregate import Group
 from resray.analysis.contrasts import Sample
+from resray.analysis.matching import NotJudgedError
+from resray.analysis.metrics import EVALUATED, sample_of
+from resray.analysis.results import Results
 from resray.hints import command
 from resray.models.table import runs_own_code
-from resray.report.matching import NotJudgedError
-from resray.report.metrics import EVALUATED, sample_of
 from resray.study.claims import Value
 
 PROPORTIONAL = {
@@ -51,18 +51,11 @@ def advice(results: Results, group: Group, value: Value) -> str:
 
 def epochs_to(results: Results, group: Group, metric: str, share: float) -> dict[int | None, float]:
     """Return for each seed the first epoch with ``share`` of the metric's highest value of any."""
-    courses = {row["seed"]: course(results, row, metric) for row in group.finished}
+    ids = [row["trial_id"] for row in group.finished]
+    courses = results.epochs.arrays(PROPORTIONAL.get(metric, metric), ids)
+    courses = np.where(np.isfinite(courses), courses, -np.inf)
     return {
-        seed: float(values.index[values >= share * values.max()].min())
-        for seed, values in courses.items()
-        if len(values)
+        row["seed"]: float(results.epochs.numbers[(course >= share * course.max()).argmax()])
+        for row, course in zip(group.finished, courses, strict=True)
+        if np.isfinite(course).any()
     }
-
-
-def course(results: Results, row: Row, metric: str) -> pd.Series:
-    """Return a metric of a trial's epochs, by epoch, where it was measured and is finite."""
-    epochs = results.epochs.get(row["trial_id"])
-    if epochs is None:
-        return pd.Series(dtype=float)
-    values = epochs.set_index("epoch")[PROPORTIONAL.get(metric, metric)].astype(float)
-    return values[np.isfinite(values)]

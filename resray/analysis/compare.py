@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
+from resray.analysis.alike import incomparable
+from resray.analysis.contrast_words import verdict, why
 from resray.analysis.contrasts import (
     Contrast,
     Method,
@@ -15,12 +17,11 @@ from resray.analysis.contrasts import (
     contrasts,
     difference,
 )
+from resray.analysis.metrics import OF_DEVICE, sample_of, uneven_epochs, value_of
 from resray.analysis.pairs import Matching, Pair, match
+from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 from resray.errors import InputError, unknown
-from resray.report.alike import incomparable
-from resray.report.contrast_words import verdict, why
-from resray.report.metrics import OF_DEVICE, sample_of, uneven_epochs, value_of
 from resray.study.metrics import COUNTED, TRIAL_METRICS
 
 LOSS = "train_loss"

@@ -6,15 +6,17 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from resray.analysis.aggregate import Results, Row, distinct
-from resray.report.lanes import BEGINS
-from resray.report.search_axes import SpaceAxis, axes_of, point_text, short_names
+from resray.analysis.aggregate import Row, distinct
+from resray.analysis.results import Results, once
+from resray.analysis.search_axes import SpaceAxis, axes_of, point_text, short_names
 from resray.results.summary import parsed_json
 from resray.search.audit import audit_began
 from resray.search.best import better_audited, confirmations_of, in_full, ranked, winner
 from resray.search.best import points_of as trainings_of_points
 from resray.study.search_spec import Search as StudySearch
 
+BEGINS = ("started", "resumed")
+"""Events with which a trial takes its place."""
 COMPLETED, STOPPED, ENDED = "completed", "stopped", "ended"
 FAILED, DIVERGED, UNFINISHED = "failed", "diverged", "unfinished"
 STATES = {
@@ -192,6 +194,7 @@ def decisions_at(points: Iterable[SearchPoint], rung: int | None) -> list[Row]:
     return [row for point in points for row in point.decisions if row["rung"] == rung]
 
 
+@once
 def search_of(results: Results) -> Search | None:
     """Return the search that the results hold, None if there is none."""
     record = results.search

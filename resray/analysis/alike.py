@@ -1,9 +1,10 @@
 """Whether two groups were trained and measured so that a difference between them says something."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
+from resray.analysis.metrics import OF_DEVICE, foreign_files, limits
 from resray.analysis.reductions import (
     follows_length,
     is_length,
@@ -11,8 +12,9 @@ from resray.analysis.reductions import (
     setting_of,
     without_old,
 )
-from resray.report.metrics import OF_DEVICE, foreign_files, limits
-from resray.report.text import listed
+from resray.analysis.results import Results
+from resray.analysis.words import listed
+from resray.results.summary import VALIDATION
 from resray.study.metrics import COUNTED
 from resray.study.unions import in_use
 
@@ -77,6 +79,39 @@ def obstacles(first: Condition, second: Condition) -> Iterator[str]:
         yield "other length"
     if reduced := first.reduced ^ second.reduced:
         yield f"reduced otherwise: {listed(sorted(reduced))}"
+
+
+def comparable(groups: Sequence[Group]) -> list[Group]:
+    """Return the largest set of groups that were trained alike; unreduced ones come first, then
+    those that validation selects."""
+    alike: dict[tuple[object, ...], list[Group]] = {}
+    for group in groups:
+        shared = (group.settings.get(name) for name in ("stop_after", "data.checksum"))
+        key = (*cuts(group), *shared, group.selection)
+        for variant in group.variants:
+            alike.setdefault((variant, *key), []).append(group)
+
+    def preference(members: list[Group]) -> tuple[bool, bool, int]:
+        first = members[0]
+        return not first.reductions, first.selection == VALIDATION, len(members)
+
+    return max(alike.values(), key=preference)
+
+
+def cuts(group: Group) -> list[object]:
+    """Return what was reduced in a way that sets groups apart.
+
+    A stand-in, what a setting was before and what followed from another length are a trial's own:
+    trials of one reduced command are ranked together.
+    """
+    model = str(group.trials[0]["model"])
+    kept: list[object] = [
+        without_old(text)
+        for text in group.reductions
+        if not (is_length(text) or follows_length(text) or is_stand_in(text, model))
+    ]
+    other_length = any(is_length(text) for text in group.reductions)
+    return [*kept, group.settings.get("epochs") if other_length else None]
 
 
 # --- a metric of one configuration in two folders -------------------------------------------------

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from resray.analysis.aggregate import Group, Results
+from resray.analysis.aggregate import Group
+from resray.analysis.alike import condition_of, obstacles
+from resray.analysis.contrast_words import NOT_SHOWN, SURE, seeds, verdict
 from resray.analysis.contrasts import Contrast, Method, contrasts, difference, with_one
+from resray.analysis.metrics import sample_of
+from resray.analysis.results import Results
 from resray.analysis.statistics import Interval
-from resray.report.alike import condition_of, obstacles
-from resray.report.contrast_words import NOT_SHOWN, SURE, seeds, verdict
-from resray.report.metrics import sample_of
-from resray.report.text import between, listed, signed
+from resray.analysis.words import between, listed, signed
 
 NAMED = 3
 """So many of the others are called by name."""

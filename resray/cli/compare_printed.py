@@ -8,12 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from resray.compare.conditions import Check
-from resray.compare.run import Comparison
-from resray.report.compared import NOT_JUDGED, Compared, Folders
-from resray.report.compared_words import METHOD, Words, notes, title, words
-from resray.report.differing import by_difference, where
-from resray.report.text import plural
+from resray.analysis.compare import NOT_JUDGED, Compared, Folders
+from resray.analysis.compare_words import METHOD, Words, notes, title, words
+from resray.analysis.conditions import Check, Comparison
+from resray.analysis.differing import by_difference, where
+from resray.analysis.words import plural
 
 WIDE = 120
 """From so many columns on a cell stands on one line."""

@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from resray.analysis.aggregate import Group, Results
-from resray.analysis.statistics import Summary
-from resray.report.metrics import (
+from resray.analysis.aggregate import Group
+from resray.analysis.metrics import (
     COUNTED,
     OF_DEVICE,
     foreign_files,
@@ -14,7 +13,9 @@ from resray.report.metrics import (
     stopped_early,
     summary_of,
 )
-from resray.report.text import MISSING, count, duration, fixed, listed, with_interval
+from resray.analysis.results import Results, once
+from resray.analysis.statistics import Summary
+from resray.analysis.words import MISSING, count, duration, fixed, listed, with_interval
 from resray.study.spec import Published
 
 MAKERS = {"nvidia", "tesla", "geforce"}
@@ -49,6 +50,7 @@ class Comparison:
         return "; ".join(self.obstacles or self.remarks) or None
 
 
+@once
 def comparisons(results: Results) -> list[Comparison]:
     """Return each published figure of the study beside each group that it belongs to."""
     if results.study is None:

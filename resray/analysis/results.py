@@ -1,0 +1,278 @@
+"""Everything that is asked of one or more results folders, each part worked out once."""
+
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from resray.analysis.aggregate import IDENTITY, Group, group_trials
+from resray.analysis.answers import Answers, read_answers
+from resray.analysis.epoch_table import EpochRows, EpochTable
+from resray.analysis.search_record import SearchRecord, measured, plain_rows, recorded
+from resray.analysis.study_file import equal_variants, normalised, read_study
+from resray.results.folders import called_names, check_different
+from resray.results.predictions import read_thumbnails
+from resray.results.store import read_rows
+from resray.results.summary import parsed_json
+from resray.study.spec import Study
+
+Row = dict[str, Any]
+Topic = TypeVar("Topic")
+
+TABLES = ("trials", "events", "evaluations", "decisions")
+"""Those that are read beside the epochs."""
+REPEATED_TEXTS = ("trial_id", "study", "name", "settings")
+"""Columns of the epochs with few different texts, a settings' text being longer than a row."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a report is made of: the results of one folder, or of several as one.
+
+    Of several, a trial's id is ``NAME/ID`` and its ``source`` the folder's name; the study is that
+    of the first folder that has one, the search the one that was worked on last.
+    """
+
+    folders: Mapping[str, Path]
+    """By what they are called."""
+    tables: Mapping[str, pa.Table]
+    """Of all folders, with the `source` that each row comes from, as they were when read."""
+    all_epochs: EpochTable
+    """Epoch rows of all trials by trial id, in order of epoch."""
+    chosen: frozenset[str] | None = None
+    """The trials that these results are restricted to; None: all."""
+    price_per_gpu_hour: float | None = None
+    """What a GPU costs in an hour, in any currency, where the reader wants costs as money."""
+    baseline: str | None = None
+    """Label or name of the configuration that others are compared with, where the reader says."""
+
+    @classmethod
+    def of(
+        cls,
+        folders: Path | Sequence[Path],
+        names: Sequence[str | None] | None = None,
+        trial_ids: Sequence[str] | None = None,
+        *,
+        baseline: str | None = None,
+        price_per_gpu_hour: float | None = None,
+    ) -> "Results":
+        """Return the results of a study's folder, or of several laid beside each other.
+
+        ``names`` are what to call the folders; None, or None in its place, is the shortest part of
+        the path that tells a folder from the others. ``trial_ids`` restricts to these trials.
+        Raises InputError if a folder holds no results or its study file is not one, if one is named
+        twice, or two have one name.
+        """
+        paths = [folders] if isinstance(folders, Path) else list(folders)
+        if len(paths) > 1:
+            check_different(paths)
+        called = called_names(paths, names)
+        by_name = dict(zip(called, paths, strict=True))
+        # First, as Arrow gives back what reading them took only when more is read.
+        epochs = EpochTable(EpochRows(read_together(by_name, "epochs", REPEATED_TEXTS)))
+        tables = {name: read_together(by_name, name) for name in TABLES}
+        chosen = None if trial_ids is None else frozenset(trial_ids)
+        made = cls(by_name, tables, epochs, chosen, price_per_gpu_hour, baseline)
+        # A study file that is none is told here, before anything is made of the rest.
+        _ = made.study
+        return made
+
+    @cached_property
+    def sources(self) -> "Mapping[str, Results]":
+        """Each folder by itself, where there are several."""
+        if len(self.folders) == 1:
+            return {}
+        return {name: Results.of(path) for name, path in self.folders.items()}
+
+    @cached_property
+    def study(self) -> Study | None:
+        """The study, from the copy that the results keep."""
+        return read_study(self.folder / "study.yaml")
+
+    @cached_property
+    def folder(self) -> Path:
+        """The first folder with a study, or the first of all."""
+        paths = list(self.folders.values())
+        return next((path for path in paths if (path / "study.yaml").exists()), paths[0])
+
+    @cached_property
+    def topics(self) -> dict[Callable[..., Any], Any]:
+        """What functions under `once` have worked out."""
+        return {}
+
+    @property
+    def title(self) -> str:
+        if self.study:
+            return self.study.title
+        return str(self.all_trials[0]["study"]) if self.all_trials else self.folder.name
+
+    @property
+    def paired(self) -> bool:
+        """Whether the study declares that seeds pair."""
+        return self.study is not None and self.study.pairing == "seed"
+
+    @cached_property
+    def all_trials(self) -> tuple[Row, ...]:
+        """Every trial, also those of a search: in the study's order, by variant, then by folder."""
+        names = self.study.trial_names if self.study else []
+        order = {name: place for place, name in enumerate(names)}
+        places = {name: place for place, name in enumerate(self.folders)}
+        rows = [
+            row | {"recipe": normalised(row["recipe"]), "role": row["role"] or "bench"}
+            for row in plain_rows(self.tables["trials"])
+            if self.chosen is None or row["trial_id"] in self.chosen
+        ]
+
+        def place(row: Row) -> tuple[object, ...]:
+            rest = (str(row[column]) for column in (*IDENTITY, "seed", "trial_id"))
+            first = (order.get(row["name"], len(order)), row["name"], str(row["variant"]))
+            return (*first, places.get(row["source"], 0), *rest)
+
+        return tuple(sorted(rows, key=place))
+
+    @cached_property
+    def trials(self) -> tuple[Row, ...]:
+        """Those that are tested: bench and confirmation."""
+        return tuple(row for row in self.all_trials if row["role"] != "search")
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The configurations: tested trials that differ in their seed alone."""
+        return tuple(group_trials(self.trials, equal_variants(self.study) if self.study else {}))
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """The label of each trial's group, by trial id."""
+        return {row["trial_id"]: group.label for group in self.groups for row in group.trials}
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(row["trial_id"] for row in self.trials)
+
+    @cached_property
+    def _all_events(self) -> list[Row]:
+        return plain_rows(self.tables["events"])
+
+    @cached_property
+    def epochs(self) -> EpochTable:
+        """Those of the tested trials."""
+        return self.all_epochs.of(self._known)
+
+    @cached_property
+    def events(self) -> tuple[Row, ...]:
+        return tuple(row for row in self._all_events if row["trial_id"] in self._known)
+
+    @cached_property
+    def evaluations(self) -> Mapping[str, pd.DataFrame]:
+        """What `resray evaluate` measured, oldest first: for every trial id (empty if nothing), and
+        for the hash that stands for an ensemble of nothing but tested trials."""
+        table = self.tables["evaluations"]
+        values = measured(table["value"])
+        table = table.set_column(table.column_names.index("value"), "value", values)
+        rows = table.filter(pc.is_valid(values)).to_pandas()
+        rows = rows.sort_values("evaluated", kind="stable", na_position="first")
+        tables = {str(key): table for key, table in rows.groupby("trial_id")}
+        of_known = {
+            key: table
+            for key, table in tables.items()
+            if self._known.issuperset(members_of(key, table))
+        }
+        return dict.fromkeys(self._known, rows.iloc[:0]) | of_known
+
+    @cached_property
+    def search(self) -> SearchRecord:
+        """The trials of the search that was worked on last, which are in none of the above."""
+        searched = [row for row in self.all_trials if row["role"] == "search"]
+        decisions = plain_rows(self.tables["decisions"])
+        return recorded(searched, self.all_epochs, self._all_events, decisions)
+
+    @cached_property
+    def answers(self) -> Mapping[str, Answers]:
+        """What is stored of which test images each trial gets right, by trial id."""
+        return {
+            trial_id: each
+            for name, path in self.folders.items()
+            for own_id, each in read_answers(path).items()
+            if (trial_id := self._id(name, own_id)) in self._known
+        }
+
+    @cached_property
+    def thumbnails(self) -> tuple[Mapping[Hashable, Any], ...]:
+        """Pictures of the test images that most networks miss (`read_thumbnails`)."""
+        paths = self.folders.values()
+        return tuple(row for path in paths for row in read_thumbnails(path).to_dict("records"))
+
+    @cached_property
+    def split_settings(self) -> tuple[dict[str, Any], list[str]]:
+        """The settings in use that all groups share, and the keys in which some differ."""
+        used = [group.used for group in self.groups]
+        keys = list(dict.fromkeys(key for settings in used for key in settings))
+        differing = [key for key in keys if len({repr(settings.get(key)) for settings in used}) > 1]
+        common = {key: used[0].get(key) for key in keys if key not in differing}
+        return common, differing
+
+    def with_status(self, *statuses: str) -> list[Row]:
+        """Return the tested trials in one of these states."""
+        return [row for row in self.trials if row["status"] in statuses]
+
+    def _id(self, source: str, trial_id: str) -> str:
+        return trial_id if len(self.folders) == 1 else joined_id(source, trial_id)
+
+
+def once(topic: Callable[[Results], Topic]) -> Callable[[Results], Topic]:
+    """Let a function of results work out its topic once for each `Results`."""
+
+    @wraps(topic)
+    def known(results: Results) -> Topic:
+        if topic not in results.topics:
+            results.topics[topic] = topic(results)
+        return results.topics[topic]
+
+    return known
+
+
+def read_together(folders: Mapping[str, Path], table: str, coded: tuple[str, ...] = ()) -> pa.Table:
+    """Return a table of one or more folders, with the source of each row; ``coded`` as for
+    `read_rows`."""
+    parts = {name: read_rows(path, table, coded) for name, path in folders.items()}
+    if len(parts) > 1:
+        return pa.concat_tables([of_source(name, rows) for name, rows in parts.items()])
+    (rows,) = parts.values()
+    return rows.append_column("source", pa.nulls(len(rows), pa.string()))
+
+
+def of_source(source: str, rows: pa.Table) -> pa.Table:
+    """Return a folder's rows with its name in them and in the ids of trials."""
+    ids = pc.binary_join_element_wise(source, rows["trial_id"].cast(pa.string()), "/")
+    rows = rows.set_column(rows.column_names.index("trial_id"), "trial_id", ids)
+    if "members" in rows.column_names:
+        members = [renamed_members(source, text) for text in rows["members"].to_pylist()]
+        place = rows.column_names.index("members")
+        rows = rows.set_column(place, "members", pa.array(members, pa.string()))
+    return rows.append_column("source", pa.repeat(pa.scalar(source), len(rows)))
+
+
+def joined_id(source: str, trial_id: str) -> str:
+    """Return the id that a folder's trial has among those of several."""
+    return f"{source}/{trial_id}"
+
+
+def renamed_members(source: str, members: str | None) -> str | None:
+    """Return an ensemble's JSON list of trials with their ids among several folders'."""
+    if members is None:
+        return None
+    return json.dumps([joined_id(source, one) for one in parsed_json(members, [])])
+
+
+def members_of(trial_id: str, table: pd.DataFrame) -> list[str]:
+    """Return the trials that a trial's or an ensemble's evaluations are of, in their order."""
+    text = table["members"].iloc[0]
+    if not isinstance(text, str):
+        return [trial_id]
+    return [str(member) for member in parsed_json(text, [])]
