@@ -323,7 +323,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "two of one name": (
         lambda: changed(layer2__0__downsample__0__weight=torch.zeros(16, 8, 1, 1)),
-        "'layer2.0.shortcut.0.weight' (no network here has it, or none twice",
+        "'layer2.0.shortcut.0.weight' (no network here has it, or not twice",
     ),
     "a scalar": (
         lambda: changed(layer1__0__conv1__weight=torch.zeros(())), "(its network cannot be built: "

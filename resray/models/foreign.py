@@ -20,14 +20,14 @@ from resray.models.wideresnet import BASE_CHANNELS
 from resray.study.model_spec import CustomModel, OwnModel, ResNetModel, WideModel
 
 FORMS = {
-    "conv2_x.": "weiaicunzai/pytorch-cifar100",
-    "residual_layers.": "basicblock-depth",
-    "block1.layer.": "wrn-cifar100",
-    "linear.": "kuangliu/pytorch-cifar",
+    r"conv2_x\.": "weiaicunzai/pytorch-cifar100",
+    r"residual_layers\.": "basicblock-depth",
+    r"block1\.layer\.": "wrn-cifar100",
+    r"linear\.": "kuangliu/pytorch-cifar",
     "": "torchvision",
 }
 """How repositories name weights, by what a key begins with; timm and resray do as torchvision."""
-PREFIX = r"^(module\.|_orig_mod\.)+"
+PREFIX = r"^(module\.|_orig_mod\.)*"
 """Put before keys by DataParallel and torch.compile."""
 COUNTER = "num_batches_tracked"
 """Not used, and not there in older files."""
@@ -53,19 +53,20 @@ def recognise(weights: Mapping[str, Any], place: str) -> tuple[str, OwnModel, nn
 
     Raises DataError, which begins with ``place``, for the first key that does not fit.
     """
-    bare = [re.sub(PREFIX, "", key) for key in weights]
-    form = next(FORMS[mark] for mark in FORMS if any(key.startswith(mark) for key in bare))
-    names = {key: name_of(own, form) for key, own in zip(weights, bare, strict=True)}
+    form = next(
+        FORMS[mark] for mark in FORMS if any(re.match(PREFIX + mark, key) for key in weights)
+    )
+    names = {key: name_of(key, form) for key in weights}
     ours = {name: weights[key] for key, name in names.items()}
 
     def refuse(key: str, why: str) -> NoReturn:
-        read = f"{why}; read as {form}, of {', '.join(FORMS.values())}"
+        read = f"{why}; read as {form}; forms: {', '.join(FORMS.values())}"
         raise DataError(f"{place}: the first key that does not fit is {key!r} ({read})")
 
     for key, name in names.items():
         known = KNOWN.fullmatch(name) and isinstance(weights[key], torch.Tensor)
         if not known or ours[name] is not weights[key]:
-            refuse(key, "no network here has it, or none twice")
+            refuse(key, "no network here has it, or not twice")
     require_size(4 * sum(value.numel() for value in ours.values()), place)
     try:
         model = model_of(ours)
@@ -92,6 +93,7 @@ def recognise(weights: Mapping[str, Any], place: str) -> tuple[str, OwnModel, nn
 
 def name_of(key: str, form: str) -> str:
     """Return resray's key for another's."""
+    key = re.sub(PREFIX, "", key)
     if form == "wrn-cifar100":
         key = re.sub("^bn1", "bn", key)
     for pattern, ours in NAMES.items():
