@@ -132,10 +132,10 @@ def _run(
 def load_model(path: str | PathLike[str], *, trusted: bool = False) -> "nn.Module":
     """Return a trained network in eval mode, float32, on the CPU.
 
-    ``path`` is a checkpoint file, a trial's checkpoint folder, which stands for the best.pt in it,
-    or a folder that `resray export` wrote. The network maps images (n, 3, side, side), normalised
-    as in its training, to logits (n, classes); `resray.training.restore.load_network` gives the
-    normalisation, side and class names too.
+    ``path`` is a checkpoint file, also another repository's, a trial's checkpoint folder, which
+    stands for the best.pt in it, or a folder that `resray export` wrote. The network maps images
+    (n, 3, side, side), normalised as in its training, to logits (n, classes);
+    `resray.training.restore.load_network` gives the normalisation, side and class names too.
 
     Loads tensors and plain values only; a network of one's own (``module:function``) is built by
     calling that function, where ``trusted`` allows it. Raises DataError if there is no checkpoint

@@ -23,7 +23,7 @@ ResultsArgument = Annotated[
     Path,
     typer.Argument(
         metavar="PATH",
-        help="A study's results, e.g. results/depth-family.",
+        help="A study's results, e.g. results/depth-family, or a checkpoint's file.",
         parser=partial(user_path, option="results"),
     ),
 ]
@@ -85,8 +85,8 @@ def predict(
         list[Path],
         typer.Argument(
             metavar="CHECKPOINT... INPUT",
-            help="Checkpoints (several are an ensemble), then the images: a pickle as CIFAR's, "
-            ".npy, .npz, Parquet, or a folder.",
+            help="Checkpoints, also others' (several are an ensemble), then the images: a pickle "
+            "as CIFAR's, .npy, .npz, Parquet, or a folder.",
             parser=partial(user_path, option="predict"),
         ),
     ],

@@ -30,7 +30,8 @@ class Evaluation:
     """The options of `resray evaluate`."""
 
     results: Path
-    """A study's results folder, e.g. results/depth-family."""
+    """A study's results folder, e.g. results/depth-family, or a checkpoint's file, resray's own or
+    in a form that `resray.models.foreign` knows."""
     kinds: tuple[str, ...] = ("all",)
     """Keys of `KINDS`, or ``all``."""
     select: tuple[str, ...] = ()
@@ -81,7 +82,8 @@ def check_rest(asked: Evaluation) -> None:
         if value is not None and value < 1:
             raise InputError(f"{option}: {value} must be at least 1")
     check_order(asked.order)
-    require_results(asked.results)
+    if not asked.results.is_file():
+        require_results(asked.results)
     if asked.input is not None:
         with reading(asked.input):
             asked.input.stat()

@@ -38,7 +38,8 @@ class Prediction:
     """What the user asks for."""
 
     checkpoints: tuple[Path, ...]
-    """Checkpoint files, or trials' checkpoint folders (their best.pt); several are an ensemble."""
+    """Checkpoint files, resray's or others', or trials' checkpoint folders (their best.pt); several
+    are an ensemble."""
     input: Path
     output: Path
     """The CSV to write; one that was written here before is replaced."""
@@ -94,7 +95,7 @@ def run_prediction(asked: Prediction, console: Console) -> Predicted:
     )
     predicted = predict_foreign(predictors, foreign, asked.views)
     write_predictions(asked.output, predicted, asked.names)
-    text = summary(asked, predicted)
+    text = "\n".join([*(one.note for one in restored if one.note), summary(asked, predicted)])
     if (warning := numbers_that_mislead(names)) and (foreign.numbered or not asked.names):
         text += f"\n{warning}"
     console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -3,7 +3,10 @@
 What computes is imported once the options are known to be right: torch takes seconds.
 """
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -15,6 +18,7 @@ from resray.errors import RunInterrupted
 from resray.evaluate.asked import (
     Evaluation,
     check_rest,
+    checkpoint_path,
     selected_trials,
     trial_label,
     wanted_kinds,
@@ -38,7 +42,8 @@ class Evaluated:
 
 
 def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
-    """Evaluate stored checkpoints, append to the evaluations table, and print the results.
+    """Evaluate stored checkpoints, append to the evaluations table, and print the results; of a
+    single checkpoint's file only print them.
 
     Raises InputError (or DataError) for options that are wrong, results that are not there, data
     that are not those of the training, and a folder that another resray is writing to. Trials of
@@ -46,6 +51,50 @@ def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
     """
     kinds = wanted_kinds(asked)
     check_rest(asked)
+    if asked.results.is_file():
+        with TemporaryDirectory(prefix="resray-evaluate-") as folder:
+            return evaluate_stored(as_results(asked, Path(folder), console), kinds, console)
+    try:
+        evaluated = evaluate_stored(asked, kinds, console)
+    except KeyboardInterrupt:
+        raise RunInterrupted(
+            f"interrupted. What was evaluated is safe in {asked.results}; the same command goes on "
+            "from there"
+        ) from None
+    if evaluated.results:
+        advice = f"`{command('report', asked.results)}` shows them beside the results."
+        console.print(advice, markup=False, highlight=False, soft_wrap=True)
+    return evaluated
+
+
+def as_results(asked: Evaluation, folder: Path, console: Console) -> Evaluation:
+    """Return what is asked, of results in ``folder`` whose only trial has the checkpoint."""
+    from resray.data.sources import open_dataset
+    from resray.results.store import ResultStore
+    from resray.training.restore import load_network
+
+    restored = load_network(asked.results, trusted=asked.trusted)
+    if restored.note:
+        console.print(restored.note, markup=False, highlight=False, soft_wrap=True)
+    row: Row = {
+        "trial_id": "alone",
+        "study": "alone",
+        "name": os.fsencode(asked.results.name).decode(errors="backslashreplace"),
+        "seed": restored.checkpoint.get("seed"),
+        "dataset_checksum": open_dataset(restored.recipe.data, asked.data_dir).checksum,
+        "recipe": restored.recipe.model_dump_json(),
+    }
+    store, made = ResultStore(folder), replace(asked, results=folder)
+    store.put_trial(row)
+    store.flush()
+    link = checkpoint_path(made, row)
+    link.parent.mkdir(parents=True)
+    link.symlink_to(asked.results.absolute())
+    return made
+
+
+def evaluate_stored(asked: Evaluation, kinds: "tuple[str, ...]", console: Console) -> Evaluated:
+    """Evaluate the checkpoints of a results folder; raise what `run_evaluation` raises."""
     from resray.results.lock import writer_lock
     from resray.results.store import ResultStore
 
@@ -56,16 +105,10 @@ def run_evaluation(asked: Evaluation, console: Console) -> Evaluated:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
-    try:
-        with writer_lock(asked.results), bar as progress:
-            evaluator = Evaluator(asked, kinds, store, progress)
-            results = evaluator.run(rows)
-            store.compact()
-    except KeyboardInterrupt:
-        raise RunInterrupted(
-            f"interrupted. What was evaluated is safe in {asked.results}; the same command goes on "
-            "from there"
-        ) from None
+    with writer_lock(asked.results), bar as progress:
+        evaluator = Evaluator(asked, kinds, store, progress)
+        results = evaluator.run(rows)
+        store.compact()
     missing = tuple(row for row in selected if row not in rows)
     print_results(results, missing, asked, console)
     for warning in evaluator.sets.warnings:
@@ -87,8 +130,6 @@ def print_results(
         console.print("No trial has several seeds; --ensemble averages all selected trials.")
         return
     console.print(table)
-    advice = f"`{command('report', asked.results)}` shows them beside the results."
-    console.print(advice, markup=False, highlight=False, soft_wrap=True)
     if missing:
         labels = "; ".join(trial_label(row) for row in missing)
         console.print(f"Without {asked.checkpoint}.pt: {labels}", markup=False, highlight=False)

@@ -62,6 +62,8 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         return None
     try:
         require_whole(path)
+        if foreign := {name for name in names_in(path) if not ALLOWED.fullmatch(name)}:
+            raise ValueError(f"it names {min(foreign)}")
         checkpoint: Checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         Content.model_validate(checkpoint)
     except DataError:
@@ -89,11 +91,14 @@ def require_whole(path: Path) -> None:
         require_size(sum(entry.file_size for entry in entries), path)
         if (damaged := archive.testzip()) is not None:
             raise ValueError(f"the checksum of {damaged} differs")
-        for name in archive.namelist():
-            program = archive.read(name) if name.endswith("data.pkl") else b"."
-            for operation, argument, _ in pickletools.genops(program):
-                if operation.name == "GLOBAL" and not ALLOWED.fullmatch(str(argument)):
-                    raise ValueError(f"it names {argument}")
+
+
+def names_in(path: Path) -> set[str]:
+    """Return what the pickles in an archive name, such as ``collections OrderedDict``."""
+    with zipfile.ZipFile(path) as archive:
+        pickles = [archive.read(name) for name in archive.namelist() if name.endswith("data.pkl")]
+    steps = (step for each in pickles for step in pickletools.genops(each))
+    return {str(argument) for operation, argument, _ in steps if operation.name == "GLOBAL"}
 
 
 def read_recipe(checkpoint: Checkpoint, path: Path) -> Recipe:
