@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -78,6 +79,24 @@ def whole_file(
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def link_file(path: Path, source: Path) -> None:
+    """Let ``path`` name the file at ``source`` as well, by rename; it is a copy where the file
+    system has no hard links. Raises what `whole_file` does."""
+    # Not a half file's name: whoever opened that one to write would write to the source.
+    temporary = path.with_name(f".{path.name}.{gethostname()}.{os.getpid()}.link")
+    with storage_errors(path.parent):
+        try:
+            temporary.unlink(missing_ok=True)
+            os.link(source, temporary)
+        except OSError:
+            with source.open("rb") as original, whole_file(path) as file:
+                shutil.copyfileobj(original, file)
+            return
+        temporary.replace(path)
+        # A rename does nothing where both are names of one file already.
+        temporary.unlink(missing_ok=True)
 
 
 def remove_left(folder: Path, name: str) -> None:
