@@ -158,3 +158,8 @@ def storage_errors(folder: Path) -> Iterator[None]:
         else:
             raise
         raise StorageError(message) from error
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes as ``1.5 GB`` or ``20.0 MB``."""
+    return f"{count / 1e9:.1f} GB" if count >= 10**8 else f"{count / 1e6:.1f} MB"
