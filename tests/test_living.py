@@ -1,7 +1,5 @@
 """Living with a study: how far it is, what its checkpoints take, whether they fit the disk."""
 
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +13,6 @@ from resray.run.disk import Take, checkpoints_fit, kept_epochs, take_of
 from resray.study.expand import Options, expand
 from resray.study.load import load_study
 from resray.study.spec import CheckpointPolicy
-from tests.bench_command import bench_command
 from tests.command_line import Resray, assert_refused
 from tests.report_builder import trial, write_results
 from tests.test_watch import HOLD_LOCK
@@ -25,23 +22,36 @@ def times_of_change(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-@pytest.mark.timeout(600)
-def test_status_beside_a_command_and_after_it_was_killed(tmp_path: Path) -> None:
-    folder = tmp_path / "results" / "tiny"
-    with bench_command(tmp_path, "--workers", "1", "--set", "epochs=400") as command:
-        command.wait_for_epoch(2)
-        first, second = read_status(folder).trials
-        assert (first.state, second.state) == ("running", "pending")
-        assert first.done >= 2
-        assert 0 < (first.seconds_left or 0) < 400 * 100
-        assert second.seconds == first.seconds, "what the model's other trials take"
-        os.kill(command.process.pid, signal.SIGKILL)
-        command.finish()
-    before = times_of_change(folder)
-    killed = read_status(folder)
+def test_status_beside_a_writer_and_after_it_was_killed(tmp_path: Path) -> None:
+    rows = [
+        trial(name, trial_id=name, status=status, epochs=4, epochs_done=done,
+              seconds_compiling=0.0, seconds_training=10.0 * done, seconds_evaluating=0.0,
+              seconds_saving=0.0)
+        for name, status, done in (("a", "running", 1), ("b", "pending", 0))
+    ]  # fmt: skip
+    write_results(tmp_path, rows)
+    said = tmp_path / "checkpoints" / "a" / "progress.json"
+    said.parent.mkdir(parents=True)
+    said.write_text('{"epoch": 3, "images": 50, "of": 100, "seconds": 5, "time": 0}')
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD_LOCK, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        running = read_status(tmp_path)
+        holder.kill()
+    assert running.is_running
+    first, second = running.trials
+    assert (first.state, first.done, first.seconds_left) == ("running", 2.5, 15)
+    assert (second.state, second.seconds_left) == ("pending", 40), "as the model's other trial"
+    assert running.seconds_left == 55
+    before = times_of_change(tmp_path)
+    killed = read_status(tmp_path)
     assert not killed.is_running
     assert [each.state for each in killed.trials] == ["killed", "pending"]
-    assert times_of_change(folder).keys() == before.keys(), "status only reads"
+    assert times_of_change(tmp_path) == before, "status only reads"
 
 
 def test_what_status_prints(resray: Resray, tmp_path: Path) -> None:
