@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -81,6 +82,24 @@ def whole_file(
             raise
 
 
+def link_file(path: Path, source: Path) -> None:
+    """Let ``path`` name the file at ``source`` as well, by rename; it is a copy where the file
+    system has no hard links. Raises what `whole_file` does."""
+    # Not a half file's name: whoever opened that one to write would write to the source.
+    temporary = path.with_name(f".{path.name}.{gethostname()}.{os.getpid()}.link")
+    with storage_errors(path.parent):
+        try:
+            temporary.unlink(missing_ok=True)
+            os.link(source, temporary)
+        except OSError:
+            with source.open("rb") as original, whole_file(path) as file:
+                shutil.copyfileobj(original, file)
+            return
+        temporary.replace(path)
+        # A rename does nothing where both are names of one file already.
+        temporary.unlink(missing_ok=True)
+
+
 def remove_left(folder: Path, name: str) -> None:
     """Remove the half files of that name that killed processes of this machine have left."""
     for half in folder.glob(f".{glob.escape(f'{name}.{gethostname()}')}.*.half"):
@@ -140,6 +159,11 @@ def storage_errors(folder: Path) -> Iterator[None]:
         else:
             raise
         raise StorageError(message) from error
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes as ``1.5 GB`` or ``20.0 MB``."""
+    return f"{count / 1e9:.1f} GB" if count >= 10**8 else f"{count / 1e6:.1f} MB"
 
 
 def plain(value: Any) -> Any:

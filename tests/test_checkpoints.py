@@ -17,12 +17,15 @@ import torch
 
 from resray.api import load_model
 from resray.errors import DataError
+from resray.files import link_file
 from resray.study.recipe_spec import Recipe
+from resray.study.spec import CheckpointPolicy
 from resray.training.checkpoint_file import read_checkpoint
 from resray.training.checkpoints import CheckpointFolder, write_checkpoint
 from resray.training.evaluation import evaluate
 from resray.training.fit import fit
 from resray.training.restore import load_network
+from tests.test_checkpoint_writer import checkpoint_at
 from tests.test_results import flipped
 from tests.training_case import (
     job_of,
@@ -46,6 +49,37 @@ def test_checkpoints_last_and_best(tmp_path: Path) -> None:
     assert best["epoch"] == accuracies.index(max(accuracies)) + 1
     assert "optimizer" not in best
     assert not list(tmp_path.glob(".*")), "temporary files are renamed away"
+
+
+def test_equal_checkpoints_are_one_file(tmp_path: Path) -> None:
+    policy = CheckpointPolicy(every=1)
+    folder = CheckpointFolder(tmp_path, policy)
+    unfinished = checkpoint_at(1)
+    folder.save(unfinished, unfinished)
+    assert folder.best.samefile(folder.at(1))
+    assert not folder.best.samefile(folder.last), "going on takes more than using it"
+    finished = {**checkpoint_at(2), "finished": True}
+    folder.save(finished, finished)
+    assert folder.best.samefile(folder.at(2))
+    assert folder.best.samefile(folder.last)
+    again = tmp_path / "again"
+    elsewhere = CheckpointFolder(again, policy)
+    elsewhere.save(finished, None)
+    assert sorted(path.name for path in again.iterdir()) == ["epoch-0002.pt", "last.pt"]
+    folder.save(finished, finished)
+    assert sorted(path.name for path in tmp_path.glob("*.pt")) == [
+        "best.pt", "epoch-0001.pt", "epoch-0002.pt", "last.pt"]  # fmt: skip
+    assert not list(tmp_path.glob(".*")), "names of the way there are gone"
+
+
+def test_without_hard_links_equal_checkpoints_are_copies(tmp_path: Path) -> None:
+    source = tmp_path / "best.pt"
+    source.write_bytes(b"weights")
+    # A link from another file system, as /proc is, cannot be made.
+    link_file(tmp_path / "last.pt", Path("/proc/self/cmdline"))
+    assert (tmp_path / "last.pt").read_bytes() == Path("/proc/self/cmdline").read_bytes()
+    link_file(tmp_path / "last.pt", source)
+    assert source.samefile(tmp_path / "last.pt")
 
 
 def test_a_finished_trial_keeps_no_optimizer_and_resumes_to_nothing(tmp_path: Path) -> None:
@@ -105,7 +139,7 @@ def test_no_flipped_bit_gives_another_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "best.pt"
     whole, was = path.read_bytes(), read_checkpoint(path)
     assert was is not None
-    weights = saved(was["model"])
+    weights = saved([was["model"], was["predicted"]])
     places = random.Random(0).sample(range(8 * len(whole)), 600)
     # The archive's own directory, whose every byte decides on all that follows, is at its end.
     places += range(8 * len(whole) - 8 * 400, 8 * len(whole), 7)
@@ -119,8 +153,9 @@ def test_no_flipped_bit_gives_another_checkpoint(tmp_path: Path) -> None:
             refused += said.startswith(f"{path}: not a readable checkpoint (") and "\n" not in said
             continue
         assert found is not None
-        assert saved(found["model"]) == weights
-        assert {**found, "model": 0} == {**was, "model": 0}
+        assert saved([found["model"], found["predicted"]]) == weights
+        plain = {"model": 0, "predicted": 0}
+        assert {**found, **plain} == {**was, **plain}
     assert refused > 800
 
 

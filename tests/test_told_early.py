@@ -44,6 +44,7 @@ WRONG = [
     "model nosuch", "model wrn-27-2", "model mine:network", "model resnet18 --set typo=1",
     "model resnet18 --set stem=imgnet",
     "best depth-family", "best ./nowhere",
+    "status", "status nowhere", "clean", "clean nowhere",
     "report nowhere", "report nowhere --watch", "report nowhere --output b/a.html",
     "compare nowhere elsewhere",
     "evaluate nowhere", "evaluate nowhere --kind blur", "evaluate nowhere --batch-size 0",

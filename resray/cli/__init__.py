@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from resray import __version__
-from resray.cli import exporting, reporting, results, searching, studies
+from resray.cli import exporting, living, reporting, results, searching, studies
 from resray.cli.display import lasting_output
 from resray.errors import ResrayError, RunInterrupted
 from resray.run.signals import interruptible
@@ -36,6 +36,8 @@ for command in (
     studies.bench,
     searching.tune,
     searching.best,
+    living.status,
+    living.clean,
     reporting.report,
     reporting.compare,
     results.evaluate,

@@ -14,6 +14,10 @@ from resray.study.load import load_study, study_files
 
 TABLE_NAMES = ("trials", "epochs", "events", "evaluations", "decisions", "predictions")
 """The folders of the tables in a study's results folder."""
+CHECKPOINTS = "checkpoints"
+"""The folder of the trials' checkpoint folders there."""
+PROGRESS_FILE = "progress.json"
+"""What a running training leaves in its checkpoint folder of how far its epoch is."""
 
 
 def holds_results(folder: Path) -> bool:

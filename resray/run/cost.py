@@ -46,7 +46,7 @@ class TrialCost:
 def estimate(trial: PlannedTrial, operations_per_second: float) -> TrialCost:
     """Return a trial's cost on a machine of this speed, which `probe` measures."""
     epochs = trial.stop_after or trial.recipe.epochs
-    parameters, multiply_adds = _size(trial.recipe.model, *_input(trial.recipe.data))
+    parameters, multiply_adds = network_size(trial.recipe.model, *input_of(trial.recipe.data))
     training = seconds = None
     if images := image_counts(trial.recipe.data):
         trained, evaluated = (epochs * number for number in images)
@@ -82,7 +82,7 @@ def probe(recipe: Recipe, seconds: float = 1.5) -> float:
     if device.type == "cpu":
         batch = min(batch, _PROBE_BATCH_ON_CPU)
     step = _probe_step(recipe, batch, device)
-    per_image = _size(ResNetModel(name="resnet18"), *_input(recipe.data))[1]
+    per_image = network_size(ResNetModel(name="resnet18"), *input_of(recipe.data))[1]
     return training_operations(per_image) * batch / _fastest_step(step, seconds)
 
 
@@ -91,13 +91,13 @@ def training_operations(multiply_adds: int) -> int:
     return FORWARDS_PER_TRAINING_STEP * OPERATIONS_PER_MULTIPLY_ADD * multiply_adds
 
 
-def _input(data: Data) -> tuple[int, int]:
+def input_of(data: Data) -> tuple[int, int]:
     """Return classes and pixels a side; of a folder, which is not known yet, those of CIFAR-10."""
     size = dataset_size(data) or EMBEDDED
     return size.classes, data.image_size or size.side
 
 
-def _size(model: Model, classes: int, side: int) -> tuple[int, int]:
+def network_size(model: Model, classes: int, side: int) -> tuple[int, int]:
     """Return a network's parameters and the multiply-adds of one image, without computing."""
     return _size_of(model.model_dump_json(), classes, side)
 
@@ -125,7 +125,7 @@ def _probe_step(recipe: Recipe, batch: int, device: "torch.device") -> Callable[
     from resray.training.optimizers import build_optimizer
 
     layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-    classes, side = _input(recipe.data)
+    classes, side = input_of(recipe.data)
     network = build_model(ResNetModel(name="resnet18"), classes).to(device)
     network.to(memory_format=layout)  # type: ignore[call-overload]  # missing from torch's stubs
     optimizer = build_optimizer(recipe.optimizer, network)

@@ -1,6 +1,7 @@
 """What `--dry-run` prints: what a command would run, nothing is downloaded, started or written."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -9,6 +10,7 @@ from rich.text import Text
 from resray.errors import InputError
 from resray.run.apart import kept_apart
 from resray.run.cost import probe
+from resray.run.disk import checkpoints_fit, take_of
 from resray.run.estimate import compared_hours
 from resray.run.plan import Planner
 from resray.run.resources import Machine, counted
@@ -51,6 +53,11 @@ def describe_bench(planner: Planner, machine: Machine, console: Console) -> None
     if hours := compared_hours(planner, todo, allocation, machine, probe):
         console.print(hours, highlight=False)
     console.print(f"{len(todo)} of {len(jobs)} trials to run, {allocation}.", highlight=False)
+    if todo:
+        takes = [take_of(each.trial, planner.study.checkpoints) for each in todo]
+        begun = [Path(job.job.checkpoint_folder) for job in todo]
+        line = checkpoints_fit(takes, allocation.side_by_side, planner.results, begun)
+        console.print(line, highlight=False)
 
 
 def describe_search(planner: SearchPlanner, machine: Machine, console: Console) -> None:
@@ -66,11 +73,12 @@ def describe_search(planner: SearchPlanner, machine: Machine, console: Console) 
             for each in search.candidates
         }
         notes += kept_apart(planner.store, search.jobs)
+        begun = [Path(each.final.job.checkpoint_folder) for each in search.candidates]
     except InputError as error:
         if planner.request.data_dir is not None:
             raise
         # What there is to search does not depend on the images; only what has ended does.
-        states = {}
+        states, begun = {}, []
         notes.append(f"What has ended before is known with the data only: {error}")
     if planner.plan.trials:
         console.print(point_table(planner, states))
@@ -79,6 +87,12 @@ def describe_search(planner: SearchPlanner, machine: Machine, console: Console) 
     for note in notes:
         console.print(Text(note, style="yellow"))
     console.print(f"{in_words(planner)}; {allocation}.", highlight=False)
+    # Points that are proposed one by one are known only then.
+    policy = planner.study.checkpoints
+    takes = [take_of(each.trial, policy, may_stop=True) for each in planner.plan.trials]
+    if takes:
+        line = checkpoints_fit(takes, allocation.side_by_side, planner.results, begun)
+        console.print(line, highlight=False)
 
 
 def point_table(planner: SearchPlanner, states: Mapping[tuple[str, str], str]) -> Table:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from resray.files import read_json
-from resray.run.worker import PROGRESS_FILE
+from resray.results.folders import PROGRESS_FILE
 from resray.search.budget import Budget, Spending
 from resray.search.decisions import Decisions
 from resray.study.search_spec import SearchSettings

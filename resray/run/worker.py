@@ -17,6 +17,7 @@ import torch
 from ray.util.queue import Empty, Queue
 
 from resray.errors import ResrayError
+from resray.results.folders import PROGRESS_FILE
 from resray.run.deaths import leaving
 from resray.run.preemption import NOTE, notice_sigterm, told_to_end, training
 from resray.run.ray_private import DataParallelRun, PreparedRanks
@@ -26,7 +27,6 @@ from resray.training.trial import Job, failure, run_trial
 
 Config = dict[str, Any]
 
-PROGRESS_FILE = "progress.json"
 MESSAGE = "message"
 """Key of a message, as JSON, in what Ray is told: it flattens whatever is nested."""
 SIGN_SECONDS = 2.0

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import torch
 
 from resray.errors import DataError
-from resray.files import storage_errors, whole_file, write_json
+from resray.files import link_file, storage_errors, whole_file, write_json
 from resray.results.summary import summarise
 from resray.study.spec import CheckpointPolicy
 from resray.training.checkpoint_file import Checkpoint, read_checkpoint
@@ -184,17 +184,26 @@ class CheckpointFolder:
         """Write what the epoch of ``checkpoint`` leaves, and ``last`` at the end.
 
         Before it ``best``, that of the best epoch where it is newer than what was written of it,
-        and the one of the epoch if the policy keeps it, both without what the last one alone needs.
+        and the one of the epoch if the policy keeps it. What is the same is one file under several
+        names; a finished training's last one has no optimizer, so it may be the best one, too.
         """
-        if best is not None:
+        finished, whole = checkpoint["finished"], {**checkpoint, "own_code": self.own_code}
+        if best is not None and best is not checkpoint:
             self.save_best(best)
+        paths = [self.best] if best is checkpoint else []
         if self._keeps(checkpoint["epoch"]):
-            write_checkpoint(self.at(checkpoint["epoch"]), self._to_keep(checkpoint))
-            self._prune()
-        whole = {**checkpoint, "own_code": self.own_code}
-        write_checkpoint(self.last, whole, keep=self.previous)
-        if checkpoint["finished"]:
+            paths.append(self.at(checkpoint["epoch"]))
+        if finished:
+            paths.append(self.last)
+        for path in paths[:1]:
+            write_checkpoint(path, whole if finished else self._to_keep(checkpoint))
+        for path in paths[1:]:
+            link_file(path, paths[0])
+        self._prune()
+        if finished:
             self.previous.unlink(missing_ok=True)
+        else:
+            write_checkpoint(self.last, whole, keep=self.previous)
 
     def save_best(self, checkpoint: Checkpoint) -> None:
         """Write the checkpoint of the best epoch so far."""

@@ -36,8 +36,3 @@ def one_line(error: BaseException) -> str:
 def if_too_little(too_little: bool, found: str, advice: str) -> Check:
     """Return the finding of something that there is enough of, or a warning."""
     return Check("warning", found, advice) if too_little else Check("ok", found)
-
-
-def size_text(count: int) -> str:
-    """Return a number of bytes as ``1.5 GB`` or ``20.0 MB``."""
-    return f"{count / 1e9:.1f} GB" if count >= 10**8 else f"{count / 1e6:.1f} MB"

@@ -5,8 +5,9 @@ import platform
 import shutil
 import warnings
 
-from resray.cli.doctor.check import Check, size_text, try_import
+from resray.cli.doctor.check import Check, try_import
 from resray.cpus import allowed_cpus, cpu_quota, usable_cpus
+from resray.files import size_text
 
 SECONDS_MEASURED = 1.0
 """Of each precision, by ``doctor --measure``."""

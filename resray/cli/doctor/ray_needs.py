@@ -4,10 +4,10 @@ import os
 import shutil
 from pathlib import Path
 
-from resray.cli.doctor.check import Check, if_too_little, size_text
+from resray.cli.doctor.check import Check, if_too_little
 from resray.cli.doctor.storage import writable
 from resray.errors import ClusterError
-from resray.files import home_folder
+from resray.files import home_folder, size_text
 from resray.memory import usable_memory
 
 LEAST_FREE_MEMORY = 3 * 10**9

@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from resray.cli.doctor.check import Check, if_too_little, size_text, try_import
+from resray.cli.doctor.check import Check, if_too_little, try_import
 from resray.errors import ResrayError
+from resray.files import size_text
 
 LEAST_FREE_DISK = 5 * 10**9
 RESULTS = Path("results")
