@@ -1,6 +1,7 @@
 """`resray compare` and `resray report` as typed: what they print, refuse, and how they end."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -211,7 +212,7 @@ def test_json_holds_every_number(compare: Resray) -> None:
 def test_report_of_all_folders_is_written(compare: Resray, tmp_path: Path) -> None:
     answer = compare("compare", "before", "worse", "--output", "both.html")
     assert answer.code == 0
-    assert answer.out.endswith("both.html\n")
+    assert answer.out.endswith(" MB): open it with `resray open both.html`\n")
     page = (tmp_path / "both.html").read_text()
     assert "resnet18 · source=worse" in page
 
@@ -260,5 +261,6 @@ def test_a_folder_whose_name_has_an_equals_sign_is_a_folder(
 
 def test_report_takes_several_folders(compare: Resray, tmp_path: Path) -> None:
     answer = compare("report", "before", "worse/../worse")
-    assert answer.out == "reports/before-worse.html\n"
+    page = "reports/before-worse.html"
+    assert re.fullmatch(rf"{page} \(\d+\.\d MB\): open it with `resray open {page}`\n", answer.out)
     assert "Difference" in (tmp_path / "reports/before-worse.html").read_text()
