@@ -202,8 +202,7 @@ class Board:
             active = self.totals.remaining.active.values()
             views = [*active, *reversed(self.totals.ended)][:TRIAL_ROWS]
         # Narrow enough for 80 columns: titles take two lines, long names fold.
-        table = Table(title=title, title_justify="left", caption_justify="left", box=None,
-                      pad_edge=False, padding=(0, 1, 0, 0))  # fmt: skip
+        table = Table(title=title, title_justify="left", caption_justify="left", padding=0)
         table.add_column("trial", overflow="fold")
         table.add_column("state", no_wrap=True)
         results = wording.headings(view.row for view in views)
