@@ -2,6 +2,7 @@
 
 import inspect
 from pathlib import Path
+from typing import get_args
 
 import plotly.graph_objects as go
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from resray import figures
 from resray.analysis.results import Results
 from resray.errors import InputError
-from resray.report.contents import SECTIONS
-from tests.report_builder import trial, write_results
+from resray.report.contents import HEADLINES, SECTIONS, all_figures, headline
+from resray.study.spec import Headline
+from tests.report_builder import changed, trial, write_results
 
 SAMPLE = Path(__file__).parent.parent / "reports" / "sample" / "basicblock-depth"
 DRAWN = {"learning_curves", "accuracy_against_cost", "published_against_measured", "confusion",
@@ -73,3 +75,16 @@ def test_what_is_not_there_is_told_in_a_line(tmp_path: Path, sample: Results) ->
         figures.timeline(sample, theme="blue")
     with pytest.raises(InputError, match="no results here"):
         figures.phases(tmp_path)
+
+
+def test_a_study_names_the_picture_at_the_top(tmp_path: Path, sample: Results) -> None:
+    assert set(get_args(Headline)) == HEADLINES.keys() <= set(figures.__all__)
+    made = all_figures(sample)
+    fitting = headline(sample, made)
+    assert fitting
+    assert fitting.id == "cost"
+    assert sample.study
+    named = sample.study.model_copy(update={"headline": "learning_curves"})
+    chosen = headline(changed(sample, study=named), made)
+    assert chosen
+    assert chosen.id == "curves"

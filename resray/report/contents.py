@@ -66,7 +66,7 @@ class Section:
 
 
 SECTIONS = (
-    Section("answer", "Answer", "Answer", sections.answer_section),
+    Section("answer", "Answer", "Answer"),
     Section("claims", "Claims", "What the author claims", claims_section),
     Section("folders", "Folders", "The folders compared", folders_section),
     Section("search", "Search", "Search", search_section.search_section),
@@ -121,15 +121,51 @@ def made_figures(results: Results) -> Iterator[Figure]:
     return filter(None, (make(results) for part in SECTIONS for make in part.figures.values()))
 
 
+HEADLINES = {
+    "accuracy_against_cost": "cost",
+    "learning_curves": "curves",
+    "published_against_measured": "published",
+    "time_to_accuracy": "time-to-accuracy",
+    "generalisation_gap": "generalisation",
+    "robustness": "robustness",
+    "ablation": "ablation",
+    "search_history": "best",
+}
+"""Figures that a study may name as its `headline`, with their ids."""
+
+
+def headline(results: Results, figures: Mapping[str, Figure]) -> Figure | None:
+    """Return the figure that answers: the one that the study names, else the one that fits best."""
+    named = results.study.headline if results.study else None
+    several = len(results.groups) > 1
+    fitting = [
+        *([HEADLINES[named]] if named else []),
+        "best" if results.search else "",
+        "ablation",
+        "cost" if several else "",
+        "curves",
+    ]
+    return next((figures[name] for name in fitting if name in figures), None)
+
+
 def content(part: Section, results: Results, figures: Mapping[str, Figure]) -> Html:
     """Return what stands under a section's heading.
 
     Nothing leaves the section out, also of the navigation.
     """
+    top = headline(results, figures)
+    if part.id == "answer":
+        picture = sections.figure_section(top, reduced_note(results, top)) if top else Html()
+        return sections.answer_section(results, picture)
     text = part.content(results) if part.content else Html()
     drawn = [figures[name] for name in part.figures if name in figures]
     if drawn:
-        made = [sections.figure_section(figure, reduced_note(results, figure)) for figure in drawn]
+        made = [
+            sections.figure_above(figure)
+            if figure is top
+            else sections.figure_section(figure, reduced_note(results, figure))
+            for figure in drawn
+        ]
         return join([*made, text] if part.figures_first else [text, *made])
     if part.missing and (results.trials or not results.search):
         return tag("p", part.missing, class_="missing")

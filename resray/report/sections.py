@@ -13,7 +13,7 @@ from resray.analysis.words import count, duration, fixed, listed, with_interval
 from resray.figures.plot import MANY, SHARED, Figure, Series, Switch
 from resray.figures.utilisation import percents
 from resray.report import answer
-from resray.report.claims_section import glance
+from resray.report.claims_section import chips
 from resray.report.search_words import outcome
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
@@ -31,6 +31,9 @@ SYMBOL_PATHS = {
 DASH_LENGTHS = {"dashdot": "6 3 2 3", "longdashdot": "11 3 2 3", "longdash": "11 4"}
 """Plotly's dashes, for lines in the keys of figures."""
 
+CAVEAT = "◇"
+"""Stands at what the banner at the top limits."""
+
 SAVE_MENU = tag(
     "details",
     tag("summary", "Save"),
@@ -44,11 +47,14 @@ SAVE_MENU = tag(
 
 
 def banner_section(results: Results) -> Html:
-    """What must be known before any number is read."""
+    """What must be known before any number is read, a line each, opened for the rest.
+
+    `CAVEAT` marks in place the numbers that it is about.
+    """
     return join(
         tag(
-            "div",
-            tag("strong", f"{heading}."),
+            "details",
+            tag("summary", CAVEAT, " ", tag("strong", f"{heading}."), " ", " · ".join(lines)),
             *(tag("p", line) for line in lines),
             class_="banner",
             role="note",
@@ -85,19 +91,20 @@ def states(rows: Sequence[Row]) -> str:
     return f"{len(rows)}: " + ", ".join(f"{n} {state}" for state, n in numbers) if rows else "none"
 
 
-def answer_section(results: Results) -> Html:
-    """The answer in words, what limits it, and the means behind it."""
+def answer_section(results: Results, headline: Html) -> Html:
+    """The answer in a sentence, the verdicts, the picture that answers; below, the means."""
     first, *rest = answer.answer(results)
     limits = answer.warnings(results)
-    words = tag(
+    words = tag("div", tag("p", first, class_="lead"), chips(results), class_="words")
+    more = tag(
         "div",
-        tag("p", first, class_="lead"),
         tag("p", " ".join(rest)) if rest else "",
         tag("ul", *(tag("li", text) for text in limits), class_="limits") if limits else "",
+        class_="more-words",
     )
     return join(
         [
-            tag("div", words, glance(results), class_="answer"),
+            tag("div", words, headline, more, class_="answer"),
             means_table(results.groups, results.answers) if results.groups else "",
             facts_section(results),
             about(results),
@@ -194,7 +201,7 @@ def published_section(results: Results) -> Html:
     """Published figures beside measured ones, a table for each metric and source."""
     found = comparison.comparisons(results)
     if not found:
-        return tag("p", "The study names no published figures.", class_="missing")
+        return Html()
     # Accuracies first, sources in the order of the study file.
     found.sort(key=lambda item: item.published.metric != "test_accuracy")
     tables = comparison.by_source(found).values()
@@ -240,6 +247,13 @@ def published_row(item: comparison.Comparison, with_protocol: bool) -> list[Cell
 
 
 # --- figures ------------------------------------------------------------------------------------
+
+
+def figure_above(figure: Figure) -> Html:
+    """A link to the figure where it answers the study's question, at the top."""
+    return tag(
+        "p", tag("a", figure.title, href=f"#figure-{figure.id}"), ": at the top of the page."
+    )
 
 
 def figure_section(figure: Figure, note: str) -> Html:
