@@ -1,6 +1,7 @@
 """`resray compare` and `resray report` as typed: what they print, refuse, and how they end."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -264,3 +265,24 @@ def test_report_takes_several_folders(compare: Resray, tmp_path: Path) -> None:
     page = "reports/before-worse.html"
     assert re.fullmatch(rf"{page} \(\d+\.\d MB\): open it with `resray open {page}`\n", answer.out)
     assert "Difference" in (tmp_path / "reports/before-worse.html").read_text()
+
+
+def test_open_without_a_display_says_where_the_newest_report_is(
+    resray: Resray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert_refused(resray("open"), 2, "reports: holds no report")
+    assert_refused(resray("open", "no.html"), 2, "no.html: is no file")
+    Path("reports").mkdir()
+    for age, name in enumerate(("new", "old")):
+        page = tmp_path / "reports" / f"{name}.html"
+        page.touch()
+        os.utime(page, (1000 - age, 1000 - age))
+    answer = resray("open")
+    assert (answer.code, answer.out) == (
+        0,
+        f"{tmp_path}/reports/new.html (no display here: open it in a browser)\n",
+    )
