@@ -71,7 +71,9 @@ def figures(published: Sequence[Comparison]) -> str:
         return MISSING
     first, *others = published
     mark = NOT_COMPARED if first.obstacles else ""
-    return f"{fixed(first.published.value)}{mark}" + (f" +{len(others)}" if others else "")
+    return f"{fixed(first.published.value)}{mark}" + (
+        f"\u00a0+{len(others)}\u00a0more" if others else ""
+    )
 
 
 def say(console: Console, text: str) -> None:
