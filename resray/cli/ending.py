@@ -71,9 +71,8 @@ def figures(published: Sequence[Comparison]) -> str:
         return MISSING
     first, *others = published
     mark = NOT_COMPARED if first.obstacles else ""
-    return f"{fixed(first.published.value)}{mark}" + (
-        f"\u00a0+{len(others)}\u00a0more" if others else ""
-    )
+    more = f"\u00a0+{len(others)}\u00a0more" if others else ""
+    return f"{fixed(first.published.value)}{mark}{more}"
 
 
 def say(console: Console, text: str) -> None:
