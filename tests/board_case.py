@@ -98,7 +98,11 @@ class Shown:
 
     def row(self, label: str) -> list[str]:
         """Return the cells of the table's row of a trial."""
-        (line,) = [line for line in self.text().splitlines() if f"│ {label} " in line]
+        (line,) = [
+            line
+            for line in self.text().splitlines()
+            if f"│{label} " in line.replace("│ ", "│") or f"│{label}│" in line
+        ]
         return [cell.strip() for cell in line.strip().strip("│").split("│")]
 
 

@@ -1,6 +1,7 @@
 """`resray compare` and `resray report` as typed: what they print, refuse, and how they end."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -214,7 +215,7 @@ def test_json_holds_every_number(compare: Resray) -> None:
 def test_report_of_all_folders_is_written(compare: Resray, tmp_path: Path) -> None:
     answer = compare("compare", "before", "worse", "--output", "both.html")
     assert answer.code == 0
-    assert answer.out.endswith("both.html\n")
+    assert answer.out.endswith(" MB): open it with `resray open both.html`\n")
     page = (tmp_path / "both.html").read_text()
     assert "resnet18 · source=worse" in page
 
@@ -263,5 +264,27 @@ def test_a_folder_whose_name_has_an_equals_sign_is_a_folder(
 
 def test_report_takes_several_folders(compare: Resray, tmp_path: Path) -> None:
     answer = compare("report", "before", "worse/../worse")
-    assert answer.out == "reports/before-worse.html\n"
+    page = "reports/before-worse.html"
+    assert re.fullmatch(rf"{page} \(\d+\.\d MB\): open it with `resray open {page}`\n", answer.out)
     assert "Difference" in (tmp_path / "reports/before-worse.html").read_text()
+
+
+def test_open_without_a_display_says_where_the_newest_report_is(
+    resray: Resray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert_refused(resray("open"), 2, "reports: holds no report")
+    assert_refused(resray("open", "no.html"), 2, "no.html: is no file")
+    Path("reports").mkdir()
+    for age, name in enumerate(("new", "old")):
+        page = tmp_path / "reports" / f"{name}.html"
+        page.touch()
+        os.utime(page, (1000 - age, 1000 - age))
+    answer = resray("open")
+    assert (answer.code, answer.out) == (
+        0,
+        f"{tmp_path}/reports/new.html (no display here: open it in a browser)\n",
+    )

@@ -231,7 +231,10 @@ def test_what_came_of_a_search_is_told(tmp_path: Path, capsys: pytest.CaptureFix
         "Confirmed with 3 fresh seeds: test 92.00 ± 2.48 % (n = 3).",
     ]
     assert lines[4].startswith("On all 2 points the search spent ")
-    assert lines[5:] == [
+    said = " ".join(lines[5:])
+    assert "The winner of the search, " in said
+    assert "reaches a test accuracy of 92.00 ± 2.48 %" in said
+    assert lines[-3:] == [
         "2 points: 1 trained in full, 1 stopped by the scheduler. 3 confirmations: 3 completed. "
         "(1 had ended before)",
         f"Results: {tmp_path / 'rates'}",

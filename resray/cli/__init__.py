@@ -31,6 +31,7 @@ def resray(
 
 
 app.command("list")(studies.list_studies)
+app.command("open")(reporting.open_report)
 for command in (
     studies.show,
     studies.bench,

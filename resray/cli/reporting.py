@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from rich.console import Console
 from resray.cli.options import JsonOption, option, path_option
 from resray.errors import InputError
 from resray.files import user_path
+from resray.hints import command
 
 LONGEST_NAME = 100
 """Letters of a file's name that follows from folders."""
@@ -80,9 +82,39 @@ def report(
         if watch:
             watch_folders(paths, lambda live: write(live=live), partial(print, flush=True))
         else:
-            print(write())
+            print(written_page(write()))
     if price_per_gpu_hour is not None and not any(map(has_gpu_hours, paths)):
         print("No trial has GPU-hours, so --price-per-gpu-hour adds no costs", file=sys.stderr)
+
+
+def written_page(page: Path) -> str:
+    """Return where a page is, how large, and how to open it."""
+    size = page.stat().st_size / 1e6
+    return f"{page} ({size:.1f} MB): open it with `{command('open', page)}`"
+
+
+def open_report(
+    page: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PAGE]", help="A report (default: the newest in reports/)."),
+    ] = None,
+    out: Annotated[
+        Path, path_option("--out", "The folder that holds reports/, as for `bench`.")
+    ] = Path(),
+) -> None:
+    """Open the newest report in the browser; without a display, say where it is."""
+    folder = out / "reports"
+    pages = [page] if page else [each for each in folder.glob("*.html") if each.is_file()]
+    if not pages:
+        raise InputError(f"{folder}: holds no report (*.html); name one, or write one with `bench`")
+    newest = max(pages, key=lambda each: each.stat().st_mtime) if page is None else page
+    if not newest.is_file():
+        raise InputError(f"{newest}: is no file; name a report, such as reports/depth-family.html")
+    shows = (
+        sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    opened = shows and webbrowser.open(newest.resolve().as_uri())
+    print(newest if opened else f"{newest.resolve()} (no display here: open it in a browser)")
 
 
 def has_gpu_hours(folder: Path) -> bool:
@@ -174,7 +206,7 @@ def compare(
         with writing_to(output):
             written = write_report(paths, output, names=list(found.folders.sources))
         if not as_json:
-            print(written)
+            print(written_page(written))
     if found.exit_code == 1:
         raise typer.Exit(1)
     if found.exit_code == 2:

@@ -1,14 +1,13 @@
 """Commands about studies, networks and the machine: list, show, bench, model, doctor."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from resray.cli import options as shared
 from resray.cli.display import duplicate
@@ -259,17 +258,18 @@ def readable(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def print_outcome(outcome: "Outcome", states: str | None = None) -> None:
-    """Print what came of a run, for people: failed trials, states, and where the results are.
+    """Print what came of a run, for people: results, failed trials, states, and where all lies.
 
-    ``states`` says what became of the trials; None shows each of them and counts them by state.
+    ``states`` says what became of the trials; None counts them by state.
     """
-    skipped = f" ({outcome.skipped} had ended before)" if outcome.skipped else ""
+    from resray.cli.ending import print_results
+
+    print_results(outcome, Console())
     for row in outcome.rows:
         if row["status"] == "failed":
             print(failure(row))
-    if states is None:
-        Console().print(trial_table(outcome.trials))
-        states = ", ".join(f"{count} {state}" for state, count in outcome.summary.items())
+    states = states or ", ".join(f"{count} {state}" for state, count in outcome.summary.items())
+    skipped = f" ({outcome.skipped} had ended before)" if outcome.skipped else ""
     print(f"{states}{skipped}\nResults: {outcome.results}\nReport:  {outcome.report}")
 
 
@@ -278,16 +278,3 @@ def failure(row: Mapping[str, Any]) -> str:
     traceback = f" (traceback: {row['traceback']})" if row.get("traceback") else ""
     cause = f"{row['error_class']}: {row['error_message']}{traceback}"
     return f"{row['name']} (seed {row['seed']}): {cause}"
-
-
-def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return what each trial came to, as the trials table and the report have it."""
-    from resray.run.wording import headings, selected_cells
-
-    table = Table("trial", "state", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("seed", "starts", *headings(rows)):
-        table.add_column(column, justify="right")
-    for row in rows:
-        counts = str(row["seed"]), str(row["attempts"])
-        table.add_row(Text(row["name"]), row["status"], *counts, *selected_cells(row))
-    return table

@@ -201,12 +201,13 @@ class Board:
         if len(views) > TRIAL_ROWS:
             active = self.totals.remaining.active.values()
             views = [*active, *reversed(self.totals.ended)][:TRIAL_ROWS]
-        table = Table(title=title, title_justify="left", caption_justify="left")
-        for column in ("trial", "state"):
-            table.add_column(column, no_wrap=True)
+        # Narrow enough for 80 columns: titles take two lines, long names fold.
+        table = Table(title=title, title_justify="left", caption_justify="left", padding=0)
+        table.add_column("trial", overflow="fold")
+        table.add_column("state", no_wrap=True)
         results = wording.headings(view.row for view in views)
-        for column in ("epoch", *results, "utilisation", "left"):
-            table.add_column(column, justify="right", no_wrap=True)
+        for column in ("epoch", *results, "device used", "left"):
+            table.add_column(column.replace(" ", "\n"), justify="right", no_wrap=True)
         for view in views:
             row = view.row
             used = wording.share(row["utilisation"]) if row["epochs_done"] else ""

@@ -42,6 +42,8 @@ class Outcome:
     """The rows of the trials that were asked for, also of those that had ended before."""
     skipped: int
     """How many had ended before; of a search, points."""
+    shown: Sequence[str] | None = None
+    """The ids of the trials that the report is of; None: of all in the folder."""
     confirmations: Sequence[Row] = ()
     """Of a search: the rows of the trainings that confirm its winner."""
     best: Row | None = None
@@ -206,7 +208,7 @@ def conclude(source: "Bench | Search") -> Outcome:
         shown |= {trial_id: None for trial_id, row in rows.items() if row["role"] in searched}
     write_report(planner.results, report, trial_ids=list(shown))
     trials = [rows[trial_id] for trial_id in source.trial_ids if trial_id in rows]
-    outcome = Outcome(planner.results, report, trials, source.ended_before)
+    outcome = Outcome(planner.results, report, trials, source.ended_before, list(shown))
     if searching is None:
         return outcome
     hours, ended_by = Spending(rows.values()).gpu_hours, source.check()

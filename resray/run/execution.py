@@ -44,13 +44,15 @@ def execute(
         copy_study(request.study, planner.results)
         if source.is_done():
             return source, True
-        with started(request.address, whole, log, console):
+        with started(request.address, whole, log):
             if planner.shares.gpus_per_trial == "auto":
                 allocation = packed(planner, allocation, whole, console)
                 source = source_of(planner, allocation, console)
             complete = run_source(source, allocation, whole, console)
+            trials = [source.recorder.row(each) for each in source.recorder.planned]
+            if any(row["status"] == "failed" for row in trials):
+                say(console, f"Logs of Ray's workers: {session_logs()}; Ray's own output: {log}")
         planner.store.compact()
-        trials = [source.recorder.row(each) for each in source.recorder.planned]
         keep_thumbnails(planner.store, trials, lambda spec, row: planner.dataset(spec))
     return source, complete
 
@@ -72,7 +74,6 @@ def run_source(
     request, results = planner.request, planner.results
     for line in [*kept_apart(planner.store, source.jobs), *source.notes(machine)]:
         say(console, line)
-    ray_log = results / "ray.log"
     check_fits(allocation)
     if request.address is not None:
         images = next((Path(job.job.data_dir) for job in source.jobs if job.job.data_dir), None)
@@ -81,7 +82,7 @@ def run_source(
     # user's is replaced before it is sure that the trials can start.
     keep_signals()
     source.begin()
-    say(console, f"{source.left_to_run()}, {allocation}. Ray's own output: {ray_log}")
+    say(console, f"{source.left_to_run()}, {allocation}")
     jobs = Jobs(source, source.recorder, source.board, max_failures=request.max_failures)
     slots = Slots(allocation, planner.shares, request.address)
     with source.board.live(), source.recorder.interrupting("the command was stopped"):
@@ -117,11 +118,10 @@ def joined(address: str | None, machine: Machine, log: Path) -> Iterator[Machine
 
 
 @contextmanager
-def started(address: str | None, machine: Machine, log: Path, console: Console) -> Iterator[None]:
+def started(address: str | None, machine: Machine, log: Path) -> Iterator[None]:
     """Start Ray on this machine, unless a cluster was joined."""
     if address is not None:
         yield
         return
     with connect(None, machine, log):
-        say(console, f"Logs of Ray's workers: {session_logs()}")
         yield
