@@ -3,12 +3,13 @@
 import errno
 import glob
 import json
+import math
 import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from socket import gethostname
 from typing import Any, BinaryIO
@@ -139,3 +140,19 @@ def storage_errors(folder: Path) -> Iterator[None]:
         else:
             raise
         raise StorageError(message) from error
+
+
+def plain(value: Any) -> Any:
+    """Return a value of JSON in plain types, also of NumPy's: None for what is not finite, ISO 8601
+    for a time."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.isoformat() if isinstance(value, date) else value

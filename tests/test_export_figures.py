@@ -12,14 +12,14 @@ import plotly.io
 import pytest
 
 from resray.errors import InputError
-from resray.export.compose import Cell, placed
-from resray.export.drawing import chosen_views, drawn_panels, view_choices
-from resray.export.figure_data import figure_frame
-from resray.export.figures import Look, export_figure, plot_of
+from resray.export.figures import Look, export_figure, pictured
 from resray.export.sheets import load
+from resray.figures.compose import Cell, placed
+from resray.figures.drawing import chosen_views, drawn_panels, view_choices
+from resray.figures.figure_data import figure_frame
+from resray.figures.palette import coloured, palette
+from resray.figures.plot import Panel
 from resray.report.contents import all_figures
-from resray.report.palette import coloured, palette
-from resray.report.plot import Panel
 from tests.command_line import Resray, assert_refused
 from tests.report_builder import epochs_of, trial, write_results
 
@@ -54,7 +54,7 @@ def test_every_view_of_a_real_report_is_a_valid_plotly_figure(study: str) -> Non
         views = [f"{switch}={option}" for switch, options in view_choices(figure).items()
                  for option in options]  # fmt: skip
         for view in views or [""]:
-            plot = plot_of(found, figure, Look(views=(view,) if view else ()))
+            plot = pictured(found, figure, Look(views=(view,) if view else ()))
             go.Figure(plot)
             panels = drawn_panels(figure, chosen_views(figure, [view] if view else []), ())
             texts = [note["text"] for note in plot["layout"]["annotations"]]

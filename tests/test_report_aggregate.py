@@ -16,10 +16,11 @@ from resray.analysis.statistics import Summary, summarise
 from resray.analysis.verdicts import verdicts
 from resray.analysis.words import count, duration, with_interval
 from resray.errors import InputError
+from resray.figures.plot import plotly_text
 from resray.report.answer import answer
 from resray.report.payload import packed
 from resray.report.tables import table, text_cell
-from resray.report.text import plotly_text, tag
+from resray.report.text import tag
 from resray.study.recipe_spec import Recipe
 from tests.page_reader import packed_in
 from tests.report_builder import RECIPE, START, trial, write_results

@@ -17,10 +17,10 @@ from resray.analysis.verdicts import verdicts
 from resray.export.tables import export_table
 from resray.report.answer import answer, warnings
 from resray.report.differences import differences_section
-from resray.report.generalisation import generalisation_section
+from resray.report.generalisation_section import generalisation_section
+from resray.report.reaching_section import reaching_table
 from resray.report.sections import means_table
 from resray.report.tables import Table
-from resray.report.time_to_accuracy import reaching_table
 from resray.study.expand import Options, expand
 from resray.study.load import load_study
 from resray.study.spec import Study

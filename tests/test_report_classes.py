@@ -10,12 +10,9 @@ import pytest
 from resray.analysis.by_class import MOST, class_accuracies, confusions
 from resray.analysis.results import Results
 from resray.analysis.superclasses import CIFAR100, SUPERCLASS
-from resray.report.classes_section import (
-    classes_figure,
-    classes_section,
-    confusion_figure,
-    most_confused,
-)
+from resray.figures.class_accuracy import classes_figure
+from resray.figures.confusion import confusion_figure
+from resray.report.classes_section import classes_section, most_confused
 from resray.report.page import render
 from resray.report.tables import Table
 from resray.report.text import plain_text

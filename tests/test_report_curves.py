@@ -10,11 +10,11 @@ import pytest
 
 from resray.analysis.epoch_lines import FEWEST, WIDTH, kept_points, most_points, outline
 from resray.analysis.results import Results
+from resray.figures.gradient_norms import gradient_figure
+from resray.figures.learning_curves import curve_figure
+from resray.figures.plot import Figure, Panel, Trace
 from resray.report.contents import all_figures
-from resray.report.curves import curve_figure
-from resray.report.gradients import gradient_figure
 from resray.report.page import render
-from resray.report.plot import Figure, Panel, Trace
 from tests.report_builder import epochs_of, trial, write_results
 
 NAN = float("nan")

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from resray.analysis.evaluations import ensembles, evaluated
 from resray.analysis.results import Results
 from resray.analysis.statistics import Summary
-from resray.report.evaluations_section import evaluations_figure, evaluations_section
+from resray.figures.corruption_severity import evaluations_figure
+from resray.report.evaluations_section import evaluations_section
 from resray.report.page import render
 from resray.results.schema import table_schema
 from tests.page_reader import packed_in

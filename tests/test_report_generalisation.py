@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 
 from resray.analysis.results import Results
-from resray.report.generalisation import (
-    generalisation_figure,
-    generalisation_section,
-    without_spikes,
-)
+from resray.figures.generalisation_gap import generalisation_figure, without_spikes
+from resray.figures.robustness import robustness_figure
+from resray.report.generalisation_section import generalisation_section
 from resray.report.page import render
-from resray.report.robustness import robustness_figure
 from resray.report.tables import Table
 from resray.report.text import plain_text
 from tests.page_reader import figures_of

@@ -7,9 +7,9 @@ import pytest
 
 from resray.analysis.results import Results
 from resray.errors import InputError
+from resray.figures.plot import Choice, outline
 from resray.report import write_report
 from resray.report.contents import all_figures
-from resray.report.plot import Choice, outline
 from tests.report_builder import trial, write_results
 
 

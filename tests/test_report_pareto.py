@@ -10,10 +10,11 @@ import pytest
 
 from resray.analysis.costs import front
 from resray.analysis.results import Results
-from resray.report.label_places import LETTER, WIDTH, boxes, label_places, overlap
+from resray.figures.accuracy_against_cost import CLOUD_FROM, cost_figure
+from resray.figures.label_places import LETTER, WIDTH, boxes, label_places, overlap
+from resray.figures.plot import Figure, Trace
+from resray.report.front_section import front_section
 from resray.report.page import render
-from resray.report.pareto import CLOUD_FROM, cost_figure, front_section
-from resray.report.plot import Figure, Trace
 from resray.report.tables import Table
 from tests.report_builder import evaluation, trial, write_results
 

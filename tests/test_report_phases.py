@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from resray.analysis.results import Results
+from resray.figures.phases import phases_figure, setting_name
 from resray.report.page import render
-from resray.report.phases import in_words, phases_figure, phases_section, setting_name
+from resray.report.phases_section import in_words, phases_section
 from tests.report_builder import epochs_of, trial, write_results
 
 OFF: dict[str, Any] = {"augmentation.cutout": None}

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from resray.analysis.results import Results
+from resray.figures.plot import Figure, Panel
+from resray.figures.published_against_measured import published_figure
 from resray.report.page import render
-from resray.report.plot import Figure, Panel
-from resray.report.published_figure import published_figure
 from tests.page_reader import figures_of, panels_of
 from tests.report_builder import trial, write_results
 from tests.test_report_published import write_study

@@ -14,9 +14,11 @@ from resray.analysis.matching import NotMatchedError, finished
 from resray.analysis.results import Results
 from resray.analysis.search import Search, search_of
 from resray.analysis.search_cost import audit_of, spent_on
+from resray.figures import plot
+from resray.figures.drawn import reduced_note
+from resray.figures.search_history import steps_of
 from resray.report.answer import answer, banners
 from resray.report.page import render
-from resray.report.search_course import steps_of
 from resray.report.search_section import points_section, search_section
 from resray.report.search_words import (
     audit_words,
@@ -24,7 +26,6 @@ from resray.report.search_words import (
     expected_words,
     optimism,
     outcome,
-    reduced_note,
     savings,
     way_of_winner,
     winner_words,
@@ -202,7 +203,8 @@ def test_a_longer_search_is_changed_and_not_reduced(tmp_path: Path) -> None:
         builder.to_end(builder.plan(GRID[0], reductions=reductions))
         results = Results.of(builder.written())
         assert [head for head, _ in banners(results) if "study" not in head] == [heading]
-        assert reduced_note(results) == note
+        figure = plot.Figure("any", "", "", [], [], of_search=True)
+        assert reduced_note(results, figure) == note
 
 
 def test_rungs_hold_every_decision(asha: Results) -> None:

@@ -10,11 +10,13 @@ from resray.analysis.results import Results
 from resray.analysis.search import search_of
 from resray.analysis.search_axes import ABSENT, SpaceAxis, axes_of
 from resray.analysis.search_cost import spent_on
+from resray.figures.parallel_coordinates import parallel_figure
+from resray.figures.search_curves import rungs_figure
+from resray.figures.search_history import best_figure
+from resray.figures.search_plot import SHADES, shade, with_begun
+from resray.figures.search_space import aside, axes_figure, places_on
+from resray.figures.search_workers import stretches, workers_figure
 from resray.report.payload import figure_payload
-from resray.report.search_course import best_figure, rungs_figure
-from resray.report.search_figures import aside, axes_figure, parallel_figure, places_on
-from resray.report.search_plot import SHADES, shade, with_begun
-from resray.report.search_workers import stretches, workers_figure
 from resray.study.search_spec import Search, SearchSettings, Space
 from tests.search_builder import GRID, SearchBuilder, shuffled
 

@@ -10,13 +10,15 @@ import pytest
 
 from resray.analysis.breakdown import PARTS, breakdown, means_of
 from resray.analysis.results import Results
+from resray.figures.plot import Figure, Panel
+from resray.figures.scaling import batch_figure, scaling_figure
+from resray.figures.time_per_epoch import SECONDS, SHARE, time_figure
+from resray.figures.utilisation import utilisation_figure
 from resray.report.payload import figure_payload
-from resray.report.plot import Figure, Panel
 from resray.report.record import trials_table
-from resray.report.scaling import batch_figure, scaling_figure, scaling_table
+from resray.report.scaling_section import scaling_table
 from resray.report.sections import means_table
-from resray.report.throughput import SECONDS, SHARE, time_figure, time_table
-from resray.report.utilisation import utilisation_figure
+from resray.report.time_section import time_table
 from tests.report_builder import RECIPE, START, epochs_of, trial, write_results
 
 

@@ -9,11 +9,9 @@ import pytest
 
 from resray.analysis.reaching import EPOCHS, TIME, Reaching, round_numbers, thresholds_of
 from resray.analysis.results import Results
+from resray.figures.time_to_accuracy import time_to_accuracy_figure
 from resray.report.payload import figure_payload
-from resray.report.time_to_accuracy import (
-    reaching_table,
-    time_to_accuracy_figure,
-)
+from resray.report.reaching_section import reaching_table
 from tests.report_builder import epochs_of, trial, write_results
 
 Curve = list[float | None]

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from resray.analysis.results import Results
-from resray.report.lanes import Stretch, Timeline, in_time, lanes, utilisation, without_pauses
-from resray.report.payload import figure_payload
-from resray.report.plot import Figure
-from resray.report.timeline import (
+from resray.figures.lanes import Stretch, Timeline, in_time, lanes, utilisation, without_pauses
+from resray.figures.plot import Figure
+from resray.figures.timeline import (
     MOST_BARS,
     shortest_bar,
     timeline_figure,
     together,
     trial_stretches,
 )
+from resray.report.payload import figure_payload
 from tests.report_builder import START, trial, write_results
 from tests.search_builder import GRID, SearchBuilder
 

@@ -74,6 +74,14 @@ def with_interval(summary: Summary | None, digits: int = 2) -> Valued:
     return Valued(f"{fixed(summary.mean, digits)}{after}", summary.mean)
 
 
+def signed_interval(summary: Summary | None, digits: int = 2) -> Valued:
+    """Return ``+12.30 ± 0.40``: `with_interval` of a difference."""
+    if summary is None:
+        return Valued(MISSING, None)
+    after = "" if summary.half is None else f"\u00a0±\u00a0{fixed(summary.half, digits)}"
+    return Valued(f"{signed(summary.mean, digits)}{after}", summary.mean)
+
+
 def estimate(summary: Summary | None, digits: int = 2) -> Valued:
     """Return ``93.12 ± 0.37 (n = 3)``: `with_interval`, and the number of values."""
     if summary is None:

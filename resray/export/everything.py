@@ -6,8 +6,7 @@ from pathlib import Path
 from textwrap import shorten
 
 from resray.errors import InputError, unknown
-from resray.export.drawing import view_choices
-from resray.export.figures import AS_SHOWN, Look, caption_of, drawable_figures, write_figures
+from resray.export.figures import AS_SHOWN, Look, drawable_figures, write_figures
 from resray.export.formats import (
     ENDINGS,
     FIGURE_FORMATS,
@@ -20,6 +19,8 @@ from resray.export.formats import (
 from resray.export.markdown import bullets
 from resray.export.sheets import load
 from resray.export.tables import all_sheets
+from resray.figures.drawing import view_choices
+from resray.figures.drawn import caption_of
 
 CONTENTS = "contents.md"
 WIDTH = 88

@@ -7,25 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from resray.analysis.results import Results
-from resray.analysis.words import plural
 from resray.errors import InputError, unknown
-from resray.export.compose import composed
-from resray.export.drawing import chosen_views, drawn_panels, hidden_series, series_in
-from resray.export.figure_data import figure_frame
 from resray.export.formats import (
     FIGURE_FORMATS,
     as_csv,
     check_place,
     format_of,
-    plain,
     write_file,
 )
-from resray.export.heading import Heading
 from resray.export.images import IMAGE_FORMATS, draw_images
 from resray.export.sheets import load
-from resray.report.contents import SECTIONS, all_figures
-from resray.report.palette import THEMES
-from resray.report.plot import Figure
+from resray.figures.drawing import chosen_views, drawn_panels
+from resray.figures.drawn import caption_of, plot_of
+from resray.figures.figure_data import figure_frame
+from resray.figures.palette import THEMES
+from resray.figures.plot import Figure
+from resray.report.contents import all_figures
 
 
 @dataclass(frozen=True)
@@ -89,12 +86,12 @@ def write_figures(
 ) -> None:
     """Write each figure to its file, pictures in one browser."""
     if format in IMAGE_FORMATS:
-        plots = ((str(path), plot_of(results, one, look)) for path, one in figures.items())
+        plots = ((str(path), pictured(results, one, look)) for path, one in figures.items())
         draw_images(plots, format, look.scale, lambda name, data: write_file(Path(name), data))
         return
     for path, figure in figures.items():
         write_file(path, numbers_of(results, figure, look) if format == "csv" else
-                   json.dumps(plot_of(results, figure, look), indent=1) + "\n")  # fmt: skip
+                   json.dumps(pictured(results, figure, look), indent=1) + "\n")  # fmt: skip
 
 
 def numbers_of(results: Results, figure: Figure, look: Look) -> str:
@@ -103,35 +100,7 @@ def numbers_of(results: Results, figure: Figure, look: Look) -> str:
     return as_csv(figure_frame(figure, panels, results))
 
 
-def plot_of(results: Results, figure: Figure, look: Look) -> dict[str, Any]:
-    """Return a figure as one of Plotly's, with its key, under its title and its note."""
-    hidden = hidden_series(results)
+def pictured(results: Results, figure: Figure, look: Look) -> dict[str, Any]:
+    """Return a figure as one of Plotly's."""
     views = chosen_views(figure, look.views)
-    panels = drawn_panels(figure, views, hidden)
-    if not panels:
-        raise InputError(f"--view: nothing of the figure {figure.id} is left to draw")
-    few = ""
-    if hidden & series_in(figure.chosen(views)):
-        drawn = len(results.groups) - len(hidden)
-        few = f"of {plural(len(results.groups), 'configuration')} the {drawn} most accurate"
-    series = [one for one in figure.series if one.key not in hidden]
-    heading = Heading(figure.title, note_of(results, figure, few), series)
-    plot = composed(panels, heading, look.theme, look.width, look.height)
-    return dict(plain(plot))
-
-
-def note_of(results: Results, figure: Figure, few: str) -> str:
-    """Return what must be known before a figure is read: of what it is, and what it leaves out."""
-    parts = (results.title, reductions_note(results, figure).strip().rstrip("."), few)
-    return " · ".join(part for part in parts if part)
-
-
-def caption_of(results: Results, figure: Figure) -> str:
-    """Return a figure's caption as the page has it."""
-    return f"{figure.title}. {reductions_note(results, figure)}{figure.caption}".strip()
-
-
-def reductions_note(results: Results, figure: Figure) -> str:
-    """Return the note of the figure's section on reduced runs."""
-    sections = (part for part in SECTIONS if figure.id in part.figures)
-    return next((part.note(results) for part in sections), "")
+    return plot_of(results, figure, views, look.theme, look.width, look.height)

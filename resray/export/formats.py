@@ -1,13 +1,10 @@
 """The forms that tables and figures are written in, and how a file is written."""
 
 import json
-import math
 from collections.abc import Callable, Collection
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
@@ -16,7 +13,7 @@ from resray.export.images import IMAGE_FORMATS
 from resray.export.latex import latex
 from resray.export.markdown import table as markdown_table
 from resray.export.sheets import Sheet, Shown
-from resray.files import output_file
+from resray.files import output_file, plain
 
 SUFFIXES = {
     ".csv": "csv",
@@ -88,21 +85,6 @@ def as_json(frame: pd.DataFrame) -> str:
     known = frame.astype(object).where(frame.notna(), None).values.tolist()
     rows = [dict(zip(titles, map(plain, row), strict=True)) for row in known]
     return json.dumps(rows, indent=2) + "\n"
-
-
-def plain(value: Any) -> Any:
-    """Return a value of JSON in plain types: None for what is not finite, ISO 8601 for a time."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [plain(item) for item in value]
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value.isoformat() if isinstance(value, date) else value
 
 
 def as_markdown(shown: Shown) -> str:

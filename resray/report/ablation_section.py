@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from resray.analysis.ablation import Ablation, MeasuredStep, ablations
-from resray.analysis.aggregate import name_of
-from resray.analysis.metrics import values_of
 from resray.analysis.results import Results
-from resray.analysis.statistics import Summary, summarise
-from resray.analysis.words import MISSING, between, fixed, listed, signed, with_interval
-from resray.report import plot
+from resray.analysis.statistics import summarise
+from resray.analysis.words import between, fixed, listed, signed, with_interval
+from resray.figures.ablation import seconds_text, step_label
 from resray.report.record import setting
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, join, plotly_text, tag
+from resray.report.text import Html, join, tag
 from resray.study.entries import FULL, PLAIN
 from resray.study.layers import flatten
 
@@ -99,17 +97,6 @@ def note(ablation: Ablation, place: int) -> str | None:
     return marks(own, timed=False) if len(found) > 1 else None
 
 
-def step_label(ablation: Ablation, place: int) -> str:
-    """Return ``+ batch`` rather than a step's long name, and what stood in for its model."""
-    measured = ablation.steps[place]
-    name, change = measured.step.name, measured.step.change
-    if change:
-        whole = f" ({FULL})" if name == FULL else ""
-        name = f"{'−' if ablation.form == 'remove' else '+'} {change}{whole}"
-    first = measured.group.trials[0] if measured.group else None
-    return name + (name_of(first).removeprefix(str(first["name"])) if first else "")
-
-
 def switched(ablation: Ablation, place: int, changes: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the settings that a step switches: ``batch_size=256``."""
     change = ablation.steps[place].step.change
@@ -119,12 +106,6 @@ def switched(ablation: Ablation, place: int, changes: Mapping[str, Mapping[str, 
         f"{key}={'off' if value is None else setting(value)}"
         for key, value in flatten(changes[change]).items()
     )
-
-
-def seconds_text(summary: Summary | None) -> str:
-    """Return seconds with three digits or so that mean something."""
-    small = summary is not None and summary.mean < 10
-    return with_interval(summary, 2 if small else 1)
 
 
 def time_to(measured: MeasuredStep, accuracy: float, mark: str = "") -> str:
@@ -147,9 +128,6 @@ def caption(ablation: Ablation) -> str:
     if reduced := list(dict.fromkeys(what for group in groups for what in group.reductions)):
         parts.append(f"Reduced runs: {listed(reduced, most=8)}")
     return ". ".join(parts)
-
-
-# --- factors in words ---------------------------------------------------------------------------
 
 
 def products(ablation: Ablation) -> list[str]:
@@ -194,72 +172,3 @@ def cautions(ablation: Ablation) -> list[str]:
     if any(step.group and step.group.reductions for step in ablation.finished):
         found.append("These are reduced runs.")
     return found
-
-
-# --- the figure ---------------------------------------------------------------------------------
-
-
-def ablation_figure(results: Results) -> plot.Figure | None:
-    """Seconds per epoch of each step with its test accuracy beside it; a view for each form."""
-    made = ablations(results)
-    if not made:
-        return None
-    look = plot.all_series(results.groups)
-    views = {
-        " · ".join(filter(None, (one.form, one.condition))): step_panels(results, one, look)
-        for one in made
-    }
-    text = "Steps from top to bottom. Bars start at zero; shorter is faster. "
-    if any(ablation.obstacle for ablation in made):
-        text += "Open bars: shared machine, times not compared."
-    return plot.Figure("ablation", "Ablation", text, [], **plot.between("Form", views))
-
-
-def step_panels(
-    results: Results, ablation: Ablation, look: dict[str, plot.Series]
-) -> list[plot.Panel]:
-    places = [place for place, step in enumerate(ablation.steps) if step.group]
-    shared = " (shared)" if ablation.obstacle else ""
-    labels = [plotly_text(step_label(ablation, place)) + shared for place in places]
-    seconds = plot.bars(
-        [step.group for step in ablation.finished if step.group], look, "training",
-        lambda group: list(values_of(results, group, "seconds_per_epoch").values()),
-        spread_bars=True,
-    )  # fmt: skip
-    # A step is not hidden with the configuration that it is of: the others follow from it.
-    seconds |= {"y": labels, "text": [seconds_text(step.seconds) for step in ablation.finished],
-                "meta": {}}  # fmt: skip
-    accuracy = accuracy_trace(ablation.finished, labels, look)
-    # From the lowest to the highest, with room for the figures.
-    values = [x for x in accuracy["x"] if x is not None] or [0.0]
-    axis = {"range": plot.with_room(values, 0.15, 1.0), "showgrid": True}
-    return [
-        plot.Panel(
-            "Training seconds per epoch", [seconds], plot.bar_layout("seconds", len(places), 34)
-        ),
-        plot.Panel(
-            "Test accuracy (%)", [accuracy], plot.bar_layout("%", len(places), 34, xaxis=axis)
-        ),
-    ]
-
-
-def accuracy_trace(
-    steps: Sequence[MeasuredStep], labels: Sequence[str], look: Mapping[str, plot.Series]
-) -> plot.Trace:
-    series = [look[step.label] for step in steps]
-    summaries = [step.accuracy for step in steps]
-    halves = [summary and summary.half for summary in summaries]
-    return {
-        "type": "scatter",
-        "mode": "markers+text",
-        "x": [summary and summary.mean for summary in summaries],
-        "y": list(labels),
-        "error_x": {"type": "data", "array": halves, "color": "@muted", "thickness": 1.5,
-                    "visible": any(halves)},
-        "marker": {"color": [one.colour for one in series], "size": 11},
-        "text": [fixed(summary.mean, 1) if summary else MISSING for summary in summaries],
-        "textposition": "top center",
-        "textfont": {"color": "@ink", "size": 11},
-        "hovertemplate": "%{y}: %{x:.2f} %<extra></extra>",
-        "cliponaxis": False,
-    }  # fmt: skip

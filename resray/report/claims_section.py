@@ -39,7 +39,7 @@ def claims_section(results: Results) -> Html:
     """The author's statements, each with what the results say about it."""
     found = verdicts(results)
     if not found:
-        return tag("p", "The study names no claims.", class_="missing")
+        return Html()
     summary = tag("summary", "The claims as a table")
     return join(
         [
@@ -56,19 +56,24 @@ def judged_on(results: Results) -> str:
     return f"Judged on the folder {name} alone. " if name else ""
 
 
-def glance(results: Results) -> Html:
-    """The verdicts alone, each with the beginning of its claim; nothing if there are no claims."""
+def chips(results: Results) -> Html:
+    """The verdicts alone, with how many there are of each; nothing if there are no claims."""
     found = verdicts(results)
     if not found:
         return Html()
-    items = [
-        tag("li", badge(each.outcome), " ",
-            tag("a", each.claim.text, href=f"#claim-{slug(each.claim.id)}"))
-        for each in found
-    ]  # fmt: skip
-    folder = judged_folder(results)
-    heading = tag("h3", f"The claims, at a glance{f' (on {folder})' if folder else ''}")
-    return tag("aside", heading, tag("ul", *items), class_="glance")
+    return tag("p", tally(found), " ", judged_on(results), *map(chip, found), class_="chips")
+
+
+def chip(found: Verdict) -> Html:
+    return tag(
+        "a",
+        tag("span", SYMBOLS[found.outcome], aria_hidden="true"),
+        f" {found.claim.id}",
+        href=f"#claim-{slug(found.claim.id)}",
+        class_=f"verdict {found.outcome.name.lower()}",
+        title=f"{found.claim.text}: {found.outcome}",
+        aria_label=f"{found.claim.id}: {found.outcome}",
+    )
 
 
 def slug(id: str) -> str:
@@ -84,17 +89,34 @@ def tally(found: Sequence[Verdict]) -> str:
 
 
 def claim_item(results: Results, found: Verdict) -> Html:
-    """A claim in its author's words, the verdict, the reason, and each comparison."""
+    """A claim in a line: verdict, words, published and measured; opened, each comparison."""
     # Where all came out alike, the claim's own verdict says it.
     differ = len({(each.outcome, each.why) for each in found.judgements}) > 1
     checks = [check_item(results, each, with_outcome=differ) for each in found.judgements]
+    name = tag("span", found.claim.id, class_="id")
+    line = tag("summary", badge(found.outcome), " ", name, " ", found.claim.text, " ",
+               tag("span", in_short(results, found), class_="short"))  # fmt: skip
+    more = tag("p", found.why, class_="why")
     return tag(
         "li",
-        tag("p", tag("span", found.claim.id, class_="id"), " ", found.claim.text, class_="text"),
-        tag("p", badge(found.outcome), " ", found.why, class_="why"),
-        tag("ul", *checks, class_="checks") if checks else "",
+        tag("details", line, more, tag("ul", *checks, class_="checks") if checks else ""),
         id=f"claim-{slug(found.claim.id)}",
     )
+
+
+def in_short(results: Results, found: Verdict) -> str:
+    """Return what was published and measured for a claim's first comparison, with the margin's
+    interval: ``published 94.41 against 95.2, measured 40.23 against 27.83 (margin ...)``."""
+    if not found.judgements:
+        return ""
+    first = found.judgements[0]
+    sides = {"published": published_text(results, first), "measured": both(first.left, first.right)}
+    interval = interval_text(first)
+    parts = [f"{name} {text}" for name, text in sides.items() if text]
+    more = (
+        f"; {plural(len(found.judgements) - 1, 'comparison')} more" if found.judgements[1:] else ""
+    )
+    return ", ".join(parts) + (f" (margin {interval})" if interval else "") + more
 
 
 def badge(outcome: Outcome) -> Html:

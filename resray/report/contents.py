@@ -5,32 +5,44 @@ from dataclasses import dataclass, field
 
 from resray.analysis.reaching import EPOCHS, TIME
 from resray.analysis.results import Results
+from resray.figures.ablation import ablation_figure
+from resray.figures.accuracy_against_cost import cost_figure
+from resray.figures.class_accuracy import classes_figure
+from resray.figures.confusion import confusion_figure
+from resray.figures.corruption_severity import evaluations_figure
+from resray.figures.drawn import reduced_note
+from resray.figures.generalisation_gap import generalisation_figure
+from resray.figures.gradient_norms import gradient_figure
+from resray.figures.learning_curves import curve_figure
+from resray.figures.parallel_coordinates import parallel_figure
+from resray.figures.phases import phases_figure
+from resray.figures.plot import Figure
+from resray.figures.published_against_measured import published_figure
+from resray.figures.robustness import robustness_figure
+from resray.figures.scaling import batch_figure, scaling_figure
+from resray.figures.search_curves import rungs_figure
+from resray.figures.search_history import best_figure
+from resray.figures.search_space import axes_figure
+from resray.figures.search_workers import workers_figure
+from resray.figures.time_per_epoch import time_figure
+from resray.figures.time_to_accuracy import time_to_accuracy_figure
+from resray.figures.timeline import timeline_figure
+from resray.figures.utilisation import utilisation_figure
 from resray.report import record, search_section, sections
-from resray.report.ablation_section import ablation_figure, ablation_section
+from resray.report.ablation_section import ablation_section
 from resray.report.claims_section import claims_section
-from resray.report.classes_section import classes_figure, classes_section, confusion_figure
-from resray.report.curves import curve_figure
+from resray.report.classes_section import classes_section
 from resray.report.differences import differences_section
-from resray.report.evaluations_section import evaluations_figure, evaluations_section
+from resray.report.evaluations_section import evaluations_section
 from resray.report.folders_section import folders_section
-from resray.report.generalisation import generalisation_figure, generalisation_section
-from resray.report.gradients import gradient_figure
+from resray.report.front_section import front_section
+from resray.report.generalisation_section import generalisation_section
 from resray.report.images_section import images_section
-from resray.report.pareto import cost_figure, front_section
-from resray.report.phases import phases_figure, phases_section
-from resray.report.plot import Figure
-from resray.report.published_figure import published_figure
-from resray.report.robustness import robustness_figure
-from resray.report.scaling import batch_figure, scaling_figure, scaling_table
-from resray.report.search_course import best_figure, rungs_figure
-from resray.report.search_figures import axes_figure, parallel_figure
-from resray.report.search_words import reduced_note as reduced_search
-from resray.report.search_workers import workers_figure
+from resray.report.phases_section import phases_section
+from resray.report.reaching_section import reaching_table
+from resray.report.scaling_section import scaling_table
 from resray.report.text import Html, join, tag
-from resray.report.throughput import time_figure, time_table
-from resray.report.time_to_accuracy import reaching_table, time_to_accuracy_figure
-from resray.report.timeline import timeline_figure
-from resray.report.utilisation import utilisation_figure
+from resray.report.time_section import time_table
 
 Makers = Mapping[str, Callable[[Results], Figure | None]]
 
@@ -49,22 +61,20 @@ class Section:
     """What makes the figures, by their ids: plain Plotly data that the page's script draws."""
     figures_first: bool = False
     """Whether the figures stand above the content, which then are tables of the same."""
-    note: Callable[[Results], str] = sections.reduced_note
-    """What must be known before the figures' captions."""
     missing: str = ""
     """What stands in place of figures that the results do not suffice for."""
 
 
 SECTIONS = (
-    Section("answer", "Answer", "Answer", sections.answer_section),
+    Section("answer", "Answer", "Answer"),
     Section("claims", "Claims", "What the author claims", claims_section),
     Section("folders", "Folders", "The folders compared", folders_section),
     Section("search", "Search", "Search", search_section.search_section),
     Section("space", "Space", "The space that was searched", None,
-            {"parallel": parallel_figure, "axes": axes_figure}, note=reduced_search),
+            {"parallel": parallel_figure, "axes": axes_figure}),
     Section("course", "Course", "The course of the search", None,
             {"rungs": rungs_figure, "best": best_figure, "workers": workers_figure},
-            note=reduced_search),
+            ),
     Section("points", "Points", "All points of the search", search_section.points_section),
     Section("published", "Published", "Published and measured", sections.published_section,
             {"published": published_figure}, figures_first=True),
@@ -111,16 +121,51 @@ def made_figures(results: Results) -> Iterator[Figure]:
     return filter(None, (make(results) for part in SECTIONS for make in part.figures.values()))
 
 
+HEADLINES = {
+    "accuracy_against_cost": "cost",
+    "learning_curves": "curves",
+    "published_against_measured": "published",
+    "time_to_accuracy": "time-to-accuracy",
+    "generalisation_gap": "generalisation",
+    "robustness": "robustness",
+    "ablation": "ablation",
+    "search_history": "best",
+}
+"""Figures that a study may name as its `headline`, with their ids."""
+
+
+def headline(results: Results, figures: Mapping[str, Figure]) -> Figure | None:
+    """Return the figure that answers: the one that the study names, else the one that fits best."""
+    named = results.study.headline if results.study else None
+    several = len(results.groups) > 1
+    fitting = [
+        *([HEADLINES[named]] if named else []),
+        "best" if results.search else "",
+        "ablation",
+        "cost" if several else "",
+        "curves",
+    ]
+    return next((figures[name] for name in fitting if name in figures), None)
+
+
 def content(part: Section, results: Results, figures: Mapping[str, Figure]) -> Html:
     """Return what stands under a section's heading.
 
     Nothing leaves the section out, also of the navigation.
     """
+    top = headline(results, figures)
+    if part.id == "answer":
+        picture = sections.figure_section(top, reduced_note(results, top)) if top else Html()
+        return sections.answer_section(results, picture)
     text = part.content(results) if part.content else Html()
     drawn = [figures[name] for name in part.figures if name in figures]
     if drawn:
-        note = part.note(results)
-        made = [sections.figure_section(figure, note) for figure in drawn]
+        made = [
+            sections.figure_above(figure)
+            if figure is top
+            else sections.figure_section(figure, reduced_note(results, figure))
+            for figure in drawn
+        ]
         return join([*made, text] if part.figures_first else [text, *made])
     if part.missing and (results.trials or not results.search):
         return tag("p", part.missing, class_="missing")

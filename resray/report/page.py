@@ -12,11 +12,12 @@ from typing import Any
 
 import resray
 from resray.analysis.results import Results
+from resray.figures.palette import style_sheet
+from resray.figures.plot import MANY, Figure, all_series, drawn_at_first, outline
 from resray.files import output_file
 from resray.report import sections
 from resray.report.contents import SECTIONS, Section, content, made_figures
 from resray.report.payload import figure_payload, packed
-from resray.report.plot import MANY, Figure, all_series, drawn_at_first, outline
 from resray.report.text import Html, escape, join, tag
 
 SCRIPTS = ("payload", "state", "colours", "figures", "tables", "copies", "pictures", "chooser",
@@ -87,7 +88,7 @@ def render(results: Results, live: float | None = None) -> str:
         sections=join(section(part, body) for part, body in shown),
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         version=escape(resray.__version__),
-        style=resource("style.css"),
+        style=style_sheet() + resource("style.css"),
         script="\n".join(resource(f"script/{name}.js") for name in SCRIPTS),
         packed=join(pack.result() for pack in packs),
     )

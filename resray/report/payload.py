@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from resray.report.plot import Choice, Curve, Figure
+from resray.figures.plot import Choice, Curve, Figure
 from resray.report.text import Html, tag
 
 LEVEL = 5

@@ -3,9 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from resray.analysis.aggregate import reductions_of
-from resray.analysis.reductions import reduces
-from resray.analysis.results import Results
 from resray.analysis.search import COMPLETED, STATES, UNFINISHED, Search
 from resray.analysis.search_cost import DECIDED, Spent, audit_epochs, audit_of, spent_on
 from resray.analysis.statistics import summarise
@@ -259,12 +256,6 @@ def scheduler_words(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "Each rung is a training of its own, with its schedule rescaled to the rung's epochs."
     elif name in ("asha", "halving"):
         yield EARLY
-
-
-def reduced_note(results: Results) -> str:
-    """Return the words that mark a reduced search in a figure."""
-    reduced = any(reduces(reductions_of(row)) for row in results.search.trials)
-    return "Reduced runs. " if reduced else ""
 
 
 def options_words(search: Search) -> str | None:

@@ -7,17 +7,16 @@ from resray.analysis.aggregate import Group, Row, as_labelled, distinct
 from resray.analysis.answers import Answers
 from resray.analysis.images import half_interval
 from resray.analysis.metrics import stopped_early
-from resray.analysis.reductions import reduces
 from resray.analysis.results import Results
 from resray.analysis.search import search_of
 from resray.analysis.words import count, duration, fixed, listed, with_interval
+from resray.figures.plot import MANY, SHARED, Figure, Series, Switch
+from resray.figures.utilisation import percents
 from resray.report import answer
-from resray.report.claims_section import glance
-from resray.report.plot import MANY, SHARED, Figure, Series, Switch
+from resray.report.claims_section import chips
 from resray.report.search_words import outcome
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
-from resray.report.utilisation import percents
 
 SYMBOL_PATHS = {
     "circle": "M6 1.2a4.8 4.8 0 1 0 .001 0z",
@@ -32,6 +31,9 @@ SYMBOL_PATHS = {
 DASH_LENGTHS = {"dashdot": "6 3 2 3", "longdashdot": "11 3 2 3", "longdash": "11 4"}
 """Plotly's dashes, for lines in the keys of figures."""
 
+CAVEAT = "◇"
+"""Stands at what the banner at the top limits."""
+
 SAVE_MENU = tag(
     "details",
     tag("summary", "Save"),
@@ -45,11 +47,14 @@ SAVE_MENU = tag(
 
 
 def banner_section(results: Results) -> Html:
-    """What must be known before any number is read."""
+    """What must be known before any number is read, a line each, opened for the rest.
+
+    `CAVEAT` marks in place the numbers that it is about.
+    """
     return join(
         tag(
-            "div",
-            tag("strong", f"{heading}."),
+            "details",
+            tag("summary", CAVEAT, " ", tag("strong", f"{heading}."), " ", " · ".join(lines)),
             *(tag("p", line) for line in lines),
             class_="banner",
             role="note",
@@ -86,19 +91,20 @@ def states(rows: Sequence[Row]) -> str:
     return f"{len(rows)}: " + ", ".join(f"{n} {state}" for state, n in numbers) if rows else "none"
 
 
-def answer_section(results: Results) -> Html:
-    """The answer in words, what limits it, and the means behind it."""
+def answer_section(results: Results, headline: Html) -> Html:
+    """The answer in a sentence, the verdicts, the picture that answers; below, the means."""
     first, *rest = answer.answer(results)
     limits = answer.warnings(results)
-    words = tag(
+    words = tag("div", tag("p", first, class_="lead"), chips(results), class_="words")
+    more = tag(
         "div",
-        tag("p", first, class_="lead"),
         tag("p", " ".join(rest)) if rest else "",
         tag("ul", *(tag("li", text) for text in limits), class_="limits") if limits else "",
+        class_="more-words",
     )
     return join(
         [
-            tag("div", words, glance(results), class_="answer"),
+            tag("div", words, headline, more, class_="answer"),
             means_table(results.groups, results.answers) if results.groups else "",
             facts_section(results),
             about(results),
@@ -195,7 +201,7 @@ def published_section(results: Results) -> Html:
     """Published figures beside measured ones, a table for each metric and source."""
     found = comparison.comparisons(results)
     if not found:
-        return tag("p", "The study names no published figures.", class_="missing")
+        return Html()
     # Accuracies first, sources in the order of the study file.
     found.sort(key=lambda item: item.published.metric != "test_accuracy")
     tables = comparison.by_source(found).values()
@@ -243,6 +249,13 @@ def published_row(item: comparison.Comparison, with_protocol: bool) -> list[Cell
 # --- figures ------------------------------------------------------------------------------------
 
 
+def figure_above(figure: Figure) -> Html:
+    """A link to the figure where it answers the study's question, at the top."""
+    return tag(
+        "p", tag("a", figure.title, href=f"#figure-{figure.id}"), ": at the top of the page."
+    )
+
+
 def figure_section(figure: Figure, note: str) -> Html:
     """The places that the script draws a figure into, its controls, its key and its caption.
 
@@ -266,14 +279,6 @@ def figure_section(figure: Figure, note: str) -> Html:
         id=f"figure-{figure.id}",
         data_figure=figure.id,
     )
-
-
-def reduced_note(results: Results) -> str:
-    """Return the words that mark reduced runs in a figure, if there are any."""
-    reduced = [group.label for group in results.groups if reduces(group.reductions)]
-    if reduced and len(reduced) == len(results.groups):
-        return "Reduced runs. "
-    return f"Reduced runs: {listed(reduced, most=8)}. " if reduced else ""
 
 
 def switch(choice: Switch) -> Html:

@@ -71,13 +71,3 @@ def plain_text(cell: object) -> str:
     if isinstance(cell, Html):
         return cell.text if cell.text is not None else ""
     return MISSING if cell is None else str(cell)
-
-
-def plotly_text(value: object) -> str:
-    """Return ``value`` so that Plotly shows it letter by letter.
-
-    Plotly reads some tags and all entities in labels, ``%{...}`` in hover templates, and takes what
-    stands between two ``$`` for LaTeX.
-    """
-    escaped = html.escape(str(value), quote=False)
-    return escaped.replace("%{", "&#37;{").replace("$", "&#36;")

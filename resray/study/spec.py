@@ -154,6 +154,12 @@ class Claim(Strict):
             yield Mistake((), "needs `check`, or `untested` with the reason, and not both")
 
 
+Headline = Literal[
+    "accuracy_against_cost", "learning_curves", "published_against_measured", "time_to_accuracy",
+    "generalisation_gap", "robustness", "ablation", "search_history",
+]  # fmt: skip
+
+
 class Study(Strict):
     """One study file."""
 
@@ -185,6 +191,8 @@ class Study(Strict):
     pairing: Literal["none", "seed"] = "none"
     """Whether configurations are compared within seeds (of `seed`), as what a seed does to one it
     does to all, or by their means. Where seeds do not go together, pairs show less."""
+    headline: Headline | None = None
+    """The figure that answers the question, at the top of the report; else the best fitting one."""
     quick: Quick = Quick()
     search: Search | None = None
     """What `resray tune` searches."""

@@ -101,7 +101,7 @@ def test_every_link_of_the_navigation_shows_its_section(page: Page) -> None:
     for link in page.locator("nav a").all():
         link.click()
         section = str(link.get_attribute("href"))[1:]
-        expect(page.locator(f"#{section}-heading")).to_be_in_viewport()
+        expect(page.locator(f"#{section}")).to_be_in_viewport()
 
 
 def test_a_link_opens_at_its_section(visitor: Visitor, study_page: Path) -> None:

@@ -30,6 +30,18 @@ def check_series(page: Page, theme: str) -> None:
     expect(lines.locator(f"[style*='{FIRST_SERIES[other]}']")).to_have_count(0)
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_the_picture_that_answers_begins_on_the_first_screen(
+    visitor: Visitor, study_page: Path, width: int, height: int
+) -> None:
+    page = visitor.open(study_page, viewport={"width": width, "height": height})
+    plot = page.locator("#answer .plot .main-svg").first
+    expect(plot).to_be_attached()
+    box = plot.bounding_box()
+    assert box
+    assert box["y"] <= 0.85 * height
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_page_and_plots_have_the_readers_theme(
     visitor: Visitor, study_page: Path, theme: str

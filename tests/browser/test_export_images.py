@@ -11,7 +11,7 @@ from PIL import Image
 
 from resray.errors import InputError
 from resray.export.figures import Look, export_figure
-from resray.report.palette import palette
+from resray.figures.palette import palette
 from tests.command_line import Resray, assert_refused
 from tests.report_builder import trial, write_results
 

@@ -21,10 +21,11 @@ from typing import Any
 from zlib import crc32
 
 from resray.analysis.results import Results
-from resray.export.figure_data import as_read, axis_title, errors, kind_of
+from resray.figures.drawn import reduced_note
+from resray.figures.figure_data import as_read, axis_title, errors, kind_of
+from resray.figures.plot import Figure, Panel, Trace, all_series, outline
 from resray.report.contents import SECTIONS, Section, all_figures, content
 from resray.report.payload import finite
-from resray.report.plot import Figure, Panel, Trace, all_series, outline
 from resray.report.sections import banner_section
 from resray.report.tables import Table
 from resray.report.text import Html, plain_text
@@ -67,8 +68,9 @@ def frozen(name: str) -> Document:
 
 def section_parts(part: Section, results: Results, figures: Mapping[str, Figure]) -> Parts:
     bare = {name: outline(figure) for name, figure in figures.items()}
-    drawn = {f"figure {name}": figure_rows(results, figures[name], part.note(results))
-             for name in part.figures if name in figures}  # fmt: skip
+    own = [figures[name] for name in part.figures if name in figures]
+    drawn = {f"figure {one.id}": figure_rows(results, one, reduced_note(results, one))
+             for one in own}  # fmt: skip
     return parts_of(content(part, results, bare)) | drawn
 
 

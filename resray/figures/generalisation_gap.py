@@ -4,21 +4,22 @@ The training images of an epoch are augmented, and seen while the network still 
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from resray.analysis.aggregate import as_labelled
 from resray.analysis.epoch_lines import kept_points, most_points
-from resray.analysis.evaluations import MEAN, Evaluated, evaluated, first_checkpoints
 from resray.analysis.results import Results
-from resray.analysis.statistics import Summary, summarise
+from resray.analysis.statistics import Summary
 from resray.analysis.train_test import EPOCHS, Splits, splits_of
-from resray.analysis.words import fixed, signed, with_interval
-from resray.report import plot
-from resray.report.curve_traces import MARKED
-from resray.report.sections import marks
-from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, plotly_text, tag
+from resray.analysis.words import signed_interval, with_interval
+from resray.figures import plot
+from resray.figures.curve_traces import MARKED
+from resray.figures.drawn import Readable, drawn
+from resray.figures.plot import plotly_text
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 SYMBOLS = {"train": "circle-open", "validation": "diamond-open", "test": "circle"}
 """What stands for each set of images."""
@@ -32,69 +33,16 @@ NUMBERS = 60_000
 SPIKE = 5
 
 
-def generalisation_section(results: Results) -> Html:
-    """A table of training, validation, test and corrupted accuracy; nothing if none finished."""
-    found = splits_of(results)
-    return gap_table(results, found) if found else Html()
+def generalisation_gap(
+    results: Readable, quantity: str | None = None, at: str | None = None, theme: str = "light"
+) -> "PlotlyFigure":
+    """Training, validation and test of each configuration, and the gap over the epochs.
 
-
-def gap_table(results: Results, found: Splits) -> Html:
-    corrupted = {one.label: one for one in first_checkpoints(evaluated(results))}
-    caption = (
-        f"At the epoch that validation selects{as_labelled(found.groups)}: means over finished "
-        "trials, ± half the 95 % interval where n is 2 or more. Train: augmented images, while "
-        "training. Gap: train minus test. Corrupted: mean over all corruptions, minus test on the "
-        "images of that evaluation"
-    )
-    return table(caption, gap_rows(found, corrupted), id="gap")
-
-
-def gap_rows(found: Splits, corrupted: dict[str, Evaluated]) -> list[list[Cell]]:
-    accuracies = (found.along(split, "accuracy") for split in SYMBOLS)
-    values = [*accuracies, found.gap_along("accuracy")]
-    summaries = (found.summaries(found.chosen(one, EPOCHS[0])) for one in values)
-    return [
-        [
-            text_cell("Configuration", group.label),
-            number_cell("n", len(rows)),
-            number_cell("Train, %", with_interval(train)),
-            number_cell("Validation, %", with_interval(validation)),
-            number_cell("Test, %", tag("strong", with_interval(test))),
-            number_cell("Gap, points", signed_spread(gap)),
-            *corruption_cells(corrupted.get(group.label)),
-            text_cell("Note", marks(group, timed=False), optional=True),
-        ]
-        for group, rows, train, validation, test, gap in zip(
-            found.groups, found.trials, *summaries, strict=True
-        )
-    ]
-
-
-def signed_spread(summary: Summary | None) -> Html:
-    """Return ``+12.30 ± 0.40``."""
-    mean = signed(summary.mean) if summary else fixed(None)
-    if summary is None or summary.half is None:
-        return tag("span", mean)
-    written = tag("span", mean, f"\u00a0±\u00a0{fixed(summary.half)}")
-    written.value = summary.mean
-    return written
-
-
-def corruption_cells(one: Evaluated | None) -> list[Cell]:
-    """Return corrupted accuracy, and its difference to the uncorrupted one of the same trials."""
-    clean = one.by_trial("test") if one else {}
-    corrupted = one.by_trial("corruptions", MEAN) if one else {}
-    pairs = [(clean[key], value) for key, value in corrupted.items() if key in clean]
-    drop = summarise(after - before for before, after in pairs)
-    mean = summarise(corrupted.values())
-    points = signed_spread(drop) if drop else None
-    return [
-        number_cell("Corrupted, %", with_interval(mean) if mean else None, optional=True),
-        number_cell("Corrupted minus test, points", points, optional=True),
-    ]
-
-
-# --- the figure ---------------------------------------------------------------------------------
+    ``quantity`` is accuracy or loss; ``at`` the selected epoch or the last (None: the first
+    that there is). ``results`` are results that were read, a folder of them or several;
+    ``theme`` is light or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(generalisation_figure, results, theme, quantity=quantity, at=at)
 
 
 def generalisation_figure(results: Results) -> plot.Figure | None:
@@ -186,7 +134,7 @@ class Ends:
 
 def hover(split: str, summary: Summary | None, quantity: str, gap: Summary | None) -> str:
     value = f"{with_interval(summary)} {UNITS[quantity]} (n = {summary.n if summary else 0})"
-    return f"{split}: {value}" + (f"<br>gap: {signed_spread(gap).text}" if split == "test" else "")
+    return f"{split}: {value}" + (f"<br>gap: {signed_interval(gap)}" if split == "test" else "")
 
 
 def gap_panel(found: Splits, look: dict[str, plot.Series], quantities: Sequence[str]) -> plot.Panel:

@@ -8,7 +8,7 @@ from typing import Any
 
 from resray.analysis.results import Results
 from resray.errors import InputError, unknown
-from resray.report.plot import Figure, Layout, Panel, Trace, all_series, drawn_at_first
+from resray.figures.plot import Figure, Layout, Panel, Trace, all_series, drawn_at_first
 
 NOT_OF_POINTS = {"colorscale", "range", "domain", "meta"}
 """Lists that say nothing of a trace's points, however long they are."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,8 +10,12 @@ from resray.analysis.epoch_lines import LineSet, mean_lines, most_points, trial_
 from resray.analysis.reaching import TRAINED
 from resray.analysis.results import Results
 from resray.analysis.words import plural, time_unit
-from resray.report import plot
-from resray.report.curve_traces import Drawing, Quantities, choice
+from resray.figures import plot
+from resray.figures.curve_traces import Drawing, Quantities, choice
+from resray.figures.drawn import Readable, drawn
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 UNITS = {"accuracy": "%", "error": "%", "loss": "nats"}
 SPLITS = ("validation", "test")
@@ -35,6 +40,24 @@ class Along:
     places: np.ndarray
     title: str
     axis: plot.Layout
+
+
+def learning_curves(
+    results: Readable,
+    y: str | None = None,
+    x: str | None = None,
+    lines: str | None = None,
+    theme: str = "light",
+) -> "PlotlyFigure":
+    """Accuracy, error or loss over the epochs, the time, the images or the compute of a
+    training.
+
+    ``y`` is accuracy, error or loss; ``x`` epoch, time, images or compute; ``lines`` the
+    mean over seeds or each trial (None: the first that there is). ``results`` are results
+    that were read, a folder of them or several; ``theme`` is light or dark. Raises
+    InputError for an option that there is not.
+    """
+    return drawn(curve_figure, results, theme, quantity=y, along=x, lines=lines)
 
 
 def curve_figure(results: Results) -> plot.Figure | None:

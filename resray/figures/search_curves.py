@@ -1,9 +1,7 @@
 """Figures of a search's course: learning curves with their stops, and the best so far."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,17 +9,28 @@ from resray.analysis.aggregate import Row
 from resray.analysis.results import Results
 from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
 from resray.analysis.search_cost import own_epochs
-from resray.analysis.words import count, duration, fixed, time_unit
-from resray.report import plot
-from resray.report.search_plot import AUDITED, WINNER, hover, look_of, looks, with_begun
-from resray.report.text import plotly_text
-from resray.results import summary
+from resray.analysis.words import fixed
+from resray.figures import plot
+from resray.figures.drawn import Readable, drawn
+from resray.figures.search_plot import AUDITED, WINNER, hover, look_of, looks, with_begun
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 CURVES = 200
 """Of more points than these, the curves of those that ended early have only their rungs' epochs."""
 
 
-# --- learning curves ----------------------------------------------------------------------------
+def search_curves(
+    results: Readable, scale: str | None = None, theme: str = "light"
+) -> "PlotlyFigure":
+    """A search's learning curves, with the rungs and each stop.
+
+    ``scale`` is that of the epochs: linear or logarithmic (None: the first that there is).
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(rungs_figure, results, theme, scale=scale)
 
 
 def rungs_figure(results: Results) -> plot.Figure | None:
@@ -50,7 +59,9 @@ def rungs_figure(results: Results) -> plot.Figure | None:
     )
     series = [*looks(search, drawn), *([AUDITED] if audited else [])]
     switches = (plot.Switch("scale", "Horizontal axis", tuple(layouts)),)
-    return plot.Figure("rungs", "Learning curves by rung", caption, series, [panel], switches)
+    return plot.Figure(
+        "rungs", "Learning curves by rung", caption, series, [panel], switches, of_search=True
+    )
 
 
 def curves(results: Results, search: Search, points: Sequence[SearchPoint]) -> Iterator[plot.Trace]:
@@ -141,102 +152,3 @@ def rung_layout(rungs: dict[int, int], longest: int, *, logarithmic: bool) -> pl
               "layer": "below", "line": {"color": "@axis", "width": 1, "dash": "dot"}}
              for epoch in rungs.values()]  # fmt: skip
     return plot.layout("epoch", 420, xaxis=axis, shapes=lines)
-
-
-# --- the best so far ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Step:
-    """One epoch of a search, in the order in which they were recorded."""
-
-    point: SearchPoint
-    epoch: int
-    accuracy: float
-    seconds: float
-    """Since the search began, over all workers: training, evaluating and saving."""
-    work: float
-    """Multiply-adds since then."""
-
-
-def steps_of(results: Results, search: Search) -> list[Step]:
-    """Return every epoch but the audit's, with what had been spent at its end."""
-    made: list[Step] = []
-    seconds = work = 0.0
-    for _, point, row, epoch, accuracy, *parts in sorted(
-        records(results, search), key=itemgetter(0)
-    ):
-        seconds += sum(part for part in parts if not pd.isna(part))
-        work += float(row["multiply_adds"] or 0) * (row["train_images"] or 0)
-        if not pd.isna(accuracy):
-            made.append(Step(point, int(epoch), float(accuracy), seconds, work))
-    return made
-
-
-RECORDED = ["epoch", "validation_accuracy", *summary.HOLDING]
-
-
-def records(results: Results, search: Search) -> Iterator[tuple[Any, ...]]:
-    """Yield for every epoch but the audit's when it ended, point, row, and what was recorded."""
-    for point in search.points:
-        for row in point.rows:
-            rows = results.search.epochs.get(row["trial_id"])
-            if rows is not None:
-                own = rows[rows["epoch"] <= own_epochs(point, row)].dropna(subset=["recorded"])
-                recorded = zip(*(own[column] for column in RECORDED), strict=True)
-                for time, record in zip(own["recorded"], recorded, strict=True):
-                    yield time, point, row, *record
-
-
-def best_figure(results: Results) -> plot.Figure | None:
-    """The highest validation accuracy so far over the time and the compute spent."""
-    search = search_of(results)
-    steps = steps_of(results, search) if search else []
-    if search is None or not steps:
-        return None
-    divisor, unit = time_unit([steps[-1].seconds])
-    views = {
-        "by time": [best_panel(search, steps, lambda step: step.seconds / divisor,
-                               f"{unit} of training, evaluating and saving, all workers")],
-        "by compute": [best_panel(search, steps, lambda step: step.work,
-                                  "multiply-adds of forward passes", tickformat="~s")],
-    }  # fmt: skip
-    caption = (
-        "The highest validation accuracy of any epoch so far; each dot is an epoch that raised it. "
-        "The audit is left out."
-    )
-    return plot.Figure("best", "Best so far", caption, [], **plot.between("Along", views))
-
-
-def best_panel(search: Search, steps: Sequence[Step], spent: Callable[[Step], float],
-               x_title: str, **axis: str) -> plot.Panel:  # fmt: skip
-    raised = improvements(steps)
-    texts = [
-        f"<b>{plotly_text(search.name_of(step.point))}</b><br>{fixed(step.accuracy)} % after epoch "
-        f"{step.epoch}<br>after {duration(step.seconds)}, {count(step.work)} multiply-adds"
-        for step in raised
-    ]
-    end = max(raised, key=lambda step: step.accuracy)
-    trace = {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "x": [*map(spent, raised), spent(steps[-1])],
-        "y": [*(step.accuracy for step in raised), end.accuracy],
-        "line": {"shape": "hv", "color": "@series-0", "width": 2},
-        "marker": {"color": "@series-0", "size": [6] * len(raised) + [0]},
-        "customdata": [*texts, f"{fixed(end.accuracy)} % at the end"],
-        "hovertemplate": "%{customdata}<extra></extra>",
-        "showlegend": False,
-        "cliponaxis": False,
-    }
-    made = plot.layout(x_title, 300, xaxis={"rangemode": "tozero", **axis})
-    return plot.Panel("Highest validation accuracy so far (%)", [trace], made)
-
-
-def improvements(steps: Sequence[Step]) -> list[Step]:
-    """Return the steps that raised the best."""
-    found: list[Step] = []
-    for step in steps:
-        if not found or step.accuracy > found[-1].accuracy:
-            found.append(step)
-    return found

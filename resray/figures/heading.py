@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
-from resray.export.figure_data import LINE_END, as_read
-from resray.report.plot import Layout, Panel, Series, Trace
-from resray.report.text import plotly_text
+from resray.figures.figure_data import LINE_END, as_read
+from resray.figures.plot import Layout, Panel, Series, Trace, plotly_text
 
 EDGE = 24
 """Around everything, in pixels."""

@@ -10,8 +10,7 @@ import pandas as pd
 from resray.analysis.aggregate import Row
 from resray.analysis.search import BEGINS
 from resray.analysis.words import duration, plural, time_unit
-from resray.report.plot import Figure, Panel, Series, Trace, layout, trace_of
-from resray.report.text import plotly_text
+from resray.figures.plot import Figure, Panel, Series, Trace, layout, plotly_text, trace_of
 
 ENDS = ("completed", "stopped", "interrupted", "failed")
 """Events that are written when they happen; a death may be noticed by the next command only."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resray.analysis.aggregate import as_labelled
 from resray.analysis.published import (
@@ -16,8 +16,12 @@ from resray.analysis.published import (
 from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, mean_interval
 from resray.analysis.words import time_unit
-from resray.report import plot
-from resray.report.text import plotly_text
+from resray.figures import plot
+from resray.figures.drawn import Readable, drawn
+from resray.figures.plot import plotly_text
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 LONGEST = 30
 """Letters of a row's second line: on a phone, names and points share the width."""
@@ -28,6 +32,18 @@ NAMES = {
     "gpu_hours": "GPU-hours",
 }
 """Of metrics whose own name is that of a unit."""
+
+
+def published_against_measured(
+    results: Readable, metric: str | None = None, theme: str = "light"
+) -> "PlotlyFigure":
+    """Published values beside the measured ones.
+
+    ``metric`` is one that the study has published values of (None: the first that there
+    is). ``results`` are results that were read, a folder of them or several; ``theme`` is
+    light or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(published_figure, results, theme, view=metric)
 
 
 def published_figure(results: Results) -> plot.Figure | None:

@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from resray.analysis.aggregate import Group
 from resray.analysis.reaching import COMPUTE, EPOCHS, IMAGES, TIME, Reached, Reaching
 from resray.analysis.results import Results
-from resray.analysis.words import MISSING, Valued, duration, fixed, time_unit
-from resray.report import plot
-from resray.report.sections import marks
-from resray.report.tables import Table, number_cell, table, text_cell
-from resray.report.text import plotly_text
+from resray.analysis.words import time_unit
+from resray.figures import plot
+from resray.figures.drawn import Readable, drawn
+from resray.figures.plot import plotly_text
 from resray.results.summary import VALIDATION
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 MOST = 6
 """Thresholds, beside the study's own target."""
@@ -51,7 +54,16 @@ def measures(reaching: Reaching, needed: dict[str, np.ndarray]) -> dict[str, Mea
     return {name: found[name] for name in [*order, IMAGES, COMPUTE] if name in needed}
 
 
-# --- the figure ---------------------------------------------------------------------------------
+def time_to_accuracy(
+    results: Readable, along: str | None = None, theme: str = "light"
+) -> "PlotlyFigure":
+    """What each configuration needs to reach an accuracy on validation.
+
+    ``along`` is time, epoch, images or compute (None: the first that there is). ``results``
+    are results that were read, a folder of them or several; ``theme`` is light or dark.
+    Raises InputError for an option that there is not.
+    """
+    return drawn(time_to_accuracy_figure, results, theme, along=along)
 
 
 def time_to_accuracy_figure(results: Results) -> plot.Figure | None:
@@ -183,55 +195,3 @@ def caption(reaching: Reaching, thresholds: Sequence[float]) -> str:
     if below:
         text += f"{below:,} of {len(reaching.rows):,} trials reached none of the thresholds."
     return text
-
-
-# --- the tables ---------------------------------------------------------------------------------
-
-
-def reaching_table(results: Results, along: str) -> Table:
-    """Return the `TIME` or the `EPOCHS` that each configuration needs for each threshold; nothing
-    if no trial has such an accuracy or none was recorded. Epochs do not depend on the machine.
-    """
-    reaching = Reaching(results, results.groups)
-    thresholds = reaching.thresholds(MOST)
-    if not thresholds or along not in reaching.spent:
-        return Table()
-    text = (
-        f"{'Training time' if along == TIME else 'Epochs'} until the accuracy on "
-        f"{reaching.watched} first reaches a threshold: median over the finished trials, of "
-        "which one that never gets there takes for ever, and how many got there"
-    )
-    found = [
-        (
-            f"{value:g}\u00a0%" + (" (target)" if value == reaching.target else ""),
-            reaching.reached(needed),
-        )
-        for value, needed in zip(thresholds, reaching.needed(along, thresholds).T, strict=True)
-    ]  # fmt: skip
-    if any((reached.known < reached.count).any() for _, reached in found):
-        text += "; the median is over those of which it is known"
-    rows = [
-        [
-            text_cell("Configuration", group.label),
-            *(number_cell(title, cell(reached, place, int(reaching.trials[place]), along))
-              for title, reached in found),
-            number_cell(f"Best {reaching.watched}, %", fixed(float(reaching.finals[place]))),
-            text_cell("Mark", marks(group, timed=along == TIME), optional=True),
-        ]
-        for place, group in enumerate(reaching.groups)
-    ]  # fmt: skip
-    return table(text, rows, id=f"{'time' if along == TIME else 'epochs'}-to-accuracy")
-
-
-def cell(reached: Reached, place: int, trials: int, along: str) -> Valued | None:
-    """Return ``12 min 3 s (3 of 3)``, or ``12 min 3 s (3 of 3, known of 2)``; a dash for the time
-    where half of the trials or more did not get there, None where none did."""
-    count, known = int(reached.count[place]), int(reached.known[place])
-    if not count:
-        return None
-    there = f"({count} of {trials}{'' if known == count else f', known of {known}'})"
-    median = float(reached.median[place])
-    if not known or not np.isfinite(median):
-        return Valued(f"{MISSING} {there}", None)
-    amount = duration(median) if along == TIME else f"{median:.3g}"
-    return Valued(f"{amount} {there}", median)

@@ -13,8 +13,7 @@ from resray.analysis.search import (
     SearchPoint,
 )
 from resray.analysis.words import fixed
-from resray.report.plot import Series
-from resray.report.text import plotly_text
+from resray.figures.plot import Series, plotly_text
 
 SHADES = 7
 """Steps of the style sheet's sequential scale, from ``--scale-0``, the lowest."""

@@ -1,13 +1,18 @@
 """How much of what their devices can the networks use, over what a network costs."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from resray.analysis.aggregate import Group
 from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import Valued, count, listed, with_interval
-from resray.report import plot
-from resray.report.text import plotly_text
+from resray.figures import plot
+from resray.figures.drawn import Readable, drawn
+from resray.figures.plot import plotly_text
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 TICKS = [step * 10.0**power for power in range(5, 13) for step in (1, 2, 5)]
 CAPTION = (
@@ -28,6 +33,15 @@ def percents(group: Group) -> Valued | None:
     """Return the same in words, None where it is not known."""
     summary = utilisation_of(group)
     return with_interval(summary, 1) if summary else None
+
+
+def utilisation(results: Readable, theme: str = "light") -> "PlotlyFigure":
+    """How much of its device each configuration uses, over what its network costs.
+
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(utilisation_figure, results, theme)
 
 
 def utilisation_figure(results: Results) -> plot.Figure | None:

@@ -8,8 +8,17 @@ import numpy as np
 
 from resray.analysis.epoch_lines import Line, LineSet, Spread, outline
 from resray.analysis.results import Results
-from resray.report.plot import MANY, Choice, Curve, Series, Trace, all_series, trace_of, trial_label
-from resray.report.text import plotly_text
+from resray.figures.plot import (
+    MANY,
+    Choice,
+    Curve,
+    Series,
+    Trace,
+    all_series,
+    plotly_text,
+    trace_of,
+    trial_label,
+)
 from resray.results.summary import LAST
 
 MARKED = 12

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from resray.errors import InputError
-from resray.export.heading import (
+from resray.figures.heading import (
     EDGE,
     LINE,
     PANEL,
@@ -22,8 +22,8 @@ from resray.export.heading import (
     title_of,
     wrapped,
 )
-from resray.report.palette import coloured, palette
-from resray.report.plot import Layout, Panel, Trace
+from resray.figures.palette import coloured, palette
+from resray.figures.plot import Layout, Panel, Trace
 
 Plot = dict[str, Any]
 """Plotly's ``{"data": [...], "layout": {...}}``."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,18 +10,34 @@ from resray.analysis.aggregate import Group
 from resray.analysis.costs import TESTED, Cost, costs_of, front, qualities_of
 from resray.analysis.results import Results
 from resray.analysis.statistics import Moments
-from resray.analysis.words import fixed, plural, shortened, signed, with_interval
-from resray.report import plot
-from resray.report.curve_traces import choice
-from resray.report.label_places import LONGEST, label_places
-from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, plotly_text
+from resray.analysis.words import plural, shortened, with_interval
+from resray.figures import plot
+from resray.figures.curve_traces import choice
+from resray.figures.drawn import Readable, drawn
+from resray.figures.label_places import LONGEST, label_places
+from resray.figures.plot import plotly_text
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 HEIGHT, INNER = 420, 340
 """Pixels of the plot, and between its axes."""
 CLOUD_FROM, CLOUD_MOST = 40, 2000
 """Of more configurations than the first, all stand as a grey cloud behind those that are drawn;
 of more than the second, that many of them."""
+
+
+def accuracy_against_cost(
+    results: Readable, cost: str | None = None, quality: str | None = None, theme: str = "light"
+) -> "PlotlyFigure":
+    """Accuracy against what it costs, with the front that nothing dominates.
+
+    ``cost`` is one of the switch's costs (parameters, seconds, ...); ``quality`` an
+    accuracy that was measured (None: the first that there is). ``results`` are results that
+    were read, a folder of them or several; ``theme`` is light or dark. Raises InputError
+    for an option that there is not.
+    """
+    return drawn(cost_figure, results, theme, cost=cost, quality=quality)
 
 
 def cost_figure(results: Results) -> plot.Figure | None:
@@ -241,46 +257,3 @@ def caption(scatter: Scatter) -> Iterator[str]:
     if len(scatter.groups) > CLOUD_FROM:
         shown = min(len(scatter.groups), CLOUD_MOST)
         yield f"Grey: {plural(shown, 'configuration')} in all."
-
-
-# --- the front as a table -------------------------------------------------------------------------
-
-
-def front_section(results: Results) -> Html:
-    """A table of the front for each cost; nothing where no two configurations compare in any."""
-    qualities = qualities_of(results)
-    if TESTED not in qualities:
-        return Html()
-    compared = {name: cost for name, cost in costs_of(results).items()
-                if cost.candidates.sum() > 1}  # fmt: skip
-    rows = (row for name, cost in compared.items()
-            for row in front_rows(results.groups, name, cost, qualities[TESTED]))  # fmt: skip
-    caption = ("The Pareto fronts: configurations than which none that was trained alike is both "
-               "cheaper and more accurate in the mean over seeds; ± half of a mean's 95 % interval "
-               "over seeds (Student's t), where n is 2 or more")  # fmt: skip
-    return table(caption, rows, id="front")
-
-
-def front_rows(
-    groups: Sequence[Group], name: str, cost: Cost, quality: Moments
-) -> Iterator[list[Cell]]:
-    """Yield a row for each configuration of a front, the cheapest first."""
-    before: int | None = None
-    title = f"{name}, {cost.unit}" if cost.unit not in ("", name) else name
-    for place in front(cost.measured.mean, quality.mean, cost.candidates).tolist():
-        summary = quality.summaries[place]
-        amount = float(cost.measured.mean[place])
-        gain = None if before is None else float(quality.mean[place] - quality.mean[before])
-        cheaper = None if before is None else float(cost.measured.mean[before])
-        # Nothing is so many times what costs nothing.
-        times = amount / cheaper if cheaper else None
-        yield [
-            text_cell("Configuration", groups[place].label),
-            text_cell("Cost", title, facet=True),
-            number_cell("Amount", cost.words(amount)),
-            number_cell("Test accuracy, %", with_interval(summary)),
-            number_cell("n", summary.n if summary else 0),
-            number_cell("Gain over the next cheaper, points", signed(gain)),
-            number_cell("Times its cost", fixed(times)),
-        ]
-        before = place

@@ -6,6 +6,7 @@ replaces by the value of the style sheet's variable ``--series-0``, so that plot
 into dark mode and print.
 """
 
+import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,6 @@ from resray.analysis.aggregate import Group, Row
 from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import fixed, with_interval
-from resray.report.text import plotly_text
 
 BAR_BASE = 90
 """Pixels of a plot of bars that are not its rows: the axis and its title."""
@@ -97,6 +97,8 @@ class Figure:
     switches: tuple[Switch, ...] = ()
     scales: tuple[str, ...] = ()
     """Axes, of ``x`` and ``y``, that the reader may switch to a logarithmic scale."""
+    of_search: bool = False
+    """Whether it shows a search's trials, not those that are tested."""
 
     def chosen(self, options: Mapping[str, str] | None = None) -> list[Panel]:
         """Return the panels under some options, of switches left out under their first one."""
@@ -115,6 +117,16 @@ class Figure:
         """Return the titles of the panels that are shown at first."""
         first = {switch.id: switch.options[0] for switch in self.switches}
         return [resolved(panel.title, first) for panel in resolved(self.panels, first)]
+
+
+def plotly_text(value: object) -> str:
+    """Return ``value`` so that Plotly shows it letter by letter.
+
+    Plotly reads some tags and all entities in labels, ``%{...}`` in hover templates, and takes what
+    stands between two ``$`` for LaTeX.
+    """
+    escaped = html.escape(str(value), quote=False)
+    return escaped.replace("%{", "&#37;{").replace("$", "&#36;")
 
 
 def outline(figure: Figure) -> Figure:

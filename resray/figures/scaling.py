@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resray.analysis.aggregate import Group
 from resray.analysis.breakdown import numbers
 from resray.analysis.results import Results
 from resray.analysis.statistics import Summary, summarise
-from resray.analysis.words import Valued, fixed, with_interval
-from resray.report import plot
-from resray.report.tables import Cell, Table, number_cell, table, text_cell
-from resray.report.text import plotly_text
-from resray.report.throughput import rate, timed_groups
+from resray.analysis.words import with_interval
+from resray.figures import plot
+from resray.figures.drawn import Readable, drawn
+from resray.figures.plot import plotly_text
+from resray.figures.time_per_epoch import timed_groups
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 IDEAL = plot.Series("scaling-ideal", "ideal", "@muted", "circle")
 WORKERS, BATCH = "world_size", "batch_per_rank"
@@ -113,7 +116,14 @@ def weak_scaling(results: Results) -> list[Family]:
     return families(results, WEAK, WORKERS, (WORKERS, "batch_size"), (BATCH,))
 
 
-# --- the figures --------------------------------------------------------------------------------
+def scaling(results: Readable, kept: str | None = None, theme: str = "light") -> "PlotlyFigure":
+    """Throughput and efficiency over the workers of a trial.
+
+    ``kept`` is what stays the same as workers are added (None: the first that there is).
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(scaling_figure, results, theme, view=kept)
 
 
 def scaling_figure(results: Results) -> plot.Figure | None:
@@ -136,6 +146,15 @@ def scaling_figure(results: Results) -> plot.Figure | None:
         scales=("x", "y"),
         **plot.between("What is kept", views),
     )
+
+
+def batch_size(results: Readable, theme: str = "light") -> "PlotlyFigure":
+    """Throughput over the images that each worker takes at once.
+
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(batch_figure, results, theme)
 
 
 def batch_figure(results: Results) -> plot.Figure | None:
@@ -247,35 +266,3 @@ def ideal(places: Sequence[float], each: float | None = None) -> plot.Trace:
         line={"color": IDEAL.colour, "width": 1.2, "dash": "dot"},
         hoverinfo="skip",
     )
-
-
-# --- the table ----------------------------------------------------------------------------------
-
-
-def scaling_table(results: Results) -> Table:
-    """Return throughput and efficiency by workers; nothing if no number of workers was varied."""
-    found = strong_scaling(results) + weak_scaling(results)
-    rows = (row_of(family, place) for family in found for place in range(len(family.groups)))
-    text = "Throughput by workers of a trial, ± half the 95 % interval where n is 2 or more"
-    return table(text, rows, id="scaling")
-
-
-def row_of(family: Family, place: int) -> list[Cell]:
-    group, measured = family.groups[place], family.rates[place]
-    first = family.rates[0].mean
-    times: Valued = fixed(measured.mean / first if first and family.compared else None)
-    batch = group.summary(BATCH)
-    efficiency = with_interval(family.efficiencies[place] if family.compared else None, 1)
-    mark = None if family.compared else "shared machine or several devices: not compared"
-    return [
-        text_cell("Configuration", family.label),
-        text_cell("Kept", family.note, facet=True),
-        number_cell("Workers", fixed(family.places[place], 0)),
-        number_cell("Batch per worker", fixed(batch.mean if batch else None, 0)),
-        number_cell("n", measured.n),
-        number_cell("Images/s", rate(measured)),
-        number_cell("Times the first", times),
-        number_cell("Efficiency, %", efficiency),
-        text_cell("Device", ", ".join(str(device) for device in group.distinct("device"))),
-        text_cell("Mark", mark, optional=True),
-    ]

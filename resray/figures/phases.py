@@ -3,24 +3,26 @@
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate, chain, groupby, repeat
-from typing import Any
+from itertools import chain, groupby, repeat
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from resray.analysis.aggregate import Group
 from resray.analysis.results import Results
 from resray.analysis.words import listed
-from resray.report import plot
-from resray.report.tables import table, text_cell
-from resray.report.text import Html, plotly_text
+from resray.figures import plot
+from resray.figures.drawn import Readable, drawn
+from resray.figures.plot import plotly_text
 from resray.results.summary import parsed_json
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 Values = tuple[float | None, ...]
 """A setting's value in each recorded epoch; None: off, or not recorded."""
 Course = dict[str, Values]
 """The settings of a training, each with its values."""
-
 NAMES = {
     "learning_rate": "Learning rate",
     "momentum": "Momentum (Adam: beta1)",
@@ -29,11 +31,7 @@ NAMES = {
     "mixing.cutmix_chance": "CutMix: chance where both are on",
 }
 """What settings are called whose key says it badly."""
-
 UNITS = {"size": "pixels", "shear": "degrees", "crop_padding": "pixels"}
-
-
-# --- the records --------------------------------------------------------------------------------
 
 
 def in_order(
@@ -156,35 +154,13 @@ def setting_name(key: str) -> str:
     return words[:1].upper() + words[1:] + unit
 
 
-# --- the table ----------------------------------------------------------------------------------
+def phases(results: Readable, theme: str = "light") -> "PlotlyFigure":
+    """The settings that change during a training, over its epochs.
 
-
-def phases_section(results: Results) -> Html:
-    """A table of the settings that change, with their values and epochs; nothing if none does."""
-    labels: dict[tuple[str, str], list[str]] = {}
-    for group, courses in all_courses(results):
-        for course in courses[:1]:
-            for key, values in course.items():
-                if key not in ("learning_rate", "momentum") and changes(key, values):
-                    labels.setdefault((setting_name(key), in_words(values)), []).append(group.label)
-    rows = (
-        [text_cell("Setting", name), text_cell("Value", text),
-         text_cell("Configuration", listed(who, most=12))]
-        for (name, text), who in labels.items()
-    )  # fmt: skip
-    return table("Settings that change by epoch, as recorded", rows, id="phases")
-
-
-def in_words(values: Values) -> str:
-    """Return ``0.3 to epoch 50, 0.2 to epoch 80, then 0.1``."""
-    runs = [(value, len(list(equal))) for value, equal in groupby(values)]
-    ends = accumulate(length for _, length in runs)
-    shown = ["off" if value is None else f"{value:g}" for value, _ in runs]
-    until = [f"{text} to epoch {end}" for text, end in zip(shown[:-1], ends, strict=False)]
-    return ", ".join([*until, f"then {shown[-1]}"])
-
-
-# --- the figure ---------------------------------------------------------------------------------
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(phases_figure, results, theme)
 
 
 def phases_figure(results: Results) -> plot.Figure | None:

@@ -1,17 +1,35 @@
 """Gradient norms of the first and the last stage over the epochs."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from resray.analysis.epoch_lines import LineSet, Spread, mean_lines, most_points
 from resray.analysis.results import Results
-from resray.report import plot
-from resray.report.curve_traces import Drawing
+from resray.figures import plot
+from resray.figures.curve_traces import Drawing
+from resray.figures.drawn import Readable, drawn
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 COLUMNS = {stage: f"gradient_norm_{stage}_stage" for stage in ("first", "last")}
 BUDGET = 250_000
 """Numbers that the figure holds."""
 LINE_NUMBERS, BAND_NUMBERS = 6, 12
 """Numbers that a point of a line adds to the figure, and that of a band."""
+
+
+def gradient_norms(
+    results: Readable, quantity: str | None = None, theme: str = "light"
+) -> "PlotlyFigure":
+    """Gradient norms of the first and the last stage.
+
+    ``quantity`` is norms, or their ratio: first / last (None: the first that there is).
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(gradient_figure, results, theme, view=quantity)
 
 
 def gradient_figure(results: Results) -> plot.Figure | None:

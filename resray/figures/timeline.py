@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from resray.analysis.aggregate import Row
 from resray.analysis.results import Results
 from resray.analysis.words import duration, plural
-from resray.report.lanes import (
+from resray.figures.drawn import Readable, drawn
+from resray.figures.lanes import (
     CUT_OFF,
     Lane,
     Stretch,
@@ -18,8 +20,10 @@ from resray.report.lanes import (
     of_trial,
     span_of,
 )
-from resray.report.plot import Figure, Series, Trace
-from resray.report.text import plotly_text
+from resray.figures.plot import Figure, Series, Trace, plotly_text
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 FATES = (
     Series("fate-completed", "completed", "@series-0", "circle"),
@@ -50,6 +54,15 @@ class Bar:
     """From the first start to the last end, with pauses left out."""
     members: tuple[Stretch, ...]
     """As they were recorded."""
+
+
+def timeline(results: Readable, theme: str = "light") -> "PlotlyFigure":
+    """When each trial ran, and on which worker.
+
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(timeline_figure, results, theme)
 
 
 def timeline_figure(results: Results) -> Figure | None:

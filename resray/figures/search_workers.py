@@ -1,5 +1,8 @@
 """The timeline of a search: which process trained which trial when, and how busy all were."""
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
 from resray.analysis.aggregate import distinct
@@ -7,10 +10,13 @@ from resray.analysis.results import Results
 from resray.analysis.search import Search, SearchPoint, search_of
 from resray.analysis.search_cost import own_epochs
 from resray.analysis.words import duration
-from resray.report.lanes import Stretch, Timeline, by_trial, in_time, of_trial
-from resray.report.plot import Figure, Series
-from resray.report.search_plot import AUDITED, hover, look_of, looks
-from resray.report.text import plotly_text
+from resray.figures.drawn import Readable, drawn
+from resray.figures.lanes import Stretch, Timeline, by_trial, in_time, of_trial
+from resray.figures.plot import Figure, Series, plotly_text
+from resray.figures.search_plot import AUDITED, hover, look_of, looks
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 CONFIRMATION = Series("confirmation", "confirmation", "@series-3", "pentagon")
 
@@ -25,6 +31,15 @@ def stretches(results: Results) -> list[Stretch]:
         return results.search.epochs.get(trial_id, results.epochs.get(trial_id))
 
     return in_time(each for one in ids for each in of_trial(one, events.get(one, []), epochs_of))
+
+
+def search_workers(results: Readable, theme: str = "light") -> "PlotlyFigure":
+    """When each trial of a search ran, and on which worker.
+
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(workers_figure, results, theme)
 
 
 def workers_figure(results: Results) -> Figure | None:
@@ -49,7 +64,7 @@ def workers_figure(results: Results) -> Figure | None:
         for look, own in by_look.items()
     ]
     key = [*looks(search, search.points), AUDITED, CONFIRMATION]
-    return timeline.figure("workers", "Timeline", caption, key, traces)
+    return replace(timeline.figure("workers", "Timeline", caption, key, traces), of_search=True)
 
 
 def look_of_stretch(search: Search, points: dict[str, SearchPoint], one: Stretch) -> Series:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from resray.analysis.results import Results
-from resray.report.plot import Figure, Panel, Trace, all_series
+from resray.figures.plot import Figure, Panel, Trace, all_series
 
 COLUMNS = ("panel", "axis", "series", "trace", "kind", "x", "y", "z", "error_x", "error_y", "text")
 """``trace`` counts a panel's lines, bars and clouds of points; ``axis`` is what ``x`` is."""

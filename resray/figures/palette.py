@@ -1,4 +1,4 @@
-"""The colours of the style sheet, for what is drawn outside a page."""
+"""The house colours, light and dark, for what is drawn outside a page."""
 
 import re
 from functools import cache
@@ -15,14 +15,19 @@ _HEX = re.compile(r"#(..)(..)(..)")
 
 
 @cache
+def style_sheet() -> str:
+    """Return the style sheet that sets the colours, which the page uses too."""
+    return files("resray.figures").joinpath("colours.css").read_text(encoding="utf-8")
+
+
+@cache
 def palette(theme: str) -> dict[str, str]:
     """Return the value of each of the style sheet's variables, by its name without the hyphens.
 
     ``theme`` is one of `THEMES`; what the dark one does not change is as in the light one.
     """
     assert theme in THEMES
-    style = files("resray.report").joinpath("style.css").read_text(encoding="utf-8")
-    light, dark = variables(_ROOT.search(style)), _DARK.search(style)
+    light, dark = variables(_ROOT.search(style_sheet())), _DARK.search(style_sheet())
     assert dark is not None, "the style sheet has a dark theme"
     return light if theme == "light" else light | variables(_ROOT.search(dark[1]))
 

@@ -1,19 +1,21 @@
 """Where the time of an epoch goes, and how many images a second that makes."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from resray.analysis.aggregate import Group, Row
 from resray.analysis.breakdown import PARTS, breakdown, means_of
 from resray.analysis.results import Results
-from resray.analysis.statistics import Summary, summarise
-from resray.analysis.words import fixed, listed, with_interval
-from resray.report import plot
-from resray.report.sections import marks
-from resray.report.tables import Table, number_cell, table, text_cell
-from resray.report.text import plotly_text
-from resray.report.utilisation import percents
+from resray.analysis.statistics import Summary
+from resray.analysis.words import fixed, with_interval
+from resray.figures import plot
+from resray.figures.drawn import Readable, drawn
+from resray.figures.plot import plotly_text
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as PlotlyFigure
 
 SECONDS, SHARE = "seconds per epoch", "share of the time"
 LOOKS = {
@@ -38,7 +40,16 @@ def members(groups: Sequence[Group]) -> tuple[list[Row], np.ndarray]:
     return rows, np.repeat(np.arange(len(groups)), lengths)
 
 
-# --- the figure ---------------------------------------------------------------------------------
+def time_per_epoch(
+    results: Readable, measure: str | None = None, theme: str = "light"
+) -> "PlotlyFigure":
+    """Where the time of an epoch goes, and images per second.
+
+    ``measure`` is one of the switch's: seconds or share (None: the first that there is).
+    ``results`` are results that were read, a folder of them or several; ``theme`` is light
+    or dark. Raises InputError for an option that there is not.
+    """
+    return drawn(time_figure, results, theme, measure=measure)
 
 
 def time_figure(results: Results) -> plot.Figure | None:
@@ -114,48 +125,8 @@ def caption(groups: Sequence[Group]) -> str:
     return text
 
 
-# --- the table ----------------------------------------------------------------------------------
-
-
-def time_table(results: Results) -> Table:
-    """Return the same in numbers, with the spread over seeds; nothing if no speed was recorded."""
-    groups = timed_groups(results)
-    if not groups:
-        return Table()
-    rows, owners = members(groups)
-    found = breakdown(results, rows)
-    ends = np.searchsorted(owners, np.arange(len(groups) + 1)).tolist()
-    evaluating = found.parts[:, PARTS.index("evaluating")]
-    cells = [
-        [
-            text_cell("Configuration", group.label),
-            number_cell("n", len(group.finished)),
-            number_cell("Training, s/epoch", seconds(summarise(found.later[start:end]))),
-            number_cell("First epoch of a start, s", seconds(summarise(found.first[start:end]))),
-            number_cell("Evaluating, s/epoch", seconds(summarise(evaluating[start:end]))),
-            number_cell("Starting, s", seconds(group.summary("seconds_starting"))),
-            number_cell("Images/s", rate(group.summary("images_per_second"))),
-            number_cell("Utilisation, %", percents(group), optional=True),
-            number_cell("Workers", listed(group.distinct("world_size"))),
-            number_cell("Batch per worker", listed(group.distinct("batch_per_rank"))),
-            text_cell("Device", listed(group.distinct("device")), facet=True),
-            text_cell("Mark", marks(group), optional=True),
-        ]
-        for group, start, end in zip(groups, ends, ends[1:], strict=False)
-    ]
-    text = (
-        "Time and throughput of finished trials, ± half the 95 % interval where n is 2 or "
-        "more; training without the first epoch of each start where there are others"
-    )
-    return table(text, cells, id="time")
-
-
 def seconds(summary: Summary | None) -> str:
     """Return seconds with three digits or so that mean something."""
     if summary is None or summary.mean >= 10:
         return with_interval(summary, 1)
     return with_interval(summary, 2 if summary.mean >= 1 else 3)
-
-
-def rate(summary: Summary | None) -> str:
-    return with_interval(summary, 0 if summary and summary.mean >= 100 else 1)
