@@ -3,7 +3,6 @@
 import io
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,10 +13,9 @@ from resray.errors import InputError
 from resray.models.build import build_model
 from resray.models.count import largest_output
 from resray.run.command import run
-from resray.run.plan import threads_of
+from resray.run.plan import Planner, threads_of
 from resray.run.request import Request
-from resray.run.resources import Allocation, Shares
-from resray.study.expand import Options
+from resray.run.resources import Allocation, Machine, Shares
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import trial_id
 from resray.training.batch_note import Shortage, note_out_of_memory, recipe_that_fits
@@ -29,7 +27,7 @@ from resray.training.device import (
     memory_cap,
     pick_precision,
 )
-from tests.training_case import CLOCKS, job_of, messages_of, tiny_recipe, trainer_of
+from tests.training_case import job_of, messages_of, tiny_recipe, trainer_of, without_clocks
 
 CPU = torch.device("cpu")
 GPU = torch.device("cuda")
@@ -133,20 +131,22 @@ trials:
 """
 
 
-def epochs_of_first(folder: Path, **options: Any) -> pd.DataFrame:
-    """What a bench recorded of its first trial, but for clocks and the trial's own numbers."""
-    folder.mkdir()
-    study = folder / "exact.yaml"
-    study.write_text(STUDY)
-    asked = Request(study=str(study), options=Options(**options), shares=Shares(gpus=0), out=folder)
-    assert run(asked, Console(file=io.StringIO())).exit_code == 0
-    epochs = pd.read_parquet(folder / "results/exact/epochs")
-    epochs = epochs[epochs["name"] == "first"].sort_values("epoch").reset_index(drop=True)
-    return epochs.drop(columns=[*CLOCKS, "peak_memory_bytes", "energy_joules"])
-
-
 def test_a_deterministic_trial_is_the_same_alone_and_among_others(tmp_path: Path) -> None:
-    alone = epochs_of_first(tmp_path / "alone", select=("first",))
-    among = epochs_of_first(tmp_path / "among")
-    assert alone["threads"].tolist() == [1, 1]
-    pd.testing.assert_frame_equal(alone, among, check_exact=True)
+    """Alone in this process, and beside another one in Ray's."""
+    study = tmp_path / "exact.yaml"
+    study.write_text(STUDY)
+    asked = Request(study=str(study), shares=Shares(gpus=0, workers=2), out=tmp_path)
+    planner = Planner(asked)
+    planned = planner.jobs(planner.allocation(Machine(cpus=2, gpus=0)))
+    job = next(each.job for each in planned if each.trial.name == "first")
+    assert job.threads == 1
+    told = messages_of(replace(job, checkpoint_folder=str(tmp_path / "alone")))
+    records = without_clocks([each["record"] for each in told if each["kind"] == "epoch"])
+    alone = pd.DataFrame(records).dropna(axis="columns", how="all")
+    assert run(asked, Console(file=io.StringIO())).exit_code == 0
+    trials = pd.read_parquet(tmp_path / "results/exact/trials")
+    assert trials["exclusive"].isin([False]).any(), "they ran side by side"
+    epochs = pd.read_parquet(tmp_path / "results/exact/epochs")
+    among = epochs[epochs["name"] == "first"].sort_values("epoch").reset_index(drop=True)
+    assert {"train_loss", "validation_loss", "test_loss"} <= {*alone}
+    pd.testing.assert_frame_equal(alone, among[[*alone]], check_exact=True, check_dtype=False)
