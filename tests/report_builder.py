@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.results.schema import table_schema
 from resray.study.reduction import migrated
 
@@ -175,7 +175,7 @@ def write_results(
     return folder
 
 
-def changed(results: Results, **parts: object) -> Results:
+def changed(results: Analysis, **parts: object) -> Analysis:
     """Return results of which these parts are others than the tables say."""
     made = replace(results)
     made.__dict__.update(parts)

@@ -9,7 +9,7 @@ import pytest
 from resray.analysis.compare import compare, matched
 from resray.analysis.contrasts import Method, difference
 from resray.analysis.metrics import sample_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.report.answer import warnings
 from resray.report.differences import differences_section
 from resray.report.images_section import images_section
@@ -52,7 +52,7 @@ def predicted(row: dict[str, Any], labels: np.ndarray, right: np.ndarray) -> dic
 def test_claims_tables_and_compare_cross_seeds_and_images(tmp_path: Path) -> None:
     rows, predictions = answered()
     verdict = found(tmp_path, BETTER, rows, predictions=predictions)
-    results = Results.of(tmp_path)
+    results = Analysis.of(tmp_path)
     first, second = (sample_of(results, group, "test_accuracy") for group in results.groups)
     expected = difference(second, first)
     assert expected.method == Method.CROSSED
@@ -64,7 +64,7 @@ def test_claims_tables_and_compare_cross_seeds_and_images(tmp_path: Path) -> Non
     assert any(Method.CROSSED in row for row in table.rows)
     (tmp_path / "other").mkdir()
     other = write_results(tmp_path / "other", rows, epochs=[], predictions=predictions)
-    folders = matched({"one": results, "two": Results.of(other)})
+    folders = matched({"one": results, "two": Analysis.of(other)})
     assert {one.verdict for one in compare(folders, ["test_accuracy"])["test_accuracy"]} == {
         "equal"
     }
@@ -87,7 +87,7 @@ def test_two_single_networks_differ_as_networks_alone(tmp_path: Path) -> None:
     rows, predictions = answered(seeds=1)
     verdict = found(tmp_path, BETTER, rows, predictions=predictions)
     assert (verdict.outcome, verdict.why.partition(";")[0]) == ("undecided", "one seed")
-    table = differences_section(Results.of(tmp_path)).tables[0]
+    table = differences_section(Analysis.of(tmp_path)).tables[0]
     assert isinstance(table, Table)
     (row,) = (row for row in table.rows if Method.NETWORKS in row)
     assert "these two networks differ" in row
@@ -97,7 +97,7 @@ def test_what_could_have_been_shown_is_said_of_recipes_not_of_two_networks(tmp_p
     for seeds, said in ((3, True), (1, False)):
         rows, predictions = answered(seeds)
         folder = write_results(tmp_path / str(seeds), rows, epochs=[], predictions=predictions)
-        table = differences_section(Results.of(folder)).tables[0]
+        table = differences_section(Analysis.of(folder)).tables[0]
         assert isinstance(table, Table)
         assert ("a true difference of" in table.caption) == said
 
@@ -105,7 +105,7 @@ def test_what_could_have_been_shown_is_said_of_recipes_not_of_two_networks(tmp_p
 def test_configurations_that_are_compared_without_images_are_named(tmp_path: Path) -> None:
     rows, predictions = answered()
     whole, part, none = (
-        Results.of(write_results(tmp_path / name, rows, epochs=[], predictions=stored))
+        Analysis.of(write_results(tmp_path / name, rows, epochs=[], predictions=stored))
         for name, stored in (("whole", predictions), ("part", predictions[1:]), ("none", []))
     )
     said = "not every network's predictions are stored"

@@ -11,7 +11,7 @@ from resray.analysis.compare import Compared, Folders, compare, matched
 from resray.analysis.compare_words import words
 from resray.analysis.contrasts import Method, all_shown, contrasts
 from resray.analysis.differing import Differing, by_difference, where
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.errors import InputError
 from resray.report.folders_section import folders_section
 from resray.study.metrics import METRICS
@@ -30,7 +30,7 @@ def rate(value: float) -> str:
 
 
 def of(*paths: Path) -> Folders:
-    return matched({path.name: Results.of(path) for path in paths})
+    return matched({path.name: Analysis.of(path) for path in paths})
 
 
 def only(found: list[Compared]) -> Compared:
@@ -80,7 +80,7 @@ def test_what_confirms_a_search_is_matched_with_its_like(tmp_path: Path) -> None
 
 def test_selected_configurations_are_compared_alone(tmp_path: Path) -> None:
     rows = [*seeds_of("resnet18", 90), *seeds_of("resnet34", 90), *seeds_of("wrn-16-4", 90)]
-    sources = {name: Results.of(folder(tmp_path / name, rows)) for name in "ab"}
+    sources = {name: Analysis.of(folder(tmp_path / name, rows)) for name in "ab"}
     chosen = matched(sources, ["resnet*"])
     assert [pair.label for _, pair in chosen.pairs] == ["resnet18", "resnet34"]
     with pytest.raises(InputError, match="--select: 'vgg' is not known"):
@@ -297,7 +297,7 @@ def test_report_of_several_folders_tells_what_differs_and_by_how_much(tmp_path: 
         seeds_of("resnet50", 95),
         study=None,
     )
-    section = folders_section(Results.of([first, second]))
+    section = folders_section(Analysis.of([first, second]))
     captions = [made.caption for made in section.tables]  # type: ignore[attr-defined]
     assert captions == [
         "The results folders",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from resray.analysis.declared import declared, is_difference
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.study.claims import check_statement
 from tests.report_builder import write_results
 from tests.verdict_case import BETTER, pair, write_study
@@ -46,6 +46,6 @@ def test_configurations_of_several_folders_are_those_that_are_judged(tmp_path: P
         write_results(tmp_path / name, pair([93, 94], [90, 91]), epochs=[], study=study)
         for name in ("one", "two")
     ]
-    assert set(declared(Results.of(folders[0]))) == {frozenset("ab")}
+    assert set(declared(Analysis.of(folders[0]))) == {frozenset("ab")}
     both = {f"{name} · source=one" for name in "ab"}
-    assert declared(Results.of(folders)) == {frozenset(both): ["x", "x"]}
+    assert declared(Analysis.of(folders)) == {frozenset(both): ["x", "x"]}

@@ -10,7 +10,7 @@ import pytest
 
 from resray.analysis.aggregate import REPEATED_TEXTS
 from resray.analysis.epoch_table import EpochRows, EpochTable
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.results.schema import table_schema
 from resray.results.store import ResultStore, read_rows
 from tests.report_builder import epochs_of, trial, write_results
@@ -86,8 +86,8 @@ def test_what_is_read_in_dictionaries_is_what_was_written(tmp_path: Path) -> Non
     coded = read_rows(folder, "epochs", REPEATED_TEXTS).to_pandas()
     for column in plain.columns:
         assert coded[column].astype(object).equals(plain[column].astype(object)), column
-    results = Results.of(folder)
-    one = results.epochs[rows[1]["trial_id"]]
+    results = Analysis.of(folder)
+    one = results.epoch_table[rows[1]["trial_id"]]
     assert one["trial_id"].unique().tolist() == [rows[1]["trial_id"]]
 
 
@@ -111,5 +111,5 @@ def test_what_no_float_can_square_was_not_measured(tmp_path: Path) -> None:
     row = trial(epochs=2)
     first, second = epochs_of(row)
     epochs = [first | {"test_loss": 1e300}, second | {"test_loss": math.inf}]
-    found = Results.of(write_results(tmp_path, [row], epochs=epochs)).epochs
+    found = Analysis.of(write_results(tmp_path, [row], epochs=epochs)).epoch_table
     assert str(found.arrays("test_loss", [row["trial_id"]])[0].tolist()) == "[nan, inf]"

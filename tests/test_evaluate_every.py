@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from rich.console import Console
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.report.contents import all_figures
 from resray.results.schema import TABLES
 from resray.results.summary import chosen_by, summarise
@@ -196,7 +196,7 @@ def test_a_study_that_is_seldom_evaluated_ends_in_a_report(tmp_path: Path) -> No
     assert set(epochs[epochs["test_accuracy"].notna()]["epoch"]) == {2, 4, 5}
     trials = pd.read_parquet(folder / "trials")
     assert trials["best_epoch"].isin([2, 4, 5]).all()
-    results = Results.of(folder)
+    results = Analysis.of(folder)
     curves = all_figures(results)["curves"]
     lines = [trace for trace in curves.chosen()[0].traces if trace["mode"].startswith("lines")]
     assert all(trace["connectgaps"] for trace in lines if "connectgaps" in trace)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.export.card import cautions, measurement, protocol, published, seeds_cell
 from resray.export.facts import Facts
 from tests.report_builder import trial, write_results
@@ -14,8 +14,8 @@ from tests.report_builder import trial, write_results
 
 def facts_of(folder: Path, **changes: Any) -> Facts:
     """Return what is said of the best checkpoint of one trial, read from its results."""
-    results = Results.of(write_results(folder, [trial(**changes)]))
-    row = results.trials[0]
+    results = Analysis.of(write_results(folder, [trial(**changes)]))
+    row = results.rows[0]
     return Facts(results, row, "best", row["best_epoch"])
 
 
@@ -58,8 +58,8 @@ def test_card_tells_published_figures_of_several_epochs_apart(tmp_path: Path) ->
              "published": [{**origin, "value": 50.0, "epoch": 1},
                            {**origin, "value": 90.0}]}  # fmt: skip
     (tmp_path / "s.yaml").write_text(json.dumps(study), encoding="utf-8")
-    results = Results.of(write_results(tmp_path, [trial()], study=tmp_path / "s.yaml"))
-    row = results.trials[0]
+    results = Analysis.of(write_results(tmp_path, [trial()], study=tmp_path / "s.yaml"))
+    row = results.rows[0]
     text = published(Facts(results, row, "best", row["best_epoch"]))
     rows = [line.split("|")[1:3] for line in text.splitlines()]
     assert [[cell.replace("\\", "").strip() for cell in cells] for cells in rows[2:]] == [
@@ -68,8 +68,8 @@ def test_card_tells_published_figures_of_several_epochs_apart(tmp_path: Path) ->
 
 def test_card_gives_a_mean_the_interval_that_the_report_gives_it(tmp_path: Path) -> None:
     rows = [trial(seed=seed, test_accuracy=90.0 + seed) for seed in range(3)]
-    results = Results.of(write_results(tmp_path, rows))
-    row = results.trials[0]
+    results = Analysis.of(write_results(tmp_path, rows))
+    row = results.rows[0]
     facts = Facts(results, row, "best", row["best_epoch"])
     assert str(seeds_cell(facts, "test")).replace("\u00a0", " ") == "91.00 ± 2.48 (n = 3)"
     assert "half of its 95" in protocol(facts)

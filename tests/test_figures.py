@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 
 from resray import figures
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.errors import InputError
 from resray.report.contents import HEADLINES, SECTIONS, all_figures, headline
 from resray.study.spec import Headline
@@ -22,12 +22,14 @@ DRAWN = {"learning_curves", "accuracy_against_cost", "published_against_measured
 
 
 @pytest.fixture(scope="module")
-def sample() -> Results:
+def sample() -> Analysis:
     return figures.drawn.opened(SAMPLE)
 
 
 @pytest.mark.parametrize("name", figures.__all__)
-def test_each_function_returns_a_figure_or_says_why_it_is_empty(name: str, sample: Results) -> None:
+def test_each_function_returns_a_figure_or_says_why_it_is_empty(
+    name: str, sample: Analysis
+) -> None:
     made = getattr(figures, name)(sample)
     assert isinstance(made, go.Figure)
     assert bool(made.data) == (name in DRAWN)
@@ -44,7 +46,7 @@ def test_there_is_a_function_for_each_figure_of_the_page() -> None:
     assert len(makers) == len(sources)
 
 
-def test_options_change_what_is_drawn(sample: Results) -> None:
+def test_options_change_what_is_drawn(sample: Analysis) -> None:
     accuracy, loss = (figures.learning_curves(sample, y=name) for name in ("accuracy", "loss"))
     assert [title.text for title in accuracy.layout.annotations] == [
         "Validation accuracy (%)", "Test accuracy (%)"
@@ -54,7 +56,7 @@ def test_options_change_what_is_drawn(sample: Results) -> None:
     assert along == "minutes of training"
 
 
-def test_themes_are_templates_of_plotly(sample: Results) -> None:
+def test_themes_are_templates_of_plotly(sample: Analysis) -> None:
     light, dark = (figures.phases(sample, theme=theme) for theme in ("light", "dark"))
     assert light.layout.template.layout.paper_bgcolor != dark.layout.template.layout.paper_bgcolor
     assert len(light.layout.template.layout.colorway) == 7
@@ -68,7 +70,7 @@ def test_several_folders_stand_beside_each_other(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_what_is_not_there_is_told_in_a_line(tmp_path: Path, sample: Results) -> None:
+def test_what_is_not_there_is_told_in_a_line(tmp_path: Path, sample: Analysis) -> None:
     with pytest.raises(InputError, match=r"quantity: 'acc' is not known .*accuracy, error, loss"):
         figures.learning_curves(sample, y="acc")
     with pytest.raises(InputError, match=r"theme: 'blue' is not known .dark, light"):
@@ -77,7 +79,7 @@ def test_what_is_not_there_is_told_in_a_line(tmp_path: Path, sample: Results) ->
         figures.phases(tmp_path)
 
 
-def test_a_study_names_the_picture_at_the_top(tmp_path: Path, sample: Results) -> None:
+def test_a_study_names_the_picture_at_the_top(tmp_path: Path, sample: Analysis) -> None:
     assert set(get_args(Headline)) == HEADLINES.keys() <= set(figures.__all__)
     made = all_figures(sample)
     fitting = headline(sample, made)

@@ -11,7 +11,7 @@ from scipy.stats import t
 
 from resray.analysis.contrasts import ImageShares
 from resray.analysis.images import Agreement, agreement, agreement_within, half_interval, misses
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.report.images_section import images_section
 from resray.report.page import render
 from resray.report.tables import Table
@@ -81,7 +81,7 @@ def test_what_tells_nothing_of_other_images_has_no_error(changes: dict[str, Any]
     assert half_interval([], {}) is None
 
 
-def answered_results(path: Path, label: str = "cat", **changes: Any) -> Results:
+def answered_results(path: Path, label: str = "cat", **changes: Any) -> Analysis:
     """Return trials of two networks with predictions, and pictures of ten images."""
     rows, predictions = answered()
     pictures = [
@@ -90,10 +90,10 @@ def answered_results(path: Path, label: str = "cat", **changes: Any) -> Results:
     ]
     write_results(path, rows, epochs=[], predictions=predictions)
     put_thumbnails(LocalFolder(path), pictures, TEST_SET)
-    return Results.of(path)
+    return Analysis.of(path)
 
 
-def tables(results: Results) -> dict[str, list[tuple[object, ...]]]:
+def tables(results: Analysis) -> dict[str, list[tuple[object, ...]]]:
     found = images_section(results).tables
     return {table.id: list(table.rows) for table in found if isinstance(table, Table)}
 
@@ -134,7 +134,7 @@ def test_pictures_of_other_images_are_left_out(tmp_path: Path, changes: dict[str
 def test_two_folders_show_a_picture_once(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("one", "two")]
     alone = [images_section(answered_results(folder)).count("<img ") for folder in folders]
-    text = images_section(Results.of(folders))
+    text = images_section(Analysis.of(folders))
     assert text.count("<img ") == alone[0] == alone[1]
     assert "by all 12 networks" in text
 
@@ -149,7 +149,7 @@ def test_names_of_classes_stay_text(tmp_path: Path) -> None:
 
 def test_without_predictions_there_is_no_section(tmp_path: Path) -> None:
     rows, _ = answered()
-    results = Results.of(write_results(tmp_path, rows, epochs=[]))
+    results = Analysis.of(write_results(tmp_path, rows, epochs=[]))
     assert images_section(results) == ""
     assert "Image by image" not in render(results)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from resray.analysis.ablation import Ablation, ablations
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import t_quantile
 from resray.report.ablation_section import ablation_section, interaction, time_to
 from resray.report.page import render
@@ -75,11 +75,11 @@ def epochs(row: dict[str, Any], noise: float = 0.0) -> list[dict[str, Any]]:
     ]
 
 
-def results_of(folder: Path, rows: list[dict[str, Any]], noise: float = 0.0) -> Results:
+def results_of(folder: Path, rows: list[dict[str, Any]], noise: float = 0.0) -> Analysis:
     study = folder / "speed.yaml"
     study.write_text(STUDY, encoding="utf-8")
     made = [epoch for row in rows if row["epochs_done"] for epoch in epochs(row, noise)]
-    return Results.of(write_results(folder / "r", rows, epochs=made, study=study))
+    return Analysis.of(write_results(folder / "r", rows, epochs=made, study=study))
 
 
 def forms(folder: Path, rows: list[dict[str, Any]]) -> dict[str, Ablation]:
@@ -236,7 +236,7 @@ def test_trials_that_are_no_step_are_none_of_its_business(tmp_path: Path) -> Non
     other = trial("another", epochs=2)
     study = tmp_path / "speed.yaml"
     made = [epoch for row in rows for epoch in epochs(row)] + epochs_of(other)
-    more = Results.of(write_results(tmp_path / "m", [*rows, other], epochs=made, study=study))
+    more = Analysis.of(write_results(tmp_path / "m", [*rows, other], epochs=made, study=study))
     assert ablation_section(more) == before
 
 
@@ -244,7 +244,7 @@ def test_page_has_the_section_only_where_there_is_an_ablation(tmp_path: Path) ->
     page = render(results_of(tmp_path, [step(name) for name in SECONDS]))
     assert 'href="#ablation"' in page
     assert 'data-figure="ablation"' in page
-    other = render(Results.of(write_results(tmp_path / "other", [trial()])))
+    other = render(Analysis.of(write_results(tmp_path / "other", [trial()])))
     assert 'id="ablation"' not in other
     assert 'href="#ablation"' not in other
 
@@ -260,7 +260,7 @@ def test_a_change_of_optimizer_may_change_all_of_its_settings(tmp_path: Path) ->
     ]
     made = [epoch | {"seconds_training": 4.0} for row in rows for epoch in epochs_of(row)]
     study = study_files()["resnet10-speed"]
-    results = Results.of(write_results(tmp_path / "r", rows, epochs=made, study=study))
+    results = Analysis.of(write_results(tmp_path / "r", rows, epochs=made, study=study))
     (chain,) = [one for one in ablations(results) if one.form == "chain"]
     assert [each.step.name for each in chain.steps] == [one.name for one in planned]
     assert chain.product == pytest.approx(1.0)
@@ -284,7 +284,7 @@ claims:
     study.write_text(STUDY + claims, encoding="utf-8")
     made = [epoch for row in rows for epoch in epochs(row)]
     section = ablation_section(
-        Results.of(write_results(tmp_path / "r", rows, epochs=made, study=study))
+        Analysis.of(write_results(tmp_path / "r", rows, epochs=made, study=study))
     )
     marks = {
         table.id: {row[0]: str(row[-1]) for row in table.rows if row[-1]}

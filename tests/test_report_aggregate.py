@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from resray.analysis.published import Comparison, comparisons, signed_difference
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.verdicts import verdicts
 from resray.analysis.words import count, duration, with_interval
@@ -36,8 +36,8 @@ variants: {large: {description: b in large batches, trials: {b: {batch_size: 64}
 STUDY = Path(__file__).parent.parent / "benchmarks" / "depth-family.yaml"
 
 
-def load(folder: Path, *rows: dict[str, Any], study: bool = True) -> Results:
-    return Results.of(write_results(folder, list(rows), study=STUDY if study else None))
+def load(folder: Path, *rows: dict[str, Any], study: bool = True) -> Analysis:
+    return Analysis.of(write_results(folder, list(rows), study=STUDY if study else None))
 
 
 def recipe(**changes: object) -> str:
@@ -132,33 +132,33 @@ def test_settings_that_do_not_apply_are_no_part_of_the_recipe(tmp_path: Path) ->
 def test_chosen_trials_only_and_study_order(tmp_path: Path) -> None:
     write_results(tmp_path, [trial(name) for name in ("resnet50", "resnet18", "resnet34")],
                   study=STUDY)  # fmt: skip
-    assert [g.name for g in Results.of(tmp_path).groups] == ["resnet18", "resnet34", "resnet50"]
-    chosen = Results.of(tmp_path, trial_ids=["resnet34-0-20"])
-    assert [row["name"] for row in chosen.trials] == ["resnet34"]
-    assert set(chosen.epochs) == {"resnet34-0-20"}
+    assert [g.name for g in Analysis.of(tmp_path).groups] == ["resnet18", "resnet34", "resnet50"]
+    chosen = Analysis.of(tmp_path, trial_ids=["resnet34-0-20"])
+    assert [row["name"] for row in chosen.rows] == ["resnet34"]
+    assert set(chosen.epoch_table) == {"resnet34-0-20"}
 
 
 def test_identical_duplicates_of_epochs_count_once(tmp_path: Path) -> None:
     write_results(tmp_path, [trial()])
     first = next((tmp_path / "epochs").glob("*.parquet"))
     (tmp_path / "epochs" / "copy.parquet").write_bytes(first.read_bytes())
-    (rows,) = Results.of(tmp_path).epochs.values()
+    (rows,) = Analysis.of(tmp_path).epoch_table.values()
     assert rows["epoch"].tolist() == list(range(1, 21))
 
 
 def test_folder_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no results here; expected"):
-        Results.of(tmp_path)
+        Analysis.of(tmp_path)
 
 
 def test_damaged_study_file_is_named(tmp_path: Path) -> None:
     write_results(tmp_path, [trial()])
     (tmp_path / "study.yaml").write_text("name: [", encoding="utf-8")
     with pytest.raises(InputError, match=r"study\.yaml:1: not valid YAML"):
-        Results.of(tmp_path)
+        Analysis.of(tmp_path)
 
 
-def published(results: Results, metric: str) -> Comparison:
+def published(results: Analysis, metric: str) -> Comparison:
     return next(item for item in comparisons(results) if item.published.metric == metric)
 
 
@@ -232,7 +232,7 @@ def test_study_file_of_an_older_version_is_read_with_its_claims(tmp_path: Path) 
     write_results(tmp_path, [trial()])
     text = yaml.safe_dump(content | {"claims": claims})
     (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
-    found = verdicts(Results.of(tmp_path))
+    found = verdicts(Analysis.of(tmp_path))
     assert [each.claim.id for each in found] == [claim["id"] for claim in claims]
     assert {each.why for each in found} == {"this study file states no check"}
 
@@ -242,7 +242,7 @@ def test_trial_of_several_variants_is_ranked_in_each(tmp_path: Path) -> None:
     study.write_text(TWO_VARIANTS, encoding="utf-8")
     larger = recipe(batch_size=64)
     rows = [trial("a", recipe=recipe()), trial("b", recipe=larger, variant="large")]
-    results = Results.of(write_results(tmp_path / "r", rows, study=study))
+    results = Analysis.of(write_results(tmp_path / "r", rows, study=study))
     assert "highest measured test accuracy of 2 configurations" in " ".join(answer(results))
 
 
@@ -271,9 +271,25 @@ def test_stand_in_for_a_model_is_part_of_the_label(tmp_path: Path) -> None:
 
 def test_rows_are_plain_values(tmp_path: Path) -> None:
     rows = [trial(seed=0, stop_after=7, test_accuracy=math.nan), trial(seed=1, stop_after=None)]
-    first, second = Results.of(write_results(tmp_path, rows)).trials
+    first, second = Analysis.of(write_results(tmp_path, rows)).rows
     assert first["test_accuracy"] is None, "what is no number was not measured"
     assert (first["stop_after"], second["stop_after"]) == (7, None)
     assert type(first["stop_after"]) is int, "beside a missing one, too"
     assert first["started"] == START
     assert second["exclusive"] is True
+
+
+def test_tables_are_tidy_frames(tmp_path: Path) -> None:
+    rows = [trial("resnet18", seed=seed, epochs=3) for seed in (0, 1)]
+    one, other = (write_results(tmp_path / name, rows) for name in "ab")
+    alone, several = Analysis.of(one), Analysis.of([one, other])
+    assert list(alone.trials["configuration"]) == ["resnet18", "resnet18"]
+    means = several.trials.groupby("configuration")["test_accuracy"].count()
+    assert dict(means) == {"resnet18 · source=a": 2, "resnet18 · source=b": 2}
+    assert len(several.epochs) == 2 * len(alone.epochs)
+    assert set(several.epochs["source"]) == {"a", "b"}
+    only = Analysis.of(one, trial_ids=[alone.rows[0]["trial_id"]])
+    assert len(only.trials) == 1
+    assert len(only.epochs) == len(alone.epochs) / 2
+    assert list(alone.evaluations.columns) == [*alone.tables["evaluations"].column_names,
+                                               "configuration"]  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.report.answer import answer, banners, warnings
 from resray.report.differences import differences_section
 from resray.report.sections import means_table
@@ -15,8 +15,8 @@ from tests.report_builder import trial, write_results
 STUDY = Path(__file__).parent.parent / "benchmarks" / "depth-family.yaml"
 
 
-def load(folder: Path, *rows: dict[str, Any]) -> Results:
-    return Results.of(write_results(folder, list(rows), study=STUDY))
+def load(folder: Path, *rows: dict[str, Any]) -> Analysis:
+    return Analysis.of(write_results(folder, list(rows), study=STUDY))
 
 
 def test_answer_with_one_seed_says_so(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_published_hardware_is_named_beside_ours(tmp_path: Path) -> None:
     study["published"] = [figure | origin]
     path = tmp_path / "written.yaml"
     path.write_text(yaml.safe_dump(study), encoding="utf-8")
-    results = Results.of(write_results(tmp_path, [trial("resnet18")], study=path))
+    results = Analysis.of(write_results(tmp_path, [trial("resnet18")], study=path))
     assert "other hardware (Tesla T4) than these runs (NVIDIA H200)" in warnings(results)[0]
 
 

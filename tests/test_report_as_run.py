@@ -11,7 +11,7 @@ from resray.analysis.aggregate import selection
 from resray.analysis.comparability import WORDS
 from resray.analysis.conditions import run_comparison
 from resray.analysis.reaching import Reaching
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.study_file import equal_variants, read_study
 from resray.analysis.verdicts import verdicts
 from resray.export.tables import export_table
@@ -83,11 +83,11 @@ def both(folder: Path, study: Path, gain: float = 0.0) -> Path:
 
 
 @pytest.fixture
-def results(tmp_path: Path, study: Path) -> Results:
-    return Results.of(both(tmp_path / "two", study))
+def results(tmp_path: Path, study: Path) -> Analysis:
+    return Analysis.of(both(tmp_path / "two", study))
 
 
-def test_they_are_labelled_and_ranked_apart(results: Results, tmp_path: Path) -> None:
+def test_they_are_labelled_and_ranked_apart(results: Analysis, tmp_path: Path) -> None:
     labels = [group.label for group in results.groups]
     on_test = [f"{name}-as-run · selected on test, as run" for name in "ab"]
     assert labels == ["a", "b", *on_test]
@@ -99,7 +99,7 @@ def test_they_are_labelled_and_ranked_apart(results: Results, tmp_path: Path) ->
     assert list(pd.read_csv(exported)["Configuration"]) == labels
 
 
-def test_claims_over_both_are_not_judged(results: Results) -> None:
+def test_claims_over_both_are_not_judged(results: Analysis) -> None:
     mixed, alike = verdicts(results)
     assert (mixed.outcome, mixed.why) == ("not judged", WORDS["selection"])
     assert alike.judgements[0].left == alike.judgements[0].right == pytest.approx(93.1)
@@ -138,7 +138,7 @@ def test_a_target_accuracy_of_an_ablation_is_still_read(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def unheld(tmp_path: Path) -> Results:
+def unheld(tmp_path: Path) -> Analysis:
     """Three kinds of trials: selected by validation, on test, and their last epoch; a stated trial
     without validation images is of the first kind."""
     path = tmp_path / "two.yaml"
@@ -157,13 +157,13 @@ def unheld(tmp_path: Path) -> Results:
             epochs += [epoch | {"test_accuracy": 20.0 * (place + 1),
                                 "validation_accuracy": 10.0 * (place + 1) if held_out else None}
                        for place, epoch in enumerate(epochs_of(row))]  # fmt: skip
-    return Results.of(write_results(tmp_path / "made", rows, epochs=epochs, study=path))
+    return Analysis.of(write_results(tmp_path / "made", rows, epochs=epochs, study=path))
 
 
 LAST_EPOCH = "last epoch, as run"
 
 
-def test_the_last_epoch_as_run_is_a_selection_of_its_own(unheld: Results) -> None:
+def test_the_last_epoch_as_run_is_a_selection_of_its_own(unheld: Analysis) -> None:
     kinds = {group.label: group.selection for group in unheld.groups}
     assert list(kinds.values()) == ["validation"] * 2 + ["test"] * 2 + ["last epoch"] * 2
     assert [label for label in kinds if LAST_EPOCH in label] == [
@@ -179,7 +179,7 @@ def test_the_last_epoch_as_run_is_a_selection_of_its_own(unheld: Results) -> Non
     )
 
 
-def test_only_what_is_counted_is_compared_across_selections(unheld: Results) -> None:
+def test_only_what_is_counted_is_compared_across_selections(unheld: Analysis) -> None:
     found = {verdict.claim.id: verdict for verdict in verdicts(unheld)}
     for mixed in ("mixed", "kinds"):
         assert (found[mixed].outcome, found[mixed].why) == ("not judged", WORDS["selection"])
@@ -193,7 +193,7 @@ def test_a_stated_trial_without_validation_stays_as_it_is() -> None:
     assert selection(row | {"variant": "as-run"}) == "last epoch"
 
 
-def test_captions_say_what_chose_the_epoch(unheld: Results) -> None:
+def test_captions_say_what_chose_the_epoch(unheld: Analysis) -> None:
     exception = "(of as-run trials, the one that their label says)"
     assert exception in str(means_table(unheld.groups, {}))
     assert exception in str(generalisation_section(unheld))
@@ -201,7 +201,7 @@ def test_captions_say_what_chose_the_epoch(unheld: Results) -> None:
     assert exception not in str(means_table(stated, {}))
 
 
-def test_time_to_accuracy_is_that_of_what_was_watched(unheld: Results) -> None:
+def test_time_to_accuracy_is_that_of_what_was_watched(unheld: Analysis) -> None:
     reaching = Reaching(unheld, unheld.groups)
     assert len(reaching.groups) == len(unheld.groups)
     needed = reaching.needed("epoch", [20.0])[:, 0]

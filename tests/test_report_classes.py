@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from resray.analysis.by_class import MOST, class_accuracies, confusions
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.superclasses import CIFAR100, SUPERCLASS
 from resray.figures.class_accuracy import classes_figure
 from resray.figures.confusion import confusion_figure
@@ -47,11 +47,11 @@ def rows_of(
 
 def results_of(
     folder: Path, trials: list[dict[str, Any]], evaluations: list[dict[str, Any]]
-) -> Results:
-    return Results.of(write_results(folder, trials, evaluations=evaluations))
+) -> Analysis:
+    return Analysis.of(write_results(folder, trials, evaluations=evaluations))
 
 
-def tables_of(results: Results) -> list[Table]:
+def tables_of(results: Analysis) -> list[Table]:
     return [table for table in classes_section(results).tables if isinstance(table, Table)]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from resray.analysis.epoch_lines import FEWEST, WIDTH, kept_points, most_points, outline
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures.gradient_norms import gradient_figure
 from resray.figures.learning_curves import curve_figure
 from resray.figures.plot import Figure, Panel, Trace
@@ -28,13 +28,13 @@ def with_values(row: dict[str, Any], **columns: list[float | None]) -> list[dict
             for place, epoch in enumerate(rows)]  # fmt: skip
 
 
-def results_of(folder: Path, *trials: tuple[dict[str, Any], list[dict[str, Any]]]) -> Results:
+def results_of(folder: Path, *trials: tuple[dict[str, Any], list[dict[str, Any]]]) -> Analysis:
     rows = [row for row, _ in trials]
     epochs = [epoch for _, own in trials for epoch in own]
-    return Results.of(write_results(folder, rows, epochs=epochs))
+    return Analysis.of(write_results(folder, rows, epochs=epochs))
 
 
-def drawn(results: Results, **options: str) -> list[Panel]:
+def drawn(results: Analysis, **options: str) -> list[Panel]:
     figure = curve_figure(results)
     assert figure is not None
     return figure.chosen(options)
@@ -54,7 +54,7 @@ def marks(panel: Panel) -> list[Trace]:
     return [trace for trace in panel.traces if trace["mode"] == "markers"]
 
 
-def two_seeds(folder: Path, **changes: Any) -> Results:
+def two_seeds(folder: Path, **changes: Any) -> Analysis:
     first, second = (trial(seed=seed, epochs=2, best_epoch=2 - seed, **changes) for seed in (0, 1))
     return results_of(
         folder,
@@ -271,7 +271,7 @@ def test_gradients_too_small_to_divide_by_are_left_out(tmp_path: Path) -> None:
     row = trial(epochs=2)
     first, second = epochs_of(row)
     epochs = [first | {"gradient_norm_last_stage": 1e-300}, second]
-    figure = gradient_figure(Results.of(write_results(tmp_path, [row], epochs=epochs)))
+    figure = gradient_figure(Analysis.of(write_results(tmp_path, [row], epochs=epochs)))
     assert figure is not None
 
 
@@ -299,7 +299,7 @@ def test_few_lines_are_solid(tmp_path: Path) -> None:
 def test_the_target_of_the_study_stands_across_the_accuracies(tmp_path: Path) -> None:
     study = Path(__file__).parents[1] / "benchmarks" / "resnet10-speed.yaml"
     row = trial("plain", epochs=3)
-    results = Results.of(write_results(tmp_path, [row], epochs=epochs_of(row), study=study))
+    results = Analysis.of(write_results(tmp_path, [row], epochs=epochs_of(row), study=study))
     for quantity, height in {"accuracy": 60, "error": 40, "loss": None}.items():
         for panel in drawn(results, quantity=quantity):
             (line,) = (trace for trace in panel.traces if trace.get("meta") == {"helper": True})

@@ -9,7 +9,7 @@ import pytest
 from resray.analysis.comparability import WORDS
 from resray.analysis.contrasts import all_shown, contrasts, difference
 from resray.analysis.metrics import sample_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import between
 from resray.errors import InputError
 from resray.report.differences import MOST_PAIRED, MOST_ROWS, differences_section
@@ -35,8 +35,8 @@ def seeds_of(name: str, *accuracies: float, first: int = 0, **changes: Any) -> R
     ]
 
 
-def load(folder: Path, *rows: Rows) -> Results:
-    return Results.of(write_results(folder, [row for some in rows for row in some], epochs=[]))
+def load(folder: Path, *rows: Rows) -> Analysis:
+    return Analysis.of(write_results(folder, [row for some in rows for row in some], epochs=[]))
 
 
 def first_table(section: Html) -> dict[object, dict[str, object]]:
@@ -227,7 +227,7 @@ def test_a_declared_difference_is_marked_with_its_claim(tmp_path: Path) -> None:
     names = [{"name": "a"}, {"name": "b"}, {"name": "c"}]
     study = write_study(tmp_path / "written.yaml", *claims, trials=names, variants={})
     rows = [*seeds_of("a", 90, 91), *seeds_of("b", 91, 92), *seeds_of("c", 92, 93)]
-    results = Results.of(write_results(tmp_path, rows, epochs=[], study=study))
+    results = Analysis.of(write_results(tmp_path, rows, epochs=[], study=study))
     section = differences_section(results)
     marked = {row: cells["Claim"] for row, cells in first_table(section).items()}
     assert marked["a"] is marked["c"] is None

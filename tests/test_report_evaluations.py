@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resray.analysis.evaluations import ensembles, evaluated
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary
 from resray.figures.corruption_severity import evaluations_figure
 from resray.report.evaluations_section import evaluations_section
@@ -73,12 +73,12 @@ ENSEMBLE = {
 
 def results_of(
     folder: Path, rows: list[dict[str, Any]], trials: list[dict[str, Any]] = ROWS
-) -> Results:
+) -> Analysis:
     write_results(folder, trials)
     (folder / "evaluations").mkdir()
     table = pa.Table.from_pylist(rows, schema=table_schema("evaluations"))
     pq.write_table(table, folder / "evaluations" / "0.parquet")
-    return Results.of(folder)
+    return Analysis.of(folder)
 
 
 def test_values_are_means_over_trials(tmp_path: Path) -> None:
@@ -189,18 +189,18 @@ def test_page_shows_evaluations_with_text_as_text(tmp_path: Path) -> None:
 
 def test_page_without_evaluations_says_what_to_type(tmp_path: Path) -> None:
     folder = write_results(tmp_path / "without any", ROWS)
-    html = evaluations_section(Results.of(folder))
+    html = evaluations_section(Analysis.of(folder))
     for typed in (f"resray evaluate '{folder}'", f"resray report '{folder}'"):
         assert f"<code>{escape(typed)}</code>" in html
     given = trial("resnet18", data_dir="/my data", model="nets:tiny")
-    html = evaluations_section(Results.of(write_results(tmp_path / "given", [given])))
+    html = evaluations_section(Analysis.of(write_results(tmp_path / "given", [given])))
     needed = f"resray evaluate {tmp_path}/given --data-dir '/my data' --trust"
     assert f"<code>{escape(needed)}</code>" in html
     assert "accuracy under corruptions" in html
     unnamed = write_results(tmp_path / "unnamed", [trial("resnet18", model=None)])
-    assert "resray evaluate" in evaluations_section(Results.of(unnamed))
+    assert "resray evaluate" in evaluations_section(Analysis.of(unnamed))
     running = [trial("resnet18", status="running")]
-    page = render(Results.of(write_results(tmp_path / "running", running)))
+    page = render(Analysis.of(write_results(tmp_path / "running", running)))
     assert 'id="evaluations"' not in page
     assert 'href="#evaluations"' not in page
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures.generalisation_gap import generalisation_figure, without_spikes
 from resray.figures.robustness import robustness_figure
 from resray.report.generalisation_section import generalisation_section
@@ -26,17 +26,17 @@ def epochs(row: dict[str, Any], **columns: list[float]) -> list[dict[str, Any]]:
     ]
 
 
-def two_seeds(folder: Path) -> Results:
+def two_seeds(folder: Path) -> Analysis:
     """Two seeds of three epochs, of which validation selects the second and the third."""
     trials = [trial("a", seed, epochs=3, best_epoch=2 + seed) for seed in (0, 1)]
     rows = [
         *epochs(trials[0], train_accuracy=[30, 60, 90], test_accuracy=[40, 50, 60]),
         *epochs(trials[1], train_accuracy=[32, 62, 92], test_accuracy=[40, 50, 60]),
     ]
-    return Results.of(write_results(folder, trials, epochs=rows))
+    return Analysis.of(write_results(folder, trials, epochs=rows))
 
 
-def points_of(results: Results, **chosen: str) -> dict[str, float | None]:
+def points_of(results: Analysis, **chosen: str) -> dict[str, float | None]:
     """Return what the left panel shows of the first configuration, by set of images."""
     figure = generalisation_figure(results)
     assert figure is not None
@@ -66,7 +66,7 @@ def test_gap_from_epoch_to_epoch_may_be_negative(tmp_path: Path) -> None:
 
 def test_mean_gap_ends_where_the_shortest_trial_does(tmp_path: Path) -> None:
     trials = [trial("a", 0, epochs=3), trial("a", 1, epochs=3, epochs_done=2)]
-    figure = generalisation_figure(Results.of(write_results(tmp_path, trials)))
+    figure = generalisation_figure(Analysis.of(write_results(tmp_path, trials)))
     assert figure is not None
     (line,) = figure.chosen()[1].traces
     assert [math.isnan(value) for value in line["y"]] == [False, False, True]
@@ -86,7 +86,7 @@ def test_table_has_train_validation_test_gap_and_corruptions(tmp_path: Path) -> 
         for value in (evaluation(row, "test", 80.0),
                       evaluation(row, "corruptions", 60.0 + row["seed"], condition="mean"))
     ]  # fmt: skip
-    results = Results.of(write_results(tmp_path, trials, epochs=rows, evaluations=values))
+    results = Analysis.of(write_results(tmp_path, trials, epochs=rows, evaluations=values))
     (table,) = generalisation_section(results).tables
     assert isinstance(table, Table)
     (cells,) = table.rows
@@ -98,11 +98,11 @@ def test_table_has_train_validation_test_gap_and_corruptions(tmp_path: Path) -> 
 
 def test_trials_that_did_not_finish_are_left_out(tmp_path: Path) -> None:
     trials = [trial("a", 0), trial("a", 1, status="stopped", epochs_done=3)]
-    figure = generalisation_figure(Results.of(write_results(tmp_path, trials)))
+    figure = generalisation_figure(Analysis.of(write_results(tmp_path, trials)))
     assert figure is not None
     assert "(n = 1)" in figure.chosen()[0].traces[0]["customdata"][0]
     running = [trial("a", status="running")]
-    results = Results.of(write_results(tmp_path / "running", running))
+    results = Analysis.of(write_results(tmp_path / "running", running))
     assert generalisation_figure(results) is None
     assert generalisation_section(results) == ""
 
@@ -133,7 +133,7 @@ def test_odd_epochs_leave_the_page_whole(tmp_path: Path) -> None:
         *epochs(trials[1], train_loss=[1.0, math.inf, math.nan]),
         *epochs_of(trials[2]),
     ]
-    results = Results.of(write_results(tmp_path, trials, epochs=rows))
+    results = Analysis.of(write_results(tmp_path, trials, epochs=rows))
     page = render(results)
     assert "generalisation" in figures_of(page)
     assert "<script>," not in page
@@ -142,7 +142,7 @@ def test_odd_epochs_leave_the_page_whole(tmp_path: Path) -> None:
 # --- robustness ---------------------------------------------------------------------------------
 
 
-def evaluated(folder: Path) -> Results:
+def evaluated(folder: Path) -> Analysis:
     trials = [trial(name, seed) for name in ("a", "b") for seed in (0, 1)]
     values = []
     for row in trials:
@@ -159,7 +159,7 @@ def evaluated(folder: Path) -> Results:
         | {"trial_id": "hash", "seed": None, "epoch": None, "checkpoint": "best.pt@20,20",
            "members": f'["{members[0]}", "{members[1]}"]'}
     )  # fmt: skip
-    return Results.of(write_results(folder, trials, evaluations=values))
+    return Analysis.of(write_results(folder, trials, evaluations=values))
 
 
 def test_robustness_stands_beside_the_uncorrupted_accuracy(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_gains_are_to_the_same_checkpoints_without_views(tmp_path: Path) -> None
 def test_views_alone_make_a_figure_of_their_gain(tmp_path: Path) -> None:
     row = trial("a")
     values = [evaluation(row, "test", 80.0), evaluation(row, "tta", 81.5, condition="5 views")]
-    figure = robustness_figure(Results.of(write_results(tmp_path, [row], evaluations=values)))
+    figure = robustness_figure(Analysis.of(write_results(tmp_path, [row], evaluations=values)))
     assert figure is not None
     (panel,) = figure.chosen()
     assert panel.traces[0]["x"] == [1.5]
@@ -198,4 +198,6 @@ def test_nothing_to_compare_makes_no_figure(tmp_path: Path) -> None:
         evaluation(row, "corruptions", 60.0, condition="mean"),
         evaluation(row, "tta", math.nan, condition="5 views"),
     ]
-    assert robustness_figure(Results.of(write_results(tmp_path, [row], evaluations=values))) is None
+    assert (
+        robustness_figure(Analysis.of(write_results(tmp_path, [row], evaluations=values))) is None
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.errors import InputError
 from resray.figures.plot import Choice, outline
 from resray.report import write_report
@@ -34,7 +34,7 @@ def test_who_paused_it_finds_it_paused(tmp_path: Path) -> None:
 
 def test_an_outline_has_everything_but_traces(tmp_path: Path) -> None:
     rows = [trial(name, seed) for name in ("resnet18", "resnet34") for seed in (0, 1)]
-    figures = all_figures(Results.of(write_results(tmp_path, rows)))
+    figures = all_figures(Analysis.of(write_results(tmp_path, rows)))
     assert any(isinstance(figure.panels, Choice) for figure in figures.values())
     for figure in figures.values():
         bare = outline(figure)

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.errors import InputError
 from resray.report import write_report
 from resray.report.contents import all_figures
@@ -94,7 +94,7 @@ def test_every_trace_and_layout_is_valid_plotly(tmp_path: Path) -> None:
 
 def test_keys_can_draw_every_symbol(tmp_path: Path) -> None:
     rows = [trial("resnet18", trial_id=f"t{n}", recipe=json.dumps({"epochs": n})) for n in range(9)]
-    figures = all_figures(Results.of(write_results(tmp_path, rows)))
+    figures = all_figures(Analysis.of(write_results(tmp_path, rows)))
     assert {series.symbol for series in figures["cost"].series} == set(SYMBOL_PATHS)
 
 

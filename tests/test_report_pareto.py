@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from resray.analysis.costs import front
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures.accuracy_against_cost import CLOUD_FROM, cost_figure
 from resray.figures.label_places import LETTER, WIDTH, boxes, label_places, overlap
 from resray.figures.plot import Figure, Trace
@@ -21,11 +21,11 @@ from tests.report_builder import evaluation, trial, write_results
 EVERY = np.array([True, True, True, True])
 
 
-def results_of(folder: Path, *rows: dict[str, Any], **tables: Any) -> Results:
-    return Results.of(write_results(folder, list(rows), epochs=[], **tables))
+def results_of(folder: Path, *rows: dict[str, Any], **tables: Any) -> Analysis:
+    return Analysis.of(write_results(folder, list(rows), epochs=[], **tables))
 
 
-def four(folder: Path, **changes: Any) -> Results:
+def four(folder: Path, **changes: Any) -> Analysis:
     """Return four configurations: b is dearer than a and no better, d the dearest and the best."""
     figures = {"a": (10, 80.0), "b": (20, 79.0), "c": (30, 85.0), "d": (40, 90.0)}
     return results_of(folder, *(
@@ -34,13 +34,13 @@ def four(folder: Path, **changes: Any) -> Results:
         for name, (cost, accuracy) in figures.items() for seed in (0, 1)))  # fmt: skip
 
 
-def figure_of(results: Results) -> Figure:
+def figure_of(results: Analysis) -> Figure:
     figure = cost_figure(results)
     assert figure is not None
     return figure
 
 
-def traces(results: Results, **options: str) -> tuple[Trace, Trace]:
+def traces(results: Analysis, **options: str) -> tuple[Trace, Trace]:
     """Return the front and the points."""
     (panel,) = figure_of(results).chosen(options)
     return panel.traces[-2], panel.traces[-1]

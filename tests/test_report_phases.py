@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures.phases import phases_figure, setting_name
 from resray.report.page import render
 from resray.report.phases_section import in_words, phases_section
@@ -26,7 +26,7 @@ def in_force(epoch: int) -> dict[str, Any]:
     }
 
 
-def results_of(folder: Path, *rows: dict[str, Any], phased: bool = True) -> Results:
+def results_of(folder: Path, *rows: dict[str, Any], phased: bool = True) -> Analysis:
     constant = {"learning_rate": 0.1, "momentum": 0.9}
     epochs = [
         epoch
@@ -35,10 +35,10 @@ def results_of(folder: Path, *rows: dict[str, Any], phased: bool = True) -> Resu
         for row in rows
         for epoch in epochs_of(row)
     ]
-    return Results.of(write_results(folder, list(rows), epochs=epochs))
+    return Analysis.of(write_results(folder, list(rows), epochs=epochs))
 
 
-def panels(results: Results) -> dict[str, list[dict[str, Any]]]:
+def panels(results: Analysis) -> dict[str, list[dict[str, Any]]]:
     figure = phases_figure(results)
     assert figure is not None
     return {str(panel.title): panel.traces for panel in figure.chosen()}
@@ -93,7 +93,7 @@ def test_records_that_cannot_be_read_draw_nothing(tmp_path: Path) -> None:
     row = trial(epochs=2)
     broken = [epoch | {"settings": text, "learning_rate": None}
               for epoch, text in zip(epochs_of(row), ("{", None), strict=True)]  # fmt: skip
-    results = Results.of(write_results(tmp_path, [row], epochs=broken))
+    results = Analysis.of(write_results(tmp_path, [row], epochs=broken))
     assert phases_figure(results) is None
     page = render(results)
     assert 'id="phases"' not in page

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from resray.analysis.published import Comparison, comparisons, signed_difference
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.study_file import read_study
 from resray.report.answer import answer
 from resray.report.claims_section import published_sides
@@ -40,7 +40,7 @@ def compared(
     folder: Path, figure: dict[str, Any], rows: list[dict[str, Any]], **tables: Any
 ) -> list[Comparison]:
     study = write_study(folder / "written.yaml", figure)
-    return comparisons(Results.of(write_results(folder, rows, study=study, **tables)))
+    return comparisons(Analysis.of(write_results(folder, rows, study=study, **tables)))
 
 
 def test_figure_of_an_epoch_stands_beside_the_same_epoch(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_figure_of_an_epoch_stands_beside_the_same_epoch(tmp_path: Path) -> None
     (item,) = compared(tmp_path, figure, [row], epochs=epochs)
     assert item.difference == pytest.approx(1.0)
     assert item.notes == "one seed"
-    html = published_section(Results.of(tmp_path))
+    html = published_section(Analysis.of(tmp_path))
     assert "a, epoch 2" in html
     assert f"{row['test_accuracy_best']:.2f}" not in html
 
@@ -88,7 +88,7 @@ def test_figure_of_a_variant_stands_beside_that_variant_only(tmp_path: Path) -> 
     figure = {"metric": "test_accuracy", "value": 94.0}
     (item,) = compared(tmp_path, {**figure, "variant": "long"}, rows)
     assert item.difference == pytest.approx(1.0)
-    both = comparisons(Results.of(write_results(
+    both = comparisons(Analysis.of(write_results(
         tmp_path / "any", rows, study=write_study(tmp_path / "any.yaml", figure))))  # fmt: skip
     assert [item.difference for item in both] == pytest.approx([1.0, -4.0])
 
@@ -104,7 +104,7 @@ def test_only_variant_of_a_study_goes_without_saying(tmp_path: Path) -> None:
         "metric": "test_accuracy", "value": 94.0, "variant": "standard"}).read_text())  # fmt: skip
     del study["variants"]
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(study))
-    results = Results.of(write_results(tmp_path, [trial("b")], study=tmp_path / "s.yaml"))
+    results = Analysis.of(write_results(tmp_path, [trial("b")], study=tmp_path / "s.yaml"))
     (item,) = comparisons(results)
     assert item.notes == "not run"
 
@@ -201,7 +201,7 @@ def test_stopping_early_is_told(tmp_path: Path, figure: dict[str, Any], note: st
     figure = {"value": 71.2, "epochs": 100, **figure}
     (item,) = compared(tmp_path, figure, [row])
     assert item.notes == note
-    assert "stopped early at epoch 31 of 100" in means_table(Results.of(tmp_path).groups, {})
+    assert "stopped early at epoch 31 of 100" in means_table(Analysis.of(tmp_path).groups, {})
 
 
 def test_evaluation_of_fewer_images_is_not_compared(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_mean_has_the_interval_that_the_answer_gives_it(tmp_path: Path) -> None:
     figure = {"metric": "test_accuracy", "value": 90.0, "epochs": 20}
     rows = [trial("a", seed, test_accuracy=90.0 + seed) for seed in range(3)]
     study = write_study(tmp_path / "written.yaml", figure)
-    results = Results.of(write_results(tmp_path, rows, study=study))
+    results = Analysis.of(write_results(tmp_path, rows, study=study))
     html = published_section(results)
     assert "91.00\u00a0±\u00a02.48" in html
     assert "91.00\u00a0±\u00a02.48" in answer(results)[0]

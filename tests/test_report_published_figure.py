@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures.plot import Figure, Panel
 from resray.figures.published_against_measured import published_figure
 from resray.report.page import render
@@ -19,7 +19,7 @@ STUDIES = sorted((Path(__file__).parent.parent / "benchmarks").glob("*.yaml"))
 
 def drawn(folder: Path, rows: list[dict[str, Any]], *figures: dict[str, Any]) -> Figure:
     study = write_study(folder / "written.yaml", *figures)
-    figure = published_figure(Results.of(write_results(folder, rows, study=study)))
+    figure = published_figure(Analysis.of(write_results(folder, rows, study=study)))
     assert figure is not None
     return figure
 
@@ -116,8 +116,8 @@ def test_metrics_are_chosen_one_at_a_time(tmp_path: Path) -> None:
 
 def test_study_without_published_figures_has_none(tmp_path: Path) -> None:
     study = write_study(tmp_path / "s.yaml")
-    assert published_figure(Results.of(write_results(tmp_path, [trial("a")], study=study))) is None
-    plain = Results.of(write_results(tmp_path / "plain", [trial("a")]))
+    assert published_figure(Analysis.of(write_results(tmp_path, [trial("a")], study=study))) is None
+    plain = Analysis.of(write_results(tmp_path / "plain", [trial("a")]))
     assert published_figure(plain) is None
 
 
@@ -125,7 +125,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     figures = [{**ACCURACY, "source": f"<b>{place}</b>%{{x}}", "protocol": "<script>"}
                for place in (1, 2)]  # fmt: skip
     study = write_study(tmp_path / "s.yaml", *figures)
-    page = render(Results.of(write_results(tmp_path, [trial("a")], study=study)))
+    page = render(Analysis.of(write_results(tmp_path, [trial("a")], study=study)))
     (panel,) = panels_of(figures_of(page)["published"])
     text = json.dumps(panel["data"])
     assert "&lt;b&gt;1&lt;/b&gt;" in text
@@ -136,7 +136,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
 def test_every_shipped_study_without_a_finished_trial(tmp_path: Path, study: Path) -> None:
     rows = [trial("none such", status="running")]
-    results = Results.of(write_results(tmp_path, rows, study=study))
+    results = Analysis.of(write_results(tmp_path, rows, study=study))
     figure = published_figure(results)
     assert results.study is not None
     assert (figure is not None) == bool(results.study.published)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.verdicts import Outcome
 from resray.report.answer import answer
 from tests.report_builder import trial, write_results
@@ -41,12 +41,12 @@ def test_trials_of_one_longer_command_are_compared(tmp_path: Path) -> None:
     assert found(tmp_path, BETTER, rows).outcome == Outcome.TOWARDS
 
 
-def ranked(folder: Path, *reductions: list[str]) -> Results:
+def ranked(folder: Path, *reductions: list[str]) -> Analysis:
     rows = [
         trial(name, reductions=json.dumps(texts), model="resnet10")
         for name, texts in zip(("resnet18", "resnet50"), reductions, strict=True)
     ]
-    return Results.of(write_results(folder, rows))
+    return Analysis.of(write_results(folder, rows))
 
 
 def test_trials_of_one_command_are_ranked_together(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import pytest
 
 from resray.analysis.matching import NotMatchedError, finished
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.search import Search, search_of
 from resray.analysis.search_cost import audit_of, spent_on
 from resray.figures import plot
@@ -42,7 +42,7 @@ from tests.test_report_page import Outline
 
 
 @pytest.fixture(scope="module")
-def asha(tmp_path_factory: pytest.TempPathFactory) -> Results:
+def asha(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
     """24 points under ASHA, one diverged, one failed, 4 audited; 3 confirmations, 2 of bench."""
     builder = SearchBuilder(tmp_path_factory.mktemp("asha"))
     builder.run(shuffled(GRID), diverging=[3], failing=[10])
@@ -50,10 +50,10 @@ def asha(tmp_path_factory: pytest.TempPathFactory) -> Results:
     builder.confirm(3)
     for seed in (0, 1):
         builder.store.put_trial(trial("resnet18", seed, test_accuracy=90.0 + seed))
-    return Results.of(builder.written())
+    return Analysis.of(builder.written())
 
 
-def found(results: Results) -> Search:
+def found(results: Analysis) -> Search:
     search = search_of(results)
     assert search is not None
     return search
@@ -63,7 +63,7 @@ def text_of(html: str) -> str:
     return re.sub(r"\s+", " ", " ".join(Outline(html).text)).replace("\xa0", " ")
 
 
-def page_of(results: Results) -> str:
+def page_of(results: Analysis) -> str:
     """Return the page without Plotly's own code."""
     return render(results)
 
@@ -71,10 +71,10 @@ def page_of(results: Results) -> str:
 # --- apart from what is tested ------------------------------------------------------------------
 
 
-def test_a_searchs_trials_are_in_no_group_and_no_mean(asha: Results) -> None:
-    assert {row["role"] for row in asha.trials} == {"bench", "confirmation"}
+def test_a_searchs_trials_are_in_no_group_and_no_mean(asha: Analysis) -> None:
+    assert {row["role"] for row in asha.rows} == {"bench", "confirmation"}
     assert len(asha.search.trials) == 24
-    assert not {row["trial_id"] for row in asha.search.trials} & asha.epochs.keys()
+    assert not {row["trial_id"] for row in asha.search.trials} & asha.epoch_table.keys()
     assert {group.label: len(group.trials) for group in asha.groups} == {
         "resnet18": 2,
         "resnet34-adam-0.01 · confirmed": 3,
@@ -87,17 +87,17 @@ def test_a_confirmation_is_no_trial_of_the_study_to_a_claim(tmp_path: Path) -> N
     store.put_trial(trial("resnet18", role="confirmation", trial_id="c"))
     store.flush()
     with pytest.raises(NotMatchedError, match="resnet18 was not run"):
-        finished(Results.of(tmp_path), ("resnet18", None))
+        finished(Analysis.of(tmp_path), ("resnet18", None))
     store.put_trial(trial("resnet18", trial_id="b"))
     store.flush()
-    (group,) = finished(Results.of(tmp_path), ("resnet18", None))
+    (group,) = finished(Analysis.of(tmp_path), ("resnet18", None))
     assert group.label == "resnet18"
 
 
 def test_a_search_alone_opens_and_says_what_is_known(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(shuffled(GRID)[:6])
-    html = page_of(Results.of(builder.written()))
+    html = page_of(Analysis.of(builder.written()))
     text = text_of(html)
     assert "has not been confirmed, and only that is tested" in text
     assert "Not confirmed with fresh seeds yet, so nothing is known of test." in text
@@ -106,12 +106,12 @@ def test_a_search_alone_opens_and_says_what_is_known(tmp_path: Path) -> None:
     assert figures_of(html).keys() == {"parallel", "axes", "rungs", "best", "workers"}
     assert "--audit K" in text
     builder.confirm(2)
-    (said, *_) = answer(Results.of(builder.written()))
+    (said, *_) = answer(Analysis.of(builder.written()))
     assert re.match(r"The winner of the search, \S+, reaches a test accuracy of .*\(n.=.2, ±", said)
 
 
-def test_a_report_of_chosen_trials_leaves_the_search_out(asha: Results) -> None:
-    results = Results.of(asha.folder, trial_ids=[row["trial_id"] for row in asha.trials])
+def test_a_report_of_chosen_trials_leaves_the_search_out(asha: Analysis) -> None:
+    results = Analysis.of(asha.folder, trial_ids=[row["trial_id"] for row in asha.rows])
     assert not results.search
     assert search_section(results) == points_section(results) == ""
     assert "search" not in figures_of(page_of(results))
@@ -120,7 +120,7 @@ def test_a_report_of_chosen_trials_leaves_the_search_out(asha: Results) -> None:
 # --- in words -----------------------------------------------------------------------------------
 
 
-def test_outcome_and_winner_in_words(asha: Results) -> None:
+def test_outcome_and_winner_in_words(asha: Analysis) -> None:
     search = found(asha)
     assert outcome(search) == (
         "24 points: 4 trained in full, 18 stopped by the scheduler (4 of these trained on for the "
@@ -135,7 +135,7 @@ def test_outcome_and_winner_in_words(asha: Results) -> None:
     assert way.startswith("It was number 21 to start; at rung 1 (epoch 1) it had place 1 of 24")
 
 
-def test_confirmation_stands_apart_with_its_n_and_spread(asha: Results) -> None:
+def test_confirmation_stands_apart_with_its_n_and_spread(asha: Analysis) -> None:
     search = found(asha)
     said = confirmation_words(search).replace("\xa0", " ")
     assert said == "Confirmed with 3 fresh seeds: test 70.59 ± 0.32 % (n = 3)."
@@ -150,15 +150,15 @@ def test_confirmation_stands_apart_with_its_n_and_spread(asha: Results) -> None:
 def test_a_winner_that_fresh_seeds_exceed_flatters_nobody(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(GRID[:3])
-    assert "tends to flatter" in text_of(search_section(Results.of(builder.written())))
+    assert "tends to flatter" in text_of(search_section(Analysis.of(builder.written())))
     builder.confirm(2, validation_accuracy=99.0)
-    text = text_of(search_section(Results.of(builder.written())))
+    text = text_of(search_section(Analysis.of(builder.written())))
     assert re.search(r"points below that, so it does not flatter here\.", text)
     assert "tends to flatter" not in text
-    won = found(Results.of(builder.written())).won
+    won = found(Analysis.of(builder.written())).won
     assert won is not None
     builder.confirm(2, validation_accuracy=won.accuracy)
-    assert "was the same, so" in str(optimism(found(Results.of(builder.written()))))
+    assert "was the same, so" in str(optimism(found(Analysis.of(builder.written()))))
 
 
 def test_what_a_bench_trained_of_the_winner_confirms_it(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_what_a_bench_trained_of_the_winner_confirms_it(tmp_path: Path) -> None:
     builder.run(GRID[:2])
     builder.confirm(3)
     builder.store.put_trial({"trial_id": "c1", "role": "bench"})
-    said = confirmation_words(found(Results.of(builder.written()))).replace("\xa0", " ")
+    said = confirmation_words(found(Analysis.of(builder.written()))).replace("\xa0", " ")
     assert said.startswith("Confirmed with 3 fresh seeds (1 of them by resray bench): test")
 
 
@@ -174,10 +174,10 @@ def test_unfinished_confirmations_are_counted(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(GRID[:2])
     builder.confirm(1, status="running")
-    assert "(1 begun, none finished)" in confirmation_words(found(Results.of(builder.written())))
+    assert "(1 begun, none finished)" in confirmation_words(found(Analysis.of(builder.written())))
 
 
-def test_the_table_ranks_every_point_and_names_errors(asha: Results) -> None:
+def test_the_table_ranks_every_point_and_names_errors(asha: Analysis) -> None:
     text = text_of(points_section(asha))
     assert re.search(r"Rank .* 1 72.83 trained in full 9 of 9 resnet34 adam 0.01", text)
     assert text.index("stopped by the scheduler") < text.index(" failed ") < text.index(" diverged")
@@ -187,7 +187,7 @@ def test_the_table_ranks_every_point_and_names_errors(asha: Results) -> None:
     assert "loss became nan" in text
 
 
-def on_two_devices(results: Results) -> Results:
+def on_two_devices(results: Analysis) -> Analysis:
     first, *rest = results.search.trials
     search = replace(results.search, trials=(first | {"device": "Other GPU"}, *rest))
     return changed(results, search=search)
@@ -202,13 +202,13 @@ def test_a_longer_search_is_changed_and_not_reduced(tmp_path: Path) -> None:
     ):
         builder = SearchBuilder(tmp_path / heading)
         builder.to_end(builder.plan(GRID[0], reductions=migrated(reductions)))
-        results = Results.of(builder.written())
+        results = Analysis.of(builder.written())
         assert [head for head, _ in banners(results) if "study" not in head] == [heading]
         figure = plot.Figure("any", "", "", [], [], of_search=True)
         assert reduced_note(results, figure) == note
 
 
-def test_rungs_hold_every_decision(asha: Results) -> None:
+def test_rungs_hold_every_decision(asha: Analysis) -> None:
     text = text_of(search_section(asha))
     first, second = re.findall(r" ([12]) ([13]) (\d+) (\d+) (\d+) (\d) [\d.]+ → [\d.]+", text)
     arrived = [int(rung[2]) for rung in (first, second)]
@@ -223,7 +223,7 @@ def test_rungs_hold_every_decision(asha: Results) -> None:
 # --- cost and audit -----------------------------------------------------------------------------
 
 
-def test_cost_is_that_of_epochs_up_to_the_stop(asha: Results) -> None:
+def test_cost_is_that_of_epochs_up_to_the_stop(asha: Analysis) -> None:
     search = found(asha)
     stopped = search.of_state("stopped")
     spent = spent_on(stopped)
@@ -247,36 +247,36 @@ def test_what_its_own_early_stopping_ended_was_not_saved(tmp_path: Path) -> None
     builder.run(GRID[:2])
     for row in builder.rows:
         builder.store.put_trial({"trial_id": row["trial_id"], "epochs_done": 3})
-    search = found(Results.of(builder.written()))
+    search = found(Analysis.of(builder.written()))
     assert list(spent_on(search.points).shares) == [1.0, 1.0, pytest.approx(1.0)]
 
 
 def test_a_search_that_stops_nobody_says_what_fewer_points_would_have_found(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path, SearchSettings(scheduler="none"))
     builder.run(GRID[:5])
-    search = found(Results.of(builder.written()))
+    search = found(Analysis.of(builder.written()))
     values = [row["validation_accuracy"] for row in builder.stored()]
     text = expected_words(search)
     assert text is not None
     assert f": {fmean(values):.2f}\xa0% of 1, " in text
     assert f", {expected_best(values, 4):.2f}\xa0% of 4 (Dodge" in text
-    assert text in str(search_section(Results.of(builder.written())))
+    assert text in str(search_section(Analysis.of(builder.written())))
 
 
-def test_a_search_that_stops_some_does_not_know_what_fewer_would_have_found(asha: Results) -> None:
+def test_a_search_that_stops_some_does_not_know_what_fewer_would_have_found(asha: Analysis) -> None:
     assert expected_words(found(asha)) is None
 
 
 def test_writing_checkpoints_costs_too(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(GRID[:3])
-    before = Results.of(builder.written())
+    before = Analysis.of(builder.written())
     for row in builder.rows:
         trial_id = row["trial_id"]
         saved = [epoch | {"seconds_saving": 2.0} for epoch in builder.store.epochs(trial_id)]
         builder.store.put_epochs(trial_id, saved)
         builder.store.put_trial({"trial_id": trial_id, "seconds_saving": 2.0 * len(saved)})
-    after = Results.of(builder.written())
+    after = Analysis.of(builder.written())
     spent, more = (spent_on(found(each).points) for each in (before, after))
     assert spent.seconds is not None
     assert more.seconds == pytest.approx(spent.seconds + 2 * spent.epochs)
@@ -289,12 +289,12 @@ def test_unmeasured_cost_is_not_made_up(tmp_path: Path) -> None:
     builder.run(GRID[:3])
     unknown = {"multiply_adds": None, "seconds_training": None, "seconds_evaluating": None}
     builder.store.put_trial({"trial_id": "t001", **unknown})
-    spent = spent_on(found(Results.of(builder.written())).points)
+    spent = spent_on(found(Analysis.of(builder.written())).points)
     assert spent.shares[0] is not None
     assert spent.shares[1:] == (None, None)
 
 
-def test_audit_gives_an_interval_and_a_regret(asha: Results) -> None:
+def test_audit_gives_an_interval_and_a_regret(asha: Analysis) -> None:
     audit = audit_of(found(asha))
     assert (audit.audited, audit.won, audit.most) == (4, 0, 8)
     sure, regret = audit_words(found(asha))
@@ -306,10 +306,10 @@ def test_an_audited_point_that_would_have_won_is_told_with_its_regret(tmp_path: 
     builder = SearchBuilder(tmp_path)
     builder.run(shuffled(GRID))
     builder.audit(2)
-    before = found(Results.of(builder.written())).won
+    before = found(Analysis.of(builder.written())).won
     audited = next(row for row in builder.stored() if row["audited"])
     builder.store.put_trial({"trial_id": audited["trial_id"], "validation_accuracy": 80.0})
-    search = found(Results.of(builder.written()))
+    search = found(Analysis.of(builder.written()))
     assert search.won is not None
     assert before is not None
     assert search.won.values == before.values
@@ -322,9 +322,9 @@ def test_the_bound_leaves_out_what_was_stopped_since_the_audit_began(tmp_path: P
     builder = SearchBuilder(tmp_path)
     builder.run(shuffled(GRID[:12]))
     builder.audit(2)
-    before = audit_of(found(Results.of(builder.written())))
+    before = audit_of(found(Analysis.of(builder.written())))
     builder.run(GRID[12:])
-    search = found(Results.of(builder.written()))
+    search = found(Analysis.of(builder.written()))
     sampled = audit_of(search).sampled(search.audit_began)
     assert sampled.stopped == before.stopped
     later = audit_of(search).stopped - before.stopped
@@ -334,14 +334,14 @@ def test_the_bound_leaves_out_what_was_stopped_since_the_audit_began(tmp_path: P
     assert sure.endswith(f"It says nothing of the {later} stopped later.")
     late = [row["trial_id"] for row in builder.stored() if row["status"] == "stopped"][-1]
     builder.go_on(late)
-    search = found(Results.of(builder.written()))
+    search = found(Analysis.of(builder.written()))
     assert audit_of(search).sampled(search.audit_began) == sampled
     sure, _ = audit_words(search)
     assert sure.endswith(f"the {later} stopped later, 1 of which was audited too: none would have "
                          "won.")  # fmt: skip
 
 
-def test_an_audit_whose_beginning_is_not_recorded_bounds_nothing(asha: Results) -> None:
+def test_an_audit_whose_beginning_is_not_recorded_bounds_nothing(asha: Analysis) -> None:
     search = replace(found(asha), audit_began=None)
     sure, _ = audit_words(search)
     assert "4, drawn at random, were trained to the end: none would have won. When these" in sure
@@ -355,10 +355,10 @@ def test_an_audited_point_that_diverges_is_one_that_did_not_win(tmp_path: Path) 
     first, second = [row["trial_id"] for row in builder.stored() if row["audited"]]
     lost = {"status": "failed", "reason": "diverged"}
     builder.store.put_trial({"trial_id": first, **lost})
-    audit = audit_of(found(Results.of(builder.written())))
+    audit = audit_of(found(Analysis.of(builder.written())))
     assert (audit.audited, audit.won, audit.diverged) == (2, 0, 1)
     builder.store.put_trial({"trial_id": second, **lost})
-    (sure,) = audit_words(found(Results.of(builder.written())))
+    (sure,) = audit_words(found(Analysis.of(builder.written())))
     assert "none would have won. 2 of them diverged. With 95" in sure
 
 
@@ -368,7 +368,7 @@ def test_an_audited_point_that_diverges_is_one_that_did_not_win(tmp_path: Path) 
 def test_rescaled_rungs_are_one_point_of_several_trainings(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path, SearchSettings(rung_schedule="rescaled"))
     builder.run_rescaled(shuffled(GRID)[:9])
-    results = Results.of(builder.written())
+    results = Analysis.of(builder.written())
     search = found(results)
     assert len(search.points) == 9 < len(results.search.trials)
     assert search.won is not None
@@ -381,7 +381,7 @@ def test_rescaled_rungs_are_one_point_of_several_trainings(tmp_path: Path) -> No
 def test_halving_judges_each_rung_together(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path, SearchSettings(scheduler="halving"))
     builder.halve(shuffled(GRID)[:9])
-    results = Results.of(builder.written())
+    results = Analysis.of(builder.written())
     assert outcome(found(results)) == "9 points: 1 trained in full, 8 stopped by the scheduler."
     text = text_of(search_section(results))
     assert "The order of arrival decides nothing." in text
@@ -395,7 +395,7 @@ def test_a_changed_recipe_makes_other_points(tmp_path: Path) -> None:
     edited = json.dumps({**json.loads(builder.rows[0]["recipe"]), "batch_size": 16})
     trial_id = builder.plan(GRID[0], recipe=edited)
     builder.to_end(trial_id)
-    search = found(Results.of(builder.written()))
+    search = found(Analysis.of(builder.written()))
     assert outcome(search) == "3 points: 3 trained in full."
     assert {len(point.rows) for point in search.points} == {1}
     assert search.others == 1
@@ -406,13 +406,13 @@ def test_a_trial_that_waits_at_a_rung_has_not_ended(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path, SearchSettings(scheduler="halving"))
     for point in GRID[:2]:
         builder.to_end(builder.plan(point), 1)
-    assert outcome(found(Results.of(builder.written()))) == "2 points: 2 waiting or unfinished."
+    assert outcome(found(Analysis.of(builder.written()))) == "2 points: 2 waiting or unfinished."
 
 
 def test_median_stopping_has_one_row_for_every_epoch(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path, SearchSettings(scheduler="median", grace=2))
     builder.run(shuffled(GRID)[:9])
-    text = text_of(search_section(Results.of(builder.written())))
+    text = text_of(search_section(Analysis.of(builder.written())))
     assert re.search(r"every epoch 2 to \d ", text)
     assert "median of the others' running means" in text
 
@@ -420,7 +420,7 @@ def test_median_stopping_has_one_row_for_every_epoch(tmp_path: Path) -> None:
 def test_an_ended_budget_and_waiting_points_are_no_savings(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(shuffled(GRID), budget=20)
-    search = found(Results.of(builder.written()))
+    search = found(Analysis.of(builder.written()))
     assert outcome(search) == (
         "24 points: 1 stopped by the scheduler, 2 ended by a budget, 21 waiting or unfinished."
     )
@@ -436,7 +436,7 @@ def test_of_several_searches_the_last_one_counts(tmp_path: Path) -> None:
     other = {"search": '{"options":["epochs=9"],"scheduler":"none"}', "status": "completed"}
     for row in builder.stored()[:5]:
         builder.store.put_trial({"trial_id": row["trial_id"], "epochs_done": 9, **other})
-    results = Results.of(builder.written())
+    results = Analysis.of(builder.written())
     assert outcome(found(results)) == "5 points: 5 trained in full."
     assert audit_words(found(results)) == []
     text = text_of(search_section(results))
@@ -456,7 +456,7 @@ def test_every_trace_is_valid_and_every_text_harmless(tmp_path: Path) -> None:
     ]
     builder = SearchBuilder(tmp_path, SearchSettings(scheduler="none"), space=hostile)
     builder.run(points)
-    html = page_of(Results.of(builder.written()))
+    html = page_of(Analysis.of(builder.written()))
     assert hostile not in html
     assert hostile in Outline(html).text
     style = dict(re.findall(r"--([a-z0-9-]+): ([^;]+);", html))
@@ -481,7 +481,7 @@ def test_damaged_rows_still_make_a_page(tmp_path: Path, damage: dict[str, Any]) 
     builder.run(GRID[:3])
     for row in builder.rows:
         builder.store.put_trial({"trial_id": row["trial_id"], **damage})
-    text = text_of(page_of(Results.of(builder.written())))
+    text = text_of(page_of(Analysis.of(builder.written())))
     assert "3 points" in text or "1 point:" in text
     assert not {"nan", "NaN", "None"} & set(re.findall(r"\w+", text))
 
@@ -496,4 +496,4 @@ def test_many_points_are_packed_behind_the_first(tmp_path: Path) -> None:
     assert len(packed["rows"]) == LONG + 20
     builder = SearchBuilder(tmp_path)
     builder.run(GRID[:12])
-    assert points_section(Results.of(builder.written())).count("<tr>") == 1 + 12
+    assert points_section(Analysis.of(builder.written())).count("<tr>") == 1 + 12

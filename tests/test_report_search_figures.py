@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.search import search_of
 from resray.analysis.search_axes import ABSENT, SpaceAxis, axes_of
 from resray.analysis.search_cost import spent_on
@@ -85,7 +85,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_point_is_a_line_and_the_winner_lies_on_top(folder: Path) -> None:
-    figure = parallel_figure(Results.of(folder))
+    figure = parallel_figure(Analysis.of(folder))
     assert figure is not None
     (full,), (panel,) = (figure.chosen({"view": view}) for view in figure.switches[0].options)
     lines = panel.traces
@@ -101,7 +101,7 @@ def test_each_point_is_a_line_and_the_winner_lies_on_top(folder: Path) -> None:
 
 
 def test_curves_end_at_the_stop_and_the_audit_goes_on_apart(folder: Path) -> None:
-    results = Results.of(folder)
+    results = Analysis.of(folder)
     figure = rungs_figure(results)
     assert figure is not None
     traces = figure.chosen()[0].traces
@@ -123,7 +123,7 @@ def test_a_cross_lies_at_the_end_of_its_curve(tmp_path: Path) -> None:
     (stop, *_) = [row for row in builder.stored() if row["status"] == "stopped"]
     last = builder.store.epochs(stop["trial_id"])[-1]
     builder.store.put_epochs(stop["trial_id"], [last | {"validation_accuracy": 12.5}])
-    figure = rungs_figure(Results.of(builder.written()))
+    figure = rungs_figure(Analysis.of(builder.written()))
     assert figure is not None
     traces = figure.chosen()[0].traces
     *curves, crosses = traces
@@ -134,7 +134,7 @@ def test_a_cross_lies_at_the_end_of_its_curve(tmp_path: Path) -> None:
 
 
 def test_best_so_far_only_rises_and_leaves_the_audit_out(folder: Path) -> None:
-    results = Results.of(folder)
+    results = Analysis.of(folder)
     figure = best_figure(results)
     assert figure is not None
     views = figure.switches[0].options
@@ -147,7 +147,7 @@ def test_best_so_far_only_rises_and_leaves_the_audit_out(folder: Path) -> None:
 
 
 def test_a_point_stands_in_every_panel(folder: Path) -> None:
-    figure = axes_figure(Results.of(folder))
+    figure = axes_figure(Analysis.of(folder))
     assert figure is not None
     for panel in figure.chosen():
         traces = panel.traces
@@ -163,7 +163,7 @@ def test_points_stand_at_their_value_unless_one_covers_another(tmp_path: Path) -
     accuracies = {"t000": 20.0, "t001": 20.4, "t002": 70.0, "t003": 40.0, "t004": 55.0, "t005": 90}
     for trial_id, accuracy in accuracies.items():
         builder.store.put_trial({"trial_id": trial_id, "validation_accuracy": accuracy})
-    search = search_of(Results.of(builder.written()))
+    search = search_of(Analysis.of(builder.written()))
     assert search is not None
     depths = search.axes[0]
     places = places_on(depths, with_begun(search))
@@ -179,7 +179,7 @@ def test_points_stand_at_their_value_unless_one_covers_another(tmp_path: Path) -
 def test_hover_text_stays_text(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run([{"trial": "<b>x</b>%{y}"}, {"trial": "resnet18"}])
-    figure = parallel_figure(Results.of(builder.written()))
+    figure = parallel_figure(Analysis.of(builder.written()))
     assert figure is not None
     text = json.dumps(figure_payload(figure))
     assert "<b>x</b>" not in text
@@ -200,13 +200,13 @@ def test_what_a_kill_cut_off_lasts_to_its_last_epoch(tmp_path: Path) -> None:
     builder.start(trial_id, 0)
     builder.clock = 9007
     builder.end(trial_id, "interrupted")
-    first, second = stretches(Results.of(builder.written()))
+    first, second = stretches(Analysis.of(builder.written()))
     assert (first.seconds, first.outcome) == (30, "cut off")
     assert (second.seconds, second.outcome) == (7, "interrupted")
 
 
 def test_the_timeline_tells_audit_and_confirmation_apart(folder: Path) -> None:
-    figure = workers_figure(Results.of(folder))
+    figure = workers_figure(Analysis.of(folder))
     assert figure is not None
     traces = figure.chosen()[0].traces
     bars = {trace["legendgroup"]: len(trace["x"]) for trace in traces}

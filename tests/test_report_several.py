@@ -8,7 +8,7 @@ import pytest
 from resray.analysis.evaluations import ensembles, evaluated
 from resray.analysis.matching import NotMatchedError, matched
 from resray.analysis.metrics import values_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.verdicts import judged_folder, verdicts
 from resray.errors import InputError
 from resray.report.claims_section import claims_section
@@ -40,14 +40,14 @@ def test_configurations_of_two_folders_stand_beside_each_other(tmp_path: Path) -
     rows = [*seeds_of("resnet34", 90, 91), *seeds_of("resnet18", 80, 81)]
     first = folder(tmp_path / "a" / "depth", rows)
     second = folder(tmp_path / "b" / "depth", rows, seeds_of("resnet50", 95))
-    results = Results.of([first, second])
+    results = Analysis.of([first, second])
     assert [group.label for group in results.groups] == [
         "resnet18 · source=a", "resnet18 · source=b", "resnet34 · source=a", "resnet34 · source=b",
         "resnet50",
     ]  # fmt: skip
     assert [len(group.trials) for group in results.groups] == [2, 2, 2, 2, 1]
     assert list(results.sources) == ["a", "b"]
-    assert results.study == Results.of(first).study
+    assert results.study == Analysis.of(first).study
 
 
 def test_the_same_trial_in_two_folders_keeps_its_own_epochs_and_events(tmp_path: Path) -> None:
@@ -60,12 +60,12 @@ def test_the_same_trial_in_two_folders_keeps_its_own_epochs_and_events(tmp_path:
         write_results(tmp_path / name, [row], epochs=[epoch], events=[event | {"event": name}])
         for name, row, epoch in (("a", one, epochs[0]), ("b", other, epochs[1]))
     ]
-    results = Results.of(paths)
-    ids = [row["trial_id"] for row in results.trials]
+    results = Analysis.of(paths)
+    ids = [row["trial_id"] for row in results.rows]
     assert len(set(ids)) == 2
-    assert [float(results.epochs[one]["train_loss"].iloc[0]) for one in ids] == [1.0, 2.0]
-    assert list(results.epochs.arrays("train_loss", ids)[:, 0]) == [1.0, 2.0]
-    assert {event["trial_id"]: event["event"] for event in results.events} == dict(
+    assert [float(results.epoch_table[one]["train_loss"].iloc[0]) for one in ids] == [1.0, 2.0]
+    assert list(results.epoch_table.arrays("train_loss", ids)[:, 0]) == [1.0, 2.0]
+    assert {event["trial_id"]: event["event"] for event in results.event_rows} == dict(
         zip(ids, "ab", strict=True)
     )
     assert set(results.labels) == set(ids)
@@ -81,7 +81,7 @@ def test_evaluations_and_ensembles_stay_with_their_folder(tmp_path: Path) -> Non
         own.append(evaluation(rows[0], "ensemble", 93 + better, trial_id="both", members=members,
                               seed=None, checkpoint=checkpoint))  # fmt: skip
         paths.append(write_results(tmp_path / name, rows, evaluations=own))
-    results = Results.of(paths)
+    results = Analysis.of(paths)
     first, second = results.groups
     assert list(values_of(results, first, "tta_accuracy").values()) == [92, 92]
     assert list(values_of(results, second, "tta_accuracy").values()) == [93, 93]
@@ -96,8 +96,8 @@ def test_of_two_searches_the_newest_is_shown(tmp_path: Path) -> None:
         builder.halve(points)
         builder.confirm(2)
         builder.written()
-    first, second = (Results.of(tmp_path / name) for name in "ab")
-    results = Results.of([tmp_path / "a", tmp_path / "b"])
+    first, second = (Analysis.of(tmp_path / name) for name in "ab")
+    results = Analysis.of([tmp_path / "a", tmp_path / "b"])
     assert len(results.search.trials) == len(second.search.trials)
     assert results.search.others == len(first.search.trials)
     known = {row["trial_id"] for row in results.search.trials}
@@ -105,38 +105,38 @@ def test_of_two_searches_the_newest_is_shown(tmp_path: Path) -> None:
     assert set(results.search.epochs) == known
     assert {row["trial_id"] for row in results.search.decisions} <= known
     assert len(results.search.decisions) == len(second.search.decisions) > 0
-    assert {row["source"] for row in results.trials} == {"a", "b"}, "both are confirmed"
+    assert {row["source"] for row in results.rows} == {"a", "b"}, "both are confirmed"
     render(results)
 
 
 def test_names_can_be_given(tmp_path: Path) -> None:
     paths = [folder(tmp_path / name / "depth", seeds_of("resnet18", 90)) for name in "ab"]
-    results = Results.of(paths, ["before", None])
+    results = Analysis.of(paths, ["before", None])
     assert [group.label for group in results.groups] == [
         "resnet18 · source=before", "resnet18 · source=b",
     ]  # fmt: skip
     with pytest.raises(InputError, match="another folder is called 'b', too"):
-        Results.of(paths, ["b", None])
+        Analysis.of(paths, ["b", None])
 
 
 def test_one_folder_is_read_as_ever(tmp_path: Path) -> None:
     path = folder(tmp_path / "depth", seeds_of("resnet18", 90))
-    assert [row["trial_id"] for row in Results.of([path], ["x"]).trials] == ["resnet18-0-20"]
-    assert folders_section(Results.of([path])) == ""
+    assert [row["trial_id"] for row in Analysis.of([path], ["x"]).rows] == ["resnet18-0-20"]
+    assert folders_section(Analysis.of([path])) == ""
 
 
 def test_a_folder_is_named_once(tmp_path: Path) -> None:
     path = folder(tmp_path / "depth", seeds_of("resnet18", 90))
     (tmp_path / "link").symlink_to(path)
     with pytest.raises(InputError, match=r"link: named twice \(the same as "):
-        Results.of([path, tmp_path / "link"])
+        Analysis.of([path, tmp_path / "link"])
 
 
 def test_a_claim_is_not_tested_across_folders(tmp_path: Path) -> None:
     first = folder(tmp_path / "a", seeds_of("resnet34", 90, 91))
     other = folder(tmp_path / "b", seeds_of("resnet18", 80, 81))
     with pytest.raises(NotMatchedError, match="no finished runs of resnet34, resnet18 share"):
-        matched(Results.of([first, other]), [("resnet34", None), ("resnet18", None)])
+        matched(Analysis.of([first, other]), [("resnet34", None), ("resnet18", None)])
 
 
 def test_claims_are_judged_on_the_first_folder_with_a_study(tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ def test_claims_are_judged_on_the_first_folder_with_a_study(tmp_path: Path) -> N
         folder(tmp_path / name, *(seeds_of(each, mean, mean + 0.1) for each in names))
         for name, mean in (("first", 90), ("other", 70))
     )
-    several = Results.of([bare, first, other])
+    several = Analysis.of([bare, first, other])
     assert judged_folder(several) == "first"
-    assert verdicts(several) == verdicts(Results.of(first))
+    assert verdicts(several) == verdicts(Analysis.of(first))
     assert "Judged on the folder first alone. " in claims_section(several)
-    assert "Judged on" not in claims_section(Results.of(first))
+    assert "Judged on" not in claims_section(Analysis.of(first))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from resray.analysis.breakdown import PARTS, breakdown, means_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures.plot import Figure, Panel
 from resray.figures.scaling import batch_figure, scaling_figure
 from resray.figures.time_per_epoch import SECONDS, SHARE, time_figure
@@ -37,8 +37,8 @@ def epochs_with(row: dict[str, Any], seconds: list[float], attempts: list[int]) 
 
 
 def parts_of(folder: Path) -> dict[str, float]:
-    results = Results.of(folder)
-    (parts,) = breakdown(results, results.trials).parts
+    results = Analysis.of(folder)
+    (parts,) = breakdown(results, results.rows).parts
     return dict(zip(PARTS, parts.tolist(), strict=True))
 
 
@@ -61,7 +61,7 @@ def test_writing_checkpoints_is_a_part(tmp_path: Path) -> None:
     folder = write_results(tmp_path, [row], epochs=epochs_with(row, [10, 10, 10, 10], [1, 1, 1, 1]))
     parts = parts_of(folder)
     assert (parts["saving"], parts["other"]) == pytest.approx((1.5, 0.5))
-    figure = time_figure(Results.of(folder))
+    figure = time_figure(Analysis.of(folder))
     assert figure is not None
     assert "saving checkpoints" in [series.label for series in figure.series]
 
@@ -72,8 +72,8 @@ def test_each_start_warms_up_and_a_resumed_trial_has_no_other_time(tmp_path: Pat
     parts = parts_of(folder)
     assert (parts["training"], parts["warming up"]) == pytest.approx((8.0, 2.0))
     assert np.isnan(parts["other"])
-    results = Results.of(folder)
-    found = breakdown(results, results.trials)
+    results = Analysis.of(folder)
+    found = breakdown(results, results.rows)
     assert (found.first[0], found.later[0]) == (12.0, 8.0)
 
 
@@ -106,7 +106,7 @@ def bars_in(panel: Panel) -> dict[str, list[float]]:
 def test_the_figure_stacks_the_parts_as_seconds_or_as_shares(tmp_path: Path) -> None:
     rows = [timed(), timed("resnet34", exclusive=False)]
     epochs = [each for row in rows for each in epochs_with(row, [16, 8, 8, 8], [1, 1, 1, 1])]
-    figure = time_figure(Results.of(write_results(tmp_path, rows, epochs=epochs)))
+    figure = time_figure(Analysis.of(write_results(tmp_path, rows, epochs=epochs)))
     assert figure is not None
     seconds = bars_in(figure.chosen({"measure": SECONDS})[0])
     shares = bars_in(figure.chosen({"measure": SHARE})[0])
@@ -126,14 +126,14 @@ def test_the_table_gives_the_spread_and_the_first_epochs(tmp_path: Path) -> None
     rows = [timed(seed=0), timed(seed=1)]
     epochs = [*epochs_with(rows[0], [16, 8, 8, 8], [1, 1, 1, 1]),
               *epochs_with(rows[1], [18, 9, 9, 9], [1, 1, 1, 1])]  # fmt: skip
-    made = time_table(Results.of(write_results(tmp_path, rows, epochs=epochs)))
+    made = time_table(Analysis.of(write_results(tmp_path, rows, epochs=epochs)))
     assert made is not None
     (row,) = made.rows
     assert row[:4] == ("resnet18", 2, "8.50\u00a0±\u00a06.35", "17.0\u00a0±\u00a012.7")
 
 
 def test_nothing_is_drawn_of_trials_without_a_speed(tmp_path: Path) -> None:
-    results = Results.of(write_results(tmp_path, [timed(images_per_second=None)]))
+    results = Analysis.of(write_results(tmp_path, [timed(images_per_second=None)]))
     assert time_figure(results) is None
     assert time_table(results) == ""
     assert scaling_figure(results) is None
@@ -147,7 +147,7 @@ def test_utilisation_is_drawn_over_what_a_network_costs(tmp_path: Path) -> None:
     rows = [timed(seed=0, utilisation=0.3), timed(seed=1, utilisation=0.5),
             timed("resnet34", utilisation=0.6, exclusive=False),
             timed("resnet50", utilisation=None)]  # fmt: skip
-    results = Results.of(write_results(tmp_path, rows))
+    results = Analysis.of(write_results(tmp_path, rows))
     figure = utilisation_figure(results)
     assert figure is not None
     assert [series.label for series in figure.series] == ["resnet18", "resnet34"]
@@ -169,7 +169,7 @@ def test_utilisation_is_drawn_over_what_a_network_costs(tmp_path: Path) -> None:
 
 
 def test_older_results_have_no_utilisation(tmp_path: Path) -> None:
-    results = Results.of(write_results(tmp_path, [timed(utilisation=None)]))
+    results = Analysis.of(write_results(tmp_path, [timed(utilisation=None)]))
     assert utilisation_figure(results) is None
     for made in (time_table(results), means_table(results.groups, {}), trials_table(results)):
         assert "Utilisation" not in made
@@ -192,7 +192,7 @@ def ranked(workers: int, rate: float, *, batch: int = 128, seed: int = 0, **chan
 
 
 def scaling_of(folder: Path, rows: list[dict[str, Any]]) -> Figure:
-    figure = scaling_figure(Results.of(write_results(folder, rows)))
+    figure = scaling_figure(Analysis.of(write_results(folder, rows)))
     assert figure is not None
     return figure
 
@@ -215,7 +215,7 @@ def test_strong_and_weak_scaling_are_told_apart(tmp_path: Path) -> None:
     drawn = {option: figure.chosen({"view": option})[0].traces[-1]["y"]
              for option in switch.options}  # fmt: skip
     assert list(drawn.values()) == [[1000.0, 1500.0], [1000.0, 1900.0]]
-    made = scaling_table(Results.of(tmp_path))
+    made = scaling_table(Analysis.of(tmp_path))
     assert made is not None
     assert [row[7] for row in made.rows] == ["100.0", "75.0", "100.0", "95.0"]
 
@@ -227,7 +227,7 @@ def test_shared_machines_have_no_efficiency(tmp_path: Path) -> None:
     (measured,) = rates.traces
     assert measured["line"]["dash"] == "dash"
     assert "not compared" in figure.caption
-    made = scaling_table(Results.of(tmp_path))
+    made = scaling_table(Analysis.of(tmp_path))
     assert made is not None
     assert [row[7] for row in made.rows] == ["–", "–"]
 
@@ -239,14 +239,14 @@ def test_other_devices_are_not_compared(tmp_path: Path) -> None:
 
 def test_configurations_that_differ_in_more_are_no_scaling(tmp_path: Path) -> None:
     rows = [ranked(1, 1000), timed("resnet34", world_size=2)]
-    results = Results.of(write_results(tmp_path, rows))
+    results = Analysis.of(write_results(tmp_path, rows))
     assert scaling_figure(results) is None
     assert batch_figure(results) is None
 
 
 def test_throughput_is_drawn_over_the_batch_where_that_was_varied(tmp_path: Path) -> None:
     rows = [ranked(1, 1000, batch=64), ranked(1, 1800, batch=128)]
-    figure = batch_figure(Results.of(write_results(tmp_path, rows)))
+    figure = batch_figure(Analysis.of(write_results(tmp_path, rows)))
     assert figure is not None
     (panel,) = figure.chosen()
     assert (panel.traces[0]["x"], panel.traces[0]["y"]) == ([64.0, 128.0], [1000.0, 1800.0])
@@ -255,7 +255,7 @@ def test_throughput_is_drawn_over_the_batch_where_that_was_varied(tmp_path: Path
 def test_names_are_text(tmp_path: Path) -> None:
     name = "<b>%{x}</b>"
     rows = [ranked(1, 1000, name=name), ranked(2, 1500, name=name)]
-    results = Results.of(write_results(tmp_path, rows))
+    results = Analysis.of(write_results(tmp_path, rows))
     for figure in (scaling_figure(results), time_figure(results)):
         assert figure is not None
         hovers = [trace.get("customdata") for panel in figure.chosen() for trace in panel.traces]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from resray.analysis.reaching import EPOCHS, TIME, Reaching, round_numbers, thresholds_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures.time_to_accuracy import time_to_accuracy_figure
 from resray.report.payload import figure_payload
 from resray.report.reaching_section import reaching_table
@@ -17,7 +17,7 @@ from tests.report_builder import epochs_of, trial, write_results
 Curve = list[float | None]
 
 
-def written(folder: Path, curves: dict[tuple[str, int], Curve], **changes: Any) -> Results:
+def written(folder: Path, curves: dict[tuple[str, int], Curve], **changes: Any) -> Analysis:
     """Write trials with these validation accuracies, by name and seed; an epoch takes 30 s."""
     rows, epochs = [], []
     for (name, seed), curve in curves.items():
@@ -26,7 +26,7 @@ def written(folder: Path, curves: dict[tuple[str, int], Curve], **changes: Any) 
         rows.append(row)
         epochs += [epoch | {"validation_accuracy": value}
                    for epoch, value in zip(epochs_of(row), curve, strict=True)]  # fmt: skip
-    return Results.of(write_results(folder, rows, epochs=epochs))
+    return Analysis.of(write_results(folder, rows, epochs=epochs))
 
 
 # --- thresholds ---------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ def test_test_accuracy_is_never_looked_at(tmp_path: Path) -> None:
     row = trial("a", epochs=3)
     epochs = [epoch | {"validation_accuracy": None, "test_accuracy": 99.0}
               for epoch in epochs_of(row)]  # fmt: skip
-    results = Results.of(write_results(tmp_path, [row], epochs=epochs))
+    results = Analysis.of(write_results(tmp_path, [row], epochs=epochs))
     assert time_to_accuracy_figure(results) is None
     assert reaching_table(results, TIME) == ""
 
@@ -81,7 +81,7 @@ def test_stopped_trials_enter_no_mean(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Results:
+def results(tmp_path: Path) -> Analysis:
     return written(tmp_path, {
         ("fast", 0): [50, 60, 70, 72],
         ("fast", 1): [60, 70, 71, 72],
@@ -91,7 +91,7 @@ def results(tmp_path: Path) -> Results:
     })  # fmt: skip
 
 
-def test_a_seed_that_never_gets_there_takes_for_ever(results: Results) -> None:
+def test_a_seed_that_never_gets_there_takes_for_ever(results: Analysis) -> None:
     figure = time_to_accuracy_figure(results)
     assert figure is not None
     (panel,) = figure.chosen({"along": "epoch"})
@@ -105,14 +105,14 @@ def test_a_seed_that_never_gets_there_takes_for_ever(results: Results) -> None:
     assert not any(symbol.endswith("-open") for symbol in fast["marker"]["symbol"])
 
 
-def test_spreads_stand_beside_each_other(results: Results) -> None:
+def test_spreads_stand_beside_each_other(results: Analysis) -> None:
     figure = time_to_accuracy_figure(results)
     assert figure is not None
     fast, slow = figure.chosen()[0].traces
     assert fast["x"][0] < 66 < slow["x"][0]
 
 
-def test_time_comes_first_where_it_can_be_compared(results: Results, tmp_path: Path) -> None:
+def test_time_comes_first_where_it_can_be_compared(results: Analysis, tmp_path: Path) -> None:
     figure = time_to_accuracy_figure(results)
     assert figure is not None
     assert figure.switches[0].options == ("time", "epoch", "images", "compute")
@@ -127,7 +127,7 @@ def test_time_comes_first_where_it_can_be_compared(results: Results, tmp_path: P
     assert "not compared" in figure.caption
 
 
-def test_the_tables_say_how_many_got_there(results: Results) -> None:
+def test_the_tables_say_how_many_got_there(results: Analysis) -> None:
     made = reaching_table(results, TIME)
     assert made is not None
     fast, slow = made.rows
@@ -143,7 +143,7 @@ def test_what_is_not_known_was_reached_all_the_same(tmp_path: Path) -> None:
     epochs = [epoch | {"validation_accuracy": 30.0 * epoch["epoch"]}
               for row in rows for epoch in epochs_of(row)]  # fmt: skip
     epochs[0]["seconds_training"] = None
-    results = Results.of(write_results(tmp_path, rows, epochs=epochs))
+    results = Analysis.of(write_results(tmp_path, rows, epochs=epochs))
     times, numbers = reaching_table(results, TIME), reaching_table(results, EPOCHS)
     assert times is not None
     assert numbers is not None
@@ -167,11 +167,11 @@ def test_the_target_of_the_study_is_a_threshold(tmp_path: Path) -> None:
     epochs = [epoch | {"validation_accuracy": 10.0 * epoch["epoch"]}
               for row in rows for epoch in epochs_of(row)]  # fmt: skip
     made = write_results(tmp_path, rows, epochs=epochs, study=study)
-    table = reaching_table(Results.of(made), TIME)
+    table = reaching_table(Analysis.of(made), TIME)
     assert table is not None
     titles = [column.title for column in table.columns]
     assert "60\u00a0% (target)" in titles
-    figure = time_to_accuracy_figure(Results.of(made))
+    figure = time_to_accuracy_figure(Analysis.of(made))
     assert figure is not None
     assert "no trial reached it" in figure.caption
     assert figure.chosen()[0].layout["xaxis"]["tickvals"][-1] == 40

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures.lanes import Stretch, Timeline, in_time, lanes, utilisation, without_pauses
 from resray.figures.plot import Figure
 from resray.figures.timeline import (
@@ -41,7 +41,7 @@ def event(row: dict[str, Any], kind: str, second: float, **columns: Any) -> dict
 
 
 def figure_of(folder: Path) -> Figure:
-    figure = timeline_figure(Results.of(folder))
+    figure = timeline_figure(Analysis.of(folder))
     assert figure is not None
     return figure
 
@@ -130,7 +130,7 @@ def test_every_start_is_a_bar_in_the_colour_of_what_became_of_it(folder: Path) -
 
 
 def test_what_runs_and_what_was_cut_off_lasts_to_its_last_epoch(folder: Path) -> None:
-    found = {(one.outcome, one.seconds) for one in trial_stretches(Results.of(folder))}
+    found = {(one.outcome, one.seconds) for one in trial_stretches(Analysis.of(folder))}
     # The builder's epochs end after a minute each.
     assert {("cut off", 240.0), ("running", 115.0), ("completed", 100.0), ("failed", 9.0)} == found
 
@@ -152,13 +152,13 @@ def test_trials_without_events_last_from_their_start_to_their_end(tmp_path: Path
 
 def test_there_is_no_timeline_of_what_never_started(tmp_path: Path) -> None:
     row = trial(status="pending", epochs_done=0, started=None, ended=None)
-    assert timeline_figure(Results.of(write_results(tmp_path, [row]))) is None
+    assert timeline_figure(Analysis.of(write_results(tmp_path, [row]))) is None
 
 
 def test_a_search_that_was_only_confirmed_has_its_own_timeline(tmp_path: Path) -> None:
     builder = SearchBuilder(tmp_path)
     builder.run(GRID[:3])
-    assert timeline_figure(Results.of(builder.written())) is None
+    assert timeline_figure(Analysis.of(builder.written())) is None
 
 
 def test_names_of_trials_and_hosts_are_text(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from resray.analysis.published import comparisons
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.study.load import load_study, study_files
 from resray.study.phases import recipe_at
 from resray.study.recipe_spec import Recipe
@@ -389,7 +389,7 @@ def test_wrn_cifar100_as_run() -> None:
 def test_the_failure_of_session_01_stands_beside_its_trial_as_run(tmp_path: Path) -> None:
     row = trial("session-01-as-run", study="wrn-cifar100", epochs=3, variant="as-run")
     write_results(tmp_path, [row], study=study_files()["wrn-cifar100"], epochs=epochs_of(row))
-    (item,) = (item for item in comparisons(Results.of(tmp_path)) if item.published.value == 6.60)
+    (item,) = (item for item in comparisons(Analysis.of(tmp_path)) if item.published.value == 6.60)
     assert item.measured is not None
     assert item.published.epoch == 1
 

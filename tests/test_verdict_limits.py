@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.verdicts import Outcome
 from resray.report.answer import warnings
 from resray.report.claims_section import claims_section
@@ -57,7 +57,7 @@ def test_weight_of_one_of_few_test_images_is_told(tmp_path: Path, images: int, t
     rows = pair([90.0], [80.0], test_images=images)
     few = "76 test images: one is 1.3 points"
     assert (few in found(tmp_path, BETTER, rows).why) == told
-    assert (f"{few}, so small differences say nothing." in warnings(Results.of(tmp_path))) == told
+    assert (f"{few}, so small differences say nothing." in warnings(Analysis.of(tmp_path))) == told
 
 
 def test_weight_of_a_test_image_is_not_told_of_a_size(tmp_path: Path) -> None:
@@ -72,6 +72,6 @@ def test_sides_that_differ_by_rounding_are_equal(tmp_path: Path, operator: str) 
     study = write_study(tmp_path / "written.yaml", claim)
     rows = [trial(name, seed, validation_accuracy=value) for seed in (0, 1)
             for name, value in (("a", 0.1 + 0.2), ("b", 0.3))]  # fmt: skip
-    html = claims_section(Results.of(write_results(tmp_path, rows, epochs=[], study=study)))
+    html = claims_section(Analysis.of(write_results(tmp_path, rows, epochs=[], study=study)))
     assert "both sides are equal" in html
     assert Outcome.UNDECIDED.value in html

@@ -9,7 +9,7 @@ import pytest
 from resray.analysis.comparability import WORDS
 from resray.analysis.contrasts import contrasts, difference
 from resray.analysis.metrics import sample_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.verdicts import Outcome
 from resray.report.claims_section import claims_section
 from tests.report_builder import epochs_of, trial, write_results
@@ -69,7 +69,7 @@ def test_a_comparison_says_which_margin_it_would_have_shown(
     tmp_path: Path, check: str, factor: float | None
 ) -> None:
     (judgement,) = found(tmp_path, check, CLEAR).judgements
-    results = Results.of(tmp_path)
+    results = Analysis.of(tmp_path)
     a, b = (sample_of(results, group, "test_accuracy") for group in results.groups)
     (alone,) = contrasts([difference(b, a)])
     expected = alone.detectable and factor and alone.detectable * factor
@@ -284,7 +284,7 @@ def test_section_shows_verdict_numbers_and_reason(tmp_path: Path) -> None:
         {"id": "z", "text": "unlikely", "untested": "needs <i>more</i>"},
     ]
     study = write_study(tmp_path / "written.yaml", *claims)
-    html = claims_section(Results.of(write_results(tmp_path, CLEAR, epochs=[], study=study)))
+    html = claims_section(Analysis.of(write_results(tmp_path, CLEAR, epochs=[], study=study)))
     for text in (
         "3 claims: 1 supported, 1 not judged, 1 not testable here.",
         "a is &lt;b&gt;better&lt;/b&gt;",
@@ -301,4 +301,4 @@ def test_section_shows_verdict_numbers_and_reason(tmp_path: Path) -> None:
 
 
 def test_results_without_a_study_have_no_claims(tmp_path: Path) -> None:
-    assert not claims_section(Results.of(write_results(tmp_path, [trial()])))
+    assert not claims_section(Analysis.of(write_results(tmp_path, [trial()])))

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.verdicts import Verdict, verdicts
 from tests.report_builder import RECIPE, trial, write_results
 
@@ -39,7 +39,7 @@ def found(
     claim: dict[str, Any] = {"id": "x", "text": "says x", "check": check}
     study = write_study(folder / "written.yaml", claim, pairing=pairing)
     tables = {"epochs": [], **tables}
-    (only,) = verdicts(Results.of(write_results(folder, rows, study=study, **tables)))
+    (only,) = verdicts(Analysis.of(write_results(folder, rows, study=study, **tables)))
     return only
 
 

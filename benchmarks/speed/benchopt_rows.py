@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 
 MEASURED = ("test_accuracy", "validation_accuracy", "train_accuracy", "test_loss",
             "validation_loss", "train_loss")  # fmt: skip
@@ -51,10 +51,10 @@ def page_of(folder: Path) -> Path:
 
 def rows(results: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """Return one row for each epoch of each trial, as benchopt's own runs leave them."""
-    loaded = Results.of(results)
+    loaded = Analysis.of(results)
     frames = [frame.assign(solver_name=loaded.labels[trial_id],
                            time=frame["seconds_training"].cumsum())
-              for trial_id, frame in loaded.epochs.items()]  # fmt: skip
+              for trial_id, frame in loaded.epoch_table.items()]  # fmt: skip
     whole = pd.concat(frames, ignore_index=True)
     measured = {f"objective_{column}": whole[column] for column in columns}
     return pd.DataFrame(

@@ -19,7 +19,7 @@ from resray.analysis.contrast_words import SURE
 from resray.analysis.epoch_table import EpochRows, EpochTable
 from resray.analysis.pairs import Matching, match
 from resray.analysis.reaching import EPOCHS, Reaching
-from resray.analysis.results import TABLES, Results
+from resray.analysis.results import TABLES, Analysis
 from resray.results.schema import table_schema
 
 METRICS = ("test_accuracy", "test_accuracy_best", "test_accuracy_last", "validation_accuracy",
@@ -50,7 +50,7 @@ def trial(name: str, seed: int, **measured: Any) -> dict[str, Any]:
 
 def results_of(
     trials: Sequence[dict[str, Any]], epochs: Mapping[str, np.ndarray] = NO_EPOCHS
-) -> Results:
+) -> Analysis:
     """Return results with these trials, and these columns of their epochs."""
     tables = {name: table_schema(name).empty_table() for name in TABLES}
     tables["trials"] = pa.Table.from_pylist(list(trials), table_schema("trials"))
@@ -58,7 +58,7 @@ def results_of(
         name: one.append_column("source", pa.nulls(len(one), pa.string()))
         for name, one in tables.items()
     }
-    return Results({"simulated": Path("simulated")}, made, EpochTable(EpochRows(table_of(epochs))))
+    return Analysis({"simulated": Path("simulated")}, made, EpochTable(EpochRows(table_of(epochs))))
 
 
 def table_of(epochs: Mapping[str, np.ndarray]) -> pa.Table:
@@ -71,7 +71,7 @@ def table_of(epochs: Mapping[str, np.ndarray]) -> pa.Table:
 # --- compare --------------------------------------------------------------------------------------
 
 
-def folder(values: np.ndarray) -> Results:
+def folder(values: np.ndarray) -> Analysis:
     """Return a folder from (studies, configurations, metrics, seeds)."""
     return results_of(
         [

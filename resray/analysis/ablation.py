@@ -13,7 +13,7 @@ from resray.analysis.aggregate import Group, distinguish
 from resray.analysis.comparability import Obstacle, of_device
 from resray.analysis.contrasts import Contrast, Sample, contrasts, difference, estimate, together
 from resray.analysis.metrics import sample_of
-from resray.analysis.results import Results, once
+from resray.analysis.results import Analysis, once
 from resray.analysis.statistics import Interval, Summary, summarise
 from resray.study.entries import FULL, PLAIN, Step, ablation_steps
 from resray.study.layers import flatten
@@ -152,7 +152,7 @@ class Ablation:
 
 
 @once
-def ablations(results: Results) -> list[Ablation]:
+def ablations(results: Analysis) -> list[Ablation]:
     """Return the study's ablations that have a result: one for each form and each set of trials
     that agree in everything but the changes."""
     ablate = results.study.ablate if results.study else None
@@ -172,7 +172,7 @@ def ablations(results: Results) -> list[Ablation]:
 
 
 def measure(
-    results: Results, steps: Sequence[Step], groups: Mapping[str, Group]
+    results: Analysis, steps: Sequence[Step], groups: Mapping[str, Group]
 ) -> Iterator[MeasuredStep]:
     for step in steps:
         group = groups.get(step.name)
@@ -180,7 +180,7 @@ def measure(
         logs = {seed: log(value) for seed, value in seconds.values.items() if value > 0}
         accuracies = sample_of(results, group, "test_accuracy") if group else Sample({})
         rows = group.finished if group else ()
-        epochs = (results.epochs.get(row["trial_id"]) for row in rows)
+        epochs = (results.epoch_table.get(row["trial_id"]) for row in rows)
         yield MeasuredStep(
             step,
             group,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from resray.analysis.aggregate import Row
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Moments
 
 PARTS = ("training", "warming up", "evaluating", "saving", "starting", "other")
@@ -25,7 +25,7 @@ class Breakdown:
     """Mean training seconds of the other epochs; of all where there are none."""
 
 
-def breakdown(results: Results, rows: Sequence[Row]) -> Breakdown:
+def breakdown(results: Analysis, rows: Sequence[Row]) -> Breakdown:
     """Return where the time of trials went.
 
     Of a trial that was resumed the time from start to end holds whatever lay between, so that
@@ -46,13 +46,13 @@ def breakdown(results: Results, rows: Sequence[Row]) -> Breakdown:
     return Breakdown(parts, mean_where(seconds, first), later)
 
 
-def training_seconds(results: Results, rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
+def training_seconds(results: Analysis, rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
     """Return the training seconds of each epoch, (trials, epochs), and which are the first of a
     start: they also load libraries, pick convolution algorithms and reserve memory."""
     ids = [row["trial_id"] for row in rows]
-    seconds = finite(results.epochs.arrays("seconds_training", ids))
-    recorded = np.isfinite(results.epochs.arrays("epoch", ids))
-    attempts = np.nan_to_num(results.epochs.arrays("attempt", ids))
+    seconds = finite(results.epoch_table.arrays("seconds_training", ids))
+    recorded = np.isfinite(results.epoch_table.arrays("epoch", ids))
+    attempts = np.nan_to_num(results.epoch_table.arrays("attempt", ids))
     attempts = np.where(recorded, attempts, -1)
     before = np.full((len(ids), 1), -1.0)
     highest = np.maximum.accumulate(np.hstack([before, attempts]), axis=1)[:, :-1]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from resray.analysis.aggregate import Group
 from resray.analysis.evaluations import REPEATED, checkpoint_name
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 
 MOST = 12
@@ -71,7 +71,7 @@ class Confusion:
         return summarise(self.shares[:, label, taken].tolist())
 
 
-def class_accuracies(results: Results) -> list[ByClass]:
+def class_accuracies(results: Analysis) -> list[ByClass]:
     """Return the accuracies by class of each configuration that was evaluated by class."""
     rows = of_classes(results, results.groups)
     accuracies = rows[rows["metric"] == "accuracy"]
@@ -89,7 +89,7 @@ def class_accuracies(results: Results) -> list[ByClass]:
     return found
 
 
-def confusions(results: Results) -> list[Confusion]:
+def confusions(results: Analysis) -> list[Confusion]:
     """Return the confusion matrices of the `MOST` most accurate configurations that have one."""
     rows = of_classes(results, results.groups)
     counts = rows[(rows["metric"] == "count") & rows["condition"].notna()]
@@ -147,13 +147,13 @@ def of_one_name(rows: pd.DataFrame) -> pd.DataFrame:
     return own[own["checkpoint"] == own["trial_id"].map(newest)]
 
 
-def of_classes(results: Results, groups: Sequence[Group]) -> pd.DataFrame:
+def of_classes(results: Analysis, groups: Sequence[Group]) -> pd.DataFrame:
     """Return what was measured of single classes of the test set, of repetitions the newest.
 
     Of finished trials, of others only where a group has none.
     """
     trials = (row["trial_id"] for group in groups for row in group.finished or group.trials)
-    tables = [table for one in trials if len(table := results.evaluations[one])]
+    tables = [table for one in trials if len(table := results.evaluation_tables[one])]
     if not tables:
         return pd.DataFrame(columns=[*REPEATED, "value", "images"])
     rows = pd.concat(tables)

@@ -6,7 +6,7 @@ from resray.analysis.aggregate import Group
 from resray.analysis.contrasts import Sample
 from resray.analysis.matching import NotJudgedError
 from resray.analysis.metrics import sample_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.hints import command
 from resray.models.table import runs_own_code
 from resray.study.claims import Value
@@ -20,7 +20,7 @@ PROPORTIONAL = {
 to."""
 
 
-def sample_of_value(results: Results, group: Group, value: Value) -> Sample:
+def sample_of_value(results: Analysis, group: Group, value: Value) -> Sample:
     """Return a value's figures by seed; of ``std``, those that it is the spread of.
 
     Raises NotJudgedError, which says what is missing and, where a command gives it, which one.
@@ -39,7 +39,7 @@ def sample_of_value(results: Results, group: Group, value: Value) -> Sample:
     return sample
 
 
-def advice(results: Results, group: Group, value: Value) -> str:
+def advice(results: Analysis, group: Group, value: Value) -> str:
     """Return which command measures a value; nothing where `resray evaluate` does not."""
     evaluation = METRICS[value.metric].evaluation
     if evaluation is None:
@@ -51,13 +51,15 @@ def advice(results: Results, group: Group, value: Value) -> str:
     return f"; `{command(*words, data_dir=row['data_dir'], trust=own_code)}` measures it"
 
 
-def epochs_to(results: Results, group: Group, metric: str, share: float) -> dict[int | None, float]:
+def epochs_to(
+    results: Analysis, group: Group, metric: str, share: float
+) -> dict[int | None, float]:
     """Return for each seed the first epoch with ``share`` of the metric's highest value of any."""
     ids = [row["trial_id"] for row in group.finished]
-    courses = results.epochs.arrays(PROPORTIONAL.get(metric, metric), ids)
+    courses = results.epoch_table.arrays(PROPORTIONAL.get(metric, metric), ids)
     courses = np.where(np.isfinite(courses), courses, -np.inf)
     return {
-        row["seed"]: float(results.epochs.numbers[(course >= share * course.max()).argmax()])
+        row["seed"]: float(results.epoch_table.numbers[(course >= share * course.max()).argmax()])
         for row, course in zip(group.finished, courses, strict=True)
         if np.isfinite(course).any()
     }

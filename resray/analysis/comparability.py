@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from resray.analysis.aggregate import Group
 from resray.analysis.metrics import foreign_files, limits
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import listed
 from resray.results.summary import VALIDATION
 from resray.study.metrics import METRICS
@@ -184,7 +184,7 @@ def of_files(files: Mapping[str, str]) -> Iterator[Obstacle]:
 
 
 def incomparable(
-    first: Results, one: Group, second: Results, other: Group, metric: str
+    first: Analysis, one: Group, second: Analysis, other: Group, metric: str
 ) -> Iterator[Obstacle]:
     """Yield why a metric of two groups cannot be compared; nothing stands against it of a network's
     size, which is exact."""
@@ -223,6 +223,6 @@ def of_loss(one: Group, other: Group) -> Iterator[Obstacle]:
         yield Obstacle("loss", changed)
 
 
-def evaluated_on(results: Results, group: Group, metric: str) -> list[str]:
+def evaluated_on(results: Analysis, group: Group, metric: str) -> list[str]:
     """Return of how many images `resray evaluate` measured, where these were not all."""
     return [str(each) for each in limits(results, group, metric) if each.kind == "evaluated"]

@@ -11,7 +11,7 @@ from resray.analysis.contrast_words import verdict, why
 from resray.analysis.contrasts import Contrast, Sample, Untested, difference, together
 from resray.analysis.metrics import sample_of, uneven_epochs, value_of
 from resray.analysis.pairs import Matching, Pair, match
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 from resray.errors import InputError, unknown
 from resray.study.metrics import METRICS, TRIAL_METRICS
@@ -30,7 +30,7 @@ EQUAL, DIFFERS = "equal", "differs"
 class Folders:
     """Two or more results folders by name, each but the first matched with the first."""
 
-    sources: Mapping[str, Results]
+    sources: Mapping[str, Analysis]
     matchings: Mapping[str, Matching]
 
     @property
@@ -106,7 +106,7 @@ class Compared:
         return 100 * self.difference.value / abs(self.first.mean)
 
 
-def matched(sources: Mapping[str, Results], select: Sequence[str] = ()) -> Folders:
+def matched(sources: Mapping[str, Analysis], select: Sequence[str] = ()) -> Folders:
     """Match the configurations of each folder with those of the first.
 
     ``select`` keeps those whose name or label matches one of these patterns. Raises InputError if
@@ -195,7 +195,7 @@ def fate(group: Group) -> str:
     return ", ".join(f"{number} {status}" for status, number in counts.items())
 
 
-def sides(folders: Folders, name: str, pair: Pair) -> list[tuple[str, Results, Group]]:
+def sides(folders: Folders, name: str, pair: Pair) -> list[tuple[str, Analysis, Group]]:
     """Return the two folders of a pair, with their names and its groups."""
     return [(folders.first, folders.sources[folders.first], pair.first),
             (name, folders.sources[name], pair.second)]  # fmt: skip
@@ -208,11 +208,11 @@ def samples_of_pair(folders: Folders, name: str, pair: Pair, metric: str) -> tup
     return first, second
 
 
-def measured_sample(results: Results, group: Group, metric: str) -> Sample:
+def measured_sample(results: Analysis, group: Group, metric: str) -> Sample:
     return last_losses(results, group) if metric == LOSS else sample_of(results, group, metric)
 
 
-def last_losses(results: Results, group: Group) -> Sample:
+def last_losses(results: Analysis, group: Group) -> Sample:
     """Return each seed's training loss in the last epoch that it recorded."""
     losses = {
         row["seed"]: value_of(results, row, LOSS, row["epochs_done"])

@@ -20,7 +20,7 @@ from resray.analysis.compare import (
     matched,
 )
 from resray.analysis.contrast_words import NETWORKS, SURE
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import listed
 from resray.errors import InputError, unknown
 from resray.results.folders import called_names, check_different
@@ -202,7 +202,7 @@ def open_folders(
 ) -> Folders:
     check_different(paths)
     called = called_names(paths, names)
-    sources = {name: Results.of(path) for name, path in zip(called, paths, strict=True)}
+    sources = {name: Analysis.of(path) for name, path in zip(called, paths, strict=True)}
     folders = matched(sources, select)
     if not folders.pairs:
         own = "; ".join(f"{name}: {listed(group.label for group in results.groups)}"

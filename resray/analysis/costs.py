@@ -8,7 +8,7 @@ import numpy as np
 from resray.analysis.aggregate import Group, Row
 from resray.analysis.comparability import comparable, on_one_device
 from resray.analysis.evaluations import MEAN, evaluated
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Moments
 from resray.analysis.words import Valued, count, duration, time_unit
 from resray.study.metrics import METRICS
@@ -54,7 +54,7 @@ def measured(groups: Sequence[Group], value: Callable[[Row], float | None]) -> M
     return Moments.of(values, owners, len(groups))
 
 
-def qualities_of(results: Results) -> dict[str, Moments]:
+def qualities_of(results: Analysis) -> dict[str, Moments]:
     """Return the accuracies that some group has, by name: that on the test set first."""
     corrupted: dict[str, float] = {}
     for one in evaluated(results):
@@ -70,7 +70,7 @@ def qualities_of(results: Results) -> dict[str, Moments]:
     return {name: one for name, one in found.items() if one.n.any()}
 
 
-def costs_of(results: Results) -> dict[str, Cost]:
+def costs_of(results: Analysis) -> dict[str, Cost]:
     """Return what some group is known to cost, by name; those in which several compare first."""
     alike = trained_alike(results.groups)
     alone = alike & np.array(on_one_device(results.groups, exclusive=True), bool)
@@ -82,7 +82,7 @@ def costs_of(results: Results) -> dict[str, Cost]:
         unit = axis if words is significant else ""
         return Cost(values, axis, words, candidates & (values.n > 0), candidates is alone, unit)
 
-    divisor, unit = time_unit([row["seconds_training"] or 0.0 for row in results.trials])
+    divisor, unit = time_unit([row["seconds_training"] or 0.0 for row in results.rows])
     price, memory = results.price_per_gpu_hour, METRICS["peak_memory_bytes"]
     found = {
         "training time": cost("seconds_training", f"{unit} of training", 1 / divisor,

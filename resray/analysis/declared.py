@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from resray.analysis.margins import ONE, NotLinearError, leaves, margin_tree
 from resray.analysis.matching import NotJudgedError, NotMatchedError, matched, reference
-from resray.analysis.results import Results, joined_id, once
+from resray.analysis.results import Analysis, joined_id, once
 from resray.analysis.verdicts import judged_folder
 from resray.study.claims import Statement, Value, check_statement
 
 
 @once
-def declared(results: Results) -> Mapping[frozenset[str], Sequence[str]]:
+def declared(results: Analysis) -> Mapping[frozenset[str], Sequence[str]]:
     """Return the ids of the claims that are judged, each by itself, on the difference of two test
     accuracies, by the labels of the two configurations."""
     name = judged_folder(results)

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from resray.analysis.aggregate import Group, Row
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Line:
         return self.group.settings.get("evaluate_every", 1) != 1
 
 
-def mean_lines(results: Results) -> Iterator[Line]:
+def mean_lines(results: Analysis) -> Iterator[Line]:
     """Yield a line for each group's finished trials; where none has finished, one for each trial.
 
     Trials without a recorded epoch are left out.
@@ -44,7 +44,7 @@ def mean_lines(results: Results) -> Iterator[Line]:
             yield from (Line(group, (row,), False) for row in recorded(results, group.trials))
 
 
-def trial_lines(results: Results) -> Iterator[Line]:
+def trial_lines(results: Analysis) -> Iterator[Line]:
     """Yield a line for each trial with a recorded epoch."""
     for group in results.groups:
         finished = {row["trial_id"] for row in group.finished}
@@ -52,8 +52,8 @@ def trial_lines(results: Results) -> Iterator[Line]:
             yield Line(group, (row,), row["trial_id"] in finished)
 
 
-def recorded(results: Results, rows: Sequence[Row]) -> tuple[Row, ...]:
-    return tuple(row for row in rows if row["trial_id"] in results.epochs)
+def recorded(results: Analysis, rows: Sequence[Row]) -> tuple[Row, ...]:
+    return tuple(row for row in rows if row["trial_id"] in results.epoch_table)
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ class Spread:
 class LineSet:
     """Lines that are drawn together, and any recorded quantity of all of them at once."""
 
-    def __init__(self, results: Results, lines: Sequence[Line]) -> None:
+    def __init__(self, results: Analysis, lines: Sequence[Line]) -> None:
         self.lines = lines
-        self.epochs = results.epochs
+        self.epochs = results.epoch_table
         self.rows = [row for line in lines for row in line.rows]
         counts = [len(line.rows) for line in lines]
         self._owners = np.repeat(np.arange(len(lines)), counts)

@@ -48,6 +48,11 @@ class EpochTable(Mapping[str, pd.DataFrame]):
         """Return the table of those of these trials that it holds."""
         return EpochTable(self._rows, self._places.keys() & set(trial_ids))
 
+    @property
+    def frame(self) -> pd.DataFrame:
+        """All rows and columns, by trial id and epoch, also of trials that the table leaves out."""
+        return self._rows.frame
+
     @cached_property
     def numbers(self) -> np.ndarray:
         """The numbers of all recorded epochs, ascending: mostly 1 to the longest trial's length.

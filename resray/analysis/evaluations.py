@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from resray.analysis.aggregate import Group, reductions_of
-from resray.analysis.results import Results, once
+from resray.analysis.results import Analysis, once
 from resray.analysis.statistics import Summary, summarise
 from resray.results.summary import parsed_json
 
@@ -133,11 +133,11 @@ class Ensemble:
 
 
 @once
-def evaluated(results: Results) -> list[Evaluated]:
+def evaluated(results: Analysis) -> list[Evaluated]:
     """Return the evaluations of finished trials (of others only where a group has none)."""
     groups = {row["trial_id"]: group for group in results.groups
               for row in group.finished or group.trials}  # fmt: skip
-    tables = [table for one in groups if len(table := results.evaluations[one])]
+    tables = [table for one in groups if len(table := results.evaluation_tables[one])]
     found: dict[tuple[str, str], list[Value]] = {}
     # Once for all trials: of a thousand tables, each costs milliseconds.
     rows = newest(pd.concat(tables)) if tables else pd.DataFrame(columns=COLUMNS)
@@ -199,10 +199,10 @@ def corruption_kinds(found: list[Evaluated]) -> list[str]:
     return list(dict.fromkeys(kind for kind, severity in pairs if severity is not None))
 
 
-def ensembles(results: Results) -> Iterator[Ensemble]:
+def ensembles(results: Analysis) -> Iterator[Ensemble]:
     """Yield the ensembles of trials that the report shows, of repetitions the newest."""
-    trials = {row["trial_id"]: row for row in results.trials}
-    for key, rows in results.evaluations.items():
+    trials = {row["trial_id"]: row for row in results.rows}
+    for key, rows in results.evaluation_tables.items():
         # What an ensemble reached stands under the hash of its members, under no trial.
         if key in trials:
             continue
@@ -225,11 +225,11 @@ def ensembles(results: Results) -> Iterator[Ensemble]:
             )
 
 
-def members_accuracy(results: Results, members: list[str], checkpoint: object) -> Summary | None:
+def members_accuracy(results: Analysis, members: list[str], checkpoint: object) -> Summary | None:
     """Return the members' test accuracy at the ensemble's checkpoints, if all were evaluated."""
     found = []
     for member in members:
-        rows = newest(results.evaluations[member])
+        rows = newest(results.evaluation_tables[member])
         same = rows["checkpoint"].map(checkpoint_name) == checkpoint_name(checkpoint)
         test = rows[same & rows["kind"].eq("test") & rows["metric"].eq("accuracy")]
         found += test["value"].tail(1).tolist()

@@ -8,7 +8,7 @@ from resray.analysis.aggregate import Group
 from resray.analysis.contrast_words import NOT_SHOWN, SURE, seeds, verdict
 from resray.analysis.contrasts import Contrast, Method, contrasts, difference, with_one
 from resray.analysis.metrics import sample_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Interval
 from resray.analysis.words import between, listed, signed
 
@@ -26,7 +26,7 @@ class Lead:
     """How far each of the others lies above the best, by its label."""
 
     @classmethod
-    def of(cls, results: Results, best: Group, others: Sequence[Group]) -> "Lead":
+    def of(cls, results: Analysis, best: Group, others: Sequence[Group]) -> "Lead":
         """Return how the best of `comparable` groups leads the others."""
         own = sample_of(results, best, "test_accuracy")
         estimates = [

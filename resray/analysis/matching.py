@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from resray.analysis.aggregate import Group
 from resray.analysis.comparability import Obstacle, changes_of, condition_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.study.claims import Value
 from resray.study.entries import AS_RUN
 
@@ -28,7 +28,7 @@ def reference(value: Value) -> Reference:
 
 
 def matched(
-    results: Results, references: Sequence[Reference], *, counted: bool = False
+    results: Analysis, references: Sequence[Reference], *, counted: bool = False
 ) -> dict[Reference, Group]:
     """Return for each reference the group to take.
 
@@ -105,7 +105,7 @@ def by_condition(
     return found
 
 
-def finished(results: Results, wanted: Reference) -> list[Group]:
+def finished(results: Analysis, wanted: Reference) -> list[Group]:
     """Return the finished groups of a name and variant. Raises NotMatchedError if there is none.
 
     What confirms a search has another recipe than the study's trial of that name.
@@ -124,7 +124,7 @@ def finished(results: Results, wanted: Reference) -> list[Group]:
     return [group for group in groups if group.finished]
 
 
-def variants(results: Results) -> list[str]:
+def variants(results: Analysis) -> list[str]:
     """Return the variants of the study and of its results, the default one first."""
     named = results.study.variant_names if results.study else []
     return list(dict.fromkeys([*named, *(group.variants[0] for group in results.groups)]))

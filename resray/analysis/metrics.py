@@ -9,7 +9,7 @@ import pandas as pd
 from resray.analysis.aggregate import Group, Row
 from resray.analysis.answers import shares_of
 from resray.analysis.contrasts import Sample
-from resray.analysis.results import Results, members_of
+from resray.analysis.results import Analysis, members_of
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import duration, listed, plural
 from resray.study.metrics import EPOCH_METRICS, METRICS
@@ -22,7 +22,7 @@ FEW_IMAGES = 1000
 
 
 def values_of(
-    results: Results, group: Group, metric: str, epoch: int | None = None
+    results: Analysis, group: Group, metric: str, epoch: int | None = None
 ) -> dict[int | None, float]:
     """Return a metric's finite value for each seed among a group's finished trials.
 
@@ -36,7 +36,7 @@ def values_of(
     return {seed: value for seed, value in values.items() if value is not None}
 
 
-def sample_of(results: Results, group: Group, metric: str, epoch: int | None = None) -> Sample:
+def sample_of(results: Analysis, group: Group, metric: str, epoch: int | None = None) -> Sample:
     """Return what `values_of` does as a sample that contrasts are made of: test accuracies with
     what is stored of their answers by image."""
     values = values_of(results, group, metric, epoch)
@@ -47,16 +47,16 @@ def sample_of(results: Results, group: Group, metric: str, epoch: int | None = N
 
 
 def summary_of(
-    results: Results, group: Group, metric: str, epoch: int | None = None
+    results: Analysis, group: Group, metric: str, epoch: int | None = None
 ) -> Summary | None:
     """Return the summary of a metric over a group's finished trials."""
     return summarise(values_of(results, group, metric, epoch).values())
 
 
-def value_of(results: Results, row: Row, metric: str, epoch: int | None = None) -> float | None:
+def value_of(results: Analysis, row: Row, metric: str, epoch: int | None = None) -> float | None:
     """Return one trial's value of a metric, None if it was not measured or is not finite."""
     if epoch is not None:
-        return _finite(_of_epoch(row, results.epochs.get(row["trial_id"]), metric, epoch))
+        return _finite(_of_epoch(row, results.epoch_table.get(row["trial_id"]), metric, epoch))
     if METRICS[metric].evaluation:
         stored = stored_value(results, row, metric)
         return _finite(stored.row["value"]) if stored else None
@@ -64,7 +64,7 @@ def value_of(results: Results, row: Row, metric: str, epoch: int | None = None) 
         return _ratio(row["images_per_second"], row["batch_size"])
     if metric not in OF_EPOCHS:
         return _finite(row.get(metric))
-    epochs = results.epochs.get(row["trial_id"])
+    epochs = results.epoch_table.get(row["trial_id"])
     return None if epochs is None else OF_EPOCHS[metric](epochs)
 
 
@@ -83,11 +83,11 @@ def seconds_of_epochs(epochs: pd.DataFrame) -> pd.Series:
     return (warm if len(warm) else epochs)["seconds_training"]
 
 
-def uneven_epochs(results: Results, group: Group) -> str | None:
+def uneven_epochs(results: Analysis, group: Group) -> str | None:
     """Return between what times the epochs of a training took, where it was not alone by the look
     of it: ``its epochs took 3.9 s to 28 s: was another process busy?``"""
     for row in group.finished:
-        if (epochs := results.epochs.get(row["trial_id"])) is not None:
+        if (epochs := results.epoch_table.get(row["trial_id"])) is not None:
             seconds = seconds_of_epochs(epochs).dropna()
             if len(seconds) and seconds.max() > UNEVEN * seconds.min():
                 span = f"{duration(seconds.min())} to {duration(seconds.max())}"
@@ -110,7 +110,7 @@ def gradient_ratio(epochs: pd.DataFrame) -> float | None:
 
 
 def limits(
-    results: Results, group: Group, metric: str, epoch: int | None = None
+    results: Analysis, group: Group, metric: str, epoch: int | None = None
 ) -> tuple[Reduction, ...]:
     """Return what was reduced of that which shapes a metric's value.
 
@@ -144,7 +144,7 @@ def is_short(row: Row) -> bool:
     return done is not None and planned is not None and bool(done < planned)
 
 
-def foreign_files(results: Results, group: Group) -> dict[str, str]:
+def foreign_files(results: Analysis, group: Group) -> dict[str, str]:
     """Return the files that a group's ``hidden_accuracy`` is of, with what to call them."""
     return dict(stored.foreign_file for stored in stored_values(results, group, "hidden_accuracy"))
 
@@ -212,13 +212,13 @@ class Stored:
         return checksum if known else name, f"{name} ({told})" if told else name
 
 
-def stored_value(results: Results, row: Row, metric: str) -> Stored | None:
+def stored_value(results: Analysis, row: Row, metric: str) -> Stored | None:
     """Return the newest evaluation of one trial that gives a metric, None if there is none."""
     evaluation = METRICS[metric].evaluation
-    return evaluation and newest(results.evaluations[row["trial_id"]], *evaluation, (row,))
+    return evaluation and newest(results.evaluation_tables[row["trial_id"]], *evaluation, (row,))
 
 
-def stored_values(results: Results, group: Group, metric: str) -> list[Stored]:
+def stored_values(results: Analysis, group: Group, metric: str) -> list[Stored]:
     """Return the evaluations that a metric rests on, over a group's finished trials."""
     if metric == "ensemble_accuracy":
         found = [largest_ensemble(results, group)]
@@ -227,16 +227,16 @@ def stored_values(results: Results, group: Group, metric: str) -> list[Stored]:
     return [stored for stored in found if stored]
 
 
-def largest_ensemble(results: Results, group: Group) -> Stored | None:
+def largest_ensemble(results: Analysis, group: Group) -> Stored | None:
     """Return the ensemble of the most of a group's finished trials, the newest of these."""
     by_age = sorted(ensembles_of(results, group), key=lambda found: written(found.row))
     return max(reversed(by_age), key=lambda found: len(found.trials), default=None)
 
 
-def ensembles_of(results: Results, group: Group) -> Iterator[Stored]:
+def ensembles_of(results: Analysis, group: Group) -> Iterator[Stored]:
     """Yield each ensemble of some of a group's finished trials."""
     finished = {row["trial_id"]: row for row in group.finished}
-    for key, table in results.evaluations.items():
+    for key, table in results.evaluation_tables.items():
         members = members_of(key, table) if len(table) else []
         if len(members) > 1 and finished.keys() >= set(members):
             trials = tuple(finished[member] for member in members)

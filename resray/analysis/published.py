@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from resray.analysis.aggregate import Group
 from resray.analysis.comparability import Obstacle
 from resray.analysis.metrics import foreign_files, limits, stopped_early, summary_of
-from resray.analysis.results import Results, once
+from resray.analysis.results import Analysis, once
 from resray.analysis.statistics import Summary
 from resray.analysis.words import MISSING, count, duration, fixed, with_interval
 from resray.study.metrics import METRICS
@@ -45,7 +45,7 @@ class Comparison:
 
 
 @once
-def comparisons(results: Results) -> list[Comparison]:
+def comparisons(results: Analysis) -> list[Comparison]:
     """Return each published figure of the study beside each group that it belongs to."""
     if results.study is None:
         return []
@@ -56,7 +56,7 @@ def comparisons(results: Results) -> list[Comparison]:
     ]
 
 
-def groups_of(results: Results, figure: Published) -> list[Group | None]:
+def groups_of(results: Analysis, figure: Published) -> list[Group | None]:
     """Return the groups of a figure's name and variant, or one None in their place."""
     found: list[Group | None] = [
         group
@@ -66,7 +66,7 @@ def groups_of(results: Results, figure: Published) -> list[Group | None]:
     return found or [None]
 
 
-def compare(results: Results, figure: Published, group: Group | None) -> Comparison:
+def compare(results: Analysis, figure: Published, group: Group | None) -> Comparison:
     if group is None:
         several = results.study is not None and len(results.study.variant_names) > 1
         where = f" (variant {figure.variant})" if figure.variant and several else ""
@@ -82,7 +82,7 @@ def compare(results: Results, figure: Published, group: Group | None) -> Compari
     )
 
 
-def obstacles_of(results: Results, figure: Published, group: Group) -> Iterator[Obstacle]:
+def obstacles_of(results: Analysis, figure: Published, group: Group) -> Iterator[Obstacle]:
     """Yield what makes a comparison meaningless."""
     if figure.not_comparable:
         yield Obstacle("published", (figure.not_comparable,))

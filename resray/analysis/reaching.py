@@ -10,7 +10,7 @@ import numpy as np
 from resray.analysis.aggregate import Group
 from resray.analysis.breakdown import finite, numbers
 from resray.analysis.comparability import on_one_device
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.results.summary import TEST, VALIDATION
 
 TRAINED = 3
@@ -46,13 +46,14 @@ class Reaching:
     left out, and groups without any such trial.
     """
 
-    def __init__(self, results: Results, groups: Sequence[Group]) -> None:
+    def __init__(self, results: Analysis, groups: Sequence[Group]) -> None:
         groups = [group for group in groups if group.finished]
         rows = [row for group in groups for row in group.finished]
         owners = np.repeat(np.arange(len(groups)), [len(group.finished) for group in groups])
         ids = [row["trial_id"] for row in rows]
         validation, test = (
-            finite(results.epochs.arrays(f"{split}_accuracy", ids)) for split in (VALIDATION, TEST)
+            finite(results.epoch_table.arrays(f"{split}_accuracy", ids))
+            for split in (VALIDATION, TEST)
         )
         on_test = np.array([group.selection != VALIDATION for group in groups], dtype=bool)
         watched = np.where(on_test[owners][:, None], test, validation)
@@ -95,7 +96,7 @@ class Reaching:
     def spent(self) -> dict[str, np.ndarray]:
         """What each trial had spent by the end of each epoch, (trials, epochs), in each measure
         that was recorded; NaN where it is not known."""
-        epochs = self.results.epochs
+        epochs = self.results.epoch_table
         ids = [row["trial_id"] for row in self.rows]
         seconds, images = (
             np.cumsum(finite(epochs.arrays(column, ids)), axis=1)

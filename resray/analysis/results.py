@@ -32,7 +32,7 @@ REPEATED_TEXTS = ("trial_id", "study", "name", "settings")
 
 
 @dataclass(frozen=True)
-class Results:
+class Analysis:
     """What a report is made of: the results of one folder, or of several as one.
 
     Of several, a trial's id is ``NAME/ID`` and its ``source`` the folder's name; the study is that
@@ -43,7 +43,7 @@ class Results:
     """By what they are called."""
     tables: Mapping[str, pa.Table]
     """Of all folders, with the `source` that each row comes from, as they were when read."""
-    all_epochs: EpochTable
+    all_epoch_table: EpochTable
     """Epoch rows of all trials by trial id, in order of epoch."""
     chosen: frozenset[str] | None = None
     """The trials that these results are restricted to; None: all."""
@@ -61,7 +61,7 @@ class Results:
         *,
         baseline: str | None = None,
         price_per_gpu_hour: float | None = None,
-    ) -> "Results":
+    ) -> "Analysis":
         """Return the results of a study's folder, or of several laid beside each other.
 
         ``names`` are what to call the folders; None, or None in its place, is the shortest part of
@@ -84,11 +84,11 @@ class Results:
         return made
 
     @cached_property
-    def sources(self) -> "Mapping[str, Results]":
+    def sources(self) -> "Mapping[str, Analysis]":
         """Each folder by itself, where there are several."""
         if len(self.folders) == 1:
             return {}
-        return {name: Results.of(path) for name, path in self.folders.items()}
+        return {name: Analysis.of(path) for name, path in self.folders.items()}
 
     @cached_property
     def study(self) -> Study | None:
@@ -110,7 +110,7 @@ class Results:
     def title(self) -> str:
         if self.study:
             return self.study.title
-        return str(self.all_trials[0]["study"]) if self.all_trials else self.folder.name
+        return str(self.all_rows[0]["study"]) if self.all_rows else self.folder.name
 
     @property
     def paired(self) -> bool:
@@ -118,7 +118,35 @@ class Results:
         return self.study is not None and self.study.pairing == "seed"
 
     @cached_property
-    def all_trials(self) -> tuple[Row, ...]:
+    def trials(self) -> pd.DataFrame:
+        """One row per trial, a search's among them, with the columns that docs/schema.md has, its
+        ``source`` and the label of its ``configuration``, which a search's trials have not."""
+        return self._labelled(self.tables["trials"].to_pandas())
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """One row per trial and epoch, in order, with source and configuration."""
+        return self._labelled(self.all_epoch_table.frame)
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """One row per start, end or failure of a trial, with source and configuration."""
+        return self._labelled(self.tables["events"].to_pandas())
+
+    @cached_property
+    def evaluations(self) -> pd.DataFrame:
+        """One row per value that `resray evaluate` measured, with source and configuration; an
+        ensemble's has none."""
+        return self._labelled(self.tables["evaluations"].to_pandas())
+
+    def _labelled(self, frame: pd.DataFrame) -> pd.DataFrame:
+        if self.chosen is not None:
+            frame = frame[frame["trial_id"].isin(list(self.chosen))]
+        labels = frame["trial_id"].astype(object).map(self.labels)
+        return frame.assign(configuration=labels).reset_index(drop=True)
+
+    @cached_property
+    def all_rows(self) -> tuple[Row, ...]:
         """Every trial, also those of a search: in the study's order, by variant, then by folder."""
         names = self.study.trial_names if self.study else []
         order = {name: place for place, name in enumerate(names)}
@@ -137,14 +165,14 @@ class Results:
         return tuple(sorted(rows, key=place))
 
     @cached_property
-    def trials(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[Row, ...]:
         """Those that are tested: bench and confirmation."""
-        return tuple(row for row in self.all_trials if row["role"] != "search")
+        return tuple(row for row in self.all_rows if row["role"] != "search")
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """The configurations: tested trials that differ in their seed alone."""
-        return tuple(group_trials(self.trials, equal_variants(self.study) if self.study else {}))
+        return tuple(group_trials(self.rows, equal_variants(self.study) if self.study else {}))
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -153,23 +181,23 @@ class Results:
 
     @cached_property
     def _known(self) -> frozenset[str]:
-        return frozenset(row["trial_id"] for row in self.trials)
+        return frozenset(row["trial_id"] for row in self.rows)
 
     @cached_property
     def _all_events(self) -> list[Row]:
         return plain_rows(self.tables["events"])
 
     @cached_property
-    def epochs(self) -> EpochTable:
+    def epoch_table(self) -> EpochTable:
         """Those of the tested trials."""
-        return self.all_epochs.of(self._known)
+        return self.all_epoch_table.of(self._known)
 
     @cached_property
-    def events(self) -> tuple[Row, ...]:
+    def event_rows(self) -> tuple[Row, ...]:
         return tuple(row for row in self._all_events if row["trial_id"] in self._known)
 
     @cached_property
-    def evaluations(self) -> Mapping[str, pd.DataFrame]:
+    def evaluation_tables(self) -> Mapping[str, pd.DataFrame]:
         """What `resray evaluate` measured, oldest first: for every trial id (empty if nothing), and
         for the hash that stands for an ensemble of nothing but tested trials."""
         table = self.tables["evaluations"]
@@ -188,9 +216,9 @@ class Results:
     @cached_property
     def search(self) -> SearchRecord:
         """The trials of the search that was worked on last, which are in none of the above."""
-        searched = [row for row in self.all_trials if row["role"] == "search"]
+        searched = [row for row in self.all_rows if row["role"] == "search"]
         decisions = plain_rows(self.tables["decisions"])
-        return recorded(searched, self.all_epochs, self._all_events, decisions)
+        return recorded(searched, self.all_epoch_table, self._all_events, decisions)
 
     @cached_property
     def answers(self) -> Mapping[str, Answers]:
@@ -232,17 +260,17 @@ class Results:
 
     def with_status(self, *statuses: str) -> list[Row]:
         """Return the tested trials in one of these states."""
-        return [row for row in self.trials if row["status"] in statuses]
+        return [row for row in self.rows if row["status"] in statuses]
 
     def _id(self, source: str, trial_id: str) -> str:
         return trial_id if len(self.folders) == 1 else joined_id(source, trial_id)
 
 
-def once(topic: Callable[[Results], Topic]) -> Callable[[Results], Topic]:
+def once(topic: Callable[[Analysis], Topic]) -> Callable[[Analysis], Topic]:
     """Let a function of results work out its topic once for each `Results`."""
 
     @wraps(topic)
-    def known(results: Results) -> Topic:
+    def known(results: Analysis) -> Topic:
         if topic not in results.topics:
             results.topics[topic] = topic(results)
         return results.topics[topic]

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from resray.analysis.aggregate import Row, distinct
-from resray.analysis.results import Results, once
+from resray.analysis.results import Analysis, once
 from resray.analysis.search_axes import SpaceAxis, axes_of, point_text, short_names
 from resray.results.summary import parsed_json
 from resray.search.audit import audit_began
@@ -195,7 +195,7 @@ def decisions_at(points: Iterable[SearchPoint], rung: int | None) -> list[Row]:
 
 
 @once
-def search_of(results: Results) -> Search | None:
+def search_of(results: Analysis) -> Search | None:
     """Return the search that the results hold, None if there is none."""
     record = results.search
     if not record:
@@ -240,9 +240,7 @@ def points_of(trials: Sequence[Row], decisions: Sequence[Row]) -> Iterator[Searc
     yield from (points[row["trial_id"]] for row in ranked(trials) if row["trial_id"] in points)
 
 
-def confirmations(results: Results, won: Row) -> list[Row]:
+def confirmations(results: Analysis, won: Row) -> list[Row]:
     """Return what confirms the winner; rows whose recipe is damaged confirm nothing."""
-    whole = [
-        row for row in (won, *results.trials) if "batch_size" in parsed_json(row["recipe"], {})
-    ]
+    whole = [row for row in (won, *results.rows) if "batch_size" in parsed_json(row["recipe"], {})]
     return confirmations_of(whole[1:], won) if won in whole else []

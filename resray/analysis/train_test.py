@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from resray.analysis.aggregate import Group, Row
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Moments, Summary
 
 EPOCHS = ("selected", "last")
@@ -17,7 +17,7 @@ EPOCHS = ("selected", "last")
 class Splits:
     """Accuracies and losses of train, validation and test, of all finished trials at once."""
 
-    results: Results
+    results: Analysis
     groups: tuple[Group, ...]
     """Those with a finished trial of which epochs are recorded."""
     trials: tuple[tuple[Row, ...], ...]
@@ -45,7 +45,7 @@ class Splits:
         """Return a quantity of each trial after each epoch, (trials, epochs), NaN where unknown."""
         column = f"{split}_{quantity}"
         if column not in self._columns:
-            values = self.results.epochs.arrays(column, self.trial_ids)
+            values = self.results.epoch_table.arrays(column, self.trial_ids)
             self._columns[column] = np.where(np.isfinite(values), values, np.nan)
         return self._columns[column]
 
@@ -57,10 +57,10 @@ class Splits:
     @cached_property
     def places(self) -> dict[str, np.ndarray]:
         """Where each trial's epoch stands among the recorded ones, by `EPOCHS`; -1: nowhere."""
-        numbers = self.results.epochs.numbers
+        numbers = self.results.epoch_table.numbers
         best = [row["best_epoch"] for rows in self.trials for row in rows]
         found = {number: place for place, number in enumerate(numbers.tolist())}
-        known = np.isfinite(self.results.epochs.arrays("epoch", self.trial_ids))
+        known = np.isfinite(self.results.epoch_table.arrays("epoch", self.trial_ids))
         last = known.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
         return {EPOCHS[0]: np.array([found.get(one, -1) for one in best]), EPOCHS[1]: last}
 
@@ -86,10 +86,10 @@ class Splits:
         return np.where((counts == needed) & (needed > 0), sums / np.maximum(counts, 1), np.nan)
 
 
-def splits_of(results: Results) -> Splits | None:
+def splits_of(results: Analysis) -> Splits | None:
     """Return the finished trials that recorded an epoch, or None if there are none."""
     recorded = (
-        (group, tuple(row for row in group.finished if row["trial_id"] in results.epochs))
+        (group, tuple(row for row in group.finished if row["trial_id"] in results.epoch_table))
         for group in results.groups
     )
     found = [(group, rows) for group, rows in recorded if rows]

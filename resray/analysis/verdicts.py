@@ -22,7 +22,7 @@ from resray.analysis.metrics import (
     uneven_epochs,
 )
 from resray.analysis.resampling import sides
-from resray.analysis.results import Results, once
+from resray.analysis.results import Analysis, once
 from resray.analysis.statistics import Interval
 from resray.analysis.words import listed
 from resray.study.claims import Statement, check_statement
@@ -91,7 +91,7 @@ class Verdict:
 
 
 @once
-def verdicts(results: Results) -> list[Verdict]:
+def verdicts(results: Analysis) -> list[Verdict]:
     """Return the verdict on each claim of the study, in its order.
 
     Of several folders' results, by `judged_folder` alone.
@@ -101,7 +101,7 @@ def verdicts(results: Results) -> list[Verdict]:
     return [verdict(judged, claim) for claim in claims]
 
 
-def judged_folder(results: Results) -> str | None:
+def judged_folder(results: Analysis) -> str | None:
     """Return which of several folders the claims are judged on, None where there is one.
 
     A claim is about one study: the first folder that has its file. Runs of two machines or commits
@@ -110,7 +110,7 @@ def judged_folder(results: Results) -> str | None:
     return next((name for name, part in results.sources.items() if part.study), None)
 
 
-def verdict(results: Results, claim: Claim) -> Verdict:
+def verdict(results: Analysis, claim: Claim) -> Verdict:
     if claim.untested is not None:
         return Verdict(claim, Outcome.NOT_TESTABLE, claim.untested)
     statements = [check_statement(text) for text in claim.check]
@@ -120,7 +120,7 @@ def verdict(results: Results, claim: Claim) -> Verdict:
     return Verdict(claim, outcome, "; ".join(dict.fromkeys(reasons)), judgements)
 
 
-def judge(results: Results, statement: Statement, checks: int = 1) -> Judgement:
+def judge(results: Analysis, statement: Statement, checks: int = 1) -> Judgement:
     """Return what the results say about one comparison, of so many that a claim has."""
     groups: Mapping[Reference, Group] = {}
     try:
@@ -149,7 +149,7 @@ def check_devices(statement: Statement, groups: Mapping[Reference, Group]) -> No
         raise NotJudgedError(f"{obstacle}{alone if obstacle.kind == 'shared' else ''}")
 
 
-def check_files(results: Results, statement: Statement, groups: Mapping[Reference, Group]) -> None:
+def check_files(results: Analysis, statement: Statement, groups: Mapping[Reference, Group]) -> None:
     """Raise NotJudgedError if accuracies on different foreign files would be compared."""
     hidden = [value for value in statement.values if value.metric == "hidden_accuracy"]
     files: dict[str, str] = {}
@@ -160,7 +160,7 @@ def check_files(results: Results, statement: Statement, groups: Mapping[Referenc
 
 
 def measured(
-    results: Results, statement: Statement, groups: Mapping[Reference, Group], checks: int
+    results: Analysis, statement: Statement, groups: Mapping[Reference, Group], checks: int
 ) -> Judgement:
     """Return the judgement on values that may be compared, of one of so many ``checks``."""
     samples = {value: sample_of_value(results, groups[reference(value)], value)
@@ -201,7 +201,9 @@ def measured(
     )
 
 
-def single_figure(results: Results, statement: Statement, groups: Mapping[Reference, Group]) -> str:
+def single_figure(
+    results: Analysis, statement: Statement, groups: Mapping[Reference, Group]
+) -> str:
     """Return what a comparison rests on where seeds give it no spread."""
     found = [
         largest_ensemble(results, groups[reference(value)])
@@ -213,7 +215,7 @@ def single_figure(results: Results, statement: Statement, groups: Mapping[Refere
 
 
 def limited_by(
-    results: Results, statement: Statement, groups: Mapping[Reference, Group]
+    results: Analysis, statement: Statement, groups: Mapping[Reference, Group]
 ) -> Iterator[str]:
     """Yield, in words, what keeps the comparison from a firm outcome whatever its figures."""
     reduced: list[Reduction] = []
@@ -261,7 +263,7 @@ OF_TEST = ("test_accuracy", "tta_accuracy", "ensemble_accuracy")
 
 
 def remarks(
-    results: Results, statement: Statement, groups: Mapping[Reference, Group]
+    results: Analysis, statement: Statement, groups: Mapping[Reference, Group]
 ) -> Iterator[str]:
     """Yield what to bear in mind: re-encoded or few images, trainings that ended early or took
     uneven times."""

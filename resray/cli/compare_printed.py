@@ -56,7 +56,7 @@ def add_row(table: Table, *cells: str) -> None:
 def print_folders(folders: Folders, console: Console) -> None:
     table = ruled("Folders", "name", "folder", "configurations", "trials")
     for name, results in folders.sources.items():
-        states = Counter(str(row["status"]) for row in results.trials)
+        states = Counter(str(row["status"]) for row in results.rows)
         trials = ", ".join(f"{number} {state}" for state, number in states.items())
         add_row(table, name, str(results.folder), str(len(results.groups)), trials)
     console.print(table)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from resray.analysis.aggregate import Group
 from resray.analysis.published import Comparison, comparisons
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.verdicts import verdicts
 from resray.analysis.words import MISSING, duration, fixed, with_interval
 from resray.report.answer import answer, banners, warnings
@@ -24,7 +24,7 @@ NOT_COMPARED = "*"
 
 def print_results(outcome: "Outcome", console: Console) -> None:
     """Print a row for each configuration, the verdicts, the caveats and the answer."""
-    results = Results.of(outcome.results, trial_ids=outcome.shown)
+    results = Analysis.of(outcome.results, trial_ids=outcome.shown)
     published = [
         item
         for item in comparisons(results)
@@ -34,7 +34,7 @@ def print_results(outcome: "Outcome", console: Console) -> None:
         console.print(results_table(results.groups, published))
     obstacles = dict.fromkeys(text for item in published for text in item.obstacles)
     if obstacles:
-        say(console, f"{NOT_COMPARED} not compared: {'; '.join(obstacles)}")
+        say(console, f"{NOT_COMPARED} not compared: {'; '.join(map(str, obstacles))}")
     for verdict in verdicts(results):
         say(console, f"Claim {verdict.outcome}: {verdict.claim.text}")
     for heading, lines in banners(results):

@@ -257,11 +257,11 @@ def search_facts(search: "Search") -> dict[str, Any]:
 
 def reported(outcome: "Outcome") -> "Search | None":
     """Return the search as its report has it."""
-    from resray.analysis.results import Results
+    from resray.analysis.results import Analysis
     from resray.analysis.search import search_of
 
     return search_of(
-        Results.of(outcome.results, trial_ids=[row["trial_id"] for row in outcome.rows])
+        Analysis.of(outcome.results, trial_ids=[row["trial_id"] for row in outcome.rows])
     )
 
 

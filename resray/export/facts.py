@@ -8,7 +8,7 @@ import pandas as pd
 
 from resray.analysis.aggregate import Group, Row, reductions_of
 from resray.analysis.published import Comparison, comparisons, in_words
-from resray.analysis.results import Results, members_of
+from resray.analysis.results import Analysis, members_of
 from resray.results.store import read_table
 
 IDENTITY = ("trial_id", "study", "name", "seed")
@@ -20,7 +20,7 @@ RECORD = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validatio
 class Facts:
     """Everything that the card, the metrics and the configuration of one trial are made from."""
 
-    results: Results
+    results: Analysis
     row: Row
     checkpoint: str
     """Name of the exported checkpoint: best, last or epoch-0010."""
@@ -30,7 +30,7 @@ class Facts:
     @property
     def epochs(self) -> pd.DataFrame:
         """The trial's epoch rows."""
-        known = self.results.epochs.get(self.row["trial_id"])
+        known = self.results.epoch_table.get(self.row["trial_id"])
         return read_table(self.results.folder, "epochs").head(0) if known is None else known
 
     @property
@@ -59,7 +59,7 @@ class Facts:
     @property
     def evaluations(self) -> list[Row]:
         """What `resray evaluate` measured of this trial, or of ensembles that it is in."""
-        tables = self.results.evaluations.items()
+        tables = self.results.evaluation_tables.items()
         own = (table for key, table in tables
                if len(table) and self.row["trial_id"] in members_of(key, table))  # fmt: skip
         return [row for table in own for row in records(table)]

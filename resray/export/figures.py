@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.errors import InputError, unknown
 from resray.export.formats import (
     FIGURE_FORMATS,
@@ -76,13 +76,13 @@ def export_figure(
     return output, caption_of(results, found[figure])
 
 
-def drawable_figures(results: Results) -> dict[str, Figure]:
+def drawable_figures(results: Analysis) -> dict[str, Figure]:
     """Return the report's figures by id, without those that came out empty."""
     return {name: figure for name, figure in all_figures(results).items() if figure.chosen()}
 
 
 def write_figures(
-    results: Results, figures: Mapping[Path, Figure], format: str, look: Look
+    results: Analysis, figures: Mapping[Path, Figure], format: str, look: Look
 ) -> None:
     """Write each figure to its file, pictures in one browser."""
     if format in IMAGE_FORMATS:
@@ -94,13 +94,13 @@ def write_figures(
                    json.dumps(pictured(results, figure, look), indent=1) + "\n")  # fmt: skip
 
 
-def numbers_of(results: Results, figure: Figure, look: Look) -> str:
+def numbers_of(results: Analysis, figure: Figure, look: Look) -> str:
     """Return the figure's points, of all series, as comma-separated values."""
     panels = drawn_panels(figure, chosen_views(figure, look.views), hidden=())
     return as_csv(figure_frame(figure, panels, results))
 
 
-def pictured(results: Results, figure: Figure, look: Look) -> dict[str, Any]:
+def pictured(results: Analysis, figure: Figure, look: Look) -> dict[str, Any]:
     """Return a figure as one of Plotly's."""
     views = chosen_views(figure, look.views)
     return plot_of(results, figure, views, look.theme, look.width, look.height)

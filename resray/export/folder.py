@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from resray.analysis.aggregate import Row
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.errors import DataError, InputError, ResrayError, StorageError, not_known, one_line
 from resray.export.card import model_card
 from resray.export.curves import draw_curves
@@ -62,7 +62,7 @@ def export_folder(
     holds anything else, or the extra ``hub`` is not installed; DataError for a damaged checkpoint.
     """
     require_hub_extra()
-    loaded = Results.of(results)
+    loaded = Analysis.of(results)
     row = find_trial(loaded, select, seed)
     chosen = find_checkpoint(loaded, row, checkpoint)
     # It imports torch, which takes seconds: mistakes are told before.
@@ -158,7 +158,7 @@ def configuration(facts: Facts, restored: "Restored") -> dict[str, Any]:
     }
 
 
-def write_checkpoints(results: Results, row: Row, folder: Path, trusted: bool) -> dict[str, int]:
+def write_checkpoints(results: Analysis, row: Row, folder: Path, trusted: bool) -> dict[str, int]:
     """Write every checkpoint that the trial kept; return each one's epoch by name."""
     from resray.training.restore import load_network
 
@@ -181,14 +181,14 @@ def write_weights(restored: "Restored", path: Path) -> None:
         raise StorageError(f"{path.name} cannot be written ({error})") from error
 
 
-def find_trial(results: Results, name: str | None, seed: int | None) -> Row:
+def find_trial(results: Analysis, name: str | None, seed: int | None) -> Row:
     """Return the row of the trial with this name (or trial id) and seed; None leaves either open.
 
     Raises InputError if no trial is meant, or more than one; the message lists them.
     """
-    named = [row for row in results.trials if name in (None, row["name"], row["trial_id"])]
+    named = [row for row in results.rows if name in (None, row["name"], row["trial_id"])]
     if not named:
-        names = {str(row["name"]) for row in results.trials}
+        names = {str(row["name"]) for row in results.rows}
         raise InputError(f"--select: {not_known(name, names)}")
     found = [row for row in named if seed in (None, row["seed"])]
     if not found:
@@ -202,13 +202,13 @@ def find_trial(results: Results, name: str | None, seed: int | None) -> Row:
     return found[0]
 
 
-def described(results: Results, row: Row) -> str:
+def described(results: Analysis, row: Row) -> str:
     """Return a trial as ``resnet18, seed 0, completed, id 0123456789abcdef``."""
     label = results.labels[row["trial_id"]]
     return f"{label}, seed {row['seed']}, {row['status']}, id {row['trial_id']}"
 
 
-def find_checkpoint(results: Results, row: Row, name: str) -> Path:
+def find_checkpoint(results: Analysis, row: Row, name: str) -> Path:
     """Return the file of a trial's checkpoint ``best``, ``last`` or ``epoch-0010``.
 
     Raises InputError if it is not there; the message lists those that are.
@@ -221,7 +221,7 @@ def find_checkpoint(results: Results, row: Row, name: str) -> Path:
     return paths[name]
 
 
-def checkpoints_of(results: Results, row: Row) -> list[Path]:
+def checkpoints_of(results: Analysis, row: Row) -> list[Path]:
     """Return the files of a trial's checkpoints, by name; unfinished ones are passed over."""
     folder = results.folder / "checkpoints" / str(row["trial_id"])
     return sorted(folder.glob("[!.]*.pt"))

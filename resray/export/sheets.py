@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import MISSING
 from resray.errors import InputError, unknown
 from resray.report.contents import SECTIONS, content
@@ -45,7 +45,7 @@ class Sheet:
 # --- the report's tables ------------------------------------------------------------------------
 
 
-def report_tables(results: Results) -> dict[str, Table]:
+def report_tables(results: Analysis) -> dict[str, Table]:
     """Return every table of the report by its id, in the page's order."""
     parts = (content(part, results, {}) for part in SECTIONS)
     return {table.id: table for part in parts for table in part.tables if isinstance(table, Table)}
@@ -120,22 +120,22 @@ def is_number(text: str) -> bool:
 # --- stored tables ------------------------------------------------------------------------------
 
 
-def stored_sheets(results: Results) -> Iterator[Sheet]:
+def stored_sheets(results: Analysis) -> Iterator[Sheet]:
     """Yield the Parquet tables of the results' folders, of the trials that the results hold."""
-    known = {row["trial_id"] for row in results.all_trials}
+    known = {row["trial_id"] for row in results.all_rows}
     # What networks predicted is bytes, of which no sheet can make anything.
     for name in (each for each in TABLES if each != "predictions"):
         caption = f"The stored table {name}, all its columns (docs/schema.md)"
         yield frame_sheet(f"stored-{name}", caption, partial(stored, results, name, known))
 
 
-def stored(results: Results, name: str, known: Collection[str]) -> pd.DataFrame:
+def stored(results: Analysis, name: str, known: Collection[str]) -> pd.DataFrame:
     """Return the rows of a stored table that are of known trials or of ensembles of them."""
     if not results.sources:
         frame = read_table(results.folder, name)
         return frame[is_known(frame, known)].reset_index(drop=True)
     parts = [
-        stored(part, name, {row["trial_id"] for row in part.all_trials}).assign(source=source)
+        stored(part, name, {row["trial_id"] for row in part.all_rows}).assign(source=source)
         for source, part in results.sources.items()
     ]
     return pd.concat(parts, ignore_index=True)
@@ -169,17 +169,17 @@ def load(
     folders: Sequence[Path],
     select: Sequence[str] = (),
     names: Sequence[str | None] | None = None,
-) -> Results:
+) -> Analysis:
     """Read results folders, of a single one only the trials whose name one of ``select`` matches.
 
-    ``names`` are what to call each of several, as in `Results.of`. Raises InputError if a folder
+    ``names`` are what to call each of several, as in `Analysis.of`. Raises InputError if a folder
     holds no results, or a name matches nothing.
     """
     if len(folders) > 1:
         if select:
             raise InputError("--select: only for the results of a single folder")
-        return Results.of(folders, names)
-    return Results.of(folders[0], trial_ids=selected_ids(folders[0], select))
+        return Analysis.of(folders, names)
+    return Analysis.of(folders[0], trial_ids=selected_ids(folders[0], select))
 
 
 def selected_ids(folder: Path, select: Sequence[str]) -> list[str] | None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from resray.analysis.aggregate import Row, reductions_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.errors import InputError, unknown
 from resray.export.formats import (
     TABLE_FORMATS,
@@ -74,7 +74,7 @@ def export_table(
     return output
 
 
-def find_sheet(results: Results, name: str) -> Sheet:
+def find_sheet(results: Analysis, name: str) -> Sheet:
     """Return a table by its id; raise InputError, with those there are, if there is no such one."""
     # The table of epochs is asked for most, and needs nothing of the report.
     if name == EPOCHS:
@@ -85,18 +85,18 @@ def find_sheet(results: Results, name: str) -> Sheet:
     return sheets[name]
 
 
-def all_sheets(results: Results) -> dict[str, Sheet]:
+def all_sheets(results: Analysis) -> dict[str, Sheet]:
     """Return every table there is, by its id: of epochs, of the report, as stored."""
     tables = [report_sheet(table) for table in report_tables(results).values()]
     found = [epochs_sheet(results), *tables, *stored_sheets(results)]
     return {sheet.id: sheet for sheet in found}
 
 
-def epochs_sheet(results: Results) -> Sheet:
+def epochs_sheet(results: Analysis) -> Sheet:
     return frame_sheet(EPOCHS, EPOCHS_CAPTION, lambda: epoch_table(results))
 
 
-def epoch_table(results: Results) -> pd.DataFrame:
+def epoch_table(results: Analysis) -> pd.DataFrame:
     """Return one row per epoch of every trial; a value that was not measured is missing.
 
     ``iterations_per_second`` counts batches of the training steps, whose time is ``epoch_seconds``;
@@ -104,10 +104,10 @@ def epoch_table(results: Results) -> pd.DataFrame:
     column ``source`` with the folder's name.
     """
     columns = [*COLUMNS, *(["source"] if results.sources else [])]
-    trials = [row for row in results.trials if row["trial_id"] in results.epochs]
+    trials = [row for row in results.rows if row["trial_id"] in results.epoch_table]
     if not trials:
         return pd.DataFrame(columns=columns)
-    parts = [results.epochs[row["trial_id"]] for row in trials]
+    parts = [results.epoch_table[row["trial_id"]] for row in trials]
     described = pd.DataFrame(map(trial_columns, trials), dtype=object).infer_objects()
     places = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     whole = described.iloc[places].reset_index(drop=True)

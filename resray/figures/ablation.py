@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from resray.analysis.ablation import Ablation, MeasuredStep, ablations
 from resray.analysis.aggregate import name_of
 from resray.analysis.metrics import values_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary
 from resray.analysis.words import MISSING, fixed, with_interval
 from resray.figures import plot
@@ -45,7 +45,7 @@ def ablation(results: Readable, form: str | None = None, theme: str = "light") -
     return drawn(ablation_figure, results, theme, view=form)
 
 
-def ablation_figure(results: Results) -> plot.Figure | None:
+def ablation_figure(results: Analysis) -> plot.Figure | None:
     """Seconds per epoch of each step with its test accuracy beside it; a view for each form."""
     made = ablations(results)
     if not made:
@@ -62,7 +62,7 @@ def ablation_figure(results: Results) -> plot.Figure | None:
 
 
 def step_panels(
-    results: Results, ablation: Ablation, look: dict[str, plot.Series]
+    results: Analysis, ablation: Ablation, look: dict[str, plot.Series]
 ) -> list[plot.Panel]:
     places = [place for place, step in enumerate(ablation.steps) if step.group]
     shared = " (shared)" if ablation.obstacle else ""

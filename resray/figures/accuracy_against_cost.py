@@ -8,7 +8,7 @@ import numpy as np
 
 from resray.analysis.aggregate import Group
 from resray.analysis.costs import TESTED, Cost, costs_of, front, qualities_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Moments
 from resray.analysis.words import plural, shortened, with_interval
 from resray.figures import plot
@@ -40,7 +40,7 @@ def accuracy_against_cost(
     return drawn(cost_figure, results, theme, cost=cost, quality=quality)
 
 
-def cost_figure(results: Results) -> plot.Figure | None:
+def cost_figure(results: Analysis) -> plot.Figure | None:
     """Accuracy against each cost, with the front of the configurations that no other dominates."""
     qualities, costs = qualities_of(results), costs_of(results)
     if TESTED not in qualities or not costs:

@@ -9,7 +9,7 @@ from resray.analysis.by_class import (
     ByClass,
     class_accuracies,
 )
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import listed, with_interval
 from resray.figures import plot
 from resray.figures.drawn import Readable, drawn
@@ -46,7 +46,7 @@ def class_accuracy(results: Readable, theme: str = "light") -> "PlotlyFigure":
     return drawn(classes_figure, results, theme)
 
 
-def classes_figure(results: Results) -> plot.Figure | None:
+def classes_figure(results: Analysis) -> plot.Figure | None:
     """Test accuracy of each class, one series per configuration, the hardest class first."""
     found = class_accuracies(results)
     hardest = hardest_first(found)

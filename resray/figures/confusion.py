@@ -8,7 +8,7 @@ from resray.analysis.by_class import (
     Confusion,
     confusions,
 )
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures import plot
 from resray.figures.drawn import Readable, drawn
 from resray.figures.plot import plotly_text
@@ -35,7 +35,7 @@ def confusion(
     return drawn(confusion_figure, results, theme, view=configuration)
 
 
-def confusion_figure(results: Results) -> plot.Figure | None:
+def confusion_figure(results: Analysis) -> plot.Figure | None:
     """The confusion matrix of each configuration, in percent of the true class's images."""
     found = confusions(results)
     if not found:

@@ -10,7 +10,7 @@ from resray.analysis.evaluations import (
     evaluated,
     first_checkpoints,
 )
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import listed
 from resray.figures import plot
 from resray.figures.drawn import Readable, drawn
@@ -33,7 +33,7 @@ def corruption_severity(results: Readable, theme: str = "light") -> "PlotlyFigur
     return drawn(evaluations_figure, results, theme)
 
 
-def evaluations_figure(results: Results) -> plot.Figure | None:
+def evaluations_figure(results: Analysis) -> plot.Figure | None:
     """Test accuracy by severity, one panel for each kind of corruption."""
     found = [one for one in first_checkpoints(evaluated(results)) if one.conditions("corruptions")]
     kinds = corruption_kinds(found)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from resray.analysis.epoch_lines import Line, LineSet, Spread, outline
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures.plot import (
     MANY,
     Choice,
@@ -43,7 +43,7 @@ class Drawing:
     the figure's switch ``along``. ``kept`` are the places of the epochs to draw, for each line.
     """
 
-    results: Results
+    results: Analysis
     lines: LineSet
     along: Mapping[str, np.ndarray]
     kept: Sequence[np.ndarray]
@@ -170,7 +170,7 @@ class Drawing:
                                 for name in self.along})  # fmt: skip
 
 
-def hover(results: Results, line: Line, what: str, count: int) -> str:
+def hover(results: Analysis, line: Line, what: str, count: int) -> str:
     """Return what is told of a line that the mouse is over."""
     alone = len(line.rows) == 1
     name = trial_label(results, line.rows[0]) if alone else line.group.label

@@ -6,7 +6,7 @@ What the page's script does for a reader (script/figures.js), for files.
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.errors import InputError, unknown
 from resray.figures.plot import Figure, Layout, Panel, Trace, all_series, drawn_at_first
 
@@ -35,7 +35,7 @@ def drawn_panels(figure: Figure, views: Mapping[str, str], hidden: Collection[st
     return panels
 
 
-def hidden_series(results: Results) -> frozenset[str]:
+def hidden_series(results: Analysis) -> frozenset[str]:
     """Return the keys of the configurations that figures do not draw at first: of many, most."""
     drawn = {group.label for group in drawn_at_first(results.groups)}
     look = all_series(results.groups)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resray.analysis.aggregate import reductions_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import listed, plural
 from resray.errors import InputError, unknown
 from resray.figures.compose import composed
@@ -20,9 +20,9 @@ from resray.study.reduction import reduces
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as PlotlyFigure
 
-Readable = Results | str | PathLike[str] | Sequence[str | PathLike[str]]
+Readable = Analysis | str | PathLike[str] | Sequence[str | PathLike[str]]
 """What figures are made of: results that were read, a study's results folder, or several."""
-Make = Callable[[Results], Figure | None]
+Make = Callable[[Analysis], Figure | None]
 
 
 def drawn(make: Make, results: Readable, theme: str, **views: str | None) -> "PlotlyFigure":
@@ -47,13 +47,13 @@ def drawn(make: Make, results: Readable, theme: str, **views: str | None) -> "Pl
     return made.update_layout(template=template(theme))
 
 
-def opened(results: Readable) -> Results:
+def opened(results: Readable) -> Analysis:
     """Return results, read from their folders where they are not yet."""
-    if isinstance(results, Results):
+    if isinstance(results, Analysis):
         return results
     if isinstance(results, str | PathLike):
-        return Results.of(Path(results))
-    return Results.of([Path(each) for each in results])
+        return Analysis.of(Path(results))
+    return Analysis.of([Path(each) for each in results])
 
 
 def checked(figure: Figure, views: Mapping[str, str | None]) -> dict[str, str]:
@@ -67,7 +67,7 @@ def checked(figure: Figure, views: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def plot_of(
-    results: Results,
+    results: Analysis,
     figure: Figure,
     views: Mapping[str, str],
     theme: str,
@@ -94,7 +94,7 @@ def plot_of(
     return dict(plain(composed(panels, heading, theme, width, height)))
 
 
-def reduced_note(results: Results, figure: Figure) -> str:
+def reduced_note(results: Analysis, figure: Figure) -> str:
     """Return the words that mark reduced runs in a figure, if there are any."""
     if figure.of_search:
         reduced = any(reduces(reductions_of(row)) for row in results.search.trials)
@@ -105,7 +105,7 @@ def reduced_note(results: Results, figure: Figure) -> str:
     return f"Reduced runs: {listed(labels, most=8)}. " if labels else ""
 
 
-def caption_of(results: Results, figure: Figure) -> str:
+def caption_of(results: Analysis, figure: Figure) -> str:
     """Return a figure's caption as the page has it."""
     return f"{figure.title}. {reduced_note(results, figure)}{figure.caption}".strip()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures.plot import Figure, Panel, Trace, all_series
 
 COLUMNS = ("panel", "axis", "series", "trace", "kind", "x", "y", "z", "error_x", "error_y", "text")
@@ -20,7 +20,7 @@ LINE_END = "; "
 _TAG = re.compile(r"</?[a-z][^<>]*>")
 
 
-def figure_frame(figure: Figure, panels: Sequence[Panel], results: Results) -> pd.DataFrame:
+def figure_frame(figure: Figure, panels: Sequence[Panel], results: Analysis) -> pd.DataFrame:
     """Return a figure's points in long form, as `COLUMNS`; columns without a value are left out."""
     look = all_series(results.groups).values()
     labels = {one.key: one.label for one in (*look, *figure.series)}

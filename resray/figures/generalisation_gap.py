@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from resray.analysis.epoch_lines import kept_points, most_points
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary
 from resray.analysis.train_test import EPOCHS, Splits, splits_of
 from resray.analysis.words import signed_interval, with_interval
@@ -46,7 +46,7 @@ def generalisation_gap(
     return drawn(generalisation_figure, results, theme, quantity=quantity, at=at)
 
 
-def generalisation_figure(results: Results) -> plot.Figure | None:
+def generalisation_figure(results: Analysis) -> plot.Figure | None:
     """Train, validation and test of each configuration, and the gap from epoch to epoch."""
     found = splits_of(results)
     if found is None or not any(has_gap(found, quantity) for quantity in UNITS):
@@ -140,7 +140,7 @@ def hover(split: str, summary: Summary | None, quantity: str, gap: Summary | Non
 
 def gap_panel(found: Splits, look: dict[str, plot.Series], quantities: Sequence[str]) -> plot.Panel:
     """Return the gap of each configuration from epoch to epoch."""
-    epochs = found.results.epochs.numbers
+    epochs = found.results.epoch_table.numbers
     gaps = {quantity: found.means_along(found.gap_along(quantity)) for quantity in quantities}
     kept = places_to_draw(list(gaps.values()))
     shared: dict[bytes, plot.Curve] = {}

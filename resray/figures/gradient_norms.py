@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from resray.analysis.epoch_lines import LineSet, Spread, mean_lines, most_points
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures import plot
 from resray.figures.curve_traces import Drawing
 from resray.figures.drawn import Readable, drawn
@@ -32,7 +32,7 @@ def gradient_norms(
     return drawn(gradient_figure, results, theme, view=quantity)
 
 
-def gradient_figure(results: Results) -> plot.Figure | None:
+def gradient_figure(results: Analysis) -> plot.Figure | None:
     """Gradient norms of the first and the last stage, and the ratio of the two."""
     lines = LineSet(results, list(mean_lines(results)))
     if not lines.lines:

@@ -8,7 +8,7 @@ import numpy as np
 
 from resray.analysis.epoch_lines import LineSet, mean_lines, most_points, trial_lines
 from resray.analysis.reaching import TRAINED
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import plural, time_unit
 from resray.figures import plot
 from resray.figures.curve_traces import Drawing, Quantities, choice
@@ -60,7 +60,7 @@ def learning_curves(
     return drawn(curve_figure, results, theme, quantity=y, along=x, lines=lines)
 
 
-def curve_figure(results: Results) -> plot.Figure | None:
+def curve_figure(results: Analysis) -> plot.Figure | None:
     """Learning curves: validation and test, each before the training curve.
 
     A configuration's line is the mean over its seeds, within the band from their lowest to their
@@ -71,7 +71,7 @@ def curve_figure(results: Results) -> plot.Figure | None:
     if not means.lines:
         return None
     sets = {MEANS: means}
-    if any(len(line.rows) > 1 for line in means.lines) and len(results.epochs) <= EACH_UP_TO:
+    if any(len(line.rows) > 1 for line in means.lines) and len(results.epoch_table) <= EACH_UP_TO:
         sets[EACH] = LineSet(results, list(trial_lines(results)))
     most = most_points(sum(map(numbers_per_point, sets.values())), BUDGET)
     along = {name: along_what(results, lines) for name, lines in sets.items()}
@@ -99,7 +99,7 @@ def numbers_per_point(lines: LineSet) -> int:
     return LINE_NUMBERS * len(lines.lines) + BAND_NUMBERS * bands
 
 
-def along_what(results: Results, lines: LineSet) -> dict[str, Along]:
+def along_what(results: Analysis, lines: LineSet) -> dict[str, Along]:
     """Return what the lines can be drawn along, by its name."""
     seconds = lines.over_trials(np.cumsum(lines.column("seconds_training"), axis=1)).mean
     divisor, unit = time_unit(seconds[np.isfinite(seconds)].tolist())
@@ -119,7 +119,7 @@ def along_what(results: Results, lines: LineSet) -> dict[str, Along]:
 
 
 def panels(
-    results: Results, lines: LineSet, along: Mapping[str, Along], most: int
+    results: Analysis, lines: LineSet, along: Mapping[str, Along], most: int
 ) -> list[plot.Panel]:
     """Return a panel for each split of which some line has a value."""
     places = {name: one.places for name, one in along.items()}
@@ -172,7 +172,7 @@ def quantities(lines: LineSet, split: str) -> Quantities:
 # --- the caption --------------------------------------------------------------------------------
 
 
-def caption(results: Results, means: LineSet, along: Mapping[str, Along], most: int) -> list[str]:
+def caption(results: Analysis, means: LineSet, along: Mapping[str, Along], most: int) -> list[str]:
     """Return what to read from the figure, sentence by sentence."""
     several = any(len(line.rows) > 1 for line in means.lines)
     found = ["Line: mean over seeds; band: from the lowest to the highest of them." if several
@@ -196,7 +196,7 @@ def caption(results: Results, means: LineSet, along: Mapping[str, Along], most: 
     return [*found, "Drag to zoom, double-click to go back."]
 
 
-def what_ended_early(results: Results, means: LineSet) -> list[str]:
+def what_ended_early(results: Analysis, means: LineSet) -> list[str]:
     """Return what is said of trials that did not finish, and of means over unequal lengths."""
     found = []
     lengths = means.epochs.lengths([row["trial_id"] for row in means.rows])
@@ -205,7 +205,7 @@ def what_ended_early(results: Results, means: LineSet) -> list[str]:
     thin = sum(not line.finished for line in means.lines)
     if thin:
         found.append("Thin: unfinished trials of configurations of which none has finished.")
-    if left_out := len(results.epochs) - len(means.rows):
+    if left_out := len(results.epoch_table) - len(means.rows):
         found.append(f"{plural(left_out, 'unfinished trial')} of other configurations "
                      f"{'is' if left_out == 1 else 'are'} in no mean.")  # fmt: skip
     return found

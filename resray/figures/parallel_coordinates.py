@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
 from resray.analysis.search_axes import ABSENT, SpaceAxis, short_text
 from resray.analysis.words import fixed
@@ -47,7 +47,7 @@ def parallel_coordinates(
     return drawn(parallel_figure, results, theme, view=points)
 
 
-def parallel_figure(results: Results) -> Figure | None:
+def parallel_figure(results: Analysis) -> Figure | None:
     """Each point as a line through its values on all axes, down to its accuracy."""
     search = search_of(results)
     if search is None or not search.axes:

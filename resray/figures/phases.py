@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from resray.analysis.aggregate import Group
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import listed
 from resray.figures import plot
 from resray.figures.drawn import Readable, drawn
@@ -82,7 +82,7 @@ def changes(key: str, values: Values) -> bool:
     return len(different - {None} if key.startswith("augmentation.") else different) > 1
 
 
-def all_courses(results: Results) -> list[tuple[Group, list[Course]]]:
+def all_courses(results: Analysis) -> list[tuple[Group, list[Course]]]:
     """Return the different courses of each group's settings, longest first.
 
     Seeds mostly share one; a trial that ended early repeats the beginning of another. Of trials
@@ -101,14 +101,14 @@ def all_courses(results: Results) -> list[tuple[Group, list[Course]]]:
 class Records:
     """What the trials' epochs recorded of their settings; equal records are read once."""
 
-    def __init__(self, results: Results) -> None:
-        ids = list(results.epochs)
+    def __init__(self, results: Analysis) -> None:
+        ids = list(results.epoch_table)
         self.places = {trial_id: place for place, trial_id in enumerate(ids)}
-        self._epochs = results.epochs.numbers
-        self._recorded = np.isfinite(results.epochs.arrays("epoch", ids))
-        self._rates = results.epochs.arrays("learning_rate", ids)
-        self._momenta = results.epochs.arrays("momentum", ids)
-        self._codes, self._texts = results.epochs.codes("settings", ids)
+        self._epochs = results.epoch_table.numbers
+        self._recorded = np.isfinite(results.epoch_table.arrays("epoch", ids))
+        self._rates = results.epoch_table.arrays("learning_rate", ids)
+        self._momenta = results.epoch_table.arrays("momentum", ids)
+        self._codes, self._texts = results.epoch_table.codes("settings", ids)
         self._courses: dict[bytes, Course] = {}
 
     def content(self, trial_id: str) -> bytes:
@@ -163,7 +163,7 @@ def phases(results: Readable, theme: str = "light") -> "PlotlyFigure":
     return drawn(phases_figure, results, theme)
 
 
-def phases_figure(results: Results) -> plot.Figure | None:
+def phases_figure(results: Analysis) -> plot.Figure | None:
     """One panel for each setting that changes in some trial: its value over the epochs."""
     found = [(group, course) for group, own in all_courses(results) for course in own]
     keys = dict.fromkeys(key for _, course in found for key, values in course.items()

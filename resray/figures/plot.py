@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from resray.analysis.aggregate import Group, Row
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import fixed, with_interval
 
@@ -248,16 +248,16 @@ def trace_of(series: Series, **content: Any) -> Trace:
     return {"legendgroup": series.key, "showlegend": False, **content}
 
 
-def series_with_epochs(results: Results) -> list[Series]:
+def series_with_epochs(results: Analysis) -> list[Series]:
     """Return the looks of the groups that recorded an epoch."""
     look = all_series(results.groups)
-    with_epochs = {results.labels[trial_id] for trial_id in results.epochs}
+    with_epochs = {results.labels[trial_id] for trial_id in results.epoch_table}
     return [series for label, series in look.items() if label in with_epochs]
 
 
-def epoch_axis(results: Results) -> Layout:
+def epoch_axis(results: Analysis) -> Layout:
     """Return an axis on which epochs are whole numbers, with room around a single one."""
-    return axis_to(int(max(results.epochs.numbers, default=1)), 0.04)
+    return axis_to(int(max(results.epoch_table.numbers, default=1)), 0.04)
 
 
 def axis_to(epoch: int, room: float) -> Layout:
@@ -274,7 +274,7 @@ def with_room(values: Sequence[float], share: float, least: float = 0.0) -> list
     return [low - room, high + room]
 
 
-def trial_label(results: Results, row: Row) -> str:
+def trial_label(results: Analysis, row: Row) -> str:
     """Return a trial's label, seed and, unless it completed, its state."""
     state = "" if row["status"] == "completed" else f", {row['status']}"
     return f"{results.labels[row['trial_id']]} (seed {row['seed']}{state})"

@@ -13,7 +13,7 @@ from resray.analysis.published import (
     published_amount,
     signed_difference,
 )
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, mean_interval
 from resray.analysis.words import time_unit
 from resray.figures import plot
@@ -40,7 +40,7 @@ def published_against_measured(
     return drawn(published_figure, results, theme, view=metric)
 
 
-def published_figure(results: Results) -> plot.Figure | None:
+def published_figure(results: Analysis) -> plot.Figure | None:
     """Published and measured values by metric; nothing if the study names none."""
     found = comparisons(results)
     if not found:

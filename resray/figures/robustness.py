@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resray.analysis.evaluations import MEAN, Evaluated, ensembles, evaluated, first_checkpoints
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import listed, signed, with_interval
 from resray.figures import plot
@@ -31,7 +31,7 @@ def robustness(results: Readable, theme: str = "light") -> "PlotlyFigure":
     return drawn(robustness_figure, results, theme)
 
 
-def robustness_figure(results: Results) -> plot.Figure | None:
+def robustness_figure(results: Analysis) -> plot.Figure | None:
     """Corrupted against uncorrupted accuracy, the share that is lost, and what views bring."""
     found = first_checkpoints(evaluated(results))
     look = plot.all_series(results.groups)
@@ -184,7 +184,7 @@ def row_trace(
 # --- views and ensembles ------------------------------------------------------------------------
 
 
-def gains_of(results: Results, found: Sequence[Evaluated]) -> dict[str, dict[str, Summary]]:
+def gains_of(results: Analysis, found: Sequence[Evaluated]) -> dict[str, dict[str, Summary]]:
     """Return what each number of views, and the ensemble, brings each configuration, in points."""
     gains: dict[str, dict[str, Summary]] = {}
     for one in found:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from resray.analysis.aggregate import Group
 from resray.analysis.breakdown import numbers
 from resray.analysis.comparability import of_device
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import with_interval
 from resray.figures import plot
@@ -69,7 +69,7 @@ class Family:
 
 
 def families(
-    results: Results, note: str, varied: str, free: Sequence[str], kept_columns: Sequence[str] = ()
+    results: Analysis, note: str, varied: str, free: Sequence[str], kept_columns: Sequence[str] = ()
 ) -> list[Family]:  # fmt: skip
     """Return the configurations that differ in ``varied`` only.
 
@@ -106,12 +106,12 @@ def shared_label(labels: Sequence[str]) -> str:
     return " · ".join(part for part in first if all(part in other for other in others))
 
 
-def strong_scaling(results: Results) -> list[Family]:
+def strong_scaling(results: Analysis) -> list[Family]:
     """Return the configurations whose workers share one batch, whatever their number."""
     return families(results, STRONG, WORKERS, free=(WORKERS,))
 
 
-def weak_scaling(results: Results) -> list[Family]:
+def weak_scaling(results: Analysis) -> list[Family]:
     """Return the configurations whose batch grows with their workers, as each keeps its own."""
     return families(results, WEAK, WORKERS, (WORKERS, "batch_size"), (BATCH,))
 
@@ -126,7 +126,7 @@ def scaling(results: Readable, kept: str | None = None, theme: str = "light") ->
     return drawn(scaling_figure, results, theme, view=kept)
 
 
-def scaling_figure(results: Results) -> plot.Figure | None:
+def scaling_figure(results: Analysis) -> plot.Figure | None:
     """Images per second and efficiency over the workers of a trial."""
     kinds = {STRONG: strong_scaling(results), WEAK: weak_scaling(results)}
     found = [family for families in kinds.values() for family in families]
@@ -157,7 +157,7 @@ def batch_size(results: Readable, theme: str = "light") -> "PlotlyFigure":
     return drawn(batch_figure, results, theme)
 
 
-def batch_figure(results: Results) -> plot.Figure | None:
+def batch_figure(results: Analysis) -> plot.Figure | None:
     """Images per second over the images that each worker takes at once."""
     found = families(results, BATCHES, BATCH, free=("batch_size",))
     if not found:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from resray.analysis.aggregate import Row
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
 from resray.analysis.search_cost import own_epochs
 from resray.analysis.words import fixed
@@ -33,7 +33,7 @@ def search_curves(
     return drawn(rungs_figure, results, theme, scale=scale)
 
 
-def rungs_figure(results: Results) -> plot.Figure | None:
+def rungs_figure(results: Analysis) -> plot.Figure | None:
     """Validation accuracy over the epochs, coloured by the rung reached, with each stop marked."""
     search = search_of(results)
     drawn = with_begun(search) if search else []
@@ -64,7 +64,9 @@ def rungs_figure(results: Results) -> plot.Figure | None:
     )
 
 
-def curves(results: Results, search: Search, points: Sequence[SearchPoint]) -> Iterator[plot.Trace]:
+def curves(
+    results: Analysis, search: Search, points: Sequence[SearchPoint]
+) -> Iterator[plot.Trace]:
     """Yield a line for each training of each point, up to its stop."""
     for point in points:
         for row in point.rows:
@@ -96,7 +98,7 @@ def curve(search: Search, point: SearchPoint, rows: pd.DataFrame) -> plot.Trace:
     )
 
 
-def audit_curves(results: Results, search: Search) -> Iterator[plot.Trace]:
+def audit_curves(results: Analysis, search: Search) -> Iterator[plot.Trace]:
     """Yield what audited points did after their stop."""
     for point in search.points:
         for row in point.rows if point.audited else ():
@@ -107,7 +109,7 @@ def audit_curves(results: Results, search: Search) -> Iterator[plot.Trace]:
                 yield line | {"line": style, "legendgroup": AUDITED.key}
 
 
-def stops(results: Results, search: Search, points: Sequence[SearchPoint]) -> plot.Trace:
+def stops(results: Analysis, search: Search, points: Sequence[SearchPoint]) -> plot.Trace:
     """Return a cross at every stop, at the end of its curve."""
     found = [(point, point.stop) for point in points if point.stop]
     return {
@@ -126,7 +128,7 @@ def stops(results: Results, search: Search, points: Sequence[SearchPoint]) -> pl
     }
 
 
-def accuracy_at(results: Results, stop: Row) -> float:
+def accuracy_at(results: Analysis, stop: Row) -> float:
     """Return the accuracy of the epoch after which a training was stopped.
 
     Where that epoch was not recorded, or not evaluated, the value that was judged: the highest so

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.search import Search, SearchPoint, search_of
 from resray.analysis.search_cost import own_epochs
 from resray.analysis.words import count, duration, fixed, time_unit
@@ -33,7 +33,7 @@ class Step:
     """Multiply-adds since then."""
 
 
-def steps_of(results: Results, search: Search) -> list[Step]:
+def steps_of(results: Analysis, search: Search) -> list[Step]:
     """Return every epoch but the audit's, with what had been spent at its end."""
     made: list[Step] = []
     seconds = work = 0.0
@@ -50,7 +50,7 @@ def steps_of(results: Results, search: Search) -> list[Step]:
 RECORDED = ["epoch", "validation_accuracy", *summary.HOLDING]
 
 
-def records(results: Results, search: Search) -> Iterator[tuple[Any, ...]]:
+def records(results: Analysis, search: Search) -> Iterator[tuple[Any, ...]]:
     """Yield for every epoch but the audit's when it ended, point, row, and what was recorded."""
     for point in search.points:
         for row in point.rows:
@@ -74,7 +74,7 @@ def search_history(
     return drawn(best_figure, results, theme, view=along)
 
 
-def best_figure(results: Results) -> plot.Figure | None:
+def best_figure(results: Analysis) -> plot.Figure | None:
     """The highest validation accuracy so far over the time and the compute spent."""
     search = search_of(results)
     steps = steps_of(results, search) if search else []

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
 from resray.analysis.search_axes import ABSENT, SpaceAxis
 from resray.figures.drawn import Readable, drawn
@@ -42,7 +42,7 @@ def search_space(
     return drawn(axes_figure, results, theme, view=points)
 
 
-def axes_figure(results: Results) -> Figure | None:
+def axes_figure(results: Analysis) -> Figure | None:
     """One panel for each axis: the accuracy of every point against its value."""
     search = search_of(results)
     if search is None:

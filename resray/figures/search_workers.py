@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from resray.analysis.aggregate import distinct
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.search import Search, SearchPoint, search_of
 from resray.analysis.search_cost import own_epochs
 from resray.analysis.words import duration
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 CONFIRMATION = Series("confirmation", "confirmation", "@series-3", "pentagon")
 
 
-def stretches(results: Results) -> list[Stretch]:
+def stretches(results: Analysis) -> list[Stretch]:
     """Return when the search's trials and its confirmations ran, the first first."""
-    confirming = [row["trial_id"] for row in results.trials if row["role"] == "confirmation"]
-    events = by_trial((*results.search.events, *results.events))
+    confirming = [row["trial_id"] for row in results.rows if row["role"] == "confirmation"]
+    events = by_trial((*results.search.events, *results.event_rows))
     ids = [*distinct(results.search.trials, "trial_id"), *confirming]
 
     def epochs_of(trial_id: str) -> pd.DataFrame | None:
-        return results.search.epochs.get(trial_id, results.epochs.get(trial_id))
+        return results.search.epochs.get(trial_id, results.epoch_table.get(trial_id))
 
     return in_time(each for one in ids for each in of_trial(one, events.get(one, []), epochs_of))
 
@@ -42,7 +42,7 @@ def search_workers(results: Readable, theme: str = "light") -> "PlotlyFigure":
     return drawn(workers_figure, results, theme)
 
 
-def workers_figure(results: Results) -> Figure | None:
+def workers_figure(results: Analysis) -> Figure | None:
     """A bar for each start of a trial, in the row of the process that trained it."""
     search = search_of(results)
     found = stretches(results) if search else []
@@ -77,7 +77,7 @@ def look_of_stretch(search: Search, points: dict[str, SearchPoint], one: Stretch
 
 
 def told(
-    results: Results, search: Search, points: dict[str, SearchPoint], one: Stretch
+    results: Analysis, search: Search, points: dict[str, SearchPoint], one: Stretch
 ) -> str:  # fmt: skip
     point = points.get(one.trial_id)
     name = hover(search, point) if point else plotly_text(results.labels[one.trial_id])

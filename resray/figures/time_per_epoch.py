@@ -7,7 +7,7 @@ import numpy as np
 
 from resray.analysis.aggregate import Group, Row
 from resray.analysis.breakdown import PARTS, breakdown, means_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary
 from resray.analysis.words import fixed, with_interval
 from resray.figures import plot
@@ -28,7 +28,7 @@ LOOKS = {
 }
 
 
-def timed_groups(results: Results) -> list[Group]:
+def timed_groups(results: Analysis) -> list[Group]:
     """Return the groups with a finished trial that recorded its speed."""
     return [group for group in results.groups if group.summary("images_per_second")]
 
@@ -52,7 +52,7 @@ def time_per_epoch(
     return drawn(time_figure, results, theme, measure=measure)
 
 
-def time_figure(results: Results) -> plot.Figure | None:
+def time_figure(results: Analysis) -> plot.Figure | None:
     """Seconds per epoch, part by part, and images per second."""
     groups = timed_groups(results)
     if not groups:

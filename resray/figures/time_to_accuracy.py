@@ -9,7 +9,7 @@ import numpy as np
 
 from resray.analysis.aggregate import Group
 from resray.analysis.reaching import COMPUTE, EPOCHS, IMAGES, TIME, Reached, Reaching
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import time_unit
 from resray.figures import plot
 from resray.figures.drawn import Readable, drawn
@@ -66,7 +66,7 @@ def time_to_accuracy(
     return drawn(time_to_accuracy_figure, results, theme, along=along)
 
 
-def time_to_accuracy_figure(results: Results) -> plot.Figure | None:
+def time_to_accuracy_figure(results: Analysis) -> plot.Figure | None:
     """What each configuration needs to reach an accuracy on validation, over that accuracy."""
     reaching = Reaching(results, results.groups)
     thresholds = reaching.thresholds(MOST)

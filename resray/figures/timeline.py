@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from resray.analysis.aggregate import Row
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import duration, plural
 from resray.figures.drawn import Readable, drawn
 from resray.figures.lanes import (
@@ -65,7 +65,7 @@ def timeline(results: Readable, theme: str = "light") -> "PlotlyFigure":
     return drawn(timeline_figure, results, theme)
 
 
-def timeline_figure(results: Results) -> Figure | None:
+def timeline_figure(results: Analysis) -> Figure | None:
     """A bar for each start of a trial, in the row of the process that trained it."""
     found = trial_stretches(results)
     if not found:
@@ -80,19 +80,19 @@ def timeline_figure(results: Results) -> Figure | None:
                            uniformtext={"minsize": 10, "mode": "hide"})  # fmt: skip
 
 
-def trial_stretches(results: Results) -> list[Stretch]:
+def trial_stretches(results: Analysis) -> list[Stretch]:
     """Return when the trials ran, the first first; none if a search's timeline shows them all."""
-    if results.search and all(row["role"] == "confirmation" for row in results.trials):
+    if results.search and all(row["role"] == "confirmation" for row in results.rows):
         return []
-    events = by_trial(results.events)
+    events = by_trial(results.event_rows)
     return in_time(
-        each for row in results.trials for each in of_row(results, row, events.get(row["trial_id"]))
+        each for row in results.rows for each in of_row(results, row, events.get(row["trial_id"]))
     )
 
 
-def of_row(results: Results, row: Row, events: Sequence[Row] | None) -> list[Stretch]:
+def of_row(results: Analysis, row: Row, events: Sequence[Row] | None) -> list[Stretch]:
     """Return a trial's stretches, of one whose starts were not recorded all as one."""
-    found = list(of_trial(row["trial_id"], events or [], results.epochs.get))
+    found = list(of_trial(row["trial_id"], events or [], results.epoch_table.get))
     if not found and row["started"] and row["ended"]:
         end = max(row["started"], row["ended"])
         found = [Stretch(row["trial_id"], host_of(row), 0, row["attempts"] or 1, 0,
@@ -141,9 +141,9 @@ def fate_of(one: Stretch) -> Series:
 # --- the figure ---------------------------------------------------------------------------------
 
 
-def bar_traces(results: Results, timeline: Timeline, bars: Sequence[Bar]) -> Iterator[Trace]:
+def bar_traces(results: Analysis, timeline: Timeline, bars: Sequence[Bar]) -> Iterator[Trace]:
     """Yield the bars of each fate."""
-    rows = {row["trial_id"]: row for row in results.trials}
+    rows = {row["trial_id"]: row for row in results.rows}
     named = len(bars) <= MOST_NAMED
     least = timedelta(seconds=timeline.span / SEEN)
     for fate in FATES:
@@ -159,7 +159,7 @@ def visible(one: Stretch, least: timedelta) -> Stretch:
     return one if one.end - one.start >= least else replace(one, end=one.start + least)
 
 
-def names_in(results: Results, rows: Mapping[str, Row], bars: Sequence[Bar]) -> Trace:
+def names_in(results: Analysis, rows: Mapping[str, Row], bars: Sequence[Bar]) -> Trace:
     """Return what writes a trial's name into its bar; Plotly hides what does not fit."""
     return {
         "text": [plotly_text(name_of(results, rows, bar.members[0])) for bar in bars],
@@ -170,11 +170,11 @@ def names_in(results: Results, rows: Mapping[str, Row], bars: Sequence[Bar]) -> 
     }
 
 
-def name_of(results: Results, rows: Mapping[str, Row], one: Stretch) -> str:
+def name_of(results: Analysis, rows: Mapping[str, Row], one: Stretch) -> str:
     return f"{results.labels[one.trial_id]}, seed {rows[one.trial_id]['seed']}"
 
 
-def told(results: Results, rows: Mapping[str, Row], bar: Bar) -> str:
+def told(results: Analysis, rows: Mapping[str, Row], bar: Bar) -> str:
     """Return what is told of a bar that the mouse is over."""
     first, last = bar.members[0], bar.members[-1]
     begun = f"{first.start:%Y-%m-%d %H:%M:%S} UTC"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from resray.analysis.aggregate import Group
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import Valued, count, listed, with_interval
 from resray.figures import plot
@@ -44,7 +44,7 @@ def utilisation(results: Readable, theme: str = "light") -> "PlotlyFigure":
     return drawn(utilisation_figure, results, theme)
 
 
-def utilisation_figure(results: Results) -> plot.Figure | None:
+def utilisation_figure(results: Analysis) -> plot.Figure | None:
     """Utilisation over multiply-adds, one point a configuration."""
     groups = [group for group in results.groups
               if utilisation_of(group) and group.summary("multiply_adds")]  # fmt: skip

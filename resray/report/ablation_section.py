@@ -6,7 +6,7 @@ from typing import Any
 from resray.analysis.ablation import Ablation, MeasuredStep, ablations
 from resray.analysis.contrast_words import with_detectable
 from resray.analysis.declared import declared
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import summarise
 from resray.analysis.words import between, fixed, listed, signed, with_interval
 from resray.figures.ablation import seconds_text, step_label
@@ -38,7 +38,7 @@ READING = (
 AGAINST = {"chain": "the step before", "add": "plain", "remove": "full"}
 
 
-def ablation_section(results: Results) -> Html:
+def ablation_section(results: Analysis) -> Html:
     """A table for each form of the ablation, with the product of its factors; nothing if none."""
     made = enumerate(ablations(results), 1)
     parts = [form_part(results, ablation, place) for place, ablation in made]
@@ -46,7 +46,7 @@ def ablation_section(results: Results) -> Html:
     return join([reading, *parts]) if parts else Html()
 
 
-def form_part(results: Results, ablation: Ablation, place: int) -> Html:
+def form_part(results: Analysis, ablation: Ablation, place: int) -> Html:
     title = TITLES[ablation.form] + (f" ({ablation.condition})" if ablation.condition else "")
     sentences = [*products(ablation), *cautions(ablation)]
     return join(
@@ -58,7 +58,7 @@ def form_part(results: Results, ablation: Ablation, place: int) -> Html:
     )
 
 
-def form_table(results: Results, ablation: Ablation, id: str) -> Html:
+def form_table(results: Analysis, ablation: Ablation, id: str) -> Html:
     study = results.study
     assert study is not None
     assert study.ablate is not None
@@ -71,7 +71,7 @@ def form_table(results: Results, ablation: Ablation, id: str) -> Html:
 
 
 def step_row(
-    results: Results,
+    results: Analysis,
     ablation: Ablation,
     place: int,
     changes: Mapping[str, Mapping[str, Any]],

@@ -8,7 +8,7 @@ from resray.analysis.images import half_interval
 from resray.analysis.lead import Lead
 from resray.analysis.metrics import few_test_images
 from resray.analysis.published import comparisons
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import count, fixed, listed, plural, with_interval
 from resray.report.text import join, tag
 from resray.results.summary import LAST, TEST
@@ -24,7 +24,7 @@ AS_RUN = {
 ONE_SEED = "Each configuration was trained once, so no spread can be given"
 
 
-def answer(results: Results) -> list[str]:
+def answer(results: Analysis) -> list[str]:
     """Return the sentences that answer the study's question as far as the results go."""
     groups = [group for group in results.groups if group.summary("test_accuracy")]
     if not groups:
@@ -40,14 +40,14 @@ def answer(results: Results) -> list[str]:
     return sentences
 
 
-def no_answer(results: Results) -> str:
+def no_answer(results: Analysis) -> str:
     if results.search and not any(group.finished for group in results.groups):
         link = tag("a", "the search", href="#search")
         return join(["No answer yet: ", link, " has not been confirmed, and only that is tested."])
-    if not results.trials:
+    if not results.rows:
         return "No answer yet: no trial has been recorded."
     if not any(group.finished for group in results.groups):
-        return f"No answer yet: none of {plural(len(results.trials), 'trial')} has finished."
+        return f"No answer yet: none of {plural(len(results.rows), 'trial')} has finished."
     return (
         "No answer: the finished trials have no test accuracy at an epoch that was "
         "selected (was no validation split held out?)."
@@ -60,7 +60,7 @@ def accuracy_of(group: Group) -> float:
     return summary.mean
 
 
-def measured(results: Results, group: Group) -> str:
+def measured(results: Analysis, group: Group) -> str:
     """Return ``93.12 ± 0.37 % (n = 3, ± 0.46 by images)``: mean, half of its 95 % interval, seeds,
     and that half were the same networks tested on other images."""
     summary = group.summary("test_accuracy")
@@ -70,7 +70,7 @@ def measured(results: Results, group: Group) -> str:
     return f"{with_interval(summary)}\u00a0% (n\u00a0=\u00a0{summary.n}{by_images})"
 
 
-def single(results: Results, group: Group) -> str:
+def single(results: Analysis, group: Group) -> str:
     reached = measured(results, group)
     alone = "" if len(group.finished) > 1 else " It was trained once, so no spread can be given."
     if group.confirms:
@@ -84,7 +84,7 @@ def single(results: Results, group: Group) -> str:
     )
 
 
-def ranking(results: Results, ranked: Sequence[Group]) -> list[str]:
+def ranking(results: Analysis, ranked: Sequence[Group]) -> list[str]:
     """Return what separates the best of several groups from the next, the last and the cheapest."""
     level, last = level_with_best(ranked), ranked[-1]
     best = cheapest_of(level) or ranked[0]
@@ -145,7 +145,7 @@ def against_cheapest(ranked: Sequence[Group], lead: Lead, it: str) -> str | None
     )
 
 
-def banners(results: Results) -> list[tuple[str, list[str]]]:
+def banners(results: Analysis) -> list[tuple[str, list[str]]]:
     """Return what must be known before any number is read, each as a heading and its lines."""
     found = []
     reduced = [group for group in results.groups if group.reductions]
@@ -175,20 +175,20 @@ def reduced_how(groups: Sequence[Group]) -> list[str]:
     return [f"{who}: {what}." for what, who in parts.items()]
 
 
-def unfinished(results: Results) -> list[str]:
+def unfinished(results: Analysis) -> list[str]:
     """Return that the study is not at its end, if so: whatever is ranked may change."""
     if not (going_on := results.with_status(*GOING_ON)):
         return []
     numbers = {state: sum(row["status"] == state for row in going_on) for state in GOING_ON}
     states = ", ".join(f"{number:,} {state}" for state, number in numbers.items() if number)
-    link = tag("a", f"{len(going_on):,} of {plural(len(results.trials), 'trial')}",
+    link = tag("a", f"{len(going_on):,} of {plural(len(results.rows), 'trial')}",
                href="#unfinished")  # fmt: skip
     are = "is" if len(going_on) == 1 else "are"
     return [join(["The study has not ended: ", link, f" {are} not done ({states}), so every "
                   "ranking and comparison here is preliminary."])]  # fmt: skip
 
 
-def other_devices(results: Results) -> list[str]:
+def other_devices(results: Analysis) -> list[str]:
     """Return whose hardware published figures of time and memory are from, if it is not ours."""
     pairs = [(item.published.device, item.group.distinct("device"))
              for item in comparisons(results)
@@ -202,7 +202,7 @@ def other_devices(results: Results) -> list[str]:
             f"({ours}): shown, but not compared."]  # fmt: skip
 
 
-def warnings(results: Results) -> list[str]:
+def warnings(results: Analysis) -> list[str]:
     """Return what limits the numbers, one sentence each."""
     found = [*unfinished(results), *other_devices(results)]
     finished = [row for group in results.groups for row in group.finished]
@@ -210,7 +210,7 @@ def warnings(results: Results) -> list[str]:
     if failed:
         link = tag("a", plural(len(failed), "trial"), " failed", href="#failed")
         found.append(join([link, "; failed trials enter no mean."]))
-    if rest := len(results.trials) - len(finished) - len(failed) - len(going_on):
+    if rest := len(results.rows) - len(finished) - len(failed) - len(going_on):
         link = tag("a", plural(rest, "trial"), " did not complete", href="#unfinished")
         found.append(join([link, "; trials that were stopped enter no mean."]))
     if early := [group.label for group in results.groups if group.partial]:

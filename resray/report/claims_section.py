@@ -11,7 +11,7 @@ from resray.analysis.aggregate import Group
 from resray.analysis.contrast_words import OFTEN
 from resray.analysis.declared import declared
 from resray.analysis.resampling import sides
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.verdicts import Judgement, Outcome, Verdict, judged_folder, verdicts
 from resray.analysis.words import MISSING, count, plural
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
@@ -39,7 +39,7 @@ METHOD = (
 DETECTABLE = f"Detectable in {OFTEN}"
 
 
-def claims_section(results: Results) -> Html:
+def claims_section(results: Analysis) -> Html:
     """The author's statements, each with what the results say about it."""
     found = verdicts(results)
     if not found:
@@ -54,13 +54,13 @@ def claims_section(results: Results) -> Html:
     )
 
 
-def judged_on(results: Results) -> str:
+def judged_on(results: Analysis) -> str:
     """Return on which of several folders the claims are judged; nothing where there is one."""
     name = judged_folder(results)
     return f"Judged on the folder {name} alone. " if name else ""
 
 
-def chips(results: Results) -> Html:
+def chips(results: Analysis) -> Html:
     """The verdicts alone, with how many there are of each; nothing if there are no claims."""
     found = verdicts(results)
     if not found:
@@ -86,7 +86,7 @@ BY_CLAIM = (
 )
 
 
-def claims_cell(results: Results, *groups: Group | None) -> Cell:
+def claims_cell(results: Analysis, *groups: Group | None) -> Cell:
     """Return the claims on the difference of two configurations, with links."""
     labels = (group.label for group in groups if group)
     ids = dict.fromkeys(declared(results).get(frozenset(labels), ()))
@@ -106,7 +106,7 @@ def tally(found: Sequence[Verdict]) -> str:
     return f"{plural(len(found), 'claim')}: {', '.join(parts)}."
 
 
-def claim_item(results: Results, found: Verdict) -> Html:
+def claim_item(results: Analysis, found: Verdict) -> Html:
     """A claim in a line: verdict, words, published and measured; opened, each comparison."""
     # Where all came out alike, the claim's own verdict says it.
     differ = len({(each.outcome, each.why) for each in found.judgements}) > 1
@@ -122,7 +122,7 @@ def claim_item(results: Results, found: Verdict) -> Html:
     )
 
 
-def in_short(results: Results, found: Verdict) -> str:
+def in_short(results: Analysis, found: Verdict) -> str:
     """Return what was published and measured for a claim's first comparison, with the margin's
     interval: ``published 94.41 against 95.2, measured 40.23 against 27.83 (margin ...)``."""
     if not found.judgements:
@@ -143,7 +143,7 @@ def badge(outcome: Outcome) -> Html:
     return tag("strong", symbol, " ", outcome.value, class_=f"verdict {outcome.name.lower()}")
 
 
-def check_item(results: Results, found: Judgement, with_outcome: bool) -> Html:
+def check_item(results: Analysis, found: Judgement, with_outcome: bool) -> Html:
     """A comparison as stated, what was published and measured for it, on which configurations."""
     what = join([badge(found.outcome), " ", found.why]) if with_outcome else Html()
     facts = {
@@ -164,7 +164,7 @@ def check_item(results: Results, found: Judgement, with_outcome: bool) -> Html:
     )
 
 
-def published_text(results: Results, found: Judgement) -> str:
+def published_text(results: Analysis, found: Judgement) -> str:
     """Return what the sides are by the author's figures: ``91.68 against 87.92``."""
     figures = results.study.figures if results.study else []
     sides = published_sides(figures, check_statement(found.text))
@@ -191,14 +191,14 @@ def interval_text(found: Judgement) -> str:
     return f"{number(found.interval.low)} to {number(found.interval.high)} ({found.method})"
 
 
-def claims_table(results: Results, found: Sequence[Verdict]) -> Table:
+def claims_table(results: Analysis, found: Sequence[Verdict]) -> Table:
     """The claims with a row for each comparison."""
     rows = (row for each in found for row in claim_rows(results, each))
     return table("Claims, published and measured, and what was made of each comparison", rows,
                  id="claims")  # fmt: skip
 
 
-def claim_rows(results: Results, found: Verdict) -> Iterator[list[Cell]]:
+def claim_rows(results: Analysis, found: Verdict) -> Iterator[list[Cell]]:
     # What is not tested has no comparison, and none of its figures.
     for each in found.judgements or [Judgement("", found.outcome, found.why)]:
         published = published_text(results, each) if each.text else ""

@@ -12,7 +12,7 @@ from resray.analysis.by_class import (
     class_accuracies,
     confusions,
 )
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.superclasses import SUPERCLASS, by_superclass
 from resray.analysis.words import fixed, listed, with_interval
 from resray.figures.class_accuracy import checkpoints, hardest_first
@@ -21,7 +21,7 @@ from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
 
 
-def classes_section(results: Results) -> Html:
+def classes_section(results: Analysis) -> Html:
     """The accuracy of each class, and the pairs most often confused; nothing if not evaluated."""
     found, matrices = class_accuracies(results), confusions(results)
     parts = [classes_table(found) if found else Html(), superclasses_table(matrices),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from resray.analysis.reaching import EPOCHS, TIME
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures.ablation import ablation_figure
 from resray.figures.accuracy_against_cost import cost_figure
 from resray.figures.class_accuracy import classes_figure
@@ -44,7 +44,7 @@ from resray.report.scaling_section import scaling_table
 from resray.report.text import Html, join, tag
 from resray.report.time_section import time_table
 
-Makers = Mapping[str, Callable[[Results], Figure | None]]
+Makers = Mapping[str, Callable[[Analysis], Figure | None]]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Section:
     short_title: str
     """For the navigation."""
     title: str
-    content: Callable[[Results], Html] | None = None
+    content: Callable[[Analysis], Html] | None = None
     """What stands with the figures, above them unless `figures_first`; None: these alone."""
     figures: Makers = field(default_factory=dict)
     """What makes the figures, by their ids: plain Plotly data that the page's script draws."""
@@ -111,12 +111,12 @@ SECTIONS = (
 )  # fmt: skip
 
 
-def all_figures(results: Results) -> dict[str, Figure]:
+def all_figures(results: Analysis) -> dict[str, Figure]:
     """Return the figures that the results suffice for, by id."""
     return {figure.id: figure for figure in made_figures(results)}
 
 
-def made_figures(results: Results) -> Iterator[Figure]:
+def made_figures(results: Analysis) -> Iterator[Figure]:
     """Yield the figures that the results suffice for, one after the other."""
     return filter(None, (make(results) for part in SECTIONS for make in part.figures.values()))
 
@@ -134,7 +134,7 @@ HEADLINES = {
 """Figures that a study may name as its `headline`, with their ids."""
 
 
-def headline(results: Results, figures: Mapping[str, Figure]) -> Figure | None:
+def headline(results: Analysis, figures: Mapping[str, Figure]) -> Figure | None:
     """Return the figure that answers: the one that the study names, else the one that fits best."""
     named = results.study.headline if results.study else None
     several = len(results.groups) > 1
@@ -148,7 +148,7 @@ def headline(results: Results, figures: Mapping[str, Figure]) -> Figure | None:
     return next((figures[name] for name in fitting if name in figures), None)
 
 
-def content(part: Section, results: Results, figures: Mapping[str, Figure]) -> Html:
+def content(part: Section, results: Analysis, figures: Mapping[str, Figure]) -> Html:
     """Return what stands under a section's heading.
 
     Nothing leaves the section out, also of the navigation.
@@ -167,6 +167,6 @@ def content(part: Section, results: Results, figures: Mapping[str, Figure]) -> H
             for figure in drawn
         ]
         return join([*made, text] if part.figures_first else [text, *made])
-    if part.missing and (results.trials or not results.search):
+    if part.missing and (results.rows or not results.search):
         return tag("p", part.missing, class_="missing")
     return text

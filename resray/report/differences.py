@@ -10,7 +10,7 @@ from resray.analysis.contrast_words import HOW, seeds, verdict, why, with_detect
 from resray.analysis.contrasts import Contrast, Sample, contrasts, difference, together, with_one
 from resray.analysis.declared import declared
 from resray.analysis.metrics import sample_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import summarise
 from resray.analysis.words import Valued, between, chance, estimate, signed
 from resray.errors import InputError, unknown
@@ -43,7 +43,7 @@ class Measured:
     condition: Condition
 
 
-def differences_section(results: Results, baseline: str | None = None) -> Html:
+def differences_section(results: Analysis, baseline: str | None = None) -> Html:
     """Return a table of differences to a baseline, hidden ones to the others to choose from, and a
     closed one of every pair.
 
@@ -74,7 +74,7 @@ def differences_section(results: Results, baseline: str | None = None) -> Html:
     )
 
 
-def measure(results: Results, group: Group) -> Measured:
+def measure(results: Analysis, group: Group) -> Measured:
     sample = sample_of(results, group, METRIC)
     mean = estimate(summarise(sample.values.values()))
     return Measured(group, sample, mean, condition_of(group))
@@ -117,7 +117,7 @@ def chooser(offered: Sequence[Measured], many: int) -> Html:
 
 
 def baseline_table(
-    results: Results, groups: Sequence[Measured], baseline: Measured, place: int
+    results: Analysis, groups: Sequence[Measured], baseline: Measured, place: int
 ) -> Table:
     against = [obstacle(one, baseline) for one in groups]
     tested = [place for place, text in enumerate(against) if text is None]
@@ -167,7 +167,7 @@ def row(
 # --- every pair ---------------------------------------------------------------------------------
 
 
-def pairs_part(results: Results, measured: Sequence[Measured]) -> Html:
+def pairs_part(results: Analysis, measured: Sequence[Measured]) -> Html:
     """Return every two configurations that may be compared, corrected for all, in a closed table;
     nothing where that is one pair or no pair can be tested."""
     if len(measured) > MOST_PAIRED:

@@ -9,7 +9,7 @@ from resray.analysis.evaluations import (
     ensembles,
     evaluated,
 )
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary
 from resray.analysis.words import fixed, listed, signed, with_interval
 from resray.figures.corruption_severity import title_of
@@ -20,7 +20,7 @@ from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
 
 
-def evaluations_section(results: Results) -> Html:
+def evaluations_section(results: Analysis) -> Html:
     """Tables of test-time views, corruptions, ensembles and foreign files, or how to get them."""
     found = evaluated(results)
     parts = [
@@ -32,7 +32,7 @@ def evaluations_section(results: Results) -> Html:
     return join(part for part in parts if part) or not_evaluated(results)
 
 
-def not_evaluated(results: Results) -> Html:
+def not_evaluated(results: Analysis) -> Html:
     """What to type where no stored checkpoint was evaluated."""
     rows = [row for group in results.groups for row in group.finished]
     if not rows:
@@ -126,7 +126,7 @@ def note(one: Evaluated) -> Cell:
     return text_cell("Note", marks(one.group, timed=False), optional=True)
 
 
-def ensembles_table(results: Results) -> Html:
+def ensembles_table(results: Analysis) -> Html:
     rows = (
         [
             text_cell("Ensemble", one.label),

@@ -6,7 +6,7 @@ from resray.analysis.aggregate import distinct
 from resray.analysis.compare import Compared, Folders, compare, matched
 from resray.analysis.compare_words import METHOD, caption, notes, words
 from resray.analysis.differing import by_difference, told, where
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.report.sections import states
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
@@ -18,7 +18,7 @@ OF_FOLDER = {"device": "Device", "host": "Host", "torch_version": "PyTorch", "ra
              "resray_version": "resray", "git_commit": "Commit"}  # fmt: skip
 
 
-def folders_section(results: Results) -> Html:
+def folders_section(results: Analysis) -> Html:
     """Return what is known of each folder and how they compare; nothing of a single one."""
     if len(results.sources) < 2:
         return Html()
@@ -39,15 +39,15 @@ def folders_table(folders: Folders) -> Table:
     return table("The results folders", rows, id="folders")
 
 
-def folder_row(name: str, results: Results) -> list[Cell]:
-    rows = results.all_trials
+def folder_row(name: str, results: Analysis) -> list[Cell]:
+    rows = results.all_rows
     started = min(distinct(rows, "started"), default=None)
     return [
         text_cell("Folder", name),
         text_cell("Path", str(results.folder)),
         text_cell("Study", results.title),
         number_cell("Configurations", len(results.groups)),
-        text_cell("Trials", states(results.trials)),
+        text_cell("Trials", states(results.rows)),
         *(text_cell(title, told(column, rows)) for column, title in OF_FOLDER.items()),
         text_cell("First start", f"{started:%Y-%m-%d %H:%M} UTC" if started else None),
     ]

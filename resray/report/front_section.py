@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from resray.analysis.aggregate import Group
 from resray.analysis.costs import TESTED, Cost, costs_of, front, qualities_of
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Moments
 from resray.analysis.words import fixed, signed, with_interval
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html
 
 
-def front_section(results: Results) -> Html:
+def front_section(results: Analysis) -> Html:
     """A table of the front for each cost; nothing where no two configurations compare in any."""
     qualities = qualities_of(results)
     if TESTED not in qualities:

@@ -5,7 +5,7 @@ The training images of an epoch are augmented, and seen while the network still 
 
 from resray.analysis.aggregate import as_labelled
 from resray.analysis.evaluations import MEAN, Evaluated, evaluated, first_checkpoints
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import summarise
 from resray.analysis.train_test import EPOCHS, Splits, splits_of
 from resray.analysis.words import signed_interval, with_interval
@@ -15,13 +15,13 @@ from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, tag
 
 
-def generalisation_section(results: Results) -> Html:
+def generalisation_section(results: Analysis) -> Html:
     """A table of training, validation, test and corrupted accuracy; nothing if none finished."""
     found = splits_of(results)
     return gap_table(results, found) if found else Html()
 
 
-def gap_table(results: Results, found: Splits) -> Html:
+def gap_table(results: Analysis, found: Splits) -> Html:
     corrupted = {one.label: one for one in first_checkpoints(evaluated(results))}
     caption = (
         f"At the epoch that validation selects{as_labelled(found.groups)}: means over finished "

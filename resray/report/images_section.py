@@ -10,7 +10,7 @@ import numpy as np
 from resray.analysis.aggregate import Group, distinct
 from resray.analysis.answers import Networks, networks_of
 from resray.analysis.images import Agreement, agreement, agreement_within, half_interval, misses
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import MISSING, Valued, fixed, listed, plural, shortened, with_interval
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
@@ -40,7 +40,7 @@ class Tested:
     """What `half_interval` returns."""
 
 
-def images_section(results: Results) -> Html:
+def images_section(results: Analysis) -> Html:
     """What is known of each configuration, of each two, and of the images; nothing where no
     predictions are stored."""
     found = list(tested(results))
@@ -58,7 +58,7 @@ def images_section(results: Results) -> Html:
     ])  # fmt: skip
 
 
-def tested(results: Results) -> Iterator[Tested]:
+def tested(results: Analysis) -> Iterator[Tested]:
     for group in results.groups:
         if networks := networks_of(group.finished, results.answers):
             yield Tested(group, networks, half_interval(group.finished, results.answers))

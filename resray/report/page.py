@@ -11,7 +11,7 @@ from string import Template
 from typing import Any
 
 import resray
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures.palette import style_sheet
 from resray.figures.plot import MANY, Figure, all_series, drawn_at_first, outline
 from resray.files import output_file
@@ -48,7 +48,7 @@ def write_report(
     Raises InputError if a folder holds no results or no configuration is called ``baseline``.
     """
     with collection_paused():
-        results = Results.of(
+        results = Analysis.of(
             folders, names, trial_ids, baseline=baseline, price_per_gpu_hour=price_per_gpu_hour
         )
         page = render(results, live)
@@ -58,7 +58,7 @@ def write_report(
     return output
 
 
-def render(results: Results, live: float | None = None) -> str:
+def render(results: Analysis, live: float | None = None) -> str:
     """Return the page."""
     # Plotly takes half a second to import, which only this function needs.
     from plotly.offline import get_plotlyjs
@@ -110,7 +110,7 @@ def collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def page_payload(results: Results) -> dict[str, Any]:
+def page_payload(results: Analysis) -> dict[str, Any]:
     """Return what the script must know of the page: its configurations, and which are drawn."""
     look = all_series(results.groups)
     return {
@@ -133,12 +133,12 @@ def live_note(seconds: float | None) -> Html:
     return tag("p", text, pause, id="live", data_seconds=f"{seconds:g}")
 
 
-def downloads(results: Results) -> Html:
+def downloads(results: Analysis) -> Html:
     """Buttons of the menu of downloads, as far as there is something behind them."""
     found = {
-        "trials-csv": "All trials (CSV)" if results.trials else None,
+        "trials-csv": "All trials (CSV)" if results.rows else None,
         "study": "Study file (YAML)" if results.study else None,
-        "system": "Copy system information" if results.all_trials else None,
+        "system": "Copy system information" if results.all_rows else None,
     }
     return join(
         tag("button", text, type="button", data_download=name)

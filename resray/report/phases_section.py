@@ -2,14 +2,14 @@
 
 from itertools import accumulate, groupby
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import listed
 from resray.figures.phases import Values, all_courses, changes, setting_name
 from resray.report.tables import table, text_cell
 from resray.report.text import Html
 
 
-def phases_section(results: Results) -> Html:
+def phases_section(results: Analysis) -> Html:
     """A table of the settings that change, with their values and epochs; nothing if none does."""
     labels: dict[tuple[str, str], list[str]] = {}
     for group, courses in all_courses(results):

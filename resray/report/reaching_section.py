@@ -3,14 +3,14 @@
 import numpy as np
 
 from resray.analysis.reaching import TIME, Reached, Reaching
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import MISSING, Valued, duration, fixed
 from resray.figures.time_to_accuracy import MOST
 from resray.report.sections import marks
 from resray.report.tables import Table, number_cell, table, text_cell
 
 
-def reaching_table(results: Results, along: str) -> Table:
+def reaching_table(results: Analysis, along: str) -> Table:
     """Return the `TIME` or the `EPOCHS` that each configuration needs for each threshold; nothing
     if no trial has such an accuracy or none was recorded. Epochs do not depend on the machine.
     """

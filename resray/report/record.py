@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from resray.analysis.aggregate import Row, distinct, reductions_of
 from resray.analysis.images import half_interval
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import Valued, duration, fixed, listed, plural
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
@@ -13,12 +13,12 @@ from resray.study.recipe_spec import Recipe
 from resray.study.recipes import written
 
 
-def trials_section(results: Results) -> Html:
+def trials_section(results: Analysis) -> Html:
     """All trials but a search's; then the failed ones with their error, and the ones that did not
     finish. Nothing if there are only a search's."""
-    if results.search and not results.trials:
+    if results.search and not results.rows:
         return Html()
-    if not results.trials:
+    if not results.rows:
         return tag("p", "No trial has been recorded.", class_="missing")
     failed = results.with_status("failed")
     early = results.with_status("stopped", "interrupted", "running", "pending")
@@ -34,17 +34,17 @@ def trials_section(results: Results) -> Html:
     )
 
 
-def trials_table(results: Results) -> Html:
+def trials_table(results: Analysis) -> Html:
     caption = "All trials; best epoch on test selects on test and is the published protocol"
-    halves = [half for row in results.trials if (half := half_interval([row], {}))]
+    halves = [half for row in results.rows if (half := half_interval([row], {}))]
     if halves:
         ends = dict.fromkeys([fixed(min(halves)), fixed(max(halves))])
         caption += f"; ± by images of a test accuracy: {' to '.join(ends)}"
-    rows = (trial_cells(results, row) for row in results.trials)
+    rows = (trial_cells(results, row) for row in results.rows)
     return table(caption, rows, id="trials")
 
 
-def trial_cells(results: Results, row: Row) -> list[Cell]:
+def trial_cells(results: Analysis, row: Row) -> list[Cell]:
     status = tag("span", row["status"], class_=f"status {row['status']}")
     rate, used = row["images_per_second"], row["utilisation"]
     shared = "" if row["exclusive"] is True or rate is None else " (shared)"
@@ -80,13 +80,13 @@ def epochs_of(row: Row) -> str:
     return f"{row['epochs_done'] or 0} of {'?' if row['epochs'] is None else row['epochs']}"
 
 
-def failed_table(results: Results, failed: Sequence[Row]) -> Html:
+def failed_table(results: Analysis, failed: Sequence[Row]) -> Html:
     rows = (failed_cells(results, row) for row in failed)
     made = table("Trials that failed; they enter no mean", rows, id="failed")
     return made or tag("p", "None.", class_="missing")
 
 
-def failed_cells(results: Results, row: Row) -> list[Cell]:
+def failed_cells(results: Analysis, row: Row) -> list[Cell]:
     return [
         text_cell("Trial", results.labels[row["trial_id"]]),
         number_cell("Seed", row["seed"]),
@@ -116,7 +116,7 @@ def error_text(row: Row) -> str:
     return f"{said}\n{row['traceback']}" if row["traceback"] else str(said)
 
 
-def early_table(results: Results, rows: Sequence[Row]) -> Html:
+def early_table(results: Analysis, rows: Sequence[Row]) -> Html:
     cells = (
         [
             text_cell("Trial", results.labels[row["trial_id"]]),
@@ -132,10 +132,10 @@ def early_table(results: Results, rows: Sequence[Row]) -> Html:
     return table(caption, cells, id="unfinished") or tag("p", "None.", class_="missing")
 
 
-def events_table(results: Results) -> Html:
+def events_table(results: Analysis) -> Html:
     """When trials died, were interrupted or resumed; nothing if all ran through."""
     kinds = ("died", "preempted", "resumed", "interrupted")
-    events = [event for event in results.events if event["event"] in kinds]
+    events = [event for event in results.event_rows if event["event"] in kinds]
     cells = (
         [
             text_cell("Trial", results.labels[event["trial_id"]]),
@@ -178,28 +178,28 @@ ENVIRONMENT = {
 }
 
 
-def run_section(results: Results) -> Html:
+def run_section(results: Analysis) -> Html:
     """What was run and on what: data and machine, the common recipe, the differences."""
-    if not results.all_trials:
+    if not results.all_rows:
         return tag("p", "No trial has been recorded.", class_="missing")
     recipes = (assumed_table, recipe_table, differences_table) if results.groups else ()
     return join(part(results) for part in (environment_table, *recipes))
 
 
-def environment_table(results: Results) -> Html:
+def environment_table(results: Analysis) -> Html:
     rows: list[tuple[str, object]] = [
-        (title, listed(shown(column, value) for value in distinct(results.all_trials, column)))
+        (title, listed(shown(column, value) for value in distinct(results.all_rows, column)))
         for column, title in ENVIRONMENT.items()
     ]
-    ended = distinct(results.all_trials, "ended")
+    ended = distinct(results.all_rows, "ended")
     totals = {
-        "First start": min(distinct(results.all_trials, "started"), default=None),
+        "First start": min(distinct(results.all_rows, "started"), default=None),
         "Last end": max(ended, default=None),
     }
     rows += [(name, f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else None)
              for name, time in totals.items()]  # fmt: skip
     for column in ("training", "evaluating", "starting"):
-        seconds = [row[f"seconds_{column}"] for row in results.all_trials]
+        seconds = [row[f"seconds_{column}"] for row in results.all_rows]
         total = sum(value for value in seconds if value is not None)
         rows.append((f"Time {column}, all trials", duration(total)))
     cells = ([text_cell("What", name), text_cell("Value", value)] for name, value in rows)
@@ -214,7 +214,7 @@ def shown(column: str, value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def recipe_table(results: Results) -> Html:
+def recipe_table(results: Analysis) -> Html:
     common, _ = results.split_settings
     rows = ([text_cell("Setting", name), text_cell("Value", setting(value))]
             for name, value in common.items() if is_on(value))  # fmt: skip
@@ -223,7 +223,7 @@ def recipe_table(results: Results) -> Html:
     return tag("details", tag("summary", "The recipe in common"), content, open="")
 
 
-def differences_table(results: Results) -> Html:
+def differences_table(results: Analysis) -> Html:
     _, differing = results.split_settings
     if not differing:
         return tag("p", "All trials share one configuration.", class_="missing")
@@ -248,7 +248,7 @@ DEFAULTS = flatten(
 )
 
 
-def assumed_table(results: Results) -> Html:
+def assumed_table(results: Analysis) -> Html:
     """What the study's sources leave unstated, with our choice and its reason; nothing if none."""
     if results.study is None or not results.study.assumed:
         return Html()
@@ -260,7 +260,7 @@ def assumed_table(results: Results) -> Html:
     return table("Assumed: what the study's sources leave unstated", rows, id="assumed")
 
 
-def assumed_value(results: Results, key: str) -> object:
+def assumed_value(results: Analysis, key: str) -> object:
     """Return the value in force of a setting, or the values of a group of settings."""
     common, differing = results.split_settings
     if key in differing:
@@ -276,7 +276,7 @@ def assumed_value(results: Results, key: str) -> object:
     return ", ".join(f"{name}: {setting(value)}" for name, value in parts.items()) or NOT_IN_USE
 
 
-def values_in_use(results: Results, key: str) -> str:
+def values_in_use(results: Analysis, key: str) -> str:
     """Return ``0.5 (a), 0.1 (b, c)`` for a setting that is not the same everywhere."""
     labels: dict[str, list[str]] = {}
     for group in results.groups:

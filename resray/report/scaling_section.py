@@ -1,13 +1,13 @@
 """How throughput grows with the workers of a trial, and with the images that each takes at once."""
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import Valued, fixed, with_interval
 from resray.figures.scaling import BATCH, Family, strong_scaling, weak_scaling
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.time_section import rate
 
 
-def scaling_table(results: Results) -> Table:
+def scaling_table(results: Analysis) -> Table:
     """Return throughput and efficiency by workers; nothing if no number of workers was varied."""
     found = strong_scaling(results) + weak_scaling(results)
     rows = (row_of(family, place) for family in found for place in range(len(family.groups)))

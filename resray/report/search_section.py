@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from resray.analysis.aggregate import Row, distinct
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.search import (
     DIVERGED,
     FAILED,
@@ -22,7 +22,7 @@ from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
 
 
-def search_section(results: Results) -> Html:
+def search_section(results: Analysis) -> Html:
     """A search's outcome, apart from it the confirmation, and what is known of its decisions.
 
     Nothing if there was no search.
@@ -126,7 +126,7 @@ RANKING = (
 )
 
 
-def points_section(results: Results) -> Html:
+def points_section(results: Analysis) -> Html:
     """All points of a search, the best first, and the error of each that failed."""
     search = search_of(results)
     if search is None:

@@ -7,7 +7,7 @@ from resray.analysis.aggregate import Group, Row, as_labelled, distinct
 from resray.analysis.answers import Answers
 from resray.analysis.images import half_interval
 from resray.analysis.metrics import stopped_early
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.search import search_of
 from resray.analysis.words import count, duration, fixed, listed, with_interval
 from resray.figures.plot import MANY, SHARED, Figure, Series, Switch
@@ -47,7 +47,7 @@ SAVE_MENU = tag(
 # --- the top ------------------------------------------------------------------------------------
 
 
-def banner_section(results: Results) -> Html:
+def banner_section(results: Analysis) -> Html:
     """What must be known before any number is read, a line each, opened for the rest.
 
     `CAVEAT` marks in place the numbers that it is about.
@@ -64,13 +64,13 @@ def banner_section(results: Results) -> Html:
     )
 
 
-def facts_section(results: Results) -> Html:
+def facts_section(results: Analysis) -> Html:
     """One line of facts: how many trials, on what data, on which device, when."""
-    rows, search = results.all_trials, search_of(results)
+    rows, search = results.all_rows, search_of(results)
     started = [time for time in distinct(rows, "started") if time is not None]
     seconds = sum(row["seconds_training"] or 0.0 for row in rows)
     facts = [
-        ("Trials", states(results.trials) if results.trials or not results.search else None),
+        ("Trials", states(results.rows) if results.rows or not results.search else None),
         ("Search", outcome(search) if search else None),
         ("Dataset", listed(distinct(rows, "dataset"))),
         ("Seeds", listed(sorted(distinct(rows, "seed")), most=8)),
@@ -92,7 +92,7 @@ def states(rows: Sequence[Row]) -> str:
     return f"{len(rows)}: " + ", ".join(f"{n} {state}" for state, n in numbers) if rows else "none"
 
 
-def answer_section(results: Results, headline: Html) -> Html:
+def answer_section(results: Analysis, headline: Html) -> Html:
     """The answer in a sentence, the verdicts, the picture that answers; below, the means."""
     first, *rest = answer.answer(results)
     limits = answer.warnings(results)
@@ -113,7 +113,7 @@ def answer_section(results: Results, headline: Html) -> Html:
     )
 
 
-def about(results: Results) -> Html:
+def about(results: Analysis) -> Html:
     """The study's own description, closed."""
     if results.study is None or not results.study.description:
         return Html()
@@ -198,7 +198,7 @@ PROTOCOLS = (
 )
 
 
-def published_section(results: Results) -> Html:
+def published_section(results: Analysis) -> Html:
     """Published figures beside measured ones, a table for each metric and source."""
     found = comparison.comparisons(results)
     if not found:

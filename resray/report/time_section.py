@@ -3,7 +3,7 @@
 import numpy as np
 
 from resray.analysis.breakdown import PARTS, breakdown
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import listed, with_interval
 from resray.figures.time_per_epoch import members, seconds, timed_groups
@@ -12,7 +12,7 @@ from resray.report.sections import marks
 from resray.report.tables import Table, number_cell, table, text_cell
 
 
-def time_table(results: Results) -> Table:
+def time_table(results: Analysis) -> Table:
     """Return the same in numbers, with the spread over seeds; nothing if no speed was recorded."""
     groups = timed_groups(results)
     if not groups:

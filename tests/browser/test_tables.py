@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.export.formats import written_sheet
 from resray.export.sheets import report_sheet, report_tables
 from resray.report import write_report
@@ -23,7 +23,7 @@ Texts = list[list[str]]
 
 def trials_table(page: Path) -> Table:
     """Return the table of trials as Python makes it from the results beside the page."""
-    table = trials_section(Results.of(page.parent / "results")).tables[0]
+    table = trials_section(Analysis.of(page.parent / "results")).tables[0]
     assert isinstance(table, Table)
     return table
 
@@ -209,7 +209,7 @@ def test_a_table_is_copied_as_csv_in_full(many: Page, many_page: Path) -> None:
 
 
 def test_every_table_is_copied_as_it_is_exported(many: Page, many_page: Path) -> None:
-    tables = report_tables(Results.of(many_page.parent / "results"))
+    tables = report_tables(Analysis.of(many_page.parent / "results"))
     shown = [name for name in tables if many.locator(f"#table-{name} summary").first.is_visible()]
     assert {"means", "trials", "environment"} <= set(shown)
     assert "Test accuracy, % (as shown)" in copied(many, "means")
@@ -261,5 +261,5 @@ def test_nasty_names_are_copied_as_they_are_exported(visitor: Visitor, tmp_path:
         write_report(tmp_path / "results", tmp_path / "page.html"),
         permissions=["clipboard-read", "clipboard-write"],
     )
-    table = report_tables(Results.of(tmp_path / "results"))["means"]
+    table = report_tables(Analysis.of(tmp_path / "results"))["means"]
     check_csv(copied(page, "means"), table)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.figures.drawn import reduced_note
 from resray.figures.figure_data import as_read, axis_title, errors, kind_of
 from resray.figures.plot import Figure, Panel, Trace, all_series, outline
@@ -66,7 +66,7 @@ def frozen(name: str) -> Document:
     return dict(json.loads(text))
 
 
-def section_parts(part: Section, results: Results, figures: Mapping[str, Figure]) -> Parts:
+def section_parts(part: Section, results: Analysis, figures: Mapping[str, Figure]) -> Parts:
     bare = {name: outline(figure) for name, figure in figures.items()}
     own = [figures[name] for name in part.figures if name in figures]
     drawn = {f"figure {one.id}": figure_rows(results, one, reduced_note(results, one))
@@ -94,7 +94,7 @@ def table_rows(table: Table) -> list[list[str]]:
     return [[table.caption], titles, *([plain_text(cell) for cell in row] for row in table.rows)]
 
 
-def figure_rows(results: Results, figure: Figure, note: str) -> list[Named]:
+def figure_rows(results: Analysis, figure: Figure, note: str) -> list[Named]:
     """Return a figure's caption and switches, then its panels and traces as shown at first, then
     what each other option of one switch changes about these."""
     looks = (*all_series(results.groups).values(), *figure.series)

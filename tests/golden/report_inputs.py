@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.superclasses import SUPERCLASS
 from resray.report import contents
 from resray.results.predictions import put_thumbnails
@@ -44,7 +44,7 @@ Row = dict[str, Any]
 Rows = list[Row]
 
 
-def searched(path: Path) -> Results:
+def searched(path: Path) -> Analysis:
     """Return a search of 24 points under ASHA with an audit and confirmations, and two trials."""
     builder = SearchBuilder(path / "searched")
     builder.run(shuffled(GRID), diverging=[3], failing=[10])
@@ -52,10 +52,10 @@ def searched(path: Path) -> Results:
     builder.confirm(3)
     for seed, accuracy in enumerate((90.2, 91.1)):
         builder.store.put_trial(trial("resnet18", seed, test_accuracy=accuracy))
-    return Results.of(builder.written())
+    return Analysis.of(builder.written())
 
 
-def made(path: Path) -> Results:
+def made(path: Path) -> Analysis:
     """Return a study with all fates of a trial, several workers, phases, classes and prices."""
     trials = [*finished(), *unfinished(), *scaled()]
     shown = [row for row in finished() if row["name"] in ("resnet18", "resnet34")]
@@ -69,10 +69,10 @@ def made(path: Path) -> Results:
         study=STUDY,
     )
     put_thumbnails(LocalFolder(results), list(pictures(shown)), TEST_SET)
-    return replace(Results.of(results), price_per_gpu_hour=2.5)
+    return replace(Analysis.of(results), price_per_gpu_hour=2.5)
 
 
-def compared(path: Path) -> Results:
+def compared(path: Path) -> Analysis:
     """Return the finished trials of two folders, in the second on another device."""
     other = {"device": "NVIDIA A100", "torch_version": "2.12.0"}
     shifts = (0.4, 0.1, -0.2)
@@ -85,7 +85,7 @@ def compared(path: Path) -> Results:
         }
         for row in finished()
     ]
-    return Results.of([
+    return Analysis.of([
         folder(path / "before" / "made", finished(), study=STUDY),
         folder(path / "after" / "made", changed, study=STUDY),
     ])  # fmt: skip
@@ -97,10 +97,10 @@ LONG = ("curves", "gradients", "generalisation")
 SHORT = [name for name in SECTIONS if name not in LONG]
 OF_SEVERAL = ("answer", "claims", "folders", "published")
 """Sections that several folders make differ in kind from those of one."""
-INPUTS: dict[str, tuple[Callable[[Path], Results], Collection[str]]] = {
-    "basicblock-depth": (lambda _: Results.of(SAMPLES / "basicblock-depth"), SECTIONS),
-    "depth-family": (lambda _: Results.of(SAMPLES / "depth-family"), SHORT),
-    "resnet10-speed": (lambda _: Results.of(SAMPLES / "resnet10-speed"), SHORT),
+INPUTS: dict[str, tuple[Callable[[Path], Analysis], Collection[str]]] = {
+    "basicblock-depth": (lambda _: Analysis.of(SAMPLES / "basicblock-depth"), SECTIONS),
+    "depth-family": (lambda _: Analysis.of(SAMPLES / "depth-family"), SHORT),
+    "resnet10-speed": (lambda _: Analysis.of(SAMPLES / "resnet10-speed"), SHORT),
     "made": (made, SHORT),
     "searched": (searched, SHORT),
     "compared": (compared, OF_SEVERAL),

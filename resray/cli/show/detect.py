@@ -9,7 +9,7 @@ from rich.text import Text
 
 from resray.analysis.contrasts import PLANNED, POWER, with_one
 from resray.analysis.planning import MOST_SEEDS, detectable, seeds_for
-from resray.analysis.results import Results
+from resray.analysis.results import Analysis
 from resray.analysis.words import plural
 from resray.cli.show.layout import heading, ruled_table
 from resray.results.folders import holds_results
@@ -72,7 +72,7 @@ def chosen_spread(spread: float | None, results: Path) -> tuple[float, str]:
     """Return a standard deviation over seeds, and where it is from."""
     if spread is not None:
         return spread, "as given"
-    groups = Results.of(results).groups if holds_results(results) else ()
+    groups = Analysis.of(results).groups if holds_results(results) else ()
     found = [summary.deviation for group in groups
              if (summary := group.summary("test_accuracy")) and summary.deviation]  # fmt: skip
     if found:
