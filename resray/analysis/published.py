@@ -1,7 +1,7 @@
 """Published figures beside ours, with what stands in the way of comparing them."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from resray.analysis.aggregate import Group
@@ -142,15 +142,6 @@ def remarks(figure: Published, group: Group) -> Iterator[str]:
         yield "one seed"
     if any("JPEG" in str(source) for source in group.distinct("data_source")):
         yield "JPEG images"
-
-
-def by_source(items: Sequence[Comparison]) -> dict[tuple[str, str, str], list[Comparison]]:
-    """Return the comparisons by metric, source and device of the published figures."""
-    tables: dict[tuple[str, str, str], list[Comparison]] = {}
-    for item in items:
-        figure = item.published
-        tables.setdefault((figure.metric, figure.source, figure.device), []).append(item)
-    return tables
 
 
 def amount(metric: str, summary: Summary | None) -> str:

@@ -199,51 +199,45 @@ PROTOCOLS = (
 
 
 def published_section(results: Analysis) -> Html:
-    """Published figures beside measured ones, a table for each metric and source."""
+    """Published figures beside measured ones: one table, chosen from by metric and source."""
     found = comparison.comparisons(results)
     if not found:
         return Html()
-    # Accuracies first, sources in the order of the study file.
-    found.sort(key=lambda item: item.published.metric != "test_accuracy")
-    tables = comparison.by_source(found).values()
-    made = [published_table(items, f"published-{place}") for place, items in enumerate(tables, 1)]
-    return join([tag("p", PROTOCOLS.format(note=as_labelled(results.groups))), *made])
+    # Accuracies first, each metric's sources in the order of the study file.
+    metrics = sorted({item.published.metric for item in found}, key=list(METRICS).index)
+    sources = list(dict.fromkeys(item.published.source for item in found))
+    found = sorted(found, key=lambda item: (metrics.index(item.published.metric),
+                                            sources.index(item.published.source)))  # fmt: skip
+    caption = "Published and measured; ± half of a mean's 95 % interval over seeds (Student's t)"
+    note = PROTOCOLS.format(note=as_labelled(results.groups))
+    return join([tag("p", note), table(caption, map(published_row, found), id="published")])
 
 
-def published_table(items: Sequence[comparison.Comparison], id: str) -> Html:
-    """One source's figures for one metric; what the rows have in common stands in the caption."""
-    figure = items[0].published
-    protocols = {item.published.protocol for item in items}
-    shared = f": {figure.protocol}" if len(protocols) == 1 else ""
-    device = "" if figure.device == "any" else f" (device: {figure.device})"
-    title = METRICS[figure.metric].title
-    rows = [published_row(item, with_protocol=not shared) for item in items]
-    several = any("±" in comparison.amount(figure.metric, item.measured) for item in items)
-    behind = "; ± half of a mean's 95 % interval over seeds (Student's t)" if several else ""
-    caption = f"{title[0].upper()}{title[1:]} from {figure.source}{device}{shared}{behind}"
-    return table(caption, rows, id=id)
-
-
-def published_row(item: comparison.Comparison, with_protocol: bool) -> list[Cell]:
+def published_row(item: comparison.Comparison) -> list[Cell]:
     figure, group = item.published, item.group
     # What epochs a protocol picks from says nothing about the figure of one epoch.
-    whole = group if figure.epoch is None else None
+    whole = group if figure.epoch is None and figure.metric == "test_accuracy" else None
     best, last = (
         comparison.amount(figure.metric, whole.summary(f"test_accuracy_{which}")) if whole else None
         for which in ("best", "last")
     )
-    others = [number_cell("Ours, best epoch on test", best), number_cell("Ours, last epoch", last)]
     epoch = f", epoch {figure.epoch}" if figure.epoch else ""
     ours = tag("strong", comparison.amount(figure.metric, item.measured))
+    title = METRICS[figure.metric].title
+    device = None if figure.device == "any" else figure.device
     return [
         text_cell("Configuration", f"{group.label if group else figure.trial}{epoch}"),
+        text_cell("Metric", f"{title[0].upper()}{title[1:]}", facet=True),
         number_cell("Published", comparison.published_amount(figure)),
         number_cell("Ours", ours),
         number_cell("n", item.measured.n if item.measured else 0),
         number_cell("Difference", comparison.signed_difference(item)),
-        *(others if figure.metric == "test_accuracy" else ()),
+        number_cell("Ours, best epoch on test", best, optional=True),
+        number_cell("Ours, last epoch", last, optional=True),
         text_cell("Note", item.notes, optional=True),
-        text_cell("Protocol", figure.protocol if with_protocol else None, optional=True),
+        text_cell("Source", figure.source, facet=True),
+        text_cell("Device", device, optional=True),
+        text_cell("Protocol", figure.protocol, optional=True),
     ]
 
 
