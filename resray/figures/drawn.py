@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Readable = Analysis | str | PathLike[str] | Sequence[str | PathLike[str]]
 """What figures are made of: results that were read, a study's results folder, or several."""
+REDUCED = "Reduced runs. "
+"""Said of a figure all of whose runs are."""
 Make = Callable[[Analysis], Figure | None]
 
 
@@ -98,10 +100,10 @@ def reduced_note(results: Analysis, figure: Figure) -> str:
     """Return the words that mark reduced runs in a figure, if there are any."""
     if figure.of_search:
         reduced = any(reduces(reductions_of(row)) for row in results.search.trials)
-        return "Reduced runs. " if reduced else ""
+        return REDUCED if reduced else ""
     labels = [group.label for group in results.groups if reduces(group.reductions)]
     if labels and len(labels) == len(results.groups):
-        return "Reduced runs. "
+        return REDUCED
     return f"Reduced runs: {listed(labels, most=8)}. " if labels else ""
 
 

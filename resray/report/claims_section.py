@@ -15,7 +15,7 @@ from resray.analysis.results import Analysis
 from resray.analysis.verdicts import Judgement, Outcome, Verdict, judged_folder, verdicts
 from resray.analysis.words import MISSING, count, plural
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
-from resray.report.text import Html, join, tag
+from resray.report.text import Html, folded, join, tag
 from resray.study.claims import Statement, Value, check_statement
 from resray.study.spec import Published
 
@@ -44,12 +44,12 @@ def claims_section(results: Analysis) -> Html:
     found = verdicts(results)
     if not found:
         return Html()
-    summary = tag("summary", "The claims as a table")
     return join(
         [
-            tag("p", tally(found), " ", judged_on(results), METHOD),
+            tag("p", tally(found), " ", judged_on(results)),
+            folded("How claims are judged", tag("p", METHOD)),
             tag("ol", *(claim_item(results, each) for each in found), class_="verdicts"),
-            tag("details", summary, claims_table(results, found)),
+            folded("The claims as a table", claims_table(results, found)),
         ]
     )
 

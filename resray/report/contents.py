@@ -41,7 +41,7 @@ from resray.report.images_section import images_section
 from resray.report.phases_section import phases_section
 from resray.report.reaching_section import reaching_table
 from resray.report.scaling_section import scaling_table
-from resray.report.text import Html, join, tag
+from resray.report.text import Html, folded, join, tag
 from resray.report.time_section import time_table
 
 Makers = Mapping[str, Callable[[Analysis], Figure | None]]
@@ -166,7 +166,9 @@ def content(part: Section, results: Analysis, figures: Mapping[str, Figure]) -> 
             else sections.figure_section(figure, reduced_note(results, figure))
             for figure in drawn
         ]
-        return join([*made, text] if part.figures_first else [text, *made])
+        if part.figures_first:
+            return join([*made, folded("The same in numbers", text) if text else ""])
+        return join([text, *made])
     if part.missing and (results.rows or not results.search):
         return tag("p", part.missing, class_="missing")
     return text

@@ -16,7 +16,7 @@ from resray.analysis.words import Valued, between, chance, estimate, signed
 from resray.errors import InputError, unknown
 from resray.report.claims_section import BY_CLAIM, claims_cell
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
-from resray.report.text import Html, join, tag
+from resray.report.text import Html, folded, join, tag
 
 METRIC = "test_accuracy"
 BASELINE = "baseline"
@@ -63,7 +63,10 @@ def differences_section(results: Analysis, baseline: str | None = None) -> Html:
     tables = [baseline_table(results, groups, one, place) for place, one in enumerate(offered, 1)]
     return join(
         [
-            tag("p", METHOD, BY_CLAIM if declared(results) else ""),
+            folded(
+                "How differences are judged",
+                tag("p", METHOD, BY_CLAIM if declared(results) else ""),
+            ),
             chooser(offered, len(measured)) if len(offered) > 1 else "",
             *(
                 tag("div", made, data_baseline=one.group.label, hidden="" if place else None)

@@ -7,7 +7,7 @@ from resray.analysis.images import half_interval
 from resray.analysis.results import Analysis
 from resray.analysis.words import Valued, duration, fixed, listed, plural
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, join, tag
+from resray.report.text import Html, folded, join, tag
 from resray.study.layers import flatten
 from resray.study.recipe_spec import Recipe
 from resray.study.recipes import written
@@ -183,7 +183,10 @@ def run_section(results: Analysis) -> Html:
     if not results.all_rows:
         return tag("p", "No trial has been recorded.", class_="missing")
     recipes = (assumed_table, recipe_table, differences_table) if results.groups else ()
-    return join(part(results) for part in (environment_table, *recipes))
+    return folded(
+        "Data, machine, versions, recipes",
+        *(part(results) for part in (environment_table, *recipes)),
+    )
 
 
 def environment_table(results: Analysis) -> Html:

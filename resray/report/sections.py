@@ -10,13 +10,14 @@ from resray.analysis.metrics import stopped_early
 from resray.analysis.results import Analysis
 from resray.analysis.search import search_of
 from resray.analysis.words import count, duration, fixed, listed, with_interval
+from resray.figures.drawn import REDUCED
 from resray.figures.plot import MANY, SHARED, Figure, Series, Switch
 from resray.figures.utilisation import percents
 from resray.report import answer
 from resray.report.claims_section import chips
 from resray.report.search_words import outcome
 from resray.report.tables import Cell, number_cell, table, text_cell
-from resray.report.text import Html, join, tag
+from resray.report.text import Html, folded, join, tag
 from resray.study.metrics import METRICS
 
 SYMBOL_PATHS = {
@@ -270,7 +271,11 @@ def figure_section(figure: Figure, note: str) -> Html:
         "figure",
         tag("div", *controls, class_="controls"),
         tag("div", *panels, class_="panels"),
-        tag("figcaption", tag("strong", note), figure.caption),
+        tag(
+            "figcaption",
+            tag("strong", CAVEAT if note == REDUCED else note, " "),
+            folded("How to read this figure", figure.caption),
+        ),
         id=f"figure-{figure.id}",
         data_figure=figure.id,
     )

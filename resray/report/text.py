@@ -59,6 +59,11 @@ def tag(name: str, *children: object, **attributes: object) -> Html:
     return with_parts(made, children)
 
 
+def folded(summary: str, *content: object) -> Html:
+    """Return content that a reader opens."""
+    return tag("details", tag("summary", summary), *content)
+
+
 def value_of(cell: object) -> float | None:
     """Return the number that a cell shows, or None."""
     if isinstance(cell, int | float) and not isinstance(cell, bool):
