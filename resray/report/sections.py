@@ -266,6 +266,8 @@ def figure_section(figure: Figure, note: str) -> Html:
         )
         for title in figure.titles()
     ]
+    # The banner at the top says of what all runs are reduced.
+    mark = CAVEAT if note == REDUCED else note
     controls = [*map(switch, figure.switches), scales(figure), key(figure), SAVE_MENU]
     return tag(
         "figure",
