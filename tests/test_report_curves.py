@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.analysis.epoch_lines import FEWEST, WIDTH, kept_points, most_points, outline
 from resray.analysis.results import Analysis
+from resray.figures.epoch_lines import FEWEST, WIDTH, kept_points, most_points, outline
 from resray.figures.gradient_norms import gradient_figure
 from resray.figures.learning_curves import curve_figure
 from resray.figures.plot import Figure, Panel, Trace

@@ -8,9 +8,9 @@ import pytest
 
 from resray.analysis.results import Analysis
 from resray.analysis.search import search_of
-from resray.analysis.search_axes import ABSENT, SpaceAxis, axes_of
 from resray.analysis.search_cost import spent_on
 from resray.figures.parallel_coordinates import parallel_figure
+from resray.figures.search_axes import ABSENT, SpaceAxis, axes_of, differing_axes
 from resray.figures.search_curves import rungs_figure
 from resray.figures.search_history import best_figure
 from resray.figures.search_plot import SHADES, shade, with_begun
@@ -22,7 +22,7 @@ from tests.search_builder import GRID, SearchBuilder, shuffled
 
 
 def axis(points: list[dict[str, Any]], search: Search | None = None) -> SpaceAxis:
-    (one,) = axes_of(points, search)
+    (one,) = differing_axes(points, search)
     return one
 
 
@@ -49,21 +49,21 @@ def test_drawn_numbers_lie_on_the_scale_that_the_study_says() -> None:
 
 
 def test_an_axis_that_does_not_apply_has_a_place_for_that() -> None:
-    first, second = axes_of([{"name": "sgd", "momentum": 0.9}, {"name": "adam"}], None)
+    first, second = differing_axes([{"name": "sgd", "momentum": 0.9}, {"name": "adam"}], None)
     assert (first.everywhere, second.everywhere) == (True, False)
     assert second.place({"name": "adam"}) == ABSENT
     assert second.ticks[0] == (ABSENT, "–")
 
 
 def test_an_axis_with_one_value_everywhere_is_none() -> None:
-    assert axes_of([{"lr": 0.1, "epochs": 9}, {"lr": 0.2, "epochs": 9}], None)[0].key == "lr"
-    assert len(axes_of([{"epochs": 9}, {"epochs": 9}], None)) == 0
+    assert differing_axes([{"lr": 0.1, "epochs": 9}, {"lr": 0.2, "epochs": 9}], None)[0].key == "lr"
+    assert len(differing_axes([{"epochs": 9}, {"epochs": 9}], None)) == 0
 
 
 def test_names_are_short_where_they_stay_different() -> None:
     points = [{"optimizer.name": "sgd", "a.size": 1, "b.size": 1},
               {"optimizer.name": "adam", "a.size": 2, "b.size": 2}]  # fmt: skip
-    assert [one.label for one in axes_of(points, None)] == ["optimizer", "a.size", "b.size"]
+    assert [one.label for one in differing_axes(points, None)] == ["optimizer", "a.size", "b.size"]
 
 
 def test_shades_go_from_the_lowest_to_the_highest() -> None:
@@ -165,7 +165,7 @@ def test_points_stand_at_their_value_unless_one_covers_another(tmp_path: Path) -
         builder.store.put_trial({"trial_id": trial_id, "validation_accuracy": accuracy})
     search = search_of(Analysis.of(builder.written()))
     assert search is not None
-    depths = search.axes[0]
+    depths = axes_of(search)[0]
     places = places_on(depths, with_begun(search))
     at_home = {one: places[one] == depths.place(json.loads(builder.row(one)["point"]))
                for one in accuracies}  # fmt: skip

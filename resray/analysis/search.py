@@ -1,5 +1,7 @@
 """What became of each point of a search, and what won: plain data for the report."""
 
+import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +10,6 @@ from typing import Any
 
 from resray.analysis.aggregate import Row, distinct
 from resray.analysis.results import Analysis, once
-from resray.analysis.search_axes import SpaceAxis, axes_of, point_text, short_names
 from resray.results.summary import parsed_json
 from resray.search.audit import audit_began
 from resray.search.best import better_audited, confirmations_of, in_full, ranked, winner
@@ -149,11 +150,6 @@ class Search:
         return sorted(begun, key=lambda point: (first_start(point), point.rows[0]["trial_id"]))
 
     @cached_property
-    def axes(self) -> list[SpaceAxis]:
-        """The axes in which points differ."""
-        return axes_of([point.values for point in self.points], self.study)
-
-    @cached_property
     def highest_rung(self) -> int:
         """The highest rung at which a point was stopped, 0 if none was."""
         return max((point.rung for point in self.of_state(STOPPED)), default=0)
@@ -172,7 +168,8 @@ class Search:
 
     def name_of(self, point: SearchPoint) -> str:
         """Return ``trial=resnet18, lr=0.1``."""
-        return point_text(point.values, self.labels)
+        values = (f"{self.labels[key]}={value_text(value)}" for key, value in point.values.items())
+        return ", ".join(values) or "the study's recipe"
 
     def places(self) -> Iterator[tuple[int, int, int, int]]:
         """Yield where the winner came in at each rung: rung, epoch, place, number of arrivals."""
@@ -244,3 +241,23 @@ def confirmations(results: Analysis, won: Row) -> list[Row]:
     """Return what confirms the winner; rows whose recipe is damaged confirm nothing."""
     whole = [row for row in (won, *results.rows) if "batch_size" in parsed_json(row["recipe"], {})]
     return confirmations_of(whole[1:], won) if won in whole else []
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """Return ``lr`` for ``optimizer.lr`` and ``optimizer`` for ``optimizer.name``, where no two
+    axes would have the same."""
+    short = {key: key.removesuffix(".name").rpartition(".")[2] for key in keys}
+    names = list(short.values())
+    return {key: name if names.count(name) == 1 else key for key, name in short.items()}
+
+
+def value_text(value: Any) -> str:
+    """Return an axis's value as people write it."""
+    if isinstance(value, str):
+        return value
+    return f"{value:.4g}" if is_number(value) else json.dumps(value, default=str)
+
+
+def is_number(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from resray.analysis.epoch_lines import Line, LineSet, Spread, outline
 from resray.analysis.results import Analysis
+from resray.figures.epoch_lines import Line, LineSet, Spread, outline
 from resray.figures.plot import (
     MANY,
     Choice,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from resray.analysis.epoch_lines import kept_points, most_points
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary
 from resray.analysis.train_test import EPOCHS, Splits, splits_of
@@ -16,6 +15,7 @@ from resray.analysis.words import signed_interval, with_interval
 from resray.figures import plot
 from resray.figures.curve_traces import MARKED
 from resray.figures.drawn import Readable, drawn
+from resray.figures.epoch_lines import kept_points, most_points
 from resray.figures.plot import plotly_text
 from resray.study.metrics import METRICS
 

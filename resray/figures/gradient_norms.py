@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from resray.analysis.epoch_lines import LineSet, Spread, mean_lines, most_points
 from resray.analysis.results import Analysis
 from resray.figures import plot
 from resray.figures.curve_traces import Drawing
 from resray.figures.drawn import Readable, drawn
+from resray.figures.epoch_lines import LineSet, Spread, mean_lines, most_points
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as PlotlyFigure

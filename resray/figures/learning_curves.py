@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from resray.analysis.epoch_lines import LineSet, mean_lines, most_points, trial_lines
 from resray.analysis.reaching import TRAINED
 from resray.analysis.results import Analysis
 from resray.analysis.words import plural, time_unit
 from resray.figures import plot
 from resray.figures.curve_traces import Drawing, Quantities, choice
 from resray.figures.drawn import Readable, drawn
+from resray.figures.epoch_lines import LineSet, mean_lines, most_points, trial_lines
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as PlotlyFigure

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from resray.analysis.results import Analysis
 from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
-from resray.analysis.search_axes import ABSENT, SpaceAxis, short_text
-from resray.analysis.words import fixed
+from resray.analysis.words import fixed, shortened
 from resray.figures.drawn import Readable, drawn
 from resray.figures.plot import Figure, Layout, Panel, Trace, between, layout, plotly_text
+from resray.figures.search_axes import ABSENT, SpaceAxis, axes_of
 from resray.figures.search_plot import SHADES, WINNER, hover, shade, with_begun
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ def parallel_coordinates(
 def parallel_figure(results: Analysis) -> Figure | None:
     """Each point as a line through its values on all axes, down to its accuracy."""
     search = search_of(results)
-    if search is None or not search.axes:
+    if search is None or not (axes := axes_of(search)):
         return None
     drawn = with_begun(search)
     choices: list[tuple[str, Value]] = [("trained in full", final_accuracy),
                                         ("all points", lambda point: point.accuracy)]  # fmt: skip
-    views = {label: [parallel_panel(search, measured(drawn, value), value)]
+    views = {label: [parallel_panel(search, axes, measured(drawn, value), value)]
              for label, value in choices if len(measured(drawn, value)) > 1}  # fmt: skip
     if not views:
         return None
@@ -64,17 +64,19 @@ def parallel_figure(results: Analysis) -> Figure | None:
         "accuracy; the darker (on dark paper, the brighter), the higher. Orange: the winner. "
         "Points of one value lie side by side. Stopped points stand at the accuracy at their stop."
     )
-    if any(not axis.everywhere for axis in search.axes):
+    if any(not axis.everywhere for axis in axes):
         caption += " “–”: the axis does not apply."
     return Figure(
         "parallel", "Parallel coordinates", caption, [], of_search=True, **between("Points", views)
     )
 
 
-def parallel_panel(search: Search, points: Sequence[SearchPoint], value: Value) -> Panel:
+def parallel_panel(
+    search: Search, axes: Sequence[SpaceAxis], points: Sequence[SearchPoint], value: Value
+) -> Panel:
     accuracies = [value(point) or 0.0 for point in points]
     low, high = min(accuracies), max(accuracies)
-    columns = [spread_places(axis, points, accuracies) for axis in search.axes]
+    columns = [spread_places(axis, points, accuracies) for axis in axes]
     span = (high - low) or 1.0
     columns.append([(accuracy - low) / span for accuracy in accuracies])
     traces = [
@@ -83,7 +85,7 @@ def parallel_panel(search: Search, points: Sequence[SearchPoint], value: Value) 
         for place, point in enumerate(points)
     ]  # fmt: skip
     return Panel("Points and their validation accuracy", traces,
-                 parallel_layout(search.axes, low, high))  # fmt: skip
+                 parallel_layout(axes, low, high))  # fmt: skip
 
 
 def spread_places(
@@ -120,7 +122,7 @@ def line_of(search: Search, point: SearchPoint, places: Sequence[float], colour:
 def parallel_layout(axes: Sequence[SpaceAxis], low: float, high: float) -> Layout:
     """Return the layout: an axis in each row, the accuracy in the last, all with their ticks."""
     rows = len(axes)
-    names = [*(short_text(axis.label, NAME) for axis in axes), "accuracy (%)"]
+    names = [*(shortened(axis.label, NAME) for axis in axes), "accuracy (%)"]
     accuracies = [(place, str(fixed(low + place * (high - low), 1))) for place in (0.0, 0.5, 1.0)]
     ticks: list[Sequence[tuple[float, str]]] = [*(axis.ticks for axis in axes), accuracies]
     absent = any(not axis.everywhere for axis in axes)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from resray.analysis.results import Analysis
 from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
-from resray.analysis.search_axes import ABSENT, SpaceAxis
 from resray.figures.drawn import Readable, drawn
 from resray.figures.parallel_coordinates import final_accuracy, measured
 from resray.figures.plot import (
@@ -19,6 +18,7 @@ from resray.figures.plot import (
     plotly_text,
     trace_of,
 )
+from resray.figures.search_axes import ABSENT, SpaceAxis, axes_of
 from resray.figures.search_plot import AUDITED, WINNER, hover, with_begun
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ def axes_figure(results: Analysis) -> Figure | None:
     if search is None:
         return None
     drawn = measured(with_begun(search), lambda point: point.accuracy)
-    if not drawn or not search.axes:
+    if not drawn or not (axes := axes_of(search)):
         return None
     full = measured(drawn, final_accuracy)
     kinds = by_kind(search, drawn)
-    views = {"all points": axis_panels(search, kinds)}
+    views = {"all points": axis_panels(search, axes, kinds)}
     if 1 < len(full) < len(drawn):
-        views["trained in full"] = axis_panels(search, by_kind(search, full))
+        views["trained in full"] = axis_panels(search, axes, by_kind(search, full))
     caption = (
         "Each point of the search once in every panel; points of one value that would cover each "
         "other are moved apart a little. Open: stopped or unfinished, at the accuracy"
@@ -66,13 +66,13 @@ def axes_figure(results: Analysis) -> Figure | None:
 
 
 def axis_panels(
-    search: Search, kinds: Sequence[tuple[Series, Sequence[SearchPoint]]]
+    search: Search, axes: Sequence[SpaceAxis], kinds: Sequence[tuple[Series, Sequence[SearchPoint]]]
 ) -> list[Panel]:
     return [
         Panel(f"Validation accuracy (%) against {axis.label}",
               list(dots(kinds, places_on(axis, [one for _, own in kinds for one in own]), search)),
               axis_layout(axis))
-        for axis in search.axes
+        for axis in axes
     ]  # fmt: skip
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from resray.analysis.aggregate import Group, distinct, reductions_of
 from resray.analysis.comparability import Obstacle, comparable
 from resray.analysis.images import half_interval
-from resray.analysis.lead import Lead
 from resray.analysis.metrics import few_test_images
 from resray.analysis.published import comparisons
 from resray.analysis.results import Analysis
 from resray.analysis.words import count, fixed, listed, plural, with_interval
+from resray.report.lead import Lead
 from resray.report.text import join, tag
 from resray.results.summary import LAST, TEST
 from resray.study.reduction import Reduction, reduces

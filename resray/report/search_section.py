@@ -12,10 +12,11 @@ from resray.analysis.search import (
     SearchPoint,
     decisions_at,
     search_of,
+    value_text,
 )
-from resray.analysis.search_axes import value_text
 from resray.analysis.search_cost import Spent, by_state, seconds_of, spent_on
 from resray.analysis.words import count, duration, fixed
+from resray.figures.search_axes import axes_of
 from resray.report import search_words as words
 from resray.report.record import failed_item
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
@@ -144,11 +145,14 @@ def points_section(results: Analysis) -> Html:
 
 def points_table(search: Search) -> Table:
     several = len(distinct((point.row for point in search.points), "device")) > 1
-    rows = (point_row(search, *each, several) for each in enumerate(search.points, 1))
+    labels = {axis.key: axis.label for axis in axes_of(search)}
+    rows = (point_row(search, *each, labels, several) for each in enumerate(search.points, 1))
     return table(RANKING, rows, id="points")
 
 
-def point_row(search: Search, place: int, point: SearchPoint, several_devices: bool) -> list[Cell]:
+def point_row(
+    search: Search, place: int, point: SearchPoint, labels: dict[str, str], several_devices: bool
+) -> list[Cell]:
     style = "stopped" if point.stop else point.row["status"]
     state = tag("span", STATES[point.state], class_=f"status {style}")
     space = point.rows[0]["space"] if len(search.spaces) > 1 else None
@@ -159,7 +163,7 @@ def point_row(search: Search, place: int, point: SearchPoint, several_devices: b
         number_cell("Validation, %", tag("strong", fixed(point.accuracy))),
         text_cell("State", state, facet=True),
         number_cell("Epochs", f"{point.epochs} of {point.full_epochs}"),
-        *(text_cell(axis.label, values.get(axis.key)) for axis in search.axes),
+        *(text_cell(label, values.get(key)) for key, label in labels.items()),
         text_cell("Space", space, optional=True),
         text_cell("Reason", reason(point), optional=True),
         number_cell("Audited, %", audited_cell(search, point), optional=True),

@@ -1,6 +1,5 @@
 """The axes of a searched space, and where a value lies on each."""
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from resray.analysis.search import Search, is_number, short_names, value_text
 from resray.analysis.words import MISSING, shortened
-from resray.study.search_spec import Axis, Search
+from resray.study.search_spec import Axis
+from resray.study.search_spec import Search as StudySearch
 
 DECADE = 10
 """Numbers that differ by this factor or more, and are above 0, are shown on a logarithmic axis."""
@@ -63,17 +64,24 @@ class SpaceAxis:
         """Places and their texts: every value, of a range its ends and middle."""
         if not self.continuous or len(self.values) < 4:
             most = max(LETTERS // len(self.values), 5)
-            shown = [(self.places[repr(one)], short_text(one, most)) for one in self.values]
+            shown = [
+                (self.places[repr(one)], shortened(value_text(one), most)) for one in self.values
+            ]
         else:
             low, high = self.scaled(self.values[0]), self.scaled(self.values[-1])
             middle = (low + high) / 2
             between = 10**middle if self.logarithmic else middle
-            shown = [(0.0, number_text(self.values[0])), (0.5, number_text(between)),
-                     (1.0, number_text(self.values[-1]))]  # fmt: skip
+            numbers = {0.0: self.values[0], 0.5: between, 1.0: self.values[-1]}
+            shown = [(place, f"{value:.3g}") for place, value in numbers.items()]
         return shown if self.everywhere else [(ABSENT, MISSING), *shown]
 
 
-def axes_of(points: Sequence[dict[str, Any]], search: Search | None) -> list[SpaceAxis]:
+def axes_of(search: Search) -> list[SpaceAxis]:
+    """Return the axes in which a search's points differ."""
+    return differing_axes([point.values for point in search.points], search.study)
+
+
+def differing_axes(points: Sequence[dict[str, Any]], search: StudySearch | None) -> list[SpaceAxis]:
     """Return the axes in which points differ, in the study's order or, without it, the points'."""
     written = dict(written_axes(search))
     used = dict.fromkeys(key for point in points for key in point)
@@ -118,42 +126,8 @@ def is_logarithmic(values: Sequence[float], forms: Iterable[Axis]) -> bool:
     return not linear and values[0] > 0 and values[-1] >= DECADE * values[0]
 
 
-def is_number(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
-
-
-def written_axes(search: Search | None) -> Iterator[tuple[str, list[Axis]]]:
+def written_axes(search: StudySearch | None) -> Iterator[tuple[str, list[Axis]]]:
     """Yield each axis of a study's spaces with all the ways in which it takes values."""
     spaces = search.spaces.values() if search else ()
     for key in dict.fromkeys(key for space in spaces for key in space.axes):
         yield key, [form for space in spaces for form in space.axes.get(key, [])]
-
-
-def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Return ``lr`` for ``optimizer.lr`` and ``optimizer`` for ``optimizer.name``, where no two
-    axes would have the same."""
-    short = {key: key.removesuffix(".name").rpartition(".")[2] for key in keys}
-    names = list(short.values())
-    return {key: name if names.count(name) == 1 else key for key, name in short.items()}
-
-
-def number_text(value: float) -> str:
-    return f"{value:.3g}"
-
-
-def value_text(value: Any) -> str:
-    """Return an axis's value as people write it."""
-    if isinstance(value, str):
-        return value
-    return f"{value:.4g}" if is_number(value) else json.dumps(value, default=str)
-
-
-def short_text(value: Any, most: int) -> str:
-    return shortened(value_text(value), most)
-
-
-def point_text(values: dict[str, Any], labels: dict[str, str]) -> str:
-    """Return ``trial=resnet18, lr=0.1``."""
-    return ", ".join(f"{labels.get(key, key)}={value_text(value)}"
-                     for key, value in values.items()) or "the study's recipe"  # fmt: skip
