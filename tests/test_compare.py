@@ -10,7 +10,7 @@ import pytest
 from resray.analysis.compare import Compared, Folders, compare, matched
 from resray.analysis.compare_words import words
 from resray.analysis.contrasts import Method, all_shown, contrasts
-from resray.analysis.differing import Differing, by_difference, where
+from resray.analysis.pairs import Differing, by_difference, where
 from resray.analysis.results import Analysis
 from resray.errors import InputError
 from resray.report.folders_section import folders_section

@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from resray.analysis.aggregate import REPEATED_TEXTS
 from resray.analysis.epoch_table import EpochRows, EpochTable
-from resray.analysis.results import Analysis
+from resray.analysis.results import REPEATED_TEXTS, Analysis
 from resray.results.schema import table_schema
 from resray.results.store import ResultStore, read_rows
 from tests.report_builder import epochs_of, trial, write_results

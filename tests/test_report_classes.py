@@ -7,9 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from resray.analysis.by_class import MOST, class_accuracies, confusions
+from resray.analysis.by_class import CIFAR100, MOST, SUPERCLASS, class_accuracies, confusions
 from resray.analysis.results import Analysis
-from resray.analysis.superclasses import CIFAR100, SUPERCLASS
 from resray.figures.class_accuracy import classes_figure
 from resray.figures.confusion import confusion_figure
 from resray.report.classes_section import classes_section, most_confused

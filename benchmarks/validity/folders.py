@@ -153,7 +153,7 @@ def reached(size: Size) -> Iterator[Rate]:
         }
         results = results_of(trials, epochs)
         reaching = Reaching(results, results.groups)
-        medians = reaching.reached(reaching.needed(EPOCHS, [80.0])[:, 0]).median
+        medians = reaching.reached(reaching.needed(EPOCHS, [80.0]))[0].median
         hits = int((medians < (LONGEST + 1) / 2).sum())
         yield Rate("time to accuracy: the median shown is below the true one, 62 % get there", n, 1,
                    "uniform", hits, len(medians), 50.0, 50.0)  # fmt: skip

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from resray.analysis.search_record import Row
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.study_file import Variants
 from resray.results.summary import LAST, TEST, VALIDATION, chosen_by, parsed_json
@@ -14,6 +13,7 @@ from resray.study.layers import flatten
 from resray.study.reduction import Reduction, from_json
 from resray.study.unions import in_use
 
+Row = dict[str, Any]
 Identity = tuple[Any, ...]
 
 IDENTITY = ("name", "variant", "recipe", "stop_after", "dataset_checksum", "world_size", "role",
@@ -21,9 +21,6 @@ IDENTITY = ("name", "variant", "recipe", "stop_after", "dataset_checksum", "worl
 """Trials that agree in these differ in their seed only. Variants in which a trial has the same
 recipe count as one: the first of them. What confirms a search is averaged apart: its recipe was
 chosen among many. The source is the results folder, where a report is of several."""
-
-REPEATED_TEXTS = ("trial_id", "study", "name", "settings")
-"""Columns of the epochs with few different texts, a settings' text being longer than a row."""
 
 AS_LABELLED = {TEST: "selected on test, as run", LAST: "last epoch, as run"}
 """What is said of an as-run trial beside its name, by how its epoch was chosen."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from resray.analysis.aggregate import Group
-from resray.analysis.evaluations import REPEATED, checkpoint_name
+from resray.analysis.evaluations import checkpoint_name, evaluated_rows
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 
@@ -73,7 +73,7 @@ class Confusion:
 
 def class_accuracies(results: Analysis) -> list[ByClass]:
     """Return the accuracies by class of each configuration that was evaluated by class."""
-    rows = of_classes(results, results.groups)
+    rows = of_classes(results)
     accuracies = rows[rows["metric"] == "accuracy"]
     classes = tuple(dict.fromkeys(accuracies["class"]))
     found = []
@@ -91,7 +91,7 @@ def class_accuracies(results: Analysis) -> list[ByClass]:
 
 def confusions(results: Analysis) -> list[Confusion]:
     """Return the confusion matrices of the `MOST` most accurate configurations that have one."""
-    rows = of_classes(results, results.groups)
+    rows = of_classes(results)
     counts = rows[(rows["metric"] == "count") & rows["condition"].notna()]
     # What is below 0 is no number of images; infinite ones are left out where they are read.
     counts = counts[counts["value"] >= 0]
@@ -147,17 +147,64 @@ def of_one_name(rows: pd.DataFrame) -> pd.DataFrame:
     return own[own["checkpoint"] == own["trial_id"].map(newest)]
 
 
-def of_classes(results: Analysis, groups: Sequence[Group]) -> pd.DataFrame:
-    """Return what was measured of single classes of the test set, of repetitions the newest.
-
-    Of finished trials, of others only where a group has none.
-    """
-    trials = (row["trial_id"] for group in groups for row in group.finished or group.trials)
-    tables = [table for one in trials if len(table := results.evaluation_tables[one])]
-    if not tables:
-        return pd.DataFrame(columns=[*REPEATED, "value", "images"])
-    rows = pd.concat(tables)
-    rows = rows[rows["class"].notna() & rows["kind"].eq("test") & rows["members"].isna()]
+def of_classes(results: Analysis) -> pd.DataFrame:
+    """Return what was measured of single classes of the test set, as `evaluated_rows`."""
+    rows = evaluated_rows(results)
+    rows = rows[rows["class"].notna() & rows["kind"].eq("test")]
     # A missing name would not be equal to itself.
-    rows = rows.assign(checkpoint=rows["checkpoint"].fillna(""))
-    return rows.drop_duplicates(REPEATED, keep="last")
+    return rows.assign(checkpoint=rows["checkpoint"].fillna(""))
+
+
+# --- superclasses ---------------------------------------------------------------------------------
+
+CIFAR100 = {
+    "aquatic mammals": "beaver dolphin otter seal whale",
+    "fish": "aquarium_fish flatfish ray shark trout",
+    "flowers": "orchid poppy rose sunflower tulip",
+    "food containers": "bottle bowl can cup plate",
+    "fruit and vegetables": "apple mushroom orange pear sweet_pepper",
+    "household electrical devices": "clock keyboard lamp telephone television",
+    "household furniture": "bed chair couch table wardrobe",
+    "insects": "bee beetle butterfly caterpillar cockroach",
+    "large carnivores": "bear leopard lion tiger wolf",
+    "large man-made outdoor things": "bridge castle house road skyscraper",
+    "large natural outdoor scenes": "cloud forest mountain plain sea",
+    "large omnivores and herbivores": "camel cattle chimpanzee elephant kangaroo",
+    "medium-sized mammals": "fox porcupine possum raccoon skunk",
+    # The Hugging Face hub's copy has "cra".
+    "non-insect invertebrates": "crab cra lobster snail spider worm",
+    "people": "baby boy girl man woman",
+    "reptiles": "crocodile dinosaur lizard snake turtle",
+    "small mammals": "hamster mouse rabbit shrew squirrel",
+    "trees": "maple_tree oak_tree palm_tree pine_tree willow_tree",
+    "vehicles 1": "bicycle bus motorcycle pickup_truck train",
+    "vehicles 2": "lawn_mower rocket streetcar tank tractor",
+}
+"""The classes of each superclass of CIFAR-100, in the order of its coarse labels.
+
+Source: https://www.cs.toronto.edu/~kriz/cifar.html; Krizhevsky, "Learning Multiple Layers of
+Features from Tiny Images" (2009).
+"""
+SUPERCLASS = {name: coarse for coarse, names in CIFAR100.items() for name in names.split()}
+
+
+def by_superclass(one: Confusion) -> tuple[ByClass, ByClass] | None:
+    """Return a configuration's accuracies by superclass; None for other images than CIFAR-100's.
+
+    Of all test images of a superclass, first: how many were taken for the right class; second: how
+    many for a class of the right superclass, which is the accuracy of the coarse labels.
+    """
+    known = one.group.trials[0]["dataset"] == "cifar100"
+    if not known or not SUPERCLASS.keys() >= set(one.classes):
+        return None
+    names = tuple(CIFAR100)
+    member = np.eye(len(names))[[names.index(SUPERCLASS[name]) for name in one.classes]]
+    images = one.counts.sum(axis=2)
+    totals = images @ member
+    percent = 100 / np.where(totals > 0, totals, np.nan)
+    right = np.diagonal(one.counts, axis1=1, axis2=2) @ member
+    within = (one.counts * (member @ member.T)).sum(axis=2) @ member
+    most = int(images.sum(axis=1).max())
+    fine, coarse = (ByClass(one.group, one.checkpoint, names, percent * count, most)
+                    for count in (right, within))  # fmt: skip
+    return fine, coarse

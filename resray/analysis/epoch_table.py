@@ -10,11 +10,6 @@ import pyarrow.compute as pc
 
 from resray.analysis.statistics import LARGEST
 
-KEPT = 4
-"""Questions whose answers are kept."""
-NOWHERE = (0, 0)
-"""Where the rows of a trial stand that has none."""
-
 
 class EpochTable(Mapping[str, pd.DataFrame]):
     """Epoch rows by trial id, in order of epoch, each epoch once.
@@ -24,12 +19,12 @@ class EpochTable(Mapping[str, pd.DataFrame]):
     """
 
     def __init__(self, rows: "EpochRows", trial_ids: Collection[str] | None = None) -> None:
-        places = rows.places
         self._rows = rows
         self._places = {
-            one: place for one, place in places.items() if trial_ids is None or one in trial_ids
+            one: place
+            for one, place in rows.places.items()
+            if trial_ids is None or one in trial_ids
         }
-        self._known: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = {}
 
     def __getitem__(self, trial_id: str) -> pd.DataFrame:
         start, end = self._places[trial_id]
@@ -59,13 +54,25 @@ class EpochTable(Mapping[str, pd.DataFrame]):
 
         They are the columns of what `arrays` and `codes` return.
         """
-        _, positions = self._positions(self)
-        epochs = self._rows.numeric("epoch")[positions]
-        return np.unique(epochs[np.isfinite(epochs)]).astype(np.int64)
+        epochs = self._rows.numeric("epoch")
+        found = [np.unique(epochs[start:end]) for start, end in self._places.values()]
+        known = np.unique(np.concatenate([*found, []]))
+        return known[np.isfinite(known)].astype(np.int64)
+
+    @cached_property
+    def _grid(self) -> dict[str, np.ndarray]:
+        """For each trial, where its row of each of `numbers` stands, -1 where it has none."""
+        epochs = self._rows.numeric("epoch")
+        grid = np.full((len(self), len(self.numbers)), -1)
+        for line, (start, end) in zip(grid, self._places.values(), strict=True):
+            rows = start + np.flatnonzero(np.isfinite(epochs[start:end]))
+            line[np.searchsorted(self.numbers, epochs[rows])] = rows
+        return dict(zip(self._places, grid, strict=True))
 
     def lengths(self, trial_ids: Collection[str]) -> np.ndarray:
         """Return how many epochs each trial recorded, 0 for one that the table does not hold."""
-        return np.diff(self._bounds(trial_ids)).ravel()
+        places = [self._places.get(one, (0, 0)) for one in trial_ids]
+        return np.array([end - start for start, end in places], dtype=np.int64)
 
     def arrays(self, column: str, trial_ids: Collection[str]) -> np.ndarray:
         """Return a numeric column as floats: one row per trial, one column per epoch of `numbers`.
@@ -84,40 +91,11 @@ class EpochTable(Mapping[str, pd.DataFrame]):
         codes, texts = self._rows.coded(column)
         return self._spread(codes, trial_ids, -1), texts
 
-    def _bounds(self, trial_ids: Collection[str]) -> np.ndarray:
-        """Return where each trial's rows start and end: (trials, 2)."""
-        places = [self._places.get(one, NOWHERE) for one in trial_ids]
-        return np.array(places, dtype=np.int64).reshape(-1, 2)
-
-    def _positions(self, trial_ids: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return, for every row of these trials, which of them it is of, and where it stands."""
-        starts, ends = self._bounds(trial_ids).T
-        lengths = ends - starts
-        owners = np.repeat(np.arange(len(lengths)), lengths)
-        firsts = np.cumsum(lengths) - lengths
-        return owners, np.arange(len(owners)) + (starts - firsts)[owners]
-
     def _spread(self, values: np.ndarray, trial_ids: Collection[str], missing: float) -> np.ndarray:
-        positions, targets = self._targets(tuple(trial_ids))
-        spread = np.full(len(trial_ids) * len(self.numbers), missing, dtype=values.dtype)
-        spread[targets] = values[positions]
-        return spread.reshape(len(trial_ids), len(self.numbers))
-
-    def _targets(self, trial_ids: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return where the rows of these trials stand, and where in what `arrays` returns.
-
-        The answers to the last few questions are kept: of all trials, most columns are asked for.
-        """
-        if trial_ids not in self._known:
-            owners, positions = self._positions(trial_ids)
-            epochs = self._rows.numeric("epoch")[positions]
-            known = np.isfinite(epochs)
-            columns = np.searchsorted(self.numbers, epochs[known])
-            targets = owners[known] * len(self.numbers) + columns
-            if len(self._known) >= KEPT:
-                self._known.pop(next(iter(self._known)))
-            self._known[trial_ids] = positions[known], targets
-        return self._known[trial_ids]
+        nowhere = np.full(len(self.numbers), -1)
+        lines = [self._grid.get(one, nowhere) for one in trial_ids]
+        places = np.array(lines, dtype=np.int64).reshape(len(lines), len(nowhere))
+        return np.append(values, np.array(missing, values.dtype))[places]
 
 
 class EpochRows:

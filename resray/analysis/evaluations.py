@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -14,9 +14,6 @@ from resray.results.summary import parsed_json
 
 REPEATED = ["trial_id", "checkpoint", "kind", "condition", "class", "metric", "dataset_checksum"]
 """Rows that agree in these are repetitions: the newest counts."""
-
-COLUMNS = ["checkpoint", "trial_id", "epoch", "kind", "condition", "metric", "value", "images"]
-"""Those that `Value` holds, after the checkpoint that tells them apart."""
 
 MEAN = "mean"
 """The condition of a mean over all corruptions."""
@@ -134,38 +131,35 @@ class Ensemble:
 
 @once
 def evaluated(results: Analysis) -> list[Evaluated]:
-    """Return the evaluations of finished trials (of others only where a group has none)."""
-    groups = {row["trial_id"]: group for group in results.groups
-              for row in group.finished or group.trials}  # fmt: skip
-    tables = [table for one in groups if len(table := results.evaluation_tables[one])]
-    found: dict[tuple[str, str], list[Value]] = {}
-    # Once for all trials: of a thousand tables, each costs milliseconds.
-    rows = newest(pd.concat(tables)) if tables else pd.DataFrame(columns=COLUMNS)
-    for checkpoint, *cells in zip(*(rows[column] for column in COLUMNS), strict=True):
-        value = value_of(*cells)
-        key = (groups[value.trial_id].label, checkpoint_name(checkpoint))
-        found.setdefault(key, []).append(value)
-    order = {group.label: place for place, group in enumerate(results.groups)}
-    by_label = {group.label: group for group in results.groups}
-    # The groups in their order, of each the checkpoints by name.
+    """Return what each configuration's checkpoints of one name did on all classes together: the
+    configurations in their order, of each the checkpoints by name."""
+    rows = evaluated_rows(results)
+    rows = rows[rows["class"].isna()]
+    places = {row["trial_id"]: place for place, group in enumerate(results.groups)
+              for row in group.trials}  # fmt: skip
+    # In which pandas has NaN for what is missing, and floats for whole numbers beside it.
+    cells = rows[[*Value._fields]].astype({"epoch": "Int64", "images": "Int64"}).astype(object)
+    found: dict[tuple[int, str], list[Value]] = {}
+    for checkpoint, value in zip(
+        rows["checkpoint"], cells.where(cells.notna(), None).itertuples(index=False), strict=True
+    ):
+        own = Value._make(value)
+        found.setdefault((places[own.trial_id], checkpoint_name(checkpoint)), []).append(own)
     return [
-        Evaluated(by_label[label], name, tuple(found[label, name]))
-        for label, name in sorted(found, key=lambda key: (order[key[0]], key[1]))
+        Evaluated(results.groups[place], name, tuple(found[place, name]))
+        for place, name in sorted(found)
     ]
 
 
-def value_of(*cells: Any) -> Value:
-    """Return the cells of `COLUMNS`, in which pandas has NaN for what is missing, as plain ones."""
-    trial_id, epoch, kind, condition, metric, value, images = cells
-    return Value(
-        str(trial_id),
-        None if pd.isna(epoch) else int(epoch),
-        str(kind),
-        None if pd.isna(condition) else str(condition),
-        str(metric),
-        float(value),
-        None if pd.isna(images) else int(images),
-    )
+def evaluated_rows(results: Analysis) -> pd.DataFrame:
+    """Return what was measured of single networks, of repetitions the newest: of finished trials,
+    of others only where a configuration has none."""
+    shown = (row["trial_id"] for group in results.groups for row in group.finished or group.trials)
+    tables = [table for one in shown if len(table := results.evaluation_tables[one])]
+    if not tables:
+        return pd.DataFrame(columns=[*REPEATED, "epoch", "value", "images"])
+    # Once for all trials: of a thousand tables, each costs milliseconds.
+    return newest(pd.concat(tables))
 
 
 def first_checkpoints(found: list[Evaluated]) -> list[Evaluated]:
@@ -177,9 +171,8 @@ def first_checkpoints(found: list[Evaluated]) -> list[Evaluated]:
 
 
 def newest(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of all classes together, of repetitions the newest, in their order."""
-    own = rows[rows["class"].isna() & rows["members"].isna()]
-    return own.drop_duplicates(REPEATED, keep="last")
+    """Return the rows of single networks, of repetitions the newest, in their order."""
+    return rows[rows["members"].isna()].drop_duplicates(REPEATED, keep="last")
 
 
 def checkpoint_name(checkpoint: object) -> str:
@@ -231,6 +224,7 @@ def members_accuracy(results: Analysis, members: list[str], checkpoint: object) 
     for member in members:
         rows = newest(results.evaluation_tables[member])
         same = rows["checkpoint"].map(checkpoint_name) == checkpoint_name(checkpoint)
-        test = rows[same & rows["kind"].eq("test") & rows["metric"].eq("accuracy")]
+        whole = rows["class"].isna() & rows["kind"].eq("test") & rows["metric"].eq("accuracy")
+        test = rows[same & whole]
         found += test["value"].tail(1).tolist()
     return summarise(found) if len(found) == len(members) else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from resray.analysis.aggregate import Group
 from resray.analysis.breakdown import finite, numbers
@@ -118,29 +119,15 @@ class Reaching:
             made[reached, place] = spent[every, there.argmax(axis=1)][reached]
         return made
 
-    def reached(self, needed: np.ndarray) -> Reached:
-        """Return what groups needed, from what their trials needed for one threshold."""
-        known = np.isfinite(needed)
-        own, values, size = self.owners[known], needed[known], len(self.groups)
-        count = np.bincount(self.owners[~np.isinf(needed)], minlength=size)
-        behind = np.bincount(own, minlength=size)
-        low, high = np.full(size, np.inf), np.full(size, -np.inf)
-        np.minimum.at(low, own, values)
-        np.maximum.at(high, own, values)
-        return Reached(self._medians(needed), low, high, count, behind)
-
-    def _medians(self, needed: np.ndarray) -> np.ndarray:
-        """Return the median over each group's trials of which it is known what they needed."""
-        known = ~np.isnan(needed)
-        owners, values = self.owners[known], needed[known]
-        ordered = values[np.lexsort((values, owners))]
-        sizes = np.bincount(owners, minlength=len(self.groups))
-        starts = np.cumsum(sizes) - sizes
-        some = sizes > 0
-        found = np.full(len(sizes), np.nan)
-        middle = [ordered[(starts + half)[some]] for half in ((sizes - 1) // 2, sizes // 2)]
-        found[some] = (middle[0] + middle[1]) / 2
-        return found
+    def reached(self, needed: np.ndarray) -> list[Reached]:
+        """Return what groups needed for each threshold, from what their trials did: (trials,
+        thresholds)."""
+        every = pd.DataFrame(needed)
+        medians = every.groupby(self.owners).median()
+        counts = every.ne(np.inf).groupby(self.owners).sum()
+        known = every.where(np.isfinite(needed)).groupby(self.owners)
+        parts = (medians, known.min(), known.max(), counts, known.count())
+        return [Reached(*(part[place].to_numpy() for part in parts)) for place in every]
 
     @cached_property
     def timed(self) -> list[bool]:

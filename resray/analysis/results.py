@@ -11,24 +11,43 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from resray.analysis.aggregate import IDENTITY, Group, group_trials
+from resray.analysis.aggregate import IDENTITY, Group, Row, group_trials
 from resray.analysis.answers import Answers, is_known, read_answers
 from resray.analysis.epoch_table import EpochRows, EpochTable
-from resray.analysis.search_record import SearchRecord, measured, plain_rows, recorded
+from resray.analysis.statistics import LARGEST
 from resray.analysis.study_file import equal_variants, normalised, read_study
 from resray.results.folders import called_names, check_different
 from resray.results.predictions import read_thumbnails
 from resray.results.store import read_rows
 from resray.results.summary import parsed_json
+from resray.search.best import of_latest
 from resray.study.spec import Study
 
-Row = dict[str, Any]
 Topic = TypeVar("Topic")
 
 TABLES = ("trials", "events", "evaluations", "decisions")
 """Those that are read beside the epochs."""
 REPEATED_TEXTS = ("trial_id", "study", "name", "settings")
 """Columns of the epochs with few different texts, a settings' text being longer than a row."""
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """The rows of a search's trials; all empty where nothing was searched."""
+
+    trials: tuple[Row, ...]
+    """Those of one search: the one that was worked on last."""
+    others: int
+    """Trials of searches with other settings, seed, options, images, recipe or code, which do not
+    compare with these."""
+    epochs: EpochTable
+    """Epoch rows by trial id, in order of epoch."""
+    events: tuple[Row, ...]
+    decisions: tuple[Row, ...]
+    """Oldest first."""
+
+    def __bool__(self) -> bool:
+        return bool(self.trials)
 
 
 @dataclass(frozen=True)
@@ -215,10 +234,28 @@ class Analysis:
 
     @cached_property
     def search(self) -> SearchRecord:
-        """The trials of the search that was worked on last, which are in none of the above."""
+        """The trials of the search that was worked on last, which are in none of the above.
+
+        What several folders hold of a search is no one search: the folder that was worked on last
+        counts.
+        """
         searched = [row for row in self.all_rows if row["role"] == "search"]
+        newest = max(searched, key=lambda row: str(row["updated"] or ""), default=None)
+        own = of_latest(row for row in searched if newest and row["source"] == newest["source"])
+        settings = {row["trial_id"]: row["search"] for row in own}
         decisions = plain_rows(self.tables["decisions"])
-        return recorded(searched, self.all_epoch_table, self._all_events, decisions)
+        decisions.sort(key=lambda row: (row["decided"] is None, row["decided"] or 0))
+        return SearchRecord(
+            trials=tuple(own),
+            others=len(searched) - len(own),
+            epochs=self.all_epoch_table.of(settings),
+            events=tuple(row for row in self._all_events if row["trial_id"] in settings),
+            decisions=tuple(
+                row
+                for row in decisions
+                if row["trial_id"] in settings and row["search"] == settings[row["trial_id"]]
+            ),
+        )
 
     @cached_property
     def answers(self) -> Mapping[str, Answers]:
@@ -317,3 +354,21 @@ def members_of(trial_id: str, table: pd.DataFrame) -> list[str]:
     if not isinstance(text, str):
         return [trial_id]
     return [str(member) for member in parsed_json(text, [])]
+
+
+def plain_rows(table: pa.Table) -> list[Row]:
+    """Return a table as rows of plain values, None where one is missing or no measurement."""
+    columns = [plain_column(column) for column in table.columns]
+    return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def plain_column(column: pa.ChunkedArray) -> list[Any]:
+    return list((measured(column) if pa.types.is_floating(column.type) else column).to_pylist())
+
+
+def measured(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of floats without what no measurement gives: NaN, and what is too large, or
+    too close to 0, for its square to be told from infinity, or from 0."""
+    size = pc.abs(column)
+    kept = pc.if_else(pc.less(size, LARGEST), column, None)
+    return pc.if_else(pc.less(size, 1 / LARGEST), 0.0, kept)

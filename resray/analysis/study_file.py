@@ -37,36 +37,25 @@ def read_study(path: Path) -> Study | None:
 
 
 def migrated(content: Any) -> Any:
-    """Return a study for an older resray as it is written now."""
+    """Return a study for an older resray as it is written now.
+
+    The target accuracy was the ablation's, not the study's; claims had an id and a text alone, and
+    did not say how they are tested or why not.
+    """
     if not isinstance(content, dict):
         return content
-    return with_reasons(with_target(content))
-
-
-def with_target(content: dict[str, Any]) -> dict[str, Any]:
-    """Return a study whose target accuracy is the study's own, which was the ablation's."""
-    ablate = content.get("ablate")
-    if not isinstance(ablate, dict) or "target_accuracy" not in ablate:
-        return content
-    changes = {key: value for key, value in ablate.items() if key != "target_accuracy"}
-    return {"target_accuracy": ablate["target_accuracy"], **content, "ablate": changes}
-
-
-def with_reasons(content: dict[str, Any]) -> dict[str, Any]:
-    """Return a study whose claims all say how they are tested or why not.
-
-    Studies for an older resray gave them an id and a text alone.
-    """
-    claims = content.get("claims")
-    if not isinstance(claims, list):
-        return content
-    told = [
-        {**claim, "untested": WITHOUT_CHECK}
-        if isinstance(claim, dict) and not claim.keys() & {"check", "untested"}
-        else claim
-        for claim in claims
-    ]
-    return {**content, "claims": told}
+    found = dict(content)
+    if isinstance(ablate := found.get("ablate"), dict) and "target_accuracy" in ablate:
+        found["ablate"] = {key: value for key, value in ablate.items() if key != "target_accuracy"}
+        found.setdefault("target_accuracy", ablate["target_accuracy"])
+    if isinstance(claims := found.get("claims"), list):
+        found["claims"] = [
+            claim | {"untested": WITHOUT_CHECK}
+            if isinstance(claim, dict) and not claim.keys() & {"check", "untested"}
+            else claim
+            for claim in claims
+        ]
+    return found
 
 
 @lru_cache(maxsize=20_000)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resray.analysis.aggregate import reductions_of
-from resray.analysis.search_record import plain_rows
+from resray.analysis.results import plain_rows
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import MISSING
 from resray.cli.studies import readable

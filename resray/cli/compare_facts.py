@@ -6,7 +6,7 @@ from typing import Any
 from resray.analysis.compare import Compared
 from resray.analysis.conditions import Check, Comparison
 from resray.analysis.contrasts import Method
-from resray.analysis.differing import by_difference
+from resray.analysis.pairs import by_difference
 from resray.analysis.statistics import Interval, Summary, mean_interval
 
 Facts = dict[str, Any]

@@ -11,7 +11,7 @@ from rich.text import Text
 from resray.analysis.compare import NOT_JUDGED, Compared, Folders
 from resray.analysis.compare_words import METHOD, Words, caption, notes, words
 from resray.analysis.conditions import Check, Comparison
-from resray.analysis.differing import by_difference, where
+from resray.analysis.pairs import by_difference, where
 from resray.analysis.words import plural
 from resray.study.metrics import METRICS
 

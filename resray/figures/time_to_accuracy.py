@@ -75,7 +75,7 @@ def time_to_accuracy_figure(results: Analysis) -> plot.Figure | None:
     needed = {along: reaching.needed(along, thresholds) for along in reaching.spent}
     shown = measures(reaching, needed)
     look = plot.all_series(results.groups)
-    found = {along: [reaching.reached(values) for values in needed[along].T] for along in shown}
+    found = {along: reaching.reached(needed[along]) for along in shown}
     traces = [
         line(reaching, place, look[group.label], thresholds, found, shown)
         for place, group in enumerate(reaching.groups)

@@ -6,14 +6,15 @@ import numpy as np
 
 from resray.analysis.by_class import (
     MOST,
+    SUPERCLASS,
     ByClass,
     Confusion,
     accuracy_of,
+    by_superclass,
     class_accuracies,
     confusions,
 )
 from resray.analysis.results import Analysis
-from resray.analysis.superclasses import SUPERCLASS, by_superclass
 from resray.analysis.words import fixed, listed, with_interval
 from resray.figures.class_accuracy import checkpoints, hardest_first
 from resray.report.sections import marks

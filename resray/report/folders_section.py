@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from resray.analysis.aggregate import distinct
 from resray.analysis.compare import Compared, Folders, compare, matched
 from resray.analysis.compare_words import METHOD, caption, notes, words
-from resray.analysis.differing import by_difference, told, where
+from resray.analysis.pairs import by_difference, told, where
 from resray.analysis.results import Analysis
 from resray.report.sections import states
 from resray.report.tables import Cell, Table, number_cell, table, text_cell

@@ -24,11 +24,10 @@ def reaching_table(results: Analysis, along: str) -> Table:
         "which one that never gets there takes for ever, and how many got there"
     )
     found = [
-        (
-            f"{value:g}\u00a0%" + (" (target)" if value == reaching.target else ""),
-            reaching.reached(needed),
+        (f"{value:g}\u00a0%" + (" (target)" if value == reaching.target else ""), each)
+        for value, each in zip(
+            thresholds, reaching.reached(reaching.needed(along, thresholds)), strict=True
         )
-        for value, needed in zip(thresholds, reaching.needed(along, thresholds).T, strict=True)
     ]  # fmt: skip
     if any((reached.known < reached.count).any() for _, reached in found):
         text += "; the median is over those of which it is known"

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from resray.analysis.by_class import SUPERCLASS
 from resray.analysis.results import Analysis
-from resray.analysis.superclasses import SUPERCLASS
 from resray.report import contents
 from resray.results.predictions import put_thumbnails
 from resray.results.storage import LocalFolder
