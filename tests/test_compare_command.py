@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from resray.analysis.conditions import Condition, read_condition
+from resray.analysis.conditions import Condition
+from resray.cli.compare_conditions import read_condition
 from resray.errors import InputError
 from tests.command_line import Answer, Resray, assert_refused
 from tests.folders_case import around, folder, seeds_of, taking

@@ -14,12 +14,13 @@ import pyarrow as pa
 from rating import CALLED, DISTRIBUTIONS, STATED, Rate, Size, generator
 
 from resray.analysis.compare import Folders, compare
-from resray.analysis.conditions import check, read_condition
+from resray.analysis.conditions import check
 from resray.analysis.contrast_words import SURE
 from resray.analysis.epoch_table import EpochRows, EpochTable
 from resray.analysis.pairs import Matching, match
 from resray.analysis.reaching import EPOCHS, Reaching
 from resray.analysis.results import TABLES, Analysis
+from resray.cli.compare_conditions import read_condition
 from resray.results.schema import table_schema
 
 METRICS = ("test_accuracy", "test_accuracy_best", "test_accuracy_last", "validation_accuracy",

@@ -25,6 +25,9 @@ USUAL = ("test_accuracy", "validation_accuracy", LOSS, "seconds_per_epoch", "ima
 NOT_JUDGED = "cannot be judged"
 EQUAL, DIFFERS = "equal", "differs"
 
+Side = tuple[str, Analysis, Group]
+"""A configuration in one of two folders, after the folder's name."""
+
 
 @dataclass(frozen=True)
 class Folders:
@@ -157,8 +160,9 @@ def compare(folders: Folders, metrics: Sequence[str]) -> dict[str, list[Compared
 def _uncorrected(folders: Folders, metric: str) -> Iterator[Compared]:
     """Yield a metric of each pair, the difference without an interval."""
     for name, pair in folders.pairs:
-        both = samples_of_pair(folders, name, pair, metric)
-        first, second = both
+        sides = ((folders.first, folders.sources[folders.first], pair.first),
+                 (name, folders.sources[name], pair.second))  # fmt: skip
+        first, second = (measured_sample(results, group, metric) for _, results, group in sides)
         known = bool(first.values and second.values)
         gap = difference(first, second, paired=folders.paired) if known else None
         yield Compared(
@@ -168,8 +172,8 @@ def _uncorrected(folders: Folders, metric: str) -> Iterator[Compared]:
             first=summarise(first.values.values()),
             second=summarise(second.values.values()),
             difference=Contrast(gap) if gap else None,
-            obstacle=unmeasured(folders, name, pair, both) or obstacle(folders, name, pair, metric),
-            remark=remark(folders, name, pair, metric),
+            obstacle=unmeasured(sides, (first, second)) or obstacle(sides, metric),
+            remark=remark(sides, metric),
         )
 
 
@@ -195,19 +199,6 @@ def fate(group: Group) -> str:
     return ", ".join(f"{number} {status}" for status, number in counts.items())
 
 
-def sides(folders: Folders, name: str, pair: Pair) -> list[tuple[str, Analysis, Group]]:
-    """Return the two folders of a pair, with their names and its groups."""
-    return [(folders.first, folders.sources[folders.first], pair.first),
-            (name, folders.sources[name], pair.second)]  # fmt: skip
-
-
-def samples_of_pair(folders: Folders, name: str, pair: Pair, metric: str) -> tuple[Sample, Sample]:
-    """Return a metric's values by seed in the first folder and in another."""
-    first, second = (measured_sample(results, group, metric)
-                     for _, results, group in sides(folders, name, pair))  # fmt: skip
-    return first, second
-
-
 def measured_sample(results: Analysis, group: Group, metric: str) -> Sample:
     return last_losses(results, group) if metric == LOSS else sample_of(results, group, metric)
 
@@ -222,31 +213,29 @@ def last_losses(results: Analysis, group: Group) -> Sample:
     return Sample({seed: loss for seed, loss in losses.items() if loss is not None})
 
 
-def unmeasured(
-    folders: Folders, name: str, pair: Pair, samples: tuple[Sample, Sample]
-) -> str | None:
+def unmeasured(sides: tuple[Side, Side], samples: tuple[Sample, Sample]) -> str | None:
     """Return in which folder a metric has no value, and why."""
     missing = [
         f"none finished ({fate(group)}) in {called}"
         if not group.finished
         else f"not measured in {called}"
-        for (called, _, group), known in zip(sides(folders, name, pair), samples, strict=True)
+        for (called, _, group), known in zip(sides, samples, strict=True)
         if not known.values
     ]
     return "; ".join(missing) or None
 
 
-def obstacle(folders: Folders, name: str, pair: Pair, metric: str) -> str | None:
+def obstacle(sides: tuple[Side, Side], metric: str) -> str | None:
     """Return what keeps the two values from being compared."""
-    (_, first, one), (_, second, other) = sides(folders, name, pair)
+    (_, first, one), (_, second, other) = sides
     return "; ".join(map(str, incomparable(first, one, second, other, metric))) or None
 
 
-def remark(folders: Folders, name: str, pair: Pair, metric: str) -> str | None:
+def remark(sides: tuple[Side, Side], metric: str) -> str | None:
     """Return what makes a time doubtful: in which folder the epochs of a training took different
     times."""
     if METRICS[metric].kind != "time":
         return None
-    found = [f"{called}: {text}" for called, results, group in sides(folders, name, pair)
+    found = [f"{called}: {text}" for called, results, group in sides
              if (text := uneven_epochs(results, group))]  # fmt: skip
     return "; ".join(found) or None

@@ -1,7 +1,6 @@
 """Compares results folders as a command asks for it, with conditions under which that fails."""
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import ge, gt, le, lt
@@ -24,14 +23,8 @@ from resray.analysis.results import Analysis
 from resray.analysis.words import listed
 from resray.errors import InputError, unknown
 from resray.results.folders import called_names, check_different
-from resray.study.metrics import METRICS
 
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
-EXAMPLES = "write such as 'test_accuracy < -0.5' or 'images_per_second < -10%'"
-_CONDITION = re.compile(
-    r"\s*([A-Za-z_]\w*)\s*(<=|>=|<|>)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%?)\s*",
-    re.ASCII,
-)
 
 
 @dataclass(frozen=True)
@@ -69,25 +62,6 @@ class Condition:
         own = one.difference.value if one.difference else None
         value = one.percent if self.relative else own
         return value if value is not None and math.isfinite(value) else None
-
-
-def read_condition(text: str, only_real: bool = False) -> Condition:
-    """Read ``METRIC < NUMBER`` or ``METRIC < NUMBER%``, with one of < <= > >=.
-
-    Raises InputError that says what is wrong and what is possible.
-    """
-    option = "--fail-if-real" if only_real else "--fail-if"
-    found = _CONDITION.fullmatch(text)
-    if found is None:
-        raise InputError(f"{option} {text!r}: is no condition; {EXAMPLES}")
-    metric, operator, number, percent = found.groups()
-    if metric not in COMPARABLE:
-        raise InputError(unknown(f"{option} {text!r}", metric, COMPARABLE))
-    if percent and METRICS[metric].in_points:
-        raise InputError(f"{option} {text!r}: accuracies differ by points; leave out the %")
-    if not math.isfinite(float(number)):
-        raise InputError(f"{option} {text!r}: {number} is too large a number")
-    return Condition(option, metric, operator, float(number), bool(percent), only_real)
 
 
 @dataclass(frozen=True)
@@ -128,23 +102,6 @@ def exit_code(checks: Sequence[Check]) -> int:
     if any(each.failed for each in checks):
         return 1
     return 2 if any(not each.checked for each in checks) else 0
-
-
-def never_checked(checks: Sequence[Check]) -> str:
-    """Return which conditions could be checked on no configuration, and why."""
-    return "; ".join(
-        f"{each.condition}: could be checked on no configuration ({reasons(each.unchecked)})"
-        for each in checks
-        if not each.checked
-    )
-
-
-def reasons(unchecked: Sequence[Compared]) -> str:
-    """Return ``resnet18: one seed``, each reason once."""
-    labels: dict[str, list[str]] = {}
-    for one in unchecked:
-        labels.setdefault(one.why or one.verdict, []).append(one.pair.label)
-    return "; ".join(f"{listed(who)}: {why}" for why, who in labels.items())
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from resray.analysis.claim_values import sample_of_value
 from resray.analysis.claims import Margin, margin
 from resray.analysis.comparability import Obstacle, of_device, of_files
 from resray.analysis.contrasts import Method, Untested
-from resray.analysis.matching import NotJudgedError, NotMatchedError, Reference, matched, reference
+from resray.analysis.matching import NotJudgedError, NotMatchedError, matched, reference
 from resray.analysis.metrics import (
     few_test_images,
     foreign_files,
@@ -25,10 +25,12 @@ from resray.analysis.resampling import sides
 from resray.analysis.results import Analysis, once
 from resray.analysis.statistics import Interval
 from resray.analysis.words import listed
-from resray.study.claims import Statement, check_statement
+from resray.study.claims import Statement, Value, check_statement
 from resray.study.metrics import METRICS
-from resray.study.reduction import Reduction
 from resray.study.spec import Claim
+
+Groups = Mapping[Value, Group]
+"""The configuration that each value of a comparison is of."""
 
 
 class Outcome(StrEnum):
@@ -122,24 +124,29 @@ def verdict(results: Analysis, claim: Claim) -> Verdict:
 
 def judge(results: Analysis, statement: Statement, checks: int = 1) -> Judgement:
     """Return what the results say about one comparison, of so many that a claim has."""
-    groups: Mapping[Reference, Group] = {}
+    groups: Groups = {}
     try:
         references = list(dict.fromkeys(map(reference, statement.values)))
         counted = all(METRICS[value.metric].counted for value in statement.values)
-        groups = matched(results, references, counted=counted)
-        check_devices(statement, groups)
-        check_files(results, statement, groups)
+        found = matched(results, references, counted=counted)
+        groups = {value: found[reference(value)] for value in statement.values}
+        check_devices(groups)
+        for obstacle in of_files(hidden_files(results, groups)):
+            raise NotJudgedError(str(obstacle))
         return measured(results, statement, groups, checks)
     except NotMatchedError as error:
         return Judgement(statement.text, Outcome.NOT_TESTED, str(error))
     except NotJudgedError as error:
-        labels = tuple(group.label for group in groups.values())
-        return Judgement(statement.text, Outcome.NOT_JUDGED, str(error), groups=labels)
+        return Judgement(statement.text, Outcome.NOT_JUDGED, str(error), groups=labels(groups))
 
 
-def check_devices(statement: Statement, groups: Mapping[Reference, Group]) -> None:
+def labels(groups: Groups) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(group.label for group in groups.values()))
+
+
+def check_devices(groups: Groups) -> None:
     """Raise NotJudgedError if times would be compared that were not measured alike."""
-    if not any(METRICS[value.metric].of_device for value in statement.values):
+    if not any(METRICS[value.metric].of_device for value in groups):
         return
     for obstacle in of_device([*groups.values()]):
         alone = (
@@ -149,22 +156,18 @@ def check_devices(statement: Statement, groups: Mapping[Reference, Group]) -> No
         raise NotJudgedError(f"{obstacle}{alone if obstacle.kind == 'shared' else ''}")
 
 
-def check_files(results: Analysis, statement: Statement, groups: Mapping[Reference, Group]) -> None:
-    """Raise NotJudgedError if accuracies on different foreign files would be compared."""
-    hidden = [value for value in statement.values if value.metric == "hidden_accuracy"]
+def hidden_files(results: Analysis, groups: Groups) -> dict[str, str]:
+    """Return the foreign files that accuracies are on, by what tells them apart."""
     files: dict[str, str] = {}
-    for value in hidden:
-        files |= foreign_files(results, groups[reference(value)])
-    for obstacle in of_files(files):
-        raise NotJudgedError(str(obstacle))
+    for value, group in groups.items():
+        if value.metric == "hidden_accuracy":
+            files |= foreign_files(results, group)
+    return files
 
 
-def measured(
-    results: Analysis, statement: Statement, groups: Mapping[Reference, Group], checks: int
-) -> Judgement:
+def measured(results: Analysis, statement: Statement, groups: Groups, checks: int) -> Judgement:
     """Return the judgement on values that may be compared, of one of so many ``checks``."""
-    samples = {value: sample_of_value(results, groups[reference(value)], value)
-               for value in statement.values}  # fmt: skip
+    samples = {value: sample_of_value(results, group, value) for value, group in groups.items()}
     points = {value: np.array([found.deviation if value.std else found.mean])
               for value, found in samples.items()}  # fmt: skip
     left, right = (float(side[0]) for side in sides(statement, points))
@@ -179,13 +182,13 @@ def measured(
     found = margin(statement, varying, numbers, paired=paired, checks=checks) if varying else None
     if found and found.untested == Untested.APART:
         raise NotJudgedError(f"no seed has all of {listed(varying)}")
-    cut = "; ".join(limited_by(results, statement, groups))
-    single = single_figure(results, statement, groups)
+    cut = "; ".join(limited_by(results, groups))
+    single = single_figure(results, groups)
     # Means of the same figures may differ in their last digit.
     holds = statement.holds(left, left if math.isclose(left, right) else right)
     outcome, why = decide(holds, found, cut, single)
     if found:
-        why = "; ".join([why, *remarks(results, statement, groups)])
+        why = "; ".join([why, *remarks(results, groups)])
     return Judgement(
         statement.text,
         outcome,
@@ -196,38 +199,32 @@ def measured(
         found.interval if found else None,
         found.method if found and found.interval else None,
         min((len(found.values) for found in varying.values()), default=None),
-        tuple(dict.fromkeys(group.label for group in groups.values())),
+        labels(groups),
         found.detectable if found else None,
     )
 
 
-def single_figure(
-    results: Analysis, statement: Statement, groups: Mapping[Reference, Group]
-) -> str:
+def single_figure(results: Analysis, groups: Groups) -> str:
     """Return what a comparison rests on where seeds give it no spread."""
     found = [
-        largest_ensemble(results, groups[reference(value)])
-        for value in statement.values
+        largest_ensemble(results, group)
+        for value, group in groups.items()
         if value.metric == "ensemble_accuracy"
     ]
     sizes = [len(ensemble.trials) for ensemble in found if ensemble]
     return f"one ensemble of {listed(sizes)} members" if sizes else "one seed"
 
 
-def limited_by(
-    results: Analysis, statement: Statement, groups: Mapping[Reference, Group]
-) -> Iterator[str]:
+def limited_by(results: Analysis, groups: Groups) -> Iterator[str]:
     """Yield, in words, what keeps the comparison from a firm outcome whatever its figures."""
-    reduced: list[Reduction] = []
-    files: dict[str, str] = {}
-    for value in statement.values:
-        group = groups[reference(value)]
-        reduced += limits(results, group, value.metric, value.epoch)
-        if value.metric == "hidden_accuracy":
-            files |= foreign_files(results, group)
+    reduced = [
+        each
+        for value, group in groups.items()
+        for each in limits(results, group, value.metric, value.epoch)
+    ]
     if reduced:
         yield f"reduced run: {listed(reduced, most=8)}"
-    if files:
+    if files := hidden_files(results, groups):
         yield str(Obstacle("hidden", tuple(files.values())))
 
 
@@ -262,29 +259,22 @@ def decide(holds: bool, found: Margin | None, cut: str, single: str) -> tuple[Ou
 OF_TEST = ("test_accuracy", "tta_accuracy", "ensemble_accuracy")
 
 
-def remarks(
-    results: Analysis, statement: Statement, groups: Mapping[Reference, Group]
-) -> Iterator[str]:
+def remarks(results: Analysis, groups: Groups) -> Iterator[str]:
     """Yield what to bear in mind: re-encoded or few images, trainings that ended early or took
     uneven times."""
     if any("JPEG" in str(source) for group in groups.values()
            for source in group.distinct("data_source")):  # fmt: skip
         yield "JPEG images"
-    whole = [reference(value) for value in statement.values
-             if value.epoch is None and not METRICS[value.metric].counted]  # fmt: skip
-    for wanted in dict.fromkeys(whole):
-        if early := stopped_early(groups[wanted]):
-            yield f"{groups[wanted].label} {early}"
-    yield from few_images(statement, groups)
-    timed = [reference(value) for value in statement.values if METRICS[value.metric].kind == "time"]
-    for wanted in dict.fromkeys(timed):
-        if uneven := uneven_epochs(results, groups[wanted]):
-            yield f"{groups[wanted].label}: {uneven}"
-
-
-def few_images(statement: Statement, groups: Mapping[Reference, Group]) -> Iterator[str]:
-    """Yield what one image weighs, where accuracies on few test images are compared."""
-    tested = [groups[reference(value)] for value in statement.values
-              if value.metric.startswith(OF_TEST)]  # fmt: skip
+    whole = {group.label: group for value, group in groups.items()
+             if value.epoch is None and not METRICS[value.metric].counted}  # fmt: skip
+    for label, group in whole.items():
+        if early := stopped_early(group):
+            yield f"{label} {early}"
+    tested = [group for value, group in groups.items() if value.metric.startswith(OF_TEST)]
     if few := few_test_images([row for group in tested for row in group.finished]):
         yield few
+    timed = {group.label: group for value, group in groups.items()
+             if METRICS[value.metric].kind == "time"}  # fmt: skip
+    for label, group in timed.items():
+        if uneven := uneven_epochs(results, group):
+            yield f"{label}: {uneven}"

@@ -65,21 +65,16 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60:,}\u00a0h {minutes % 60}\u00a0min"
 
 
-def with_interval(summary: Summary | None, digits: int = 2) -> Valued:
-    """Return ``93.12 ± 0.37``: mean and, from two values on, half its 95 % interval."""
+def with_interval(
+    summary: Summary | None, digits: int = 2, form: Callable[..., Valued] = fixed
+) -> Valued:
+    """Return ``93.12 ± 0.37``: mean, as ``form`` writes it, and, from two values on, half its 95 %
+    interval."""
     if summary is None:
         return Valued(MISSING, None)
     half = summary.half
     after = "" if half is None else f"\u00a0±\u00a0{fixed(half, digits)}"
-    return Valued(f"{fixed(summary.mean, digits)}{after}", summary.mean)
-
-
-def signed_interval(summary: Summary | None, digits: int = 2) -> Valued:
-    """Return ``+12.30 ± 0.40``: `with_interval` of a difference."""
-    if summary is None:
-        return Valued(MISSING, None)
-    after = "" if summary.half is None else f"\u00a0±\u00a0{fixed(summary.half, digits)}"
-    return Valued(f"{signed(summary.mean, digits)}{after}", summary.mean)
+    return Valued(f"{form(summary.mean, digits)}{after}", summary.mean)
 
 
 def estimate(summary: Summary | None, digits: int = 2) -> Valued:

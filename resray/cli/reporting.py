@@ -189,7 +189,8 @@ def compare(
     if output is not None:
         check_output(output)
     require_results(*paths)
-    from resray.analysis.conditions import never_checked, read_condition, run_comparison
+    from resray.analysis.conditions import run_comparison
+    from resray.cli.compare_conditions import never_checked, read_condition
     from resray.cli.compare_facts import comparison_facts
     from resray.cli.compare_printed import print_comparison
 

@@ -11,7 +11,7 @@ import numpy as np
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary
 from resray.analysis.train_test import EPOCHS, Splits, splits_of
-from resray.analysis.words import signed_interval, with_interval
+from resray.analysis.words import signed, with_interval
 from resray.figures import plot
 from resray.figures.curve_traces import MARKED
 from resray.figures.drawn import Readable, drawn
@@ -135,7 +135,9 @@ class Ends:
 
 def hover(split: str, summary: Summary | None, quantity: str, gap: Summary | None) -> str:
     value = f"{with_interval(summary)} {UNITS[quantity]} (n = {summary.n if summary else 0})"
-    return f"{split}: {value}" + (f"<br>gap: {signed_interval(gap)}" if split == "test" else "")
+    return f"{split}: {value}" + (
+        f"<br>gap: {with_interval(gap, form=signed)}" if split == "test" else ""
+    )
 
 
 def gap_panel(found: Splits, look: dict[str, plot.Series], quantities: Sequence[str]) -> plot.Panel:

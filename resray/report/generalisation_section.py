@@ -8,7 +8,7 @@ from resray.analysis.evaluations import MEAN, Evaluated, evaluated, first_checkp
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import summarise
 from resray.analysis.train_test import EPOCHS, Splits, splits_of
-from resray.analysis.words import signed_interval, with_interval
+from resray.analysis.words import signed, with_interval
 from resray.figures.generalisation_gap import SYMBOLS
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
@@ -43,7 +43,7 @@ def gap_rows(found: Splits, corrupted: dict[str, Evaluated]) -> list[list[Cell]]
             number_cell("Train, %", with_interval(train)),
             number_cell("Validation, %", with_interval(validation)),
             number_cell("Test, %", tag("strong", with_interval(test))),
-            number_cell("Gap, points", signed_interval(gap)),
+            number_cell("Gap, points", with_interval(gap, form=signed)),
             *corruption_cells(corrupted.get(group.label)),
             text_cell("Note", marks(group, timed=False), optional=True),
         ]
@@ -60,7 +60,7 @@ def corruption_cells(one: Evaluated | None) -> list[Cell]:
     pairs = [(clean[key], value) for key, value in corrupted.items() if key in clean]
     drop = summarise(after - before for before, after in pairs)
     mean = summarise(corrupted.values())
-    points = signed_interval(drop) if drop else None
+    points = with_interval(drop, form=signed) if drop else None
     return [
         number_cell("Corrupted, %", with_interval(mean) if mean else None, optional=True),
         number_cell("Corrupted minus test, points", points, optional=True),
