@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from resray.analysis.declared import declared, is_difference
 from resray.analysis.results import Analysis
+from resray.analysis.verdicts import declared, is_difference
 from resray.study.claims import check_statement
 from tests.report_builder import write_results
 from tests.verdict_case import BETTER, pair, write_study

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
+from resray.analysis.answers import Agreement, agreement, agreement_within, half_interval, misses
 from resray.analysis.contrasts import ImageShares
-from resray.analysis.images import Agreement, agreement, agreement_within, half_interval, misses
 from resray.analysis.results import Analysis
 from resray.report.images_section import images_section
 from resray.report.page import render

@@ -19,6 +19,7 @@ from resray.errors import InputError
 from resray.figures.plot import plotly_text
 from resray.report.answer import answer
 from resray.report.payload import packed
+from resray.report.record import split_settings
 from resray.report.tables import table, text_cell
 from resray.report.text import tag
 from resray.study.recipe_spec import Recipe
@@ -113,7 +114,7 @@ def test_label_takes_no_more_than_it_needs(tmp_path: Path) -> None:
 
 def test_common_settings_and_differences(tmp_path: Path) -> None:
     results = load(tmp_path, trial("resnet18"), trial("resnet34"))
-    common, differing = results.split_settings
+    common, differing = split_settings(results)
     assert differing == ["model.name"]
     assert common["optimizer.lr"] == 0.1
 
@@ -122,7 +123,7 @@ def test_settings_that_do_not_apply_are_no_part_of_the_recipe(tmp_path: Path) ->
     whole = {"data": "cifar10", "epochs": 2, "schedule": {"name": "constant"}}
     rows = [trial(name, recipe=Recipe.model_validate({**whole, "model": name}).model_dump_json())
             for name in ("resnet50", "resnext50_32x4d")]  # fmt: skip
-    common, differing = load(tmp_path, *rows).split_settings
+    common, differing = split_settings(load(tmp_path, *rows))
     assert differing == ["model.name"]
     foreign = {"model.block", "model.groups", "optimizer.betas", "schedule.rise", "schedule.gamma"}
     assert not foreign & common.keys()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resray.analysis.reaching import EPOCHS, TIME, Reaching, round_numbers, thresholds_of
+from resray.analysis.reaching import EPOCHS, TIME, Reaching, round_numbers
 from resray.analysis.results import Analysis
 from resray.figures.time_to_accuracy import time_to_accuracy_figure
 from resray.report.payload import figure_payload
@@ -48,7 +48,7 @@ def test_thresholds_are_round(low: float, high: float, expected: list[float]) ->
 
 def test_thresholds_lie_between_the_final_accuracies(tmp_path: Path) -> None:
     results = written(tmp_path, {("a", 0): [10, 50.0], ("b", 0): [10, 71.0]})
-    assert thresholds_of(Reaching(results, results.groups), 6) == [50, 55, 60, 65, 70]
+    assert Reaching(results, results.groups).thresholds(6) == [50, 55, 60, 65, 70]
 
 
 # --- reaching -----------------------------------------------------------------------------------

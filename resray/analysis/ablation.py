@@ -48,8 +48,13 @@ class MeasuredStep:
         return self.group.summary("test_accuracy") if self.group else None
 
     def seconds_to(self, accuracy: float) -> list[float | None]:
-        """Return each trial's seconds of training to a test accuracy in percent, None: never."""
-        return [seconds_to(rows, accuracy) for rows in self.epochs]
+        """Return each trial's seconds of training up to the end of the first epoch whose test
+        accuracy is at least this, in percent; None: never."""
+        reached = [rows["test_accuracy"] >= accuracy for rows in self.epochs]
+        return [
+            float(rows["seconds_training"].cumsum()[there].iloc[0]) if there.any() else None
+            for rows, there in zip(self.epochs, reached, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -233,10 +238,3 @@ def unchanged(settings: Mapping[str, Any], changed: Collection[str]) -> dict[str
                    for other in changed)  # fmt: skip
 
     return {key: value for key, value in settings.items() if not touched(key)}
-
-
-def seconds_to(rows: pd.DataFrame, accuracy: float) -> float | None:
-    """Return the seconds of training up to the end of the first epoch whose test accuracy is at
-    least ``accuracy``, None if there is none."""
-    reached = rows["test_accuracy"] >= accuracy
-    return float(rows["seconds_training"].cumsum()[reached].iloc[0]) if reached.any() else None

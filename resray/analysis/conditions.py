@@ -96,14 +96,6 @@ def check(condition: Condition, found: Iterable[Compared], lost: Sequence[Lost] 
     )
 
 
-def exit_code(checks: Sequence[Check]) -> int:
-    """Return 1 if a condition holds of a comparison or a value was lost, 2 if one could be checked
-    on none, else 0."""
-    if any(each.failed for each in checks):
-        return 1
-    return 2 if any(not each.checked for each in checks) else 0
-
-
 @dataclass(frozen=True)
 class Comparison:
     """What came of it."""
@@ -115,7 +107,11 @@ class Comparison:
 
     @property
     def exit_code(self) -> int:
-        return exit_code(self.checks)
+        """1 if a condition holds of a comparison or a value was lost, 2 if one could be checked on
+        none, else 0."""
+        if any(each.failed for each in self.checks):
+            return 1
+        return 2 if any(not each.checked for each in self.checks) else 0
 
 
 def run_comparison(

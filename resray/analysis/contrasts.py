@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from scipy.special import gammaln, nctdtrinc, stdtr, stdtrit
@@ -173,11 +172,8 @@ def estimate(terms: Terms, constant: float = 0.0, *, paired: bool = False) -> Es
 
 def have_images(samples: Sequence[Sample]) -> bool:
     """Whether all samples are of the same test images, answer by answer."""
-    shares = [sample.images for sample in samples]
-    return bool(shares) and all(
-        one is not None and other is not None and one.test_set == other.test_set
-        for one, other in pairwise([*shares, shares[0]])
-    )
+    test_sets = {sample.images.test_set if sample.images else None for sample in samples}
+    return len(test_sets) == 1 and None not in test_sets
 
 
 def _welch(terms: Terms, value: float, counts: tuple[int, ...]) -> Estimate:

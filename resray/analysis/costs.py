@@ -72,7 +72,10 @@ def qualities_of(results: Analysis) -> dict[str, Moments]:
 
 def costs_of(results: Analysis) -> dict[str, Cost]:
     """Return what some group is known to cost, by name; those in which several compare first."""
-    alike = trained_alike(results.groups)
+    tested = [group for group in results.groups if group.summary("test_accuracy")]
+    ranked = {group.label for group in comparable(tested)} if tested else set()
+    # Which groups differ in nothing that is no choice of theirs: data, length, variant.
+    alike = np.array([group.label in ranked for group in results.groups], dtype=bool)
     alone = alike & np.array(on_one_device(results.groups, exclusive=True), bool)
     one_device = alike & np.array(on_one_device(results.groups, exclusive=False), bool)
 
@@ -98,14 +101,6 @@ def costs_of(results: Analysis) -> dict[str, Cost]:
     }  # fmt: skip
     known = {name: one for name, one in found.items() if np.nansum(one.measured.mean) > 0}
     return dict(sorted(known.items(), key=lambda item: item[1].candidates.sum() < 2))
-
-
-def trained_alike(groups: Sequence[Group]) -> np.ndarray:
-    """Return which groups the report ranks together, as they differ in nothing that is no choice
-    of theirs: data, length, variant."""
-    tested = [group for group in groups if group.summary("test_accuracy")]
-    alike = {group.label for group in comparable(tested)} if tested else set()
-    return np.array([group.label in alike for group in groups], dtype=bool)
 
 
 def front(costs: np.ndarray, qualities: np.ndarray, candidates: np.ndarray) -> np.ndarray:

@@ -127,10 +127,8 @@ class EpochRows:
             values = self._rows[column].cast(pa.float64(), safe=False)
             numbers = pc.fill_null(values, np.nan).to_numpy()
             sizes = np.abs(numbers)
-            beyond = np.isfinite(numbers) & (sizes >= LARGEST)
-            numbers = np.where(beyond, np.nan, numbers) if beyond.any() else numbers
-            lost = (sizes < 1 / LARGEST) & (sizes > 0)
-            self._numeric[column] = np.where(lost, 0.0, numbers) if lost.any() else numbers
+            numbers = np.where(np.isfinite(numbers) & (sizes >= LARGEST), np.nan, numbers)
+            self._numeric[column] = np.where(sizes < 1 / LARGEST, 0.0, numbers)
         return self._numeric[column]
 
     def coded(self, column: str) -> tuple[np.ndarray, list[str]]:

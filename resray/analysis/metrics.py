@@ -10,7 +10,6 @@ from resray.analysis.aggregate import Group, Row
 from resray.analysis.answers import shares_of
 from resray.analysis.contrasts import Sample
 from resray.analysis.results import Analysis, members_of
-from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import duration, listed, plural
 from resray.study.metrics import EPOCH_METRICS, METRICS
 from resray.study.reduction import Reduction
@@ -44,13 +43,6 @@ def sample_of(results: Analysis, group: Group, metric: str, epoch: int | None = 
         return Sample(values)
     rows = [row for row in group.finished if row["seed"] in values]
     return Sample(values, shares_of(rows, results.answers))
-
-
-def summary_of(
-    results: Analysis, group: Group, metric: str, epoch: int | None = None
-) -> Summary | None:
-    """Return the summary of a metric over a group's finished trials."""
-    return summarise(values_of(results, group, metric, epoch).values())
 
 
 def value_of(results: Analysis, row: Row, metric: str, epoch: int | None = None) -> float | None:

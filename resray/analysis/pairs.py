@@ -128,14 +128,15 @@ def differing(pair: Pair) -> Iterator[Differing]:
     """Yield what differs between the runs of a configuration: recipe, and where both have finished,
     surroundings, reductions and seeds."""
     yield from differing_settings(pair.first, pair.second)
-    if not (pair.first.finished and pair.second.finished):
+    both = (pair.first.finished, pair.second.finished)
+    if not all(both):
         return
     for column, name in SURROUNDINGS.items():
-        values = [told(column, group.finished) for group in (pair.first, pair.second)]
+        values = [told(column, rows) for rows in both]
         yield from if_different(name, *values)
     reduced = [listed(group.reductions, most=8) for group in (pair.first, pair.second)]
     yield from if_different("reduced", *reduced)
-    seeds = [listed(seeds_of(group), most=12) for group in (pair.first, pair.second)]
+    seeds = [listed(sorted(distinct(rows, "seed")), most=12) for rows in both]
     yield from if_different("seeds", *seeds)
 
 
@@ -163,10 +164,6 @@ def shown(column: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)[:HASH_LENGTH] if column == "git_commit" else str(value)
-
-
-def seeds_of(group: Group) -> list[int]:
-    return sorted(distinct(group.finished, "seed"))
 
 
 def by_difference(pairs: Sequence[Pair]) -> dict[Differing, list[str]]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from resray.analysis.aggregate import Group
 from resray.analysis.comparability import Obstacle
-from resray.analysis.metrics import foreign_files, limits, stopped_early, summary_of
+from resray.analysis.metrics import foreign_files, limits, stopped_early, values_of
 from resray.analysis.results import Analysis, once
-from resray.analysis.statistics import Summary
+from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import MISSING, count, duration, fixed, with_interval
 from resray.study.metrics import METRICS
 from resray.study.spec import Published
@@ -71,7 +71,8 @@ def compare(results: Analysis, figure: Published, group: Group | None) -> Compar
         several = results.study is not None and len(results.study.variant_names) > 1
         where = f" (variant {figure.variant})" if figure.variant and several else ""
         return Comparison(figure, None, None, (Obstacle("not_run", (where,) if where else ()),), ())
-    measured = summary_of(results, group, figure.metric, figure.epoch)
+    values = values_of(results, group, figure.metric, figure.epoch)
+    measured = summarise(values.values())
     obstacles = [Obstacle("unmeasured")] if measured is None else []
     return Comparison(
         figure,

@@ -78,9 +78,15 @@ class Reaching:
         return self.results.study.target_accuracy if self.results.study else None
 
     def thresholds(self, most: int) -> list[float]:
-        """Return at most so many round accuracies to reach, and the study's target."""
-        target = [] if self.target is None else [self.target]
-        return sorted({*thresholds_of(self, most), *target})
+        """Return the study's target, and at most so many round accuracies between the lowest and
+        the highest of the groups' final ones; where these lie close together, from `NEAR` times the
+        highest."""
+        found = set() if self.target is None else {self.target}
+        if self.groups:
+            high = float(self.finals.max())
+            low = min(float(self.finals.min()), NEAR * high)
+            found.update(round_numbers(low, high, most))
+        return sorted(found)
 
     @cached_property
     def trials(self) -> np.ndarray:
@@ -134,17 +140,6 @@ class Reaching:
         """Whether each group's times may be compared: those that had devices to themselves, of the
         kind that most of these groups ran on."""
         return on_one_device(self.groups, exclusive=True)
-
-
-def thresholds_of(reaching: Reaching, most: int) -> list[float]:
-    """Return round accuracies between the lowest and the highest of the groups' final ones.
-
-    Where these lie close together, from `NEAR` times the highest.
-    """
-    if not reaching.groups:
-        return []
-    high = float(reaching.finals.max())
-    return round_numbers(min(float(reaching.finals.min()), NEAR * high), high, most)
 
 
 def round_numbers(low: float, high: float, most: int) -> list[float]:

@@ -286,15 +286,6 @@ class Analysis:
         paths = self.folders.values()
         return tuple(row for path in paths for row in read_thumbnails(path).to_dict("records"))
 
-    @cached_property
-    def split_settings(self) -> tuple[dict[str, Any], list[str]]:
-        """The settings in use that all groups share, and the keys in which some differ."""
-        used = [group.used for group in self.groups]
-        keys = list(dict.fromkeys(key for settings in used for key in settings))
-        differing = [key for key in keys if len({repr(settings.get(key)) for settings in used}) > 1]
-        common = {key: used[0].get(key) for key in keys if key not in differing}
-        return common, differing
-
     def with_status(self, *statuses: str) -> list[Row]:
         """Return the tested trials in one of these states."""
         return [row for row in self.rows if row["status"] in statuses]

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from resray.analysis.aggregate import Group, Row
+from resray.analysis.breakdown import finite
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Moments, Summary
 
@@ -28,26 +30,13 @@ class Splits:
         return [str(row["trial_id"]) for rows in self.trials for row in rows]
 
     @cached_property
-    def starts(self) -> np.ndarray:
-        """Where each group's trials start among all."""
-        return np.cumsum([0, *(len(rows) for rows in self.trials)])[:-1]
-
-    @cached_property
     def owners(self) -> np.ndarray:
         """Which group each trial is of."""
         return np.repeat(np.arange(len(self.groups)), [len(rows) for rows in self.trials])
 
-    @cached_property
-    def _columns(self) -> dict[str, np.ndarray]:
-        return {}
-
     def along(self, split: str, quantity: str) -> np.ndarray:
         """Return a quantity of each trial after each epoch, (trials, epochs), NaN where unknown."""
-        column = f"{split}_{quantity}"
-        if column not in self._columns:
-            values = self.results.epoch_table.arrays(column, self.trial_ids)
-            self._columns[column] = np.where(np.isfinite(values), values, np.nan)
-        return self._columns[column]
+        return finite(self.results.epoch_table.arrays(f"{split}_{quantity}", self.trial_ids))
 
     def gap_along(self, quantity: str) -> np.ndarray:
         """Return by how much train is better than test: (trials, epochs)."""
@@ -80,10 +69,9 @@ class Splits:
         would jump where one ends.
         """
         known = np.isfinite(values)
-        counts = np.add.reduceat(known.astype(int), self.starts, axis=0)
-        needed = np.add.reduceat(known.any(axis=1).astype(int), self.starts)[:, None]
-        sums = np.add.reduceat(np.where(known, values, 0.0), self.starts, axis=0)
-        return np.where((counts == needed) & (needed > 0), sums / np.maximum(counts, 1), np.nan)
+        needed = np.bincount(self.owners, known.any(axis=1))[:, None]
+        by_group = pd.DataFrame(values).groupby(self.owners)
+        return np.where(by_group.count() == needed, by_group.mean(), np.nan)
 
 
 def splits_of(results: Analysis) -> Splits | None:

@@ -1,17 +1,17 @@
 """Judges a study's claims on what was measured; docs/claims.md says how and why."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from resray.analysis.aggregate import Group
-from resray.analysis.claim_values import sample_of_value
-from resray.analysis.claims import Margin, margin
+from resray.analysis.claims import Margin, margin, sample_of_value
 from resray.analysis.comparability import Obstacle, of_device, of_files
 from resray.analysis.contrasts import Method, Untested
+from resray.analysis.margins import ONE, NotLinearError, leaves, margin_tree
 from resray.analysis.matching import NotJudgedError, NotMatchedError, matched, reference
 from resray.analysis.metrics import (
     few_test_images,
@@ -22,7 +22,7 @@ from resray.analysis.metrics import (
     uneven_epochs,
 )
 from resray.analysis.resampling import sides
-from resray.analysis.results import Analysis, once
+from resray.analysis.results import Analysis, joined_id, once
 from resray.analysis.statistics import Interval
 from resray.analysis.words import listed
 from resray.study.claims import Statement, Value, check_statement
@@ -278,3 +278,40 @@ def remarks(results: Analysis, groups: Groups) -> Iterator[str]:
     for label, group in timed.items():
         if uneven := uneven_epochs(results, group):
             yield f"{label}: {uneven}"
+
+
+# --- differences that claims declared -------------------------------------------------------------
+
+
+@once
+def declared(results: Analysis) -> Mapping[frozenset[str], Sequence[str]]:
+    """Return the ids of the claims that are judged, each by itself, on the difference of two test
+    accuracies, by the labels of the two configurations."""
+    name = judged_folder(results)
+    judged = results.sources[name] if name else results
+    found: dict[frozenset[str], list[str]] = {}
+    for claim in judged.study.claims if judged.study else []:
+        for statement in filter(is_difference, map(check_statement, claim.check)):
+            try:
+                groups = matched(judged, [reference(value) for value in statement.values])
+            except (NotMatchedError, NotJudgedError):
+                continue
+            ids = [str(group.trials[0]["trial_id"]) for group in groups.values()]
+            labels = [results.labels[joined_id(name, each) if name else each] for each in ids]
+            found.setdefault(frozenset(labels), []).append(claim.id)
+    return found
+
+
+def is_difference(statement: Statement) -> bool:
+    """Whether a statement is about nothing but the difference of two test accuracies."""
+    try:
+        ratios = leaves(margin_tree(statement))
+    except NotLinearError:
+        return False
+    values, parts = statement.values, [ratio.above.coefficients for ratio in ratios]
+    return (
+        len(values) == 2
+        and all(Value("test_accuracy", each.trial, variant=each.variant) == each for each in values)
+        and all(ratio.below == ONE for ratio in ratios)
+        and all(len(part) == 2 and sum(part.values()) == 0 for part in parts)
+    )

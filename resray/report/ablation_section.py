@@ -5,9 +5,9 @@ from typing import Any
 
 from resray.analysis.ablation import Ablation, MeasuredStep, ablations
 from resray.analysis.contrast_words import with_detectable
-from resray.analysis.declared import declared
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import summarise
+from resray.analysis.verdicts import declared
 from resray.analysis.words import between, fixed, listed, signed, with_interval
 from resray.figures.ablation import seconds_text, step_label
 from resray.report.claims_section import BY_CLAIM, claims_cell

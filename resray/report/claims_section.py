@@ -9,10 +9,9 @@ import numpy as np
 
 from resray.analysis.aggregate import Group
 from resray.analysis.contrast_words import OFTEN
-from resray.analysis.declared import declared
 from resray.analysis.resampling import sides
 from resray.analysis.results import Analysis
-from resray.analysis.verdicts import Judgement, Outcome, Verdict, judged_folder, verdicts
+from resray.analysis.verdicts import Judgement, Outcome, Verdict, declared, judged_folder, verdicts
 from resray.analysis.words import MISSING, count, plural
 from resray.report.tables import Cell, Table, number_cell, table, text_cell
 from resray.report.text import Html, folded, join, tag

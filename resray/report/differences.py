@@ -8,10 +8,10 @@ from resray.analysis.aggregate import Group
 from resray.analysis.comparability import Condition, comparable, condition_of, obstacles
 from resray.analysis.contrast_words import HOW, seeds, verdict, why, with_detectable
 from resray.analysis.contrasts import Contrast, Sample, contrasts, difference, together, with_one
-from resray.analysis.declared import declared
 from resray.analysis.metrics import sample_of
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import summarise
+from resray.analysis.verdicts import declared
 from resray.analysis.words import Valued, between, chance, estimate, signed
 from resray.errors import InputError, unknown
 from resray.report.claims_section import BY_CLAIM, claims_cell

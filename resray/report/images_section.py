@@ -8,8 +8,15 @@ from typing import Any
 import numpy as np
 
 from resray.analysis.aggregate import Group, distinct
-from resray.analysis.answers import Networks, networks_of
-from resray.analysis.images import Agreement, agreement, agreement_within, half_interval, misses
+from resray.analysis.answers import (
+    Agreement,
+    Networks,
+    agreement,
+    agreement_within,
+    half_interval,
+    misses,
+    networks_of,
+)
 from resray.analysis.results import Analysis
 from resray.analysis.words import MISSING, Valued, fixed, listed, plural, shortened, with_interval
 from resray.report.sections import marks

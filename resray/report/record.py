@@ -1,10 +1,11 @@
 """The record: every trial with its fate, and what was run on which data and machine."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from resray.analysis.aggregate import Row, distinct, reductions_of
-from resray.analysis.images import half_interval
-from resray.analysis.results import Analysis
+from resray.analysis.answers import half_interval
+from resray.analysis.results import Analysis, once
 from resray.analysis.words import Valued, duration, fixed, listed, plural
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, folded, join, tag
@@ -217,8 +218,18 @@ def shown(column: str, value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+@once
+def split_settings(results: Analysis) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings in use that all groups share, and the keys in which some differ."""
+    used = [group.used for group in results.groups]
+    keys = list(dict.fromkeys(key for settings in used for key in settings))
+    differing = [key for key in keys if len({repr(settings.get(key)) for settings in used}) > 1]
+    common = {key: used[0].get(key) for key in keys if key not in differing}
+    return common, differing
+
+
 def recipe_table(results: Analysis) -> Html:
-    common, _ = results.split_settings
+    common, _ = split_settings(results)
     rows = ([text_cell("Setting", name), text_cell("Value", setting(value))]
             for name, value in common.items() if is_on(value))  # fmt: skip
     caption = "Recipe that all configurations share (settings that are off are left out)"
@@ -227,7 +238,7 @@ def recipe_table(results: Analysis) -> Html:
 
 
 def differences_table(results: Analysis) -> Html:
-    _, differing = results.split_settings
+    _, differing = split_settings(results)
     if not differing:
         return tag("p", "All trials share one configuration.", class_="missing")
     rows = (
@@ -265,7 +276,7 @@ def assumed_table(results: Analysis) -> Html:
 
 def assumed_value(results: Analysis, key: str) -> object:
     """Return the value in force of a setting, or the values of a group of settings."""
-    common, differing = results.split_settings
+    common, differing = split_settings(results)
     if key in differing:
         return values_in_use(results, key)
     if any(name.startswith(f"{key}.") for name in differing):

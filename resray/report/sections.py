@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from resray.analysis import published as comparison
 from resray.analysis.aggregate import Group, Row, as_labelled, distinct
-from resray.analysis.answers import Answers
-from resray.analysis.images import half_interval
+from resray.analysis.answers import Answers, half_interval
 from resray.analysis.metrics import stopped_early
 from resray.analysis.results import Analysis
 from resray.analysis.search import search_of
