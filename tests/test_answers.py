@@ -10,7 +10,7 @@ from resray.analysis.compare import compare, matched
 from resray.analysis.contrasts import Method, difference
 from resray.analysis.metrics import sample_of
 from resray.analysis.results import Analysis
-from resray.report.answer import warnings
+from resray.report.answer import warnings, without_images
 from resray.report.differences import differences_section
 from resray.report.images_section import images_section
 from resray.report.tables import Table
@@ -109,8 +109,8 @@ def test_configurations_that_are_compared_without_images_are_named(tmp_path: Pat
         for name, stored in (("whole", predictions), ("part", predictions[1:]), ("none", []))
     )
     said = "not every network's predictions are stored"
-    assert (whole.without_images, none.without_images) == ([], [])
-    assert part.without_images == ["a (2 of 3)"]
+    assert (without_images(whole), without_images(none)) == ([], [])
+    assert without_images(part) == ["a (2 of 3)"]
     assert f"{said} (`resray evaluate --kind test` adds them): a (2 of 3)." in " ".join(
         warnings(part)
     )

@@ -28,7 +28,7 @@ from resray.analysis.margins import (
     margin_tree,
 )
 from resray.analysis.matching import NotJudgedError
-from resray.analysis.metrics import sample_of
+from resray.analysis.metrics import EPOCH_COLUMNS, sample_of
 from resray.analysis.resampling import clustered, resampled_interval
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Interval
@@ -143,13 +143,6 @@ def _combined(linear: Linear, samples: Samples, numbers: Numbers, *, paired: boo
 
 # --- a value, seed by seed -----------------------------------------------------------------------
 
-PROPORTIONAL = {
-    "seconds_per_epoch": "seconds_training",
-    "iterations_per_second": "images_per_second",
-}
-"""The columns of the epochs table that these metrics are, but for a factor that a share is blind
-to."""
-
 
 def sample_of_value(results: Analysis, group: Group, value: Value) -> Sample:
     """Return a value's figures by seed; of ``std``, those that it is the spread of.
@@ -187,7 +180,7 @@ def epochs_to(
 ) -> dict[int | None, float]:
     """Return for each seed the first epoch with ``share`` of the metric's highest value of any."""
     ids = [row["trial_id"] for row in group.finished]
-    courses = results.epoch_table.arrays(PROPORTIONAL.get(metric, metric), ids)
+    courses = results.epoch_table.arrays(EPOCH_COLUMNS.get(metric, metric), ids)
     courses = np.where(np.isfinite(courses), courses, -np.inf)
     return {
         row["seed"]: float(results.epoch_table.numbers[(course >= share * course.max()).argmax()])

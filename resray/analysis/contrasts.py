@@ -304,10 +304,8 @@ def contrasts(estimates: Iterable[Estimate], correction: Correction = PLANNED) -
     """Return the estimates, each with its interval and p value under the correction."""
     found = list(estimates)
     tested = [each for each in found if each.untested is None]
-    value, error = (
-        np.array([getattr(each, name) for each in tested], dtype=float)
-        for name in ("value", "error")
-    )
+    value = np.array([each.value for each in tested], dtype=float)
+    error = np.array([each.error for each in tested], dtype=float)
     alone = correction.tests == 1
     degrees = np.array(
         [each.degrees if alone else each.degrees_among or each.degrees for each in tested]
@@ -315,13 +313,12 @@ def contrasts(estimates: Iterable[Estimate], correction: Correction = PLANNED) -
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(error > 0, value / error, np.copysign(np.inf, value))
     reach = correction.critical(degrees)
-    half, found_at = reach * error, _detectable(reach, degrees) * error
-    p = correction.p(t, degrees)
-    rows = zip(value - half, value + half, p, found_at, strict=True)
-    ends = (tuple(map(float, row)) for row in rows)
+    low, high = value - reach * error, value + reach * error
+    p, least = correction.p(t, degrees), _detectable(reach, degrees) * error
+    columns = (column.tolist() for column in (low, high, p, least))
     judged = (
-        Contrast(each, Interval(low, high), chance, least)
-        for each, (low, high, chance, least) in zip(tested, ends, strict=True)
+        Contrast(one, Interval(start, end), chance, detectable)
+        for one, start, end, chance, detectable in zip(tested, *columns, strict=True)
     )
     return [Contrast(each) if each.untested else next(judged) for each in found]
 

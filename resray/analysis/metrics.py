@@ -1,7 +1,7 @@
 """The values of the metrics that published figures and claims name (`resray.study.metrics`)."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,6 +14,11 @@ from resray.analysis.words import duration, listed, plural
 from resray.study.metrics import EPOCH_METRICS, METRICS
 from resray.study.reduction import Reduction
 
+EPOCH_COLUMNS = {
+    "seconds_per_epoch": "seconds_training",
+    "iterations_per_second": "images_per_second",
+}
+"""The columns of the epochs table that these metrics are, but for a factor."""
 UNEVEN = 1.5
 """By this factor epochs of one training differ only if something else kept the machine busy."""
 FEW_IMAGES = 1000
@@ -151,15 +156,9 @@ OF_EPOCHS: dict[str, Callable[[pd.DataFrame], float | None]] = {
 def _of_epoch(row: Row, epochs: pd.DataFrame | None, metric: str, epoch: int) -> float | None:
     if epochs is None or metric not in EPOCH_METRICS:
         return None
-    chosen = epochs[epochs["epoch"] == epoch]
-    if chosen.empty:
-        return None
-    record: Mapping[str, float | None] = dict(chosen.iloc[0])
-    if metric == "seconds_per_epoch":
-        return record["seconds_training"]
-    if metric == "iterations_per_second":
-        return _ratio(record["images_per_second"], row["batch_size"])
-    return record[metric]
+    found = epochs.loc[epochs["epoch"] == epoch, EPOCH_COLUMNS.get(metric, metric)]
+    value = found.iloc[0] if len(found) else None
+    return _ratio(value, row["batch_size"]) if metric == "iterations_per_second" else value
 
 
 def _ratio(above: float | None, below: float | None) -> float | None:

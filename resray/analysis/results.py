@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from resray.analysis.aggregate import IDENTITY, Group, Row, group_trials
-from resray.analysis.answers import Answers, is_known, read_answers
+from resray.analysis.answers import Answers, read_answers
 from resray.analysis.epoch_table import EpochRows, EpochTable
 from resray.analysis.statistics import LARGEST
 from resray.analysis.study_file import equal_variants, normalised, read_study
@@ -266,19 +266,6 @@ class Analysis:
             for own_id, each in read_answers(path).items()
             if (trial_id := self._id(name, own_id)) in self._known
         }
-
-    @cached_property
-    def without_images(self) -> list[str]:
-        """The configurations that are compared without their images, since it is not stored what
-        each network predicts, as ``resnet18 (2 of 3)``; none where it is of no network at all."""
-        known = [
-            [row for row in group.finished if is_known(row, self.answers)] for group in self.groups
-        ]
-        return [
-            f"{group.label} ({len(rows)} of {len(group.finished)})"
-            for group, rows in zip(self.groups, known, strict=True)
-            if any(known) and len(rows) < len(group.finished)
-        ]
 
     @cached_property
     def thumbnails(self) -> tuple[Mapping[Hashable, Any], ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from resray.analysis.aggregate import Group, distinct, reductions_of
-from resray.analysis.answers import half_interval
+from resray.analysis.answers import half_interval, is_known
 from resray.analysis.comparability import Obstacle, comparable
 from resray.analysis.metrics import few_test_images
 from resray.analysis.published import comparisons
@@ -233,10 +233,22 @@ def warnings(results: Analysis) -> list[str]:
                      "these times are shown but not compared.")  # fmt: skip
     if len(devices := distinct(finished, "device")) > 1:
         found.append(f"Several devices ({listed(devices)}): compare times only within one.")
-    if missing := results.without_images:
+    if missing := without_images(results):
         found.append("Compared without images, as not every network's predictions are stored ("
                      f"`resray evaluate --kind test` adds them): {listed(missing)}.")  # fmt: skip
     if any(row["test_accuracy"] is None for row in finished):
         found.append("Finished trials without a test accuracy at an epoch that was selected "
                      "are in no mean of it.")  # fmt: skip
     return found
+
+
+def without_images(results: Analysis) -> list[str]:
+    """Return the configurations that are compared without their images, since it is not stored what
+    each network predicts, as ``resnet18 (2 of 3)``; none where it is of no network at all."""
+    known = [sum(is_known(row, results.answers) for row in group.finished)
+             for group in results.groups]  # fmt: skip
+    return [
+        f"{group.label} ({some} of {len(group.finished)})"
+        for group, some in zip(results.groups, known, strict=True)
+        if any(known) and some < len(group.finished)
+    ]

@@ -19,6 +19,7 @@ from resray.analysis.answers import (
 )
 from resray.analysis.results import Analysis
 from resray.analysis.words import MISSING, Valued, fixed, listed, plural, shortened, with_interval
+from resray.report.answer import without_images
 from resray.report.sections import marks
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, join, tag
@@ -53,7 +54,7 @@ def images_section(results: Analysis) -> Html:
     found = list(tested(results))
     if not found:
         return Html()
-    missing = results.without_images
+    missing = without_images(results)
     sets = list(dict.fromkeys(one.networks.test_set for one in found))
     of_sets = [[one for one in found if one.networks.test_set == each] for each in sets]
     return join([
