@@ -63,7 +63,7 @@ def test_a_tilde_is_the_home_folder_everywhere(
     write_results(results, [trial("first")])
     monkeypatch.setenv("HOME", str(home))
     shown = ("report", "~/out/results/exp:1", "--output", "~/page.html")
-    assert resray(*shown).out == f"{home}/page.html\n"
+    assert resray(*shown).out.startswith(f"{home}/page.html (")
     assert resray("report", "here=~/out/results/exp:1").code == 0
     assert (home / "out" / "reports" / "exp:1.html").is_file()
     table = ("--table", "trials", "--output", "~/trials.csv")
