@@ -104,7 +104,6 @@ class EpochRows:
     def __init__(self, unsorted: pa.Table) -> None:
         self._rows = in_order(unsorted)
         self._numeric: dict[str, np.ndarray] = {}
-        self._coded: dict[str, tuple[np.ndarray, list[str]]] = {}
 
     @cached_property
     def places(self) -> dict[str, tuple[int, int]]:
@@ -133,9 +132,7 @@ class EpochRows:
 
     def coded(self, column: str) -> tuple[np.ndarray, list[str]]:
         """Return each row's place in a list of a column's different texts, -1 for none, and it."""
-        if column not in self._coded:
-            self._coded[column] = coded(self._rows[column])
-        return self._coded[column]
+        return coded(self._rows[column])
 
 
 def coded(texts: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:

@@ -96,13 +96,12 @@ class Evaluated:
 
     def corruption(self, kind: str) -> Summary | None:
         """Return the mean accuracy over a corruption's severities, summarised over the trials."""
-        by_trial: dict[str, list[float]] = {}
-        for condition in self.conditions("corruptions"):
-            if corruption_of(condition)[0] == kind:
-                for trial_id, value in self.by_trial("corruptions", condition).items():
-                    by_trial.setdefault(trial_id, []).append(value)
-        means = [summarise(values) for values in by_trial.values()]
-        return summarise(mean.mean for mean in means if mean)
+        severities = {
+            condition: self.by_trial("corruptions", condition)
+            for condition in self.conditions("corruptions")
+            if corruption_of(condition)[0] == kind
+        }
+        return summarise(pd.DataFrame(severities).mean(axis=1))
 
 
 @dataclass(frozen=True)
