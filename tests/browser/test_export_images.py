@@ -57,7 +57,7 @@ def test_a_picture_has_the_asked_size_and_the_themes_paper(results: Path, tmp_pa
 
 
 def test_all_figures_are_drawn(resray: Resray, results: Path, tmp_path: Path) -> None:
-    answer = resray("export", str(results), "--all", "--output", "files")
+    answer = resray("export", "all", str(results), "--output", "files")
     assert (answer.code, answer.out) == (0, "files\n"), answer.err
     drawings = sorted((tmp_path / "files" / "figures").iterdir())
     assert {"cost.svg", "curves.svg", "time.svg"} <= {path.name for path in drawings}
@@ -81,5 +81,5 @@ def test_a_browser_that_fails_is_one_line(
     broken.write_text("#!/bin/sh\nexit 1\n")
     os.chmod(broken, 0o755)
     monkeypatch.setenv("BROWSER_PATH", str(broken))
-    answer = resray("export", str(results), "--figure", "cost", "--output", "a.png")
+    answer = resray("export", "figure", str(results), "--name", "cost", "--output", "a.png")
     assert_refused(answer, 3, "the browser that draws pictures failed")
