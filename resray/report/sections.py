@@ -273,11 +273,7 @@ def figure_section(figure: Figure, note: str) -> Html:
         "figure",
         tag("div", *controls, class_="controls"),
         tag("div", *panels, class_="panels"),
-        tag(
-            "figcaption",
-            tag("strong", CAVEAT if note == REDUCED else note, " "),
-            folded("How to read this figure", figure.caption),
-        ),
+        tag("figcaption", tag("strong", mark), folded("How to read this figure", figure.caption)),
         id=f"figure-{figure.id}",
         data_figure=figure.id,
     )
