@@ -1,7 +1,6 @@
 """The tables and the figure of an ablation."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from resray.analysis.ablation import Ablation, MeasuredStep, ablations
 from resray.analysis.aggregate import name_of
@@ -10,12 +9,9 @@ from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary
 from resray.analysis.words import MISSING, fixed, with_interval
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
 from resray.study.entries import FULL
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 
 def step_label(ablation: Ablation, place: int) -> str:
@@ -35,12 +31,10 @@ def seconds_text(summary: Summary | None) -> str:
     return with_interval(summary, 2 if small else 1)
 
 
-def ablation(results: Readable, form: str | None = None, theme: str = "light") -> "PlotlyFigure":
+def ablation(results: Readable, form: str | None = None, theme: str = "light") -> PlotlyFigure:
     """Seconds per epoch of each step of an ablation, with its test accuracy.
 
-    ``form`` is one of the ablation's forms (chain, add, remove) (None: the first that there
-    is). ``results`` are results that were read, a folder of them or several; ``theme`` is
-    light or dark. Raises InputError for an option that there is not.
+    ``form`` is one of the ablation's forms (chain, add, remove).
     """
     return drawn(ablation_figure, results, theme, view=form)
 

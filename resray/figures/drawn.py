@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from resray.analysis.aggregate import reductions_of
 from resray.analysis.results import Analysis
@@ -18,8 +18,9 @@ from resray.files import plain
 from resray.study.reduction import reduces
 
 if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
+    import plotly.graph_objects
 
+PlotlyFigure: TypeAlias = "plotly.graph_objects.Figure"
 Readable = Analysis | str | PathLike[str] | Sequence[str | PathLike[str]]
 """What figures are made of: results that were read, a study's results folder, or several."""
 REDUCED = "Reduced runs. "
@@ -27,7 +28,7 @@ REDUCED = "Reduced runs. "
 Make = Callable[[Analysis], Figure | None]
 
 
-def drawn(make: Make, results: Readable, theme: str, **views: str | None) -> "PlotlyFigure":
+def drawn(make: Make, results: Readable, theme: str, **views: str | None) -> PlotlyFigure:
     """Return the figure that ``make`` makes of results, under the options of its switches.
 
     ``views`` names an option for each switch, None takes the first. Without data the figure is

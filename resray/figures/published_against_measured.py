@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resray.analysis.aggregate import as_labelled
 from resray.analysis.published import (
@@ -17,12 +17,9 @@ from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, mean_interval
 from resray.analysis.words import time_unit
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
 from resray.study.metrics import METRICS
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 LONGEST = 30
 """Letters of a row's second line: on a phone, names and points share the width."""
@@ -30,12 +27,10 @@ LONGEST = 30
 
 def published_against_measured(
     results: Readable, metric: str | None = None, theme: str = "light"
-) -> "PlotlyFigure":
+) -> PlotlyFigure:
     """Published values beside the measured ones.
 
-    ``metric`` is one that the study has published values of (None: the first that there
-    is). ``results`` are results that were read, a folder of them or several; ``theme`` is
-    light or dark. Raises InputError for an option that there is not.
+    ``metric`` is one that the study has published values of.
     """
     return drawn(published_figure, results, theme, view=metric)
 
