@@ -143,9 +143,12 @@ def test_a_views_options_are_those_of_the_figure(results: Path, tmp_path: Path) 
     assert plot["layout"]["yaxis"]["type"] == plot["layout"]["yaxis2"]["type"] == "log"
     assert "type" not in plot["layout"]["xaxis"]
     for view, says in (
-        ("quantity=los", "--view quantity=los: quantity: 'los' is not known; did you mean 'loss'"),
+        (
+            "quantity=los",
+            "--view quantity=los: figure curves: quantity: 'los' is not known",
+        ),
         ("quanity=loss", "--view quanity=loss: figure curves: 'quanity' is not known; did you"),
-        ("y", "--view y: y: '' is not known"),
+        ("y", "--view y: figure curves: y: '' is not known"),
     ):
         with pytest.raises(InputError, match=re.escape(says)):
             export_figure(results, tmp_path / "n.png", figure="curves", look=Look(views=(view,)))

@@ -39,9 +39,10 @@ ScaleOption = Annotated[
 @app.command("list")
 def list_names(folders: FoldersArgument, select: SelectOption = None) -> None:
     """Name the tables and figures of these results, with a figure's switches."""
+    chosen = found(folders, select)
     from resray.export.everything import listing
 
-    print("\n".join(listing(**found(folders, select))))
+    print("\n".join(listing(**chosen)))
 
 
 @app.command("table")
@@ -56,9 +57,10 @@ def table(
     select: SelectOption = None,
 ) -> None:
     """Write a table as a file."""
+    chosen = found(folders, select)
     from resray.export.tables import export_table
 
-    print(export_table(output=output, table=name, format=file_format, **found(folders, select)))
+    print(export_table(output=output, table=name, format=file_format, **chosen))
 
 
 @app.command("figure")
@@ -84,11 +86,12 @@ def figure(
     select: SelectOption = None,
 ) -> None:
     """Write a figure as a file, and print its caption."""
+    chosen = found(folders, select)
     from resray.export.figures import Look, export_figure
 
     look = Look(tuple(view or ()), theme, width, height, scale)
     path, caption = export_figure(
-        output=output, figure=name, format=file_format, look=look, **found(folders, select)
+        output=output, figure=name, format=file_format, look=look, **chosen
     )
     print(f"{path}\n{caption}")
 
@@ -109,11 +112,12 @@ def everything(
     select: SelectOption = None,
 ) -> None:
     """Write all tables and figures into a folder."""
+    chosen = found(folders, select)
     from resray.export.everything import export_all
     from resray.export.figures import Look
 
     look = Look(theme=theme, width=width, scale=scale)
-    print(export_all(output=output, format=file_format, look=look, **found(folders, select)))
+    print(export_all(output=output, format=file_format, look=look, **chosen))
 
 
 @app.command("model")

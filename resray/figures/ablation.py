@@ -6,11 +6,11 @@ from resray.analysis.ablation import Ablation, MeasuredStep, ablations
 from resray.analysis.aggregate import name_of
 from resray.analysis.metrics import values_of
 from resray.analysis.results import Analysis
-from resray.analysis.statistics import Summary
-from resray.analysis.words import MISSING, fixed, with_interval
+from resray.analysis.words import MISSING, fixed
 from resray.figures import plot
 from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
+from resray.figures.time_per_epoch import seconds
 from resray.study.entries import FULL
 
 
@@ -23,12 +23,6 @@ def step_label(ablation: Ablation, place: int) -> str:
         name = f"{'−' if ablation.form == 'remove' else '+'} {change}{whole}"
     first = measured.group.trials[0] if measured.group else None
     return name + (name_of(first).removeprefix(str(first["name"])) if first else "")
-
-
-def seconds_text(summary: Summary | None) -> str:
-    """Return seconds with three digits or so that mean something."""
-    small = summary is not None and summary.mean < 10
-    return with_interval(summary, 2 if small else 1)
 
 
 def ablation(results: Readable, form: str | None = None, theme: str = "light") -> PlotlyFigure:
@@ -61,13 +55,13 @@ def step_panels(
     places = [place for place, step in enumerate(ablation.steps) if step.group]
     shared = " (shared)" if ablation.obstacle else ""
     labels = [plotly_text(step_label(ablation, place)) + shared for place in places]
-    seconds = plot.bars(
+    spent = plot.bars(
         [step.group for step in ablation.finished if step.group], look, "training",
         lambda group: list(values_of(results, group, "seconds_per_epoch").values()),
         spread_bars=True,
     )  # fmt: skip
     # A step is not hidden with the configuration that it is of: the others follow from it.
-    seconds |= {"y": labels, "text": [seconds_text(step.seconds) for step in ablation.finished],
+    spent |= {"y": labels, "text": [seconds(step.seconds) for step in ablation.finished],
                 "meta": {}}  # fmt: skip
     accuracy = accuracy_trace(ablation.finished, labels, look)
     # From the lowest to the highest, with room for the figures.
@@ -75,7 +69,7 @@ def step_panels(
     axis = {"range": plot.with_room(values, 0.15, 1.0), "showgrid": True}
     return [
         plot.Panel(
-            "Training seconds per epoch", [seconds], plot.bar_layout("seconds", len(places), 34)
+            "Training seconds per epoch", [spent], plot.bar_layout("seconds", len(places), 34)
         ),
         plot.Panel(
             "Test accuracy (%)", [accuracy], plot.bar_layout("%", len(places), 34, xaxis=axis)

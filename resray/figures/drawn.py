@@ -10,7 +10,7 @@ from resray.analysis.results import Analysis
 from resray.analysis.words import listed, plural
 from resray.errors import InputError, unknown
 from resray.figures.compose import composed
-from resray.figures.drawing import drawn_panels, hidden_series, series_in, view_choices
+from resray.figures.drawing import checked, drawn_panels, hidden_series, series_in
 from resray.figures.heading import Heading
 from resray.figures.palette import THEMES, coloured, palette
 from resray.figures.plot import COLOURS, Figure, layout
@@ -57,16 +57,6 @@ def opened(results: Readable) -> Analysis:
     if isinstance(results, str | PathLike):
         return Analysis.of(Path(results))
     return Analysis.of([Path(each) for each in results])
-
-
-def checked(figure: Figure, views: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the options that were asked for. Raises InputError for one that there is not."""
-    choices = view_choices(figure)
-    asked = {switch: option for switch, option in views.items() if option is not None}
-    for switch, option in asked.items():
-        if option not in (options := choices.get(switch, ())):
-            raise InputError(unknown(f"figure {figure.id}: {switch}", option, options))
-    return asked
 
 
 def plot_of(

@@ -15,7 +15,7 @@ from resray.analysis.published import (
 )
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, mean_interval
-from resray.analysis.words import time_unit
+from resray.analysis.words import shortened, time_unit
 from resray.figures import plot
 from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
@@ -120,7 +120,7 @@ def row_names(items: Sequence[Comparison], known: str | None) -> list[str]:
         several = sourced[first, figure.source] > 1
         told = (figure.protocol if several else figure.source) if first in repeated else None
         obstacle = reason(item)
-        parts = [short(text) for text in (told, obstacle) if text and text != known]
+        parts = [shortened(text, LONGEST) for text in (told, obstacle) if text and text != known]
         name = plotly_text(first)
         if parts:
             second = "<br>".join(plotly_text(part) for part in parts)
@@ -143,10 +143,6 @@ def title_of(item: Comparison) -> str:
     figure = item.published
     label = item.group.label if item.group else figure.trial
     return f"{label}, epoch {figure.epoch}" if figure.epoch else label
-
-
-def short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1].rstrip()}…"
 
 
 @dataclass

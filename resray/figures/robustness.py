@@ -19,7 +19,7 @@ Pairs = Mapping[str, tuple[float, float]]
 
 
 def robustness(results: Readable, theme: str = "light") -> PlotlyFigure:
-    """Accuracy on corrupted images against that on clean ones, and what views and ensembles bring."""
+    """Accuracy on corrupted images against clean ones, and what views and ensembles bring."""
     return drawn(robustness_figure, results, theme)
 
 
