@@ -264,7 +264,10 @@ def test_report_goes_beside_the_results_or_where_it_is_told(resray: Resray, tmp_
     write_results(tmp_path / "results" / "mine", [trial()])
     answer = resray("report", "results/mine")
     assert answer.code == 0, answer.err
-    assert answer.out.strip() == str(tmp_path / "reports" / "mine.html")
+    written = tmp_path / "reports" / "mine.html"
+    assert re.fullmatch(
+        rf"{written} \(2\.\d MB\): open it with `resray open {written}`\n", answer.out
+    )
     assert "resnet18" in (tmp_path / "reports" / "mine.html").read_text()
     assert resray("report", "results/mine", "--output", "page.html").code == 0
     assert (tmp_path / "page.html").exists()

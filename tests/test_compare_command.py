@@ -175,7 +175,9 @@ def test_comparison_is_readable(
         assert whole in answer.out.replace("\n", " "), whole
     assert "Only in before, so not compared with worse: resnet50." in one_line(answer)
     could_show = r"a true difference of \S+ points \(median of the rows\) would be shown in 80.%"
-    assert re.search(f"Test accuracy, %; {could_show} of such studies", one_line(answer))
+    assert re.search(
+        f"Test accuracy, % .higher is better.; {could_show} of such studies", one_line(answer)
+    )
     assert "Train loss" not in answer.out
     if width == "160":
         (row,) = (line for line in lines if line.startswith("resnet18 "))

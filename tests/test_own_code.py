@@ -183,6 +183,8 @@ def test_code_that_changes_is_trained_anew_and_kept_apart(
     assert list(trials["parameters"]) == [579, 576], "without a bias there are three fewer"
     assert trials["implementation"].nunique() == 2
     assert trials["trial_id"].nunique() == 2
+    # The command's own page shows what it trained, this one all that is there.
+    assert resray("report", "results/own").code == 0
     text = (tmp_path / "reports/own.html").read_text()
     for code in trials["implementation"]:
         assert f"implementation={code}" in text, "one configuration each"

@@ -35,7 +35,8 @@ def test_a_page_has_a_name_that_browsers_open(
 @pytest.mark.parametrize("name", ["q.html", "q.HTM", "q"])
 def test_other_names_are_taken(two: Resray, name: str) -> None:
     answer = two("report", "a", "--output", name)
-    assert (answer.code, answer.out) == (0, f"{name}\n"), answer.err
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith(f"{name} (")
 
 
 def test_of_several_folders_a_baseline_is_the_first_ones(two: Resray, tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_a_price_without_gpu_hours_is_said_to_add_nothing(two: Resray, tmp_path:
     write_results(tmp_path / "cpu", [trial(epochs=2, gpu_hours=None)])
     write_results(tmp_path / "gpu", [trial(epochs=2, gpu_hours=0.5)])
     answer = two("report", "cpu", "--price-per-gpu-hour", "2", "--output", "q.html")
-    assert (answer.code, answer.out) == (0, "q.html\n")
+    assert answer.code == 0
     assert answer.err == "No trial has GPU-hours, so --price-per-gpu-hour adds no costs\n"
     for folders in (["gpu"], ["cpu", "gpu"]):
         assert two("report", *folders, "--price-per-gpu-hour", "2").err == ""

@@ -46,7 +46,7 @@ def test_page_holds_answer_evidence_and_record(tmp_path: Path) -> None:
         "Five ResNet depths on CIFAR-10",
         "Does depth pay on 32x32 images?",
         "resnet50 has the highest measured test accuracy",
-        "Test accuracy from mmpretrain's model zoo, ResNet on CIFAR-10",
+        "mmpretrain's model zoo, ResNet on CIFAR-10",
         "not comparable (other device)",
         "eight times the depth buys only about 3.7 points",
         "DivergedError",

@@ -235,7 +235,7 @@ def _crossed(terms: Terms, value: float, counts: tuple[int, ...]) -> Estimate:
 
 def among(level: float, tests: int) -> float:
     """Return the level at which one of so many is judged, so that any errs as often (Sidak)."""
-    return float(1 - (1 - level) ** (1 / tests))
+    return level if tests == 1 else float(1 - (1 - level) ** (1 / tests))
 
 
 @dataclass(frozen=True)

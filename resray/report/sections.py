@@ -15,7 +15,7 @@ from resray.figures.plot import MANY, SHARED, Figure, Series, Switch
 from resray.figures.utilisation import percents
 from resray.report import answer
 from resray.report.claims_section import chips
-from resray.report.search_words import outcome
+from resray.report.search_words import outcome, winner_words
 from resray.report.tables import Cell, number_cell, table, text_cell
 from resray.report.text import Html, folded, join, tag
 from resray.study.metrics import METRICS
@@ -95,12 +95,15 @@ def states(rows: Sequence[Row]) -> str:
 
 def answer_section(results: Analysis, headline: Html) -> Html:
     """The answer in a sentence, the verdicts, the picture that answers; below, the means."""
-    first, *rest = answer.answer(results)
+    sentences = answer.answer(results)
+    if search := search_of(results):
+        sentences = [winner_words(search), *sentences]
+    first, *rest = sentences
     limits = answer.warnings(results)
     words = tag("div", tag("p", first, class_="lead"), chips(results), class_="words")
     more = tag(
         "div",
-        tag("p", " ".join(rest)) if rest else "",
+        tag("p", *(part for sentence in rest for part in (sentence, " "))) if rest else "",
         tag("ul", *(tag("li", text) for text in limits), class_="limits") if limits else "",
         class_="more-words",
     )

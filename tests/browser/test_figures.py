@@ -130,7 +130,7 @@ def test_axes_become_logarithmic(page: Page, axis: str) -> None:
 def saved(page: Page, figure: str, form: str) -> Path:
     """Save a figure through its menu."""
     frame = page.locator(f"[data-figure='{figure}']")
-    frame.locator("summary").click()
+    frame.locator(".menu > summary").click()
     with page.expect_download() as download:
         frame.locator(f"[data-save='{form}']").click()
     assert download.value.suggested_filename == f"results-{figure}.{form}"

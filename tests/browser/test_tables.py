@@ -210,6 +210,9 @@ def test_a_table_is_copied_as_csv_in_full(many: Page, many_page: Path) -> None:
 
 def test_every_table_is_copied_as_it_is_exported(many: Page, many_page: Path) -> None:
     tables = report_tables(Analysis.of(many_page.parent / "results"))
+    many.evaluate(
+        "document.querySelectorAll('details:not(.menu)').forEach((one) => one.open = true)"
+    )
     shown = [name for name in tables if many.locator(f"#table-{name} summary").first.is_visible()]
     assert {"means", "trials", "environment"} <= set(shown)
     assert "Test accuracy, % (as shown)" in copied(many, "means")

@@ -15,19 +15,28 @@ if (liveNote) {
       document.activeElement?.matches("input, select") || String(getSelection());
     if (busy) return;
     remember();
-    try { sessionStorage.setItem(PLACE, scrollY); } catch { /* it begins at the top */ }
+    try { sessionStorage.setItem(PLACE, place()); } catch { /* it begins at the top */ }
     location.reload();
   }, 1000 * Number(liveNote.dataset.seconds));
 }
 
+/** Return where the reader is: the section, as what stands above it may grow, and how far in it. */
+function place() {
+  const begun = [...document.querySelectorAll("main > section")]
+    .filter((one) => one.getBoundingClientRect().top < innerHeight / 3).at(-1);
+  return begun ? `${begun.id} ${-begun.getBoundingClientRect().top}` : `top ${scrollY}`;
+}
+
 /** Scroll to where the reader was before the page was loaded again. */
 function returnToPlace() {
-  let place = null;
+  let kept = null;
   try {
-    place = sessionStorage.getItem(PLACE);
+    kept = sessionStorage.getItem(PLACE);
     sessionStorage.removeItem(PLACE);
   } catch { /* it begins at the top */ }
-  if (place === null) return false;
-  scrollTo(0, Number(place));
+  if (kept === null) return false;
+  const [id, offset] = kept.split(" ");
+  document.getElementById(id)?.scrollIntoView({ block: "start" });
+  scrollBy(0, Number(offset) + (document.getElementById(id)?.getBoundingClientRect().top ?? 0));
   return true;
 }
