@@ -80,8 +80,10 @@ class Results(Analysis):
             if row["validation_accuracy"] is not None
         ]
         if len({tuple(row[key] for key in IMAGES) for row in validated}) > 1:
-            raise InputError("best: validated on different images; name a configuration: "
-                             + ", ".join(labels))  # fmt: skip
+            choices = ", ".join(labels)
+            raise InputError(
+                f"best: validated on different images; name a configuration: {choices}"
+            )
         best = max(validated, key=lambda row: row["validation_accuracy"], default=None)
         best = best or (None if configuration else winner(of_latest(self.all_rows)))
         if best is None:
@@ -198,6 +200,10 @@ class TuneOptions(RunOptions, total=False):
     fail_fast: bool
 
 
+BUDGET = ("time_budget", "max_gpu_hours", "max_cost", "price_per_gpu_hour")
+"""Options that are the fields of a `Budget`, in their order."""
+
+
 def bench(study: PathText, **options: Unpack[BenchOptions]) -> Results:
     """Run what is missing of a study, as `resray bench` does; return its results.
 
@@ -222,12 +228,7 @@ def tune(study: PathText, **options: Unpack[TuneOptions]) -> Results:
     search = SearchOptions(
         settings=taken(given, SearchSettings.model_fields),
         spaces=several(given.pop("space", ())),
-        budget=Budget(
-            given.pop("time_budget", None),
-            given.pop("max_gpu_hours", None),
-            given.pop("max_cost", None),
-            given.pop("price_per_gpu_hour", None),
-        ),
+        budget=Budget(*(given.pop(name, None) for name in BUDGET)),
         **taken(given, ["fail_fast"]),
     )
     return _run(Request(str(study), search=search, **_request_fields(TuneOptions, given)))
@@ -240,12 +241,8 @@ def _request_fields(known: type, given: dict[str, Any]) -> dict[str, Any]:
 
     for name in given.keys() - known.__annotations__:
         raise TypeError(unknown("option", name, list(known.__annotations__)))
-    for key in ("select", "ablate", "seeds"):
-        if key in given:
-            given[key] = several(given[key])
-    for key in ("data_dir", "out"):
-        if key in given:
-            given[key] = Path(given[key])
+    given |= {key: several(given[key]) for key in ("select", "ablate", "seeds") if key in given}
+    given |= {key: Path(given[key]) for key in ("data_dir", "out") if key in given}
     changes = given.pop("set", {})
     shares = Shares(**taken(given, [field.name for field in fields(Shares)]))
     options = Options(

@@ -84,7 +84,7 @@ def test_the_best_network_predicts_arrays_and_tensors(results: Path, tmp_path: P
 
 def test_networks_validated_on_different_images_do_not_compete(tmp_path: Path) -> None:
     train_trial(tmp_path, "first", tiny_recipe(), 0)
-    data = {**tiny_recipe().data.model_dump(), "validation_images": 40}
+    data = {**tiny_recipe().data.model_dump(), "images": 400}
     train_trial(tmp_path, "second", tiny_recipe(data=data), 0)
     with pytest.raises(InputError, match="different images; name a configuration: first, second"):
         read_results(tmp_path).best()
