@@ -101,7 +101,7 @@ class Shown:
         (line,) = [
             line
             for line in self.text().splitlines()
-            if f"│{label} " in line.replace("│ ", "│") or f"│{label}│" in line
+            if line.strip("│ ").split("│")[0].strip() == label
         ]
         return [cell.strip() for cell in line.strip().strip("│").split("│")]
 

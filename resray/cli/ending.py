@@ -1,5 +1,6 @@
 """How `bench` and `tune` end: what came out, with the numbers and the words of the report."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -7,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from resray.analysis import verdicts as judged
 from resray.analysis.aggregate import Group
 from resray.analysis.published import Comparison, comparisons
 from resray.analysis.results import Analysis
-from resray.analysis.verdicts import verdicts
 from resray.analysis.words import MISSING, duration, fixed, with_interval
 from resray.report.answer import answer, banners, warnings
 from resray.report.text import plain_text
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 NOT_COMPARED = "*"
 """Beside a published figure that something keeps from being compared."""
+
+
+SILENT = (judged.Outcome.NOT_TESTED, judged.Outcome.NOT_JUDGED, judged.Outcome.NOT_TESTABLE)
+"""Verdicts that are only counted: their reasons are long."""
 
 
 def print_results(outcome: "Outcome", console: Console) -> None:
@@ -35,8 +40,14 @@ def print_results(outcome: "Outcome", console: Console) -> None:
     obstacles = dict.fromkeys(text for item in published for text in item.obstacles)
     if obstacles:
         say(console, f"{NOT_COMPARED} not compared: {'; '.join(map(str, obstacles))}")
-    for verdict in verdicts(results):
-        say(console, f"Claim {verdict.outcome}: {verdict.claim.text}")
+    found = judged.verdicts(results)
+    for verdict in found:
+        if verdict.outcome not in SILENT:
+            say(console, f"Claim {verdict.outcome}: {verdict.claim.text}")
+    silent = Counter(verdict.outcome for verdict in found if verdict.outcome in SILENT)
+    if silent:
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in silent.items())
+        say(console, f"Other claims: {counts}; the report says why")
     for heading, lines in banners(results):
         say(console, f"{heading}: {' '.join(map(plain_text, lines))}")
     for sentence in (*warnings(results), *answer(results)):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -29,6 +30,8 @@ BEST_ROWS = 3
 ACTIVE_ROWS = 16
 RUNG_ROWS = 8
 """Median stopping decides after every epoch; the latest are shown."""
+LONGEST = 24
+"""Letters of a word in a trial's label before it is broken."""
 
 
 class Board:
@@ -201,9 +204,12 @@ class Board:
         if len(views) > TRIAL_ROWS:
             active = self.totals.remaining.active.values()
             views = [*active, *reversed(self.totals.ended)][:TRIAL_ROWS]
-        # Narrow enough for 80 columns: titles take two lines, long names fold.
-        table = Table(title=title, title_justify="left", caption_justify="left", padding=0)
-        table.add_column("trial", overflow="fold")
+        # Narrow enough for 80 columns: titles and labels take two lines, between words.
+        table = Table(title=title, title_justify="left", caption_justify="left", box=box.MINIMAL,
+                      show_edge=False, padding=0)  # fmt: skip
+        words = [word for view in views for word in view.label.split()]
+        longest = min(max(map(len, words), default=0), LONGEST)
+        table.add_column("trial", overflow="fold", min_width=longest)
         table.add_column("state", no_wrap=True)
         results = wording.headings(view.row for view in views)
         for column in ("epoch", *results, "device used", "left"):

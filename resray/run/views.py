@@ -82,9 +82,9 @@ class TrialView:
         return (share, seconds) if current and sound else None
 
     def progress(self) -> str:
-        """Return ``2 + 40 % / 9``: epochs done, how far the running one is, and of how many."""
+        """Return ``2.40 / 9``: epochs done, with how far the running one is, and of how many."""
         said = self.running_epoch()
-        part = f" + {100 * said[0]:.0f} %" if said else ""
+        part = f".{min(int(100 * said[0]), 99):02d}" if said else ""
         return f"{self.epoch}{part} / {self.epochs}"
 
     def seconds_of_an_epoch(self) -> float | None:
