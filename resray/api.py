@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
@@ -13,6 +12,7 @@ from rich.console import Console
 from resray.analysis.results import Analysis
 from resray.analysis.words import with_interval
 from resray.errors import InputError, unknown
+from resray.files import user_path
 from resray.search.best import IMAGES, of_latest, winner
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from resray.run.command import Outcome
     from resray.run.request import Request
 
-PathText = str | PathLike[str]
+PathText = str | Path
 Texts = str | Iterable[str]
 """One text, or several."""
 
@@ -103,12 +103,12 @@ class Results(Analysis):
         return table.to_html() + "".join(tag("p", plain_text(each)) for each in answer(self))
 
 
-def read_results(*folders: PathText) -> Results:
+def read_results(folder: PathText, *others: PathText) -> Results:
     """Return the results of a study's folder, such as ``results/depth-family``, or of several.
 
     Raises InputError if there are no results in one, or if a newer resray wrote them.
     """
-    return Results.of([Path(each) for each in folders])
+    return Results.of([user_path(each, "read_results") for each in (folder, *others)])
 
 
 def compare(
@@ -123,7 +123,7 @@ def compare(
     from resray.analysis.conditions import run_comparison
     from resray.cli.compare_facts import comparison_facts
 
-    paths = [Path(each) for each in (first, second, *others)]
+    paths = [user_path(each, "compare") for each in (first, second, *others)]
     found = run_comparison(paths, [None] * len(paths), several(metric), several(select))
     return pd.DataFrame([_flat(each) for each in comparison_facts(found)["comparisons"]])
 
@@ -242,7 +242,7 @@ def _request_fields(known: type, given: dict[str, Any]) -> dict[str, Any]:
     for name in given.keys() - known.__annotations__:
         raise TypeError(unknown("option", name, list(known.__annotations__)))
     given |= {key: several(given[key]) for key in ("select", "ablate", "seeds") if key in given}
-    given |= {key: Path(given[key]) for key in ("data_dir", "out") if key in given}
+    given |= {key: user_path(given[key], key) for key in ("data_dir", "out") if key in given}
     changes = given.pop("set", {})
     shares = Shares(**taken(given, [field.name for field in fields(Shares)]))
     options = Options(
