@@ -4,21 +4,20 @@ import json
 import os
 import re
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow.compute as pc
 import pytest
 import torch
 import yaml
-from PIL import Image
 from torch import nn
 
 from resray.errors import DataError, InputError
 from resray.export import load_exported
 from resray.export.card import plain_snippet, told
-from resray.export.curves import bands, changing_settings
 from resray.export.folder import earlier_export, export_folder
 from resray.export.loading import require_hub_extra
 from resray.models.build import build_model
@@ -28,6 +27,15 @@ from resray.training.restore import load_network
 from tests.export_case import Shared, train_study
 from tests.report_builder import trial, write_results
 from tests.table_files import change_files
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_pictures() -> Iterator[None]:
+    """Which take a browser seconds (tests/browser/test_export_images.py)."""
+    with pytest.MonkeyPatch.context() as patch:
+        # What an absent package looks like to find_spec.
+        patch.setitem(sys.modules, "kaleido", None)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +69,7 @@ def test_a_folder_holds_what_study_4s_author_publishes(folder: Path) -> None:
     found = {path.relative_to(folder).as_posix() for path in files_of(folder)}
     checkpoints = ("best", "epoch-0001", "epoch-0002", "epoch-0003", "last")
     weights = {f"checkpoints/{name}.safetensors" for name in checkpoints}
-    files = {"README.md", "config.json", "metrics.json", "curves.png", "model.safetensors"}
+    files = {"README.md", "config.json", "metrics.json", "model.safetensors"}
     assert found == files | weights
     config = json.loads((folder / "config.json").read_text())
     assert config["class_names"] == [f"pattern {label}" for label in range(4)]
@@ -198,24 +206,6 @@ def test_metrics_hold_every_epoch_and_the_published_figure(trained: Shared, fold
     assert metrics["trial"]["started"].endswith("+00:00")
     assert metrics["trial"]["exclusive"] is True
     assert [row["settings"]["label_smoothing"] for row in metrics["epochs"]] == [0.1, 0.1, 0]
-
-
-def test_the_picture_opens(folder: Path) -> None:
-    with Image.open(folder / "curves.png") as picture:
-        picture.load()
-        assert picture.format == "PNG"
-        assert picture.width == 1200
-        colours = {colour for _, colour in picture.convert("RGB").getcolors(2**24) or []}
-        assert {(0, 0x72, 0xB2), (0xD5, 0x5E, 0), (0, 0, 0)} <= colours, "train, validation, test"
-
-
-def test_what_changed_by_epoch_is_gathered_into_bands() -> None:
-    settings = [{"dropout": 0.3, "cutout.size": 8}, {"dropout": 0.3, "cutout.size": 8},
-                {"dropout": 0.3, "cutout": None}]  # fmt: skip
-    texts = [json.dumps(epoch) for epoch in settings]
-    epochs = pd.DataFrame({"epoch": [1, 2, 3], "settings": texts})
-    assert changing_settings(epochs) == {"cutout.size": [(1, 2, "8"), (3, 3, "off")]}
-    assert bands([1, 2, 3], [0.1, 0.2, 0.2]) == [(1, 1, "0.1"), (2, 3, "0.2")]
 
 
 def test_an_earlier_export_is_replaced_and_nothing_else(trained: Shared, tmp_path: Path) -> None:

@@ -143,9 +143,12 @@ def test_a_views_options_are_those_of_the_figure(results: Path, tmp_path: Path) 
     assert plot["layout"]["yaxis"]["type"] == plot["layout"]["yaxis2"]["type"] == "log"
     assert "type" not in plot["layout"]["xaxis"]
     for view, says in (
-        ("quantity=los", "--view quantity=los: quantity: 'los' is not known; did you mean 'loss'"),
+        (
+            "quantity=los",
+            "--view quantity=los: figure curves: quantity: 'los' is not known",
+        ),
         ("quanity=loss", "--view quanity=loss: figure curves: 'quanity' is not known; did you"),
-        ("y", "--view y: y: '' is not known"),
+        ("y", "--view y: figure curves: y: '' is not known"),
     ):
         with pytest.raises(InputError, match=re.escape(says)):
             export_figure(results, tmp_path / "n.png", figure="curves", look=Look(views=(view,)))
@@ -220,7 +223,7 @@ def test_a_figure_without_anything_to_draw_is_none(tmp_path: Path) -> None:
     row = trial(epochs=2)
     blank = {key: None for key in epochs_of(row)[0] if "loss" in key or "accuracy" in key}
     folder = write_results(tmp_path / "r", [row], epochs=[e | blank for e in epochs_of(row)])
-    with pytest.raises(InputError, match="--figure: 'curves' is not known"):
+    with pytest.raises(InputError, match="--name: 'curves' is not known"):
         export_figure(folder, tmp_path / "c.svg", figure="curves")
 
 
@@ -283,16 +286,16 @@ def test_only_what_was_measured_is_written(results: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--figure", "curve", "--output", "a.svg"), "--figure: 'curve' is not known; did you"),
-        (("--figure", "cost", "--output", "a.tex"), "a figure is not written as latex; choose csv"),
-        (("--figure", "cost", "--output", "a.svg", "--format", "png"), "ends as svg; leave out"),
-        (("--figure", "cost", "--output", "no/a.svg"), "must be a file in a folder that exists"),
+        (("--name", "curve", "--output", "a.svg"), "--name: 'curve' is not known; did you"),
+        (("--name", "cost", "--output", "a.tex"), "a figure is not written as latex; choose csv"),
+        (("--name", "cost", "--output", "a.svg", "--format", "png"), "ends as svg; leave out"),
+        (("--name", "cost", "--output", "no/a.svg"), "must be a file in a folder that exists"),
     ],
 )
 def test_mistakes_are_told_and_nothing_is_drawn(
     resray: Resray, tmp_path: Path, arguments: tuple[str, ...], says: str
 ) -> None:
-    assert_refused(resray("export", str(SAMPLE), *arguments), 2, says)
+    assert_refused(resray("export", "figure", str(SAMPLE), *arguments), 2, says)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -301,7 +304,7 @@ def test_without_kaleido_the_way_out_is_told(
 ) -> None:
     # What an absent package looks like to find_spec.
     monkeypatch.setitem(sys.modules, "kaleido", None)
-    answer = resray("export", str(SAMPLE), "--figure", "cost", "--output", "a.png")
+    answer = resray("export", "figure", str(SAMPLE), "--name", "cost", "--output", "a.png")
     assert_refused(answer, 2, r"pictures need kaleido; pip install \"resray\[images\]\"")
     assert list(tmp_path.iterdir()) == []
 

@@ -162,31 +162,35 @@ def test_a_latex_table_that_fills_more_than_a_page_is_a_long_one() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--table", "mean", "--output", "a.csv"),
-         "--table: 'mean' is not known; did you mean 'means'"),
-        (("--table", "means", "--output", "a.png"), "a table is not written as png; choose csv"),
-        (("--output", "a.csv", "--format", "latex"), "--format latex: .* ends as csv; leave out"),
-        (("--output", "a.csv", "--format", "cvs"), "--format: 'cvs' is not known; did you mean"),
-        (("--output", "a.xlsx"), "a.xlsx: .xlsx is no form .* end it in .csv, .json, .tex, .md"),
-        (("--figure", "curves", "--output", "a.pdf"), "end it in .png, .svg, .json, .csv"),
-        (("--output", "-"), "--output -: must be a file"),
-        (("--all", "--output", "a.csv"), "--output a.csv: --all writes a folder"),
-        (("--all", "--output", "a.zip"), "name a folder"),
-        (("--all", "--output", "-"), "name a folder"),
-        (("--table", "means", "--table", "trials", "--output", "a.csv"), "--table: a file holds"),
-        (("--figure", "cost", "--figure", "curves", "--output", "a.csv"), "--figure: a file"),
-        (("--table", "means", "--figure", "cost", "--output", "a.csv"), "type one of --table and"),
-        (("--output", "a.csv", "--theme", "dark"), "--theme: only for --figure and --all"),
-        (("--list", "--table", "means"), "--table: only for --output, not for --list"),
-        (("--list", "--output", "a.csv"), "type one of --output FILE"),
-        (("--all", "--output", "no/where"), "--output no/where: must be a folder, in a folder"),
-        (("--hub-dir", "a", "--all"), "--all: only for --output, not for --hub-dir"),
+        (("table", "--name", "mean", "--output", "a.csv"),
+         "--name: 'mean' is not known; did you mean 'means'"),
+        (("table", "--name", "curves", "--output", "a.csv"),
+         "--name: 'curves' is a figure, which `resray export figure` writes"),
+        (("table", "--name", "means", "--output", "a.png"),
+         "a table is not written as png; choose csv"),
+        (("table", "--output", "a.csv", "--format", "latex"),
+         "--format latex: .* ends as csv; leave out"),
+        (("table", "--output", "a.csv", "--format", "cvs"),
+         "--format: 'cvs' is not known; did you mean"),
+        (("table", "--output", "a.xlsx"),
+         "a.xlsx: .xlsx is no form .* end it in .csv, .json, .tex, .md"),
+        (("figure", "--name", "curves", "--output", "a.pdf"), "end it in .png, .svg, .json, .csv"),
+        (("figure", "--name", "means", "--output", "a.csv"),
+         "--name: 'means' is a table, which `resray export table` writes"),
+        (("table", "--output", "-"), "--output -: must be a file"),
+        (("all", "--output", "a.csv"), "--output a.csv: `export all` writes a folder"),
+        (("all", "--output", "a.zip"), "name one"),
+        (("all", "--output", "-"), "name one"),
+        (("all", "--output", "no/where"), "--output no/where: must be a folder, in a folder"),
+        (("model",), "export model: type one of --output DIR and --hub OWNER/NAME"),
+        (("tables",), "export: 'tables' is not known; did you mean 'table'"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_and_nothing_is_written(
     resray: Resray, tmp_path: Path, arguments: tuple[str, ...], says: str
 ) -> None:
-    assert_refused(resray("export", str(SAMPLE), *arguments), 2, says)
+    kind, *options = arguments
+    assert_refused(resray("export", kind, str(SAMPLE), *options), 2, says)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -199,10 +203,10 @@ def test_a_name_without_a_suffix_and_a_format_in_short_are_taken(
         ("b.md", ("--format", "md"), "| model | epoch"),
         ("c", ("--format", "tex"), "% \\usepackage"),
     ]:
-        answer = resray("export", str(SAMPLE), "--output", name, *typed)
+        answer = resray("export", "table", str(SAMPLE), "--output", name, *typed)
         assert (answer.code, answer.out) == (0, f"{name}\n"), answer.err
         assert (tmp_path / name).read_text().startswith(begins)
-    answer = resray("export", str(SAMPLE), "--all", "--output", "files.v1", "--format", "md")
+    answer = resray("export", "all", str(SAMPLE), "--output", "files.v1", "--format", "md")
     assert answer.code == 0, answer.err
     assert (tmp_path / "files.v1" / "tables" / "means.md").is_file()
 
@@ -210,23 +214,18 @@ def test_a_name_without_a_suffix_and_a_format_in_short_are_taken(
 def test_folders_are_called_as_they_are_named(resray: Resray, tmp_path: Path) -> None:
     write_results(tmp_path / "a", [trial(epochs=2)])
     write_results(tmp_path / "b", [trial(epochs=2)])
-    answer = resray("export", "a", "NEW=b", "--output", "e.csv")
+    answer = resray("export", "table", "a", "NEW=b", "--output", "e.csv")
     assert answer.code == 0, answer.err
     assert set(pd.read_csv(tmp_path / "e.csv")["source"]) == {"a", "NEW"}
-    figure = resray("export", "a", "NEW=b", "--figure", "curves", "--output", "c.csv")
+    figure = resray("export", "figure", "a", "NEW=b", "--name", "curves", "--output", "c.csv")
     assert figure.code == 0, figure.err
     assert "NEW" in (tmp_path / "c.csv").read_text()
-    assert resray("export", "a", "NEW=b", "--list").code == 0
-    assert_refused(resray("export", "a", "=b", "--list"), 2, "expected NAME=PATH")
-
-
-def test_a_network_is_shared_from_one_folder(resray: Resray) -> None:
-    answer = resray("export", str(SAMPLE), str(SAMPLE), "--hub-dir", "a")
-    assert_refused(answer, 2, "a network is shared from the results of one folder")
+    assert resray("export", "list", "a", "NEW=b").code == 0
+    assert_refused(resray("export", "list", "a", "=b"), 2, "expected NAME=PATH")
 
 
 def test_tables_and_figures_are_listed(resray: Resray) -> None:
-    answer = resray("export", str(SAMPLE), "--list")
+    answer = resray("export", "list", str(SAMPLE))
     assert answer.code == 0, answer.err
     assert "  means                Means over finished trials" in answer.out
     assert "  curves               Learning curves" in answer.out
@@ -234,7 +233,7 @@ def test_tables_and_figures_are_listed(resray: Resray) -> None:
 
 
 def test_everything_is_one_folder_with_its_captions(resray: Resray, tmp_path: Path) -> None:
-    answer = resray("export", str(SAMPLE), "--all", "--output", "files", "--format", "json")
+    answer = resray("export", "all", str(SAMPLE), "--output", "files", "--format", "json")
     assert (answer.code, answer.out) == (0, "files\n"), answer.err
     tables = {path.stem for path in (tmp_path / "files" / "tables").glob("*.csv")}
     expected = set(report_tables(load([SAMPLE])))
@@ -245,6 +244,6 @@ def test_everything_is_one_folder_with_its_captions(resray: Resray, tmp_path: Pa
     assert (tmp_path / "files" / "figures" / "curves.json").is_file()
     contents = (tmp_path / "files" / "contents.md").read_text()
     assert "- figures/curves.json: Learning curves. Reduced runs." in contents
-    again = resray("export", str(SAMPLE), "--all", "--output", "files", "--format", "csv")
+    again = resray("export", "all", str(SAMPLE), "--output", "files", "--format", "csv")
     assert again.code == 0, again.err
     assert (tmp_path / "files" / "figures" / "curves.csv").is_file()

@@ -245,7 +245,7 @@ def test_weights_are_not_used_with_other_code(resray: Resray, write: Write, tmp_
     commands = (
         ("evaluate", str(results), "--kind", "test", "--force"),
         ("predict", str(checkpoints), str(png.parent), "--output", "a.csv"),
-        ("export", str(results), "--hub-dir", str(folder)),
+        ("export", "model", str(results), "--output", str(folder)),
     )
     for command in commands:
         assert resray(*command, "--trust").code == 0, command

@@ -32,9 +32,9 @@ TAKING_PATHS = [
     ("evaluate", "here", "--input", URI),
     ("predict", "here", URI),
     ("predict", "here", "there", "--output", URI),
-    ("export", URI, "--list"),
-    ("export", "here", "--output", URI),
-    ("export", "here", "--hub-dir", URI),
+    ("export", "list", URI),
+    ("export", "table", "here", "--output", URI),
+    ("export", "model", "here", "--output", URI),
     ("doctor", "--data-dir", URI),
 ]
 
@@ -66,8 +66,8 @@ def test_a_tilde_is_the_home_folder_everywhere(
     assert resray(*shown).out.startswith(f"{home}/page.html (")
     assert resray("report", "here=~/out/results/exp:1").code == 0
     assert (home / "out" / "reports" / "exp:1.html").is_file()
-    table = ("--table", "trials", "--output", "~/trials.csv")
-    assert resray("export", "~/out/results/exp:1", *table).code == 0
+    table = ("--name", "trials", "--output", "~/trials.csv")
+    assert resray("export", "table", "~/out/results/exp:1", *table).code == 0
     assert (home / "trials.csv").is_file()
     (home / "mine.yaml").write_text("[]")
     assert_refused(resray("show", "~/mine.yaml"), 2, "mine.yaml:1: a study is a mapping")

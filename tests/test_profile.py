@@ -140,13 +140,13 @@ def test_the_command_profiles_the_longest_trial_and_trains_none(
     assert answer.code == 0, answer.err
     folder = tmp_path / "results" / "tiny"
     assert {path.name for path in folder.rglob("*") if path.is_file()} == {
-        *("long.json", "long.md", "long.html")
+        "long.json",
+        "long.md",
     }
     page = (folder / "profile" / "long.md").read_text()
     for part in (*REGIONS, "waiting", "epoch"):
         assert part in answer.out
         assert f"| {part} |" in page
-        assert f"<td>{part}</td>" in (folder / "profile" / "long.html").read_text()
     assert_refused(resray(*command, "--dry-run"), 2, "--dry-run: starts nothing, and --profile")
     assert_refused(resray(*command, "--json"), 2, "--json: there is no outcome yet with --profile")
     assert_refused(resray(*command, "--address", "auto"), 2, "--profile: only for this machine")

@@ -50,8 +50,8 @@ WRONG = [
     "evaluate nowhere", "evaluate nowhere --kind blur", "evaluate nowhere --batch-size 0",
     "predict best.pt", "predict nowhere.pt images.npy", "predict best.pt nowhere.npy",
     "predict best.pt images.npy --views 3",
-    "export nowhere", "export nowhere --output a.csv", "export nowhere --hub-dir a",
-    "export nowhere --output a.csv --seed 1", "export nowhere --list",
+    "export nowhere", "export table nowhere --output a.csv", "export model nowhere --output a",
+    "export model nowhere", "export list nowhere",
 ]  # fmt: skip
 RIGHT = [
     "--help",

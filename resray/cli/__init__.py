@@ -32,6 +32,7 @@ def resray(
 
 app.command("list")(studies.list_studies)
 app.command("open")(reporting.open_report)
+app.add_typer(exporting.app, name="export")
 for command in (
     studies.show,
     studies.bench,
@@ -43,7 +44,6 @@ for command in (
     reporting.compare,
     results.evaluate,
     results.predict,
-    exporting.export,
     studies.model,
     studies.doctor,
 ):

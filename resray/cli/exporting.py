@@ -1,211 +1,185 @@
-"""The command that writes results for elsewhere: tables, figures, trained networks."""
+"""The commands that write results for elsewhere: tables, figures, trained networks."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from resray.cli.options import SelectOption, TrustOption, option, path_option
-from resray.cli.reporting import split_names
+from resray.cli.reporting import FoldersArgument, split_names
 from resray.cli.results import CheckpointOption
-from resray.errors import InputError
-
-NETWORK = ("--hub-dir", "--hub")
-FILES = ("--output",)
+from resray.errors import InputError, unknown
+from resray.files import user_path
 
 
-def export(
-    context: typer.Context,
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[NAME=]PATH...",
-            help="A study's results, e.g. results/depth-family; several, as for report, for "
-            "tables and figures.",
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        path_option("--output", "Write a table or a figure to this file (--all: folder)."),
-    ] = None,
-    list_names: Annotated[
-        bool, option("--list", "Name the tables and figures of these results.")
-    ] = False,
-    table: Annotated[
-        list[str] | None,
-        option("--table", "The table to write (default: epochs).", metavar="NAME"),
-    ] = None,
-    figure: Annotated[
-        list[str] | None, option("--figure", "Write this figure.", metavar="NAME")
-    ] = None,
-    everything: Annotated[
-        bool, option("--all", "Write all tables and figures into the folder --output.")
-    ] = False,
+class Kinds(TyperGroup):
+    """The commands below `resray export`; what is none of them is told in one line."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and self.get_command(ctx, args[0]) is None:
+            raise InputError(f"{unknown('export', args[0], self.commands)}: the results come next")
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=Kinds,
+    no_args_is_help=True,
+    help="Share results: tables and figures as files, a trained network as a folder or on the hub.",
+)
+
+FileOption = Annotated[Path, path_option("--output", "Write this file.", metavar="FILE")]
+WidthOption = Annotated[int | None, option("--width", "In pixels.", min=300, max=10000)]
+ThemeOption = Annotated[str, option("--theme", "Light or dark.")]
+ScaleOption = Annotated[
+    float, option("--scale", "A PNG's pixels for one of its width.", min=0.5, max=10)
+]
+
+
+@app.command("list")
+def list_names(folders: FoldersArgument, select: SelectOption = None) -> None:
+    """Name the tables and figures of these results, with a figure's switches."""
+    chosen = found(folders, select)
+    from resray.export.everything import listing
+
+    print("\n".join(listing(**chosen)))
+
+
+@app.command("table")
+def table(
+    folders: FoldersArgument,
+    output: FileOption,
+    name: Annotated[str, option("--name", "The table (`resray export list`).")] = "epochs",
     file_format: Annotated[
         str | None,
-        option(
-            "--format",
-            "Of tables: csv, json, markdown, latex; of figures: png, svg, json, csv "
-            "(default: by the suffix).",
-        ),
+        option("--format", "csv, json, markdown or latex (default: by the suffix)."),
+    ] = None,
+    select: SelectOption = None,
+) -> None:
+    """Write a table as a file."""
+    chosen = found(folders, select)
+    from resray.export.tables import export_table
+
+    print(export_table(output=output, table=name, format=file_format, **chosen))
+
+
+@app.command("figure")
+def figure(
+    folders: FoldersArgument,
+    output: FileOption,
+    name: Annotated[str, option("--name", "The figure (`resray export list`).")],
+    file_format: Annotated[
+        str | None, option("--format", "png, svg, json or csv (default: by the suffix).")
     ] = None,
     view: Annotated[
         list[str] | None,
         option(
             "--view",
-            "Draw the figure with this switch so, e.g. quantity=loss; repeatable.",
+            "Draw it with this switch so, e.g. quantity=loss; repeatable.",
             metavar="SWITCH=OPTION",
         ),
     ] = None,
-    theme: Annotated[str, option("--theme", "Of figures: light or dark.")] = "light",
-    width: Annotated[
-        int | None, option("--width", "Of a figure, in pixels.", min=300, max=10000)
-    ] = None,
-    height: Annotated[
-        int | None, option("--height", "Of a figure, in pixels.", min=150, max=10000)
-    ] = None,
-    scale: Annotated[
-        float,
-        option("--scale", "A PNG's pixels for one of its width.", min=0.5, max=10),
-    ] = 2.0,
+    theme: ThemeOption = "light",
+    width: WidthOption = None,
+    height: Annotated[int | None, option("--height", "In pixels.", min=150, max=10000)] = None,
+    scale: ScaleOption = 2.0,
     select: SelectOption = None,
+) -> None:
+    """Write a figure as a file, and print its caption."""
+    chosen = found(folders, select)
+    from resray.export.figures import Look, export_figure
+
+    look = Look(tuple(view or ()), theme, width, height, scale)
+    path, caption = export_figure(
+        output=output, figure=name, format=file_format, look=look, **chosen
+    )
+    print(f"{path}\n{caption}")
+
+
+@app.command("all")
+def everything(
+    folders: FoldersArgument,
+    output: Annotated[
+        Path, path_option("--output", "The folder to write, with contents.md.", metavar="DIR")
+    ],
+    file_format: Annotated[
+        str | None,
+        option("--format", "Of tables, as of `table` (csv), or of figures, as of `figure` (svg)."),
+    ] = None,
+    theme: ThemeOption = "light",
+    width: WidthOption = None,
+    scale: ScaleOption = 2.0,
+    select: SelectOption = None,
+) -> None:
+    """Write all tables and figures into a folder."""
+    chosen = found(folders, select)
+    from resray.export.everything import export_all
+    from resray.export.figures import Look
+
+    look = Look(theme=theme, width=width, scale=scale)
+    print(export_all(output=output, format=file_format, look=look, **chosen))
+
+
+@app.command("model")
+def model(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT|RESULTS",
+            help="A study's results, e.g. results/depth-family, or a checkpoint in them.",
+            parser=lambda text: user_path(text, option="export model"),
+        ),
+    ],
+    output: Annotated[
+        Path | None, path_option("--output", "Write the folder here.", metavar="DIR")
+    ] = None,
     hub: Annotated[
-        str | None, option("--hub", "Upload a trained network.", metavar="OWNER/NAME")
+        str | None, option("--hub", "Upload it to the Hugging Face hub.", metavar="OWNER/NAME")
     ] = None,
-    hub_dir: Annotated[
-        Path | None, path_option("--hub-dir", "Write the same folder without uploading.")
-    ] = None,
-    seed: Annotated[int | None, option("--seed", "Of the network to share.")] = None,
+    private: Annotated[bool, option("--private", "A new repository is private.")] = False,
+    select: Annotated[str | None, option("--select", "The trial's name or id.")] = None,
+    seed: Annotated[int | None, option("--seed", "The trial's seed.")] = None,
     checkpoint: CheckpointOption = "best",
     license_name: Annotated[
         str | None, option("--license", "For the model card, e.g. mit.")
     ] = None,
     trust: TrustOption = False,
-    private: Annotated[bool, option("--private", "A new repository is private.")] = False,
 ) -> None:
-    """Share results: a table or a figure as a file, or a trained network as a folder or on the
-    hub."""
-    names, folders = split_names(paths)
-    only_one = {"table": single("--table", table), "figure": single("--figure", figure)}
-    typed = {**context.params, **only_one, "paths": folders, "names": names}
-    target = check_export(typed)
+    """Write a trained network as a folder for the Hugging Face hub, or upload it."""
+    if (output is None) == (hub is None):
+        raise InputError("export model: type one of --output DIR and --hub OWNER/NAME")
+    if private and hub is None:
+        raise InputError("--private: only for --hub, not for --output")
+    if path.suffix == ".pt":
+        # As `bench` lays them: RESULTS/checkpoints/TRIAL_ID/NAME.pt.
+        if select is not None or seed is not None or checkpoint != "best":
+            raise InputError(
+                f"export model: {path} says which trial and checkpoint; leave out --select, --seed "
+                "and --checkpoint"
+            )
+        path, select, checkpoint = path.absolute().parents[2], path.parent.name, path.stem
     from resray.results.folders import require_results
 
-    require_results(*folders)
-    if target == "--list":
-        from resray.export.everything import listing
+    require_results(path)
+    from resray.export.folder import export_folder, export_to_hub
 
-        print("\n".join(listing(folders, select or (), names)))
-    elif target == "--output":
-        export_files(typed)
-    else:
-        export_network(typed)
-
-
-def single(name: str, values: list[str] | None) -> str | None:
-    """Return an option's value; raise InputError if it was typed twice, of which one would win."""
-    if values and len(values) > 1:
-        raise InputError(f"{name}: a file holds one; --all writes them all into a folder")
-    return values[0] if values else None
-
-
-def export_files(typed: dict[str, Any]) -> None:
-    """Write a table, a figure, or all of them."""
-    from resray.export.everything import export_all
-    from resray.export.figures import Look, export_figure
-    from resray.export.tables import EPOCHS, export_table
-
-    paths, output = typed["paths"], typed["output"]
     chosen: dict[str, Any] = {
-        "format": typed["file_format"],
-        "select": tuple(typed["select"] or ()),
-        "names": typed["names"],
+        "select": select,
+        "seed": seed,
+        "checkpoint": checkpoint,
+        "license_name": license_name,
+        "trusted": trust,
     }
-    look = Look(
-        views=tuple(typed["view"] or ()),
-        **{key: typed[key] for key in ("theme", "width", "height", "scale")},
-    )
-    if typed["everything"]:
-        print(export_all(paths, output, look=look, **chosen))
-    elif typed["figure"] is not None:
-        path, caption = export_figure(paths, output, figure=typed["figure"], look=look, **chosen)
-        print(f"{path}\n{caption}")
-    else:
-        print(export_table(paths, output, table=typed["table"] or EPOCHS, **chosen))
+    if hub is not None:
+        print(export_to_hub(path, hub, private=private, **chosen))
+    elif output is not None:
+        print(export_folder(path, output, **chosen))
 
 
-def export_network(typed: dict[str, Any]) -> None:
-    """Write a trained network to a folder, or upload it."""
-    paths, select = typed["paths"], typed["select"] or ()
-    if len(paths) > 1:
-        raise InputError("export: a network is shared from the results of one folder; name one")
-    if len(select) > 1:
-        raise InputError("--select: a single trial is shared; name one")
-    chosen: dict[str, Any] = {
-        "select": select[0] if select else None,
-        "seed": typed["seed"],
-        "checkpoint": typed["checkpoint"],
-        "license_name": typed["license_name"],
-        "trusted": typed["trust"],
-    }
-    if typed["hub"] is not None:
-        from resray.export.folder import export_to_hub
+def found(folders: list[str], select: list[str] | None) -> dict[str, Any]:
+    """Return which results are exported, by the names that the functions of the room take."""
+    from resray.results.folders import require_results
 
-        print(export_to_hub(paths[0], typed["hub"], private=typed["private"], **chosen))
-    else:
-        from resray.export.folder import export_folder
-
-        print(export_folder(paths[0], typed["hub_dir"], **chosen))
-
-
-def check_export(typed: dict[str, Any]) -> str:
-    """Return the target that was typed: --output, --list, --hub-dir or --hub.
-
-    Raises InputError unless there is one, and for options that mean nothing beside it.
-    """
-    targets = {"--output": typed["output"], "--hub-dir": typed["hub_dir"], "--hub": typed["hub"],
-               "--list": typed["list_names"] or None}  # fmt: skip
-    chosen = [name for name, value in targets.items() if value is not None]
-    if len(chosen) != 1:
-        raise InputError(
-            "export: type one of --output FILE, --hub-dir DIR and --hub OWNER/NAME, or --list"
-        )
-    for name, (value, meant_for) in only_for(typed).items():
-        if value and chosen[0] not in meant_for:
-            raise InputError(f"{name}: only for {' and '.join(meant_for)}, not for {chosen[0]}")
-    check_content(typed)
-    return chosen[0]
-
-
-def only_for(typed: dict[str, Any]) -> dict[str, tuple[Any, tuple[str, ...]]]:
-    """Return, for options that not every target has, whether they were typed, and the targets."""
-    return {
-        "--format": (typed["file_format"], FILES),
-        "--table": (typed["table"], FILES),
-        "--figure": (typed["figure"], FILES),
-        "--all": (typed["everything"], FILES),
-        "--private": (typed["private"], ("--hub",)),
-        "--seed": (typed["seed"] is not None, NETWORK),
-        "--license": (typed["license_name"], NETWORK),
-        "--trust": (typed["trust"], NETWORK),
-        "--checkpoint": (typed["checkpoint"] != "best", NETWORK),
-    }
-
-
-def check_content(typed: dict[str, Any]) -> None:
-    """Raise InputError for two contents of one file, and a look for what has none."""
-    contents = {
-        "--table": typed["table"],
-        "--figure": typed["figure"],
-        "--all": typed["everything"],
-    }
-    chosen = [name for name, value in contents.items() if value]
-    if len(chosen) > 1:
-        raise InputError(f"export: type one of {' and '.join(chosen)}")
-    look = {"--view": typed["view"], "--theme": typed["theme"] != "light",
-            "--width": typed["width"], "--height": typed["height"],
-            "--scale": typed["scale"] != 2}  # fmt: skip
-    for name, value in look.items():
-        drawn = ["--figure"] if name in ("--view", "--height") else ["--figure", "--all"]
-        if value and (not chosen or chosen[0] not in drawn):
-            raise InputError(f"{name}: only for {' and '.join(drawn)}")
+    names, paths = split_names(folders)
+    require_results(*paths)
+    return {"folders": paths, "names": names, "select": tuple(select or ())}

@@ -1,6 +1,6 @@
 """Results for others: a trained network as a folder or on the Hugging Face hub, tables as files.
 
-What needs the optional extra ``hub`` (huggingface_hub, safetensors, matplotlib) is imported where
+What needs the optional extra ``hub`` (huggingface_hub, safetensors) is imported where
 it is used, so that tables are written without it.
 """
 

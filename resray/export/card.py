@@ -9,8 +9,9 @@ from resray.analysis.metrics import is_short
 from resray.analysis.published import amount, published_amount, signed_difference
 from resray.analysis.words import duration, estimate, fixed, plural
 from resray.export.facts import Facts
-from resray.export.loading import CARD, CHECKPOINTS, CONFIG, CURVES, METRICS, WEIGHTS
+from resray.export.loading import CARD, CHECKPOINTS, CONFIG, METRICS, WEIGHTS
 from resray.export.markdown import Markdown, bullets, fenced, table, text
+from resray.export.pictures import PICTURES
 from resray.models.table import runs_own_code
 from resray.results.summary import LAST, TEST
 from resray.study.layers import flatten
@@ -58,6 +59,7 @@ def model_card(
     parts = [
         front_matter(facts, repository, license_name),
         headline(facts),
+        *(f"![{PICTURES[name][0]}]({name})\n" for name in config["pictures"]),
         section("Accuracy", accuracy(facts)),
         section("Published figures beside it", published(facts)),
         section("Further evaluations", evaluations(facts)),
@@ -101,7 +103,7 @@ def front_matter(facts: Facts, repository: str | None, license_name: str | None)
 
 
 def headline(facts: Facts) -> str:
-    """Return title, curves, and what must be known before any number is read."""
+    """Return title and what must be known before any number is read."""
     row = facts.row
     dataset = TITLES.get(str(row["dataset"]), row["dataset"])
     summary = (
@@ -109,9 +111,8 @@ def headline(facts: Facts) -> str:
         f"{text(row['study'])} of resray (variant {text(row['variant'])}, seed {row['seed']})."
     )
     notes = "".join(f"> **{text(head)}** {text(line)}\n>\n" for head, line in cautions(facts))
-    curves = f"![Loss, accuracy and learning rate over the epochs]({CURVES})\n"
     title = f"# {text(name_of(row))} on {text(dataset)}\n"
-    return "\n".join([title, summary + "\n", notes.removesuffix(">\n"), curves])
+    return "\n".join([title, summary + "\n", notes.removesuffix(">\n")])
 
 
 def cautions(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -274,7 +275,7 @@ def files(config: Mapping[str, Any]) -> str:
             Markdown(f"`{WEIGHTS}`: the weights ({config['weights']})"),
             Markdown(f"`{CONFIG}`: recipe, classes, normalisation, versions"),
             Markdown(f"`{METRICS}`: every epoch's figures, the summary over seeds, evaluations"),
-            Markdown(f"`{CURVES}`: the picture above; `{CARD}`: this card"),
+            Markdown(f"`{CARD}`: this card, with the pictures above"),
             Markdown(f"`{CHECKPOINTS}/`: {text(listed)}"),
         ]
     )

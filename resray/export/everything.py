@@ -69,7 +69,7 @@ def export_all(
 def make_folders(output: Path) -> None:
     """Make the folder with those for tables and figures; the folder that it stands in exists."""
     if str(output) == "-" or output.suffix.lower() in FILE_ENDINGS:
-        raise InputError(f"--output {output}: --all writes a folder of many files; name a folder")
+        raise InputError(f"--output {output}: `export all` writes a folder of many files; name one")
     if not output.parent.is_dir() or (output.exists() and not output.is_dir()):
         raise InputError(f"--output {output}: must be a folder, in a folder that exists")
     own = [output / "tables", output / "figures"]
@@ -91,10 +91,10 @@ def listing(
     """Yield lines that name every table and every figure, with the switches of the latter."""
     results = load(folders, select, names)
     short = partial(shorten, width=WIDTH, placeholder=" …")
-    yield "Tables (--table NAME):"
+    yield "Tables (resray export table --name NAME):"
     for sheet in all_sheets(results).values():
         yield f"  {sheet.id:<20} {short(sheet.caption)}"
-    yield "Figures (--figure NAME):"
+    yield "Figures (resray export figure --name NAME):"
     for figure in drawable_figures(results).values():
         yield f"  {figure.id:<20} {short(figure.title)}"
         for switch, options in view_choices(figure).items():

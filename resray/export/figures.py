@@ -17,6 +17,7 @@ from resray.export.formats import (
 )
 from resray.export.images import IMAGE_FORMATS, draw_images
 from resray.export.sheets import load
+from resray.export.tables import all_sheets
 from resray.figures.drawing import chosen_views, drawn_panels
 from resray.figures.drawn import caption_of, plot_of
 from resray.figures.figure_data import figure_frame
@@ -69,8 +70,10 @@ def export_figure(
     check_place(output)
     results = load([folders] if isinstance(folders, Path) else folders, select, names)
     found = drawable_figures(results)
+    if figure not in found and figure in all_sheets(results):
+        raise InputError(f"--name: {figure!r} is a table, which `resray export table` writes")
     if figure not in found:
-        raise InputError(unknown("--figure", figure, found))
+        raise InputError(unknown("--name", figure, found))
     chosen_views(found[figure], look.views)
     write_figures(results, {output: found[figure]}, format, look)
     return output, caption_of(results, found[figure])

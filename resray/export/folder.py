@@ -11,13 +11,11 @@ from resray.analysis.aggregate import Row
 from resray.analysis.results import Analysis
 from resray.errors import DataError, InputError, ResrayError, StorageError, not_known, one_line
 from resray.export.card import model_card
-from resray.export.curves import draw_curves
 from resray.export.facts import Facts, metrics
 from resray.export.loading import (
     CARD,
     CHECKPOINTS,
     CONFIG,
-    CURVES,
     MARK,
     METRICS,
     VERSION,
@@ -25,6 +23,7 @@ from resray.export.loading import (
     read_config,
     require_hub_extra,
 )
+from resray.export.pictures import PICTURES, draw_pictures
 from resray.files import storage_errors, write_json
 from resray.results.rows import own_code_of
 
@@ -51,7 +50,7 @@ def export_folder(
     license_name: str | None = None,
     trusted: bool = False,
 ) -> Path:
-    """Write weights, configuration, metrics, curves and a model card of one trial; return folder.
+    """Write weights, configuration, metrics, pictures and a model card of one trial; return folder.
 
     The trial is found in a study's ``results`` by name (or id) and seed; ``checkpoint`` is best,
     last or epoch-0010. ``repository`` (OWNER/NAME) is named in the card; ``trusted`` allows to
@@ -110,6 +109,8 @@ def take_over(made: Path, folder: Path, earlier: Collection[str]) -> None:
     for path in (folder / CHECKPOINTS).glob("*.safetensors"):
         if path.stem in earlier:
             path.unlink()
+    for name in PICTURES:
+        (folder / name).unlink(missing_ok=True)
     for path in filter(Path.is_file, made.rglob("*")):
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -128,11 +129,13 @@ def write_folder(
     (folder / CHECKPOINTS).mkdir()
     write_weights(restored, folder / WEIGHTS)
     checkpoints = write_checkpoints(facts.results, facts.row, folder / CHECKPOINTS, trusted)
-    config = {**configuration(facts, restored), "checkpoints": checkpoints}
+    config = {
+        **configuration(facts, restored),
+        "checkpoints": checkpoints,
+        "pictures": draw_pictures(facts, folder),
+    }
     write_json(folder / CONFIG, config)
     write_json(folder / METRICS, metrics(facts))
-    title = f"{facts.row['name']} (seed {facts.row['seed']}), study {facts.row['study']}"
-    draw_curves(facts.epochs, folder / CURVES, title=title, marked=facts.epoch)
     card = model_card(facts, config, repository=repository, license_name=license_name)
     (folder / CARD).write_text(card, encoding="utf-8")
 

@@ -18,7 +18,7 @@ def draw_images(
     plots: Iterable[tuple[str, dict[str, Any]]],
     format: str,
     scale: float,
-    use: Callable[[str, bytes], None],
+    use: Callable[[str, bytes], object],
 ) -> None:
     """Draw each of the named Plotly figures and hand its name and the file's bytes to ``use``.
 
@@ -59,7 +59,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 async def _draw(
     plots: Iterable[tuple[str, dict[str, Any]]],
     options: dict[str, Any],
-    use: Callable[[str, bytes], None],
+    use: Callable[[str, bytes], object],
 ) -> None:
     from kaleido import Kaleido
 

@@ -18,7 +18,7 @@ from resray.study.unions import of_this_version
 if TYPE_CHECKING:
     from torch import nn
 
-CONFIG, METRICS, CARD, CURVES = "config.json", "metrics.json", "README.md", "curves.png"
+CONFIG, METRICS, CARD = "config.json", "metrics.json", "README.md"
 WEIGHTS, CHECKPOINTS = "model.safetensors", "checkpoints"
 MARK = "resray_export"
 """Key of config.json whose value is the version of the folder's layout."""
@@ -92,7 +92,7 @@ def read_config(folder: Path) -> Exported:
         raise DataError(f"{path}: cannot be read ({reason})") from error
 
 
-HUB_PACKAGES = ("huggingface_hub", "safetensors", "matplotlib")
+HUB_PACKAGES = ("huggingface_hub", "safetensors")
 
 
 def require_hub_extra(*packages: str) -> None:

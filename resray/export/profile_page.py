@@ -6,7 +6,6 @@ from rich.table import Table
 
 from resray.export.markdown import Markdown, bullets, text
 from resray.export.markdown import table as markdown_table
-from resray.report.text import Html, tag
 
 if TYPE_CHECKING:
     from resray.training.profiling.trial import Profile
@@ -57,20 +56,3 @@ def as_markdown(profile: "Profile") -> Markdown:
     table = markdown_table(COLUMNS, rows(profile), NUMERIC)
     head = f"# Profile of {text(heading(profile))}\n"
     return Markdown("\n".join([head, table, bullets(profile.notes), EXPLAINED + "\n"]))
-
-
-def as_html(profile: "Profile") -> Html:
-    """Return the page as HTML that needs nothing else."""
-    lines = [tag("tr", *(tag("td", cell) for cell in cells)) for cells in rows(profile)]
-    head = tag("tr", *(tag("th", name) for name in COLUMNS))
-    notes = [tag("p", note) for note in (*profile.notes, EXPLAINED)]
-    title = f"Profile of {heading(profile)}"
-    style = "body{font:1em sans-serif;max-width:50em;margin:2em auto}td+td{text-align:right}"
-    style += "td,th{padding:.2em 1em;border-bottom:1px solid #ddd}"
-    document = tag(
-        "html",
-        tag("head", tag("meta", charset="utf-8"), tag("title", title), tag("style", style)),
-        tag("body", tag("h1", title), tag("table", head, *lines), *notes),
-        lang="en",
-    )
-    return Html(f"<!doctype html>\n{document}\n")

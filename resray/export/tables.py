@@ -24,6 +24,7 @@ from resray.export.sheets import (
     report_tables,
     stored_sheets,
 )
+from resray.report.contents import all_figures
 
 COLUMNS = {
     "model": None,
@@ -80,8 +81,10 @@ def find_sheet(results: Analysis, name: str) -> Sheet:
     if name == EPOCHS:
         return epochs_sheet(results)
     sheets = all_sheets(results)
+    if name not in sheets and name in all_figures(results):
+        raise InputError(f"--name: {name!r} is a figure, which `resray export figure` writes")
     if name not in sheets:
-        raise InputError(unknown("--table", name, sheets))
+        raise InputError(unknown("--name", name, sheets))
     return sheets[name]
 
 

@@ -1,7 +1,10 @@
 """Figures of results, a function each, which returns a figure of Plotly's.
 
-from resray.figures import learning_curves
-learning_curves("results/depth-family", y="loss", theme="dark")
+    learning_curves("results/depth-family", y="loss", theme="dark")
+
+Of each, ``results`` are results that were read, a folder of them or several, and ``theme`` is light
+or dark; of an option of its own None takes the first that there is. Raises InputError for an option
+that there is not. Without data the figure is empty and says so.
 """
 
 from resray.figures.ablation import ablation

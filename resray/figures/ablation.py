@@ -1,21 +1,17 @@
 """The tables and the figure of an ablation."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from resray.analysis.ablation import Ablation, MeasuredStep, ablations
 from resray.analysis.aggregate import name_of
 from resray.analysis.metrics import values_of
 from resray.analysis.results import Analysis
-from resray.analysis.statistics import Summary
-from resray.analysis.words import MISSING, fixed, with_interval
+from resray.analysis.words import MISSING, fixed
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
+from resray.figures.time_per_epoch import seconds
 from resray.study.entries import FULL
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 
 def step_label(ablation: Ablation, place: int) -> str:
@@ -29,18 +25,10 @@ def step_label(ablation: Ablation, place: int) -> str:
     return name + (name_of(first).removeprefix(str(first["name"])) if first else "")
 
 
-def seconds_text(summary: Summary | None) -> str:
-    """Return seconds with three digits or so that mean something."""
-    small = summary is not None and summary.mean < 10
-    return with_interval(summary, 2 if small else 1)
-
-
-def ablation(results: Readable, form: str | None = None, theme: str = "light") -> "PlotlyFigure":
+def ablation(results: Readable, form: str | None = None, theme: str = "light") -> PlotlyFigure:
     """Seconds per epoch of each step of an ablation, with its test accuracy.
 
-    ``form`` is one of the ablation's forms (chain, add, remove) (None: the first that there
-    is). ``results`` are results that were read, a folder of them or several; ``theme`` is
-    light or dark. Raises InputError for an option that there is not.
+    ``form`` is one of the ablation's forms (chain, add, remove).
     """
     return drawn(ablation_figure, results, theme, view=form)
 
@@ -67,13 +55,13 @@ def step_panels(
     places = [place for place, step in enumerate(ablation.steps) if step.group]
     shared = " (shared)" if ablation.obstacle else ""
     labels = [plotly_text(step_label(ablation, place)) + shared for place in places]
-    seconds = plot.bars(
+    spent = plot.bars(
         [step.group for step in ablation.finished if step.group], look, "training",
         lambda group: list(values_of(results, group, "seconds_per_epoch").values()),
         spread_bars=True,
     )  # fmt: skip
     # A step is not hidden with the configuration that it is of: the others follow from it.
-    seconds |= {"y": labels, "text": [seconds_text(step.seconds) for step in ablation.finished],
+    spent |= {"y": labels, "text": [seconds(step.seconds) for step in ablation.finished],
                 "meta": {}}  # fmt: skip
     accuracy = accuracy_trace(ablation.finished, labels, look)
     # From the lowest to the highest, with room for the figures.
@@ -81,7 +69,7 @@ def step_panels(
     axis = {"range": plot.with_room(values, 0.15, 1.0), "showgrid": True}
     return [
         plot.Panel(
-            "Training seconds per epoch", [seconds], plot.bar_layout("seconds", len(places), 34)
+            "Training seconds per epoch", [spent], plot.bar_layout("seconds", len(places), 34)
         ),
         plot.Panel(
             "Test accuracy (%)", [accuracy], plot.bar_layout("%", len(places), 34, xaxis=axis)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +13,9 @@ from resray.analysis.statistics import Moments
 from resray.analysis.words import plural, shortened, with_interval
 from resray.figures import plot
 from resray.figures.curve_traces import choice
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.label_places import LONGEST, label_places
 from resray.figures.plot import plotly_text
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 HEIGHT, INNER = 420, 340
 """Pixels of the plot, and between its axes."""
@@ -29,13 +26,11 @@ of more than the second, that many of them."""
 
 def accuracy_against_cost(
     results: Readable, cost: str | None = None, quality: str | None = None, theme: str = "light"
-) -> "PlotlyFigure":
+) -> PlotlyFigure:
     """Accuracy against what it costs, with the front that nothing dominates.
 
-    ``cost`` is one of the switch's costs (parameters, seconds, ...); ``quality`` an
-    accuracy that was measured (None: the first that there is). ``results`` are results that
-    were read, a folder of them or several; ``theme`` is light or dark. Raises InputError
-    for an option that there is not.
+    ``cost`` is one of the switch's costs (parameters, seconds, ...); ``quality`` an accuracy
+    that was measured.
     """
     return drawn(cost_figure, results, theme, cost=cost, quality=quality)
 

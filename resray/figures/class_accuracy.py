@@ -1,7 +1,6 @@
 """Accuracy class by class: which classes are hard, and for which configuration."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,11 +11,8 @@ from resray.analysis.by_class import (
 from resray.analysis.results import Analysis
 from resray.analysis.words import listed, with_interval
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 ROWS = 20
 """With more classes than these, each is a place on the horizontal axis and no row of its own."""
@@ -37,12 +33,8 @@ def checkpoints(found: Sequence[ByClass]) -> str:
     return f"{listed(one.checkpoint for one in found)}, {images} test images"
 
 
-def class_accuracy(results: Readable, theme: str = "light") -> "PlotlyFigure":
-    """Test accuracy of each class, the hardest first.
-
-    ``results`` are results that were read, a folder of them or several; ``theme`` is light
-    or dark. Raises InputError for an option that there is not.
-    """
+def class_accuracy(results: Readable, theme: str = "light") -> PlotlyFigure:
+    """Test accuracy of each class, the hardest first."""
     return drawn(classes_figure, results, theme)
 
 

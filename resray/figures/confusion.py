@@ -1,7 +1,7 @@
 """Accuracy class by class: which classes are hard, and for which configuration."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resray.analysis.by_class import (
     MOST,
@@ -10,11 +10,8 @@ from resray.analysis.by_class import (
 )
 from resray.analysis.results import Analysis
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 NAMED = 20
 """With more classes than these, cells bear no numbers and axes no names."""
@@ -25,12 +22,10 @@ percent differ beside a diagonal of ninety."""
 
 def confusion(
     results: Readable, configuration: str | None = None, theme: str = "light"
-) -> "PlotlyFigure":
+) -> PlotlyFigure:
     """Which class is taken for which, in percent of the true class.
 
-    ``configuration`` is the label of one (None: the first that there is). ``results`` are
-    results that were read, a folder of them or several; ``theme`` is light or dark. Raises
-    InputError for an option that there is not.
+    ``configuration`` is the label of one.
     """
     return drawn(confusion_figure, results, theme, view=configuration)
 

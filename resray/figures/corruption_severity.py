@@ -1,7 +1,6 @@
 """The tables and the figure of what checkpoints did beyond the test set."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from resray.analysis.evaluations import (
     Evaluated,
@@ -13,23 +12,16 @@ from resray.analysis.evaluations import (
 from resray.analysis.results import Analysis
 from resray.analysis.words import listed
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 
 def title_of(kind: str) -> str:
     return "JPEG" if kind == "jpeg" else kind.capitalize()
 
 
-def corruption_severity(results: Readable, theme: str = "light") -> "PlotlyFigure":
-    """Test accuracy by the severity of each kind of corruption.
-
-    ``results`` are results that were read, a folder of them or several; ``theme`` is light
-    or dark. Raises InputError for an option that there is not.
-    """
+def corruption_severity(results: Readable, theme: str = "light") -> PlotlyFigure:
+    """Test accuracy by the severity of each kind of corruption."""
     return drawn(evaluations_figure, results, theme)
 
 

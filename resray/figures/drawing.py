@@ -89,20 +89,32 @@ def logarithmic(layout: Layout, axis: str) -> Layout:
 def chosen_views(figure: Figure, typed: Sequence[str]) -> dict[str, str]:
     """Return what ``--view switch=option`` chooses; of scales, ``y=log`` or ``y=linear``.
 
-    Raises InputError for a switch or an option that the figure does not have.
+    Raises InputError as `checked` does.
     """
-    choices = view_choices(figure)
-    found = {}
+    found: dict[str, str] = {}
     for text in typed:
         switch, _, option = (part.strip() for part in text.partition("="))
-        if not choices:
-            raise InputError(f"--view {text}: the figure {figure.id} has no switch")
-        if switch not in choices:
-            raise InputError(unknown(f"--view {text}: figure {figure.id}", switch, choices))
-        if option not in choices[switch]:
-            raise InputError(unknown(f"--view {text}: {switch}", option, choices[switch]))
-        found[switch] = option
+        found |= checked(figure, {switch: option}, f"--view {text}: ")
     return found
+
+
+def checked(figure: Figure, views: Mapping[str, str | None], place: str = "") -> dict[str, str]:
+    """Return the options that were asked for, without those that are None.
+
+    Raises InputError, which begins with the ``place``, for a switch or an option that the figure
+    does not have.
+    """
+    choices = view_choices(figure)
+    asked = {switch: option for switch, option in views.items() if option is not None}
+    for switch, option in asked.items():
+        if not choices:
+            raise InputError(f"{place}the figure {figure.id} has no switch")
+        if switch not in choices:
+            raise InputError(unknown(f"{place}figure {figure.id}", switch, choices))
+        if option not in choices[switch]:
+            what = f"{place}figure {figure.id}: {switch}"
+            raise InputError(unknown(what, option, choices[switch]))
+    return asked
 
 
 def view_choices(figure: Figure) -> dict[str, tuple[str, ...]]:

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from resray.analysis.aggregate import reductions_of
 from resray.analysis.results import Analysis
 from resray.analysis.words import listed, plural
 from resray.errors import InputError, unknown
 from resray.figures.compose import composed
-from resray.figures.drawing import drawn_panels, hidden_series, series_in, view_choices
+from resray.figures.drawing import checked, drawn_panels, hidden_series, series_in
 from resray.figures.heading import Heading
 from resray.figures.palette import THEMES, coloured, palette
 from resray.figures.plot import COLOURS, Figure, layout
@@ -18,8 +18,9 @@ from resray.files import plain
 from resray.study.reduction import reduces
 
 if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
+    import plotly.graph_objects
 
+PlotlyFigure: TypeAlias = "plotly.graph_objects.Figure"
 Readable = Analysis | str | PathLike[str] | Sequence[str | PathLike[str]]
 """What figures are made of: results that were read, a study's results folder, or several."""
 REDUCED = "Reduced runs. "
@@ -27,7 +28,7 @@ REDUCED = "Reduced runs. "
 Make = Callable[[Analysis], Figure | None]
 
 
-def drawn(make: Make, results: Readable, theme: str, **views: str | None) -> "PlotlyFigure":
+def drawn(make: Make, results: Readable, theme: str, **views: str | None) -> PlotlyFigure:
     """Return the figure that ``make`` makes of results, under the options of its switches.
 
     ``views`` names an option for each switch, None takes the first. Without data the figure is
@@ -56,16 +57,6 @@ def opened(results: Readable) -> Analysis:
     if isinstance(results, str | PathLike):
         return Analysis.of(Path(results))
     return Analysis.of([Path(each) for each in results])
-
-
-def checked(figure: Figure, views: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the options that were asked for. Raises InputError for one that there is not."""
-    choices = view_choices(figure)
-    asked = {switch: option for switch, option in views.items() if option is not None}
-    for switch, option in asked.items():
-        if option not in (options := choices.get(switch, ())):
-            raise InputError(unknown(f"figure {figure.id}: {switch}", option, options))
-    return asked
 
 
 def plot_of(

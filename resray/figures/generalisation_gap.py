@@ -4,7 +4,6 @@ The training images of an epoch are augmented, and seen while the network still 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,12 +14,9 @@ from resray.analysis.train_test import EPOCHS, Splits, splits_of
 from resray.analysis.words import signed_interval, with_interval
 from resray.figures import plot
 from resray.figures.curve_traces import MARKED
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
 from resray.study.metrics import METRICS
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 SYMBOLS = {"train": "circle-open", "validation": "diamond-open", "test": "circle"}
 """What stands for each set of images."""
@@ -36,12 +32,10 @@ SPIKE = 5
 
 def generalisation_gap(
     results: Readable, quantity: str | None = None, at: str | None = None, theme: str = "light"
-) -> "PlotlyFigure":
+) -> PlotlyFigure:
     """Training, validation and test of each configuration, and the gap over the epochs.
 
-    ``quantity`` is accuracy or loss; ``at`` the selected epoch or the last (None: the first
-    that there is). ``results`` are results that were read, a folder of them or several;
-    ``theme`` is light or dark. Raises InputError for an option that there is not.
+    ``quantity`` is accuracy or loss; ``at`` the selected epoch or the last.
     """
     return drawn(generalisation_figure, results, theme, quantity=quantity, at=at)
 

@@ -1,17 +1,12 @@
 """Gradient norms of the first and the last stage over the epochs."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from resray.analysis.epoch_lines import LineSet, Spread, mean_lines, most_points
 from resray.analysis.results import Analysis
 from resray.figures import plot
 from resray.figures.curve_traces import Drawing
-from resray.figures.drawn import Readable, drawn
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 
 COLUMNS = {stage: f"gradient_norm_{stage}_stage" for stage in ("first", "last")}
 BUDGET = 250_000
@@ -22,12 +17,10 @@ LINE_NUMBERS, BAND_NUMBERS = 6, 12
 
 def gradient_norms(
     results: Readable, quantity: str | None = None, theme: str = "light"
-) -> "PlotlyFigure":
+) -> PlotlyFigure:
     """Gradient norms of the first and the last stage.
 
-    ``quantity`` is norms, or their ratio: first / last (None: the first that there is).
-    ``results`` are results that were read, a folder of them or several; ``theme`` is light
-    or dark. Raises InputError for an option that there is not.
+    ``quantity`` is norms, or their ratio: first / last.
     """
     return drawn(gradient_figure, results, theme, view=quantity)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
+from resray.analysis.words import shortened
 from resray.figures.figure_data import LINE_END, as_read
 from resray.figures.plot import Layout, Panel, Series, Trace, plotly_text
 
@@ -65,7 +66,7 @@ def key_height(series: Sequence[Series], width: float, room: float) -> float:
 
 def key_text(series: Series, width: float) -> str:
     """Return a series' label, shortened to what a picture is wide."""
-    return shortened(series.label, int((width - 2 * EDGE - ENTRY) / (LETTER * KEY)))
+    return shortened(series.label, max(int((width - 2 * EDGE - ENTRY) / (LETTER * KEY)), 2))
 
 
 def key_layout(x: float, y: float) -> Layout:
@@ -98,10 +99,6 @@ def wrapped(text: str, width: float, size: float) -> list[str]:
     """Return the lines that a text takes in a width, each harmless to Plotly."""
     letters = max(int(width / (LETTER * size)), 8)
     return [plotly_text(line) for line in wrap(text, letters)]
-
-
-def shortened(text: str, letters: int) -> str:
-    return text if len(text) <= letters else f"{text[: max(letters, 2) - 1]}…"
 
 
 # --- the labels of rows -------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,10 +11,7 @@ from resray.analysis.results import Analysis
 from resray.analysis.words import plural, time_unit
 from resray.figures import plot
 from resray.figures.curve_traces import Drawing, Quantities, choice
-from resray.figures.drawn import Readable, drawn
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 
 UNITS = {"accuracy": "%", "error": "%", "loss": "nats"}
 SPLITS = ("validation", "test")
@@ -48,14 +44,11 @@ def learning_curves(
     x: str | None = None,
     lines: str | None = None,
     theme: str = "light",
-) -> "PlotlyFigure":
-    """Accuracy, error or loss over the epochs, the time, the images or the compute of a
-    training.
+) -> PlotlyFigure:
+    """Accuracy, error or loss over the epochs, the time, the images or the compute of a training.
 
-    ``y`` is accuracy, error or loss; ``x`` epoch, time, images or compute; ``lines`` the
-    mean over seeds or each trial (None: the first that there is). ``results`` are results
-    that were read, a folder of them or several; ``theme`` is light or dark. Raises
-    InputError for an option that there is not.
+    ``y`` is accuracy, error or loss; ``x`` epoch, time, images or compute; ``lines`` the mean
+    over seeds or each trial.
     """
     return drawn(curve_figure, results, theme, quantity=y, along=x, lines=lines)
 

@@ -1,18 +1,14 @@
 """Figures of a searched space: parallel coordinates, and accuracy against each axis."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from resray.analysis.results import Analysis
 from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
 from resray.analysis.search_axes import ABSENT, SpaceAxis, short_text
 from resray.analysis.words import fixed
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import Figure, Layout, Panel, Trace, between, layout, plotly_text
 from resray.figures.search_plot import SHADES, WINNER, hover, shade, with_begun
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 ROW = 72
 """Pixels between two axes of the parallel coordinates."""
@@ -37,12 +33,10 @@ def measured(points: Sequence[SearchPoint], value: Value) -> list[SearchPoint]:
 
 def parallel_coordinates(
     results: Readable, points: str | None = None, theme: str = "light"
-) -> "PlotlyFigure":
+) -> PlotlyFigure:
     """Each point of a search as a line through its values.
 
-    ``points`` are those trained in full, or all (None: the first that there is).
-    ``results`` are results that were read, a folder of them or several; ``theme`` is light
-    or dark. Raises InputError for an option that there is not.
+    ``points`` are those trained in full, or all.
     """
     return drawn(parallel_figure, results, theme, view=points)
 

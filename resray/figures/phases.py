@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, groupby, repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +12,9 @@ from resray.analysis.aggregate import Group
 from resray.analysis.results import Analysis
 from resray.analysis.words import listed
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
 from resray.results.summary import parsed_json
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 Values = tuple[float | None, ...]
 """A setting's value in each recorded epoch; None: off, or not recorded."""
@@ -154,12 +151,8 @@ def setting_name(key: str) -> str:
     return words[:1].upper() + words[1:] + unit
 
 
-def phases(results: Readable, theme: str = "light") -> "PlotlyFigure":
-    """The settings that change during a training, over its epochs.
-
-    ``results`` are results that were read, a folder of them or several; ``theme`` is light
-    or dark. Raises InputError for an option that there is not.
-    """
+def phases(results: Readable, theme: str = "light") -> PlotlyFigure:
+    """The settings that change during a training, over its epochs."""
     return drawn(phases_figure, results, theme)
 
 

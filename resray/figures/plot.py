@@ -105,18 +105,9 @@ class Figure:
         first = {switch.id: switch.options[0] for switch in self.switches}
         chosen = {**first, **(options or {})}
         return [
-            Panel(
-                resolved(panel.title, chosen),
-                resolved(panel.traces, chosen),
-                resolved(panel.layout, chosen),
-            )
+            Panel(*(resolved(part, chosen) for part in (panel.title, panel.traces, panel.layout)))
             for panel in resolved(self.panels, chosen)
         ]
-
-    def titles(self) -> list[str]:
-        """Return the titles of the panels that are shown at first."""
-        first = {switch.id: switch.options[0] for switch in self.switches}
-        return [resolved(panel.title, first) for panel in resolved(self.panels, first)]
 
 
 def plotly_text(value: object) -> str:

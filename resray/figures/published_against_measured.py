@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resray.analysis.aggregate import as_labelled
 from resray.analysis.published import (
@@ -15,14 +15,11 @@ from resray.analysis.published import (
 )
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, mean_interval
-from resray.analysis.words import time_unit
+from resray.analysis.words import shortened, time_unit
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
 from resray.study.metrics import METRICS
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 LONGEST = 30
 """Letters of a row's second line: on a phone, names and points share the width."""
@@ -30,12 +27,10 @@ LONGEST = 30
 
 def published_against_measured(
     results: Readable, metric: str | None = None, theme: str = "light"
-) -> "PlotlyFigure":
+) -> PlotlyFigure:
     """Published values beside the measured ones.
 
-    ``metric`` is one that the study has published values of (None: the first that there
-    is). ``results`` are results that were read, a folder of them or several; ``theme`` is
-    light or dark. Raises InputError for an option that there is not.
+    ``metric`` is one that the study has published values of.
     """
     return drawn(published_figure, results, theme, view=metric)
 
@@ -125,7 +120,7 @@ def row_names(items: Sequence[Comparison], known: str | None) -> list[str]:
         several = sourced[first, figure.source] > 1
         told = (figure.protocol if several else figure.source) if first in repeated else None
         obstacle = reason(item)
-        parts = [short(text) for text in (told, obstacle) if text and text != known]
+        parts = [shortened(text, LONGEST) for text in (told, obstacle) if text and text != known]
         name = plotly_text(first)
         if parts:
             second = "<br>".join(plotly_text(part) for part in parts)
@@ -148,10 +143,6 @@ def title_of(item: Comparison) -> str:
     figure = item.published
     label = item.group.label if item.group else figure.trial
     return f"{label}, epoch {figure.epoch}" if figure.epoch else label
-
-
-def short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1].rstrip()}…"
 
 
 @dataclass

@@ -1,18 +1,15 @@
 """What corruptions cost each configuration, and what views and ensembles bring."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resray.analysis.evaluations import MEAN, Evaluated, ensembles, evaluated, first_checkpoints
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import listed, signed, with_interval
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon")
 ENSEMBLE = "ensemble over seeds"
@@ -21,13 +18,8 @@ Pairs = Mapping[str, tuple[float, float]]
 """Accuracy on the test images as they are, and another one of the same checkpoint, by trial."""
 
 
-def robustness(results: Readable, theme: str = "light") -> "PlotlyFigure":
-    """Accuracy on corrupted images against that on clean ones, and what views and ensembles
-    bring.
-
-    ``results`` are results that were read, a folder of them or several; ``theme`` is light
-    or dark. Raises InputError for an option that there is not.
-    """
+def robustness(results: Readable, theme: str = "light") -> PlotlyFigure:
+    """Accuracy on corrupted images against clean ones, and what views and ensembles bring."""
     return drawn(robustness_figure, results, theme)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resray.analysis.aggregate import Group
 from resray.analysis.breakdown import numbers
@@ -11,12 +11,9 @@ from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import with_interval
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
 from resray.figures.time_per_epoch import timed_groups
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 IDEAL = plot.Series("scaling-ideal", "ideal", "@muted", "circle")
 WORKERS, BATCH = "world_size", "batch_per_rank"
@@ -116,12 +113,10 @@ def weak_scaling(results: Analysis) -> list[Family]:
     return families(results, WEAK, WORKERS, (WORKERS, "batch_size"), (BATCH,))
 
 
-def scaling(results: Readable, kept: str | None = None, theme: str = "light") -> "PlotlyFigure":
+def scaling(results: Readable, kept: str | None = None, theme: str = "light") -> PlotlyFigure:
     """Throughput and efficiency over the workers of a trial.
 
-    ``kept`` is what stays the same as workers are added (None: the first that there is).
-    ``results`` are results that were read, a folder of them or several; ``theme`` is light
-    or dark. Raises InputError for an option that there is not.
+    ``kept`` is what stays the same as workers are added.
     """
     return drawn(scaling_figure, results, theme, view=kept)
 
@@ -148,12 +143,8 @@ def scaling_figure(results: Analysis) -> plot.Figure | None:
     )
 
 
-def batch_size(results: Readable, theme: str = "light") -> "PlotlyFigure":
-    """Throughput over the images that each worker takes at once.
-
-    ``results`` are results that were read, a folder of them or several; ``theme`` is light
-    or dark. Raises InputError for an option that there is not.
-    """
+def batch_size(results: Readable, theme: str = "light") -> PlotlyFigure:
+    """Throughput over the images that each worker takes at once."""
     return drawn(batch_figure, results, theme)
 
 

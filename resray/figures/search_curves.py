@@ -1,7 +1,6 @@
 """Figures of a search's course: learning curves with their stops, and the best so far."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,11 +10,8 @@ from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
 from resray.analysis.search_cost import own_epochs
 from resray.analysis.words import fixed
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.search_plot import AUDITED, WINNER, hover, look_of, looks, with_begun
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 CURVES = 200
 """Of more points than these, the curves of those that ended early have only their rungs' epochs."""
@@ -23,12 +19,10 @@ CURVES = 200
 
 def search_curves(
     results: Readable, scale: str | None = None, theme: str = "light"
-) -> "PlotlyFigure":
+) -> PlotlyFigure:
     """A search's learning curves, with the rungs and each stop.
 
-    ``scale`` is that of the epochs: linear or logarithmic (None: the first that there is).
-    ``results`` are results that were read, a folder of them or several; ``theme`` is light
-    or dark. Raises InputError for an option that there is not.
+    ``scale`` is that of the epochs: linear or logarithmic.
     """
     return drawn(rungs_figure, results, theme, scale=scale)
 

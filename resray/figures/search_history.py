@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -12,12 +12,9 @@ from resray.analysis.search import Search, SearchPoint, search_of
 from resray.analysis.search_cost import own_epochs
 from resray.analysis.words import count, duration, fixed, time_unit
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
 from resray.results import summary
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 
 @dataclass(frozen=True)
@@ -64,12 +61,10 @@ def records(results: Analysis, search: Search) -> Iterator[tuple[Any, ...]]:
 
 def search_history(
     results: Readable, along: str | None = None, theme: str = "light"
-) -> "PlotlyFigure":
+) -> PlotlyFigure:
     """The best validation accuracy of a search so far.
 
-    ``along`` is by time or by compute (None: the first that there is). ``results`` are
-    results that were read, a folder of them or several; ``theme`` is light or dark. Raises
-    InputError for an option that there is not.
+    ``along`` is by time or by compute.
     """
     return drawn(best_figure, results, theme, view=along)
 

@@ -1,12 +1,11 @@
 """Figures of a searched space: parallel coordinates, and accuracy against each axis."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from resray.analysis.results import Analysis
 from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
 from resray.analysis.search_axes import ABSENT, SpaceAxis
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.parallel_coordinates import final_accuracy, measured
 from resray.figures.plot import (
     Figure,
@@ -21,9 +20,6 @@ from resray.figures.plot import (
 )
 from resray.figures.search_plot import AUDITED, WINNER, hover, with_begun
 
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
-
 NEAR = 0.04
 """Points of one value whose accuracies are nearer than this share of their range would overlap."""
 STEP = 0.02
@@ -32,12 +28,10 @@ STEP = 0.02
 
 def search_space(
     results: Readable, points: str | None = None, theme: str = "light"
-) -> "PlotlyFigure":
+) -> PlotlyFigure:
     """The accuracy of a search's points against each axis of its space.
 
-    ``points`` are all, or those trained in full (None: the first that there is).
-    ``results`` are results that were read, a folder of them or several; ``theme`` is light
-    or dark. Raises InputError for an option that there is not.
+    ``points`` are all, or those trained in full.
     """
     return drawn(axes_figure, results, theme, view=points)
 

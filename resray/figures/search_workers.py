@@ -1,7 +1,6 @@
 """The timeline of a search: which process trained which trial when, and how busy all were."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -10,13 +9,10 @@ from resray.analysis.results import Analysis
 from resray.analysis.search import Search, SearchPoint, search_of
 from resray.analysis.search_cost import own_epochs
 from resray.analysis.words import duration
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.lanes import Stretch, Timeline, by_trial, in_time, of_trial
 from resray.figures.plot import Figure, Series, plotly_text
 from resray.figures.search_plot import AUDITED, hover, look_of, looks
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 CONFIRMATION = Series("confirmation", "confirmation", "@series-3", "pentagon")
 
@@ -33,12 +29,8 @@ def stretches(results: Analysis) -> list[Stretch]:
     return in_time(each for one in ids for each in of_trial(one, events.get(one, []), epochs_of))
 
 
-def search_workers(results: Readable, theme: str = "light") -> "PlotlyFigure":
-    """When each trial of a search ran, and on which worker.
-
-    ``results`` are results that were read, a folder of them or several; ``theme`` is light
-    or dark. Raises InputError for an option that there is not.
-    """
+def search_workers(results: Readable, theme: str = "light") -> PlotlyFigure:
+    """When each trial of a search ran, and on which worker."""
     return drawn(workers_figure, results, theme)
 
 

@@ -1,7 +1,6 @@
 """Where the time of an epoch goes, and how many images a second that makes."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,11 +10,8 @@ from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary
 from resray.analysis.words import fixed, with_interval
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 SECONDS, SHARE = "seconds per epoch", "share of the time"
 LOOKS = {
@@ -42,12 +38,10 @@ def members(groups: Sequence[Group]) -> tuple[list[Row], np.ndarray]:
 
 def time_per_epoch(
     results: Readable, measure: str | None = None, theme: str = "light"
-) -> "PlotlyFigure":
+) -> PlotlyFigure:
     """Where the time of an epoch goes, and images per second.
 
-    ``measure`` is one of the switch's: seconds or share (None: the first that there is).
-    ``results`` are results that were read, a folder of them or several; ``theme`` is light
-    or dark. Raises InputError for an option that there is not.
+    ``measure`` is one of the switch's: seconds or share.
     """
     return drawn(time_figure, results, theme, measure=measure)
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,12 +11,9 @@ from resray.analysis.reaching import COMPUTE, EPOCHS, IMAGES, TIME, Reached, Rea
 from resray.analysis.results import Analysis
 from resray.analysis.words import time_unit
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
 from resray.results.summary import VALIDATION
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 MOST = 6
 """Thresholds, beside the study's own target."""
@@ -56,12 +52,10 @@ def measures(reaching: Reaching, needed: dict[str, np.ndarray]) -> dict[str, Mea
 
 def time_to_accuracy(
     results: Readable, along: str | None = None, theme: str = "light"
-) -> "PlotlyFigure":
+) -> PlotlyFigure:
     """What each configuration needs to reach an accuracy on validation.
 
-    ``along`` is time, epoch, images or compute (None: the first that there is). ``results``
-    are results that were read, a folder of them or several; ``theme`` is light or dark.
-    Raises InputError for an option that there is not.
+    ``along`` is time, epoch, images or compute.
     """
     return drawn(time_to_accuracy_figure, results, theme, along=along)
 

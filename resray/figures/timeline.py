@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from resray.analysis.aggregate import Row
 from resray.analysis.results import Analysis
 from resray.analysis.words import duration, plural
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.lanes import (
     CUT_OFF,
     Lane,
@@ -21,9 +20,6 @@ from resray.figures.lanes import (
     span_of,
 )
 from resray.figures.plot import Figure, Series, Trace, plotly_text
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 FATES = (
     Series("fate-completed", "completed", "@series-0", "circle"),
@@ -56,12 +52,8 @@ class Bar:
     """As they were recorded."""
 
 
-def timeline(results: Readable, theme: str = "light") -> "PlotlyFigure":
-    """When each trial ran, and on which worker.
-
-    ``results`` are results that were read, a folder of them or several; ``theme`` is light
-    or dark. Raises InputError for an option that there is not.
-    """
+def timeline(results: Readable, theme: str = "light") -> PlotlyFigure:
+    """When each trial ran, and on which worker."""
     return drawn(timeline_figure, results, theme)
 
 

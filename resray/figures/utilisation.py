@@ -1,18 +1,14 @@
 """How much of what their devices can the networks use, over what a network costs."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from resray.analysis.aggregate import Group
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import Valued, count, listed, with_interval
 from resray.figures import plot
-from resray.figures.drawn import Readable, drawn
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
 from resray.figures.plot import plotly_text
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure as PlotlyFigure
 
 TICKS = [step * 10.0**power for power in range(5, 13) for step in (1, 2, 5)]
 CAPTION = (
@@ -35,12 +31,8 @@ def percents(group: Group) -> Valued | None:
     return with_interval(summary, 1) if summary else None
 
 
-def utilisation(results: Readable, theme: str = "light") -> "PlotlyFigure":
-    """How much of its device each configuration uses, over what its network costs.
-
-    ``results`` are results that were read, a folder of them or several; ``theme`` is light
-    or dark. Raises InputError for an option that there is not.
-    """
+def utilisation(results: Readable, theme: str = "light") -> PlotlyFigure:
+    """How much of its device each configuration uses, over what its network costs."""
     return drawn(utilisation_figure, results, theme)
 
 

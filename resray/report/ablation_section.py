@@ -9,7 +9,8 @@ from resray.analysis.declared import declared
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import summarise
 from resray.analysis.words import between, fixed, listed, signed, with_interval
-from resray.figures.ablation import seconds_text, step_label
+from resray.figures.ablation import step_label
+from resray.figures.time_per_epoch import seconds
 from resray.report.claims_section import BY_CLAIM, claims_cell
 from resray.report.record import setting
 from resray.report.sections import marks
@@ -84,7 +85,7 @@ def step_row(
         text_cell("Step", step_label(ablation, place)),
         text_cell("Switched", switched(ablation, place, changes)),
         number_cell("n", len(measured.group.finished) if measured.group else 0),
-        number_cell("Seconds per epoch", seconds_text(measured.seconds) + shared),
+        number_cell("Seconds per epoch", seconds(measured.seconds) + shared),
         number_cell(FACTORS[ablation.form], fixed(ablation.factor(place))),
         number_cell("Test accuracy, %", tag("strong", with_interval(measured.accuracy))),
         number_cell(f"Points against {AGAINST[ablation.form]}", gain and signed(gain.value)),
@@ -121,7 +122,7 @@ def time_to(measured: MeasuredStep, accuracy: float, mark: str = "") -> str:
     times = measured.seconds_to(accuracy)
     reached = [seconds for seconds in times if seconds is not None]
     if len(reached) == len(times):
-        return seconds_text(summarise(reached)) + (mark if reached else "")
+        return seconds(summarise(reached)) + (mark if reached else "")
     # A mean over those that reached it would hide the slowest.
     return f"reached by {len(reached)} of {len(times)} seeds" if reached else "not reached"
 
@@ -147,7 +148,7 @@ def products(ablation: Ablation) -> list[str]:
         missing = listed((step.label for step in ablation.steps if not step.group), most=8)
         return [f"No product of factors: without a finished trial are {missing}."]
     written = f"{' × '.join(fixed(factor) for factor in ablation.singles)} = {fixed(product)}"
-    names = {step.step.name: seconds_text(step.seconds) for step in ablation.steps}
+    names = {step.step.name: seconds(step.seconds) for step in ablation.steps}
     whole_text = (
         f"An epoch of plain takes {names[PLAIN]}\u00a0s, of full {names[FULL]}\u00a0s: "
         f"a factor of {fixed(whole)}."

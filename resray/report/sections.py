@@ -267,7 +267,7 @@ def figure_section(figure: Figure, note: str) -> Html:
             tag("div", class_="plot", role="img", aria_label=title),
             class_="panel",
         )
-        for title in figure.titles()
+        for title in (panel.title for panel in figure.chosen())
     ]
     # The banner at the top says of what all runs are reduced.
     mark = CAVEAT if note == REDUCED else note

@@ -257,13 +257,14 @@ def evaluate_confirmations(
 def profile(request: Request, console: Console) -> Path:
     """Profile the longest of the trials asked for, print the table and return the trace's file.
 
-    Trace, Markdown and HTML go to the folder profile/ of the study's results, by the trial's name.
+    Trace and table (Markdown) go to the folder profile/ of the study's results, by the trial's
+    name.
     Raises what `run` raises before its start, and what the training raises.
     """
     if request.address is not None:
         raise InputError("--profile: only for this machine; leave out --address")
     request.check()
-    from resray.export.profile_page import as_html, as_markdown, as_table
+    from resray.export.profile_page import as_markdown, as_table
     from resray.run.plan import Planner
     from resray.training.profiling.trial import profile_trial
 
@@ -274,9 +275,8 @@ def profile(request: Request, console: Console) -> Path:
     trace = folder / f"{job.name}.json"
     with whole_file(trace) as file:
         found = profile_trial(job, Path(file.name))
-    for suffix, content in ((".md", as_markdown(found)), (".html", as_html(found))):
-        with whole_file(folder / f"{job.name}{suffix}") as file:
-            file.write(content.encode())
+    with whole_file(folder / f"{job.name}.md") as file:
+        file.write(as_markdown(found).encode())
     console.print(as_table(found))
     for line in (*found.notes, f"Trace, for chrome://tracing or ui.perfetto.dev: {trace}"):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,7 +1,9 @@
 """Figures as pictures, drawn by Debian's chromium through kaleido; skipped without either."""
 
+import json
 import os
 import shutil
+import sys
 import xml.etree.ElementTree as ET
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,8 +13,10 @@ from PIL import Image
 
 from resray.errors import InputError
 from resray.export.figures import Look, export_figure
+from resray.export.pictures import PICTURES
 from resray.figures.palette import palette
 from tests.command_line import Resray, assert_refused
+from tests.export_case import train_study
 from tests.report_builder import trial, write_results
 
 STUDY = Path(__file__).parents[2] / "benchmarks" / "depth-family.yaml"
@@ -57,7 +61,7 @@ def test_a_picture_has_the_asked_size_and_the_themes_paper(results: Path, tmp_pa
 
 
 def test_all_figures_are_drawn(resray: Resray, results: Path, tmp_path: Path) -> None:
-    answer = resray("export", str(results), "--all", "--output", "files")
+    answer = resray("export", "all", str(results), "--output", "files")
     assert (answer.code, answer.out) == (0, "files\n"), answer.err
     drawings = sorted((tmp_path / "files" / "figures").iterdir())
     assert {"cost.svg", "curves.svg", "time.svg"} <= {path.name for path in drawings}
@@ -81,5 +85,25 @@ def test_a_browser_that_fails_is_one_line(
     broken.write_text("#!/bin/sh\nexit 1\n")
     os.chmod(broken, 0o755)
     monkeypatch.setenv("BROWSER_PATH", str(broken))
-    answer = resray("export", str(results), "--figure", "cost", "--output", "a.png")
+    answer = resray("export", "figure", str(results), "--name", "cost", "--output", "a.png")
     assert_refused(answer, 3, "the browser that draws pictures failed")
+
+
+def test_a_network_is_shared_with_pictures_that_its_card_shows(
+    resray: Resray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trained = train_study(tmp_path / "sharing")
+    checkpoint = trained.checkpoint("plain", "last")
+    answer = resray("export", "model", str(checkpoint), "--output", "plain")
+    assert (answer.code, answer.out) == (0, "plain\n"), answer.err
+    for name in PICTURES:
+        with Image.open(tmp_path / "plain" / name) as picture:
+            assert picture.format == "PNG"
+        assert f"({name})" in (tmp_path / "plain" / "README.md").read_text()
+    config = json.loads((tmp_path / "plain" / "config.json").read_text())
+    assert (config["name"], config["checkpoint"]) == ("plain", "last")
+    monkeypatch.setitem(sys.modules, "kaleido", None)
+    again = resray("export", "model", str(checkpoint), "--output", "plain")
+    assert "the folder has no pictures: pictures need kaleido" in again.err
+    assert not list((tmp_path / "plain").glob("*.png"))
+    assert "![" not in (tmp_path / "plain" / "README.md").read_text()
