@@ -1,13 +1,18 @@
-"""The Python face: load_model and read_results."""
+"""The Python face: results, the best network, options by the command's names."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
+import typer
 
-from resray.api import load_model, read_results
+import resray
+from resray.api import BenchOptions, TuneOptions, load_model, read_results
+from resray.cli import app
 from resray.errors import DataError, InputError
 from resray.results.schema import table_schema
 from tests.trained_study import tiny_recipe, train_trial
@@ -42,16 +47,63 @@ def test_a_place_without_a_checkpoint(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
-def test_results_are_four_tables(results: Path, tmp_path: Path) -> None:
-    tables = read_results(str(results))
-    assert tables.trials["name"].tolist() == ["tiny"]
-    assert tables.epochs["epoch"].tolist() == [1]
-    for name, frame in tables._asdict().items():
-        assert list(frame.columns) == table_schema(name).names
-    assert tables.events.empty
-    assert tables.evaluations.empty
+def test_results_are_tables(results: Path, tmp_path: Path) -> None:
+    found = read_results(str(results))
+    assert found.trials["name"].tolist() == ["tiny"]
+    assert found.epochs["epoch"].tolist() == [1]
+    for name in ("trials", "epochs", "events", "evaluations"):
+        assert set(table_schema(name).names) <= set(getattr(found, name).columns)
+    assert found.events.empty
+    assert found.evaluations.empty
     with pytest.raises(InputError, match="no results here"):
         read_results(tmp_path)
+
+
+def test_the_best_network_predicts_arrays_and_tensors(results: Path, tmp_path: Path) -> None:
+    found = read_results(results)
+    best = found.best()
+    (path,) = found.trials["checkpoint"]
+    assert Path(path) == best.checkpoint
+    images = numpy.random.default_rng(0).integers(0, 256, (5, 20, 20, 3), dtype=numpy.uint8)
+    predicted = best.predict(images)
+    assert torch.allclose(predicted.probabilities.sum(1), torch.ones(5).double())
+    assert predicted.classes == [predicted.class_names[label] for label in predicted.labels]
+    again = best.predict(torch.from_numpy(images).permute(0, 3, 1, 2))
+    assert torch.equal(again.probabilities, predicted.probabilities)
+    assert not best.model().training
+    with pytest.raises(DataError, match="images: pixels must be a uint8 array"):
+        best.predict(images.astype(float))
+    with pytest.raises(InputError, match="configuration: 'tini' is not known; did you mean 'tiny'"):
+        found.best("tini")
+    other = shutil.copytree(results, tmp_path / "other")
+    (of_both, second) = read_results(results, other).trials["checkpoint"]
+    assert (of_both, second) == (path, path.replace(str(results), str(other)))
+    shutil.rmtree(other / "checkpoints")
+    assert read_results(other).trials["checkpoint"].isna().all()
+
+
+def test_networks_validated_on_different_images_do_not_compete(tmp_path: Path) -> None:
+    train_trial(tmp_path, "first", tiny_recipe(), 0)
+    data = {**tiny_recipe().data.model_dump(), "images": 400}
+    train_trial(tmp_path, "second", tiny_recipe(data=data), 0)
+    with pytest.raises(InputError, match="different images; name a configuration: first, second"):
+        read_results(tmp_path).best()
+    assert read_results(tmp_path).best("second").row["name"] == "second"
+
+
+def test_what_there_is_is_told() -> None:
+    assert set(dir(resray)) >= {"bench", "compare", "figures", "load_model", "read_results", "tune"}
+    assert all(getattr(resray, name) for name in dir(resray))
+    with pytest.raises(TypeError, match="option: 'worker' is not known; did you mean 'workers'"):
+        resray.bench("depth-family", worker=1)  # type: ignore[call-arg]
+    assert option_names("bench") >= BenchOptions.__annotations__.keys()
+    assert option_names("tune") >= TuneOptions.__annotations__.keys()
+
+
+def option_names(command: str) -> set[str]:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    options = [name for each in commands[command].params for name in each.opts]
+    return {name.removeprefix("--").replace("-", "_") for name in options}
 
 
 def test_tables_need_no_torch() -> None:

@@ -249,16 +249,16 @@ def test_weights_are_not_used_with_other_code(resray: Resray, write: Write, tmp_
     )
     for command in commands:
         assert resray(*command, "--trust").code == 0, command
-    assert load_exported(folder, trusted=True)
+    assert load_exported(folder, trust=True)
     write("own_parts/late.py", SAME_SHAPES)
     for command in commands:
         assert_refused(resray(*command, "--trust"), 2, CHANGED)
     for path in (checkpoints, folder):
         with pytest.raises(InputError, match=CHANGED):
-            load_model(path, trusted=True)
+            load_model(path, trust=True)
     write("own_parts/late.py", "bias = True\n")
     for path in (checkpoints, folder):
-        assert load_model(path, trusted=True)
+        assert load_model(path, trust=True)
 
 
 def test_checkpoints_that_do_not_say_their_code_are_compared_by_their_row(
@@ -269,7 +269,7 @@ def test_checkpoints_that_do_not_say_their_code_are_compared_by_their_row(
     assert content.pop("own_code") == code_hash("own_net:tiny")
     torch.save(content, best)
     write("own_parts/late.py", SAME_SHAPES)
-    assert load_model(best, trusted=True), "an older one: nobody knows"
+    assert load_model(best, trust=True), "an older one: nobody knows"
     evaluate = ("evaluate", str(best.parent.parent.parent), "--kind", "test", "--trust")
     assert_refused(resray(*evaluate), 2, CHANGED)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -16,7 +16,7 @@ from resray.analysis.answers import Answers, read_answers
 from resray.analysis.epoch_table import EpochRows, EpochTable
 from resray.analysis.statistics import LARGEST
 from resray.analysis.study_file import equal_variants, normalised, read_study
-from resray.results.folders import called_names, check_different
+from resray.results.folders import CHECKPOINTS, called_names, check_different
 from resray.results.predictions import read_thumbnails
 from resray.results.store import read_rows
 from resray.results.summary import parsed_json
@@ -80,7 +80,7 @@ class Analysis:
         *,
         baseline: str | None = None,
         price_per_gpu_hour: float | None = None,
-    ) -> "Analysis":
+    ) -> Self:
         """Return the results of a study's folder, or of several laid beside each other.
 
         ``names`` are what to call the folders; None, or None in its place, is the shortest part of
@@ -139,8 +139,12 @@ class Analysis:
     @cached_property
     def trials(self) -> pd.DataFrame:
         """One row per trial, a search's among them, with the columns that docs/schema.md has, its
-        ``source`` and the label of its ``configuration``, which a search's trials have not."""
-        return self._labelled(self.tables["trials"].to_pandas())
+        ``source``, the label of its ``configuration``, which a search's trials have not, and the
+        path of its ``checkpoint`` (best.pt), null where that is not there."""
+        frame = self._labelled(self.tables["trials"].to_pandas())
+        places = map(self.checkpoint_of, frame["trial_id"], frame["source"])
+        there = [str(path) if path.is_file() else None for path in places]
+        return frame.assign(checkpoint=pd.Series(there, frame.index, dtype=object))
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
@@ -272,6 +276,11 @@ class Analysis:
         """Pictures of the test images that most networks miss (`read_thumbnails`)."""
         paths = self.folders.values()
         return tuple(row for path in paths for row in read_thumbnails(path).to_dict("records"))
+
+    def checkpoint_of(self, trial_id: str, source: str | None) -> Path:
+        """Return where a trial's best.pt is, if it still is there."""
+        folder = self.folder if len(self.folders) == 1 else self.folders[str(source)]
+        return folder / CHECKPOINTS / trial_id.removeprefix(f"{source}/") / "best.pt"
 
     def with_status(self, *statuses: str) -> list[Row]:
         """Return the tested trials in one of these states."""

@@ -95,6 +95,18 @@ def read_foreign(
     return ForeignImages(images, labels, tuple(ids), _checksum(images, labels), numbered)
 
 
+def given_images(images: Any) -> ForeignImages:
+    """Return images that are there as an array or tensor, uint8 of a shape that `pixels` takes.
+
+    Raises DataError for any other, and where there are none.
+    """
+    array = images.cpu().numpy() if isinstance(images, torch.Tensor) else images
+    square = pixels(array, None, "images")
+    if not len(square):
+        raise DataError("images: there are none")
+    return ForeignImages(square, None, tuple(range(len(square))), _checksum(square, None), False)
+
+
 def numbers_that_mislead(class_names: Sequence[str]) -> str | None:
     """Return a warning for labels that are numbers, where classes are named by other numbers."""
     wrong = [

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -70,6 +70,11 @@ class Predicted:
     loss: float | None
     """In nats."""
 
+    @property
+    def classes(self) -> list[str]:
+        """The predicted classes' names."""
+        return [self.class_names[label] for label in self.labels.tolist()]
+
 
 def run_prediction(asked: Prediction, console: Console) -> Predicted:
     """Predict, write the CSV, and print how many images and, with labels, how many were right.
@@ -104,9 +109,7 @@ def run_prediction(asked: Prediction, console: Console) -> Predicted:
 
 def check(asked: Prediction) -> None:
     """Raise InputError for options that are wrong, and for an output that is an input too."""
-    if asked.views not in VIEWS:
-        choices = ", ".join(map(str, VIEWS))
-        raise InputError(f"--views: {asked.views} is not possible ({choices})")
+    check_views(asked.views)
     check_order(asked.order)
     if asked.batch_size < 1:
         raise InputError(f"--batch-size: {asked.batch_size} must be at least 1")
@@ -135,6 +138,12 @@ def check(asked: Prediction) -> None:
         )
 
 
+def check_views(views: int) -> None:
+    if views not in VIEWS:
+        choices = ", ".join(map(str, VIEWS))
+        raise InputError(f"--views: {views} is not possible ({choices})")
+
+
 def _is_ours(path: Path) -> bool:
     with reading(path), path.open("rb") as file:
         return file.readline(max(map(len, HEADINGS))) in (b"", *HEADINGS)
@@ -149,6 +158,25 @@ def require_same_classes(paths: Sequence[Path], restored: "Sequence[Restored]") 
                 f"{path}: has other classes ({len(other.class_names)}, {other.class_names[0]!r} "
                 f"...) than {paths[0]} ({len(first)}, {first[0]!r} ...); an ensemble needs the same"
             )
+
+
+def predict_images(
+    checkpoint: Path, images: Any, views: int = 1, *, trusted: bool = False
+) -> Predicted:
+    """Return what a checkpoint's network predicts of images, as `given_images` takes them.
+
+    Raises InputError for views that are not possible, DataError for images or a checkpoint that
+    are no such thing.
+    """
+    check_views(views)
+    from resray.data.foreign import given_images
+    from resray.training.device import own_device
+    from resray.training.prediction import Predictor
+    from resray.training.restore import load_network
+
+    foreign = given_images(images)
+    predictor = Predictor(load_network(checkpoint, trusted=trusted), own_device())
+    return predict_foreign([predictor], foreign, views)
 
 
 def predict_foreign(
@@ -176,8 +204,7 @@ def write_predictions(path: Path, predicted: Predicted, names: bool = True) -> N
 
     Raises StorageError where the disk is full, InputError if the file cannot be written otherwise.
     """
-    labels = predicted.labels.tolist()
-    classes = [as_text(predicted.class_names[label]) for label in labels]
+    labels, classes = predicted.labels.tolist(), map(as_text, predicted.classes)
     rows = zip(map(as_text, predicted.ids), labels, classes, strict=True)
     count = len(COLUMNS) if names else 2
     try:

@@ -324,7 +324,7 @@ TORCHVISION = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "re
 
 def resray_snippet(config: Mapping[str, Any], recipe: Recipe, repository: str | None) -> str:
     """Return code that loads the network with resray and classifies a batch."""
-    trusted = ", trusted=True" if runs_own_code(recipe.model.name) else ""
+    trusted = ", trust=True" if runs_own_code(recipe.model.name) else ""
     download = "" if repository is None else "from huggingface_hub import snapshot_download\n"
     folder = '"."' if repository is None else f'snapshot_download("{repository}")'
     return f"""import torch

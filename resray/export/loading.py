@@ -37,7 +37,7 @@ class Exported(BaseModel):
 
 
 def load_exported(
-    folder: str | PathLike[str], *, checkpoint: str | None = None, trusted: bool = False
+    folder: str | PathLike[str], *, checkpoint: str | None = None, trust: bool = False
 ) -> "nn.Module":
     """Return the network of a folder that `resray export` wrote, in eval mode, on the CPU.
 
@@ -46,7 +46,7 @@ def load_exported(
     the folder is about.
 
     Weights and configuration run no code. A network of the form ``module:function`` is built by
-    calling what the configuration names, so that is done only where ``trusted`` says that the
+    calling what the configuration names, so that is done only where ``trust`` says that the
     folder's author may choose it.
 
     Raises DataError if a file is missing, damaged or does not fit, and InputError for a function
@@ -60,7 +60,7 @@ def load_exported(
 
     folder = Path(folder)
     config = read_config(folder)
-    require_trust(config.recipe.model.name, trusted, str(folder / CONFIG))
+    require_trust(config.recipe.model.name, trust, str(folder / CONFIG))
     require_code(config.recipe.model.name, config.own_code, str(folder / CONFIG))
     path = folder / (WEIGHTS if checkpoint is None else f"{CHECKPOINTS}/{checkpoint}.safetensors")
     if not path.is_file():

@@ -89,7 +89,7 @@ def require_trust(name: str, trusted: bool, place: str, folder: Path = Path()) -
     if not trusted:
         raise InputError(
             f"{place}: {name!r} runs that function; if you trust its author, type --trust "
-            "(in Python: trusted=True)"
+            "(in Python: trust=True)"
         )
     if (importable := str(folder.absolute())) not in sys.path:
         sys.path.append(importable)
