@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from resray.cli.watch import watch
 from resray.errors import InputError
-from resray.report.watch import watch
 from resray.results.lock import is_held, writer_lock
 from tests.report_builder import trial, write_results
 

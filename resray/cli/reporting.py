@@ -66,8 +66,8 @@ def report(
     if output is not None:
         check_output(output)
     (results.check_there if watch else results.require_results)(*paths)
+    from resray.cli.watch import watch as watch_folders
     from resray.report.page import write_report
-    from resray.report.watch import watch as watch_folders
 
     target = output or default_output(paths, called)
     write = partial(
