@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from resray.analysis.phases import setting_name
 from resray.analysis.results import Analysis
-from resray.figures.phases import phases_figure, setting_name
+from resray.figures.phases import phases_figure
 from resray.report.page import render
 from resray.report.phases_section import in_words, phases_section
 from tests.report_builder import epochs_of, trial, write_results

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from resray.analysis.results import Analysis
-from resray.figures.lanes import Stretch, Timeline, in_time, lanes, utilisation, without_pauses
+from resray.analysis.timeline import Stretch, in_time, lanes, utilisation, without_pauses
+from resray.figures.lanes import Timeline
 from resray.figures.plot import Figure
 from resray.figures.timeline import (
     MOST_BARS,

@@ -8,9 +8,10 @@ from resray.analysis.aggregate import distinct
 from resray.analysis.results import Analysis
 from resray.analysis.search import Search, SearchPoint, search_of
 from resray.analysis.search_cost import own_epochs
+from resray.analysis.timeline import Stretch, by_trial, in_time, of_trial
 from resray.analysis.words import duration
 from resray.figures.drawn import PlotlyFigure, Readable, drawn
-from resray.figures.lanes import Stretch, Timeline, by_trial, in_time, of_trial
+from resray.figures.lanes import Timeline
 from resray.figures.plot import Figure, Series, plotly_text
 from resray.figures.search_plot import AUDITED, hover, look_of, looks
 

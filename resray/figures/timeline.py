@@ -6,19 +6,19 @@ from datetime import timedelta
 
 from resray.analysis.aggregate import Row
 from resray.analysis.results import Analysis
-from resray.analysis.words import duration, plural
-from resray.figures.drawn import PlotlyFigure, Readable, drawn
-from resray.figures.lanes import (
+from resray.analysis.timeline import (
     CUT_OFF,
     Lane,
     Stretch,
-    Timeline,
     by_trial,
     host_of,
     in_time,
     of_trial,
     span_of,
 )
+from resray.analysis.words import duration, plural
+from resray.figures.drawn import PlotlyFigure, Readable, drawn
+from resray.figures.lanes import Timeline
 from resray.figures.plot import Figure, Series, Trace, plotly_text
 
 FATES = (

@@ -2,9 +2,9 @@
 
 from itertools import accumulate, groupby
 
+from resray.analysis.phases import Values, all_courses, changes, setting_name
 from resray.analysis.results import Analysis
 from resray.analysis.words import listed
-from resray.figures.phases import Values, all_courses, changes, setting_name
 from resray.report.tables import table, text_cell
 from resray.report.text import Html
 
