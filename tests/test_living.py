@@ -71,6 +71,11 @@ def test_what_status_prints(resray: Resray, tmp_path: Path) -> None:
     assert_refused(resray("status", "results"), 2, "results: no results here")
 
 
+def test_trials_of_one_name_are_in_the_order_of_their_seeds(tmp_path: Path) -> None:
+    write_results(tmp_path, [trial("a", seed=seed) for seed in (2, 0, 10, 1)])
+    assert [each.row["seed"] for each in read_status(tmp_path).trials] == [0, 1, 2, 10]
+
+
 KEPT = ("best.pt", "last.pt")
 
 

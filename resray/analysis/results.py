@@ -291,7 +291,7 @@ class Analysis:
 
 
 def once(topic: Callable[[Analysis], Topic]) -> Callable[[Analysis], Topic]:
-    """Let a function of results work out its topic once for each `Results`."""
+    """Let a function of results work out its topic once for each `Analysis`."""
 
     @wraps(topic)
     def known(results: Analysis) -> Topic:

@@ -63,7 +63,9 @@ def read_status(folder: Path) -> Status:
     """
     # Asked before the table is read: a command that ends meanwhile has not died.
     is_running = is_held(folder)
-    rows = sorted(read_rows(folder, "trials").to_pylist(), key=lambda row: row["name"])
+    rows = sorted(
+        read_rows(folder, "trials").to_pylist(), key=lambda row: (row["name"], row["seed"])
+    )
     trials = [trial_status(row, rows, folder, is_running) for row in rows]
     return Status(is_running, sorted(trials, key=lambda each: ORDER.index(each.state)))
 
