@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import pandas as pd
+
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.study_file import Variants
 from resray.results.summary import LAST, TEST, VALIDATION, chosen_by, parsed_json
@@ -111,9 +113,13 @@ class Group:
 
 def group_trials(trials: Sequence[Row], variants: Variants) -> Iterator[Group]:
     """Yield the groups in order of their first trial, each with a label that no other has."""
-    members: dict[Identity, list[Row]] = {}
-    for row in trials:
-        members.setdefault(identity_of(row, variants), []).append(row)
+    identities = [identity_of(row, variants) for row in trials]
+    frame = pd.DataFrame(identities, columns=list(IDENTITY), dtype=object)
+    alike = frame.groupby(list(IDENTITY), sort=False, dropna=False).ngroup()
+    members = {
+        identities[places[0]]: [trials[place] for place in places]
+        for places in frame.groupby(alike).indices.values()
+    }
     settings = {identity: settings_of(identity) for identity in members}
     names = {identity: name_of(rows[0]) for identity, rows in members.items()}
     labels: dict[Identity, str] = {}
