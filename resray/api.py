@@ -120,8 +120,8 @@ def compare(
     ``difference`` (second minus first) with its own, ``p``, ``verdict`` and ``why``. Raises
     InputError for a folder without results, an unknown metric, or nothing in common.
     """
+    from resray.analysis.compare_facts import comparison_facts
     from resray.analysis.conditions import run_comparison
-    from resray.cli.compare_facts import comparison_facts
 
     paths = [user_path(each, "compare") for each in (first, second, *others)]
     found = run_comparison(paths, [None] * len(paths), several(metric), several(select))

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from resray.analysis.aggregate import selection
 from resray.analysis.comparability import WORDS
 from resray.analysis.conditions import run_comparison
+from resray.analysis.groups import selection
 from resray.analysis.reaching import Reaching
 from resray.analysis.results import Analysis
 from resray.analysis.study_file import equal_variants, read_study

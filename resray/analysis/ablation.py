@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from resray.analysis.aggregate import Group, distinguish
 from resray.analysis.comparability import Obstacle, of_device
 from resray.analysis.contrasts import Contrast, Sample, contrasts, difference, estimate, together
+from resray.analysis.groups import Group, distinguish
 from resray.analysis.metrics import sample_of
 from resray.analysis.results import Analysis, once
 from resray.analysis.statistics import Interval, Summary, summarise

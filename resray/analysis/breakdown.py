@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resray.analysis.aggregate import Row
+from resray.analysis.groups import Row
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Moments
 

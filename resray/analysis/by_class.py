@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from resray.analysis.aggregate import Group
 from resray.analysis.evaluations import checkpoint_name, evaluated_rows
+from resray.analysis.groups import Group
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 

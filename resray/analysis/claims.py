@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from resray.analysis.aggregate import Group
 from resray.analysis.contrasts import (
     LEVEL,
     Estimate,
@@ -17,6 +16,7 @@ from resray.analysis.contrasts import (
     contrasts,
     estimate,
 )
+from resray.analysis.groups import Group
 from resray.analysis.margins import (
     ONE,
     Linear,
@@ -108,8 +108,8 @@ def _interval(
 
 
 def _ends(found: Estimate, level: float) -> tuple[float, float]:
-    alone = level == LEVEL
-    degrees = found.degrees if alone else found.degrees_among or found.degrees
+    # One of several that are judged together has a stricter level, and the degrees for that.
+    degrees = found.degrees_among or found.degrees if level < LEVEL else found.degrees
     half = float(stdtrit(degrees, 1 - level / 2)) * found.error
     return found.value - half, found.value + half
 

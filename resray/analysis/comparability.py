@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from resray.analysis.aggregate import Group
+from resray.analysis.groups import Group
 from resray.analysis.metrics import foreign_files, limits
 from resray.analysis.results import Analysis
 from resray.analysis.words import listed

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from resray.analysis.aggregate import Group
 from resray.analysis.comparability import incomparable
 from resray.analysis.contrast_words import verdict, why
 from resray.analysis.contrasts import Contrast, Sample, Untested, difference, together
+from resray.analysis.groups import Group
 from resray.analysis.metrics import sample_of, uneven_epochs, value_of
 from resray.analysis.pairs import Matching, Pair, match
 from resray.analysis.results import Analysis

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Row
 from resray.analysis.comparability import comparable, on_one_device
 from resray.analysis.evaluations import MEAN, evaluated
+from resray.analysis.groups import Group, Row
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Moments
 from resray.analysis.words import Valued, count, duration, time_unit

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from resray.analysis.aggregate import Group, reductions_of
+from resray.analysis.groups import Group, reductions_of
 from resray.analysis.results import Analysis, once
 from resray.analysis.statistics import Summary, summarise
 from resray.results.summary import parsed_json

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from resray.analysis.aggregate import Group
 from resray.analysis.comparability import Obstacle, changes_of, condition_of
+from resray.analysis.groups import Group
 from resray.analysis.results import Analysis
 from resray.study.claims import Value
 from resray.study.entries import AS_RUN

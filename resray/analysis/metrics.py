@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from resray.analysis.aggregate import Group, Row
 from resray.analysis.answers import shares_of
 from resray.analysis.contrasts import Sample
+from resray.analysis.groups import Group, Row
 from resray.analysis.results import Analysis, members_of
 from resray.analysis.words import duration, listed, plural
 from resray.study.metrics import EPOCH_METRICS, METRICS

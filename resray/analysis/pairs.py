@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Row, distinct
+from resray.analysis.groups import Group, Row, distinct
 from resray.analysis.words import MISSING, listed
 from resray.study.recipes import written
 from resray.study.unions import in_use

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from resray.analysis.aggregate import Group
+from resray.analysis.groups import Group
 from resray.analysis.results import Analysis
 from resray.results.summary import parsed_json
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from resray.analysis.aggregate import Group
 from resray.analysis.comparability import Obstacle
+from resray.analysis.groups import Group
 from resray.analysis.metrics import foreign_files, limits, stopped_early, values_of
 from resray.analysis.results import Analysis, once
 from resray.analysis.statistics import Summary, summarise

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from resray.analysis.aggregate import Group
 from resray.analysis.breakdown import finite, numbers
 from resray.analysis.comparability import on_one_device
+from resray.analysis.groups import Group
 from resray.analysis.results import Analysis
 from resray.results.summary import TEST, VALIDATION
 

@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from resray.analysis.aggregate import IDENTITY, Group, Row, group_trials
 from resray.analysis.answers import Answers, read_answers
 from resray.analysis.epoch_table import EpochRows, EpochTable
+from resray.analysis.groups import IDENTITY, Group, Row, group_trials
 from resray.analysis.statistics import LARGEST
 from resray.analysis.study_file import equal_variants, normalised, read_study
 from resray.results.folders import CHECKPOINTS, called_names, check_different

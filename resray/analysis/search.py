@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from resray.analysis.aggregate import Row, distinct
+from resray.analysis.groups import Row, distinct
 from resray.analysis.results import Analysis, once
 from resray.results.summary import parsed_json
 from resray.search.audit import audit_began

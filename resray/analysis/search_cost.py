@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from resray.analysis.aggregate import Row
+from resray.analysis.groups import Row
 from resray.analysis.search import COMPLETED, DIVERGED, FAILED, STATES, STOPPED, Search, SearchPoint
 from resray.results import summary
 from resray.search.audit import Audit, StoppedPoint

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from resray.analysis.aggregate import Row
+from resray.analysis.groups import Row
 from resray.analysis.search import BEGINS
 
 ENDS = ("completed", "stopped", "interrupted", "failed")

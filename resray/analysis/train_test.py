@@ -6,8 +6,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from resray.analysis.aggregate import Group, Row
 from resray.analysis.breakdown import finite
+from resray.analysis.groups import Group, Row
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Moments, Summary
 

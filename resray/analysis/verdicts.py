@@ -7,10 +7,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from resray.analysis.aggregate import Group
 from resray.analysis.claims import Margin, margin, sample_of_value
 from resray.analysis.comparability import Obstacle, of_device, of_files
 from resray.analysis.contrasts import Method, Untested
+from resray.analysis.groups import Group
 from resray.analysis.margins import ONE, NotLinearError, leaves, margin_tree
 from resray.analysis.matching import NotJudgedError, NotMatchedError, matched, reference
 from resray.analysis.metrics import (

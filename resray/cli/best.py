@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from resray.analysis.aggregate import reductions_of
+from resray.analysis.groups import reductions_of
 from resray.analysis.results import plain_rows
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import MISSING

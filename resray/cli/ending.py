@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from resray.analysis import verdicts as judged
-from resray.analysis.aggregate import Group
+from resray.analysis.groups import Group
 from resray.analysis.published import Comparison, comparisons
 from resray.analysis.results import Analysis
 from resray.analysis.words import MISSING, duration, fixed, with_interval

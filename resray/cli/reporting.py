@@ -189,9 +189,9 @@ def compare(
     if output is not None:
         check_output(output)
     require_results(*paths)
+    from resray.analysis.compare_facts import comparison_facts
     from resray.analysis.conditions import run_comparison
     from resray.cli.compare_conditions import never_checked, read_condition
-    from resray.cli.compare_facts import comparison_facts
     from resray.cli.compare_printed import print_comparison
 
     conditions = [read_condition(text) for text in fail_if or ()]

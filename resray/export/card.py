@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from resray.analysis.aggregate import AS_LABELLED, name_of
+from resray.analysis.groups import AS_LABELLED, name_of
 from resray.analysis.metrics import is_short
 from resray.analysis.published import amount, published_amount, signed_difference
 from resray.analysis.words import duration, estimate, fixed, plural

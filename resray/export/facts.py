@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from resray.analysis.aggregate import Group, Row, reductions_of
+from resray.analysis.groups import Group, Row, reductions_of
 from resray.analysis.published import Comparison, comparisons, in_words
 from resray.analysis.results import Analysis, members_of
 from resray.results.store import read_table

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from resray.analysis.aggregate import Row
+from resray.analysis.groups import Row
 from resray.analysis.results import Analysis
 from resray.errors import DataError, InputError, ResrayError, StorageError, not_known, one_line
 from resray.export.card import model_card

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from resray.analysis.aggregate import Row, reductions_of
+from resray.analysis.groups import Row, reductions_of
 from resray.analysis.results import Analysis
 from resray.errors import InputError, unknown
 from resray.export.formats import (

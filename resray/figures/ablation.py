@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from resray.analysis.ablation import Ablation, MeasuredStep, ablations
-from resray.analysis.aggregate import name_of
+from resray.analysis.groups import name_of
 from resray.analysis.metrics import values_of
 from resray.analysis.results import Analysis
 from resray.analysis.words import MISSING, fixed

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from resray.analysis.aggregate import Group
 from resray.analysis.costs import TESTED, Cost, costs_of, front, qualities_of
+from resray.analysis.groups import Group
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Moments
 from resray.analysis.words import plural, shortened, with_interval

@@ -1,11 +1,10 @@
 """A figure of the house as one of Plotly's: options chosen, panels set together, in a theme."""
 
 from collections.abc import Callable, Mapping, Sequence
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from resray.analysis.aggregate import reductions_of
+from resray.analysis.groups import reductions_of
 from resray.analysis.results import Analysis
 from resray.analysis.words import listed, plural
 from resray.errors import InputError, unknown
@@ -14,14 +13,14 @@ from resray.figures.drawing import checked, drawn_panels, hidden_series, series_
 from resray.figures.heading import Heading
 from resray.figures.palette import THEMES, coloured, palette
 from resray.figures.plot import COLOURS, Figure, layout
-from resray.files import plain
+from resray.files import plain, user_path
 from resray.study.reduction import reduces
 
 if TYPE_CHECKING:
     import plotly.graph_objects
 
 PlotlyFigure: TypeAlias = "plotly.graph_objects.Figure"
-Readable = Analysis | str | PathLike[str] | Sequence[str | PathLike[str]]
+Readable = Analysis | str | Path | Sequence[str | Path]
 """What figures are made of: results that were read, a study's results folder, or several."""
 REDUCED = "Reduced runs. "
 """Said of a figure all of whose runs are."""
@@ -54,9 +53,8 @@ def opened(results: Readable) -> Analysis:
     """Return results, read from their folders where they are not yet."""
     if isinstance(results, Analysis):
         return results
-    if isinstance(results, str | PathLike):
-        return Analysis.of(Path(results))
-    return Analysis.of([Path(each) for each in results])
+    folders = [results] if isinstance(results, str | Path) else results
+    return Analysis.of([user_path(each, "results") for each in folders])
 
 
 def plot_of(

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Row
+from resray.analysis.groups import Group, Row
 from resray.analysis.results import Analysis
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from resray.analysis.aggregate import Group
+from resray.analysis.groups import Group
 from resray.analysis.phases import Course, Values, all_courses, changes, setting_name
 from resray.analysis.results import Analysis
 from resray.analysis.words import listed

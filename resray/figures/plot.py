@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from resray.analysis.aggregate import Group, Row
+from resray.analysis.groups import Group, Row
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import fixed, with_interval

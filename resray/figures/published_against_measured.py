@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resray.analysis.aggregate import as_labelled
+from resray.analysis.groups import as_labelled
 from resray.analysis.published import (
     Comparison,
     amount,

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resray.analysis.aggregate import Group
 from resray.analysis.breakdown import numbers
 from resray.analysis.comparability import of_device
+from resray.analysis.groups import Group
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import with_interval

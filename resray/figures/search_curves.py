@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from resray.analysis.aggregate import Row
+from resray.analysis.groups import Row
 from resray.analysis.results import Analysis
 from resray.analysis.search import COMPLETED, Search, SearchPoint, search_of
 from resray.analysis.search_cost import own_epochs

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from resray.analysis.aggregate import distinct
+from resray.analysis.groups import distinct
 from resray.analysis.results import Analysis
 from resray.analysis.search import Search, SearchPoint, search_of
 from resray.analysis.search_cost import own_epochs

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, Row
 from resray.analysis.breakdown import PARTS, breakdown, means_of
+from resray.analysis.groups import Group, Row
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary
 from resray.analysis.words import fixed, with_interval

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from resray.analysis.aggregate import Group
+from resray.analysis.groups import Group
 from resray.analysis.reaching import COMPUTE, EPOCHS, IMAGES, TIME, Reached, Reaching
 from resray.analysis.results import Analysis
 from resray.analysis.words import time_unit

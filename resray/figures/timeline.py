@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from resray.analysis.aggregate import Row
+from resray.analysis.groups import Row
 from resray.analysis.results import Analysis
 from resray.analysis.timeline import (
     CUT_OFF,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.aggregate import Group
+from resray.analysis.groups import Group
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Summary, summarise
 from resray.analysis.words import Valued, count, listed, with_interval

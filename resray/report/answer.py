@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.aggregate import Group, distinct, reductions_of
 from resray.analysis.answers import half_interval, is_known
 from resray.analysis.comparability import Obstacle, comparable
+from resray.analysis.groups import Group, distinct, reductions_of
 from resray.analysis.metrics import few_test_images
 from resray.analysis.published import comparisons
 from resray.analysis.results import Analysis

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resray.analysis.aggregate import Group
 from resray.analysis.contrast_words import OFTEN
+from resray.analysis.groups import Group
 from resray.analysis.resampling import sides
 from resray.analysis.results import Analysis
 from resray.analysis.verdicts import Judgement, Outcome, Verdict, declared, judged_folder, verdicts

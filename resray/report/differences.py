@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from resray.analysis.aggregate import Group
 from resray.analysis.comparability import Condition, comparable, condition_of, obstacles
 from resray.analysis.contrast_words import HOW, seeds, verdict, why, with_detectable
 from resray.analysis.contrasts import Contrast, Sample, contrasts, difference, together, with_one
+from resray.analysis.groups import Group
 from resray.analysis.metrics import sample_of
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import summarise

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.aggregate import distinct
 from resray.analysis.compare import Compared, Folders, compare, matched
 from resray.analysis.compare_words import METHOD, caption, notes, words
+from resray.analysis.groups import distinct
 from resray.analysis.pairs import by_difference, told, where
 from resray.analysis.results import Analysis
 from resray.report.sections import states

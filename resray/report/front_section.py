@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from resray.analysis.aggregate import Group
 from resray.analysis.costs import TESTED, Cost, costs_of, front, qualities_of
+from resray.analysis.groups import Group
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Moments
 from resray.analysis.words import fixed, signed, with_interval

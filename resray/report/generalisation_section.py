@@ -3,8 +3,8 @@
 The training images of an epoch are augmented, and seen while the network still learns.
 """
 
-from resray.analysis.aggregate import as_labelled
 from resray.analysis.evaluations import MEAN, Evaluated, evaluated, first_checkpoints
+from resray.analysis.groups import as_labelled
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import summarise
 from resray.analysis.train_test import EPOCHS, Splits, splits_of

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from resray.analysis.aggregate import Group, distinct
 from resray.analysis.answers import (
     Agreement,
     Networks,
@@ -17,6 +16,7 @@ from resray.analysis.answers import (
     misses,
     networks_of,
 )
+from resray.analysis.groups import Group, distinct
 from resray.analysis.results import Analysis
 from resray.analysis.words import MISSING, Valued, fixed, listed, plural, shortened, with_interval
 from resray.report.answer import without_images

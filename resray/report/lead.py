@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from resray.analysis.aggregate import Group
 from resray.analysis.contrast_words import NOT_SHOWN, SURE, seeds, verdict
 from resray.analysis.contrasts import Contrast, Method, contrasts, difference, with_one
+from resray.analysis.groups import Group
 from resray.analysis.metrics import sample_of
 from resray.analysis.results import Analysis
 from resray.analysis.statistics import Interval

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from resray.analysis.aggregate import Row, distinct, reductions_of
 from resray.analysis.answers import half_interval
+from resray.analysis.groups import Row, distinct, reductions_of
 from resray.analysis.results import Analysis, once
 from resray.analysis.words import Valued, duration, fixed, listed, plural
 from resray.report.tables import Cell, number_cell, table, text_cell

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from resray.analysis.aggregate import Row, distinct
+from resray.analysis.groups import Row, distinct
 from resray.analysis.results import Analysis
 from resray.analysis.search import (
     DIVERGED,

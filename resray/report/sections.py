@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from resray.analysis import published as comparison
-from resray.analysis.aggregate import Group, Row, as_labelled, distinct
 from resray.analysis.answers import Answers, half_interval
+from resray.analysis.groups import Group, Row, as_labelled, distinct
 from resray.analysis.metrics import stopped_early
 from resray.analysis.results import Analysis
 from resray.analysis.search import search_of

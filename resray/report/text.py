@@ -1,7 +1,7 @@
-"""Text made harmless for the three languages of the page.
+"""Markup in which text from results or a study file stays text.
 
-Every string that comes from results or a study file passes through `tag` (HTML), `plotly_text`
-(Plotly's own pseudo-HTML) or `resray.report.payload` (JSON for the script).
+Such text passes through `tag` (HTML), `resray.figures.plot.plotly_text` (Plotly's own pseudo-HTML)
+or `resray.report.payload` (JSON for the page's script).
 """
 
 import html

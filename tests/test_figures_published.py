@@ -12,7 +12,7 @@ from resray.figures.published_against_measured import published_figure
 from resray.report.page import render
 from tests.page_reader import figures_of, panels_of
 from tests.report_builder import trial, write_results
-from tests.test_report_published import write_study
+from tests.test_analysis_published import write_study
 
 STUDIES = sorted((Path(__file__).parent.parent / "benchmarks").glob("*.yaml"))
 

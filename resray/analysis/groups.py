@@ -1,4 +1,4 @@
-"""Reads a results folder and gathers the trials that may be averaged: they differ in seed only."""
+"""Configurations: the trials that may be averaged, as they differ in their seed only."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
