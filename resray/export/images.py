@@ -39,8 +39,9 @@ def draw_images(
             "pictures need Chrome or Chromium, which is not found; install it (Debian's package "
             f"chromium) or set BROWSER_PATH to its file; {HINT}"
         ) from None
+    # A browser that ends at once may close its channel before that is noticed.
     except (errors.BrowserFailedError, errors.BrowserClosedError, errors.BrowserDepsError,
-            KaleidoError, TimeoutError) as error:  # fmt: skip
+            errors.ChannelClosedError, KaleidoError, TimeoutError) as error:  # fmt: skip
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ClusterError(f"the browser that draws pictures failed: {reason}; {HINT}") from error
 
