@@ -126,14 +126,13 @@ def in_short(results: Analysis, found: Verdict) -> str:
     interval: ``published 94.41 against 95.2, measured 40.23 against 27.83 (margin ...)``."""
     if not found.judgements:
         return ""
-    first = found.judgements[0]
+    first, *others = found.judgements
     sides = {"published": published_text(results, first), "measured": both(first.left, first.right)}
+    said = ", ".join(f"{name} {text}" for name, text in sides.items() if text)
     interval = interval_text(first)
-    parts = [f"{name} {text}" for name, text in sides.items() if text]
-    more = (
-        f"; {plural(len(found.judgements) - 1, 'comparison')} more" if found.judgements[1:] else ""
-    )
-    return ", ".join(parts) + (f" (margin {interval})" if interval else "") + more
+    margin = f" (margin {interval})" if interval else ""
+    more = f"; {plural(len(others), 'comparison')} more" if said and others else ""
+    return said + margin + more
 
 
 def badge(outcome: Outcome) -> Html:
